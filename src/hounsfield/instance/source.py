@@ -1,0 +1,75 @@
+"""Where the bytes of one instance come from: the seam between locations (above) and readers (below).
+
+A contract in prose; `tests/contracts.py` holds the class that enforces it on every implementation:
+
+- `name` is what a person is told: a path, `archive.zip!/folder/file`, a URL. Stable, unique within a location.
+- `open()` gives a fresh binary stream at offset 0, seekable, that the caller closes. Any number may be open
+  at once, in any threads. A place that cannot be read raises `LocationError`.
+- Nothing is read, listed or fetched before `open()` is called.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Protocol, cast, runtime_checkable
+
+from hounsfield.errors import LocationError
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+
+class Source(Protocol):
+    """The bytes of one would-be DICOM instance."""
+
+    @property
+    def name(self) -> str: ...
+
+    def open(self) -> BinaryIO: ...
+
+
+@runtime_checkable
+class MetadataSource(Source, Protocol):
+    """A source that knows its header without its pixels (a DICOMweb instance: PS3.18 10.4.1.1.5)."""
+
+    def metadata(self) -> Dataset: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Something in a location that takes no part, and why; nothing is left out silently."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileSource:
+    """A file on disk, opened unbuffered so that pixels go from the page cache into their array in one copy."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return str(self.path)
+
+    def open(self) -> BinaryIO:
+        try:
+            return cast(BinaryIO, open(self.path, "rb", buffering=0))  # noqa: SIM115 (the caller closes it)
+        except OSError as error:
+            raise LocationError(
+                f"cannot be opened: {error.strerror}", where=self.name, remedy="check the path and its permissions"
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class BytesSource:
+    """Bytes in memory: a part of a multipart answer, a member of a small archive, a test."""
+
+    name: str
+    content: bytes
+
+    def open(self) -> BinaryIO:
+        return io.BytesIO(self.content)
