@@ -1,0 +1,186 @@
+"""The command `hounsfield`: its verbs, loaded only when used, and the edge where every error ends.
+
+A verb is a module of this package that exports a click command named like itself (`cli/find.py` → `find`).
+Nothing here knows what a verb does; nothing below here prints or exits.
+
+Exit status: 0 done, 1 an error (one line on stderr), 2 wrong usage, 130 interrupted, 141 the reader of our
+output went away. `--verbose`, before or after the verb, adds the traceback.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from hounsfield.cli.options import examples, verbose, wants_verbose
+from hounsfield.errors import HounsfieldError
+
+VERBS = {
+    "find": "List the studies, series or instances that match.",
+    "info": "Say what each series is: geometry, Hounsfield scale, padding, range, size.",
+    "tags": "Show or change the tags.",
+    "volume": "Write exact Hounsfield volumes: NIfTI, NRRD, MetaImage, NumPy, OME-Zarr.",
+    "image": "Write windowed pictures: a slice, a montage, three planes, MIP, a film.",
+    "compress": "Rewrite in another transfer syntax, verified.",
+    "copy": "Copy instances between folders, archives and servers.",
+    "view": "Look at it in the browser.",
+    "serve": "Run the DICOMweb archive and its viewer.",
+    "demo": "Make a CT phantom of known Hounsfield units and measure it.",
+    "servers": "Name the servers you use.",
+}
+"""Every verb, in the order of the help, with its line there; one whose module is missing is not offered."""
+
+FAILED, WRONG_USAGE, INTERRUPTED, READER_GONE = 1, 2, 130, 141
+
+
+class Verbs(click.Group):
+    """The root command: loads a verb when it is asked for, turns every exception into a line and a status."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [verb for verb in VERBS if importlib.util.find_spec(f"{__name__}.{verb}") is not None]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        command = getattr(importlib.import_module(f"{__name__}.{cmd_name}"), cmd_name)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"hounsfield.cli.{cmd_name}.{cmd_name} is not a click command")
+        _accept_verbose(command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        # From the table, so that `--help` imports no verb.
+        lines = [(verb, VERBS[verb]) for verb in self.list_commands(ctx)]
+        if lines:
+            with formatter.section("Verbs"):
+                formatter.write_dl(lines)
+
+    def invoke(self, ctx: click.Context) -> int:
+        with warnings.catch_warnings():
+            # A library's warning is for programmers; what a user must know is in the reports.
+            warnings.simplefilter("default" if wants_verbose(ctx) else "ignore")
+            try:
+                super().invoke(ctx)
+                sys.stdout.flush()
+            except (click.ClickException, click.exceptions.Exit):
+                raise
+            except BaseException as error:  # noqa: BLE001 (the edge: nothing passes it unexplained)
+                return _explain(error, verbose=wants_verbose(ctx))
+        return 0
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = "hounsfield",
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        if sys.stdout.errors == "strict" and hasattr(sys.stdout, "reconfigure"):
+            # A patient's name that the console cannot show is no reason to stop.
+            sys.stdout.reconfigure(errors="backslashreplace")
+        try:
+            status = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+        except click.ClickException as error:
+            _show_usage(error)
+            status = error.exit_code
+        except (click.Abort, KeyboardInterrupt):
+            status = _explain(KeyboardInterrupt(), verbose=False)
+        if standalone_mode:
+            sys.exit(status)
+        return status
+
+
+def _accept_verbose(command: click.Command) -> None:
+    """Give a verb, and whatever it groups, the option `--verbose` that it need not declare itself."""
+    if all("--verbose" not in option.opts for option in command.params):
+        verbose(command)
+    if isinstance(command, click.Group):
+        for part in command.commands.values():
+            _accept_verbose(part)
+
+
+def _explain(error: BaseException, *, verbose: bool) -> int:
+    """Print one line (before it, the traceback if asked for) and return the exit status."""
+    if isinstance(error, SystemExit):
+        raise error
+    if isinstance(error, BrokenPipeError):
+        # Python flushes stdout once more as it ends; there must be somewhere for that to go.
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+        return READER_GONE
+    if verbose:
+        _print("".join(traceback.format_exception(error)).rstrip())
+    if isinstance(error, (KeyboardInterrupt, click.Abort, EOFError)):
+        _print("\nhounsfield: interrupted")
+        return INTERRUPTED
+    _print(f"hounsfield: error: {_line(error)}")
+    return FAILED
+
+
+def _line(error: BaseException) -> str:
+    from hounsfield.cli.terminal import printable
+
+    if isinstance(error, HounsfieldError):
+        return printable(str(error))
+    if isinstance(error, MemoryError):
+        return "not enough memory; choose one series, or a smaller dtype"
+    if isinstance(error, OSError) and error.strerror:
+        place = f"{error.filename}: " if error.filename else ""
+        return printable(f"{place}{error.strerror}; check the path, its permissions and the free space")
+    said = " ".join(str(error).split())
+    return printable(
+        f"{type(error).__name__}: {said}; this is a bug of hounsfield and not your fault: "
+        "please report it with the command and what it prints with --verbose"
+    )
+
+
+def _show_usage(error: click.ClickException) -> None:
+    from hounsfield.cli.terminal import printable
+
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+        return
+    message = " ".join(error.format_message().split())
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        message = f"{message.rstrip('.')}; try '{error.ctx.command_path} --help'"
+    _print(f"hounsfield: error: {printable(message)}")
+
+
+def _print(text: str) -> None:
+    try:
+        click.echo(text, err=True)
+    except OSError:
+        # Nobody reads stderr; the status still tells.
+        return
+
+
+@click.group(
+    "hounsfield",
+    cls=Verbs,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=examples(
+        "hounsfield info scan/",
+        "hounsfield volume scan.zip out.nii.gz",
+        "hounsfield image scan/ lung.png --window lung",
+    ),
+)
+@verbose
+@click.version_option(package_name="hounsfield", prog_name="hounsfield")
+@click.pass_context
+def main(ctx: click.Context) -> None:
+    """Hounsfield units that can be trusted, out of CT DICOM wherever it lies.
+
+    A LOCATION is a DICOM file, a folder, a zip or tar, a DICOMDIR, a DICOMweb address, or a server by its
+    name.
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())

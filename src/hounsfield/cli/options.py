@@ -1,0 +1,91 @@
+"""Arguments and options that several verbs share, so that a name means one thing everywhere.
+
+Each is a decorator for a click command::
+
+    @click.command(epilog=examples("hounsfield info scan/"))
+    @location
+    @series
+    @as_json
+    def info(location: str, series: str | None, as_json: bool) -> None: ...
+
+`--verbose` is given to every verb by the root command; a verb need not name it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound="Callable[..., Any] | click.Command")
+
+_VERBOSE = "hounsfield.verbose"
+
+
+def location(command: Command) -> Command:
+    """`location: str`: where to read; what it may be is told once, in the help of `hounsfield`."""
+    return click.argument("location", metavar="LOCATION")(command)
+
+
+def out(command: Command) -> Command:
+    """`out: Path`: the file or folder to write."""
+    return click.argument("out", metavar="OUT", type=click.Path(path_type=Path))(command)
+
+
+def series(command: Command) -> Command:
+    """`series: str | None`: which series, for a location that holds several."""
+    return click.option(
+        "--series", metavar="SERIES", help="Which series: its number, or its UID or the beginning of it."
+    )(command)
+
+
+def as_json(command: Command) -> Command:
+    """`as_json: bool`: print JSON where a table would be."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")(command)
+
+
+def force(command: Command) -> Command:
+    """`force: bool`: replace an output that is there already."""
+    return click.option("--force", is_flag=True, help="Replace the output if it exists.")(command)
+
+
+def lang(command: Command) -> Command:
+    """`lang: str`: "en" or "zh", the language of names that a person reads."""
+    return click.option(
+        "--lang",
+        type=click.Choice(["en", "zh"]),
+        default="en",
+        show_default=True,
+        help="Language of the names: English or Chinese.",
+    )(command)
+
+
+def verbose(command: Command) -> Command:
+    """`--verbose`, before or after the verb; no parameter: `wants_verbose(ctx)` tells."""
+    return click.option(
+        "-v",
+        "--verbose",
+        is_flag=True,
+        expose_value=False,
+        is_eager=True,
+        callback=_remember_verbose,
+        help="With an error, print the traceback too.",
+    )(command)
+
+
+def wants_verbose(ctx: click.Context) -> bool:
+    """Whether `--verbose` was given anywhere on the command line."""
+    return bool(ctx.meta.get(_VERBOSE))
+
+
+def examples(*lines: str) -> str:
+    """The epilog of a command: "Examples:", then `lines` as they are, not rewrapped."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def _remember_verbose(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    # `meta` is one dictionary for the whole chain of contexts; a flag not given must not undo one that was.
+    if value:
+        ctx.meta[_VERBOSE] = True

@@ -1,0 +1,199 @@
+"""What verbs print with: consoles, tables, JSON, a progress bar.
+
+Colours and bars appear on a terminal only; in a pipe a table is plain, its lines whole at any width, and the
+bar is silent. Text out of a DICOM file is data: it is never read as markup, and control characters in it are
+shown rather than obeyed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+PIPE_WIDTH = 4096
+"""Columns of a table in a pipe: enough that no cell is cut or folded, since the next program reads lines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table: the key of its value in each row, the heading, the side it is set to.
+
+    A `folds` column may wrap on a narrow terminal; the others keep to one line while they can.
+    """
+
+    key: str
+    heading: str
+    align: Literal["left", "right"] = "left"
+    folds: bool = False
+
+
+class Progress(Protocol):
+    """What `progress` yields: call it with how much got done; `expect` sets the total once it is known."""
+
+    def __call__(self, count: float = 1) -> None: ...
+
+    def expect(self, total: float) -> None: ...
+
+
+def console(*, err: bool = False) -> Console:
+    """A rich console on the present stdout (`err`: stderr): colours on a terminal only, no markup."""
+    from rich.console import Console
+
+    stream = sys.stderr if err else sys.stdout
+    return Console(
+        stderr=err,
+        width=None if stream.isatty() else PIPE_WIDTH,
+        force_terminal=None if stream.isatty() else False,
+        markup=False,
+        emoji=False,
+        highlight=False,
+    )
+
+
+def width() -> int:
+    """Columns there are to draw in: the terminal's, or 100 in a pipe (a histogram must end somewhere)."""
+    found = int(console().width)
+    return 100 if found == PIPE_WIDTH else found
+
+
+def echo(text: str = "", *, err: bool = False) -> None:
+    """Print one plain line, its control characters shown."""
+    click.echo(printable(text), err=err)
+
+
+def table(
+    rows: Iterable[Mapping[str, Any]],
+    columns: Sequence[Column],
+    *,
+    as_json: bool = False,
+    title: str | None = None,
+) -> None:
+    """Print `rows` as a table of `columns`, or with `as_json` as a JSON array of the whole rows.
+
+    A row may hold more keys than there are columns; they are for JSON only. `None` is an empty cell.
+    """
+    if as_json:
+        print_json(list(rows))
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=None, pad_edge=False, title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        drawn.add_column(
+            column.heading,
+            justify=column.align,
+            no_wrap=not column.folds,
+            overflow="fold" if column.folds else "ellipsis",
+        )
+    for row in rows:
+        drawn.add_row(*(Text(_cell(row.get(column.key))) for column in columns))
+    console().print(drawn)
+
+
+def print_json(value: Any) -> None:
+    """Print `value` as JSON: indented, in UTF-8, NaN and infinities as null, paths and UIDs as text."""
+    click.echo(json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def printable(text: str) -> str:
+    """`text` with control characters (an escape sequence would be obeyed by the terminal) made visible."""
+    return "".join(
+        character if character.isprintable() or character in "\n\t\u3000\u00a0" else _escaped(character)
+        for character in text
+    )
+
+
+@contextmanager
+def progress(description: str, total: float | None = None) -> Iterator[Progress]:
+    """A bar on stderr while the block runs, if stderr is a terminal; nothing otherwise.
+
+    ::
+
+        with progress("Reading", total=len(files)) as done:
+            for file in files:
+                ...
+                done()
+    """
+    screen = console(err=True)
+    if not screen.is_terminal:
+        yield _Silent()
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    parts = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Bars(*parts, console=screen, transient=True) as bars:
+        task = bars.add_task(printable(description), total=total)
+        yield _Bar(
+            lambda count: bars.advance(task, count),
+            lambda expected: bars.update(task, total=expected),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Bar:
+    advance: Callable[[float], None]
+    set_total: Callable[[float], None]
+
+    def __call__(self, count: float = 1) -> None:
+        self.advance(count)
+
+    def expect(self, total: float) -> None:
+        self.set_total(total)
+
+
+class _Silent:
+    def __call__(self, count: float = 1) -> None:
+        return
+
+    def expect(self, total: float) -> None:
+        return
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_cell(item) for item in value)
+    return " ".join(printable(str(value)).split("\n"))
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def _plain(value: Any) -> Any:
+    """`value` in JSON's own types."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, (int, str)):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    method = getattr(value, "to_json", None) or getattr(value, "tolist", None)
+    if callable(method):
+        return _plain(method())
+    if isinstance(value, Iterable) and not isinstance(value, Path):
+        return [_plain(item) for item in value]
+    return str(value)
