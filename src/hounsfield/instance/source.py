@@ -57,10 +57,12 @@ class FileSource:
 
     def open(self) -> BinaryIO:
         try:
-            return cast(BinaryIO, open(self.path, "rb", buffering=0))  # noqa: SIM115 (the caller closes it)
+            return cast(BinaryIO, open(self.path, "rb", buffering=0))
         except OSError as error:
             raise LocationError(
-                f"cannot be opened: {error.strerror}", where=self.name, remedy="check the path and its permissions"
+                f"cannot be opened: {error.strerror}",
+                where=self.name,
+                remedy="check the path and its permissions",
             ) from error
 
 

@@ -1,0 +1,245 @@
+"""`Instance`: a header that is read, and pixel frames that are read when asked for.
+
+Frames come out as cells or stored values; turning them into Hounsfield units belongs to `hu`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from hounsfield.errors import HounsfieldError, MalformedError, UnsupportedError
+from hounsfield.hu import Padding, StoredFormat
+from hounsfield.instance.header import Header
+from hounsfield.instance.native import read_native
+from hounsfield.instance.planes import (
+    Plane,
+    modality_lut,
+    plane_of_header,
+    planes_of_groups,
+    planes_without_geometry,
+)
+from hounsfield.instance.reading import BIG_ENDIAN, open_pixels, read_dataset, read_header
+from hounsfield.instance.source import Source
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+    from hounsfield.codecs import FrameFormat
+    from hounsfield.frames import Frame
+    from hounsfield.syntaxes import TransferSyntax
+
+Array = npt.NDArray[Any]
+
+BITS_ALLOCATED = (8, 16, 32)
+_PMSCT_RLE1 = "PMSCT_RLE1"
+
+
+def read_instance(source: Source) -> Instance:
+    """The instance that `source` holds, header read, pixels not.
+
+    Raises `NotDicomError`, `MalformedError`, `LocationError`.
+    """
+    return Instance(source, read_header(source))
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One SOP Instance. Frames are counted from 0."""
+
+    source: Source
+    header: Header
+
+    @property
+    def name(self) -> str:
+        """What a person is told: the source's name."""
+        return self.source.name
+
+    def dataset(self) -> Dataset:
+        """All attributes but the pixels, as pydicom reads them; read anew at each call."""
+        return read_dataset(self.source)
+
+    @property
+    def syntax(self) -> TransferSyntax:
+        """Its row in the table of transfer syntaxes. Raises `UnsupportedError` for one that is not there."""
+        from hounsfield.syntaxes import transfer_syntax
+
+        return transfer_syntax(self.header.transfer_syntax)
+
+    @property
+    def stored_format(self) -> StoredFormat:
+        """Bits and sign (0028,0100–0103), lenient about High Bit. Raises `MalformedError`."""
+        allocated = self._required("BitsAllocated")
+        stored = self.header.integer("BitsStored", allocated) or allocated
+        high = self.header.integer("HighBit")
+        if allocated not in BITS_ALLOCATED:
+            raise UnsupportedError(f"Bits Allocated is {allocated}", expected="8, 16 or 32", where=self.name)
+        if stored > allocated:
+            raise MalformedError(f"Bits Stored {stored} is above Bits Allocated {allocated}", where=self.name)
+        if high is None or not stored - 1 <= high < allocated:
+            high = stored - 1
+        return StoredFormat(allocated, stored, high, self.header.integer("PixelRepresentation", 0) == 1)
+
+    @property
+    def padding(self) -> Padding | None:
+        """Pixel Padding Value and Range Limit as stored values; None when not declared."""
+        value = self.header.integer("PixelPaddingValue")
+        if value is None:
+            return None
+        return Padding.declared(value, self.header.integer("PixelPaddingRangeLimit"), self.stored_format)
+
+    @property
+    def frame_format(self) -> FrameFormat:
+        """What a decoder must know of a frame. Raises `MalformedError`, `UnsupportedError`."""
+        from hounsfield.codecs import FrameFormat
+
+        stored = self.stored_format
+        return FrameFormat(
+            rows=self._required("Rows"),
+            columns=self._required("Columns"),
+            samples_per_pixel=self.header.integer("SamplesPerPixel", 1) or 1,
+            bits_allocated=stored.bits_allocated,
+            bits_stored=stored.bits_stored,
+            high_bit=stored.high_bit,
+            pixel_representation=int(stored.signed),
+            photometric_interpretation=self.header.text("PhotometricInterpretation") or "MONOCHROME2",
+            planar_configuration=self.header.integer("PlanarConfiguration", 0) or 0,
+        )
+
+    @cached_property
+    def planes(self) -> tuple[Plane, ...]:
+        """Geometry and rescale of every frame, in frame order. Raises `MalformedError`."""
+        header = self.header
+        try:
+            if "PerFrameFunctionalGroupsSequence" in header or "SharedFunctionalGroupsSequence" in header:
+                return planes_of_groups(self.dataset(), header)
+            lut = modality_lut(self.dataset()) if "ModalityLUTSequence" in header else None
+        except HounsfieldError as error:
+            raise error.at(self.name) from error
+        if header.number_of_frames > 1:
+            return planes_without_geometry(header, lut)
+        return (plane_of_header(header, lut),)
+
+    @property
+    def frame_bytes(self) -> int:
+        """Size of one native frame, without padding to even length."""
+        header = self.header
+        samples = header.integer("SamplesPerPixel", 1) or 1
+        return (
+            self._required("Rows")
+            * self._required("Columns")
+            * samples
+            * self.stored_format.bits_allocated
+            // 8
+        )
+
+    @property
+    def is_native(self) -> bool:
+        """Pixels are stored as they are: by the syntax, or in spite of it (a defined length: trap 12)."""
+        pixels = self.header.pixels
+        return pixels is not None and (pixels.length is not None or not self.syntax.encapsulated)
+
+    @property
+    def pixel_notes(self) -> tuple[str, ...]:
+        """What is odd about how the pixels are stored, and yet readable."""
+        pixels = self.header.pixels
+        if pixels is None or pixels.length is None:
+            return ()
+        notes = []
+        if self.syntax.encapsulated:
+            notes.append(f"declares {self.syntax.name} but holds native pixels: read as native")
+        surplus = pixels.length - self.frame_bytes * self.header.number_of_frames
+        if surplus >= self.frame_bytes > 0:
+            notes.append(f"{surplus // self.frame_bytes} more frames than Number of Frames says: not read")
+        if self.stored_format.high_bit != self.stored_format.bits_stored - 1:
+            notes.append(
+                f"High Bit {self.stored_format.high_bit} with Bits Stored {self.stored_format.bits_stored}: shifted"
+            )
+        return tuple(notes)
+
+    def cells(self, frame: int = 0, *, out: Array | None = None, fill: int | None = None) -> Array:
+        """One frame's cells, (rows, columns) or (rows, columns, samples), native-endian.
+
+        Encapsulated frames come as stored values, native ones as raw cells: `hu.stored_values` finishes both.
+        `out`: a C-contiguous (rows, columns) array with cells of the right width, which native frames are read
+        into without another copy. `fill`: the cell value that replaces what a truncated native frame lacks;
+        without it that is a `TruncatedError`. Raises `MalformedError`, `UnsupportedError`, `LocationError`.
+        """
+        if not 0 <= frame < self.header.number_of_frames:
+            raise MalformedError(
+                f"no frame {frame}", expected=f"0 to {self.header.number_of_frames - 1}", where=self.name
+            )
+        try:
+            if self.header.pixels is None:
+                return self._private_cells(frame)
+            with open_pixels(self.source, self.header) as stream:
+                if self.is_native:
+                    return self._native_cells(stream, frame, out, fill)
+                return self._decoded_cells(stream, frame)
+        except HounsfieldError as error:
+            raise error.at(self.name) from error
+
+    def _native_cells(self, stream: BinaryIO, frame: int, out: Array | None, fill: int | None) -> Array:
+        pixels, stored = self.header.pixels, self.stored_format
+        assert pixels is not None
+        rows, columns = self._required("Rows"), self._required("Columns")
+        samples = self.header.integer("SamplesPerPixel", 1) or 1
+        order = ">" if self.header.transfer_syntax == BIG_ENDIAN else "<"
+        cell = np.dtype(f"{order}{'i' if stored.signed else 'u'}{stored.bits_allocated // 8}")
+        if samples == 1:
+            return read_native(stream, pixels, frame, shape=(rows, columns), cell=cell, out=out, fill=fill)
+        if self.header.integer("PlanarConfiguration", 0) == 1:
+            planes = read_native(stream, pixels, frame, shape=(samples, rows, columns), cell=cell, fill=fill)
+            return np.ascontiguousarray(np.moveaxis(planes, 0, -1))
+        return read_native(stream, pixels, frame, shape=(rows, columns, samples), cell=cell, fill=fill)
+
+    def _decoded_cells(self, stream: BinaryIO, frame: int) -> Array:
+        from hounsfield.codecs import decode_frame
+        from hounsfield.frames import read_frame
+
+        data = read_frame(stream, self._frames(stream)[frame])
+        return decode_frame(data, self.syntax, self.frame_format)
+
+    def _frames(self, stream: BinaryIO) -> tuple[Frame, ...]:
+        """Where each encapsulated frame's bytes are; found once for an instance of many frames."""
+        known: tuple[Frame, ...] | None = self.__dict__.get("_located")
+        if known is None:
+            from hounsfield.frames import locate_frames
+
+            pixels = self.header.pixels
+            assert pixels is not None
+            known = locate_frames(
+                stream,
+                offset=pixels.offset,
+                number_of_frames=self.header.number_of_frames,
+                extended_offsets=self.header.offsets("ExtendedOffsetTable"),
+                extended_lengths=self.header.offsets("ExtendedOffsetTableLengths"),
+            )
+            self.__dict__["_located"] = known
+        return known
+
+    def _private_cells(self, frame: int) -> Array:
+        """Philips PMSCT_RLE1: pixels in private (07A1,100A), used only where Pixel Data is not (trap 13)."""
+        from hounsfield.codecs.pmsct_rle import decode_pmsct_rle1
+
+        dataset = self.dataset()
+        if self.header.number_of_frames == 1 and (0x07A1, 0x100A) in dataset and (0x07A1, 0x1011) in dataset:
+            kind = dataset[0x07A1, 0x1011].value
+            if (
+                str(kind if not isinstance(kind, bytes) else kind.decode("latin-1")).strip("\0 ")
+                == _PMSCT_RLE1
+            ):
+                return decode_pmsct_rle1(bytes(dataset[0x07A1, 0x100A].value), self.frame_format)
+        raise UnsupportedError("no Pixel Data (7FE0,0010) in it", expected="an image")
+
+    def _required(self, keyword: str) -> int:
+        value = self.header.integer(keyword)
+        if value is None or value < 1:
+            raise MalformedError(
+                f"{keyword} is missing or zero", expected="a positive whole number", where=self.name
+            )
+        return value

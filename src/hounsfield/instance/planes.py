@@ -1,0 +1,248 @@
+"""One frame's place in the patient and its way to output values, from a plain header or from functional groups.
+
+Reads attributes only: per-frame over shared over root (PS3.3 C.7.6.16.1.1). What was missing or senseless becomes
+a note, and the value that the standard or common sense gives in its stead; nothing is guessed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from hounsfield.errors import MalformedError
+from hounsfield.hu import ModalityLut, Rescale
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+    from hounsfield.instance.header import Header
+
+Numbers = tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plane:
+    """Frame-level attributes.
+
+    `position` LPS mm of the first voxel's centre, `orientation` row then column direction cosines, `spacing`
+    (row, column) mm: PS3.3 C.7.6.2.1.1; None where the object has none. `phase` holds whatever may tell apart
+    frames at one position, by keyword.
+    """
+
+    frame: int
+    position: Numbers | None
+    orientation: Numbers | None
+    spacing: Numbers | None
+    rescale: Rescale
+    rescale_type: str
+    frame_type: tuple[str, ...]
+    stack: str = ""
+    phase: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+PHASE_KEYWORDS = (
+    "TemporalPositionIdentifier",
+    "TriggerTime",
+    "AcquisitionNumber",
+    "AcquisitionDateTime",
+    "AcquisitionTime",
+    "ContentTime",
+    "ConvolutionKernel",
+    "KVP",
+)
+
+
+def plane_of_header(header: Header, lut: ModalityLut | None) -> Plane:
+    """The plane of a single-frame instance; `lut` as read from its Modality LUT Sequence."""
+    notes: list[str] = []
+    rescale = _rescale(_single(header, "RescaleSlope"), _single(header, "RescaleIntercept"), lut, notes)
+    return Plane(
+        frame=0,
+        position=_sized(header.numbers("ImagePositionPatient"), 3),
+        orientation=_sized(header.numbers("ImageOrientationPatient"), 6),
+        spacing=_spacing(header.numbers("PixelSpacing")),
+        rescale=rescale,
+        rescale_type=header.text("RescaleType"),
+        frame_type=header.texts("ImageType"),
+        phase={key: header.text(key) for key in PHASE_KEYWORDS if header.text(key)},
+        notes=tuple(notes),
+    )
+
+
+def planes_of_groups(dataset: Dataset, header: Header) -> tuple[Plane, ...]:
+    """The planes of an Enhanced or Legacy Converted multi-frame object, in frame order (not in space)."""
+    shared = _first_item(dataset, "SharedFunctionalGroupsSequence")
+    frames = list(_items(dataset, "PerFrameFunctionalGroupsSequence"))
+    count = header.number_of_frames
+    if len(frames) not in (0, count):
+        raise MalformedError(
+            f"{len(frames)} items in Per-Frame Functional Groups Sequence (5200,9230)",
+            expected=f"{count}, the Number of Frames",
+        )
+    root_lut = modality_lut(dataset)
+    return tuple(
+        _plane_of_groups(index, _Groups(frames[index] if frames else None, shared, dataset), header, root_lut)
+        for index in range(count)
+    )
+
+
+def planes_without_geometry(header: Header, lut: ModalityLut | None) -> tuple[Plane, ...]:
+    """The planes of a plain multi-frame object: one rescale for all, no place in the patient."""
+    first = plane_of_header(header, lut)
+    return tuple(
+        Plane(
+            index,
+            None,
+            None,
+            first.spacing,
+            first.rescale,
+            first.rescale_type,
+            first.frame_type,
+            notes=first.notes,
+        )
+        for index in range(header.number_of_frames)
+    )
+
+
+def modality_lut(dataset: Dataset) -> ModalityLut | None:
+    """The first item of Modality LUT Sequence (PS3.3 C.11.1.1); None without one. Raises `MalformedError`."""
+    item = _first_item(dataset, "ModalityLUTSequence")
+    if item is None or "LUTData" not in item:
+        return None
+    try:
+        entries, first, _bits = (int(n) for n in item.LUTDescriptor)
+        data = item.LUTData
+        values = _lut_values(data) if isinstance(data, bytes) else tuple(float(n) for n in data)
+    except (TypeError, ValueError) as error:
+        raise MalformedError(f"Modality LUT Sequence (0028,3000) cannot be read ({error})") from error
+    entries = entries or 65536
+    signed = dataset.get("PixelRepresentation") == 1
+    first = first - 0x10000 if signed and first >= 0x8000 else first
+    if len(values) < entries:
+        raise MalformedError(
+            f"{len(values)} values in the Modality LUT", expected=f"{entries}, by its LUT Descriptor"
+        )
+    return ModalityLut(first, values[:entries])
+
+
+def _lut_values(data: bytes) -> Numbers:
+    return tuple(float(data[i] | data[i + 1] << 8) for i in range(0, len(data) - 1, 2))
+
+
+@dataclass(frozen=True, slots=True)
+class _Groups:
+    """Per-frame over shared over root, for one frame."""
+
+    frame: Dataset | None
+    shared: Dataset | None
+    root: Dataset
+
+    def value(self, sequence: str, keyword: str) -> Any:
+        """The attribute in its functional group, nearest first; None when no level has it."""
+        for level in (self.frame, self.shared):
+            item = None if level is None else _first_item(level, sequence)
+            if item is not None and keyword in item:
+                return _value(item, keyword)
+        return _value(self.root, keyword) if keyword in self.root else None
+
+
+def _plane_of_groups(index: int, groups: _Groups, header: Header, lut: ModalityLut | None) -> Plane:
+    notes: list[str] = []
+    transformation = "PixelValueTransformationSequence"
+    rescale = _rescale(
+        _written(groups.value(transformation, "RescaleSlope")),
+        _written(groups.value(transformation, "RescaleIntercept")),
+        lut,
+        notes,
+    )
+    frame_type = groups.value("CTImageFrameTypeSequence", "FrameType")
+    phase = {
+        "TemporalPositionIndex": groups.value("FrameContentSequence", "TemporalPositionIndex"),
+        "TemporalPositionTimeOffset": groups.value("TemporalPositionSequence", "TemporalPositionTimeOffset"),
+        "FrameAcquisitionNumber": groups.value("FrameContentSequence", "FrameAcquisitionNumber"),
+        "FrameAcquisitionDateTime": groups.value("FrameContentSequence", "FrameAcquisitionDateTime"),
+        "NominalCardiacTriggerDelayTime": groups.value(
+            "CardiacSynchronizationSequence", "NominalCardiacTriggerDelayTime"
+        ),
+    }
+    return Plane(
+        frame=index,
+        position=_floats(groups.value("PlanePositionSequence", "ImagePositionPatient"), 3),
+        orientation=_floats(groups.value("PlaneOrientationSequence", "ImageOrientationPatient"), 6),
+        spacing=_spacing(_floats(groups.value("PixelMeasuresSequence", "PixelSpacing"), 2)),
+        rescale=rescale,
+        rescale_type=str(groups.value(transformation, "RescaleType") or ""),
+        frame_type=tuple(str(part) for part in frame_type) if frame_type else header.texts("ImageType"),
+        stack=str(groups.value("FrameContentSequence", "StackID") or ""),
+        phase={key: str(value) for key, value in phase.items() if value not in (None, "")},
+        notes=tuple(notes),
+    )
+
+
+def _rescale(slope: str | None, intercept: str | None, lut: ModalityLut | None, notes: list[str]) -> Rescale:
+    """Each half by itself: a slope that is missing, empty, zero or no number is 1, such an intercept 0 (trap 17)."""
+    if lut is not None:
+        return Rescale(lut=lut)
+    return Rescale(
+        _half(slope, 1.0, "Rescale Slope (0028,1053)", notes, zero_is_valid=False),
+        _half(intercept, 0.0, "Rescale Intercept (0028,1052)", notes, zero_is_valid=True),
+    )
+
+
+def _half(text: str | None, default: float, name: str, notes: list[str], *, zero_is_valid: bool) -> float:
+    if text is None or not text.strip():
+        notes.append(f"{name} is {'missing' if text is None else 'empty'}: taken as {default:g}")
+        return default
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if math.isfinite(number) and (number != 0 or zero_is_valid):
+        return number
+    notes.append(f"{name} is {text.strip()!r}: taken as {default:g}")
+    return default
+
+
+def _single(header: Header, keyword: str) -> str | None:
+    raw = header.raw(keyword)
+    return None if raw is None else raw.split(b"\\")[0].decode("latin-1")
+
+
+def _written(value: Any) -> str | None:
+    return None if value is None else str(getattr(value, "original_string", value))
+
+
+def _sized(numbers: Numbers | None, size: int) -> Numbers | None:
+    return numbers if numbers is not None and len(numbers) == size else None
+
+
+def _spacing(numbers: Numbers | None) -> Numbers | None:
+    """Two positive distances, or None."""
+    return numbers if numbers is not None and len(numbers) == 2 and min(numbers) > 0 else None
+
+
+def _floats(value: Any, size: int) -> Numbers | None:
+    try:
+        numbers = tuple(float(n) for n in value)
+    except (TypeError, ValueError):
+        return None
+    return numbers if len(numbers) == size and all(map(math.isfinite, numbers)) else None
+
+
+def _value(dataset: Dataset, keyword: str) -> Any:
+    try:
+        return dataset[keyword].value
+    except Exception:  # noqa: BLE001 (pydicom raises many kinds on a broken element; it then counts as absent)
+        return None
+
+
+def _items(dataset: Dataset, keyword: str) -> Iterable[Dataset]:
+    value = _value(dataset, keyword) if keyword in dataset else None
+    return value if value is not None and not isinstance(value, (bytes, str)) else ()
+
+
+def _first_item(dataset: Dataset, keyword: str) -> Dataset | None:
+    return next(iter(_items(dataset, keyword)), None)

@@ -1,0 +1,198 @@
+"""From a source to an `Instance`: is it DICOM, which encoding, where are the pixels.
+
+The fast walk first, pydicom for everything else: files without preamble or meta, Big Endian, Deflated, wrong VRs,
+private pixels, multi-frame oddities. Any bytes give an `Instance` or one of our errors.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+import zlib
+from typing import TYPE_CHECKING, BinaryIO
+
+from hounsfield.errors import HounsfieldError, MalformedError, NotDicomError
+from hounsfield.instance.elements import (
+    FIRST_READ,
+    PIXEL_TAGS,
+    UNDEFINED,
+    PixelElement,
+    file_meta,
+    scan_elements,
+)
+from hounsfield.instance.header import WANTED, Header
+from hounsfield.instance.source import MetadataSource, Source
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+DEFLATED = "1.2.840.10008.1.2.1.99"
+BIG_ENDIAN = "1.2.840.10008.1.2.2"
+IMPLICIT_LITTLE = "1.2.840.10008.1.2"
+EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
+INFLATED_LIMIT = 2 * 1024**3  # a deflated data set beyond this is refused: deflate reaches 1000:1
+_LONG_VRS = frozenset(
+    (b"OB", b"OW", b"OF", b"OD", b"OL", b"OV", b"UN", b"SQ", b"UC", b"UR", b"UT", b"SV", b"UV")
+)
+_BLOCK, _INFLATED_BLOCK = 1 << 18, 1 << 22
+_LAST_IMAGE_LEVEL_0008 = 0x2112  # no data set begins with a later element of group 0008
+_PLAUSIBLE_FIRST_LENGTH = 1024  # bytes: the first element is a group length, a character set or a UID
+
+
+def read_header(source: Source) -> Header:
+    """The header of `source`. Raises `NotDicomError`, `MalformedError`, `LocationError`."""
+    if isinstance(source, MetadataSource):
+        return _header_of_metadata(source)
+    with source.open() as stream:
+        elements = scan_elements(stream, WANTED)
+        if elements is not None:
+            return Header(elements.values, elements.transfer_syntax, elements.pixels)
+        stream.seek(0)
+        dataset, syntax, pixels = _read_with_pydicom(stream, source.name)
+        return Header.from_dataset(dataset, syntax, pixels)
+
+
+def read_dataset(source: Source) -> Dataset:
+    """The whole header as pydicom has it, without Pixel Data, file meta included where there is one."""
+    if isinstance(source, MetadataSource):
+        return source.metadata()
+    with source.open() as stream:
+        return _read_with_pydicom(stream, source.name)[0]
+
+
+def open_pixels(source: Source, header: Header) -> BinaryIO:
+    """A stream in which `header.pixels.offset` counts: the source, or what it inflates to."""
+    stream = source.open()
+    if header.transfer_syntax != DEFLATED:
+        return stream
+    with stream:
+        return io.BytesIO(_inflate(stream, source.name, file_meta(stream.read(FIRST_READ))[1]))
+
+
+def _header_of_metadata(source: MetadataSource) -> Header:
+    dataset = source.metadata()
+    syntax = str(dataset.get("AvailableTransferSyntaxUID", "") or EXPLICIT_LITTLE)
+    return Header.from_dataset(dataset, syntax)
+
+
+def _read_with_pydicom(stream: BinaryIO, name: str) -> tuple[Dataset, str, PixelElement | None]:
+    """Header, transfer syntax and pixel element, by pydicom; the stream is left anywhere."""
+    start = stream.read(FIRST_READ)
+    _refuse_other_files(start, name)
+    syntax, begin = file_meta(start)
+    stream.seek(0)
+    if syntax != DEFLATED:
+        return _parse(stream, name, None)
+    inflated = io.BytesIO(_inflate(stream, name, begin))
+    dataset, _, pixels = _parse(inflated, name, EXPLICIT_LITTLE)
+    return _with_meta(dataset, start[:begin]), DEFLATED, pixels
+
+
+def _with_meta(dataset: Dataset, start: bytes) -> Dataset:
+    """Give a data set that was inflated apart its file meta group back."""
+    from pydicom import dcmread
+
+    dataset.file_meta = dcmread(io.BytesIO(start), force=True).file_meta
+    return dataset
+
+
+def _parse(stream: BinaryIO, name: str, syntax: str | None) -> tuple[Dataset, str, PixelElement | None]:
+    from pydicom import dcmread
+
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore"
+        )  # what pydicom tolerates, we do; what matters is reported by the verdict
+        try:
+            dataset = dcmread(stream, stop_before_pixels=True, force=True)
+        except HounsfieldError:
+            raise
+        except Exception as error:
+            raise MalformedError(
+                f"the header cannot be parsed ({type(error).__name__}: {error})",
+                where=name,
+                remedy="the file is damaged; get it again from where it came",
+            ) from error
+    explicit, little = _encoding(dataset)
+    if syntax is None:
+        written = dataset.file_meta.get("TransferSyntaxUID") if hasattr(dataset, "file_meta") else None
+        syntax = str(written) if written else _guessed_syntax(explicit, little)
+    return dataset, syntax, _pixel_element_here(stream, explicit=explicit, little=little)
+
+
+def _encoding(dataset: Dataset) -> tuple[bool, bool]:
+    """(explicit VR, little endian) as the data set was read, whatever its meta says."""
+    implicit, little = dataset.original_encoding
+    return not implicit, little is not False
+
+
+def _guessed_syntax(explicit: bool, little: bool) -> str:
+    if not little:
+        return BIG_ENDIAN
+    return EXPLICIT_LITTLE if explicit else IMPLICIT_LITTLE
+
+
+def _pixel_element_here(stream: BinaryIO, *, explicit: bool, little: bool) -> PixelElement | None:
+    """pydicom stops with the stream at the pixel element's tag; read its header, if that is what stands there."""
+    start = stream.tell()
+    head = stream.read(12)
+    order = "<" if little else ">"
+    if len(head) < 8:
+        return None
+    group, element = struct.unpack_from(order + "HH", head)
+    keyword = PIXEL_TAGS.get(group << 16 | element)
+    if keyword is None:
+        return None
+    if explicit and head[4:6] in _LONG_VRS and len(head) == 12:
+        (length,) = struct.unpack_from(order + "I", head, 8)
+        return PixelElement(keyword, start + 12, None if length == UNDEFINED else length)
+    (length,) = struct.unpack_from(order + ("H" if explicit else "I"), head, 6 if explicit else 4)
+    return PixelElement(keyword, start + 8, None if length == UNDEFINED else length)
+
+
+def _refuse_other_files(start: bytes, name: str) -> None:
+    """`NotDicomError` unless the bytes start like a DICOM file (PS3.10 7.1) or a bare data set."""
+    if start[128:132] == b"DICM" or _starts_like_dataset(start):
+        return
+    raise NotDicomError(
+        "not DICOM: neither a DICM preamble nor a data set at its start" if start else "an empty file",
+        where=name,
+    )
+
+
+def _starts_like_dataset(start: bytes) -> bool:
+    """Group 0002 or 0008 first, in either byte order, with a plausible VR or length (ACR-NEMA, bare data sets)."""
+    if len(start) < 8:
+        return False
+    for order in "<>":
+        group, element, length = struct.unpack_from(order + "HHI", start)
+        if group in (0x0002, 0x0008) and element <= _LAST_IMAGE_LEVEL_0008:
+            vr = start[4:6]
+            if (vr.isalpha() and vr.isupper()) or length <= _PLAUSIBLE_FIRST_LENGTH:
+                return True
+    return False
+
+
+def _inflate(stream: BinaryIO, name: str, begin: int) -> bytes:
+    """The data set behind the file meta group that ends at `begin`, inflated (PS3.5 A.5)."""
+    stream.seek(begin)
+    parts: list[bytes] = []
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    total = 0
+    try:
+        while not inflater.eof:
+            block = inflater.unconsumed_tail or stream.read(_BLOCK)
+            if not block:
+                break
+            parts.append(inflater.decompress(block, _INFLATED_BLOCK))
+            total += len(parts[-1])
+            if total > INFLATED_LIMIT:
+                raise MalformedError(
+                    f"the deflated data set grows past {INFLATED_LIMIT >> 30} GiB",
+                    where=name,
+                    remedy="refused as a bomb",
+                )
+    except zlib.error as error:
+        raise MalformedError(f"the deflated data set is damaged ({error})", where=name) from error
+    return b"".join(parts)
