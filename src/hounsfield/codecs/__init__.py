@@ -1,0 +1,13 @@
+"""Frames to stored values and back: one table of codecs, chosen by the family of a transfer syntax.
+
+What goes in and comes out is one frame. Where its bytes lie is `hounsfield.frames`' business, what its values
+mean is `hounsfield.hu`'s. imagecodecs does the work; it releases the GIL and is held to one thread a call, so
+that callers decode frames in parallel.
+"""
+
+from __future__ import annotations
+
+from hounsfield.codecs.decoding import decode_frame, is_native_disguised
+from hounsfield.codecs.frame_format import MAX_FRAME_BYTES, FrameFormat, Pixels
+
+__all__ = ["MAX_FRAME_BYTES", "FrameFormat", "Pixels", "decode_frame", "is_native_disguised"]

@@ -1,0 +1,91 @@
+"""The decoders as a table by family, and the one function that uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import MappingProxyType
+
+from hounsfield.codecs.deflated_frame import decode_deflated_frame
+from hounsfield.codecs.frame_format import FrameFormat, Pixels
+from hounsfield.codecs.jpeg import decode_jpeg, decode_jpeg_ls
+from hounsfield.codecs.jpeg2000 import decode_jpeg2000
+from hounsfield.codecs.jpeg_xl import decode_jpeg_xl
+from hounsfield.codecs.native import decode_native
+from hounsfield.codecs.rle import decode_rle
+from hounsfield.errors import UnsupportedError
+from hounsfield.syntaxes import TransferSyntax
+
+_DECODERS: MappingProxyType[str, Callable[[bytes, FrameFormat], Pixels]] = MappingProxyType(
+    {
+        "uncompressed": decode_native,
+        "deflated-frame": decode_deflated_frame,
+        "rle": decode_rle,
+        "jpeg": decode_jpeg,
+        "jpeg-lossless": decode_jpeg,
+        "jpeg-ls": decode_jpeg_ls,
+        "jpeg2000": decode_jpeg2000,
+        "htj2k": decode_jpeg2000,
+        "jpeg-xl": decode_jpeg_xl,
+    }
+)
+
+_SIGNATURES = {
+    "rle": (b"",),
+    "jpeg": (b"\xff\xd8",),
+    "jpeg-lossless": (b"\xff\xd8",),
+    "jpeg-ls": (b"\xff\xd8",),
+    "jpeg2000": (b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP"),
+    "htj2k": (b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP"),
+    "jpeg-xl": (b"\xff\x0a", b"\x00\x00\x00\x0cJXL"),
+}
+
+
+def is_native_disguised(data: bytes, syntax: TransferSyntax, frame_format: FrameFormat) -> bool:
+    """True for native pixels in a file that declares a compressed syntax: right length, no codestream's start."""
+    native = frame_format.native_bytes
+    signatures = _SIGNATURES.get(syntax.family)
+    if signatures is None or len(data) not in (native, native + native % 2):
+        return False
+    if syntax.family == "rle":
+        segments = frame_format.samples_per_pixel * frame_format.cell_bytes
+        return data[:8] != segments.to_bytes(4, "little") + (64).to_bytes(4, "little")
+    return not data.startswith(signatures)
+
+
+def decode_frame(
+    data: bytes,
+    syntax: TransferSyntax,
+    frame_format: FrameFormat,
+    *,
+    swap_words: bool = False,
+    bit_offset: int = 0,
+) -> Pixels:
+    """Stored values of one frame: (rows, columns) or (rows, columns, samples), native byte order.
+
+    The type is 8, 16 or 32 bits by Bits Allocated and signed by Pixel Representation. Encapsulated frames are
+    sign-extended at the codestream's precision; native cells are only reinterpreted (masking above Bits Stored
+    is left to `hounsfield.hu`). Colour stays in the codestream's space; `hounsfield.codecs.colour` converts.
+    Native bytes under a compressed syntax are read as native (`is_native_disguised` tells).
+
+    The codestream's own header is held against `frame_format` before anything is allocated: disagreement is a
+    `MalformedError`, missing bytes a `TruncatedError`, a coding without decoder an `UnsupportedError`.
+    `swap_words` and `bit_offset` are those of `hounsfield.codecs.native.decode_native`.
+    """
+    if not syntax.encapsulated:
+        frame_format.check()
+        return decode_native(
+            data,
+            frame_format,
+            little_endian=syntax.little_endian,
+            swap_words=swap_words,
+            bit_offset=bit_offset,
+        )
+    decoder = _DECODERS.get(syntax.family) if syntax.readable else None
+    if decoder is None:
+        raise UnsupportedError(
+            f"{syntax.name} ({syntax.uid}) cannot be decoded: {syntax.note}", syntax=syntax.uid
+        )
+    frame_format.check(len(data))
+    if is_native_disguised(data, syntax, frame_format):
+        return decode_native(data, frame_format)
+    return decoder(data, frame_format)

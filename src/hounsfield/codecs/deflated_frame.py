@@ -1,0 +1,29 @@
+"""Deflated Image Frame Compression (PS3.5 A.4.15): each frame's native bytes as one raw deflate stream."""
+
+from __future__ import annotations
+
+import zlib
+
+from hounsfield.codecs.frame_format import FrameFormat, Pixels
+from hounsfield.codecs.native import decode_native
+from hounsfield.errors import MalformedError, TruncatedError
+
+_RAW = -15
+
+
+def decode_deflated_frame(data: bytes, frame_format: FrameFormat) -> Pixels:
+    """Inflates at most as many bytes as the frame has."""
+    expected = frame_format.native_bytes
+    inflater = zlib.decompressobj(_RAW)
+    try:
+        native = inflater.decompress(data, expected + 2)
+    except zlib.error as error:
+        raise MalformedError(f"deflated frame does not inflate: {error}", expected="raw deflate") from error
+    if len(native) < expected:
+        raise TruncatedError(
+            f"deflated frame gives {len(native)} bytes",
+            expected=f"{expected}",
+            found_bytes=len(native),
+            expected_bytes=expected,
+        )
+    return decode_native(native, frame_format)

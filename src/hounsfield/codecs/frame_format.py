@@ -1,0 +1,159 @@
+"""What the header says a frame is, and the checks that hold a codestream to it before anything is allocated.
+
+No codec here: shapes, cell types and caps only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hounsfield.errors import MalformedError, UnsupportedError
+
+MAX_FRAME_BYTES = 2**31
+"""Largest decoded frame accepted, in bytes; a larger one is refused before it is allocated."""
+
+MAX_EXPANSION = 20_000
+"""Largest plausible ratio of decoded to encoded bytes, for frames over `EXPANSION_FREE_BYTES`."""
+
+EXPANSION_FREE_BYTES = 2**26
+"""Decoded frames up to this size may be any ratio: a blank image compresses without bound."""
+
+Pixels = NDArray[Any]
+"""Stored values: (rows, columns) or (rows, columns, samples), integers in native byte order."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameFormat:
+    """The Image Pixel Module (PS3.3 C.7.6.3) of one frame; field names are the DICOM keywords'."""
+
+    rows: int
+    columns: int
+    samples_per_pixel: int = 1
+    bits_allocated: int = 16
+    bits_stored: int = 16
+    high_bit: int = 15
+    pixel_representation: int = 0
+    photometric_interpretation: str = "MONOCHROME2"
+    planar_configuration: int = 0
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(rows, columns), or (rows, columns, samples) of colour."""
+        plane = (self.rows, self.columns)
+        return plane if self.samples_per_pixel == 1 else (*plane, self.samples_per_pixel)
+
+    @property
+    def signed(self) -> bool:
+        return self.pixel_representation == 1
+
+    @property
+    def cell_bytes(self) -> int:
+        """Bytes of one decoded sample; 1 for single-bit pixels."""
+        return max(1, self.bits_allocated // 8)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of decoded samples: 8, 16 or 32 bits by Bits Allocated, signed by Pixel Representation."""
+        return np.dtype(f"{'i' if self.signed else 'u'}{self.cell_bytes}")
+
+    @property
+    def decoded_bytes(self) -> int:
+        """Bytes of the decoded array."""
+        return self.rows * self.columns * self.samples_per_pixel * self.cell_bytes
+
+    @property
+    def subsampled(self) -> bool:
+        """Native YBR_FULL_422: two pixels share their chrominance (PS3.3 C.7.6.3.1.2)."""
+        return self.photometric_interpretation == "YBR_FULL_422" and self.samples_per_pixel == 3
+
+    @property
+    def native_bytes(self) -> int:
+        """Bytes of the frame in native form, without padding to even length."""
+        if self.bits_allocated == 1:
+            return (self.rows * self.columns * self.samples_per_pixel + 7) // 8
+        if self.subsampled:
+            return self.rows * ((self.columns + 1) // 2) * 4 * self.cell_bytes
+        return self.decoded_bytes
+
+    def check(self, encoded_bytes: int | None = None) -> None:
+        """Refuse a header that makes no frame, and one whose frame is too large for what encodes it."""
+        if self.rows < 1 or self.columns < 1 or self.samples_per_pixel < 1:
+            raise MalformedError(
+                f"a frame of {self.rows} rows, {self.columns} columns, {self.samples_per_pixel} samples",
+                expected="at least one of each",
+            )
+        if self.bits_allocated not in (1, 8, 16, 32):
+            raise UnsupportedError(
+                f"Bits Allocated is {self.bits_allocated}",
+                expected="1, 8, 16 or 32",
+                bits=self.bits_allocated,
+            )
+        size = self.decoded_bytes
+        if size > MAX_FRAME_BYTES:
+            raise UnsupportedError(
+                f"a frame of {size} bytes", expected=f"at most {MAX_FRAME_BYTES}", decoded_bytes=size
+            )
+        if encoded_bytes is not None and size > max(EXPANSION_FREE_BYTES, MAX_EXPANSION * encoded_bytes):
+            raise MalformedError(
+                f"{encoded_bytes} bytes that claim to be a frame of {size} bytes",
+                expected=f"an expansion of at most {MAX_EXPANSION} times",
+                decoded_bytes=size,
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class CodestreamHeader:
+    """What a codestream says of itself; `signed` is `None` where the coding has no notion of sign."""
+
+    rows: int
+    columns: int
+    components: int
+    precision: int
+    signed: bool | None = None
+
+    def check(self, frame_format: FrameFormat, name: str) -> None:
+        """Raise `MalformedError` where codestream and DICOM header disagree; the precision may be smaller."""
+        found = (self.rows, self.columns, self.components)
+        expected = (frame_format.rows, frame_format.columns, frame_format.samples_per_pixel)
+        if found != expected:
+            raise MalformedError(
+                f"{name} codestream of {found[0]} × {found[1]} × {found[2]}",
+                expected="{} rows × {} columns × {} samples of the header".format(*expected),
+                found_shape=found,
+                expected_shape=expected,
+            )
+        if not 1 <= self.precision <= max(8, frame_format.bits_allocated):
+            raise MalformedError(
+                f"{name} codestream of {self.precision} bits",
+                expected=f"at most the {frame_format.bits_allocated} bits allocated",
+                precision=self.precision,
+            )
+
+
+def to_stored(samples: Pixels, header: CodestreamHeader, frame_format: FrameFormat) -> Pixels:
+    """Decoded samples as stored values of the header's type.
+
+    A coding without sign, or of the other sign, is reinterpreted at the codestream's own precision: the bits
+    are right, only the reading of the highest one differs.
+    """
+    if samples.shape != frame_format.shape:
+        raise MalformedError(
+            f"decoded to shape {samples.shape}", expected=f"{frame_format.shape}", found_shape=samples.shape
+        )
+    target = frame_format.dtype
+    if bool(header.signed) == frame_format.signed:
+        return samples.astype(target, copy=False)
+    unsigned = samples.astype(f"u{target.itemsize}", copy=False)
+    if header.precision >= target.itemsize * 8:
+        return unsigned.view(target)
+    stored: Pixels
+    if frame_format.signed:
+        sign = target.type(1 << (header.precision - 1))
+        stored = (unsigned.view(target) ^ sign) - sign
+    else:
+        stored = unsigned & unsigned.dtype.type((1 << header.precision) - 1)
+    return stored

@@ -1,0 +1,118 @@
+"""JPEG 2000 (ISO/IEC 15444-1) and High-Throughput JPEG 2000 (15444-15): PS3.5 A.4.4, A.4.11, 8.2.4, 8.2.14.
+
+A JP2 container is opened and its codestream taken: DICOM says what the components mean.
+"""
+
+from __future__ import annotations
+
+from hounsfield.codecs.foreign import call_decoder
+from hounsfield.codecs.frame_format import CodestreamHeader, FrameFormat, Pixels, to_stored
+from hounsfield.errors import MalformedError, TruncatedError, UnsupportedError
+
+_SOC_SIZ = b"\xff\x4f\xff\x51"
+_CAP = 0x50
+_SOT = 0x90
+_EOC = 0xD9
+_JP2_SIGNATURE = b"\x00\x00\x00\x0cjP  "
+_MAX_TILES = 65_535
+
+
+def bare_codestream(data: bytes) -> bytes:
+    """The codestream of a JP2 or JPH file, or `data` itself when it is one."""
+    if not data.startswith(_JP2_SIGNATURE):
+        return data
+    position = 0
+    while position + 8 <= len(data):
+        length = int.from_bytes(data[position : position + 4], "big")
+        kind = data[position + 4 : position + 8]
+        begin = position + 8
+        if length == 1:
+            length = int.from_bytes(data[begin : begin + 8], "big")
+            begin += 8
+        if kind == b"jp2c":
+            return data[begin : position + length] if length else data[begin:]
+        if length < 8:
+            break
+        position += length
+    raise MalformedError("JP2 file without a codestream box", expected="a jp2c box")
+
+
+def read_jpeg2000_header(data: bytes) -> CodestreamHeader:
+    """The SIZ segment (15444-1 A.5.1) of a bare codestream."""
+    if data[:4] != _SOC_SIZ:
+        raise MalformedError(
+            f"starts with {data[:4].hex() or 'nothing'}", expected="JPEG 2000 start of codestream FF4FFF51"
+        )
+    if len(data) < 42:
+        raise TruncatedError("JPEG 2000 codestream ends within its SIZ segment", found_bytes=len(data))
+    word = [int.from_bytes(data[8 + 4 * i : 12 + 4 * i], "big") for i in range(8)]
+    width, height, left, top, tile_width, tile_height, tile_left, tile_top = word
+    count = int.from_bytes(data[40:42], "big")
+    components = data[42 : 42 + 3 * count]
+    if count < 1 or len(components) < 3 * count:
+        raise TruncatedError("JPEG 2000 codestream ends within its SIZ segment", found_bytes=len(data))
+    if left >= width or top >= height or not tile_width or not tile_height:
+        raise MalformedError("JPEG 2000 SIZ segment of an empty image or tile")
+    tiles = -(-(width - tile_left) // tile_width) * -(-(height - tile_top) // tile_height)
+    if tiles > _MAX_TILES:
+        raise MalformedError(f"JPEG 2000 codestream of {tiles} tiles", expected=f"at most {_MAX_TILES}")
+    depths = {components[3 * i] for i in range(count)}
+    steps = {components[3 * i + 1 : 3 * i + 3] for i in range(count)}
+    if len(depths) > 1 or steps != {b"\x01\x01"}:
+        raise UnsupportedError("JPEG 2000 components of different depth or subsampled")
+    depth = depths.pop()
+    return CodestreamHeader(height - top, width - left, count, (depth & 0x7F) + 1, bool(depth & 0x80))
+
+
+def check_tile_parts(data: bytes) -> bool:
+    """Walk main header and tile-parts to the end; True if the codestream is high-throughput (a CAP segment).
+
+    Decoders give what they have of a cut stream without a word, so lengths are held against the bytes here
+    (15444-1 A.4.2). A missing EOC marker is forgiven.
+    """
+    high_throughput = False
+    position = 2
+    tile_parts = 0
+    while True:
+        marker = data[position : position + 2]
+        if len(marker) < 2 or (marker[0] != 0xFF and tile_parts):
+            break  # after the last tile-part: nothing, or padding
+        if marker[0] != 0xFF:
+            raise MalformedError(f"JPEG 2000 marker expected at byte {position}, found {marker.hex()}")
+        if marker[1] == _EOC:
+            break
+        high_throughput |= marker[1] == _CAP
+        length = int.from_bytes(data[position + 2 : position + 4], "big")
+        if marker[1] == _SOT:
+            tile_parts += 1
+            part = int.from_bytes(data[position + 6 : position + 10], "big")
+            position = len(data) if part == 0 else position + part
+            if 0 < part < 14:
+                raise MalformedError(f"JPEG 2000 tile-part of {part} bytes", expected="at least 14")
+            if part == 0 and b"\xff\xd9" not in data[-16:]:
+                position += 1
+        elif length < 2:
+            raise MalformedError(f"JPEG 2000 segment of {length} bytes at byte {position}")
+        else:
+            position += 2 + length
+        if position > len(data):
+            break
+    if position > len(data) or not tile_parts:
+        raise TruncatedError(
+            f"JPEG 2000 codestream of {len(data)} bytes ends within a tile-part", found_bytes=len(data)
+        )
+    return high_throughput
+
+
+def decode_jpeg2000(data: bytes, frame_format: FrameFormat) -> Pixels:
+    """Either kind of block coder, told apart by the codestream and not by the transfer syntax."""
+    import imagecodecs
+
+    data = bare_codestream(data)
+    header = read_jpeg2000_header(data)
+    header.check(frame_format, "JPEG 2000")
+    if check_tile_parts(data):
+        samples = call_decoder("HTJ2K", imagecodecs.htj2k_decode, data)
+    else:
+        samples = call_decoder("JPEG 2000", imagecodecs.jpeg2k_decode, data, numthreads=1)
+    return to_stored(samples, header, frame_format)

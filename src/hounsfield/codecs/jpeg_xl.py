@@ -1,0 +1,119 @@
+"""JPEG XL (ISO/IEC 18181-1): PS3.5 A.4.12–A.4.14, 8.2.15. A bare codestream or one in a container."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from hounsfield.codecs.foreign import call_decoder
+from hounsfield.codecs.frame_format import CodestreamHeader, FrameFormat, Pixels, to_stored
+from hounsfield.codecs.jpeg import decode_jpeg
+from hounsfield.errors import MalformedError, TruncatedError, UnsupportedError
+
+_SIGNATURE = b"\xff\x0a"
+_CONTAINER = b"\x00\x00\x00\x0cJXL \r\n\x87\n"
+_HEADER_BYTES = 256  # the size and image metadata headers fit well within these
+_RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
+
+
+class _Bits:
+    """Bits of a codestream header, least significant first (18181-1 B.2)."""
+
+    def __init__(self, data: bytes) -> None:
+        self._value = int.from_bytes(data, "little")
+        self._left = len(data) * 8
+
+    def take(self, count: int) -> int:
+        if count > self._left:
+            raise TruncatedError("JPEG XL codestream ends within its header")
+        value = self._value & ((1 << count) - 1)
+        self._value >>= count
+        self._left -= count
+        return value
+
+    def choose(self, *ways: tuple[int, int]) -> int:
+        """U32 of four (constant, bits) distributions."""
+        constant, count = ways[self.take(2)]
+        return constant + self.take(count)
+
+
+def _boxes(data: bytes) -> tuple[bytes, bool]:
+    """The start of the codestream in a container, and whether the container can rebuild a JPEG."""
+    position, found, rebuilds = 0, b"", False
+    while position + 8 <= len(data) and len(found) < _HEADER_BYTES:
+        length = int.from_bytes(data[position : position + 4], "big")
+        kind = data[position + 4 : position + 8]
+        begin = position + 8
+        if length == 1:
+            length = int.from_bytes(data[begin : begin + 8], "big")
+            begin += 8
+        end = position + length if length else len(data)
+        if end <= position:
+            break
+        rebuilds |= kind == b"jbrd"
+        if kind == b"jxlc":
+            found = data[begin : min(end, begin + _HEADER_BYTES)]
+        elif kind == b"jxlp":
+            found += data[begin + 4 : min(end, begin + 4 + _HEADER_BYTES)]
+        position = end
+    return found, rebuilds
+
+
+def _size(bits: _Bits) -> tuple[int, int]:
+    small = bits.take(1)
+
+    def side() -> int:
+        return (bits.take(5) + 1) * 8 if small else bits.choose((1, 9), (1, 13), (1, 18), (1, 30))
+
+    height = side()
+    ratio = bits.take(3)
+    if ratio == 0:
+        return height, side()
+    numerator, denominator = _RATIOS[ratio - 1]
+    return height, height * numerator // denominator
+
+
+def read_jpeg_xl_header(data: bytes) -> tuple[CodestreamHeader, bool]:
+    """Size and image metadata (18181-1 D.2, D.3), and whether a JPEG can be rebuilt from the container."""
+    rebuilds = False
+    if data.startswith(_CONTAINER):
+        data, rebuilds = _boxes(data)
+    if data[:2] != _SIGNATURE:
+        raise MalformedError(f"starts with {data[:4].hex() or 'nothing'}", expected="JPEG XL signature FF0A")
+    bits = _Bits(data[2:_HEADER_BYTES])
+    rows, columns = _size(bits)
+    if bits.take(1):  # all default: 8-bit RGB
+        return CodestreamHeader(rows, columns, 3, 8), rebuilds
+    if bits.take(1):  # orientation, intrinsic size, preview, animation
+        bits.take(3)
+        if bits.take(1):
+            _size(bits)
+        if bits.take(1) or bits.take(1):
+            raise UnsupportedError("JPEG XL codestream with a preview or an animation")
+    if bits.take(1):
+        raise UnsupportedError("JPEG XL codestream of floating point samples")
+    precision = bits.choose((8, 0), (10, 0), (12, 0), (1, 6))
+    bits.take(1)
+    if bits.choose((0, 0), (1, 0), (2, 4), (1, 12)):
+        raise UnsupportedError("JPEG XL codestream with extra channels")
+    bits.take(1)  # XYB coded
+    components = 3
+    if not bits.take(1):  # colour encoding is not the default, sRGB
+        bits.take(1)
+        components = 1 if bits.choose((0, 0), (1, 0), (2, 4), (18, 6)) == 1 else 3
+    return CodestreamHeader(rows, columns, components, precision), rebuilds
+
+
+def decode_jpeg_xl(data: bytes, frame_format: FrameFormat) -> Pixels:
+    """Modular or VarDCT pixels; a recompressed JPEG is rebuilt first, so its samples are those it had."""
+    import imagecodecs
+
+    header, rebuilds = read_jpeg_xl_header(data)
+    header.check(frame_format, "JPEG XL")
+    if rebuilds:
+        # Its stub asks for `numthreads`, which the function itself does not take.
+        rebuild = cast("Callable[[bytes], Any]", imagecodecs.jpegxl_decode_jpeg)
+        rebuilt = call_decoder("JPEG XL", lambda stream: bytearray(rebuild(stream)), data)
+        return decode_jpeg(rebuilt.tobytes(), frame_format)
+    samples = call_decoder("JPEG XL", imagecodecs.jpegxl_decode, data, keeporientation=True, numthreads=1)
+    return to_stored(samples, header, frame_format)

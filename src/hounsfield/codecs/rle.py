@@ -1,0 +1,59 @@
+"""RLE Lossless (PS3.5 annex G): byte planes, each packed; the most significant byte of a sample first."""
+
+from __future__ import annotations
+
+import struct
+from itertools import pairwise
+
+import numpy as np
+
+from hounsfield.codecs.foreign import call_decoder
+from hounsfield.codecs.frame_format import FrameFormat, Pixels
+from hounsfield.errors import MalformedError, TruncatedError
+
+_HEADER = 64
+_MAX_EXPANSION = 64  # a replicate run makes 128 bytes of 2
+
+
+def _check_segments(data: bytes, frame_format: FrameFormat) -> None:
+    if len(data) < _HEADER:
+        raise TruncatedError(f"RLE frame of {len(data)} bytes", expected="a header of 64 bytes at least")
+    count, *offsets = struct.unpack("<16I", data[:_HEADER])
+    expected = frame_format.samples_per_pixel * frame_format.cell_bytes
+    if count != expected:
+        raise MalformedError(
+            f"RLE frame of {count} segments",
+            expected=f"{expected}, one for each byte of a pixel",
+            segments=count,
+        )
+    used = [*offsets[:count], len(data)]
+    if used[0] != _HEADER or any(b <= a for a, b in pairwise(used)):
+        kind = TruncatedError if used[-2] >= len(data) else MalformedError
+        raise kind(f"RLE segment offsets {used[:-1]} in {len(data)} bytes", expected="increasing from 64")
+    plane = frame_format.rows * frame_format.columns
+    for index, (begin, end) in enumerate(pairwise(used)):
+        if (end - begin) * _MAX_EXPANSION < plane:
+            raise TruncatedError(
+                f"RLE segment {index + 1} of {end - begin} bytes", expected=f"enough for {plane} pixels"
+            )
+
+
+def decode_rle(data: bytes, frame_format: FrameFormat) -> Pixels:
+    """One frame of RLE; the result's size is known before it is unpacked, and nothing more is written."""
+    import imagecodecs
+
+    _check_segments(data, frame_format)
+    unsigned = f"u{frame_format.cell_bytes}"
+    out = bytearray(frame_format.decoded_bytes)
+    flat = call_decoder(
+        "RLE", lambda stream: memoryview(imagecodecs.dicomrle_decode(stream, f"<{unsigned}", out=out)), data
+    )
+    if flat.size != frame_format.decoded_bytes:
+        raise TruncatedError(
+            f"RLE frame unpacks to {flat.size} bytes", expected=f"{frame_format.decoded_bytes}"
+        )
+    cells: Pixels = flat.view(f"<{unsigned}").astype(unsigned, copy=False).view(frame_format.dtype)
+    if frame_format.samples_per_pixel == 1:
+        return cells.reshape(frame_format.shape)
+    planes = cells.reshape(frame_format.samples_per_pixel, frame_format.rows, frame_format.columns)
+    return np.ascontiguousarray(np.moveaxis(planes, 0, -1))

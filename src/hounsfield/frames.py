@@ -1,0 +1,219 @@
+"""Where the bytes of each frame lie in encapsulated Pixel Data (PS3.5 A.4). Nothing here decodes them.
+
+Only item headers are read, and the first and last bytes of fragments where no offset table says which fragments
+make a frame. Native Pixel Data needs no such search: its frames have one length, and follow each other.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from bisect import bisect_left
+from collections.abc import Sequence
+from typing import BinaryIO, TypeAlias
+
+from hounsfield.errors import MalformedError, TruncatedError
+
+Extent: TypeAlias = tuple[int, int]
+"""Absolute offset and length, in bytes, of a run of a frame's bytes."""
+
+Frame: TypeAlias = tuple[Extent, ...]
+"""The extents whose bytes, joined, are one frame's codestream."""
+
+_ITEM = b"\xfe\xff\x00\xe0"
+_DELIMITER = b"\xfe\xff\xdd\xe0"
+_UNDEFINED_LENGTH = 0xFFFFFFFF
+_END_OF_IMAGE = b"\xff\xd9"  # JPEG and JPEG-LS EOI, JPEG 2000 EOC: the same two bytes
+_STARTS = (
+    b"\xff\xd8\xff",
+    b"\xff\x4f\xff\x51",
+    b"\x00\x00\x00\x0cjP  ",
+    b"\x00\x00\x00\x0cJXL ",
+    b"\xff\x0a",
+)
+_TAIL = 16  # bytes looked at for an end-of-image marker before its padding
+
+
+def locate_frames(
+    stream: BinaryIO,
+    *,
+    offset: int,
+    number_of_frames: int,
+    extended_offsets: Sequence[int] | None = None,
+    extended_lengths: Sequence[int] | None = None,
+) -> tuple[Frame, ...]:
+    """The frames of the encapsulated Pixel Data whose value begins at `offset` in `stream`.
+
+    `offset` is where the first item tag is, that of the Basic Offset Table. The tables are tried in the order
+    Extended Offset Table (PS3.3 C.7.6.3.1.8), Basic Offset Table, one fragment a frame, end-of-image markers; a
+    table that does not point at item tags is passed over when the fragments speak for themselves.
+
+    The result may be longer than `number_of_frames` when there are more frames than the header says. Raises
+    `TruncatedError` naming the first frame that is not whole, `MalformedError` where fragments cannot be told
+    apart.
+    """
+    if number_of_frames < 1:
+        raise MalformedError(f"Number of Frames is {number_of_frames}", expected="at least 1")
+    table, fragments = _read_items(stream, offset, number_of_frames)
+    if len(fragments) < number_of_frames:
+        raise TruncatedError(
+            f"pixel data ends before frame {len(fragments) + 1} of {number_of_frames}",
+            expected=f"at least {number_of_frames} fragments",
+            frame=len(fragments),
+            found_fragments=len(fragments),
+        )
+    if extended_offsets:
+        extended = _by_extended_table(fragments, extended_offsets, extended_lengths, number_of_frames)
+        if extended is not None:
+            return extended
+    if len(fragments) == number_of_frames:
+        return tuple((fragment,) for fragment in fragments)
+    return (
+        _by_basic_table(fragments, table, number_of_frames)
+        or _by_markers(stream, fragments, number_of_frames)
+        or _alone(fragments, number_of_frames)
+    )
+
+
+def read_frame(stream: BinaryIO, frame: Frame) -> bytes:
+    """The bytes of one frame; a trailing padding byte may be among them. Raises `TruncatedError`."""
+    parts = []
+    for start, length in frame:
+        stream.seek(start)
+        part = _read(stream, length)
+        if len(part) < length:
+            raise TruncatedError(
+                f"only {len(part)} of {length} bytes at offset {start}",
+                found_bytes=len(part),
+                expected_bytes=length,
+            )
+        parts.append(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _read(stream: BinaryIO, length: int) -> bytes:
+    """`length` bytes, fewer only at the end; an unbuffered stream may give less at a time."""
+    data = stream.read(length) or b""
+    while len(data) < length and (more := stream.read(length - len(data))):
+        data += more
+    return data
+
+
+def _read_items(stream: BinaryIO, offset: int, number_of_frames: int) -> tuple[tuple[int, ...], list[Extent]]:
+    """The Basic Offset Table and the extents of all fragments; checks each against the end of the stream."""
+    end = stream.seek(0, os.SEEK_END)
+    first = _item_length(stream, offset, end, 0, number_of_frames)
+    if first is None:
+        raise TruncatedError("pixel data has no Basic Offset Table and no fragment", frame=0)
+    stream.seek(offset + 8)
+    raw = _read(stream, first)
+    table = struct.unpack(f"<{first // 4}I", raw[: first // 4 * 4])
+    fragments: list[Extent] = []
+    position = offset + 8 + first
+    while (length := _item_length(stream, position, end, len(fragments), number_of_frames)) is not None:
+        fragments.append((position + 8, length))
+        position += 8 + length
+    return table, fragments
+
+
+def _item_length(stream: BinaryIO, position: int, end: int, index: int, number_of_frames: int) -> int | None:
+    """Length of the item at `position`, `None` at the end of the items (a missing delimiter is forgiven)."""
+    frame = min(index, number_of_frames - 1)
+    stream.seek(position)
+    header = _read(stream, 8)
+    if not header.strip(b"\0") and len(header) < 8:
+        return None
+    if len(header) < 8:
+        raise TruncatedError(f"item header of frame {frame + 1} is cut off at offset {position}", frame=frame)
+    tag, length = header[:4], int.from_bytes(header[4:], "little")
+    if tag == _DELIMITER:
+        return None
+    if tag != _ITEM or length == _UNDEFINED_LENGTH:
+        raise MalformedError(
+            f"no item of defined length at offset {position} of frame {frame + 1}",
+            expected="item tag FFFE,E000",
+            frame=frame,
+        )
+    if position + 8 + length > end:
+        raise TruncatedError(
+            f"frame {frame + 1} ends {position + 8 + length - end} bytes after the data does",
+            expected=f"{length} bytes at offset {position + 8}",
+            frame=frame,
+            found_bytes=end - position - 8,
+            expected_bytes=length,
+        )
+    return length
+
+
+def _by_extended_table(
+    fragments: list[Extent],
+    offsets: Sequence[int],
+    lengths: Sequence[int] | None,
+    number_of_frames: int,
+) -> tuple[Frame, ...] | None:
+    """PS3.3 C.7.6.3.1.8: offsets of item tags after the Basic Offset Table; one fragment each; exact lengths."""
+    if len(offsets) != number_of_frames or not fragments:
+        return None
+    first = fragments[0][0]
+    known = dict(fragments)
+    frames = []
+    for index, relative in enumerate(offsets):
+        start = first + int(relative)
+        if start not in known:
+            return None
+        length = known[start]
+        if lengths is not None and index < len(lengths) and 0 < lengths[index] <= length:
+            length = int(lengths[index])
+        frames.append(((start, length),))
+    return tuple(frames)
+
+
+def _by_basic_table(
+    fragments: list[Extent], table: tuple[int, ...], number_of_frames: int
+) -> tuple[Frame, ...] | None:
+    """PS3.5 A.4: offsets of each frame's first item tag from the first after the table."""
+    if len(table) != number_of_frames or table[0] != 0:
+        return None
+    starts = [start - fragments[0][0] for start, _ in fragments]
+    cuts: list[int] = []
+    for offset in table:
+        index = bisect_left(starts, offset)
+        if index == len(starts) or starts[index] != offset or (cuts and index <= cuts[-1]):
+            return None
+        cuts.append(index)
+    return tuple(
+        tuple(fragments[begin:stop]) for begin, stop in zip(cuts, [*cuts[1:], len(fragments)], strict=True)
+    )
+
+
+def _by_markers(stream: BinaryIO, fragments: list[Extent], number_of_frames: int) -> tuple[Frame, ...] | None:
+    """A frame ends with the fragment that ends with an end-of-image marker, before one that starts an image."""
+    frames: list[Frame] = []
+    begin = 0
+    for index, (start, length) in enumerate(fragments):
+        last = index + 1 == len(fragments)
+        if last or (_ends_image(stream, start, length) and _starts_image(stream, *fragments[index + 1])):
+            frames.append(tuple(fragments[begin : index + 1]))
+            begin = index + 1
+    return tuple(frames) if len(frames) >= number_of_frames else None
+
+
+def _ends_image(stream: BinaryIO, start: int, length: int) -> bool:
+    taken = min(length, _TAIL)
+    stream.seek(start + length - taken)
+    return _read(stream, taken).rstrip(b"\0").endswith(_END_OF_IMAGE)
+
+
+def _starts_image(stream: BinaryIO, start: int, length: int) -> bool:
+    stream.seek(start)
+    return _read(stream, min(length, _TAIL)).startswith(_STARTS)
+
+
+def _alone(fragments: list[Extent], number_of_frames: int) -> tuple[Frame, ...]:
+    if number_of_frames == 1:
+        return (tuple(fragments),)
+    raise MalformedError(
+        f"{len(fragments)} fragments, no offset table, and no end-of-image markers that make {number_of_frames} frames",
+        expected="a Basic or Extended Offset Table",
+        fragments=len(fragments),
+    )
