@@ -145,6 +145,13 @@ def test_trap_35_a_sheared_nifti_has_an_sform_only(tmp_path, name):
     assert header.get_zooms() == pytest.approx(SPACING[::-1])
 
 
+def test_trap_35_simpleitk_refuses_a_sheared_nifti_and_never_misplaces_it(tmp_path):
+    """ITK's NIfTI reader knows no shear; were there a qform it would take that, and put slices elsewhere."""
+    write_volume(made("tilted"), tmp_path / "v.nii")
+    with pytest.raises(RuntimeError, match="orthonormal"):
+        SimpleITK.ReadImage(str(tmp_path / "v.nii"))
+
+
 def test_trap_35_a_slight_shear_has_no_qform_that_contradicts_the_sform(tmp_path):
     affine = AFFINES["regular"].copy()
     affine[1, 0] += 0.003

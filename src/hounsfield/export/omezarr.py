@@ -113,11 +113,13 @@ def _mean(slab: NDArray[Any], factors: list[int], padding: int) -> NDArray[Any]:
     over = [(-length) % factor for length, factor in zip(slab.shape, factors, strict=True)]
     if any(over):
         slab = np.pad(slab, [(0, more) for more in over], mode="edge")
-    split = (1, factors[0], slab.shape[1] // factors[1], factors[1], slab.shape[2] // factors[2], factors[2])
-    cells = slab.reshape(split)
-    measured = cells != padding
-    count = measured.sum(axis=(1, 3, 5), dtype=np.float32)
-    total = np.where(measured, cells, 0).sum(axis=(1, 3, 5), dtype=np.float32)
+    # Sums of strided views: several times as fast as NumPy's sum over short inner axes.
+    parts = [
+        slab[tuple(slice(o, None, f) for o, f in zip(at, factors, strict=True))]
+        for at in np.ndindex(*factors)
+    ]
+    count = sum((part != padding).astype(np.uint8) for part in parts)
+    total = sum(np.where(part != padding, part, 0).astype(np.float32) for part in parts)
     mean = total / np.maximum(count, 1)
     if slab.dtype.kind != "f":
         np.rint(mean, out=mean)
