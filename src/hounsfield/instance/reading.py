@@ -118,7 +118,15 @@ def _parse(stream: BinaryIO, name: str, syntax: str | None) -> tuple[Dataset, st
     if syntax is None:
         written = dataset.file_meta.get("TransferSyntaxUID") if hasattr(dataset, "file_meta") else None
         syntax = str(written) if written else _guessed_syntax(explicit, little)
+    _adopt_media_storage(dataset)
     return dataset, syntax, _pixel_element_here(stream, explicit=explicit, little=little)
+
+
+def _adopt_media_storage(dataset: Dataset) -> None:
+    """A DIRFILE or a bare object has its SOP class in the file meta group alone (PS3.10 7.1)."""
+    sop_class = dataset.file_meta.get("MediaStorageSOPClassUID") if hasattr(dataset, "file_meta") else None
+    if sop_class and "SOPClassUID" not in dataset:
+        dataset.SOPClassUID = sop_class
 
 
 def _encoding(dataset: Dataset) -> tuple[bool, bool]:

@@ -1,0 +1,233 @@
+"""Where slices lie: order, spacing, tilt, gaps, and the affine, from positions and orientation alone.
+
+numpy only, LPS, mm; no pixels, no files. Instance Number, Slice Location, Slice Thickness and Spacing Between
+Slices are never asked: real files contradict themselves there (PS3.3 C.7.6.2.1.1 defines position and orientation).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+
+Vector = npt.NDArray[np.float64]
+
+ORIENTATION_TOLERANCE = 1e-4  # in direction cosines: what six written decimals lose, with a margin
+ORIENTATION_GROUP_TOLERANCE = (
+    1e-3  # beyond this two slices are of different orientations, not of one jittery one
+)
+SPACING_TOLERANCE = (
+    0.01  # share of the step by which a spacing may jitter (positions are written in 0.01 mm) …
+)
+SPACING_TOLERANCE_MM = 0.01  # … or this much, whichever is more
+SAME_POSITION_MM = 0.01  # nearer than this along the normal, two slices are at one position
+TILT_FLAG_DEGREES = 0.1  # below it the shear is rounding; the affine stays exact all the same
+SHEAR_TOLERANCE_MM = 0.05  # how far a slice may lie in-plane from the straight line through first and last
+
+
+class Verdict(StrEnum):
+    """What a set of slices makes."""
+
+    REGULAR = "regular"
+    SHEARED = "sheared"
+    GAPS = "gaps"
+    IRREGULAR = "irregular"
+    NOT_A_VOLUME = "not a volume"
+
+    @property
+    def is_loadable(self) -> bool:
+        """Whether the slices fill an affine grid as they are."""
+        return self in (Verdict.REGULAR, Verdict.SHEARED)
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Slices in order along row × column direction, and what they make.
+
+    `order`     indexes of the given slices, (slices,)
+    `positions` LPS mm of each ordered slice's first voxel, (slices, 3)
+    `distances` their projections on the normal, (slices,) mm, ascending
+    `step`      mm between neighbours along the normal: the base step where there are gaps
+    `affine`    4×4 for (slice, row, column, 1) → LPS mm; None where slices fill no grid
+    `grid`      grid index of each ordered slice: 0, 1, 2 … unless there are gaps, (slices,); None if irregular
+    `missing`   grid indexes that no slice fills
+    `repeated`  index pairs (into the given slices) that share one position
+    `tilt_degrees`  angle between the normal and the line of the slices
+    `reasons`   why the verdict is what it is
+    """
+
+    verdict: Verdict
+    order: tuple[int, ...]
+    positions: Vector
+    distances: Vector
+    step: float
+    affine: Vector | None = None
+    grid: tuple[int, ...] | None = None
+    missing: tuple[int, ...] = ()
+    repeated: tuple[tuple[int, int], ...] = ()
+    tilt_degrees: float = 0.0
+    reasons: tuple[str, ...] = ()
+
+
+def normal_of(orientation: npt.ArrayLike) -> Vector:
+    """Row × column direction of Image Orientation (Patient), (6,) → unit normal (3,); zeros if degenerate."""
+    cosines = np.asarray(orientation, np.float64)
+    normal = np.cross(cosines[:3], cosines[3:])
+    length = float(np.linalg.norm(normal))
+    return np.zeros(3) if length < ORIENTATION_TOLERANCE else normal / length
+
+
+def is_orthonormal(orientation: npt.ArrayLike) -> bool:
+    """Whether the six cosines are two perpendicular unit vectors, as PS3.3 C.7.6.2.1.1 requires."""
+    row, column = np.asarray(orientation, np.float64).reshape(2, 3)
+    lengths = np.array([row @ row, column @ column])
+    return bool(np.all(np.abs(lengths - 1) < 0.01) and abs(float(row @ column)) < 0.01)
+
+
+def assess(positions: npt.ArrayLike, orientation: npt.ArrayLike, pixel_spacing: npt.ArrayLike) -> Stack:
+    """What slices of one orientation make.
+
+    `positions` (slices, 3) LPS mm of the first voxel of each, `orientation` (6,), `pixel_spacing` (2,) as
+    (row, column) mm. Any order. The verdict's options are the caller's to offer.
+    """
+    points = np.asarray(positions, np.float64).reshape(-1, 3)
+    projected = points @ normal_of(orientation)
+    order = np.argsort(projected, kind="stable")
+    stack = _Slices(points[order], projected[order], tuple(int(i) for i in order))
+    frame = np.asarray(orientation, np.float64), np.asarray(pixel_spacing, np.float64)
+    if len(points) == 1:
+        return stack.single(*frame)
+    close = np.flatnonzero(np.diff(stack.distances) < SAME_POSITION_MM)
+    if len(close):
+        return stack.repeats(close)
+    return stack.spread(*frame)
+
+
+def affine_of(origin: Vector, step: Vector, orientation: Vector, pixel_spacing: Vector) -> Vector:
+    """4×4 affine for (slice, row, column, 1) → LPS mm (PS3.3 C.7.6.2.1.1; trap 45: spacing is row, then column)."""
+    affine = np.eye(4)
+    affine[:3, 0] = step
+    affine[:3, 1] = orientation[3:] * pixel_spacing[0]  # the next row lies along the column direction
+    affine[:3, 2] = orientation[:3] * pixel_spacing[1]
+    affine[:3, 3] = origin
+    return affine
+
+
+@dataclass(frozen=True)
+class _Slices:
+    """Sorted slices on their way to a verdict."""
+
+    points: Vector
+    distances: Vector
+    order: tuple[int, ...]
+
+    def single(self, orientation: Vector, pixel_spacing: Vector) -> Stack:
+        """One slice: its own little volume, a step of 1 mm by convention, since there is no neighbour to measure."""
+        affine = affine_of(self.points[0], normal_of(orientation), orientation, pixel_spacing)
+        return Stack(
+            Verdict.REGULAR,
+            self.order,
+            self.points,
+            self.distances,
+            1.0,
+            affine,
+            (0,),
+            reasons=("a single slice: the slice step is a convention (1 mm)",),
+        )
+
+    def repeats(self, close: npt.NDArray[np.intp]) -> Stack:
+        """Slices at one position: bolus tracking if that is all there is, phases or duplicates otherwise."""
+        pairs = tuple((self.order[i], self.order[i + 1]) for i in close)
+        everywhere = bool(self.distances[-1] - self.distances[0] < SAME_POSITION_MM)
+        reason = (
+            f"all {len(self.order)} slices are at one position (bolus tracking or perfusion)"
+            if everywhere
+            else f"{len(pairs)} of {len(self.order)} slices repeat a position"
+        )
+        verdict = Verdict.NOT_A_VOLUME if everywhere else Verdict.IRREGULAR
+        return Stack(verdict, self.order, self.points, self.distances, 0.0, repeated=pairs, reasons=(reason,))
+
+    def spread(self, orientation: Vector, pixel_spacing: Vector) -> Stack:
+        """Slices at different positions: a grid, a grid with gaps, or neither."""
+        steps = np.diff(self.distances)
+        base = _base_step(steps)
+        grid = np.concatenate([[0], np.cumsum(np.rint(steps / base))])
+        # More holes than slices is not a volume with gaps but slices of two spacings, or scattered ones.
+        fit = self._fit(grid.astype(np.int64)) if grid[-1] < 2 * len(grid) else None
+        if fit is None:
+            reason = f"slice steps vary from {steps.min():.3f} to {steps.max():.3f} mm"
+            return Stack(
+                Verdict.IRREGULAR,
+                self.order,
+                self.points,
+                self.distances,
+                float(np.median(steps)),
+                reasons=(reason,),
+            )
+        step, aside = fit
+        tilt = _angle(step, normal_of(orientation))
+        missing = tuple(sorted(set(range(int(grid[-1]) + 1)) - set(grid.astype(int).tolist())))
+        verdict, reasons = self._verdict(missing, tilt, step)
+        if aside > SHEAR_TOLERANCE_MM:
+            verdict = Verdict.IRREGULAR
+            reasons = (f"slices shift sideways by up to {aside:.2f} mm from a straight line", *reasons)
+        return Stack(
+            verdict=verdict,
+            order=self.order,
+            positions=self.points,
+            distances=self.distances,
+            step=float(step @ normal_of(orientation)),
+            affine=None
+            if verdict is Verdict.IRREGULAR
+            else affine_of(self.points[0], step, orientation, pixel_spacing),
+            grid=None if verdict is Verdict.IRREGULAR else tuple(grid.astype(int).tolist()),
+            missing=missing,
+            tilt_degrees=tilt,
+            reasons=reasons,
+        )
+
+    def _fit(self, grid: npt.NDArray[np.int64]) -> tuple[Vector, float] | None:
+        """(step vector, greatest sideways distance from the line in mm); None when spacing is not even."""
+        if grid[-1] == 0 or len(set(grid.tolist())) < len(grid):
+            return None
+        base = (self.distances[-1] - self.distances[0]) / grid[-1]
+        tolerance = max(SPACING_TOLERANCE * base, SPACING_TOLERANCE_MM)
+        gaps = np.diff(grid)
+        # A jitter of each neighbour, and no drift of any slice from the even grid by more than half a percent a step.
+        if np.any(np.abs(np.diff(self.distances) - gaps * base) > tolerance):
+            return None
+        step: Vector = (self.points[-1] - self.points[0]) / grid[-1]
+        residual = self.points - (self.points[0] + grid[:, None] * step)
+        return step, float(np.abs(residual).max())
+
+    def _verdict(
+        self, missing: tuple[int, ...], tilt: float, step: Vector
+    ) -> tuple[Verdict, tuple[str, ...]]:
+        if missing:
+            first = float(self.distances[0])
+            base = (float(self.distances[-1]) - first) / (len(self.order) + len(missing) - 1)
+            places = ", ".join(f"{first + index * base:.2f}" for index in missing[:8])
+            more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
+            return Verdict.GAPS, (
+                f"{len(missing)} slices are missing, at {places}{more} mm along the normal",
+            )
+        if tilt > TILT_FLAG_DEGREES:
+            along = ", ".join(f"{value:.3f}" for value in step)
+            return Verdict.SHEARED, (
+                f"tilted by {tilt:.2f}°: each slice lies ({along}) mm from the one before",
+            )
+        return Verdict.REGULAR, ()
+
+
+def _base_step(steps: Vector) -> float:
+    """The step that all others are whole multiples of: the median of the steps near the least one."""
+    least = float(steps.min())
+    return float(np.median(steps[steps < 1.5 * least]))
+
+
+def _angle(step: Vector, normal: Vector) -> float:
+    along = float(step @ normal)
+    aside = float(np.linalg.norm(step - along * normal))
+    return float(np.degrees(np.arctan2(aside, along)))

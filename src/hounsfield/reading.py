@@ -1,0 +1,137 @@
+"""From a location to series to a volume: `scan` and `load`, on which every verb stands.
+
+Headers are read once each; what is left out is listed with its reason; a choice that must be made is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from hounsfield.errors import HounsfieldError, NotHounsfieldError, SelectionError
+from hounsfield.instance import Instance, Skipped, read_instance
+from hounsfield.locations import Location, open_location
+from hounsfield.series import LoadOptions, Series, find_series
+from hounsfield.volume import HOUNSFIELD_UNITS, Volume
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What a location holds: `series` with verdicts, and `skipped`, everything else, with reasons."""
+
+    location: str
+    series: tuple[Series, ...]
+    skipped: tuple[Skipped, ...]
+
+    def choose(self, wanted: str | int | None = None) -> Series:
+        """One series: by UID (or its beginning), Series Number, or description; with None the only CT there is.
+
+        Raises `SelectionError` that lists the choices.
+        """
+        candidates = self.series if wanted is not None else self._default_candidates()
+        matches = [series for series in candidates if wanted is None or _matches(series, str(wanted))]
+        if len(matches) == 1:
+            return matches[0]
+        if not self.series:
+            why = f": {self.skipped[0].name}: {self.skipped[0].reason}" if self.skipped else ""
+            raise SelectionError(f"no CT series in it{why}", where=self.location, remedy="check the location")
+        found = "no series" if not matches else f"{len(matches)} series"
+        asked = "" if wanted is None else f" match {wanted!r}"
+        listed = matches or list(self.series)
+        choices = tuple(_choice(series) for series in listed)
+        raise SelectionError(
+            f"{found}{asked}: {'; '.join(choices)}",
+            where=self.location,
+            remedy="choose one with series=… (--series), by UID, number or description",
+            choices=choices,
+        )
+
+    def _default_candidates(self) -> tuple[Series, ...]:
+        """Localizers and other things that are no volume do not make a choice necessary."""
+        volumes = tuple(series for series in self.series if series.phases)
+        return volumes or self.series
+
+
+def instances(location: str | Path | Location, *, skipped: list[Skipped] | None = None) -> Iterator[Instance]:
+    """Every DICOM instance in a location, header read; what is not one goes to `skipped`.
+
+    Raises `LocationError` when the location itself cannot be read.
+    """
+    place = open_location(location) if isinstance(location, (str, Path)) else location
+    for source in place.sources():
+        if isinstance(source, Skipped):
+            if skipped is not None:
+                skipped.append(source)
+            continue
+        try:
+            yield read_instance(source)
+        except HounsfieldError as error:
+            if skipped is not None:
+                reason = str(error).removeprefix(f"{source.name}: ")
+                skipped.append(Skipped(source.name, reason))
+
+
+def scan(location: str | Path | Location) -> Scan:
+    """What a location holds, from headers alone (pixels are compared only where positions clash).
+
+    Raises `LocationError` when the location itself cannot be read.
+    """
+    skipped: list[Skipped] = []
+    found = find_series(instances(location, skipped=skipped))
+    name = str(location) if isinstance(location, (str, Path)) else location.name
+    return Scan(name, found[0], (*skipped, *found[1]))
+
+
+def load(
+    location: str | Path | Location,
+    *,
+    series: str | int | None = None,
+    phase: int | None = None,
+    dtype: Literal["int16", "float32"] = "int16",
+    clamp: bool = True,
+    gaps: Literal["error", "fill", "interpolate"] = "error",
+    step: float | None = None,
+    rectify: bool = False,
+    truncated: Literal["error", "fill"] = "error",
+    spacing: tuple[float, float, float] | None = None,
+    require_hounsfield: bool = False,
+    workers: int | None = None,
+) -> Volume:
+    """The volume of one series in a location.
+
+    `array` (slices, rows, columns) in `unit`, slices ordered along row × column direction; `affine` (slice, row,
+    column, 1) → LPS mm, exact under tilt. The options are those of `LoadOptions`, and:
+
+    - `series`: UID (or its beginning), Series Number or description; needed when there are several
+    - `phase`: which of several volumes at the same positions, from 0
+    - `require_hounsfield`: `NotHounsfieldError` for values in another unit, instead of a volume that says so
+
+    Raises `SelectionError` listing the choices, `GeometryError` naming the option that would load the slices,
+    `MalformedError` and its kin for what cannot be read. PS3.3 C.7.6.2.1.1, C.11.1.1.2.
+    """
+    options = LoadOptions(dtype, clamp, gaps, step, rectify, truncated, spacing, workers)
+    chosen = scan(location).choose(series)
+    if require_hounsfield and chosen.unit.name not in HOUNSFIELD_UNITS:
+        raise NotHounsfieldError(
+            f"values are in {chosen.unit.name}",
+            expected="HU",
+            where=chosen.name,
+            remedy=chosen.unit.warning or None,
+        )
+    return chosen.load(options, phase=phase)
+
+
+def _matches(series: Series, wanted: str) -> bool:
+    facts = series.facts
+    if wanted in (series.uid, f"{series.uid}#{series.part}", facts.get("SeriesNumber"), series.name):
+        return True
+    if wanted.lower() == facts.get("SeriesDescription", "").lower() != "":
+        return True
+    return len(wanted) > 3 and "." in wanted and series.uid.startswith(wanted)
+
+
+def _choice(series: Series) -> str:
+    label = f"#{series.part}" if series.part else ""
+    return f"{series.name} ({len(series.slices)} slices, {series.verdict}, {series.uid}{label})"

@@ -1,0 +1,163 @@
+"""Slices → one array: allocate once, convert each slice into its place, on all cores.
+
+Order of operations, always this one: read or decode a slice's cells → `hu.convert` with that slice's own rescale →
+the slice's place in the array. Then, on request: gaps filled or interpolated, a tilt made upright, an even step.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from hounsfield.errors import GeometryError, HounsfieldError, MalformedError, TruncatedError
+from hounsfield.hu import AIR_FLOOR, Conversion, Counts, convert
+from hounsfield.series.slices import Slice
+from hounsfield.units import Unit
+
+Array = npt.NDArray[Any]
+DTYPES = ("int16", "float32")
+_RUN = 8  # slices a thread takes at once: fewer hand-overs, and still even shares at the end
+
+
+@dataclass(frozen=True, slots=True)
+class LoadOptions:
+    """How to make a volume of slices.
+
+    `dtype`     "int16": rounded to nearest and saturated, with counts; "float32": exact
+    `clamp`     values below −1024 HU become −1024
+    `gaps`      "error"; "fill": missing slices hold −1024; "interpolate": linear between neighbours
+    `step`      mm: resample to this slice step, whatever the spacing was
+    `rectify`   shift the slices of a tilted series in their planes until they stack upright
+    `truncated` "error"; "fill": what a short file lacks is −1024, listed
+    `spacing`   (slice, row, column) mm for frames that have no place in the patient
+    `workers`   threads; None for one a core
+    """
+
+    dtype: Literal["int16", "float32"] = "int16"
+    clamp: bool = True
+    gaps: Literal["error", "fill", "interpolate"] = "error"
+    step: float | None = None
+    rectify: bool = False
+    truncated: Literal["error", "fill"] = "error"
+    spacing: tuple[float, float, float] | None = None
+    workers: int | None = None
+
+    def __post_init__(self) -> None:
+        allowed = {"dtype": DTYPES, "gaps": ("error", "fill", "interpolate"), "truncated": ("error", "fill")}
+        for name, choices in allowed.items():
+            if getattr(self, name) not in choices:
+                raise HounsfieldError(
+                    f"{name}={getattr(self, name)!r}", expected=" or ".join(map(repr, choices))
+                )
+        if self.step is not None and not (np.isfinite(self.step) and self.step > 0):
+            raise HounsfieldError(f"step={self.step!r}", expected="a length above zero, in mm")
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """An array and how it came about: counts, notes by slice, places that no slice fills."""
+
+    array: Array
+    counts: Counts
+    notes: tuple[str, ...]
+    filled: tuple[int, ...]
+
+
+def assemble(
+    slices: tuple[Slice, ...], places: tuple[int, ...], unit: Unit, options: LoadOptions
+) -> Assembled:
+    """Convert `slices` into a (max(places) + 1, rows, columns) array, slice i at `places[i]`; other places hold
+    −1024 (0 where the unit is not HU). Raises what reading raises, `GeometryError` where memory does not suffice.
+    """
+    rows, columns = slices[0].shape
+    depth = max(places) + 1
+    array = _allocate((depth, rows, columns), options.dtype)
+    empty = tuple(sorted(set(range(depth)) - set(places)))
+    array[list(empty)] = AIR_FLOOR if unit.hounsfield else 0
+    worker = _Worker(array, unit, options)
+    runs = [(slices[i : i + _RUN], places[i : i + _RUN]) for i in range(0, len(slices), _RUN)]
+    counts, notes = Counts(), dict[str, int]()
+    for run_counts, run_notes in _mapped(worker.run, runs, options.workers):
+        counts += run_counts
+        for note in run_notes:
+            notes[note] = notes.get(note, 0) + 1
+    return Assembled(array, counts, tuple(_told(notes, len(slices))), empty)
+
+
+def conversion_of(item: Slice, unit: Unit, *, clamp: bool = True) -> Conversion:
+    """Everything that decides a slice's values, from its header. Raises `MalformedError`, `UnsupportedError`."""
+    instance = item.instance
+    return Conversion(instance.stored_format, item.plane.rescale, instance.padding, clamp, unit.hounsfield)
+
+
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    """What each thread does; the array's slices are disjoint, so threads never meet."""
+
+    array: Array
+    unit: Unit
+    options: LoadOptions
+
+    def run(self, run: tuple[tuple[Slice, ...], tuple[int, ...]]) -> tuple[Counts, list[str]]:
+        counts, notes = Counts(), list[str]()
+        for item, place in zip(*run, strict=True):
+            counts += self._convert(item, self.array[place], notes)
+        return counts, notes
+
+    def _convert(self, item: Slice, out: Array, notes: list[str]) -> Counts:
+        conversion = conversion_of(item, self.unit, clamp=self.options.clamp)
+        notes += item.plane.notes
+        notes += item.instance.pixel_notes
+        try:
+            cells = item.instance.cells(item.plane.frame, out=out if out.dtype == np.int16 else None)
+        except TruncatedError as error:
+            if self.options.truncated == "error":
+                raise
+            notes.append(f"truncated, the rest is padding: {error.at(item.name).where}")
+            if not item.instance.is_native:
+                out[...] = AIR_FLOOR
+                return Counts()
+            cells = item.instance.cells(item.plane.frame, fill=_stored_air(conversion))
+        if cells.shape != out.shape:
+            raise MalformedError(f"a frame of {cells.shape}", expected=f"{out.shape}", where=item.name)
+        return convert(cells, conversion, out)
+
+
+def _stored_air(conversion: Conversion) -> int:
+    """The stored value that becomes −1024, or the nearest to it, for cells that a truncated file lacks."""
+    rescale, (least, greatest) = conversion.rescale, conversion.stored.range
+    if rescale.lut is not None:
+        return least
+    return int(np.clip(round((AIR_FLOOR - rescale.intercept) / rescale.slope), least, greatest))
+
+
+def _mapped(function: Callable[[Any], Any], runs: list[Any], workers: int | None) -> list[Any]:
+    count = min(workers or os.cpu_count() or 1, len(runs))
+    if count <= 1:
+        return [function(run) for run in runs]
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(function, runs))
+
+
+def _allocate(shape: tuple[int, int, int], dtype: str) -> Array:
+    try:
+        return np.empty(shape, np.dtype(dtype))
+    except (MemoryError, ValueError) as error:
+        size = int(np.prod(shape, dtype=object)) * np.dtype(dtype).itemsize
+        raise GeometryError(
+            f"a volume of {'×'.join(map(str, shape))} voxels needs {size / 2**30:.1f} GiB",
+            remedy="use a machine with more memory, or write OME-Zarr, which streams",
+        ) from error
+
+
+def _told(notes: dict[str, int], total: int) -> list[str]:
+    """Each note once, with on how many slices it holds."""
+    return [
+        note if count == total else f"{note} ({count} of {total} slices)" for note, count in notes.items()
+    ]

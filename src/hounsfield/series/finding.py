@@ -1,0 +1,82 @@
+"""Instances → `Series` with verdicts: the judgement that `scan` shows and `load` stands on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from hounsfield.geometry import Verdict, is_orthonormal
+from hounsfield.instance import Instance, Skipped
+from hounsfield.series.grouping import Part, group
+from hounsfield.series.phases import separate
+from hounsfield.series.series import Series
+from hounsfield.series.slices import Slice
+
+
+def find_series(instances: Iterable[Instance]) -> tuple[tuple[Series, ...], tuple[Skipped, ...]]:
+    """The series among `instances`, in the order in which they come, and what belongs to none, with reasons."""
+    parts, skipped = group(instances)
+    shared = {part.uid for part in parts if sum(other.uid == part.uid for other in parts) > 1}
+    return tuple(_series(part, part.uid in shared) for part in parts), tuple(skipped)
+
+
+def _series(part: Part, is_one_of_several: bool) -> Series:
+    label = f"{part.unit.name}{f' stack {part.stack}' if part.stack else ''}" if is_one_of_several else ""
+    problem = _problem(part)
+    if problem is not None:
+        return Series(
+            uid=part.uid,
+            part=label,
+            unit=part.unit,
+            slices=tuple(sorted(part.slices, key=_instance_order)),
+            phases=(),
+            verdict=Verdict.NOT_A_VOLUME,
+            reasons=(problem,),
+            left_out=tuple(part.left_out),
+            notes=_notes(part),
+        )
+    found = separate(part.slices)
+    worst = max((phase.stack for phase in found.phases), key=lambda stack: _SEVERITY.index(stack.verdict))
+    return Series(
+        uid=part.uid,
+        part=label,
+        unit=part.unit,
+        slices=tuple(item for phase in found.phases for item in phase.slices),
+        phases=found.phases,
+        verdict=worst.verdict,
+        reasons=worst.reasons,
+        left_out=(*part.left_out, *found.dropped),
+        notes=(*found.notes, *_notes(part)),
+    )
+
+
+_SEVERITY = (Verdict.REGULAR, Verdict.SHEARED, Verdict.GAPS, Verdict.IRREGULAR, Verdict.NOT_A_VOLUME)
+
+
+def _problem(part: Part) -> str | None:
+    """Why these slices have no place in space together, or None."""
+    plane = part.slices[0].plane
+    if part.localizer:
+        return "a localizer: a projection, not slices"
+    if plane.position is None:
+        return "no Image Position (Patient) (0020,0032)"
+    if plane.orientation is None:
+        return "no Image Orientation (Patient) (0020,0037)"
+    if plane.spacing is None:
+        return "no Pixel Spacing (0028,0030)"
+    if not is_orthonormal(plane.orientation):
+        return f"Image Orientation (Patient) {plane.orientation} is not two perpendicular unit vectors"
+    return None
+
+
+def _notes(part: Part) -> tuple[str, ...]:
+    frames = {item.instance.header.text("FrameOfReferenceUID") for item in part.slices}
+    notes = []
+    if len(frames) > 1:
+        notes.append(f"{len(frames)} different Frame of Reference UIDs in one series: taken as one frame")
+    if part.unit.warning:
+        notes.append(part.unit.warning)
+    return tuple(notes)
+
+
+def _instance_order(item: Slice) -> tuple[int, str, int]:
+    return item.instance.header.integer("InstanceNumber", 0) or 0, item.name, item.plane.frame

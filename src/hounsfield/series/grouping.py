@@ -1,0 +1,134 @@
+"""Instances → series → the parts that are one volume each.
+
+A Series Instance UID is not yet a volume: it may hold a localizer, a dose page, two matrices, two units, several
+phases. Parts differ in unit or in Stack ID and stay; within a part the largest group of one matrix, orientation and
+SOP class is the volume, and the others are left out, listed (ct_traps 9, 23, 41, 48).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hounsfield.errors import HounsfieldError
+from hounsfield.geometry import ORIENTATION_GROUP_TOLERANCE
+from hounsfield.instance import Instance, Skipped
+from hounsfield.series.slices import LOCALIZER, Slice, left_out, reason_to_leave_out, slices_of
+from hounsfield.units import Unit, unit_of
+
+SPACING_GROUP_TOLERANCE = 1e-3  # share by which Pixel Spacing may differ between slices of one grid
+
+
+@dataclass
+class Part:
+    """Slices of one series, unit and stack that share a grid in-plane."""
+
+    uid: str
+    unit: Unit
+    stack: str
+    slices: list[Slice]
+    left_out: list[Skipped] = field(default_factory=list)
+    localizer: bool = False
+
+
+def group(instances: Iterable[Instance]) -> tuple[list[Part], list[Skipped]]:
+    """Parts in the order in which their series came, and what belongs to none."""
+    parts: dict[tuple[str, str, str], Part] = {}
+    skipped: list[Skipped] = []
+    for instance in instances:
+        reason = reason_to_leave_out(instance)
+        if reason is not None:
+            skipped.append(Skipped(instance.name, reason))
+            continue
+        try:
+            for item in list(slices_of(instance)):
+                _add(item, parts)
+        except HounsfieldError as error:
+            skipped.append(Skipped(instance.name, str(error)))
+    return _without_localizers([_largest_group(part) for part in parts.values()]), skipped
+
+
+def _add(item: Slice, parts: dict[tuple[str, str, str], Part]) -> None:
+    header = item.instance.header
+    uid = header.text("SeriesInstanceUID")
+    unit = unit_of(item.plane.rescale_type, header.text("Modality"))
+    localizer = item.is_localizer
+    key = uid, LOCALIZER if localizer else unit.name, item.plane.stack
+    if key not in parts:
+        parts[key] = Part(uid, unit, item.plane.stack, [], localizer=localizer)
+    parts[key].slices.append(item)
+
+
+def _without_localizers(parts: list[Part]) -> list[Part]:
+    """A localizer among the slices of a series is left out of it; a series of nothing else is a part of its own."""
+    owners = {part.uid: part for part in reversed(parts) if not part.localizer}
+    for part in parts:
+        if part.localizer and part.uid in owners:
+            owners[part.uid].left_out += left_out(part.slices, "a localizer in the series") + part.left_out
+    return [part for part in parts if not part.localizer or part.uid not in owners]
+
+
+def _largest_group(part: Part) -> Part:
+    groups: list[tuple[Slice, list[Slice]]] = []
+    for item in part.slices:
+        for first, members in groups:
+            if _one_grid(first, item):
+                members.append(item)
+                break
+        else:
+            groups.append((item, [item]))
+    groups.sort(key=lambda entry: -len(entry[1]))
+    main, members = groups[0]
+    part.slices = members
+    for first, others in groups[1:]:
+        part.left_out += left_out(others, _difference(main, first))
+    return part
+
+
+def _one_grid(first: Slice, other: Slice) -> bool:
+    """Same matrix, SOP class, orientation and pixel spacing, within tolerances."""
+    return (
+        first.shape == other.shape
+        and first.instance.header.raw("SOPClassUID") == other.instance.header.raw("SOPClassUID")
+        and _near(
+            first.plane.orientation, other.plane.orientation, ORIENTATION_GROUP_TOLERANCE, relative=False
+        )
+        and _near(first.plane.spacing, other.plane.spacing, SPACING_GROUP_TOLERANCE, relative=True)
+        and (first.plane.position is None) == (other.plane.position is None)
+    )
+
+
+def _near(
+    first: tuple[float, ...] | None, other: tuple[float, ...] | None, tolerance: float, *, relative: bool
+) -> bool:
+    if first == other:
+        return True
+    if first is None or other is None:
+        return False
+    a, b = np.asarray(first), np.asarray(other)
+    return bool(np.all(np.abs(a - b) <= (tolerance * np.abs(a) if relative else tolerance)))
+
+
+def _difference(main: Slice, other: Slice) -> str:
+    """Why `other` does not lie on the grid of `main`."""
+    if main.shape != other.shape:
+        return f"matrix {_times(other.shape)}, the volume's is {_times(main.shape)}"
+    if (main.plane.position is None) != (other.plane.position is None):
+        return (
+            "no Image Position (Patient) (0020,0032)"
+            if other.plane.position is None
+            else "has a position, others do not"
+        )
+    if not _near(
+        main.plane.orientation, other.plane.orientation, ORIENTATION_GROUP_TOLERANCE, relative=False
+    ):
+        return "another Image Orientation (Patient) than the volume's"
+    if not _near(main.plane.spacing, other.plane.spacing, SPACING_GROUP_TOLERANCE, relative=True):
+        return "another Pixel Spacing than the volume's"
+    return "another SOP Class than the volume's"
+
+
+def _times(shape: tuple[int, int]) -> str:
+    return "×".join(str(length) for length in shape)

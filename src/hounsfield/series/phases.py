@@ -1,0 +1,147 @@
+"""Slices at the same position: duplicates to drop, or phases to keep apart (ct_traps 38–40, 50).
+
+One volume is tried first. Only when positions clash are pixels compared, and only where they clash; then the
+attribute whose values give regular sub-volumes decides. Phases are never interleaved, and never guessed.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from hounsfield.errors import HounsfieldError
+from hounsfield.geometry import SAME_POSITION_MM, Stack, Verdict, assess
+from hounsfield.instance import Skipped
+from hounsfield.series.slices import Slice
+
+# Tried in this order; the first that makes every group a volume without clashes wins. Times come last: they may
+# differ on every slice of one phase.
+_ATTRIBUTES: tuple[tuple[str, Callable[[Slice], str]], ...] = (
+    ("ImageType", lambda item: "\\".join(item.plane.frame_type)),
+    *(
+        (keyword, lambda item, keyword=keyword: item.plane.phase.get(keyword, ""))
+        for keyword in (
+            "TemporalPositionIndex",
+            "TemporalPositionTimeOffset",
+            "TemporalPositionIdentifier",
+            "NominalCardiacTriggerDelayTime",
+            "TriggerTime",
+            "FrameAcquisitionNumber",
+            "AcquisitionNumber",
+            "ConvolutionKernel",
+            "KVP",
+            "AcquisitionDateTime",
+            "AcquisitionTime",
+            "FrameAcquisitionDateTime",
+            "ContentTime",
+        )
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Slices that are one volume, in order along the normal; `label` says which, "" when it is the only one."""
+
+    label: str
+    slices: tuple[Slice, ...]
+    stack: Stack
+
+
+@dataclass(frozen=True)
+class Separation:
+    """Phases of one part, what was dropped as a duplicate, and what a reader should know."""
+
+    phases: tuple[Phase, ...]
+    dropped: tuple[Skipped, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def separate(slices: list[Slice]) -> Separation:
+    """The phases of slices that share one grid in-plane. Every slice has position, orientation and spacing."""
+    phase = _phase("", slices)
+    if not phase.stack.repeated:
+        return Separation((phase,))
+    kept, dropped = _without_duplicates(phase)
+    notes: tuple[str, ...] = ()
+    if dropped:
+        phase = _phase("", kept)
+        notes = (f"{len(dropped)} slices repeat another one's position and pixels: dropped",)
+        if not phase.stack.repeated:
+            return Separation((phase,), dropped, notes)
+    return Separation(_split(kept) or (phase,), dropped, notes)
+
+
+def _phase(label: str, slices: Iterable[Slice]) -> Phase:
+    items = list(slices)
+    first = items[0].plane
+    stack = assess([item.plane.position for item in items], first.orientation, first.spacing)  # type: ignore[arg-type]
+    return Phase(label, tuple(items[index] for index in stack.order), stack)
+
+
+def _split(slices: list[Slice]) -> tuple[Phase, ...]:
+    """Phases by the first attribute that makes all of them volumes; () when none does."""
+    for keyword, value_of in _ATTRIBUTES:
+        groups: dict[str, list[Slice]] = defaultdict(list)
+        for item in slices:
+            groups[value_of(item)].append(item)
+        if not 1 < len(groups) <= len(slices) // 2:
+            continue
+        phases = [
+            _phase(f"{keyword}={value}", members) for value, members in sorted(groups.items(), key=_natural)
+        ]
+        if all(phase.stack.verdict.is_loadable or phase.stack.verdict is Verdict.GAPS for phase in phases):
+            return tuple(phases)
+    return ()
+
+
+def _natural(entry: tuple[str, list[Slice]]) -> tuple[float, str]:
+    try:
+        return float(entry[0]), entry[0]
+    except ValueError:
+        return np.inf, entry[0]
+
+
+def _without_duplicates(phase: Phase) -> tuple[list[Slice], tuple[Skipped, ...]]:
+    """Slices whose pixels repeat those of another one at their position are dropped.
+
+    When the first clash is of different pixels and every position clashes, these are phases, and no more is read.
+    """
+    kept: list[Slice] = []
+    dropped: list[Skipped] = []
+    clusters = _clusters(phase)
+    all_clash = all(len(cluster) > 1 for cluster in clusters)
+    for cluster in clusters:
+        seen: dict[int, Slice] = {}
+        for item in cluster:
+            digest = _digest(item) if len(cluster) > 1 else 0
+            twin = seen.setdefault(digest, item)
+            if twin is item:
+                kept.append(item)
+            else:
+                dropped.append(Skipped(item.name, f"repeats position and pixels of {twin.name}"))
+        if all_clash and not dropped:
+            return list(phase.slices), ()
+    return kept, tuple(dropped)
+
+
+def _clusters(phase: Phase) -> list[list[Slice]]:
+    clusters: list[list[Slice]] = [[phase.slices[0]]]
+    for item, step in zip(phase.slices[1:], np.diff(phase.stack.distances), strict=True):
+        if step < SAME_POSITION_MM:
+            clusters[-1].append(item)
+        else:
+            clusters.append([item])
+    return clusters
+
+
+def _digest(item: Slice) -> int:
+    """A checksum of the slice's cells; slices that cannot be read are like no other."""
+    try:
+        return zlib.crc32(np.ascontiguousarray(item.instance.cells(item.plane.frame)).data)
+    except HounsfieldError:
+        return id(item)

@@ -1,0 +1,243 @@
+"""`Series`: slices with a verdict, and the way from them to a `Volume`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hounsfield.errors import GeometryError, SelectionError
+from hounsfield.geometry import Stack, Verdict, affine_of
+from hounsfield.hu import Counts
+from hounsfield.instance import Header, Skipped
+from hounsfield.resample import rectify, resample
+from hounsfield.series.assembly import Assembled, LoadOptions, assemble
+from hounsfield.series.phases import Phase
+from hounsfield.series.slices import Slice
+from hounsfield.units import Unit
+from hounsfield.volume import Report, Volume
+
+_FACTS = (
+    "PatientID",
+    "PatientName",
+    "StudyInstanceUID",
+    "StudyDate",
+    "StudyDescription",
+    "SeriesInstanceUID",
+    "SeriesNumber",
+    "SeriesDescription",
+    "Modality",
+    "Manufacturer",
+    "ManufacturerModelName",
+    "ConvolutionKernel",
+    "KVP",
+    "BodyPartExamined",
+    "PatientPosition",
+    "FrameOfReferenceUID",
+)
+
+
+@dataclass(frozen=True)
+class Series:
+    """One Series Instance UID, or the part of it that has one unit and stack.
+
+    `part` tells parts of one UID apart, "" when there is one. `phases`: one, or several volumes at the same
+    positions; none when the slices have no place in space. `left_out`: what the UID holds beside the volume.
+    """
+
+    uid: str
+    part: str
+    unit: Unit
+    slices: tuple[Slice, ...]
+    phases: tuple[Phase, ...]
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    left_out: tuple[Skipped, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def header(self) -> Header:
+        """Of the first slice."""
+        return self.slices[0].instance.header
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """Plain facts by DICOM keyword, those that are not empty."""
+        return {keyword: text for keyword in _FACTS if (text := self.header.text(keyword))}
+
+    @property
+    def name(self) -> str:
+        """What a person calls it: number and description, or the UID."""
+        facts = self.facts
+        words = (facts.get("SeriesNumber", ""), facts.get("SeriesDescription", ""), self.part)
+        return " ".join(word for word in words if word) or self.uid
+
+    def load(self, options: LoadOptions | None = None, *, phase: int | None = None) -> Volume:
+        """The volume of these slices. Raises `GeometryError` naming the option that would load them,
+        `SelectionError` when a phase must be chosen, and whatever reading raises.
+        """
+        options = options or LoadOptions()
+        chosen = self._phase(phase, options)
+        volume = self._placed(chosen, options)
+        if options.gaps == "interpolate" and chosen.stack.verdict is Verdict.GAPS and options.step is None:
+            volume = _even(volume, chosen.stack, chosen.stack.step)
+        elif options.step is not None:
+            volume = _even(volume, chosen.stack, options.step)
+        return rectify(volume) if options.rectify else volume
+
+    def _phase(self, index: int | None, options: LoadOptions) -> Phase:
+        if not self.phases:
+            return self._without_geometry(options)
+        if index is None and len(self.phases) > 1:
+            labels = tuple(phase.label for phase in self.phases)
+            raise SelectionError(
+                f"{len(labels)} phases at the same positions: {', '.join(labels)}",
+                where=self.name,
+                remedy=f"choose one with phase=0 … {len(labels) - 1} (--phase)",
+                choices=labels,
+            )
+        if index is not None and not 0 <= index < len(self.phases):
+            raise SelectionError(f"no phase {index}", expected=f"0 … {len(self.phases) - 1}", where=self.name)
+        chosen = self.phases[index or 0]
+        self._refuse(chosen.stack, options)
+        return chosen
+
+    def _refuse(self, stack: Stack, options: LoadOptions) -> None:
+        """A typed error for slices that are no grid, unless an option says what to make of them."""
+        if stack.verdict.is_loadable:
+            return
+        remedy = "load it where it is one slice, or choose another series"
+        if stack.verdict is Verdict.GAPS:
+            if options.gaps != "error" or options.step is not None:
+                return
+            remedy = 'load it with gaps="fill" or gaps="interpolate" (--gaps), or step=… mm (--step)'
+        elif stack.verdict is Verdict.IRREGULAR and not stack.repeated:
+            if options.step is not None:
+                return
+            remedy = f"resample it with step={max(stack.step, 0.1):.3g} (--step)"
+        elif stack.repeated and stack.verdict is Verdict.IRREGULAR:
+            remedy = "no attribute tells phases apart; choose instances by hand"
+        raise GeometryError(
+            f"{stack.verdict}: {'; '.join(stack.reasons)}",
+            where=self.name,
+            remedy=remedy,
+            positions=stack.distances.tolist(),
+            verdict=str(stack.verdict),
+        )
+
+    def _without_geometry(self, options: LoadOptions) -> Phase:
+        """Frames without a place in the patient: only with a spacing that the user gives (ct_traps 49)."""
+        localizer = self.slices[0].is_localizer
+        if options.spacing is None or localizer:
+            remedy = "give spacing=(slice, row, column) in mm (--spacing) if you know it"
+            raise GeometryError(
+                f"{self.verdict}: {'; '.join(self.reasons)}",
+                where=self.name,
+                remedy="choose another series" if localizer else remedy,
+                verdict=str(self.verdict),
+            )
+        step, row, column = options.spacing
+        orientation, origin = np.array([1.0, 0, 0, 0, 1, 0]), np.zeros(3)
+        affine = affine_of(origin, np.array([0.0, 0, step]), orientation, np.array([row, column]))
+        count = len(self.slices)
+        positions = np.arange(count)[:, None] * np.array([0.0, 0, step])
+        grid = tuple(range(count))
+        stack = Stack(
+            Verdict.REGULAR, grid, positions, positions[:, 2], step, affine, grid, reasons=self.reasons
+        )
+        return Phase("", self.slices, stack)
+
+    def _placed(self, chosen: Phase, options: LoadOptions) -> Volume:
+        stack = chosen.stack
+        filling = options.gaps == "fill" and stack.verdict is Verdict.GAPS
+        places = stack.grid if filling and stack.grid is not None else tuple(range(len(chosen.slices)))
+        made = assemble(chosen.slices, places, self.unit, options)
+        affine = stack.affine if stack.affine is not None else self._approximate_affine(chosen)
+        if stack.verdict is Verdict.GAPS and not filling:
+            affine = self._approximate_affine(chosen)
+        uids = [""] * len(made.array)
+        for item, place in zip(chosen.slices, places, strict=True):
+            uids[place] = item.uid
+        along = affine[:3, 0] @ np.cross(affine[:3, 2], affine[:3, 1])
+        step = abs(float(along)) / float(np.linalg.norm(np.cross(affine[:3, 2], affine[:3, 1])))
+        row, column = (float(np.linalg.norm(affine[:3, axis])) for axis in (1, 2))
+        return Volume(
+            array=made.array,
+            affine=affine,
+            spacing=(step, row, column),
+            unit=self.unit.name,
+            uids=tuple(uids),
+            report=self._report(chosen, made, options),
+            header=self.facts,
+        )
+
+    def _approximate_affine(self, chosen: Phase) -> Any:
+        """For slices still to be resampled: the straight line from first to last slice."""
+        plane, points = chosen.slices[0].plane, chosen.stack.positions
+        step = (points[-1] - points[0]) / (len(points) - 1)
+        return affine_of(points[0], step, np.asarray(plane.orientation), np.asarray(plane.spacing))
+
+    def _report(self, chosen: Phase, made: Assembled, options: LoadOptions) -> Report:
+        rescales = {item.plane.rescale for item in chosen.slices}
+        one = next(iter(rescales)) if len(rescales) == 1 else None
+        stack = chosen.stack
+        notes = [*self.notes, *made.notes, *_warnings(made.counts)]
+        if len(rescales) > 1:
+            notes.append(f"Rescale differs between slices ({len(rescales)} kinds): each slice by its own")
+        if len(made.filled):
+            notes.append(f"{len(made.filled)} missing slices hold padding")
+        if self.unit.hounsfield and self._looks_stored(chosen, made):
+            notes.append(
+                "does not look like HU: slope 1, intercept 0, unsigned, most voxels 0; never shifted"
+            )
+        if self.left_out:
+            notes.append(f"{len(self.left_out)} objects of the series were left out")
+        return Report(
+            warnings=tuple(notes),
+            padded=made.counts.padded,
+            clamped=made.counts.clamped,
+            saturated=made.counts.saturated,
+            rounded=made.counts.rounded,
+            verdict=str(stack.verdict),
+            slope=None if one is None or one.lut else one.slope,
+            intercept=None if one is None or one.lut else one.intercept,
+            filled=made.filled,
+            spacing_notes=stack.reasons,
+        )
+
+    @staticmethod
+    def _looks_stored(chosen: Phase, made: Assembled) -> bool:
+        """Trap 18: values said to be HU already, none below 0 and 0 the commonest, are stored values mislabelled."""
+        middle = chosen.slices[len(chosen.slices) // 2]
+        rescale = middle.plane.rescale
+        if (rescale.slope, rescale.intercept, rescale.lut) != (
+            1.0,
+            0.0,
+            None,
+        ) or middle.instance.stored_format.signed:
+            return False
+        values = made.array[len(made.array) // 2]
+        return bool(values.min() >= 0 and np.bincount(values.astype(np.int64).ravel()).argmax() == 0)
+
+
+def _even(volume: Volume, stack: Stack, step: float) -> Volume:
+    """Resampled to an even step from where the slices truly lie."""
+    if len(volume.array) == 1:
+        return volume
+    return resample(volume, step, positions=stack.distances - stack.distances[0])
+
+
+def _warnings(counts: Counts) -> list[str]:
+    told = []
+    if counts.masked:
+        told.append(f"{counts.masked} cells held bits above Bits Stored: masked")
+    if counts.padding_ignored:
+        told.append(
+            f"{counts.padding_ignored} voxels equal a declared Pixel Padding Value that may be anatomy: kept as values"
+        )
+    if counts.saturated:
+        told.append(
+            f"{counts.saturated} voxels do not fit int16 and were saturated; dtype='float32' keeps them"
+        )
+    return told

@@ -1,0 +1,79 @@
+"""Slices: one frame of one instance each, and the judgement whether it can be part of a CT volume at all.
+
+What cannot is left out with a reason a person can act on; it is never dropped silently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from hounsfield.instance import Instance, Plane, Skipped
+
+LOCALIZER = "LOCALIZER"
+_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"  # and its multi-frame cousins, by prefix (PS3.4 B.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """One frame: its instance, and where and how it lies."""
+
+    instance: Instance
+    plane: Plane
+
+    @property
+    def uid(self) -> str:
+        """SOP Instance UID."""
+        return self.instance.header.text("SOPInstanceUID")
+
+    @property
+    def is_localizer(self) -> bool:
+        """A scout: Image Type value 3 (PS3.3 C.8.2.1.1.1), or the survey names that makers use."""
+        return any(part.upper() == LOCALIZER for part in self.plane.frame_type[2:])
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, columns)"""
+        header = self.instance.header
+        return header.integer("Rows", 0) or 0, header.integer("Columns", 0) or 0
+
+    @property
+    def name(self) -> str:
+        """What a person is told."""
+        frames = self.instance.header.number_of_frames
+        return self.instance.name if frames == 1 else f"{self.instance.name}#frame {self.plane.frame + 1}"
+
+
+def reason_to_leave_out(instance: Instance) -> str | None:
+    """Why an object's values cannot be Hounsfield units, or None when they may."""
+    header = instance.header
+    sop_class = header.text("SOPClassUID")
+    if "Rows" not in header or "Columns" not in header:
+        return f"no image: {_class_name(sop_class)}"
+    samples = header.integer("SamplesPerPixel", 1) or 1
+    photometric = header.text("PhotometricInterpretation")
+    if samples != 1 or photometric == "PALETTE COLOR":
+        return f"a colour image ({photometric or f'{samples} samples per pixel'}): its values are not HU"
+    if sop_class.startswith(_SECONDARY_CAPTURE):
+        kind = "\\".join(header.texts("ImageType")[2:])
+        return f"a Secondary Capture{f' ({kind})' if kind else ''}: its values are not HU"
+    return None
+
+
+def slices_of(instance: Instance) -> Iterator[Slice]:
+    """Every frame of an image. Raises `MalformedError`."""
+    for plane in instance.planes:
+        yield Slice(instance, plane)
+
+
+def left_out(slices: list[Slice], reason: str) -> list[Skipped]:
+    """The slices as skipped entries."""
+    return [Skipped(item.name, reason) for item in slices]
+
+
+def _class_name(uid: str) -> str:
+    if not uid:
+        return "an object without SOP Class UID"
+    from pydicom.uid import UID
+
+    return UID(uid).name
