@@ -16,7 +16,7 @@ from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 from pydicom.uid import UID
 
-from hounsfield.phantom.placement import Placement, directions, positions
+from hounsfield.phantom.placement import Placement, directions
 from hounsfield.phantom.spec import PhantomSpec
 from hounsfield.phantom.values import (
     decimal,
@@ -162,14 +162,11 @@ def shared_by_slices(spec: PhantomSpec) -> Dataset:
 
 def of_one_slice(dataset: Dataset, spec: PhantomSpec, placement: Placement, number: int) -> None:
     """Add to `dataset` what differs from slice to slice; `number` is the Instance Number."""
-    clock = 100000.0 + placement.index * 0.5
     fill(
         dataset,
         SOPInstanceUID=instance_uid(spec, placement),
         InstanceNumber=number,
-        AcquisitionNumber=1,
-        AcquisitionTime=f"{clock:013.6f}",
-        ContentTime=f"{clock:013.6f}",
+        AcquisitionTime=clock(placement.index * 0.5),
         ImagePositionPatient=[decimal(part) for part in placement.origin],
         ImageOrientationPatient=written_orientation(spec, placement),
         SliceLocation=decimal(-placement.position if spec.lying_slice_location else placement.position),
@@ -193,23 +190,27 @@ def of_one_slice(dataset: Dataset, spec: PhantomSpec, placement: Placement, numb
             fill(dataset, **{keyword: value})
 
 
+def clock(seconds: float) -> str:
+    """A Time value, so long after ten o'clock."""
+    whole = 10 * 3600 + int(seconds)
+    return f"{whole // 3600:02d}{whole // 60 % 60:02d}{whole % 60:02d}.{round(seconds % 1 * 1e6):06d}"
+
+
 def phase_values(spec: PhantomSpec, placement: Placement) -> dict[str, Any]:
-    """The one attribute that tells this slice's phase; empty for a series of one phase."""
+    """Acquisition Number and Content Time, and of the phase attributes the one that tells this slice's phase."""
     if spec.phases == 1:
-        return {}
-    values: dict[str, Any] = {
+        return {"AcquisitionNumber": 1, "ContentTime": clock(placement.index * 0.5)}
+    # Content Time that ran along the stack would tell the phases apart as well as the chosen attribute.
+    values: dict[str, Any] = {"AcquisitionNumber": 1, "ContentTime": clock(0)}
+    if spec.phase_attribute == "TemporalPositionIdentifier":
+        values["NumberOfTemporalPositions"] = spec.phases
+    values[spec.phase_attribute] = {
         "AcquisitionNumber": placement.phase + 1,
         "TemporalPositionIdentifier": placement.phase + 1,
-        "ContentTime": f"{100000 + 100 * placement.phase:06d}.000000",
+        "ContentTime": clock(20.0 * placement.phase),
         "TriggerTime": decimal(100.0 * placement.phase),
-    }
-    chosen: dict[str, Any] = {spec.phase_attribute: values[spec.phase_attribute]}
-    if spec.phase_attribute == "TemporalPositionIdentifier":
-        chosen["NumberOfTemporalPositions"] = spec.phases
-    # Where another attribute tells the phases apart, this one would too by running along the stack.
-    if spec.phase_attribute != "ContentTime":
-        chosen["ContentTime"] = "100000.000000"
-    return chosen
+    }[spec.phase_attribute]
+    return values
 
 
 def written_orientation(spec: PhantomSpec, placement: Placement) -> list[str]:
@@ -236,12 +237,6 @@ def file_meta(dataset: Dataset, transfer_syntax: str) -> FileMetaDataset:
     meta.ImplementationClassUID = UID("2.25.302843402903853742938470293847029384")
     meta.ImplementationVersionName = "HOUNSFIELD"
     return meta
-
-
-def stack_bounds(spec: PhantomSpec) -> tuple[float, float]:
-    """Lowest and highest position along the stack."""
-    places = positions(spec)
-    return places[0], places[-1]
 
 
 def _padding(dataset: Dataset, spec: PhantomSpec) -> None:
@@ -288,8 +283,7 @@ def _private_block(dataset: Dataset) -> None:
     block = dataset.private_block(0x0043, "HOUNSFIELD PHANTOM", create=True)
     inner = Dataset()
     inner.add(DataElement(0x00080104, "LO", "a private sequence"))
-    sequence = Sequence([inner])
-    sequence.is_undefined_length = True
-    block.add_new(0x01, "SQ", sequence)
+    block.add_new(0x01, "SQ", Sequence([inner]))
+    block[0x01].is_undefined_length = True
     block.add_new(0x02, "OB", b"\x00\x01\xfe\xff")
     block.add_new(0x03, "LO", "private text")

@@ -58,7 +58,7 @@ def directions(spec: PhantomSpec) -> Directions:
     given = np.asarray(spec.orientation or _AXES[spec.patient_position], dtype=np.float64).reshape(2, 3)
     along_row = given[0] / np.linalg.norm(given[0])
     down_column = given[1] - (given[1] @ along_row) * along_row
-    down_column = (down_column / np.linalg.norm(down_column)).astype(np.float64)
+    down_column = np.asarray(down_column / np.linalg.norm(down_column), dtype=np.float64)
     along_stack = np.cross(along_row, down_column)
     angle = np.deg2rad(spec.tilt)
     leaning = np.cos(angle) * down_column + np.sin(angle) * along_stack
@@ -68,7 +68,7 @@ def directions(spec: PhantomSpec) -> Directions:
 def positions(spec: PhantomSpec) -> tuple[float, ...]:
     """mm along the stack of every slice, missing ones too, jitter applied, ascending."""
     if spec.slice_positions is not None:
-        places: Vector = np.asarray(sorted(spec.slice_positions), dtype=np.float64)
+        places = np.asarray(sorted(spec.slice_positions), dtype=np.float64)
     else:
         places = (np.arange(spec.slices) - (spec.slices - 1) / 2) * spec.slice_step
     if spec.position_jitter:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pydicom
 from pydicom.dataset import Dataset
+from pydicom.filewriter import write_file_meta_info
 
 from hounsfield.phantom.companions import companions, write_other_files
 from hounsfield.phantom.directory import write_with_dicomdir
@@ -56,11 +57,15 @@ def serialise(spec: PhantomSpec, dataset: Dataset, *, damaged: bool = False) -> 
 
 
 def _dcmwrite(spec: PhantomSpec, dataset: Dataset, stream: io.BytesIO) -> None:
-    if spec.file_meta:
+    if spec.file_meta and not spec.native_pixels:
         pydicom.dcmwrite(stream, dataset, enforce_file_format=True)
         return
-    syntax = pydicom.uid.UID(dataset.file_meta.TransferSyntaxUID)
+    # Group 0002 and data set apart, since pydicom would not join them so.
     meta = dataset.file_meta
+    syntax = meta.TransferSyntaxUID
+    if spec.file_meta:
+        stream.write(bytes(128) + b"DICM")
+        write_file_meta_info(stream, meta)
     del dataset.file_meta
     implicit, little = syntax.is_implicit_VR, syntax.is_little_endian
     pydicom.dcmwrite(stream, dataset, implicit_vr=implicit, little_endian=little, enforce_file_format=False)
