@@ -1,0 +1,160 @@
+"""What a search value matches (PS3.4 C.2.2.2), told of values as text: single, list, wildcard, range, universal.
+
+One meaning for the folder search of the command line and for a server that has no better index.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from hounsfield.dicomweb.attributes import values, vr_of
+from hounsfield.dicomweb.queries import Query
+
+Matcher = Callable[[str], bool]
+
+_DATES = frozenset({"DA", "TM", "DT"})
+_NUMBERS = frozenset({"IS", "DS", "FL", "FD", "SL", "SS", "SV", "UL", "US", "UV"})
+_ALTERNATIVES = frozenset({"ModalitiesInStudy", "Modality", "SOPClassesInStudy"})
+_DIGITS = {"DA": 8, "TM": 6, "DT": 14}
+
+
+def matches(query: Query, model: Mapping[str, Any]) -> bool:
+    """Whether a DICOM JSON object has everything `query` asks for; its page and fields play no part."""
+    return all(
+        value_matches(value, values(model, name), vr=vr_of(name), fuzzy=bool(query.fuzzy), name=name)
+        for name, value in query.matches
+    )
+
+
+def value_matches(asked: str, found: Sequence[str], *, vr: str, fuzzy: bool = False, name: str = "") -> bool:
+    """Whether any of the values `found` of an attribute of VR `vr` is what `asked` describes.
+
+    Nothing asked, or a lone `*`, matches everything, an absent attribute included (C.2.2.2.3).
+    """
+    if asked.strip() in {"", "*"}:
+        return True
+    matcher = _matcher(asked, vr, fuzzy=fuzzy, alternatives=name.rpartition(".")[2] in _ALTERNATIVES)
+    return any(matcher(value) for value in found)
+
+
+def _matcher(asked: str, vr: str, *, fuzzy: bool, alternatives: bool) -> Matcher:
+    if vr == "UI":
+        wanted = {each.strip() for each in asked.replace("\\", ",").split(",")}
+        return lambda value: value.strip() in wanted
+    if vr in _DATES:
+        return _range(asked, vr)
+    if vr in _NUMBERS:
+        return _number(asked)
+    if vr == "PN":
+        return _fuzzy_name(asked) if fuzzy else _name(asked)
+    patterns = asked.replace("\\", ",").split(",") if alternatives else asked.split("\\")
+    return lambda value: any(glob(pattern.strip(), value.strip()) for pattern in patterns)
+
+
+def glob(pattern: str, text: str) -> bool:
+    """`*` any run, `?` any one character, every other character itself; linear in both for one star."""
+    at = start = 0
+    star = -1
+    while start < len(text):
+        if at < len(pattern) and pattern[at] == "*":
+            star, resume = at, start
+            at += 1
+        elif at < len(pattern) and pattern[at] in {"?", text[start]}:
+            at += 1
+            start += 1
+        elif star >= 0:
+            resume += 1
+            at, start = star + 1, resume
+        else:
+            return False
+    return all(character == "*" for character in pattern[at:])
+
+
+def folded(text: str) -> str:
+    """Without case and accents, as names are compared (PS3.4 C.2.2.2.1)."""
+    plain = unicodedata.normalize("NFKD", text)
+    return "".join(each for each in plain if not unicodedata.combining(each)).casefold()
+
+
+def _name(asked: str) -> Matcher:
+    pattern = folded(asked).rstrip("^= ")
+
+    def fits(value: str) -> bool:
+        whole = folded(value).rstrip("^= ")
+        return any(glob(pattern, group.rstrip("^ ")) for group in (whole, *whole.split("=")))
+
+    return fits
+
+
+def _fuzzy_name(asked: str) -> Matcher:
+    """Every word asked begins a word of the name, in any order."""
+    wanted = _words(asked)
+    return lambda value: all(any(word.startswith(each) for word in _words(value)) for each in wanted)
+
+
+def _words(name: str) -> list[str]:
+    marks = str.maketrans("^=,*?", "     ")
+    return folded(name).translate(marks).split()
+
+
+def _number(asked: str) -> Matcher:
+    wanted = {_as_number(each) for each in asked.replace("\\", ",").split(",")}
+    return lambda value: _as_number(value) in wanted
+
+
+def _as_number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text.strip()
+
+
+def _range(asked: str, vr: str) -> Matcher:
+    """`a-b`, `a-`, `-b` or a single value; a shorter value stands for all that it begins."""
+    low, high = _bounds(asked, vr)
+
+    def fits(value: str) -> bool:
+        digits = _moment(value, vr)
+        if not digits[:1].isdigit():
+            return False
+        least = digits.ljust(_DIGITS[vr], "0")
+        return (not low or least >= low.ljust(_DIGITS[vr], "0")) and (not high or least <= high + "9" * 20)
+
+    return fits
+
+
+def _bounds(asked: str, vr: str) -> tuple[str, str]:
+    text = asked.strip()
+    low, mark, high = text.partition("-")
+    if vr == "DT" and mark and len(high) == 4 and high.isdigit() and high <= "1400" and len(low) > 4:
+        # `20240102-0500` is one moment west of Greenwich, not the years up to 500 (PS3.5 6.2 DT).
+        return _moment(text, vr), _moment(text, vr)
+    if vr == "DT" and text.count("-") > 1:
+        low, high = _split_zoned(text)
+        mark = "-"
+    if vr == "DA" and text.count("-") == 2 and len(text) == 10:
+        low, mark, high = text.replace("-", ""), "", ""
+    if not mark:
+        return _moment(low, vr), _moment(low, vr)
+    return _moment(low, vr), _moment(high, vr)
+
+
+def _split_zoned(text: str) -> tuple[str, str]:
+    """Parts a range of moments of which one or both end in a zone such as `-0500`."""
+    low, _, rest = text.partition("-")
+    if rest[:4].isdigit() and rest[4:5] == "-" and rest[:4] <= "1400":
+        low, rest = f"{low}-{rest[:4]}", rest[5:]
+    return low, rest
+
+
+def _moment(text: str, vr: str) -> str:
+    """A date or time as digits and at most one dot; wall clock, zones dropped, never shifted."""
+    stripped = text.strip()
+    if vr == "DT":
+        for mark in "+-":
+            stripped = stripped.partition(mark)[0]
+    if vr == "TM":
+        return stripped.replace(":", "")
+    return stripped.replace(".", "") if vr == "DA" else stripped

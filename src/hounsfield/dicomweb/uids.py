@@ -1,0 +1,31 @@
+"""What may stand as a UID in a URL: checked, never corrected.
+
+Components with a leading zero break PS3.5 9.1 but are found in archives, and an instance must stay reachable;
+everything else of the rule holds, so that a UID is always safe as one segment of a path.
+"""
+
+from __future__ import annotations
+
+import re
+
+from hounsfield.errors import DicomwebError
+
+MAX_LENGTH = 64
+"""Characters in a UID, PS3.5 9.1."""
+
+_UID = re.compile(r"[0-9]+(?:\.[0-9]+)*", re.ASCII)
+
+
+def is_uid(text: str) -> bool:
+    """Whether `text` is digits in components parted by single dots, at most 64 characters."""
+    return len(text) <= MAX_LENGTH and _UID.fullmatch(text) is not None
+
+
+def require_uid(text: str, what: str) -> str:
+    """`text`, or `DicomwebError` that calls it `what` ("Study Instance UID")."""
+    if not is_uid(text):
+        shown = text if len(text) <= MAX_LENGTH else text[:MAX_LENGTH] + "…"
+        raise DicomwebError(
+            f"{shown!r} is not a {what}", expected="digits and single dots, at most 64 characters", status=400
+        )
+    return text
