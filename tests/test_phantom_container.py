@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import pydicom
 import pytest
@@ -66,15 +67,15 @@ def test_trap_15_compressed_frames_in_fragments_with_any_offset_table(
 
 
 @pytest.mark.parametrize(
-    "syntax", ["1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.70"]
+    ("keyword", "decode"),
+    [("jpeg-ls", imagecodecs.jpegls_decode), ("jpeg-lossless", imagecodecs.ljpeg_decode)],
 )
-def test_lossless_pixels_are_encoded_by_the_codecs_room(syntax: str, tmp_path: Path) -> None:
-    spec = replace(SMALL, transfer_syntax=syntax, signed=False, padding=0, bits_stored=12)
-    read = [pydicom.dcmread(path) for path in phantom.write(spec, tmp_path)]
-    assert all(one["PixelData"].is_undefined_length for one in read)
-    np.testing.assert_array_equal(
-        [by_hand(one) for one in read], phantom.truth(spec, masked=False, clamp=False)
-    )
+def test_compressed_pixels_decode_elsewhere_to_the_truth(keyword: str, decode: Any, tmp_path: Path) -> None:
+    spec = replace(SMALL, transfer_syntax=keyword, signed=False, padding=0, bits_stored=12)
+    for number, path in enumerate(phantom.write(spec, tmp_path)):
+        dataset = pydicom.dcmread(path)
+        values = decode(next(pydicom.encaps.generate_frames(dataset.PixelData, number_of_frames=1)))
+        np.testing.assert_array_equal(values - 1024.0, phantom.truth(spec, masked=False, clamp=False)[number])
 
 
 def test_trap_12_native_pixels_under_a_compressed_syntax(tmp_path: Path) -> None:

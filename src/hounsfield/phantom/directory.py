@@ -21,7 +21,7 @@ def write_with_dicomdir(spec: PhantomSpec, found: list[Dataset], folder: Path) -
         files.add(dataset)
     files.write(folder)
     # Staged files lie in a temporary folder that would warn of being left to the garbage collector.
-    files._tmp_dir.cleanup()
+    files._stage["t"].cleanup()
     place = {instance.SOPInstanceUID: Path(instance.path) for instance in files}
     paths = [place[dataset.SOPInstanceUID] for dataset in found]
     if spec.dicomdir == "good":

@@ -68,9 +68,9 @@ def directions(spec: PhantomSpec) -> Directions:
 def positions(spec: PhantomSpec) -> tuple[float, ...]:
     """mm along the stack of every slice, missing ones too, jitter applied, ascending."""
     if spec.slice_positions is not None:
-        places = np.asarray(sorted(spec.slice_positions), dtype=np.float64)
+        places = np.array(sorted(spec.slice_positions), dtype=np.float64)
     else:
-        places = (np.arange(spec.slices) - (spec.slices - 1) / 2) * spec.slice_step
+        places = (np.arange(spec.slices, dtype=np.float64) - (spec.slices - 1) / 2) * spec.slice_step
     if spec.position_jitter:
         jitter = np.random.default_rng([spec.seed, 1]).uniform(-1, 1, places.size)
         places = places + jitter * spec.position_jitter

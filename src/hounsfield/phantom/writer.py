@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pydicom
 from pydicom.dataset import Dataset
+from pydicom.filebase import DicomFileLike
 from pydicom.filewriter import write_file_meta_info
 
 from hounsfield.phantom.companions import companions, write_other_files
@@ -65,7 +66,7 @@ def _dcmwrite(spec: PhantomSpec, dataset: Dataset, stream: io.BytesIO) -> None:
     syntax = meta.TransferSyntaxUID
     if spec.file_meta:
         stream.write(bytes(128) + b"DICM")
-        write_file_meta_info(stream, meta)
+        write_file_meta_info(DicomFileLike(stream), meta)
     del dataset.file_meta
     implicit, little = syntax.is_implicit_VR, syntax.is_little_endian
     pydicom.dcmwrite(stream, dataset, implicit_vr=implicit, little_endian=little, enforce_file_format=False)
