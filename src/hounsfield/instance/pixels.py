@@ -70,7 +70,7 @@ class Instance:
 
         return transfer_syntax(self.header.transfer_syntax)
 
-    @property
+    @cached_property
     def stored_format(self) -> StoredFormat:
         """Bits and sign (0028,0100–0103), lenient about High Bit. Raises `MalformedError`."""
         allocated = self._required("BitsAllocated")
@@ -84,7 +84,7 @@ class Instance:
             high = stored - 1
         return StoredFormat(allocated, stored, high, self.header.integer("PixelRepresentation", 0) == 1)
 
-    @property
+    @cached_property
     def padding(self) -> Padding | None:
         """Pixel Padding Value and Range Limit as stored values; None when not declared."""
         value = self.header.integer("PixelPaddingValue")
@@ -123,6 +123,16 @@ class Instance:
         if header.number_of_frames > 1:
             return planes_without_geometry(header, lut)
         return (plane_of_header(header, lut),)
+
+    @cached_property
+    def shape(self) -> tuple[int, int]:
+        """(rows, columns). Raises `MalformedError`."""
+        return self._required("Rows"), self._required("Columns")
+
+    @cached_property
+    def samples(self) -> int:
+        """Samples per Pixel (0028,0002)."""
+        return self.header.integer("SamplesPerPixel", 1) or 1
 
     @property
     def frame_bytes(self) -> int:
@@ -224,7 +234,7 @@ class Instance:
 
     def _private_cells(self, frame: int) -> Array:
         """Philips PMSCT_RLE1: pixels in private (07A1,100A), used only where Pixel Data is not (trap 13)."""
-        from hounsfield.codecs.pmsct_rle import decode_pmsct_rle1
+        from hounsfield.codecs.pmsct_rle import decode_pmsct_rle
 
         dataset = self.dataset()
         if self.header.number_of_frames == 1 and (0x07A1, 0x100A) in dataset and (0x07A1, 0x1011) in dataset:
@@ -233,7 +243,7 @@ class Instance:
                 str(kind if not isinstance(kind, bytes) else kind.decode("latin-1")).strip("\0 ")
                 == _PMSCT_RLE1
             ):
-                return decode_pmsct_rle1(bytes(dataset[0x07A1, 0x100A].value), self.frame_format)
+                return decode_pmsct_rle(bytes(dataset[0x07A1, 0x100A].value), self.frame_format)
         raise UnsupportedError("no Pixel Data (7FE0,0010) in it", expected="an image")
 
     def _required(self, keyword: str) -> int:
