@@ -22,7 +22,7 @@ ANATOMY_FLOOR = -900.0
 LUT_ENTRIES = 2048
 
 _NOISE, _GARBAGE, _PADDING = 2, 3, 4
-_UNIT_HU = (None, "HU", "HU_MOD", "US")
+_HOUNSFIELD_TYPES = (None, "HU", "HU_MOD")
 
 
 def hounsfield(spec: PhantomSpec, placement: Placement) -> NDArray[np.float32]:
@@ -113,16 +113,18 @@ def truth(
     """Exact HU (slices, rows, columns) along the stack, as the written integers and tags mean them.
 
     Noise is in it as quantised. `masked`: what the header declares as padding is -1024. `clamp`: nothing is below
-    -1024. Second copies of a slice are left out; so are slices that are missing.
+    -1024. Neither is done to values whose Rescale Type is another unit, where -1024 would mean nothing (trap 22).
+    Second copies of a slice are left out; so are slices that are missing.
     """
+    in_hu = spec.modality_lut or spec.rescale_type in _HOUNSFIELD_TYPES
     here = [one for one in placements(spec) if one.phase == phase and one.copy == 0]
     volume = np.empty((len(here), spec.rows, spec.columns), dtype=np.float64)
     for number, placement in enumerate(here):
         values = stored(spec, placement)
         volume[number] = meaning(spec, placement, values)
-        if masked:
+        if masked and in_hu:
             volume[number][_declared_as_padding(spec, placement, values)] = FLOOR
-    if clamp and spec.rescale_type in _UNIT_HU:
+    if clamp and in_hu:
         np.maximum(volume, FLOOR, out=volume)
     return volume
 

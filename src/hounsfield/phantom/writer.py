@@ -11,6 +11,7 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomFileLike
 from pydicom.filewriter import write_file_meta_info
+from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from hounsfield.phantom.companions import companions, write_other_files
 from hounsfield.phantom.directory import write_with_dicomdir
@@ -58,17 +59,17 @@ def serialise(spec: PhantomSpec, dataset: Dataset, *, damaged: bool = False) -> 
 
 
 def _dcmwrite(spec: PhantomSpec, dataset: Dataset, stream: io.BytesIO) -> None:
-    if spec.file_meta and not spec.native_pixels:
-        pydicom.dcmwrite(stream, dataset, enforce_file_format=True)
-        return
-    # Group 0002 and data set apart, since pydicom would not join them so.
     meta = dataset.file_meta
     syntax = meta.TransferSyntaxUID
+    if spec.file_meta and not spec.native_pixels and syntax.is_transfer_syntax:
+        pydicom.dcmwrite(stream, dataset, enforce_file_format=True)
+        return
+    # Group 0002 and data set apart: pydicom would not join them so, or does not know the syntax.
     if spec.file_meta:
         stream.write(bytes(128) + b"DICM")
         write_file_meta_info(DicomFileLike(stream), meta)
     del dataset.file_meta
-    implicit, little = syntax.is_implicit_VR, syntax.is_little_endian
+    implicit, little = syntax == ImplicitVRLittleEndian, syntax != ExplicitVRBigEndian
     pydicom.dcmwrite(stream, dataset, implicit_vr=implicit, little_endian=little, enforce_file_format=False)
     dataset.file_meta = meta
 
