@@ -1,0 +1,149 @@
+"""Planes → grey pictures: windowed, square pixels, and the few discreet words that say what is seen.
+
+Knows Pillow and nothing of volumes: a `Cut` and a `Window` in, an 8-bit grey image out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from hounsfield.errors import SelectionError
+from hounsfield.pictures.planes import Cut
+from hounsfield.windowing import Window, apply_window, window
+
+SMALLEST_CAPTIONED = 512
+"""Longest side in pixels at least, unless plain or sized: words need room."""
+
+LARGEST_SIDE = 8192
+"""No picture is larger: beyond that it is a mistyped size or a header gone mad."""
+
+INK, SHADOW, FAINT = 225, 0, 150
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a picture looks.
+
+    `window` what is black and what is white; `invert` swaps them. `size` pixels of the longest side; by default
+    one pixel a voxel, but at least 512 pixels under captions. `plain` leaves out every letter and line.
+    """
+
+    window: Window = field(default_factory=lambda: window("soft-tissue"))
+    invert: bool = False
+    size: int | None = None
+    plain: bool = False
+
+    def __post_init__(self) -> None:
+        if self.size is not None and not 1 <= self.size <= LARGEST_SIDE:
+            raise SelectionError(f"a size of {self.size} pixels", expected=f"1 … {LARGEST_SIDE}")
+
+
+def natural_scale(cut: Cut, look: Look) -> float:
+    """Millimetres a pixel of the picture."""
+    height, width = extent(cut)
+    longest = max(height, width)
+    if look.size is not None:
+        return longest / look.size
+    scale = min(cut.spacing)
+    if not look.plain:
+        scale = min(scale, longest / SMALLEST_CAPTIONED)
+    return max(scale, longest / LARGEST_SIDE)
+
+
+def extent(cut: Cut) -> tuple[float, float]:
+    """(height, width) in mm."""
+    rows, columns = cut.values.shape
+    return rows * cut.spacing[0], columns * cut.spacing[1]
+
+
+def grey(cut: Cut, look: Look, scale: float) -> Image.Image:
+    """The plane in square pixels of `scale` mm, windowed; interpolated in HU, before the window.
+
+    Where voxels are square and `scale` is theirs, each pixel is one voxel's value.
+    """
+    height, width = (max(1, round(mm / scale)) for mm in extent(cut))
+    values: NDArray[Any] = cut.values
+    if (height, width) != values.shape:
+        # Linear: anything smoother rings around bone and metal, and a narrow window shows it.
+        wide = Image.fromarray(np.ascontiguousarray(values, dtype=np.float32))
+        values = np.asarray(wide.resize((width, height), Image.Resampling.BILINEAR))
+    return Image.fromarray(np.ascontiguousarray(apply_window(values, look.window, invert=look.invert)))
+
+
+def caption(
+    image: Image.Image, cut: Cut, words: list[str], *, shown: Window | None = None, scale: float | None = None
+) -> None:
+    """Draw letters at the edges, words in the upper left; the window in the lower left, a scale bar."""
+    size = font_size(image.size)
+    pen = Pen(image, size)
+    left, right, top, bottom = cut.edges
+    wide, high = image.size
+    margin = max(4, size // 2)
+    pen.write((margin, high / 2), left, "lm")
+    pen.write((wide - margin, high / 2), right, "rm")
+    pen.write((wide / 2, margin), top, "ma")
+    pen.write((wide / 2, high - margin), bottom, "md")
+    for line, text in enumerate(words):
+        pen.write((margin, margin + line * size * 1.25), text, "la")
+    if shown is not None:
+        pen.write((margin, high - margin), window_words(shown), "ld")
+    if scale is not None:
+        scale_bar(pen, (wide - margin, high - margin), scale, wide / 4)
+
+
+def window_words(shown: Window) -> str:
+    """The window as the corner of a picture says it."""
+    return f"C {shown.center:g}  W {shown.width:g}"
+
+
+def font_size(size: tuple[int, int]) -> int:
+    """Height of letters in pixels for a picture of a size."""
+    return max(11, min(28, min(size) // 30))
+
+
+class Pen:
+    """Writes light words with a dark rim, legible over bone and over air."""
+
+    def __init__(self, image: Image.Image, size: int) -> None:
+        self.draw = ImageDraw.Draw(image)
+        self.size = size
+        self._font = _font(size)
+
+    def write(self, at: tuple[float, float], text: str, anchor: str) -> None:
+        rim = max(1, self.size // 10)
+        self.draw.text(at, text, INK, self._font, anchor, stroke_width=rim, stroke_fill=SHADOW)
+
+    def line(self, start: tuple[float, float], end: tuple[float, float], ink: int = INK) -> None:
+        width = max(1, self.size // 12)
+        self.draw.line([start, end], fill=SHADOW, width=width + 2)
+        self.draw.line([start, end], fill=ink, width=width)
+
+
+def scale_bar(pen: Pen, corner: tuple[float, float], scale: float, longest: float) -> None:
+    """A bar of a round length, at most `longest` pixels, ending at its lower right `corner`, with its length."""
+    length = _round_below(longest * scale)
+    x, y = corner
+    start = x - length / scale
+    tick = pen.size / 4
+    pen.line((start, y - tick), (x, y - tick))
+    for end in (start, x):
+        pen.line((end, y - 2 * tick), (end, y))
+    name = f"{length / 10:g} cm" if length >= 10 else f"{length:g} mm"
+    pen.write(((start + x) / 2, y - 2.5 * tick), name, "md")
+
+
+def _round_below(length: float) -> float:
+    """The largest of 1, 2, 5 · 10ⁿ mm that is not above a length."""
+    power = 10.0 ** np.floor(np.log10(length))
+    return float(max(factor * power for factor in (1, 2, 5) if factor * power <= length * (1 + 1e-9)))
+
+
+@lru_cache(maxsize=16)
+def _font(size: int) -> Any:
+    return ImageFont.load_default(size=size)
