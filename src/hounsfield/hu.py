@@ -144,8 +144,7 @@ def convert(cells: Array, conversion: Conversion, out: Array) -> Counts:
     if cells.dtype.kind == "f":
         return _convert_values(cells.astype(np.float64), np.zeros(cells.shape, bool), conversion, out, counts)
     raw_padding = _raw_padding(cells, conversion)
-    values = stored_values(cells, conversion.stored, counts)
-    low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
+    values, low, high = _ranged_values(cells, conversion.stored, counts)
     padded = raw_padding if raw_padding is not None else _padding_mask(values, low, high, conversion, counts)
     if _is_plain_shift(low, high, conversion, out):
         return _shift(values, padded, low, conversion, out, counts)
@@ -157,22 +156,26 @@ def stored_values(cells: Array, stored: StoredFormat, counts: Counts | None = No
 
     Gives a view when every cell already is its value, a new array otherwise; counts what had to be masked.
     """
+    return _ranged_values(cells, stored, counts or Counts())[0]
+
+
+def _ranged_values(cells: Array, stored: StoredFormat, counts: Counts) -> tuple[Array, int, int]:
+    """Stored values with their least and greatest: two passes over the slice decide nearly everything."""
     width = cells.dtype.itemsize * 8
-    signed = (
-        cells.view(f"i{cells.dtype.itemsize}") if stored.signed else cells.view(f"u{cells.dtype.itemsize}")
-    )
-    if not cells.size or (stored.bits_stored >= width and stored.is_plain):
-        return signed
+    values = cells.view(f"{'i' if stored.signed else 'u'}{cells.dtype.itemsize}")
+    if not values.size:
+        return values, 0, 0
+    low, high = int(values.min()), int(values.max())
     least, greatest = stored.range
-    if stored.is_plain and int(signed.max()) <= greatest and int(signed.min()) >= least:
-        return signed
+    if stored.is_plain and low >= least and high <= greatest:
+        return values, low, high
     unsigned = cells.view(f"u{cells.dtype.itemsize}")
-    left = width - 1 - stored.high_bit
-    shifted = (unsigned << np.array(left, unsigned.dtype)).view(signed.dtype)
-    values: Array = shifted >> np.array(width - stored.bits_stored, shifted.dtype)
-    if counts is not None:
-        counts.masked += int(np.count_nonzero(values != signed)) if stored.is_plain else 0
-    return values
+    left = np.array(width - 1 - stored.high_bit, unsigned.dtype)
+    right = np.array(width - stored.bits_stored, values.dtype)
+    masked: Array = (unsigned << left).view(values.dtype) >> right
+    if stored.is_plain:
+        counts.masked += int(np.count_nonzero(masked != values))
+    return masked, int(masked.min()), int(masked.max())
 
 
 def _raw_padding(cells: Array, conversion: Conversion) -> Array | None:

@@ -153,7 +153,9 @@ class Header:
     def integer(self, keyword: str, default: int | None = None) -> int | None:
         """The first value as an integer, `default` when absent or not a whole number."""
         raw = self.raw(keyword)
-        if raw is not None and ATTRIBUTES[keyword][1] == "US" and len(raw) >= 2:
+        if raw is None:
+            return default
+        if ATTRIBUTES[keyword][1] == "US" and len(raw) >= 2:
             return raw[0] | raw[1] << 8
         number = self.number(keyword)
         return default if number is None or number != int(number) else int(number)
@@ -166,6 +168,8 @@ class Header:
     @property
     def number_of_frames(self) -> int:
         """Number of Frames (0028,0008); 1 when absent or senseless."""
+        if ATTRIBUTES["NumberOfFrames"][0] not in self.values:
+            return 1
         frames = self.integer("NumberOfFrames", 1)
         return frames if frames is not None and frames > 0 else 1
 

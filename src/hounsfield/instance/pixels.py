@@ -99,9 +99,9 @@ class Instance:
 
         stored = self.stored_format
         return FrameFormat(
-            rows=self._required("Rows"),
-            columns=self._required("Columns"),
-            samples_per_pixel=self.header.integer("SamplesPerPixel", 1) or 1,
+            rows=self.shape[0],
+            columns=self.shape[1],
+            samples_per_pixel=self.samples,
             bits_allocated=stored.bits_allocated,
             bits_stored=stored.bits_stored,
             high_bit=stored.high_bit,
@@ -137,15 +137,8 @@ class Instance:
     @property
     def frame_bytes(self) -> int:
         """Size of one native frame, without padding to even length."""
-        header = self.header
-        samples = header.integer("SamplesPerPixel", 1) or 1
-        return (
-            self._required("Rows")
-            * self._required("Columns")
-            * samples
-            * self.stored_format.bits_allocated
-            // 8
-        )
+        rows, columns = self.shape
+        return rows * columns * self.samples * self.stored_format.bits_allocated // 8
 
     @property
     def is_native(self) -> bool:
@@ -165,10 +158,9 @@ class Instance:
         surplus = pixels.length - self.frame_bytes * self.header.number_of_frames
         if surplus >= self.frame_bytes > 0:
             notes.append(f"{surplus // self.frame_bytes} more frames than Number of Frames says: not read")
-        if self.stored_format.high_bit != self.stored_format.bits_stored - 1:
-            notes.append(
-                f"High Bit {self.stored_format.high_bit} with Bits Stored {self.stored_format.bits_stored}: shifted"
-            )
+        stored = self.stored_format
+        if not stored.is_plain:
+            notes.append(f"High Bit {stored.high_bit} with Bits Stored {stored.bits_stored}: shifted")
         return tuple(notes)
 
     def cells(self, frame: int = 0, *, out: Array | None = None, fill: int | None = None) -> Array:
@@ -196,8 +188,8 @@ class Instance:
     def _native_cells(self, stream: BinaryIO, frame: int, out: Array | None, fill: int | None) -> Array:
         pixels, stored = self.header.pixels, self.stored_format
         assert pixels is not None
-        rows, columns = self._required("Rows"), self._required("Columns")
-        samples = self.header.integer("SamplesPerPixel", 1) or 1
+        rows, columns = self.shape
+        samples = self.samples
         order = ">" if self.header.transfer_syntax == BIG_ENDIAN else "<"
         cell = np.dtype(f"{order}{'i' if stored.signed else 'u'}{stored.bits_allocated // 8}")
         if samples == 1:

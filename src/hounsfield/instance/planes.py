@@ -27,8 +27,8 @@ class Plane:
     """Frame-level attributes.
 
     `position` LPS mm of the first voxel's centre, `orientation` row then column direction cosines, `spacing`
-    (row, column) mm: PS3.3 C.7.6.2.1.1; None where the object has none. `phase` holds whatever may tell apart
-    frames at one position, by keyword.
+    (row, column) mm: PS3.3 C.7.6.2.1.1; None where the object has none. `phase` holds what functional
+    groups say that may tell apart frames at one position, by keyword.
     """
 
     frame: int
@@ -43,18 +43,6 @@ class Plane:
     notes: tuple[str, ...] = ()
 
 
-PHASE_KEYWORDS = (
-    "TemporalPositionIdentifier",
-    "TriggerTime",
-    "AcquisitionNumber",
-    "AcquisitionDateTime",
-    "AcquisitionTime",
-    "ContentTime",
-    "ConvolutionKernel",
-    "KVP",
-)
-
-
 def plane_of_header(header: Header, lut: ModalityLut | None) -> Plane:
     """The plane of a single-frame instance; `lut` as read from its Modality LUT Sequence."""
     notes: list[str] = []
@@ -67,7 +55,6 @@ def plane_of_header(header: Header, lut: ModalityLut | None) -> Plane:
         rescale=rescale,
         rescale_type=header.text("RescaleType"),
         frame_type=header.texts("ImageType"),
-        phase={key: header.text(key) for key in PHASE_KEYWORDS if header.text(key)},
         notes=tuple(notes),
     )
 

@@ -10,7 +10,7 @@ import io
 import struct
 import warnings
 import zlib
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from hounsfield.errors import HounsfieldError, MalformedError, NotDicomError
 from hounsfield.instance.elements import (
@@ -42,8 +42,8 @@ _PLAUSIBLE_FIRST_LENGTH = 1024  # bytes: the first element is a group length, a 
 
 def read_header(source: Source) -> Header:
     """The header of `source`. Raises `NotDicomError`, `MalformedError`, `LocationError`."""
-    if isinstance(source, MetadataSource):
-        return _header_of_metadata(source)
+    if hasattr(source, "metadata"):  # as isinstance(source, MetadataSource), at a tenth of its time
+        return _header_of_metadata(cast(MetadataSource, source))
     with source.open() as stream:
         elements = scan_elements(stream, WANTED)
         if elements is not None:
@@ -55,8 +55,8 @@ def read_header(source: Source) -> Header:
 
 def read_dataset(source: Source) -> Dataset:
     """The whole header as pydicom has it, without Pixel Data, file meta included where there is one."""
-    if isinstance(source, MetadataSource):
-        return source.metadata()
+    if hasattr(source, "metadata"):
+        return cast(MetadataSource, source).metadata()
     with source.open() as stream:
         return _read_with_pydicom(stream, source.name)[0]
 

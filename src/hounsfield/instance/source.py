@@ -13,7 +13,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
 from hounsfield.errors import LocationError
 
@@ -30,7 +30,6 @@ class Source(Protocol):
     def open(self) -> BinaryIO: ...
 
 
-@runtime_checkable
 class MetadataSource(Source, Protocol):
     """A source that knows its header without its pixels (a DICOMweb instance: PS3.18 10.4.1.1.5)."""
 

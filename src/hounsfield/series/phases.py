@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,27 +20,31 @@ from hounsfield.series.slices import Slice
 
 # Tried in this order; the first that makes every group a volume without clashes wins. Times come last: they may
 # differ on every slice of one phase.
-_ATTRIBUTES: tuple[tuple[str, Callable[[Slice], str]], ...] = (
-    ("ImageType", lambda item: "\\".join(item.plane.frame_type)),
-    *(
-        (keyword, lambda item, keyword=keyword: item.plane.phase.get(keyword, ""))
-        for keyword in (
-            "TemporalPositionIndex",
-            "TemporalPositionTimeOffset",
-            "TemporalPositionIdentifier",
-            "NominalCardiacTriggerDelayTime",
-            "TriggerTime",
-            "FrameAcquisitionNumber",
-            "AcquisitionNumber",
-            "ConvolutionKernel",
-            "KVP",
-            "AcquisitionDateTime",
-            "AcquisitionTime",
-            "FrameAcquisitionDateTime",
-            "ContentTime",
-        )
-    ),
+_OF_FRAMES = (
+    "TemporalPositionIndex",
+    "TemporalPositionTimeOffset",
+    "NominalCardiacTriggerDelayTime",
+    "FrameAcquisitionNumber",
+    "FrameAcquisitionDateTime",
 )
+_OF_INSTANCES = (
+    "TemporalPositionIdentifier",
+    "TriggerTime",
+    "AcquisitionNumber",
+    "ConvolutionKernel",
+    "KVP",
+    "AcquisitionDateTime",
+    "AcquisitionTime",
+    "ContentTime",
+)
+_ATTRIBUTES = ("ImageType", *_OF_FRAMES, *_OF_INSTANCES)
+
+
+def _value(item: Slice, keyword: str) -> str:
+    """What one slice says under a keyword that may tell phases apart."""
+    if keyword == "ImageType":
+        return "\\".join(item.plane.frame_type)
+    return item.plane.phase.get(keyword, "") if keyword in _OF_FRAMES else item.instance.header.text(keyword)
 
 
 @dataclass(frozen=True)
@@ -85,10 +89,10 @@ def _phase(label: str, slices: Iterable[Slice]) -> Phase:
 
 def _split(slices: list[Slice]) -> tuple[Phase, ...]:
     """Phases by the first attribute that makes all of them volumes; () when none does."""
-    for keyword, value_of in _ATTRIBUTES:
+    for keyword in _ATTRIBUTES:
         groups: dict[str, list[Slice]] = defaultdict(list)
         for item in slices:
-            groups[value_of(item)].append(item)
+            groups[_value(item, keyword)].append(item)
         if not 1 < len(groups) <= len(slices) // 2:
             continue
         phases = [
