@@ -1,6 +1,7 @@
 """All frames in one file: Enhanced CT, Legacy Converted Enhanced CT, and a multi-frame that tells no geometry.
 
-PS3.3 A.38, A.70 and A.8.4; functional groups by C.7.6.16. Not a reader: frames may be written in any order.
+PS3.3 A.38 and A.70, functional groups by C.7.6.16; the last is no IOD of the standard, but is met (micro-CT,
+converters). Not a reader: frames may be written in any order.
 """
 
 from __future__ import annotations
@@ -25,11 +26,7 @@ from hounsfield.phantom.placement import Placement, placements
 from hounsfield.phantom.spec import Order, PhantomSpec
 from hounsfield.phantom.values import cells, decimal, declared_padding, rescale_texts, stored
 
-SOP_CLASSES = {
-    "enhanced": "1.2.840.10008.5.1.4.1.1.2.1",
-    "legacy": "1.2.840.10008.5.1.4.1.1.2.2",
-    "no geometry": "1.2.840.10008.5.1.4.1.1.7.3",
-}
+SOP_CLASSES = {"enhanced": "1.2.840.10008.5.1.4.1.1.2.1", "legacy": "1.2.840.10008.5.1.4.1.1.2.2"}
 
 
 def multiframe(spec: PhantomSpec) -> Dataset:
@@ -40,7 +37,7 @@ def multiframe(spec: PhantomSpec) -> Dataset:
     fill(
         dataset,
         **image_pixel(spec),
-        SOPClassUID=SOP_CLASSES[spec.multiframe],
+        SOPClassUID=SOP_CLASSES.get(spec.multiframe, spec.sop_class),
         SOPInstanceUID=uid(spec, "multiframe", spec.series_number),
         InstanceNumber=1,
         NumberOfFrames=len(frames),
@@ -55,7 +52,7 @@ def multiframe(spec: PhantomSpec) -> Dataset:
     if padding is not None:
         dataset.add(DataElement(0x00280120, "SS" if spec.signed else "US", padding))
     if spec.multiframe == "no geometry":
-        _secondary_capture(dataset, spec, frames)
+        _bare(dataset, spec, frames)
     else:
         _enhanced(dataset, spec, frames)
     if spec.rescale_place == "root":
@@ -80,16 +77,9 @@ def in_order(slices: tuple[Placement, ...], order: Order, seed: int) -> list[Pla
     return list(slices)
 
 
-def _secondary_capture(dataset: Dataset, spec: PhantomSpec, frames: list[Placement]) -> None:
+def _bare(dataset: Dataset, spec: PhantomSpec, frames: list[Placement]) -> None:
     del dataset.FrameOfReferenceUID, dataset.PositionReferenceIndicator
-    fill(
-        dataset,
-        ImageType=["DERIVED", "SECONDARY"],
-        ConversionType="WSD",
-        PresentationLUTShape="IDENTITY",
-        FrameIncrementPointer=0x00182002,
-        FrameLabelVector=[f"Slice {number + 1}" for number in range(len(frames))],
-    )
+    fill(dataset, ImageType=list(spec.image_type))
     if spec.rescale_place != "root":
         _rescale(dataset, spec, frames[0])
 
