@@ -79,7 +79,7 @@ def tar_members(path: Path, limits: ArchiveLimits, *, name: str) -> Iterator[Sou
     with path.open("rb") as stream:
         packed = compression(stream.read(16))
     if packed is not None:
-        spooled = spool(path, packed, limits, name=name, is_wanted=_begins_a_tar)
+        spooled = spool(path, packed, limits, name=name, is_wanted=_is_tar)
         path = spooled.path
     with path.open("rb") as stream:
         entries, ending = _index(cast(BinaryIO, stream), os.fstat(stream.fileno()).st_size, limits, name)
@@ -201,6 +201,11 @@ def _number(field: bytes) -> int | None:
     except ValueError:
         return None
     return number if number >= 0 else None
+
+
+def _is_tar(expanded: bytes) -> bool:
+    # An empty tar is its end mark alone; of a file that is not compressed, zeros say nothing.
+    return _begins_a_tar(expanded) or not expanded.strip(b"\0")
 
 
 def _begins_a_tar(head: bytes) -> bool:
