@@ -11,7 +11,7 @@ from hounsfield.pictures.compose import (
     projection_picture,
     slice_picture,
 )
-from hounsfield.pictures.drawing import Look
+from hounsfield.pictures.drawing import Look, default_window
 from hounsfield.pictures.files import FILM_SUFFIXES, PICTURE_SUFFIXES, write_film, write_picture
 from hounsfield.pictures.planes import Cut, Plane, acquired_plane, nearest, stack
 
@@ -23,6 +23,7 @@ __all__ = [
     "Picture",
     "Plane",
     "acquired_plane",
+    "default_window",
     "montage_picture",
     "nearest",
     "planes_picture",

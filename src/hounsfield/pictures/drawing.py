@@ -1,6 +1,6 @@
 """Planes → grey pictures: windowed, square pixels, and the few discreet words that say what is seen.
 
-Knows Pillow and nothing of volumes: a `Cut` and a `Window` in, an 8-bit grey image out.
+Knows Pillow and no files: a `Cut` and a `Look` in, an 8-bit grey image out.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from hounsfield.errors import SelectionError
 from hounsfield.pictures.planes import Cut
+from hounsfield.volume import Volume
 from hounsfield.windowing import Window, apply_window, window
 
 SMALLEST_CAPTIONED = 512
@@ -42,6 +43,23 @@ class Look:
     def __post_init__(self) -> None:
         if self.size is not None and not 1 <= self.size <= LARGEST_SIDE:
             raise SelectionError(f"a size of {self.size} pixels", expected=f"1 … {LARGEST_SIDE}")
+
+
+HEADS = frozenset({"HEAD", "BRAIN", "SKULL"})
+CHESTS = frozenset({"CHEST", "LUNG", "THORAX"})
+"""Body Part Examined (0018,0015) that asks for another window than soft tissue (PS3.16 Annex L)."""
+
+MAP_ENDS = 0.5, 99.5
+"""Percentiles between which a map in another unit is shown: its outliers hide the rest."""
+
+
+def default_window(volume: Volume) -> Window:
+    """What a reader expects to see first: brain for a head, lung for a chest, else soft tissue; a map whole."""
+    if not volume.is_hounsfield and volume.unit != "unspecified":
+        low, high = (float(end) for end in np.percentile(volume.array[::4, ::4, ::4], MAP_ENDS))
+        return Window((low + high) / 2, max(high - low, 1.0))
+    part = str(volume.header.get("BodyPartExamined") or "").strip().upper()
+    return window("brain" if part in HEADS else "lung" if part in CHESTS else "soft-tissue")
 
 
 def natural_scale(cut: Cut, look: Look) -> float:

@@ -1,0 +1,246 @@
+"""`hounsfield image`: windowed pictures of a series, or one for each series of a location."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hounsfield.cli.options import as_json, examples, force, location, out, series
+from hounsfield.errors import HounsfieldError, LocationError, UnsupportedError
+
+if TYPE_CHECKING:
+    from hounsfield.pictures import Look
+    from hounsfield.reading import Scan
+    from hounsfield.series import LoadOptions
+    from hounsfield.volume import Volume
+
+DEFAULT_FPS = 12.0
+LONGEST_NAME = 80
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for, as on the command line."""
+
+    window: str | None
+    invert: bool
+    slice_: tuple[int | None, float | None]
+    plane: str | None
+    montage: tuple[int, int] | None
+    planes: bool
+    mip: bool
+    minip: bool
+    slab: float | None
+    mp4: float | None
+    size: int | None
+    plain: bool
+    quality: int
+    format_: str | None
+
+    def __post_init__(self) -> None:
+        kinds = {"--montage": self.montage, "--planes": self.planes, "--mip": self.mip, "--minip": self.minip}
+        asked = [name for name, value in (*kinds.items(), ("--mp4", self.mp4)) if value]
+        if len(asked) > 1:
+            raise click.UsageError(f"{' and '.join(asked)} are different pictures; choose one")
+        if self.slab is not None and not (self.mip or self.minip):
+            raise click.UsageError("--slab is the thickness of a --mip or --minip")
+
+    @property
+    def suffix(self) -> str:
+        """Of pictures in a folder."""
+        return f".{self.format_ or ('mp4' if self.mp4 else 'png')}"
+
+
+def _slice(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int | None, float | None]:
+    """(number from 0, position in mm), both None for the middle."""
+    if text is None or text == "middle":
+        return None, None
+    place = re.fullmatch(r"([-+]?\d+(?:\.\d*)?)\s*mm", text)
+    if place:
+        return None, float(place[1])
+    if text.isascii() and text.isdigit() and int(text) >= 1:
+        return int(text) - 1, None
+    raise click.BadParameter("a number from 1, 'middle', or a position such as -120.5mm")
+
+
+def _montage(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    grid = re.fullmatch(r"(\d{1,3})\s*[x×*]\s*(\d{1,3})", text.lower())
+    if not grid:
+        raise click.BadParameter("rows and columns such as 4x6")
+    return int(grid[1]), int(grid[2])
+
+
+@click.command(
+    epilog=examples(
+        "hounsfield image head/ head.png --window brain",
+        "hounsfield image scan.zip chest.png --series 3 --montage 4x6 --window lung",
+        "hounsfield image head/ planes.png --planes --window 40/80",
+        "hounsfield image head/ mip.jpg --mip --plane sagittal --window angio",
+        "hounsfield image head/ scroll.mp4",
+        "hounsfield image study/ pictures/",
+    )
+)
+@location
+@out
+@series
+@click.option("--phase", type=int, metavar="N", help="Which of several volumes at the same place, from 0.")
+@click.option("--window", metavar="PRESET|C/W", help="lung, bone, brain …, or centre/width such as 40/400.")
+@click.option("--invert", is_flag=True, help="Black is high.")
+@click.option(
+    "--slice", "slice_", metavar="N|middle|MM", callback=_slice, help="Which: 12, middle, or -120.5mm."
+)
+@click.option(
+    "--plane",
+    type=click.Choice(["axial", "coronal", "sagittal"]),
+    help="[default: as acquired; coronal for a MIP]",
+)
+@click.option("--montage", metavar="RxC", callback=_montage, help="Slices in rows and columns, such as 4x6.")
+@click.option("--planes", is_flag=True, help="Axial, coronal and sagittal side by side.")
+@click.option("--mip", is_flag=True, help="Highest values through the volume, or a slab.")
+@click.option("--minip", is_flag=True, help="Lowest values through the volume, or a slab.")
+@click.option("--slab", type=float, metavar="MM", help="Thickness of a MIP or MinIP [default: everything]")
+@click.option("--mp4", type=float, metavar="FPS", help="A film through the slices; also if OUT ends in .mp4.")
+@click.option("--size", type=int, metavar="PIXELS", help="Of the longest side.")
+@click.option("--plain", is_flag=True, help="No letters, words or scale bar.")
+@click.option("--quality", type=click.IntRange(1, 100), default=92, show_default=True, help="Of a JPEG.")
+@click.option(
+    "--format", "format_", type=click.Choice(["png", "jpg", "mp4"]), help="Of pictures in a folder."
+)
+@click.option(
+    "--gaps", type=click.Choice(["error", "fill", "interpolate"]), default="error", help="Missing slices."
+)
+@click.option("--step", type=float, metavar="MM", help="Resample uneven slices to this step.")
+@force
+@as_json
+def image(
+    location: str,
+    out: Path,
+    series: str | None,
+    phase: int | None,
+    gaps: Any,
+    step: float | None,
+    force: bool,
+    as_json: bool,
+    **asked: Any,
+) -> None:
+    """Write windowed pictures of LOCATION: PNG, JPEG or MP4.
+
+    OUT is a file, or a folder for one picture of each series. Presets: soft-tissue, lung, mediastinum, bone,
+    brain, stroke, subdural, posterior-fossa, temporal-bone, liver, angio, spine, full; also in Chinese.
+    """
+    from hounsfield.reading import scan
+    from hounsfield.series import LoadOptions
+
+    request, options = Request(**asked), LoadOptions(gaps=gaps, step=step)
+    suffix = out.suffix.lower()
+    if not out.is_dir() and suffix:
+        _refuse_unknown(out, request)
+        from hounsfield.outputs import refuse_existing
+
+        refuse_existing(out, force=force)
+        _write(scan(location).choose(series).load(options, phase=phase), out, request, force)
+        return
+    _write_each(scan(location), series, out, request, options, phase=phase, force=force, as_json=as_json)
+
+
+def _refuse_unknown(out: Path, request: Request) -> None:
+    """An error for a suffix that is no picture, before anything is read."""
+    from hounsfield.pictures import FILM_SUFFIXES, PICTURE_SUFFIXES
+
+    film = request.mp4 is not None
+    known = FILM_SUFFIXES if film else (*PICTURE_SUFFIXES, *FILM_SUFFIXES)
+    if out.suffix.lower() not in known:
+        raise UnsupportedError(
+            f"no {'film' if film else 'picture'} by the suffix {out.suffix!r}",
+            expected=", ".join(known),
+            where=str(out),
+            remedy="give OUT one of these suffixes, or none for a folder",
+        )
+
+
+def _write(volume: Volume, path: Path, request: Request, force: bool) -> None:
+    """The picture that is asked for, of one volume."""
+    from hounsfield import pictures
+
+    look = _look(volume, request)
+    number, position = request.slice_
+    plane = request.plane or pictures.acquired_plane(volume)
+    if path.suffix.lower() in pictures.FILM_SUFFIXES:
+        fps = DEFAULT_FPS if request.mp4 is None else request.mp4
+        pictures.write_film(volume, path, plane=plane, fps=fps, look=look, force=force)
+        return
+    if request.montage:
+        picture = pictures.montage_picture(volume, *request.montage, plane=plane, look=look)
+    elif request.planes:
+        picture = pictures.planes_picture(volume, look=look)
+    elif request.mip or request.minip:
+        kind: Any = "mip" if request.mip else "minip"
+        plane = request.plane or "coronal"
+        picture = pictures.projection_picture(
+            volume, kind, plane=plane, slab=request.slab, number=number, position=position, look=look
+        )
+    else:
+        picture = pictures.slice_picture(volume, plane=plane, number=number, position=position, look=look)
+    pictures.write_picture(picture, path, quality=request.quality, force=force)
+
+
+def _look(volume: Volume, request: Request) -> Look:
+    from hounsfield.pictures import Look, default_window
+    from hounsfield.windowing import window
+
+    shown = default_window(volume) if request.window is None else window(request.window)
+    return Look(shown, request.invert, request.size, request.plain)
+
+
+def _write_each(
+    found: Scan,
+    wanted: str | None,
+    folder: Path,
+    request: Request,
+    options: LoadOptions,
+    *,
+    phase: int | None,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """One picture for each series into `folder`, and a table of what was made and what was not, and why."""
+    from hounsfield.cli.terminal import Column, progress, table
+
+    chosen = [found.choose(wanted)] if wanted is not None else list(found.series)
+    rows = []
+    names: set[str] = set()
+    with progress("Pictures", total=len(chosen)) as done:
+        for each in chosen:
+            path = folder / _free_name(each.name, request.suffix, names)
+            row = {"series": each.name, "slices": len(each.slices), "picture": str(path), "why": None}
+            try:
+                _write(each.load(options, phase=phase), path, request, force)
+            except HounsfieldError as error:
+                row |= {"picture": None, "why": str(error)}
+            rows.append(row)
+            done()
+    columns = [
+        Column("series", "Series"),
+        Column("slices", "Slices", "right"),
+        Column("picture", "Picture"),
+        Column("why", "Not made because", folds=True),
+    ]
+    table(rows, columns, as_json=as_json)
+    if not any(row["picture"] for row in rows):
+        raise LocationError(f"no picture of {len(rows)} series", where=found.location, remedy="see the table")
+
+
+def _free_name(name: str, suffix: str, taken: set[str]) -> str:
+    """A file name for a series, safe anywhere, different from those before."""
+    plain = re.sub(r"[^\w.-]+", "_", name)[:LONGEST_NAME].strip("._") or "series"
+    free, number = plain, 2
+    while free.casefold() in taken:
+        free, number = f"{plain}-{number}", number + 1
+    taken.add(free.casefold())
+    return free + suffix
