@@ -25,6 +25,8 @@ SPACING_TOLERANCE_MM = 0.01  # … or this much, whichever is more
 SAME_POSITION_MM = 0.01  # nearer than this along the normal, two slices are at one position
 TILT_FLAG_DEGREES = 0.1  # below it the shear is rounding; the affine stays exact all the same
 SHEAR_TOLERANCE_MM = 0.05  # how far a slice may lie in-plane from the straight line through first and last
+DRIFT_TOLERANCE = 0.05  # share of the step by which a slice may lie off the even grid along the normal, small
+# jitters adding up; or SHEAR_TOLERANCE_MM, whichever is more
 
 
 class Verdict(StrEnum):
@@ -55,6 +57,7 @@ class Stack:
     `missing`   grid indexes that no slice fills
     `repeated`  index pairs (into the given slices) that share one position
     `tilt_degrees`  angle between the normal and the line of the slices
+    `is_straight`   whether one line goes through all slices: only then can they be resampled
     `reasons`   why the verdict is what it is
     """
 
@@ -68,6 +71,7 @@ class Stack:
     missing: tuple[int, ...] = ()
     repeated: tuple[tuple[int, int], ...] = ()
     tilt_degrees: float = 0.0
+    is_straight: bool = True
     reasons: tuple[str, ...] = ()
 
 
@@ -151,56 +155,58 @@ class _Slices:
 
     def spread(self, orientation: Vector, pixel_spacing: Vector) -> Stack:
         """Slices at different positions: a grid, a grid with gaps, or neither."""
-        steps = np.diff(self.distances)
-        base = _base_step(steps)
-        grid = np.concatenate([[0], np.cumsum(np.rint(steps / base))])
-        # More holes than slices is not a volume with gaps but slices of two spacings, or scattered ones.
-        fit = self._fit(grid.astype(np.int64)) if grid[-1] < 2 * len(grid) else None
-        if fit is None:
-            reason = f"slice steps vary from {steps.min():.3f} to {steps.max():.3f} mm"
+        grid, problem = self._grid()
+        along = (self.distances - self.distances[0]) / (self.distances[-1] - self.distances[0])
+        line = self.points[-1] - self.points[0]
+        # Both ends project alike, so what is off the line is off it sideways, in the plane of the slices.
+        aside = float(np.abs(self.points - self.points[0] - along[:, None] * line).max())
+        crooked = (f"slices shift sideways by up to {aside:.2f} mm from a straight line",)
+        is_straight = aside <= SHEAR_TOLERANCE_MM
+        if grid is None or not is_straight:
             return Stack(
-                Verdict.IRREGULAR,
-                self.order,
-                self.points,
-                self.distances,
-                float(np.median(steps)),
-                reasons=(reason,),
+                verdict=Verdict.IRREGULAR,
+                order=self.order,
+                positions=self.points,
+                distances=self.distances,
+                step=float(np.median(np.diff(self.distances))),
+                is_straight=is_straight,
+                reasons=(*(() if is_straight else crooked), *((problem,) if problem else ())),
             )
-        step, aside = fit
-        tilt = _angle(step, normal_of(orientation))
-        missing = tuple(sorted(set(range(int(grid[-1]) + 1)) - set(grid.astype(int).tolist())))
+        step = line / grid[-1]
+        normal = normal_of(orientation)
+        tilt = _angle(step, normal)
+        missing = tuple(sorted(set(range(grid[-1] + 1)) - set(grid)))
         verdict, reasons = self._verdict(missing, tilt, step)
-        if aside > SHEAR_TOLERANCE_MM:
-            verdict = Verdict.IRREGULAR
-            reasons = (f"slices shift sideways by up to {aside:.2f} mm from a straight line", *reasons)
         return Stack(
             verdict=verdict,
             order=self.order,
             positions=self.points,
             distances=self.distances,
-            step=float(step @ normal_of(orientation)),
-            affine=None
-            if verdict is Verdict.IRREGULAR
-            else affine_of(self.points[0], step, orientation, pixel_spacing),
-            grid=None if verdict is Verdict.IRREGULAR else tuple(grid.astype(int).tolist()),
+            step=float(step @ normal),
+            affine=affine_of(self.points[0], step, orientation, pixel_spacing),
+            grid=grid,
             missing=missing,
             tilt_degrees=tilt,
             reasons=reasons,
         )
 
-    def _fit(self, grid: npt.NDArray[np.int64]) -> tuple[Vector, float] | None:
-        """(step vector, greatest sideways distance from the line in mm); None when spacing is not even."""
-        if grid[-1] == 0 or len(set(grid.tolist())) < len(grid):
-            return None
+    def _grid(self) -> tuple[tuple[int, ...] | None, str]:
+        """Grid index of every slice, or None and why there is no even grid."""
+        steps = np.diff(self.distances)
+        uneven = f"slice steps vary from {steps.min():.3f} to {steps.max():.3f} mm"
+        counted = np.concatenate([[0], np.cumsum(np.rint(steps / _base_step(steps)))])
+        # More holes than slices is not a volume with gaps but slices of two spacings, or scattered ones.
+        if not counted[-1] < 2 * len(counted) or not np.all(np.diff(counted) > 0):
+            return None, uneven
+        grid = counted.astype(np.int64)
         base = (self.distances[-1] - self.distances[0]) / grid[-1]
         tolerance = max(SPACING_TOLERANCE * base, SPACING_TOLERANCE_MM)
-        gaps = np.diff(grid)
-        # A jitter of each neighbour, and no drift of any slice from the even grid by more than half a percent a step.
-        if np.any(np.abs(np.diff(self.distances) - gaps * base) > tolerance):
-            return None
-        step: Vector = (self.points[-1] - self.points[0]) / grid[-1]
-        residual = self.points - (self.points[0] + grid[:, None] * step)
-        return step, float(np.abs(residual).max())
+        if np.any(np.abs(steps - np.diff(grid) * base) > tolerance):
+            return None, uneven
+        drift = float(np.abs(self.distances - self.distances[0] - grid * base).max())
+        if drift > max(DRIFT_TOLERANCE * base, SHEAR_TOLERANCE_MM):
+            return None, f"slices drift by up to {drift:.2f} mm from an even grid"
+        return tuple(grid.tolist()), ""
 
     def _verdict(
         self, missing: tuple[int, ...], tilt: float, step: Vector

@@ -54,10 +54,14 @@ class StoredFormat:
 
 @dataclass(frozen=True, slots=True)
 class ModalityLut:
-    """Modality LUT Sequence (PS3.3 C.11.1.1): `values[i]` is the output for stored value `first + i`."""
+    """Modality LUT Sequence (PS3.3 C.11.1.1): `values[i]` is the output for stored value `first + i`.
+
+    `kind` is its Modality LUT Type (0028,3004), which names the unit as Rescale Type does.
+    """
 
     first: int
     values: tuple[float, ...]
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,8 @@ class Rescale:
     def apply(self, stored: Array) -> npt.NDArray[np.float64]:
         """Output values, float64, same shape."""
         if self.lut is None:
-            return stored.astype(np.float64) * self.slope + self.intercept
+            with np.errstate(over="ignore", invalid="ignore"):  # a senseless slope saturates, and is counted
+                return stored.astype(np.float64) * self.slope + self.intercept
         table = np.asarray(self.lut.values, np.float64)
         index = np.clip(stored.astype(np.int64) - self.lut.first, 0, len(table) - 1)
         return table[index]
@@ -174,7 +179,9 @@ def _ranged_values(cells: Array, stored: StoredFormat, counts: Counts) -> tuple[
     right = np.array(width - stored.bits_stored, values.dtype)
     masked: Array = (unsigned << left).view(values.dtype) >> right
     if stored.is_plain:
-        counts.masked += int(np.count_nonzero(masked != values))
+        # Bits above that are all zero are no garbage: a sign that was not extended (PS3.5 8.1.1).
+        above = unsigned >> np.array(stored.bits_stored, unsigned.dtype)
+        counts.masked += int(np.count_nonzero((above != 0) & (masked != values)))
     return masked, int(masked.min()), int(masked.max())
 
 
@@ -245,7 +252,8 @@ def _convert_values(
         counts.clamped += int(np.count_nonzero(below))
         values[below] = AIR_FLOOR
     if out.dtype != np.int16:
-        out[...] = values
+        with np.errstate(over="ignore"):
+            out[...] = values
         return counts
     rounded = np.rint(values)
     counts.rounded += int(np.count_nonzero(rounded != values))

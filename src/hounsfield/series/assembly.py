@@ -119,22 +119,25 @@ class _Worker:
         except TruncatedError as error:
             if self.options.truncated == "error":
                 raise
-            notes.append(f"truncated, the rest is padding: {error.at(item.name).where}")
-            if not item.instance.is_native:
-                out[...] = AIR_FLOOR
-                return Counts()
-            cells = item.instance.cells(item.plane.frame, fill=_stored_air(conversion))
+            notes.append(f"truncated, the rest is padding: {item.name}")
+            return self._convert_what_is_there(item, conversion, out, error.data.get("found_bytes", 0))
         if cells.shape != out.shape:
             raise MalformedError(f"a frame of {cells.shape}", expected=f"{out.shape}", where=item.name)
         return convert(cells, conversion, out)
 
-
-def _stored_air(conversion: Conversion) -> int:
-    """The stored value that becomes −1024, or the nearest to it, for cells that a truncated file lacks."""
-    rescale, (least, greatest) = conversion.rescale, conversion.stored.range
-    if rescale.lut is not None:
-        return least
-    return int(np.clip(round((AIR_FLOOR - rescale.intercept) / rescale.slope), least, greatest))
+    def _convert_what_is_there(
+        self, item: Slice, conversion: Conversion, out: Array, found_bytes: int
+    ) -> Counts:
+        """A truncated slice's native cells; padding for the rest, or for all of a compressed one."""
+        instance, rest = item.instance, out.reshape(-1)
+        counts = Counts()
+        if instance.is_native:
+            count = found_bytes // (conversion.stored.bits_allocated // 8)
+            cells = instance.cells(item.plane.frame, fill=0).reshape(-1)
+            counts += convert(cells[:count], conversion, rest[:count])
+            rest = rest[count:]
+        rest[...] = AIR_FLOOR if self.unit.hounsfield else 0
+        return counts
 
 
 def _mapped(function: Callable[[Any], Any], runs: list[Any], workers: int | None) -> list[Any]:

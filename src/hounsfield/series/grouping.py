@@ -46,7 +46,7 @@ def group(instances: Iterable[Instance]) -> tuple[list[Part], list[Skipped]]:
             for item in list(slices_of(instance)):
                 _add(item, parts)
         except HounsfieldError as error:
-            skipped.append(Skipped(instance.name, str(error)))
+            skipped.append(Skipped(instance.name, str(error).removeprefix(f"{instance.name}: ")))
     return _without_localizers([_largest_group(part) for part in parts.values()]), skipped
 
 

@@ -144,8 +144,9 @@ def _clusters(phase: Phase) -> list[list[Slice]]:
 
 
 def _digest(item: Slice) -> int:
-    """A checksum of the slice's cells; slices that cannot be read are like no other."""
+    """A checksum of the slice's cells and rescale; slices that cannot be read are like no other."""
     try:
-        return zlib.crc32(np.ascontiguousarray(item.instance.cells(item.plane.frame)).data)
+        cells = np.ascontiguousarray(item.instance.cells(item.plane.frame))
+        return hash((zlib.crc32(cells.data), zlib.adler32(cells.data), item.plane.rescale))
     except HounsfieldError:
         return id(item)

@@ -113,9 +113,13 @@ class Series:
                 return
             remedy = 'load it with gaps="fill" or gaps="interpolate" (--gaps), or step=… mm (--step)'
         elif stack.verdict is Verdict.IRREGULAR and not stack.repeated:
-            if options.step is not None:
+            if options.step is not None and stack.is_straight:
                 return
-            remedy = f"resample it with step={max(stack.step, 0.1):.3g} (--step)"
+            remedy = (
+                f"resample it with step={max(stack.step, 0.1):.3g} (--step)"
+                if stack.is_straight
+                else "no option makes a volume of it; choose instances by hand"
+            )
         elif stack.repeated and stack.verdict is Verdict.IRREGULAR:
             remedy = "no attribute tells phases apart; choose instances by hand"
         raise GeometryError(
@@ -218,14 +222,18 @@ class Series:
         ) or middle.instance.stored_format.signed:
             return False
         values = made.array[len(made.array) // 2]
-        return bool(values.min() >= 0 and np.bincount(values.astype(np.int64).ravel()).argmax() == 0)
+        if values.min() < 0:
+            return False
+        whole = values[values <= np.iinfo(np.int16).max].astype(np.int64)
+        return bool(whole.size and np.bincount(whole).argmax() == 0)
 
 
 def _even(volume: Volume, stack: Stack, step: float) -> Volume:
-    """Resampled to an even step from where the slices truly lie."""
+    """Resampled to an even step from where the slices truly lie; once gaps are filled, the affine says."""
     if len(volume.array) == 1:
         return volume
-    return resample(volume, step, positions=stack.distances - stack.distances[0])
+    filled = len(volume.array) != len(stack.distances)
+    return resample(volume, step, positions=None if filled else stack.distances - stack.distances[0])
 
 
 def _warnings(counts: Counts) -> list[str]:
