@@ -235,6 +235,18 @@ def test_npy_has_all_the_rest_beside_it(tmp_path):
     assert told["array"] == "v.npy"
 
 
+@pytest.mark.parametrize("file", [*FILES, "v.npy", "v.zarr"])
+def test_no_file_names_the_patient(tmp_path, file):
+    header = {"PatientName": "Roentgen^Anna", "PatientID": "RHAND1895", "SeriesInstanceUID": "1.2.3"}
+    volume = made(header=header)
+    for path in write_volume(volume, tmp_path / file, compression=Compression(level=0)):
+        for part in [path] if path.is_file() else [part for part in path.rglob("*") if part.is_file()]:
+            content = part.read_bytes()
+            assert b"Roentgen" not in content
+            assert b"RHAND1895" not in content
+    assert volume.header["PatientName"] == "Roentgen^Anna"
+
+
 @pytest.mark.parametrize("taken", ["v.npy", "v.json"])
 def test_npy_and_its_json_appear_together_or_not_at_all(tmp_path, taken):
     (tmp_path / taken).write_text("mine")

@@ -8,9 +8,11 @@ same values bit for bit, at the same positions to 1e-4 mm, under tilt too.
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hounsfield.errors import UnsupportedError
 from hounsfield.volume import Volume
@@ -41,6 +43,17 @@ FORMATS = (
     VolumeFormat("OME-Zarr", (".ome.zarr", ".zarr"), "omezarr.write_omezarr"),
 )
 """Every format that `write_volume` knows, with its suffixes, the longest first."""
+
+
+IDENTITY = frozenset({"PatientName", "PatientID", "PatientBirthDate", "OtherPatientIDs", "AccessionNumber"})
+"""Facts that stay out of exported files: whoever holds the DICOM gets back to the patient by the UIDs."""
+
+
+def described(volume: Volume) -> dict[str, Any]:
+    """Everything but the numbers and the patient's identity, as plain JSON values."""
+    told: dict[str, Any] = json.loads(json.dumps(volume.to_json(), default=str))
+    told["header"] = {key: value for key, value in told["header"].items() if key not in IDENTITY}
+    return told
 
 
 def volume_format(path: str | Path) -> VolumeFormat:

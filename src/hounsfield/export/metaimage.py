@@ -33,7 +33,6 @@ TYPES = {
 """MetaIO's names of number types by NumPy's."""
 
 KEPT = (
-    "PatientID",
     "StudyInstanceUID",
     "SeriesInstanceUID",
     "FrameOfReferenceUID",

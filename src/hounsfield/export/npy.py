@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hounsfield.export import Compression
+from hounsfield.export import Compression, described
 from hounsfield.outputs import whole_file
 from hounsfield.volume import Volume
 
@@ -25,8 +25,8 @@ def write_npy(volume: Volume, path: Path, force: bool, compression: Compression)
             with whole_file(beside, force=force) as json_file:
                 with array_file.open("wb") as file:
                     np.save(file, volume.array, allow_pickle=False)
-                told = {**volume.to_json(), "array": path.name}
-                json_file.write_text(json.dumps(told, indent=1, ensure_ascii=False, default=str), "utf-8")
+                told = {**described(volume), "array": path.name}
+                json_file.write_text(json.dumps(told, indent=1, ensure_ascii=False), "utf-8")
             named = True
     except BaseException:
         # The array could not take its name after its description had: alone it describes nothing.

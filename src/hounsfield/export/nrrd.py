@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from hounsfield.errors import UnsupportedError
-from hounsfield.export import Compression
+from hounsfield.export import Compression, described
 from hounsfield.export.deflate import blocks, write_gzip, write_raw
 from hounsfield.outputs import whole_file
 from hounsfield.volume import Volume
@@ -64,10 +64,11 @@ def _header(volume: Volume, *, encoding: str) -> str:
         "space origin": _vector(volume.affine[:3, 3]),
         "sample units": volume.unit,
     }
+    known = described(volume)
     told = {
-        **{key: value for key, value in volume.header.items() if value is not None},
-        "SOPInstanceUIDs": list(volume.uids),
-        "hounsfield report": volume.report.to_json(),
+        **{key: value for key, value in known["header"].items() if value is not None},
+        "SOPInstanceUIDs": known["uids"],
+        "hounsfield report": known["report"],
     }
     lines = ["NRRD0005", *(f"{field}: {_line(value)}" for field, value in fields.items())]
     lines += [f"{_line(key)}:={_line(_text(value))}" for key, value in told.items()]
@@ -79,7 +80,7 @@ def _vector(values: np.ndarray) -> str:
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _line(text: str) -> str:

@@ -7,7 +7,6 @@ alone is for measuring; they are labelled so.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +15,7 @@ import zarr
 from numpy.typing import NDArray
 from zarr.codecs import BloscCodec
 
-from hounsfield.export import Compression
+from hounsfield.export import Compression, described
 from hounsfield.outputs import whole_folder
 from hounsfield.volume import Volume
 
@@ -54,7 +53,7 @@ def write_omezarr(volume: Volume, path: Path, force: bool, compression: Compress
             _write_level(group, str(len(levels)), level, volume, compression)
             levels.append(level._replace(array=level.array[:0]))
             level = _halved(level, volume.padding_value)
-        group.attrs.update({"ome": _ome(volume, path, levels), "hounsfield": _exact(volume)})
+        group.attrs.update({"ome": _ome(volume, path, levels), "hounsfield": described(volume)})
     return (path,)
 
 
@@ -163,9 +162,3 @@ def _channel(volume: Volume) -> dict[str, Any]:
     start, end = (-160.0, 240.0) if volume.is_hounsfield else (low, high)
     window = {"min": low, "max": high, "start": start, "end": end}
     return {"label": volume.unit, "color": "FFFFFF", "active": True, "window": window}
-
-
-def _exact(volume: Volume) -> dict[str, Any]:
-    """The attribute `hounsfield`: what NGFF 0.5 has no words for."""
-    told: dict[str, Any] = json.loads(json.dumps(volume.to_json(), default=str))
-    return told

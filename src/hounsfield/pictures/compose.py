@@ -85,7 +85,7 @@ def projection_picture(
     step = abs(float(planes.positions[-1] - planes.positions[0])) / max(len(planes.positions) - 1, 1)
     cut = replace(planes.cut(middle), values=values, uid="")
     name = "MIP" if kind == "mip" else "MinIP"
-    thick = f"{name} {(last - first + 1) * step:.4g} mm" if len(planes.positions) > 1 else name
+    thick = f"{name} {(last - first + 1) * step:.1f} mm" if len(planes.positions) > 1 else name
     words = [plane.capitalize(), thick] + ([cut.place] if slab is not None else [])
     return _finished(volume, cut, look, words, {"Projection": thick})
 
@@ -164,7 +164,8 @@ def planes_picture(
         for panel, cut, shown, bar in zip(
             panels, cuts, (look.window, None, None), (None, None, scale), strict=True
         ):
-            caption(panel, cut, [cut.plane.capitalize(), cut.place], shown=shown, scale=bar)
+            words = [cut.plane.capitalize(), cut.place]
+            caption(panel, cut, words, size=font_size((panel.height, panel.height)), shown=shown, scale=bar)
     canvas = Image.new("L", (sum(panel.width + GAP for panel in panels) - GAP, panels[0].height))
     for index, panel in enumerate(panels):
         canvas.paste(panel, (sum(before.width + GAP for before in panels[:index]), 0))
@@ -199,7 +200,7 @@ def _finished(volume: Volume, cut: Cut, look: Look, words: list[str], more: dict
     scale = natural_scale(cut, look)
     image = grey(cut, look, scale)
     if not look.plain:
-        caption(image, cut, words, shown=look.window, scale=scale)
+        caption(image, cut, words, size=font_size(image.size), shown=look.window, scale=scale)
     return Picture(image, scale, _facts(volume, cut, look) | more)
 
 

@@ -49,15 +49,18 @@ HEADS = frozenset({"HEAD", "BRAIN", "SKULL"})
 CHESTS = frozenset({"CHEST", "LUNG", "THORAX"})
 """Body Part Examined (0018,0015) that asks for another window than soft tissue (PS3.16 Annex L)."""
 
+AIR_AT_MOST = -500
+"""Numbers of no stated unit that reach below this hold air, and are shown as a CT."""
+
 MAP_ENDS = 0.5, 99.5
 """Percentiles between which a map in another unit is shown: its outliers hide the rest."""
 
 
 def default_window(volume: Volume) -> Window:
     """What a reader expects to see first: brain for a head, lung for a chest, else soft tissue; a map whole."""
-    if not volume.is_hounsfield and volume.unit != "unspecified":
+    if not volume.is_hounsfield and (volume.unit != "unspecified" or volume.array.min() > AIR_AT_MOST):
         low, high = (float(end) for end in np.percentile(volume.array[::4, ::4, ::4], MAP_ENDS))
-        return Window((low + high) / 2, max(high - low, 1.0))
+        return Window(_short((low + high) / 2), max(_short(high - low), 1.0))
     part = str(volume.header.get("BodyPartExamined") or "").strip().upper()
     return window("brain" if part in HEADS else "lung" if part in CHESTS else "soft-tissue")
 
@@ -95,10 +98,18 @@ def grey(cut: Cut, look: Look, scale: float) -> Image.Image:
 
 
 def caption(
-    image: Image.Image, cut: Cut, words: list[str], *, shown: Window | None = None, scale: float | None = None
+    image: Image.Image,
+    cut: Cut,
+    words: list[str],
+    *,
+    size: int,
+    shown: Window | None = None,
+    scale: float | None = None,
 ) -> None:
-    """Draw letters at the edges, words in the upper left; the window in the lower left, a scale bar."""
-    size = font_size(image.size)
+    """Draw letters at the edges, words in the upper left; the window in the lower left, a scale bar.
+
+    `size` is the letters' height in pixels.
+    """
     pen = Pen(image, size)
     left, right, top, bottom = cut.edges
     wide, high = image.size
@@ -154,6 +165,11 @@ def scale_bar(pen: Pen, corner: tuple[float, float], scale: float, longest: floa
         pen.line((end, y - 2 * tick), (end, y))
     name = f"{length / 10:g} cm" if length >= 10 else f"{length:g} mm"
     pen.write(((start + x) / 2, y - 2.5 * tick), name, "md")
+
+
+def _short(number: float) -> float:
+    """Three digits are enough to say it."""
+    return float(f"{number:.3g}")
 
 
 def _round_below(length: float) -> float:
