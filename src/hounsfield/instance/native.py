@@ -14,6 +14,9 @@ from hounsfield.instance.elements import PixelElement
 
 Array = npt.NDArray[Any]
 
+FILL_FREE_BYTES = 1 << 26  # a truncated frame up to this size is filled however little is left of it,
+FILL_RATIO = 100  # a larger one where it is not the header that is damaged
+
 
 def read_native(
     stream: BinaryIO,
@@ -46,6 +49,14 @@ def read_native(
             f"frame {frame + 1} has {available} bytes of pixels",
             expected=f"{size}",
             remedy="get the file again, or read it with truncated='fill' (--truncated fill)",
+            found_bytes=available,
+            expected_bytes=size,
+        )
+    if size > max(FILL_FREE_BYTES, FILL_RATIO * available):
+        raise TruncatedError(
+            f"frame {frame + 1} has {available} bytes of pixels",
+            expected=f"{size}",
+            remedy="too little is left of it to fill the rest",
             found_bytes=available,
             expected_bytes=size,
         )

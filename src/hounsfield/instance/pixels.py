@@ -5,6 +5,7 @@ Frames come out as cells or stored values; turning them into Hounsfield units be
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 
 BITS_ALLOCATED = (8, 16, 32)
+FRAMES_LIMIT = 1 << 18  # more frames than any CT has; a larger number is damage, and would cost memory
 _PMSCT_RLE1 = "PMSCT_RLE1"
 
 
@@ -114,6 +116,12 @@ class Instance:
     def planes(self) -> tuple[Plane, ...]:
         """Geometry and rescale of every frame, in frame order. Raises `MalformedError`."""
         header = self.header
+        if header.number_of_frames > FRAMES_LIMIT:
+            raise MalformedError(
+                f"Number of Frames is {header.number_of_frames}",
+                expected=f"at most {FRAMES_LIMIT}",
+                where=self.name,
+            )
         try:
             if "PerFrameFunctionalGroupsSequence" in header or "SharedFunctionalGroupsSequence" in header:
                 return planes_of_groups(self.dataset(), header)
@@ -150,18 +158,28 @@ class Instance:
     def pixel_notes(self) -> tuple[str, ...]:
         """What is odd about how the pixels are stored, and yet readable."""
         pixels = self.header.pixels
+        stored = self.stored_format
+        notes = list(self._format_notes(stored))
         if pixels is None or pixels.length is None:
-            return ()
-        notes = []
+            return tuple(notes)
         if self.syntax.encapsulated:
             notes.append(f"declares {self.syntax.name} but holds native pixels: read as native")
         surplus = pixels.length - self.frame_bytes * self.header.number_of_frames
         if surplus >= self.frame_bytes > 0:
             notes.append(f"{surplus // self.frame_bytes} more frames than Number of Frames says: not read")
-        stored = self.stored_format
-        if not stored.is_plain:
-            notes.append(f"High Bit {stored.high_bit} with Bits Stored {stored.bits_stored}: shifted")
         return tuple(notes)
+
+    def _format_notes(self, stored: StoredFormat) -> Iterator[str]:
+        """What of (0028,0101–0103) had to be taken otherwise than it is written."""
+        header, written = self.header, self.header.integer("HighBit")
+        if not stored.is_plain:
+            yield f"High Bit {stored.high_bit} with Bits Stored {stored.bits_stored}: shifted"
+        elif written is not None and written != stored.high_bit:
+            yield f"High Bit {written} cannot be, with Bits Stored {stored.bits_stored}: taken as {stored.high_bit}"
+        if "BitsStored" not in header:
+            yield f"Bits Stored (0028,0101) is missing: taken as {stored.bits_stored}"
+        if header.integer("PixelRepresentation") not in (0, 1):
+            yield "Pixel Representation (0028,0103) is missing or senseless: taken as unsigned"
 
     def cells(self, frame: int = 0, *, out: Array | None = None, fill: int | None = None) -> Array:
         """One frame's cells, (rows, columns) or (rows, columns, samples), native-endian.

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 Numbers = tuple[float, ...]
 
+_FARTHEST_MM = 1e6  # no patient is a kilometre long: a larger coordinate or spacing is damage, not geometry
+_FINEST_MM = 1e-6
+
 
 @dataclass(frozen=True, slots=True)
 class Plane:
@@ -51,9 +54,9 @@ def plane_of_header(header: Header, lut: ModalityLut | None) -> Plane:
         frame=0,
         position=_sized(header.numbers("ImagePositionPatient"), 3),
         orientation=_sized(header.numbers("ImageOrientationPatient"), 6),
-        spacing=_spacing(header.numbers("PixelSpacing")),
+        spacing=_spacing(_sized(header.numbers("PixelSpacing"), 2)),
         rescale=rescale,
-        rescale_type=header.text("RescaleType"),
+        rescale_type=header.text("RescaleType") if lut is None else lut.kind,
         frame_type=header.texts("ImageType"),
         notes=tuple(notes),
     )
@@ -100,23 +103,32 @@ def modality_lut(dataset: Dataset) -> ModalityLut | None:
     if item is None or "LUTData" not in item:
         return None
     try:
-        entries, first, _bits = (int(n) for n in item.LUTDescriptor)
-        data = item.LUTData
-        values = _lut_values(data) if isinstance(data, bytes) else tuple(float(n) for n in data)
+        entries, first, bits = (int(n) for n in _value(item, "LUTDescriptor"))
+        entries = entries & 0xFFFF or 0x10000  # written as US or SS, and 0 for 65536
+        data = _value(item, "LUTData")
+        little = dataset.original_encoding[1] is not False
+        values = _lut_values(data, entries, bits, little) if isinstance(data, bytes) else _several(data)
     except (TypeError, ValueError) as error:
         raise MalformedError(f"Modality LUT Sequence (0028,3000) cannot be read ({error})") from error
-    entries = entries or 65536
-    signed = dataset.get("PixelRepresentation") == 1
+    signed = _value(dataset, "PixelRepresentation") == 1
     first = first - 0x10000 if signed and first >= 0x8000 else first
     if len(values) < entries:
         raise MalformedError(
             f"{len(values)} values in the Modality LUT", expected=f"{entries}, by its LUT Descriptor"
         )
-    return ModalityLut(first, values[:entries])
+    return ModalityLut(first, values[:entries], str(_value(item, "ModalityLUTType") or ""))
 
 
-def _lut_values(data: bytes) -> Numbers:
-    return tuple(float(data[i] | data[i + 1] << 8) for i in range(0, len(data) - 1, 2))
+def _lut_values(data: bytes, entries: int, bits: int, little: bool) -> Numbers:
+    """LUT Data of VR OW: 16-bit entries, or 8-bit ones packed two a word where that is all there is."""
+    if bits <= 8 and len(data) < 2 * entries:
+        return tuple(map(float, data))
+    pairs = range(0, len(data) - 1, 2)
+    return tuple(float(int.from_bytes(data[i : i + 2], "little" if little else "big")) for i in pairs)
+
+
+def _several(data: Any) -> Numbers:
+    return tuple(float(n) for n in data) if hasattr(data, "__iter__") else (float(data),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +173,7 @@ def _plane_of_groups(index: int, groups: _Groups, header: Header, lut: ModalityL
         orientation=_floats(groups.value("PlaneOrientationSequence", "ImageOrientationPatient"), 6),
         spacing=_spacing(_floats(groups.value("PixelMeasuresSequence", "PixelSpacing"), 2)),
         rescale=rescale,
-        rescale_type=str(groups.value(transformation, "RescaleType") or ""),
+        rescale_type=str(groups.value(transformation, "RescaleType") or "") if lut is None else lut.kind,
         frame_type=tuple(str(part) for part in frame_type) if frame_type else header.texts("ImageType"),
         stack=str(groups.value("FrameContentSequence", "StackID") or ""),
         phase={key: str(value) for key, value in phase.items() if value not in (None, "")},
@@ -203,12 +215,15 @@ def _written(value: Any) -> str | None:
 
 
 def _sized(numbers: Numbers | None, size: int) -> Numbers | None:
-    return numbers if numbers is not None and len(numbers) == size else None
+    """So many numbers, none of them senseless, or None."""
+    if numbers is None or len(numbers) != size:
+        return None
+    return numbers if all(abs(number) <= _FARTHEST_MM for number in numbers) else None
 
 
 def _spacing(numbers: Numbers | None) -> Numbers | None:
     """Two positive distances, or None."""
-    return numbers if numbers is not None and len(numbers) == 2 and min(numbers) > 0 else None
+    return numbers if numbers is not None and len(numbers) == 2 and min(numbers) >= _FINEST_MM else None
 
 
 def _floats(value: Any, size: int) -> Numbers | None:
@@ -216,7 +231,7 @@ def _floats(value: Any, size: int) -> Numbers | None:
         numbers = tuple(float(n) for n in value)
     except (TypeError, ValueError):
         return None
-    return numbers if len(numbers) == size and all(map(math.isfinite, numbers)) else None
+    return _sized(numbers, size) if all(map(math.isfinite, numbers)) else None
 
 
 def _value(dataset: Dataset, keyword: str) -> Any:

@@ -7,6 +7,7 @@ private pixels, multi-frame oddities. Any bytes give an `Instance` or one of our
 from __future__ import annotations
 
 import io
+import os
 import struct
 import warnings
 import zlib
@@ -31,7 +32,10 @@ DEFLATED = "1.2.840.10008.1.2.1.99"
 BIG_ENDIAN = "1.2.840.10008.1.2.2"
 IMPLICIT_LITTLE = "1.2.840.10008.1.2"
 EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
-INFLATED_LIMIT = 2 * 1024**3  # a deflated data set beyond this is refused: deflate reaches 1000:1
+# What a deflated data set may grow to: CT deflates to a half or a third, a bomb to a thousandth.
+INFLATED_LIMIT = 2 * 1024**3
+INFLATED_RATIO = 100
+INFLATED_FREE = 64 * 1024**2  # up to here any ratio will do
 _LONG_VRS = frozenset(
     (b"OB", b"OW", b"OF", b"OD", b"OL", b"OV", b"UN", b"SQ", b"UC", b"UR", b"UT", b"SV", b"UV")
 )
@@ -184,6 +188,7 @@ def _starts_like_dataset(start: bytes) -> bool:
 
 def _inflate(stream: BinaryIO, name: str, begin: int) -> bytes:
     """The data set behind the file meta group that ends at `begin`, inflated (PS3.5 A.5)."""
+    limit = min(INFLATED_LIMIT, max(INFLATED_FREE, INFLATED_RATIO * stream.seek(0, os.SEEK_END)))
     stream.seek(begin)
     parts: list[bytes] = []
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
@@ -195,9 +200,9 @@ def _inflate(stream: BinaryIO, name: str, begin: int) -> bytes:
                 break
             parts.append(inflater.decompress(block, _INFLATED_BLOCK))
             total += len(parts[-1])
-            if total > INFLATED_LIMIT:
+            if total > limit:
                 raise MalformedError(
-                    f"the deflated data set grows past {INFLATED_LIMIT >> 30} GiB",
+                    f"the deflated data set grows past {limit >> 20} MiB",
                     where=name,
                     remedy="refused as a bomb",
                 )
