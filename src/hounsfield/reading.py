@@ -135,3 +135,11 @@ def _matches(series: Series, wanted: str) -> bool:
 def _choice(series: Series) -> str:
     label = f"#{series.part}" if series.part else ""
     return f"{series.name} ({len(series.slices)} slices, {series.verdict}, {series.uid}{label})"
+
+
+def is_remote(location: str | Path) -> bool:
+    """Whether reading the location goes over a network, so that pixels are fetched only on demand."""
+    text = str(location)
+    scheme, separator, _ = text.partition(":")
+    # One letter before the colon is a Windows drive.
+    return bool(separator) and len(scheme) > 1 and not Path(text).exists()

@@ -16,9 +16,10 @@ from hounsfield.errors import HounsfieldError
 from hounsfield.geometry import ORIENTATION_GROUP_TOLERANCE
 from hounsfield.instance import Instance, Skipped
 from hounsfield.series.slices import LOCALIZER, Slice, left_out, reason_to_leave_out, slices_of
-from hounsfield.units import Unit, unit_of
+from hounsfield.units import UNSPECIFIED, Unit, unit_of
 
 SPACING_GROUP_TOLERANCE = 1e-3  # share by which Pixel Spacing may differ between slices of one grid
+_PROJECTED = Unit(UNSPECIFIED, False, "a localizer is a projection: its values are not HU")
 
 
 @dataclass
@@ -53,8 +54,8 @@ def group(instances: Iterable[Instance]) -> tuple[list[Part], list[Skipped]]:
 def _add(item: Slice, parts: dict[tuple[str, str, str], Part]) -> None:
     header = item.instance.header
     uid = header.text("SeriesInstanceUID")
-    unit = unit_of(item.plane.rescale_type, header.text("Modality"))
     localizer = item.is_localizer
+    unit = _PROJECTED if localizer else unit_of(item.plane.rescale_type, header.text("Modality"))
     key = uid, LOCALIZER if localizer else unit.name, item.plane.stack
     if key not in parts:
         parts[key] = Part(uid, unit, item.plane.stack, [], localizer=localizer)

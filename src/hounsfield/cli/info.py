@@ -1,0 +1,86 @@
+"""`hounsfield info`: what each series is, and how far its numbers can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import click
+
+from hounsfield.cli import options
+from hounsfield.cli.terminal import Column, echo, print_json, progress, table, width
+
+if TYPE_CHECKING:
+    from hounsfield.instance import Skipped
+
+
+@click.command(
+    epilog=options.examples(
+        "hounsfield info scan/",
+        "hounsfield info scan.zip --series 202",
+        "hounsfield info scan/ --json",
+    )
+)
+@options.location
+@options.series
+@click.option(
+    "--pixels/--no-pixels",
+    default=None,
+    help="Read pixels for range and histogram (default: not over a network).",
+)
+@click.option("--short", is_flag=True, help="One line a series.")
+@options.as_json
+def info(location: str, series: str | None, pixels: bool | None, short: bool, as_json: bool) -> None:
+    """Say what each series of LOCATION is: geometry, Hounsfield scale, padding, range, what is stored."""
+    from hounsfield.inspection import inspect
+    from hounsfield.reading import is_remote, scan
+
+    found = scan(location)
+    chosen = (found.choose(series),) if series is not None else found.series
+    read = not is_remote(location) if pixels is None else pixels
+    with progress("Reading", total=len(chosen)) as done:
+        looked = []
+        for item in chosen:
+            looked.append(inspect(item, pixels=read and not short))
+            done()
+    if as_json:
+        skipped = [{"name": item.name, "reason": item.reason} for item in found.skipped]
+        print_json({"location": location, "series": [item.to_json() for item in looked], "skipped": skipped})
+        return
+    from hounsfield.cli.inspections import show, summary
+
+    if short:
+        table([summary(item) for item in looked], _COLUMNS)
+    else:
+        for inspected in looked:
+            show(inspected, width())
+            echo()
+    if not looked:
+        echo(f"No series with images in {location}.")
+    if found.skipped and series is None:
+        show_skipped(found.skipped)
+
+
+def show_skipped(skipped: Iterable[Skipped]) -> None:
+    """What took no part, by reason; single names only where they are few."""
+    by_reason: dict[str, list[str]] = {}
+    for item in skipped:
+        by_reason.setdefault(item.reason, []).append(item.name)
+    echo(f"Left out: {sum(map(len, by_reason.values()))}")
+    for reason, names in by_reason.items():
+        shown = ", ".join(name.rpartition("/")[2] or name for name in names[:_NAMES])
+        echo(f"  {len(names):>4} × {reason}: {shown}{' …' if len(names) > _NAMES else ''}")
+
+
+_NAMES = 3
+_COLUMNS = (
+    Column("name", "series", folds=True),
+    Column("verdict", "verdict"),
+    Column("slices", "slices", "right"),
+    Column("matrix", "matrix"),
+    Column("spacing", "spacing mm"),
+    Column("unit", "unit"),
+    Column("rescale", "rescale"),
+    Column("syntax", "stored as"),
+    Column("trust", "trust"),
+)

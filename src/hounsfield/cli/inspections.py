@@ -1,0 +1,182 @@
+"""How an `Inspection` looks on a terminal: a block of lines, and a histogram drawn in eighths of a cell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from rich.text import Text
+
+from hounsfield.cli.terminal import console, printable
+from hounsfield.geometry import TILT_FLAG_DEGREES, Verdict
+from hounsfield.inspection import Histogram, Inspection, Trust
+
+_EIGHTHS = " ▁▂▃▄▅▆▇█"
+_HEIGHT = 6
+_COLOURS = {Trust.GREEN: "green", Trust.AMBER: "yellow", Trust.RED: "red"}
+_TRUST = {
+    Trust.GREEN: "nothing to object to",
+    Trust.AMBER: "usable; know this:",
+    Trust.RED: "not a volume of Hounsfield units as it is:",
+}
+_LANDMARKS = ((-1000, "air"), (0, "water"), (1000, "bone"))
+
+
+def summary(item: Inspection) -> dict[str, Any]:
+    """One row of the short table."""
+    return {
+        "name": item.name,
+        "verdict": str(item.verdict),
+        "slices": item.slices,
+        "matrix": "×".join(map(str, item.matrix)),
+        "spacing": "" if item.spacing is None else " × ".join(f"{mm:.3f}" for mm in item.spacing),
+        "unit": item.unit,
+        "rescale": _formula(item),
+        "syntax": ", ".join(item.syntaxes),
+        "trust": str(item.trust),
+    }
+
+
+def show(item: Inspection, columns: int) -> None:
+    """Print one series."""
+    screen = console()
+    facts = item.facts
+    scanner = " ".join(facts[key] for key in ("Manufacturer", "ManufacturerModelName") if key in facts)
+    heading = " · ".join(
+        part for part in (item.name, facts.get("Modality", ""), scanner, _date(facts)) if part
+    )
+    screen.print(Text(printable(heading), style="bold"))
+    for label, value in _lines(item):
+        screen.print(Text.assemble((f"  {label:<9}", "dim"), printable(value)), soft_wrap=True)
+    _show_trust(item)
+    if item.histogram is not None:
+        screen.print()
+        for line in histogram_lines(item.histogram, min(columns, 100) - 4, item.unit):
+            screen.print(Text(f"  {line}"))
+
+
+def _lines(item: Inspection) -> list[tuple[str, str]]:
+    return [
+        ("series", item.uid),
+        ("volume", _geometry(item)),
+        ("values", _values(item)),
+        ("stored", _stored(item)),
+        ("padding", _padding(item)),
+        *([("range", _range(item))] if item.histogram is not None else []),
+        *([("left out", f"{len(item.left_out)}: {item.left_out[0][1]}")] if item.left_out else []),
+    ]
+
+
+def _geometry(item: Inspection) -> str:
+    rows, columns = item.matrix
+    text = f"{item.verdict}: {item.slices} slices of {columns} × {rows}"
+    if item.spacing is not None and item.verdict is not Verdict.IRREGULAR:
+        text += f", {item.spacing[0]:.3f} mm apart, pixels {item.spacing[1]:.4g} × {item.spacing[2]:.4g} mm"
+    if item.tilt_degrees > TILT_FLAG_DEGREES:
+        text += f", tilted {item.tilt_degrees:.2f}°"
+    if item.missing:
+        text += f", {item.missing} missing"
+    return text + (f", {len(item.phases)} phases" if len(item.phases) > 1 else "")
+
+
+def _values(item: Inspection) -> str:
+    slope, intercept = item._half(0), item._half(1)
+    pair = f"Rescale Slope (0028,1053) {_number(slope)}, Intercept (0028,1052) {_number(intercept)}"
+    if None in item.rescale:
+        return f"{item.unit} by Modality LUT Sequence (0028,3000)"
+    if item.already_hounsfield:
+        kind = "already HU" if item.is_hounsfield else "no rescale"
+        return f"{kind} (slope 1, intercept 0): {pair}"
+    return f"stored values → {item.unit}: {_formula(item)}; {pair}"
+
+
+def _formula(item: Inspection) -> str:
+    slope, intercept = item._half(0), item._half(1)
+    if None in item.rescale:
+        return "Modality LUT"
+    if isinstance(slope, list) or isinstance(intercept, list) or slope is None or intercept is None:
+        return "differs by slice"
+    sign = "−" if intercept < 0 else "+"
+    return f"stored × {slope:g} {sign} {abs(intercept):g}"
+
+
+def _number(value: float | list[float] | None) -> str:
+    if value is None:
+        return "none"
+    return f"{value[0]:g} … {value[-1]:g}" if isinstance(value, list) else f"{value:g}"
+
+
+def _stored(item: Inspection) -> str:
+    syntaxes = ", ".join(
+        name if len(item.syntaxes) == 1 else f"{name} × {n}" for name, n in item.syntaxes.items()
+    )
+    bits = ""
+    if item.bits is not None:
+        allocated, stored, signed = item.bits
+        bits = f"{stored} of {allocated} bits, {'signed' if signed else 'unsigned'} · "
+    return f"{bits}{syntaxes} · {item.pixel_bytes / 1e6:.1f} MB of pixels{' · lossy' if item.lossy else ''}"
+
+
+def _padding(item: Inspection) -> str:
+    declared = item.padding_declared
+    text = "none declared"
+    if declared is not None:
+        text = (
+            f"declared {declared[0]}"
+            if declared[0] == declared[1]
+            else f"declared {declared[0]} … {declared[1]}"
+        )
+        text += " (stored value)"
+    if item.counts is None:
+        return text
+    found = f"{item.counts.padded:,} voxels held it and are now −1024" if declared is not None else ""
+    below = f"{item.counts.clamped:,} voxels below −1024 were raised to it" if item.counts.clamped else ""
+    return "; ".join(part for part in (text, found, below) if part)
+
+
+def _range(item: Inspection) -> str:
+    histogram = item.histogram
+    assert histogram is not None
+    low, high = histogram.range
+    return f"{low} … {high} {item.unit}, median {histogram.percentile(0.5)}"
+
+
+def _show_trust(item: Inspection) -> None:
+    screen, trust = console(), item.trust
+    screen.print(
+        Text.assemble(("  trust    ", "dim"), (str(trust), f"bold {_COLOURS[trust]}"), f": {_TRUST[trust]}")
+    )
+    for caution in item.cautions if trust is not Trust.GREEN else ():
+        screen.print(Text(f"           – {printable(caution)}"), soft_wrap=True)
+
+
+def _date(facts: dict[str, str]) -> str:
+    date = facts.get("StudyDate", "")
+    return f"{date[:4]}-{date[4:6]}-{date[6:8]}" if len(date) == 8 and date.isdigit() else date
+
+
+def histogram_lines(histogram: Histogram, columns: int, unit: str) -> list[str]:
+    """A histogram, counts to the square root so that tissue shows beside air, with marks for air, water and bone."""
+    low, high = histogram.range
+    columns = max(20, min(columns, high - low + 1))
+    edges, counts = histogram.rebinned(columns)
+    heights = np.sqrt(counts / max(1, counts.max())) * _HEIGHT * 8
+    lines = []
+    for level in range(_HEIGHT - 1, -1, -1):
+        cells = np.clip(np.ceil(heights) - level * 8, 0, 8).astype(int)
+        lines.append("".join(_EIGHTHS[cell] for cell in cells))
+    axis, labels = ["─"] * columns, [" "] * (columns + 12)
+    marks = [(low, str(low)), (high, f"{high} {unit}")]
+    if unit.startswith("HU"):
+        marks += [(value, name) for value, name in _LANDMARKS if low < value < high]
+    taken: list[range] = []
+    for value, name in marks:
+        place = min(int((value - edges[0]) / (edges[-1] - edges[0]) * columns), columns - 1)
+        start = max(0, min(place - len(name) // 2, columns - len(name)))
+        span = range(start - 1, start + len(name) + 1)
+        axis[place] = "┴"
+        if any(cell in other for other in taken for cell in span):
+            continue
+        taken.append(span)
+        labels[start : start + len(name)] = name
+    return [*lines, "".join(axis), "".join(labels).rstrip()]

@@ -1,0 +1,277 @@
+"""What a person wants to know of a series before trusting it: geometry, values, padding, range, histogram, trust.
+
+Reads headers, and pixels only when asked (`pixels=True`), a run of slices at a time; makes no volume.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hounsfield.errors import HounsfieldError
+from hounsfield.geometry import Verdict
+from hounsfield.hu import Counts, Rescale
+from hounsfield.series import LoadOptions, Series
+from hounsfield.series.assembly import assemble
+from hounsfield.series.slices import Slice
+
+_RUN = 32  # slices converted at once: memory stays at some 16 MB for a 512² series
+_OFFSET = 32768  # int16 values shifted to count them
+
+
+class Trust(StrEnum):
+    """How far the numbers can be trusted without looking further."""
+
+    GREEN = "green"
+    AMBER = "amber"
+    RED = "red"
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """How often each value occurs: `counts[i]` voxels have the value `first + i`. Padding is among them, at −1024."""
+
+    first: int
+    counts: npt.NDArray[np.int64]
+
+    @property
+    def range(self) -> tuple[int, int]:
+        """Least and greatest value."""
+        return self.first, self.first + len(self.counts) - 1
+
+    def percentile(self, share: float) -> int:
+        """The value that `share` (0 … 1) of the voxels do not exceed."""
+        cumulative = np.cumsum(self.counts)
+        return self.first + int(np.searchsorted(cumulative, share * cumulative[-1]))
+
+    def rebinned(self, bins: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+        """(edges, counts) of `bins` equal bins over the range."""
+        low, high = self.range
+        edges = np.linspace(low, high + 1, bins + 1)
+        values = np.arange(low, high + 1)
+        counts, _ = np.histogram(values, edges, weights=self.counts.astype(np.float64))
+        return edges, counts.astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """One series, looked at. Lengths in mm, `spacing` (slice, row, column), sizes in bytes.
+
+    `rescale`: the slices' (slope, intercept), None for a Modality LUT; more than one when they differ.
+    `padding_declared`: stored values, low and high; `counts` and `histogram` are None without pixels.
+    """
+
+    uid: str
+    name: str
+    facts: dict[str, str]
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    slices: int
+    matrix: tuple[int, int]
+    phases: tuple[str, ...]
+    spacing: tuple[float, float, float] | None
+    tilt_degrees: float
+    missing: int
+    unit: str
+    is_hounsfield: bool
+    rescale: tuple[tuple[float, float] | None, ...]
+    bits: tuple[int, int, bool] | None
+    padding_declared: tuple[int, int] | None
+    syntaxes: dict[str, int]
+    pixel_bytes: int
+    lossy: bool
+    notes: tuple[str, ...]
+    left_out: tuple[tuple[str, str], ...]
+    counts: Counts | None = None
+    histogram: Histogram | None = None
+    problem: str = ""
+    frames_of_reference: int = field(default=1)
+
+    @property
+    def already_hounsfield(self) -> bool:
+        """Slope 1 and intercept 0 on every slice: what is stored is what is meant."""
+        return set(self.rescale) == {(1.0, 0.0)}
+
+    @property
+    def trust(self) -> Trust:
+        """Red: not a volume of HU as it is. Amber: usable, with something to know. Green: nothing to say."""
+        if not self.is_hounsfield or not self.verdict.is_loadable or self.problem:
+            return Trust.RED
+        return Trust.AMBER if self.cautions else Trust.GREEN
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """Everything that a careful reader wants to hear, most serious first."""
+        told = [self.problem] if self.problem else []
+        told += [
+            reason for reason in self.reasons if self.verdict is not Verdict.REGULAR or "single" in reason
+        ]
+        told += self.notes
+        if self.lossy:
+            told.append("pixels were compressed with loss: values are approximate")
+        if len(self.rescale) > 1:
+            told.append("Rescale differs between slices")
+        if len(self.phases) > 1:
+            told.append(f"{len(self.phases)} phases at the same positions")
+        return tuple(dict.fromkeys(told))
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything as plain JSON values; the histogram by value."""
+        low_high = None if self.histogram is None else list(self.histogram.range)
+        return {
+            "SeriesInstanceUID": self.uid,
+            "name": self.name,
+            **{key: value for key, value in self.facts.items() if key != "SeriesInstanceUID"},
+            "verdict": str(self.verdict),
+            "reasons": list(self.reasons),
+            "trust": str(self.trust),
+            "cautions": list(self.cautions),
+            "slices": self.slices,
+            "matrix": list(self.matrix),
+            "phases": list(self.phases),
+            "spacing": None if self.spacing is None else list(self.spacing),
+            "tilt_degrees": self.tilt_degrees,
+            "missing_slices": self.missing,
+            "unit": self.unit,
+            "already_hounsfield": self.already_hounsfield,
+            "RescaleSlope": self._half(0),
+            "RescaleIntercept": self._half(1),
+            "stored": None if self.bits is None else dict(zip(_BITS, self.bits, strict=True)),
+            "padding_declared": None if self.padding_declared is None else list(self.padding_declared),
+            "transfer_syntaxes": self.syntaxes,
+            "pixel_bytes": self.pixel_bytes,
+            "lossy": self.lossy,
+            "left_out": [{"name": name, "reason": reason} for name, reason in self.left_out],
+            "range": low_high,
+            "padded": None if self.counts is None else self.counts.padded,
+            "clamped": None if self.counts is None else self.counts.clamped,
+            "saturated": None if self.counts is None else self.counts.saturated,
+            "histogram": None
+            if self.histogram is None
+            else {"first": self.histogram.first, "counts": self.histogram.counts.tolist()},
+        }
+
+    def _half(self, which: int) -> float | list[float] | None:
+        values = sorted({pair[which] for pair in self.rescale if pair is not None})
+        return values[0] if len(values) == 1 else values or None
+
+
+_BITS = ("BitsAllocated", "BitsStored", "signed")
+
+
+def inspect(series: Series, *, pixels: bool = True) -> Inspection:
+    """Look at one series. Pixels that cannot be read become `problem`; nothing is raised for them."""
+    first = series.slices[0]
+    stack = series.phases[0].stack if series.phases else None
+    instances = {id(item.instance): item.instance for item in series.slices}.values()
+    syntaxes = Counter(_syntax_name(item) for item in series.slices)
+    notes = [
+        *series.notes,
+        *_counted([note for item in series.slices for note in item.plane.notes], len(series.slices)),
+    ]
+    counts, histogram, problem = None, None, ""
+    if pixels:
+        try:
+            counts, histogram, pixel_notes = _look(series)
+            notes += [note for note in pixel_notes if note not in notes]
+        except HounsfieldError as error:
+            problem = str(error)
+    return Inspection(
+        uid=series.uid,
+        name=series.name,
+        facts=series.facts,
+        verdict=series.verdict,
+        reasons=series.reasons,
+        slices=len(series.slices),
+        matrix=first.shape,
+        phases=tuple(phase.label for phase in series.phases),
+        spacing=_spacing(series),
+        tilt_degrees=0.0 if stack is None else stack.tilt_degrees,
+        missing=0 if stack is None else len(stack.missing),
+        unit=series.unit.name,
+        is_hounsfield=series.unit.hounsfield,
+        rescale=tuple(sorted({_pair(item.plane.rescale) for item in series.slices}, key=str)),
+        bits=_bits(first),
+        padding_declared=_padding(first),
+        syntaxes=dict(syntaxes),
+        pixel_bytes=sum(_pixel_bytes(instance) for instance in instances),
+        lossy=any(item.instance.header.text("LossyImageCompression") == "01" for item in series.slices),
+        notes=tuple(notes),
+        left_out=tuple((item.name, item.reason) for item in series.left_out),
+        counts=counts,
+        histogram=histogram,
+        problem=problem,
+    )
+
+
+def _look(series: Series) -> tuple[Counts, Histogram, list[str]]:
+    """Convert every slice, a run at a time, and count."""
+    total = np.zeros(2 * _OFFSET, np.int64)
+    counts, notes = Counts(), list[str]()
+    for begin in range(0, len(series.slices), _RUN):
+        run = series.slices[begin : begin + _RUN]
+        made = assemble(run, tuple(range(len(run))), series.unit, LoadOptions())
+        counts += made.counts
+        notes += made.notes
+        for plane in made.array:
+            total += np.bincount(plane.ravel().astype(np.int32) + _OFFSET, minlength=2 * _OFFSET)
+    present = np.flatnonzero(total)
+    low, high = int(present[0]), int(present[-1])
+    return counts, Histogram(low - _OFFSET, total[low : high + 1]), list(dict.fromkeys(notes))
+
+
+def _pair(rescale: Rescale) -> tuple[float, float] | None:
+    return None if rescale.lut is not None else (rescale.slope, rescale.intercept)
+
+
+def _spacing(series: Series) -> tuple[float, float, float] | None:
+    plane = series.slices[0].plane
+    if not series.phases or plane.spacing is None:
+        return None
+    return series.phases[0].stack.step, *plane.spacing[:2]  # type: ignore[return-value]
+
+
+def _bits(item: Slice) -> tuple[int, int, bool] | None:
+    try:
+        stored = item.instance.stored_format
+    except HounsfieldError:
+        return None
+    return stored.bits_allocated, stored.bits_stored, stored.signed
+
+
+def _padding(item: Slice) -> tuple[int, int] | None:
+    try:
+        padding = item.instance.padding
+    except HounsfieldError:
+        return None
+    return None if padding is None else (padding.low, padding.high)
+
+
+def _syntax_name(item: Slice) -> str:
+    try:
+        return item.instance.syntax.name
+    except HounsfieldError:
+        return item.instance.header.transfer_syntax
+
+
+def _pixel_bytes(instance: Any) -> int:
+    """Bytes of pixels as stored; for encapsulated ones what is left of the source behind the header."""
+    pixels = instance.header.pixels
+    if pixels is None:
+        return 0
+    if pixels.length is not None:
+        return int(pixels.length)
+    with instance.source.open() as stream:
+        return int(stream.seek(0, 2)) - int(pixels.offset)
+
+
+def _counted(notes: list[str], total: int) -> list[str]:
+    return [
+        note if count == total else f"{note} ({count} of {total} slices)"
+        for note, count in Counter(notes).items()
+    ]
