@@ -28,6 +28,7 @@ _BINARY_VRS = frozenset(b"US SS UL SL FL FD".split())
 _TEXT_VRS = _SHORT_VRS - _BINARY_VRS - {b"AT"}
 
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+_ITEM_TAG = b"\xfe\xff\x00\xe0"
 PIXEL_TAGS = {0x7FE00010: "PixelData", 0x7FE00008: "FloatPixelData", 0x7FE00009: "DoubleFloatPixelData"}
 
 TRANSFER_SYNTAX = 0x00020010
@@ -146,7 +147,9 @@ def _walk_explicit(
         if tag in wanted:
             if position > end:
                 return None
-            values[tag] = _wanted_value(buffer, tag, vr, start, position, wanted)
+            value = _wanted_value(buffer, tag, vr, start, position, wanted)
+            if value is not None:
+                values[tag] = value
     return None
 
 
@@ -174,19 +177,24 @@ def _walk_implicit(
         if tag in wanted:
             if position > end:
                 return None
-            values[tag] = _wanted_value(buffer, tag, wanted[tag], start, position, wanted)
+            value = _wanted_value(buffer, tag, wanted[tag], start, position, wanted)
+            if value is not None:
+                values[tag] = value
     return None
 
 
 def _wanted_value(
     buffer: bytes, tag: int, vr: bytes, start: int, stop: int, wanted: dict[int, bytes]
-) -> bytes:
-    """The bytes of one wanted value, if it is written with a VR that means what the dictionary's does."""
+) -> bytes | None:
+    """The bytes of one wanted value, if it is written with a VR that means what the dictionary's does.
+
+    None for a sequence without an item: it counts as absent.
+    """
     expected = wanted[tag]
     if expected == b"SQ":
         if vr not in (b"SQ", b"UN"):
             raise _Unrecognised
-        return b""
+        return b"" if buffer[start : min(start + 4, stop)] == _ITEM_TAG else None
     if vr != expected and not (
         (vr in _TEXT_VRS and expected in _TEXT_VRS) or (vr in (b"US", b"SS") and expected in (b"US", b"SS"))
     ):

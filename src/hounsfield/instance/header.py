@@ -231,8 +231,8 @@ def _is_multivalue(value: object) -> bool:
 
 
 def _number_text(value: object) -> str:
-    original = getattr(value, "original_string", None)  # DS and IS keep what was written
-    return str(original if original is not None else "" if value is None else value)
+    original = getattr(value, "original_string", None)  # DS and IS keep what was written (PN keeps bytes)
+    return original if isinstance(original, str) else "" if value is None else str(value)
 
 
 def _decode(raw: bytes, charsets: tuple[str, ...]) -> str:
