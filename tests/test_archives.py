@@ -452,6 +452,31 @@ def test_a_zip_cut_short_is_malformed(tmp_path: Path) -> None:
         members(path)
 
 
+@pytest.mark.parametrize("offset", [0x7FFFFFFF, 0xFFFFFFFE])
+def test_a_member_outside_of_its_zip_is_left_out(tmp_path: Path, offset: int) -> None:
+    path = write_zip(tmp_path / "a.zip", MEMBERS)
+    raw = bytearray(path.read_bytes())
+    at = raw.index(b"PK\x01\x02")
+    raw[at + 42 : at + 46] = struct.pack("<L", offset)
+    path.write_bytes(raw)
+    assert "outside of the archive" in reason(members(path)["I1"])
+
+
+def test_a_zip_whose_directory_claims_to_begin_later_than_it_does_is_read_or_refused(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "a.zip", MEMBERS)
+    raw = bytearray(path.read_bytes())
+    at = raw.index(b"PK\x05\x06")
+    (start,) = struct.unpack_from("<L", raw, at + 16)
+    raw[at + 16 : at + 20] = struct.pack("<L", start + 256)
+    path.write_bytes(raw)
+    try:
+        found = members(path)
+    except MalformedError:
+        return
+    # `zipfile` moves every member by the difference, the first to before the beginning.
+    assert "outside of the archive" in reason(found["I1"])
+
+
 def test_a_stored_member_cut_short_is_truncated(tmp_path: Path) -> None:
     path = write_zip(tmp_path / "a.zip", {"I1": CONTENT}, zipfile.ZIP_STORED)
     source = members(path)["I1"]

@@ -6,6 +6,7 @@ Not a writer of any format: it hands out a temporary path and decides what becom
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import shutil
@@ -21,20 +22,24 @@ def whole_file(path: Path, *, force: bool = False) -> Iterator[Path]:
     """Yield a temporary path in the folder of `path`; rename it to `path` when the block ends without error.
 
     The temporary name keeps the suffixes of `path`, since writers choose a format by them. Raises
-    `OutputExistsError` before any work when `path` exists and `force` is false, `LocationError` when the
-    folder cannot be written.
+    `OutputExistsError` when `path` exists and `force` is false: before any work, and again at its end, so that of
+    several writers of one path exactly one succeeds. Raises `LocationError` when the folder cannot be written,
+    the disk is full, or `path` is a folder.
     """
     path = refuse_existing(path, force=force)
+    if path.is_dir():
+        raise LocationError(
+            "is a folder", expected="a file to write", where=str(path), remedy="give a file's name"
+        )
     temporary = _beside(path)
     try:
         with _writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
+        with _full_disk(path):
+            yield temporary
         with _writing(path):
             _sync(temporary)
-            if not force and path.exists():
-                raise _exists(path)
-            temporary.replace(path)
+            _place(temporary, path, force=force)
             _sync(path.parent)
     finally:
         with contextlib.suppress(OSError):
@@ -45,14 +50,16 @@ def whole_file(path: Path, *, force: bool = False) -> Iterator[Path]:
 def whole_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
     """Yield a temporary folder beside `path`; it becomes `path` when the block ends without error.
 
-    With `force` an existing `path` is moved aside first and removed only once the new one is in place.
+    An empty folder at `path` counts as none. With `force` whatever is there is moved aside first and removed only
+    once the new one is in place. Errors as of `whole_file`.
     """
-    path = refuse_existing(path, force=force)
+    path = refuse_existing(path, force=force or _is_empty_folder(path))
     temporary = _beside(path)
     try:
         with _writing(path):
             temporary.mkdir(parents=True)
-        yield temporary
+        with _full_disk(path):
+            yield temporary
         with _writing(path):
             for folder, _, files in os.walk(temporary):
                 for name in files:
@@ -73,15 +80,41 @@ def refuse_existing(path: Path, *, force: bool) -> Path:
 
 
 def _exists(path: Path) -> OutputExistsError:
-    return OutputExistsError("exists already", where=str(path), remedy="give another name, or --force to replace it")
+    return OutputExistsError(
+        "exists already", where=str(path), remedy="give another name, or --force to replace it"
+    )
 
 
 def _beside(path: Path) -> Path:
     """A hidden name in the same folder (rename does not cross file systems), with the same suffixes."""
-    return path.with_name(f".{secrets.token_hex(6)}.partial.{path.name}")
+    # Names end at 255 bytes; the end of this one is kept, 40 characters of which take 160 at most.
+    return path.with_name(f".{secrets.token_hex(6)}.partial.{path.name[-40:]}")
+
+
+def _place(temporary: Path, path: Path, *, force: bool) -> None:
+    """Rename one file, over what is there only with `force`."""
+    if force:
+        temporary.replace(path)
+        return
+    try:
+        # A link, unlike a rename, fails when another writer was quicker.
+        os.link(temporary, path)
+    except FileExistsError:
+        raise _exists(path) from None
+    except OSError:
+        # No links on this file system; then what is left between look and rename is a blink.
+        if os.path.lexists(path):
+            raise _exists(path) from None
+        temporary.rename(path)
+
+
+def _is_empty_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink() and next(path.iterdir(), None) is None
 
 
 def _swap(temporary: Path, path: Path, *, force: bool) -> None:
+    if os.path.lexists(path) and _is_empty_folder(path):
+        path.rmdir()
     if not os.path.lexists(path):
         temporary.rename(path)
         return
@@ -105,16 +138,37 @@ def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise LocationError(
-            f"cannot be written: {error.strerror or error}",
-            where=str(path),
-            remedy="check the folder, its permissions and the free space",
-        ) from error
+        raise _not_written(path, error) from error
+
+
+@contextmanager
+def _full_disk(path: Path) -> Iterator[None]:
+    """Tell a full disk while the content is written; what else goes wrong there may be about another file."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            raise
+        raise _not_written(path, error) from error
+
+
+def _not_written(path: Path, error: OSError) -> LocationError:
+    return LocationError(
+        f"cannot be written: {error.strerror or error}",
+        where=str(path),
+        remedy="check the folder, its permissions and the free space",
+    )
 
 
 def _sync(path: Path) -> None:
     """Flush a file or folder to the disk, so that a rename never outlives its content."""
-    descriptor = os.open(path, os.O_RDONLY)
+    if os.name == "nt":
+        # Windows flushes a folder with its volume, and a file only through a writable descriptor.
+        if path.is_dir():
+            return
+        descriptor = os.open(path, os.O_RDWR)
+    else:
+        descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

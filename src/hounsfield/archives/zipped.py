@@ -84,7 +84,8 @@ class ZipMember:
 def zip_members(path: Path, limits: ArchiveLimits, *, name: str) -> Iterator[Source | Skipped]:
     """Every file in the zip at `path` in natural order; raises as `archive_members` says."""
     files = [info for info in _directory(path, limits, name) if not info.is_dir()]
-    limits.check_total(sum(info.file_size for info in files), path.stat().st_size, where=name)
+    archive_bytes = path.stat().st_size
+    limits.check_total(sum(info.file_size for info in files), archive_bytes, where=name)
     if files and all(info.flag_bits & _ENCRYPTED for info in files):
         raise LocationError(
             "is encrypted", where=name, remedy="unpack it with its password and give the folder"
@@ -93,7 +94,7 @@ def zip_members(path: Path, limits: ArchiveLimits, *, name: str) -> Iterator[Sou
     for info in sorted(files, key=lambda info: natural(info.filename)):
         taken[info.filename] = count = taken.get(info.filename, 0) + 1
         shown = f"{name}!/{info.filename}" + (f" ({count})" if count > 1 else "")
-        reason = _why_left_out(info, limits)
+        reason = _why_left_out(info, limits, archive_bytes)
         yield Skipped(shown, reason) if reason else _member(path, info, shown)
 
 
@@ -102,7 +103,7 @@ def _member(path: Path, info: zipfile.ZipInfo, shown: str) -> ZipMember:
     return ZipMember(shown, path, info.header_offset, deflated, info.compress_size, info.file_size, info.CRC)
 
 
-def _why_left_out(info: zipfile.ZipInfo, limits: ArchiveLimits) -> str | None:
+def _why_left_out(info: zipfile.ZipInfo, limits: ArchiveLimits, archive_bytes: int) -> str | None:
     if (reason := why_not_this_member(info.filename)) is not None:
         return reason
     if info.flag_bits & _ENCRYPTED:
@@ -112,6 +113,8 @@ def _why_left_out(info: zipfile.ZipInfo, limits: ArchiveLimits) -> str | None:
         return f"compressed by {method}, which is not read here; unpack the archive first"
     if info.compress_type == zipfile.ZIP_STORED and info.compress_size != info.file_size:
         return "declares two sizes for the same bytes; the archive is damaged"
+    if not 0 <= info.header_offset <= archive_bytes - _LOCAL_HEADER.size - info.compress_size:
+        return "lies outside of the archive; it is damaged or was not copied whole"
     return limits.member_excess(info.file_size, info.compress_size)
 
 
