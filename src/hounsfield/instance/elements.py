@@ -147,9 +147,7 @@ def _walk_explicit(
         if tag in wanted:
             if position > end:
                 return None
-            value = _wanted_value(buffer, tag, vr, start, position, wanted)
-            if value is not None:
-                values[tag] = value
+            _keep(values, buffer, tag, vr, start, position, wanted[tag])
     return None
 
 
@@ -177,29 +175,28 @@ def _walk_implicit(
         if tag in wanted:
             if position > end:
                 return None
-            value = _wanted_value(buffer, tag, wanted[tag], start, position, wanted)
-            if value is not None:
-                values[tag] = value
+            _keep(values, buffer, tag, wanted[tag], start, position, wanted[tag])
     return None
 
 
-def _wanted_value(
-    buffer: bytes, tag: int, vr: bytes, start: int, stop: int, wanted: dict[int, bytes]
-) -> bytes | None:
-    """The bytes of one wanted value, if it is written with a VR that means what the dictionary's does.
+def _keep(
+    values: dict[int, bytes], buffer: bytes, tag: int, vr: bytes, start: int, stop: int, expected: bytes
+) -> None:
+    """Keep one wanted value, if it is written with a VR that means what the dictionary's does.
 
-    None for a sequence without an item: it counts as absent.
+    A sequence without an item counts as absent.
     """
-    expected = wanted[tag]
     if expected == b"SQ":
         if vr not in (b"SQ", b"UN"):
             raise _Unrecognised
-        return b"" if buffer[start : min(start + 4, stop)] == _ITEM_TAG else None
+        if buffer[start : min(start + 4, stop)] == _ITEM_TAG:
+            values[tag] = b""
+        return
     if vr != expected and not (
         (vr in _TEXT_VRS and expected in _TEXT_VRS) or (vr in (b"US", b"SS") and expected in (b"US", b"SS"))
     ):
         raise _Unrecognised
-    return buffer[start:stop]
+    values[tag] = buffer[start:stop]
 
 
 def _skip_items(buffer: bytes, position: int, *, implicit: bool = False) -> int | None:
