@@ -28,6 +28,13 @@ from hounsfield.phantom.values import cells, decimal, declared_padding, rescale_
 
 SOP_CLASSES = {"enhanced": "1.2.840.10008.5.1.4.1.1.2.1", "legacy": "1.2.840.10008.5.1.4.1.1.2.2"}
 
+_TYPE = ["DERIVED", "PRIMARY", "VOLUME", "NONE"]
+_VOLUMETRIC = {
+    "PixelPresentation": "MONOCHROME",
+    "VolumetricProperties": "VOLUME",
+    "VolumeBasedCalculationTechnique": "NONE",
+}
+
 
 def multiframe(spec: PhantomSpec) -> Dataset:
     """The series as one data set, pixels and all."""
@@ -87,44 +94,15 @@ def _bare(dataset: Dataset, spec: PhantomSpec, frames: list[Placement]) -> None:
 def _enhanced(dataset: Dataset, spec: PhantomSpec, frames: list[Placement]) -> None:
     fill(
         dataset,
-        ImageType=["DERIVED", "PRIMARY", "VOLUME", "NONE"],
-        PixelPresentation="MONOCHROME",
-        VolumetricProperties="VOLUME",
-        VolumeBasedCalculationTechnique="NONE",
+        ImageType=_TYPE,
         ContentQualification="RESEARCH",
         PresentationLUTShape="IDENTITY",
         AcquisitionContextSequence=Sequence(),
+        **_VOLUMETRIC,
     )
     _dimensions(dataset, spec)
     per_frame = _rescale_is_per_frame(spec)
-    shared = Dataset()
-    row_step, column_step = spec.spacing
-    measures = Dataset()
-    fill(measures, PixelSpacing=[decimal(row_step), decimal(column_step)])
-    fill(
-        measures,
-        SliceThickness=decimal(spec.slice_step if spec.slice_thickness is None else spec.slice_thickness),
-    )
-    _put(shared, "PixelMeasuresSequence", measures)
-    orientation = Dataset()
-    fill(orientation, ImageOrientationPatient=written_orientation(spec, frames[0]))
-    _put(shared, "PlaneOrientationSequence", orientation)
-    frame_type = Dataset()
-    fill(
-        frame_type,
-        FrameType=["DERIVED", "PRIMARY", "VOLUME", "NONE"],
-        PixelPresentation="MONOCHROME",
-        VolumetricProperties="VOLUME",
-        VolumeBasedCalculationTechnique="NONE",
-    )
-    _put(shared, "CTImageFrameTypeSequence", frame_type)
-    window = Dataset()
-    fill(window, WindowCenter="40", WindowWidth="400")
-    _put(shared, "FrameVOILUTSequence", window)
-    anatomy, region = Dataset(), Dataset()
-    fill(region, CodeValue="123037004", CodingSchemeDesignator="SCT", CodeMeaning="Body structure")
-    fill(anatomy, FrameLaterality="U", AnatomicRegionSequence=Sequence([region]))
-    _put(shared, "FrameAnatomySequence", anatomy)
+    shared = _shared_groups(spec, frames[0])
     if spec.rescale_place == "shared" and not per_frame:
         _put(shared, "PixelValueTransformationSequence", _rescale(Dataset(), spec, frames[0]))
     if spec.multiframe == "legacy":
@@ -133,6 +111,25 @@ def _enhanced(dataset: Dataset, spec: PhantomSpec, frames: list[Placement]) -> N
     dataset.PerFrameFunctionalGroupsSequence = Sequence(
         [_one_frame(spec, frame, with_rescale=per_frame) for frame in frames]
     )
+
+
+def _shared_groups(spec: PhantomSpec, frame: Placement) -> Dataset:
+    """Spacing, orientation, type, window and anatomy of every frame."""
+    measures, orientation, frame_type, window, anatomy, region = (Dataset() for _ in range(6))
+    thickness = spec.slice_step if spec.slice_thickness is None else spec.slice_thickness
+    fill(measures, PixelSpacing=[decimal(step) for step in spec.spacing], SliceThickness=decimal(thickness))
+    fill(orientation, ImageOrientationPatient=written_orientation(spec, frame))
+    fill(frame_type, FrameType=_TYPE, **_VOLUMETRIC)
+    fill(window, WindowCenter="40", WindowWidth="400")
+    fill(region, CodeValue="123037004", CodingSchemeDesignator="SCT", CodeMeaning="Body structure")
+    fill(anatomy, FrameLaterality="U", AnatomicRegionSequence=Sequence([region]))
+    shared = Dataset()
+    _put(shared, "PixelMeasuresSequence", measures)
+    _put(shared, "PlaneOrientationSequence", orientation)
+    _put(shared, "CTImageFrameTypeSequence", frame_type)
+    _put(shared, "FrameVOILUTSequence", window)
+    _put(shared, "FrameAnatomySequence", anatomy)
+    return shared
 
 
 def _rescale_is_per_frame(spec: PhantomSpec) -> bool:

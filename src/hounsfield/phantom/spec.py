@@ -69,10 +69,10 @@ class Content:
     seed: int = 0
     """Of noise, garbage, jitter, shuffling and every UID: same spec, same bytes."""
     noise: float = 10.0
-    """Standard deviation in HU. Air with more than some 20 has values below -1024 (trap 30)."""
+    """Standard deviation in HU. Some of the air is then below -1024 (trap 30)."""
     table: bool = True
     metal: float | None = None
-    """HU of a metal rod, or None for no rod; over 31743 no int16 can hold it (trap 6)."""
+    """HU of a metal rod, or None for no rod; over 32767 no int16 holds it (trap 6)."""
 
 
 @dataclass(frozen=True, kw_only=True)
