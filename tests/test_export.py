@@ -16,53 +16,13 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from grids import AFFINES, SPACING
 from hounsfield.errors import OutputExistsError, UnsupportedError
 from hounsfield.export import FORMATS, Compression, volume_format, write_volume
 from hounsfield.export.deflate import blocks, write_gzip, write_zlib
 from hounsfield.volume import Report, Volume
 
 FILES = ("v.nii", "v.nii.gz", "v.nrrd", "v.mha")
-
-
-def turned(*, x=0.0, y=0.0, z=0.0):
-    """Rotation by degrees about the patient's axes."""
-    about = np.eye(3)
-    for axis, degrees in enumerate((x, y, z)):
-        sine, cosine = np.sin(np.radians(degrees)), np.cos(np.radians(degrees))
-        one, two = (axis + 1) % 3, (axis + 2) % 3
-        turn = np.eye(3)
-        turn[one, one] = turn[two, two] = cosine
-        turn[one, two], turn[two, one] = -sine, sine
-        about = turn @ about
-    return about
-
-
-def geometry(directions, spacing, origin=(-123.25, -98.5, 41.75)):
-    affine = np.eye(4)
-    affine[:3, :3] = directions * spacing
-    affine[:3, 3] = origin
-    return affine
-
-
-HEAD_FIRST = np.array([[0, 0, 1], [0, 1, 0], [1, 0, 0]], float)
-SPACING = (2.5, 0.48828125, 0.48828125)
-
-
-def tilted_affine():
-    tilt = np.radians(-18.5)
-    affine = geometry(HEAD_FIRST, SPACING)
-    affine[:3, 1] = 0.48828125 * np.array([0, np.cos(tilt), np.sin(tilt)])
-    return affine
-
-
-AFFINES = {
-    "regular": geometry(HEAD_FIRST, SPACING),
-    "oblique": geometry(turned(x=17, y=-8, z=30) @ HEAD_FIRST, SPACING),
-    "feet first prone": geometry(HEAD_FIRST * (-1, -1, 1), SPACING),
-    "decubitus": geometry(turned(z=90) @ HEAD_FIRST, SPACING),
-    "coronal": geometry(np.array([[0, 0, 1], [1, 0, 0], [0, -1, 0]], float), SPACING),
-    "tilted": tilted_affine(),
-}
 
 
 def made(name="regular", *, dtype="int16", shape=(5, 14, 11), unit="HU", **fields):

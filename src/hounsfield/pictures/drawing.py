@@ -56,10 +56,15 @@ MAP_ENDS = 0.5, 99.5
 """Percentiles between which a map in another unit is shown: its outliers hide the rest."""
 
 
+SAMPLED_VALUES = 1_000_000
+
+
 def default_window(volume: Volume) -> Window:
     """What a reader expects to see first: brain for a head, lung for a chest, else soft tissue; a map whole."""
     if not volume.is_hounsfield and (volume.unit != "unspecified" or volume.array.min() > AIR_AT_MOST):
-        low, high = (float(end) for end in np.percentile(volume.array[::4, ::4, ::4], MAP_ENDS))
+        # An odd stride meets every column in turn; a million values say enough.
+        some = volume.array.reshape(-1)[:: max(1, volume.array.size // SAMPLED_VALUES) | 1]
+        low, high = (float(end) for end in np.percentile(some, MAP_ENDS))
         return Window(_short((low + high) / 2), max(_short(high - low), 1.0))
     part = str(volume.header.get("BodyPartExamined") or "").strip().upper()
     return window("brain" if part in HEADS else "lung" if part in CHESTS else "soft-tissue")
