@@ -1,0 +1,169 @@
+"""`hounsfield image`, from files of DICOM to files of pictures."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import av
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from hounsfield.cli import main
+from hounsfield.phantom import PhantomSpec, write
+
+SMALL = PhantomSpec(rows=48, columns=48, slices=6)
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("one")
+    write(SMALL, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("two")
+    for number, missing in ((1, ()), (2, (2,))):
+        spec = replace(SMALL, series_number=number, series_description="Head / 头", missing=missing)
+        write(replace(spec, character_set="ISO_IR 192"), folder / str(number))
+    return folder
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, ["image", *map(str, arguments)])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        (),
+        ("--window", "肺窗"),
+        ("--window", "40/80", "--invert"),
+        ("--slice", "2"),
+        ("--slice", "middle", "--plain"),
+        ("--slice=-1.25mm",),
+        ("--plane", "coronal", "--size", "300"),
+        ("--montage", "2x3"),
+        ("--planes",),
+        ("--mip",),
+        ("--minip", "--plane", "axial", "--slab", "5"),
+    ],
+)
+def test_every_kind_of_picture(one, tmp_path, options):
+    result = run(one, tmp_path / "a.png", *options)
+    assert (result.exit_code, result.output) == (0, "")
+    with Image.open(tmp_path / "a.png") as image:
+        assert np.asarray(image).std() > 5
+        assert image.text["Unit"] == "HU"
+
+
+def test_the_slice_asked_for_is_the_slice_shown(one, tmp_path):
+    for name, text in (("number", "5"), ("place", "3.75mm"), ("middle", "middle")):
+        assert run(one, tmp_path / f"{name}.png", "--slice", text).exit_code == 0
+    shown = {path.stem: Image.open(path).text["Position"] for path in tmp_path.iterdir()}
+    assert shown == {"number": "H 3.8 mm", "place": "H 3.8 mm", "middle": "H 1.2 mm"}
+
+
+def test_a_film_by_suffix_or_by_option(one, tmp_path):
+    assert run(one, tmp_path / "a.mp4").exit_code == 0
+    assert run(one, tmp_path / "b.mp4", "--mp4", "25").exit_code == 0
+    for name, rate in (("a", 12), ("b", 25)):
+        with av.open(str(tmp_path / f"{name}.mp4")) as container:
+            assert container.streams.video[0].average_rate == rate
+            assert len(list(container.decode(video=0))) == 6
+
+
+def test_a_folder_gets_a_picture_of_each_series_and_a_reason_for_each_other(two, tmp_path):
+    result = run(two, tmp_path / "out", "--json", "--format", "jpg")
+    assert result.exit_code == 0
+    made, not_made = json.loads(result.output)
+    assert made["picture"] == str(tmp_path / "out" / "1_Head_头.jpg")
+    assert made["why"] is None
+    assert not_made["picture"] is None
+    assert "--gaps" in not_made["why"]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["1_Head_头.jpg"]
+
+
+def test_missing_slices_are_bridged_on_request(two, tmp_path):
+    result = run(two, tmp_path / "out", "--gaps", "interpolate", "--mp4", "5")
+    assert result.exit_code == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["1_Head_头.mp4", "2_Head_头.mp4"]
+
+
+def test_series_of_the_same_name_do_not_overwrite_each_other(tmp_path):
+    for seed in (1, 2):
+        write(replace(SMALL, seed=seed), tmp_path / "in" / str(seed))
+    assert run(tmp_path / "in", tmp_path / "out").exit_code == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["1_Phantom-2.png", "1_Phantom.png"]
+
+
+def test_several_series_and_one_file_is_a_choice_to_make(two, tmp_path):
+    result = run(two, tmp_path / "a.png")
+    assert result.exit_code == 1
+    assert "2 series" in result.stderr
+    assert "--series" in result.stderr
+    assert run(two, tmp_path / "a.png", "--series", "1").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("a.gif", (), ".png, .jpg, .jpeg, .mp4"),
+        ("a.png", ("--mp4", "5"), "no film by the suffix '.png'"),
+        ("a.png", ("--slice", "7"), "no slice 7 (expected 1 … 6)"),
+        ("a.png", ("--slice", "900mm"), "no plane at 900 mm"),
+        ("a.png", ("--window", "lumg"), "no window 'lumg'"),
+        ("a.png", ("--window", "40/0"), "width at least 1"),
+        ("a.png", ("--size", "0"), "a size of 0 pixels"),
+        ("a.png", ("--mip", "--slab", "0"), "a slab of 0 mm"),
+    ],
+)
+def test_errors_are_one_line_and_leave_nothing(one, tmp_path, name, options, message):
+    result = run(one, tmp_path / name, *options)
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--montage", "4"),
+        ("--montage", "4x"),
+        ("--slice", "0"),
+        ("--slice", "last"),
+        ("--plane", "oblique"),
+        ("--mip", "--planes"),
+        ("--montage", "2x2", "--mp4", "5"),
+        ("--slab", "5"),
+        ("--quality", "0"),
+    ],
+)
+def test_wrong_usage_is_status_2(one, tmp_path, options):
+    assert run(one, tmp_path / "a.png", *options).exit_code == 2
+
+
+def test_an_existing_picture_is_kept_without_force(one, tmp_path):
+    (tmp_path / "a.png").write_text("mine")
+    result = run(one, tmp_path / "a.png")
+    assert result.exit_code == 1
+    assert "--force" in result.stderr
+    assert (tmp_path / "a.png").read_text() == "mine"
+    assert run(one, tmp_path / "a.png", "--force").exit_code == 0
+
+
+def test_real_series_become_pictures_and_localizers_do_not(real_data, tmp_path):
+    result = run(real_data / "philips_phantom", tmp_path / "out", "--json")
+    assert result.exit_code == 0
+    rows = json.loads(result.output)
+    made = [row for row in rows if row["picture"]]
+    assert sorted(row["slices"] for row in made) == [28, 54, 140]
+    assert any("localizer" in row["why"] for row in rows if row["why"])
+    for row in made:
+        with Image.open(row["picture"]) as image:
+            assert image.text["Window"] == "center 40, width 80, LINEAR"
