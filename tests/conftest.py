@@ -17,3 +17,29 @@ def real_data() -> Path:
     if not (folder / "README.md").is_file():
         pytest.skip(f"real CT is not at {folder}; set HOUNSFIELD_TEST_DATA to the folder that holds it")
     return folder
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say loudly what did not run, by reason, so that nobody takes a part for the whole."""
+    reasons = _skipped(terminalreporter)
+    if not reasons:
+        return
+    terminalreporter.section("NOT RUN ON THIS MACHINE", sep="=", yellow=True, bold=True)
+    for reason, count in sorted(reasons.items()):
+        terminalreporter.line(f"{count:4} × {reason}")
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Where everything is installed (.ci/run), a skipped test is a failed one."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("HOUNSFIELD_NOTHING_SKIPPED") and reporter is not None and exitstatus == 0 and _skipped(reporter):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _skipped(reporter: pytest.TerminalReporter) -> dict[str, int]:
+    reasons: dict[str, int] = {}
+    for report in reporter.stats.get("skipped", []):
+        longrepr = report.longrepr
+        reason = str(longrepr[2] if isinstance(longrepr, tuple) else longrepr).removeprefix("Skipped: ")
+        reasons[reason] = reasons.get(reason, 0) + 1
+    return reasons

@@ -1,0 +1,54 @@
+# Every target sets itself up. PYTHON chooses the interpreter for .venv (3.11 or later).
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+SECONDS ?= 60
+
+.PHONY: help setup demo test lint docs bench fuzz soak wheel lock clean
+
+help:            ## list the targets
+	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1	/' | expand -t 16
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "hounsfield needs Python 3.11 or later; choose one with: make PYTHON=python3.12 …"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --editable '.[all]' --group dev
+	@touch $@
+
+setup: $(READY)  ## the environment, into .venv/
+
+demo: setup      ## a CT phantom: written, loaded, measured, pictured
+	@$(BIN)/hounsfield demo --out demo-output --force
+
+lint: setup      ## ruff, mypy --strict, the direction of imports
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache | tail -n 3
+
+test: lint docs  ## everything this machine can run; what is skipped is named, with the package that would run it
+	@$(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST)
+
+docs: setup      ## the documentation, into docs/_build/; a warning is an error
+	@$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build
+
+bench: setup     ## how fast, beside peers, in one run
+	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+fuzz: setup      ## mutated bytes for SECONDS=60 a target
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group fuzz
+	@for target in fuzz/fuzz_*.py; do echo "== $$target"; $(BIN)/python $$target -max_total_time=$(SECONDS) || exit 1; done
+
+soak: setup      ## the long tests
+	@$(BIN)/python -m pytest -m soak -o addopts="-ra --strict-markers"
+
+wheel: setup     ## a wheel, into dist/
+	@$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+lock:            ## pin what is installed in .venv, naming no index
+	@$(BIN)/python -m pip freeze --exclude-editable --exclude pip | grep '==' > constraints.txt
+
+clean:
+	rm -rf .venv build dist docs/_build demo-output .mypy_cache .ruff_cache .pytest_cache .hypothesis
