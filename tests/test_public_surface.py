@@ -1,0 +1,55 @@
+"""What `import hounsfield` offers, frozen; and what it must not load."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import hounsfield
+
+ROOT_NAMES = [
+    "HounsfieldError",
+    "Instance",
+    "Report",
+    "Scan",
+    "Series",
+    "Skipped",
+    "Volume",
+    "__version__",
+    "errors",
+    "instances",
+    "load",
+    "open_location",
+    "phantom",
+    "scan",
+    "write_volume",
+]
+HEAVY = ("numpy", "pydicom", "imagecodecs", "zarr", "nibabel", "rich", "click", "av", "PIL", "urllib3")
+
+
+def test_root_offers_these_names_and_no_others() -> None:
+    assert sorted(hounsfield.__all__) == ROOT_NAMES
+    assert dir(hounsfield) == list(hounsfield.__all__)
+    assert len(ROOT_NAMES) <= 25
+
+
+def test_every_root_name_leads_somewhere_and_is_documented() -> None:
+    for name in hounsfield.__all__:
+        assert name == "__version__" or getattr(hounsfield, name).__doc__
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    assert not hasattr(hounsfield, "hounsfeld")
+
+
+def test_import_loads_nothing_heavy() -> None:
+    script = f"import hounsfield, sys; print([name for name in {HEAVY!r} if name in sys.modules])"
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "[]"
+
+
+def test_every_error_of_the_tree_has_one_root() -> None:
+    kinds = [kind for kind in vars(hounsfield.errors).values() if isinstance(kind, type)]
+    exceptions = [kind for kind in kinds if issubclass(kind, BaseException)]
+    assert len(exceptions) > 8
+    assert all(issubclass(kind, hounsfield.HounsfieldError) for kind in exceptions)
