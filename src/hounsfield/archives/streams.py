@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 KEPT_IN_MEMORY = 256 << 20
 """Bytes of an inflated member that are kept in memory; a larger one is kept in a temporary file."""
 
-PACKED_CHUNK = 32 << 10
-INFLATED_CHUNK = 64 << 10
+LEAST_STEP = 32 << 10
+LARGEST_STEP = 4 << 20
+"""Bytes inflated at a time: how far beyond a request, and how many at most of a large one."""
 
 
 class Extent(io.RawIOBase):
@@ -117,15 +118,16 @@ class Inflated(Extent):
 
     def _ready(self, end: int) -> None:
         while self._inflated < end:
-            self._inflate()
+            # A header is inflated in small steps, the pixels behind it in few.
+            self._inflate(min(max(end - self._inflated, LEAST_STEP), LARGEST_STEP))
 
-    def _inflate(self) -> None:
+    def _inflate(self, step: int) -> None:
         packed = self._decoder.unconsumed_tail
         if not packed:
-            packed = self._stream.read(min(PACKED_CHUNK, self._packed_left))
+            packed = self._stream.read(min(step, self._packed_left))
             self._packed_left -= len(packed)
         try:
-            chunk = self._decoder.decompress(packed, INFLATED_CHUNK)
+            chunk = self._decoder.decompress(packed, step)
         except zlib.error as error:
             raise MalformedError(f"is broken where it is inflated: {error}", where=self.name) from error
         if not chunk and (self._decoder.eof or not packed):
