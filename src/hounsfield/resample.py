@@ -85,10 +85,9 @@ def resample(
     affine = volume.affine.copy()
     affine[:3, 0] *= step / along
     note = f"slices were interpolated to a step of {step:g} mm"
-    verdict = "sheared" if volume.is_sheared else "regular"
     report = replace(
         volume.report,
-        verdict=verdict,
+        verdict="sheared" if volume.is_sheared else "regular",
         filled=tuple(index for index, uid in enumerate(uids) if not uid),
         spacing_notes=(*volume.report.spacing_notes, note),
     )

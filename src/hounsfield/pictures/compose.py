@@ -39,6 +39,10 @@ MONTAGE_TILE = 256
 """Longest side of a tile, in pixels, where no size is asked for."""
 
 
+CAPTIONED_ROW = 1200
+"""Width in pixels at least of three captioned planes: words need room in each."""
+
+
 @dataclass(frozen=True, eq=False)
 class Picture:
     """An 8-bit grey image, `scale` mm a pixel, and plain facts about it by name."""
@@ -147,14 +151,7 @@ def planes_picture(
     for plane, view in VIEWS.items():
         planes = stack(volume, plane)
         cuts.append(planes.cut(nearest(planes, float(point[view.axis]))))
-    scale = min(min(cut.spacing) for cut in cuts)
-    width = sum(extent(cut)[1] for cut in cuts)
-    height = max(extent(cut)[0] for cut in cuts)
-    if look.size is not None:
-        scale = max(width, height) / look.size
-    elif not look.plain:
-        scale = min(scale, width / 1200)
-    scale = max(scale, max(width, height) / LARGEST_SIDE)
+    scale = _row_scale(cuts, look)
     images = [grey(cut, look, scale) for cut in cuts]
     if not look.plain:
         for cut, image in zip(cuts, images, strict=True):
@@ -173,6 +170,18 @@ def planes_picture(
     facts |= {"Position": ", ".join(cut.place for cut in cuts)}
     facts.pop("SOPInstanceUID", None)
     return Picture(canvas, scale, facts)
+
+
+def _row_scale(cuts: list[Cut], look: Look) -> float:
+    """Millimetres a pixel for planes side by side."""
+    width = sum(extent(cut)[1] for cut in cuts)
+    longest = max(width, *(extent(cut)[0] for cut in cuts))
+    if look.size is not None:
+        return longest / look.size
+    scale = min(min(cut.spacing) for cut in cuts)
+    if not look.plain:
+        scale = min(scale, width / CAPTIONED_ROW)
+    return max(scale, longest / LARGEST_SIDE)
 
 
 def _panels(images: list[Image.Image]) -> list[Image.Image]:
