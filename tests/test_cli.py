@@ -9,7 +9,7 @@ import importlib.metadata
 import json
 import math
 import os
-import pty
+import signal
 import subprocess
 import sys
 import types
@@ -25,6 +25,14 @@ from hounsfield.cli import VERBS, main, options, terminal
 from hounsfield.errors import LocationError
 
 VERB = "info"
+STAND_IN = (
+    "import sys, threading, types, importlib.machinery, click\n"
+    "from hounsfield.cli import main\n"
+    "module = types.ModuleType('hounsfield.cli.info')\n"
+    "module.__spec__ = importlib.machinery.ModuleSpec('hounsfield.cli.info', None)\n"
+    "sys.modules['hounsfield.cli.info'] = module\n"
+)
+"""The beginning of a program in which `info` is a command of the test's own."""
 
 
 @pytest.fixture
@@ -169,6 +177,26 @@ def test_an_interrupt_is_status_130_and_a_line(run: Callable[..., Result]) -> No
     assert done.stderr.strip() == "hounsfield: interrupted"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
+def test_ctrl_c_is_status_130_and_no_traceback() -> None:
+    program = STAND_IN + (
+        "@click.command()\n"
+        "def info():\n"
+        "    print('at work', flush=True)\n"
+        "    threading.Event().wait()\n"
+        "module.info = info\n"
+        "main(['info'])\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout.readline() == "at work\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.read().split("\n") == ["", "hounsfield: interrupted", ""]
+    assert process.returncode == 130
+
+
 def test_a_verb_chooses_its_own_status_by_exit(run: Callable[..., Result]) -> None:
     def body() -> None:
         click.get_current_context().exit(3)
@@ -181,12 +209,7 @@ def test_what_a_verb_returns_is_not_taken_for_a_status(run: Callable[..., Result
 
 
 def test_a_reader_that_went_away_is_met_with_silence() -> None:
-    program = (
-        "import sys, types, importlib.machinery, click\n"
-        "from hounsfield.cli import main\n"
-        "module = types.ModuleType('hounsfield.cli.info')\n"
-        "module.__spec__ = importlib.machinery.ModuleSpec('hounsfield.cli.info', None)\n"
-        "sys.modules['hounsfield.cli.info'] = module\n"
+    program = STAND_IN + (
         "@click.command()\n"
         "def info():\n"
         "    for _ in range(100_000):\n"
@@ -307,6 +330,8 @@ def test_progress_is_silent_in_a_pipe() -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 def test_progress_draws_on_a_terminal_s_stderr_only() -> None:
+    import pty
+
     ours, theirs = pty.openpty()
     environment = {**os.environ, "TERM": "xterm"}
     done = subprocess.run(

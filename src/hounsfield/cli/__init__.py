@@ -25,15 +25,15 @@ from hounsfield.errors import HounsfieldError
 
 VERBS = {
     "find": "List the studies, series or instances that match.",
-    "info": "Say what each series is: geometry, Hounsfield scale, padding, range, size.",
+    "info": "Say what each series is: geometry, scale, padding, range, size.",
     "tags": "Show or change the tags.",
-    "volume": "Write exact Hounsfield volumes: NIfTI, NRRD, MetaImage, NumPy, OME-Zarr.",
-    "image": "Write windowed pictures: a slice, a montage, three planes, MIP, a film.",
+    "volume": "Write Hounsfield volumes: NIfTI, NRRD, MetaImage, NumPy, Zarr.",
+    "image": "Write windowed pictures: slice, montage, planes, MIP, film.",
     "compress": "Rewrite in another transfer syntax, verified.",
     "copy": "Copy instances between folders, archives and servers.",
     "view": "Look at it in the browser.",
     "serve": "Run the DICOMweb archive and its viewer.",
-    "demo": "Make a CT phantom of known Hounsfield units and measure it.",
+    "demo": "Make a CT phantom of known Hounsfield units; measure it.",
     "servers": "Name the servers you use.",
 }
 """Every verb, in the order of the help, with its line there; one whose module is missing is not offered."""
@@ -114,7 +114,7 @@ def _explain(error: BaseException, *, verbose: bool) -> int:
         raise error
     if isinstance(error, BrokenPipeError):
         # Python flushes stdout once more as it ends; there must be somewhere for that to go.
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
         return READER_GONE
     if verbose:
         _print("".join(traceback.format_exception(error)).rstrip())
@@ -166,6 +166,7 @@ def _print(text: str) -> None:
     "hounsfield",
     cls=Verbs,
     invoke_without_command=True,
+    subcommand_metavar="VERB ...",
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=examples(
         "hounsfield info scan/",
