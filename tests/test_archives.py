@@ -215,13 +215,14 @@ def test_links_devices_and_sparse_files_in_a_tar_are_left_out(tmp_path: Path) ->
             ("hard", tarfile.LNKTYPE),
             ("pipe", tarfile.FIFOTYPE),
             ("device", tarfile.CHRTYPE),
+            ("sparse", tarfile.GNUTYPE_SPARSE),
         ):
             info = tarfile.TarInfo(name)
             info.type = kind
             info.linkname = "/etc/passwd"
             archive.addfile(info)
     found = members(path)
-    assert len(found) == 4
+    assert len(found) == 5
     assert all("not a file with bytes of its own" in reason(item) for item in found.values())
 
 

@@ -9,8 +9,8 @@ A contract in prose; `LocationContract` in `tests/contracts.py` enforces it on e
   keeps the order of its records.
 - It is lazy: making a location and asking for `sources()` reads nothing; sources come as they are found, and none
   is opened. It may be asked any number of times, from any threads.
-- What cannot be read at all raises `LocationError` or `MalformedError` while iterating; a part that cannot be read
-  is `Skipped`.
+- What cannot be read at all raises `LocationError`, `MalformedError` or `UnsupportedError` while iterating; a part
+  that cannot be read is `Skipped`.
 """
 
 from __future__ import annotations
