@@ -69,14 +69,14 @@ class Report:
 class Volume:
     """Values on a grid in the patient.
 
-    `array`    (slices, rows, columns), int16 or another real type
-    `affine`   4×4 float64; `affine @ (slice, row, column, 1)` is the LPS position in mm of a voxel's centre,
-               exact under gantry tilt (PS3.3 C.7.6.2.1.1)
-    `spacing`  (slice, row, column) in mm; the first along the slices' normal
-    `unit`     "HU", "HU_MOD", "unspecified", or a map's own unit (PS3.3 C.11.1.1.2)
-    `uids`     SOP Instance UID of each slice, "" for one that no file held
-    `report`   warnings and counts
-    `header`   a few plain facts of the series, by DICOM keyword
+    - `array`: (slices, rows, columns), int16 or another real type
+    - `affine`: 4×4 float64; `affine @ (slice, row, column, 1)` is the LPS position in mm of a voxel's centre,
+      exact under gantry tilt (PS3.3 C.7.6.2.1.1)
+    - `spacing`: (slice, row, column) in mm; the first along the slices' normal
+    - `unit`: "HU", "HU_MOD", "unspecified", or a map's own unit (PS3.3 C.11.1.1.2)
+    - `uids`: SOP Instance UID of each slice, "" for one that no file held
+    - `report`: warnings and counts
+    - `header`: a few plain facts of the series, by DICOM keyword
 
     Raises `GeometryError` when the parts contradict each other.
     """

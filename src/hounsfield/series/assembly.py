@@ -29,14 +29,14 @@ _RUN = 8  # slices a thread takes at once: fewer hand-overs, and still even shar
 class LoadOptions:
     """How to make a volume of slices.
 
-    `dtype`     "int16": rounded to nearest and saturated, with counts; "float32": exact
-    `clamp`     values below −1024 HU become −1024
-    `gaps`      "error"; "fill": missing slices hold −1024; "interpolate": linear between neighbours
-    `step`      mm: resample to this slice step, whatever the spacing was
-    `rectify`   shift the slices of a tilted series in their planes until they stack upright
-    `truncated` "error"; "fill": what a short file lacks is −1024, listed
-    `spacing`   (slice, row, column) mm for frames that have no place in the patient
-    `workers`   threads; None for one a core
+    - `dtype`: "int16": rounded to nearest and saturated, with counts; "float32": exact
+    - `clamp`: values below −1024 HU become −1024
+    - `gaps`: "error"; "fill": missing slices hold −1024; "interpolate": linear between neighbours
+    - `step`: mm: resample to this slice step, whatever the spacing was
+    - `rectify`: shift the slices of a tilted series in their planes until they stack upright
+    - `truncated`: "error"; "fill": what a short file lacks is −1024, listed
+    - `spacing`: (slice, row, column) mm for frames that have no place in the patient
+    - `workers`: threads; None for one a core
     """
 
     dtype: Literal["int16", "float32"] = "int16"
