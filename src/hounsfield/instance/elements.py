@@ -39,11 +39,15 @@ _NOT_LITTLE_EXPLICIT = frozenset({b"1.2.840.10008.1.2.1.99", b"1.2.840.10008.1.2
 
 @dataclass(frozen=True, slots=True)
 class PixelElement:
-    """Where a pixel element's value begins in its stream; `length` None when undefined (encapsulated)."""
+    """Where a pixel element's value begins in its stream; `length` None when undefined (encapsulated).
+
+    `swapped`: VR OW in a big endian data set, where 8-bit cells come in swapped pairs (PS3.5 A.3, D).
+    """
 
     keyword: str
     offset: int
     length: int | None
+    swapped: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,20 @@ def read_native(
     return _native_order(cells, cell, min(available, size) // cell.itemsize)
 
 
+def read_swapped(
+    stream: BinaryIO, pixels: PixelElement, frame: int, *, shape: tuple[int, ...], fill: int | None = None
+) -> Array:
+    """The same for 8-bit cells whose bytes come in swapped pairs, over the borders of odd frames too."""
+    size = int(np.prod(shape, dtype=np.int64))
+    begin = frame * size // 2 * 2
+    words = (frame * size + size - begin + 1) // 2
+    rest = None if pixels.length is None else max(0, pixels.length - begin)
+    here = PixelElement(pixels.keyword, pixels.offset + begin, rest)
+    pairs = read_native(stream, here, 0, shape=(words,), cell=np.dtype(">u2"), fill=fill)
+    cells: Array = pairs.astype("<u2", copy=False).view(np.uint8)[frame * size - begin :][:size]
+    return cells.reshape(shape)
+
+
 def _target(out: Array | None, shape: tuple[int, ...], cell: np.dtype[Any]) -> Array:
     native = cell.newbyteorder("=")
     if (

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from hounsfield.errors import HounsfieldError, MalformedError, UnsupportedError
 from hounsfield.hu import Padding, StoredFormat
 from hounsfield.instance.header import Header
-from hounsfield.instance.native import read_native
+from hounsfield.instance.native import read_native, read_swapped
 from hounsfield.instance.planes import (
     Plane,
     modality_lut,
@@ -210,6 +210,8 @@ class Instance:
         samples = self.samples
         order = ">" if self.header.transfer_syntax == BIG_ENDIAN else "<"
         cell = np.dtype(f"{order}{'i' if stored.signed else 'u'}{stored.bits_allocated // 8}")
+        if pixels.swapped and samples == 1 and cell.itemsize == 1:
+            return read_swapped(stream, pixels, frame, shape=(rows, columns), fill=fill).view(cell)
         if samples == 1:
             return read_native(stream, pixels, frame, shape=(rows, columns), cell=cell, out=out, fill=fill)
         if self.header.integer("PlanarConfiguration", 0) == 1:

@@ -158,7 +158,8 @@ def _pixel_element_here(stream: BinaryIO, *, explicit: bool, little: bool) -> Pi
         return None
     if explicit and head[4:6] in _LONG_VRS and len(head) == 12:
         (length,) = struct.unpack_from(order + "I", head, 8)
-        return PixelElement(keyword, start + 12, None if length == UNDEFINED else length)
+        swapped = not little and head[4:6] == b"OW"
+        return PixelElement(keyword, start + 12, None if length == UNDEFINED else length, swapped)
     (length,) = struct.unpack_from(order + ("H" if explicit else "I"), head, 6 if explicit else 4)
     return PixelElement(keyword, start + 8, None if length == UNDEFINED else length)
 
