@@ -1,0 +1,203 @@
+"""The parts of a retrieval as they arrive, and whole ones in memory.
+
+A `Part` streams: take its content before asking for the next, or it is passed over. A `Retrieved` is whole: a
+source of bytes like a file, parsed only when asked. The answer to a request for one thing may be multipart or
+not (PS3.18 10.4.4 Note 3); both come out as parts.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from hounsfield.client.answer import Answer
+from hounsfield.dicomweb.media_types import MULTIPART, MediaType
+from hounsfield.dicomweb.multipart import Event, Headers, MultipartParser, PartBegins, PartData, PartEnds
+from hounsfield.errors import DicomwebError, MalformedError
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """One part, whole: `content` bytes with its own `headers`; `name` says where it is from. Is a `Source`."""
+
+    name: str
+    headers: Headers
+    content: bytes
+
+    @property
+    def media_type(self) -> MediaType | None:
+        return _media_type(self.headers)
+
+    @property
+    def location(self) -> str | None:
+        """The part's Content-Location: which frame or bulk data it is."""
+        return _header(self.headers, "content-location")
+
+    def open(self) -> BinaryIO:
+        return io.BytesIO(self.content)
+
+    def dataset(self) -> Dataset:
+        """The data set of an instance, parsed now; `MalformedError` if the bytes are none."""
+        from pydicom import dcmread
+
+        try:
+            return dcmread(io.BytesIO(self.content))
+        except Exception as error:  # pydicom raises whatever the bytes lead it to
+            raise MalformedError(f"cannot be parsed: {str(error)[:200]}", where=self.name) from error
+
+
+class Part:
+    """One part while it arrives; `headers` are there at once, the content once."""
+
+    def __init__(self, begins: PartBegins, events: Iterator[Event], url: str) -> None:
+        self.index = begins.index
+        self.headers = begins.headers
+        self.url = url
+        self._events = events
+        self._whole = False
+
+    @property
+    def media_type(self) -> MediaType | None:
+        return _media_type(self.headers)
+
+    @property
+    def location(self) -> str | None:
+        return _header(self.headers, "content-location")
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of it was taken and its end was seen."""
+        return self._whole
+
+    def chunks(self) -> Iterator[memoryview]:
+        """The content in pieces, each good until the next; `DicomwebError` if it is cut or its length is a lie."""
+        while not self._whole:
+            event = next(self._events)
+            if isinstance(event, PartData):
+                yield event.content
+            elif isinstance(event, PartEnds):
+                if event.declared is not None and event.declared != event.length:
+                    raise DicomwebError(
+                        f"part {self.index + 1} has {event.length} bytes",
+                        expected=f"{event.declared}, as its Content-Length says",
+                        where=self.url,
+                        truncated=True,
+                        part=self.index,
+                    )
+                self._whole = True
+
+    def read(self, limit: int = 8 * 1024**3) -> Retrieved:
+        """All of it in memory, once; more than `limit` bytes is an error."""
+        pieces: list[memoryview] = []
+        total = 0
+        for chunk in self.chunks():
+            total += len(chunk)
+            if total > limit:
+                raise DicomwebError("a part too long", expected=f"at most {limit} bytes", where=self.url)
+            pieces.append(chunk)
+        return Retrieved(f"{self.url}#{self.index + 1}", self.headers, b"".join(pieces))
+
+    def save(self, path: Path) -> int:
+        """Write it to a new file, and say how many bytes; the caller judges the file and gives it its name."""
+        written = 0
+        with path.open("wb", buffering=0) as out:
+            for chunk in self.chunks():
+                rest = chunk
+                while len(rest):
+                    rest = rest[out.write(rest) or 0 :]
+                written += len(chunk)
+        return written
+
+    def skip(self) -> None:
+        for _ in self.chunks():
+            pass
+
+
+def parts_of(answer: Answer) -> Iterator[Part]:
+    """The parts of an answer, closing it in the end; `DicomwebError` for a cut body or one that is no retrieval."""
+    with answer:
+        if answer.status == 204:
+            return
+        events = _events(answer)
+        for event in events:
+            if isinstance(event, PartBegins):
+                part = Part(event, events, answer.url)
+                yield part
+                part.skip()
+
+
+def _events(answer: Answer) -> Iterator[Event]:
+    """The multipart events of a body, or those of one part if the body is the thing itself."""
+    media_type = answer.media_type
+    chunks = answer.chunks()
+    first = next(chunks, b"")
+    body = itertools.chain([first], chunks)
+    if media_type is None:
+        media_type = _sniffed(first)
+    if media_type.name == MULTIPART or media_type.name.startswith("multipart/"):
+        yield from _multipart(body, media_type.parameter("boundary"), answer.url)
+    elif media_type.name.startswith("text/") or media_type.name in {"application/zip", "application/json"}:
+        raise DicomwebError(
+            f"answered with {media_type.name}", expected="multipart/related or DICOM", where=answer.url,
+            status=answer.status,
+        )  # fmt: skip
+    elif first:
+        yield from _single(body, answer, media_type)
+
+
+def _multipart(body: Iterator[bytes], boundary: str | None, url: str) -> Iterator[Event]:
+    parser = MultipartParser(boundary)
+    try:
+        for chunk in body:
+            yield from parser.feed(chunk)
+            if parser.finished:
+                return
+        yield from parser.close()
+    except DicomwebError as error:
+        # The wire names its own faults; say which part they hit.
+        part = max(parser.parts - 1, 0)
+        error.data.setdefault("part", part)
+        if error.data.get("truncated") and "part" not in error.found:
+            error.found = f"{error.found}, inside part {part + 1}"
+        error.at(url)
+        raise
+
+
+def _single(body: Iterator[bytes], answer: Answer, media_type: MediaType) -> Iterator[Event]:
+    headers = [("content-type", str(media_type))]
+    if location := answer.headers.get("Content-Location"):
+        headers.append(("content-location", location))
+    yield PartBegins(0, tuple(headers))
+    length = 0
+    for chunk in body:
+        length += len(chunk)
+        yield PartData(0, memoryview(chunk))
+    yield PartEnds(0, length, None)
+
+
+def _sniffed(first: bytes) -> MediaType:
+    """What a body without a Content-Type is, by its first bytes."""
+    if first.lstrip(b"\r\n").startswith(b"--"):
+        return MediaType(MULTIPART)
+    if first[128:132] == b"DICM":
+        return MediaType("application/dicom")
+    return MediaType("text/html") if first.lstrip()[:1] == b"<" else MediaType("application/octet-stream")
+
+
+def _media_type(headers: Headers) -> MediaType | None:
+    text = _header(headers, "content-type")
+    try:
+        return MediaType.parse(text) if text else None
+    except DicomwebError:
+        return None
+
+
+def _header(headers: Headers, name: str) -> str | None:
+    return next((value for key, value in headers if key == name), None)

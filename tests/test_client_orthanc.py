@@ -1,0 +1,86 @@
+"""The client against a real Orthanc: store, find, retrieve, and the bytes are the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hounsfield.client import Client
+from hounsfield.dicomweb.attributes import first
+from hounsfield.dicomweb.dicom_json import bulk_uris, to_dataset
+from hounsfield.errors import DicomwebError
+from hounsfield.phantom import PhantomSpec, write
+from orthanc import OrthancMissing, find_orthanc, running_orthanc
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return write(PhantomSpec(), tmp_path_factory.mktemp("phantom"))
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    try:
+        find_orthanc()
+    except OrthancMissing as missing:
+        pytest.skip(str(missing))
+    folder = tmp_path_factory.mktemp("orthanc")
+    with (
+        running_orthanc(folder, user="me", password="word") as url,
+        Client(url, auth=("me", "word")) as client,
+    ):
+        yield client
+
+
+@pytest.fixture(scope="module")
+def series(client: Client, files: list[Path]) -> tuple[str, str]:
+    result = client.store_instances(files)
+    assert result.complete
+    assert len(result.instances) == len(files)
+    [study] = client.search_for_studies({"ModalitiesInStudy": "CT"})
+    uid = first(study, "StudyInstanceUID")
+    [found] = client.search_for_series(uid)
+    return uid, first(found, "SeriesInstanceUID")
+
+
+def test_what_is_stored_comes_back_byte_for_byte(client, files, series):
+    found = client.retrieve_series(*series)
+    assert sorted(part.content for part in found) == sorted(path.read_bytes() for path in files)
+    assert sorted(part.content for part in client.retrieve_study(series[0])) == sorted(
+        path.read_bytes() for path in files
+    )
+
+
+def test_every_instance_is_found_page_by_page(client, files, series):
+    found = client.search_for_instances(*series, fields=["InstanceNumber"])
+    assert len({first(model, "SOPInstanceUID") for model in found}) == len(files)
+    assert len(client.search_for_instances(*series, limit=3, offset=1)) == 3
+    assert client.search_for_instances(*series, {"SOPInstanceUID": "1.2.3"}) == []
+
+
+def test_metadata_frames_and_bulk_data_agree_with_the_file(client, files, series):
+    models = client.retrieve_series_metadata(*series)
+    assert len(models) == len(files)
+    dataset = to_dataset(models[0])
+    instance = client.retrieve_instance(*series, str(dataset.SOPInstanceUID))
+    whole = instance.dataset()
+    assert (dataset.Rows, dataset.RescaleIntercept) == (whole.Rows, whole.RescaleIntercept)
+    [frame] = client.retrieve_instance_frames(*series, str(dataset.SOPInstanceUID), [1])
+    assert frame.content == whole.PixelData
+    uris = bulk_uris(models[0])
+    assert client.retrieve_bulkdata(uris["7FE00010"]).content == whole.PixelData
+
+
+def test_what_is_not_there_is_a_404(client, series):
+    with pytest.raises(DicomwebError) as caught:
+        client.retrieve_series(series[0], "1.2.3")
+    assert caught.value.data["status"] == 404
+
+
+def test_wrong_credentials_are_a_401(client):
+    with Client(client.url, auth=("me", "wrong")) as other, pytest.raises(DicomwebError) as caught:
+        other.check()
+    assert caught.value.data["status"] == 401
+    client.check()
