@@ -1,0 +1,85 @@
+"""Compressed slices into a volume, on all cores: `load` against one core's codec speed, in one run.
+
+140 real slices, encoded once by each codec. The codec's speed is `decode_frame` in one thread over codestreams in
+memory; the share is what `load` (files, headers, decoding, HU) reaches of cores × that speed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pydicom
+from pydicom.encaps import encapsulate
+
+import hounsfield
+from hounsfield.codecs import FrameFormat, decode_frame, encode_frame
+from hounsfield.instance import FileSource, Instance, read_instance
+from hounsfield.syntaxes import TransferSyntax, transfer_syntax
+
+SYNTAXES = ("jpeg-ls", "jpeg-lossless", "jpeg2000", "htj2k", "jpeg-xl", "rle")
+REPEATS = 3
+
+
+def timed(function: Callable[[], Any]) -> float:
+    times = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def encode(instances: list[Instance], keyword: str, folder: Path) -> list[bytes]:
+    """Write each slice compressed; gives the codestreams."""
+    syntax, streams = transfer_syntax(keyword), []
+    for index, instance in enumerate(instances):
+        dataset = pydicom.dcmread(instance.name)
+        stream = encode_frame(instance.cells(), syntax, instance.frame_format)
+        dataset.file_meta.TransferSyntaxUID = syntax.uid
+        dataset.PixelData = encapsulate([stream])
+        dataset["PixelData"].VR = "OB"
+        dataset["PixelData"].is_undefined_length = True
+        dataset.save_as(folder / f"{index:04}.dcm")
+        streams.append(stream)
+    return streams
+
+
+def decode_all(streams: list[bytes], syntax: TransferSyntax, frame_format: FrameFormat) -> None:
+    for stream in streams:
+        decode_frame(stream, syntax, frame_format)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    here = Path(__file__).resolve().parent.parent
+    data = os.environ.get("HOUNSFIELD_TEST_DATA", here.parent / "shared" / "data")
+    parser.add_argument("--data", type=Path, default=Path(data))
+    folder = parser.parse_args().data / "philips_phantom" / "S21570" / "S2020"
+    instances = [read_instance(FileSource(path)) for path in sorted(folder.glob("I*"))]
+    megabytes, cores = sum(instance.frame_bytes for instance in instances) / 1e6, os.cpu_count() or 1
+    print(f"\n{len(instances)} slices, {megabytes:.0f} MB of pixels, {cores} cores; median of {REPEATS}")
+    print(
+        f"{'syntax':20} {'ratio':>6} {'codec, 1 core':>14} {'load, all cores':>16} {'of cores × codec':>17}"
+    )
+    for keyword in SYNTAXES:
+        with tempfile.TemporaryDirectory() as temporary:
+            streams = encode(instances, keyword, Path(temporary))
+            codec = timed(partial(decode_all, streams, transfer_syntax(keyword), instances[0].frame_format))
+            load = timed(partial(hounsfield.load, temporary))
+        ratio = megabytes * 1e6 / sum(map(len, streams))
+        share = codec / load / cores
+        print(
+            f"{keyword:20} {ratio:>6.2f} {megabytes / codec:>9.0f} MB/s {megabytes / load:>11.0f} MB/s {share:>16.0%}"
+        )
+
+
+if __name__ == "__main__":
+    main()
