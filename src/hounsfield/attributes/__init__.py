@@ -1,0 +1,22 @@
+"""The attributes of instances, shown and changed: rows, text, CSV, HTML; copies that differ in a few elements only.
+
+Not a data model (pydicom's data sets go in) and not a list of names (`tags` is).
+"""
+
+from __future__ import annotations
+
+from hounsfield.attributes.html import write_html
+from hounsfield.attributes.listing import Listing, write_csv
+from hounsfield.attributes.rows import Row, attribute_rows, select_rows
+from hounsfield.attributes.text import print_table, write_lines
+
+__all__ = [
+    "Listing",
+    "Row",
+    "attribute_rows",
+    "print_table",
+    "select_rows",
+    "write_csv",
+    "write_html",
+    "write_lines",
+]
