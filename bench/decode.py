@@ -47,7 +47,7 @@ def encode(instances: list[Instance], keyword: str, folder: Path) -> list[bytes]
         dataset.PixelData = encapsulate([stream])
         dataset["PixelData"].VR = "OB"
         dataset["PixelData"].is_undefined_length = True
-        dataset.save_as(folder / f"{index:04}.dcm")
+        dataset.save_as(folder / f"{index:04}.dcm", implicit_vr=False, little_endian=True)
         streams.append(stream)
     return streams
 
