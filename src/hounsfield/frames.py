@@ -1,7 +1,7 @@
 """Where the bytes of each frame lie in encapsulated Pixel Data (PS3.5 A.4). Nothing here decodes them.
 
 Only item headers are read, and the first and last bytes of fragments where no offset table says which fragments
-make a frame. Native Pixel Data needs no such search: its frames have one length, and follow each other.
+make a frame; what is written has a table always. Native Pixel Data needs no such search: its frames have one length, and follow each other.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ import os
 import struct
 from bisect import bisect_left
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 from typing import BinaryIO, TypeAlias
 
-from hounsfield.errors import MalformedError, TruncatedError
+from hounsfield.errors import MalformedError, TruncatedError, UnsupportedError
 
 Extent: TypeAlias = tuple[int, int]
 """Absolute offset and length, in bytes, of a run of a frame's bytes."""
@@ -23,6 +25,7 @@ Frame: TypeAlias = tuple[Extent, ...]
 _ITEM = b"\xfe\xff\x00\xe0"
 _DELIMITER = b"\xfe\xff\xdd\xe0"
 _UNDEFINED_LENGTH = 0xFFFFFFFF
+_LONGEST_FRAGMENT = 0xFFFFFFFE
 _END_OF_IMAGE = b"\xff\xd9"  # JPEG and JPEG-LS EOI, JPEG 2000 EOC: the same two bytes
 _STARTS = (
     b"\xff\xd8\xff",
@@ -217,3 +220,34 @@ def _alone(fragments: list[Extent], number_of_frames: int) -> tuple[Frame, ...]:
         expected="a Basic or Extended Offset Table",
         fragments=len(fragments),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Encapsulation:
+    """A Pixel Data value, from its Basic Offset Table to its sequence delimiter, and the extended table if any."""
+
+    value: bytes
+    extended_offsets: tuple[int, ...] = ()
+    extended_lengths: tuple[int, ...] = ()
+
+
+def encapsulate(frames: Sequence[bytes], *, extended: bool | None = None) -> Encapsulation:
+    """One fragment a frame, padded to even length (PS3.5 A.4).
+
+    Offsets go to the Basic Offset Table, or where they do not fit 32 bits to the Extended Offset Table with an
+    empty basic one (PS3.3 C.7.6.3.1.8); `extended` forces either.
+    """
+    if any(len(frame) > _LONGEST_FRAGMENT for frame in frames):
+        raise UnsupportedError("a frame of 4 GiB or more", expected="a fragment's length in 32 bits")
+    items = [
+        struct.pack("<4sI", _ITEM, len(frame) + len(frame) % 2) + frame + b"\0" * (len(frame) % 2)
+        for frame in frames
+    ]
+    offsets = tuple(accumulate(map(len, items), initial=0))[:-1]
+    if extended is None:
+        extended = bool(offsets) and offsets[-1] >= _UNDEFINED_LENGTH
+    table = b"" if extended else struct.pack(f"<{len(offsets)}I", *offsets)
+    value = b"".join([struct.pack("<4sI", _ITEM, len(table)), table, *items, _DELIMITER, b"\0\0\0\0"])
+    if not extended:
+        return Encapsulation(value)
+    return Encapsulation(value, offsets, tuple(map(len, frames)))

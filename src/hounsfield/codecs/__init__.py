@@ -8,6 +8,18 @@ that callers decode frames in parallel.
 from __future__ import annotations
 
 from hounsfield.codecs.decoding import decode_frame, is_native_disguised
+from hounsfield.codecs.encoding import decoded_photometric, encode_frame, encoded_photometric
 from hounsfield.codecs.frame_format import MAX_FRAME_BYTES, FrameFormat, Pixels
+from hounsfield.codecs.rate import Rate
 
-__all__ = ["MAX_FRAME_BYTES", "FrameFormat", "Pixels", "decode_frame", "is_native_disguised"]
+__all__ = [
+    "MAX_FRAME_BYTES",
+    "FrameFormat",
+    "Pixels",
+    "Rate",
+    "decode_frame",
+    "decoded_photometric",
+    "encode_frame",
+    "encoded_photometric",
+    "is_native_disguised",
+]

@@ -28,7 +28,7 @@ class PaletteChannel:
 
 
 def to_rgb(array: Pixels, photometric_interpretation: str) -> Pixels:
-    """(rows, columns, 3) in the given colour space → RGB of the same unsigned type and depth.
+    """(rows, columns, 3), or frames of such, in the given colour space → RGB of the same unsigned type and depth.
 
     RGB, YBR_RCT, YBR_ICT and XYB come back as they are.
     """
@@ -36,7 +36,7 @@ def to_rgb(array: Pixels, photometric_interpretation: str) -> Pixels:
         return array
     if photometric_interpretation not in ("YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_420"):
         raise UnsupportedError(f"{photometric_interpretation} to RGB", expected="RGB or YBR_…")
-    if array.ndim != 3 or array.shape[2] != 3 or array.dtype.kind != "u":
+    if array.ndim < 3 or array.shape[-1] != 3 or array.dtype.kind != "u":
         raise MalformedError(
             f"{photometric_interpretation} of shape {array.shape} and type {array.dtype}",
             expected="three unsigned samples a pixel",

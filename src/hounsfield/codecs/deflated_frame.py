@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 
 from hounsfield.codecs.frame_format import FrameFormat, Pixels
-from hounsfield.codecs.native import decode_native
+from hounsfield.codecs.native import decode_native, encode_native
 from hounsfield.errors import MalformedError, TruncatedError
 
 _RAW = -15
@@ -27,3 +27,9 @@ def decode_deflated_frame(data: bytes, frame_format: FrameFormat) -> Pixels:
             expected_bytes=expected,
         )
     return decode_native(native, frame_format)
+
+
+def encode_deflated_frame(array: Pixels, frame_format: FrameFormat) -> bytes:
+    """The frame's native bytes, deflated at zlib's usual level."""
+    deflater = zlib.compressobj(zlib.Z_DEFAULT_COMPRESSION, zlib.DEFLATED, _RAW)
+    return deflater.compress(encode_native(array, frame_format)) + deflater.flush()

@@ -6,9 +6,11 @@ Samples come out as they are in the codestream: no colour conversion, no scaling
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from hounsfield.codecs.foreign import call_decoder
+from hounsfield.codecs.foreign import call_decoder, call_encoder
 from hounsfield.codecs.frame_format import CodestreamHeader, FrameFormat, Pixels, to_stored
+from hounsfield.codecs.rate import Rate, as_unsigned, used_bits
 from hounsfield.errors import MalformedError, TruncatedError, UnsupportedError
 
 _SOI = b"\xff\xd8"
@@ -16,6 +18,9 @@ _EOI = b"\xff\xd9"
 _SOS = 0xDA
 _LOSSLESS = 0xC3
 _LS = 0xF7
+_DCT_BITS = 12
+_MAX_NEAR = 255
+_TRAILER = 64  # bytes other than padding that may follow the end of image
 _SEQUENTIAL = {0xC0, 0xC1, 0xC2}
 _FRAME_MARKERS = {*range(0xC0, 0xD0), _LS} - {0xC4, 0xC8, 0xCC}
 _WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD9)}
@@ -66,9 +71,9 @@ def read_jpeg_header(data: bytes) -> JpegHeader:
 
 
 def check_end_of_image(data: bytes) -> None:
-    """libjpeg fills what is missing with grey and does not say so; the end marker must be there."""
-    tail = data[-64:].rstrip(b"\0")
-    if _EOI not in tail:
+    """Cut streams: libjpeg fills what is missing with grey and does not say so; the end marker must be there."""
+    end = data.rfind(_EOI)
+    if end < 0 or len(data[end:].rstrip(b"\0")) > _TRAILER:
         raise TruncatedError(
             f"JPEG codestream of {len(data)} bytes ends without its end-of-image marker",
             expected="FFD9 at its end",
@@ -111,5 +116,66 @@ def decode_jpeg_ls(data: bytes, frame_format: FrameFormat) -> Pixels:
     if header.marker != _LS:
         return decode_jpeg(data, frame_format)
     header.codestream.check(frame_format, "JPEG-LS")
+    check_end_of_image(data)  # CharLS notices too, but may take seconds
     samples = call_decoder("JPEG-LS", imagecodecs.jpegls_decode, data)
     return to_stored(samples, header.codestream, frame_format)
+
+
+def encode_jpeg(array: Pixels, frame_format: FrameFormat, rate: Rate) -> bytes:
+    """Baseline for 8 bits, extended (Huffman, process 4) for 9 to 12: unsigned only, PS3.5 8.2.1.
+
+    RGB is turned to YBR and its chrominance halved across, `YBR_FULL_422`; YBR is written as it is.
+    """
+    import imagecodecs
+
+    bits = used_bits(array, frame_format)
+    if frame_format.signed or bits > _DCT_BITS:
+        raise UnsupportedError(
+            f"JPEG of {'signed' if frame_format.signed else 'unsigned'} {bits}-bit pixels",
+            expected="unsigned pixels of at most 12 bits",
+            remedy="use jpeg-ls-near, jpeg2000-lossy or htj2k-lossy",
+        )
+    options: dict[str, Any] = {"bitspersample": 8 if array.dtype.itemsize == 1 else _DCT_BITS}
+    if frame_format.samples_per_pixel == 3:
+        options["subsampling"] = "422"
+        if frame_format.photometric_interpretation != "RGB":
+            options |= {"colorspace": "YCbCr", "outcolorspace": "YCbCr"}
+    quality = round(min(100.0, max(1.0, rate.quality)))
+    return call_encoder("JPEG", imagecodecs.jpeg8_encode, array, level=quality, **options)
+
+
+def encode_jpeg_lossless(array: Pixels, frame_format: FrameFormat, *, predictor: int) -> bytes:
+    """JPEG Lossless (process 14, PS3.5 8.2.2); `predictor` 1 is what .70 demands. At most 16 bits."""
+    import imagecodecs
+
+    if array.dtype.itemsize > 2:
+        raise UnsupportedError(
+            "JPEG lossless of 32-bit pixels", expected="at most 16 bits", remedy="use htj2k"
+        )
+    bits = used_bits(array, frame_format)
+    options: dict[str, Any] = {}
+    if frame_format.samples_per_pixel == 3:
+        options = {"colorspace": "RGB", "outcolorspace": "RGB"}
+    return call_encoder(
+        "JPEG lossless",
+        imagecodecs.jpeg8_encode,
+        as_unsigned(array, bits),
+        lossless=True,
+        predictor=predictor,
+        bitspersample=max(2, bits),
+        **options,
+    )
+
+
+def encode_jpeg_ls(array: Pixels, frame_format: FrameFormat, rate: Rate) -> bytes:
+    """JPEG-LS of the whole cell (8 or 16 bits); `rate.near` is the largest error, 0 for lossless."""
+    import imagecodecs
+
+    if array.dtype.itemsize > 2:
+        raise UnsupportedError("JPEG-LS of 32-bit pixels", expected="at most 16 bits", remedy="use htj2k")
+    if not 0 <= rate.near <= _MAX_NEAR:
+        raise UnsupportedError(f"JPEG-LS with an error of {rate.near}", expected=f"0 to {_MAX_NEAR}")
+    cells = as_unsigned(array, array.dtype.itemsize * 8)
+    stream = call_encoder("JPEG-LS", imagecodecs.jpegls_encode, cells, level=rate.near)
+    # The SPIFF header is not wanted in DICOM; some readers stop at it.
+    return stream[:2] + stream[stream.index(bytes([0xFF, _LS])) :]

@@ -5,8 +5,14 @@ A JP2 container is opened and its codestream taken: DICOM says what the componen
 
 from __future__ import annotations
 
-from hounsfield.codecs.foreign import call_decoder
+import math
+from typing import Any
+
+import numpy as np
+
+from hounsfield.codecs.foreign import call_decoder, call_encoder
 from hounsfield.codecs.frame_format import CodestreamHeader, FrameFormat, Pixels, to_stored
+from hounsfield.codecs.rate import Rate, used_bits
 from hounsfield.errors import MalformedError, TruncatedError, UnsupportedError
 
 _SOC_SIZ = b"\xff\x4f\xff\x51"
@@ -15,6 +21,10 @@ _SOT = 0x90
 _EOC = 0xD9
 _JP2_SIGNATURE = b"\x00\x00\x00\x0cjP  "
 _MAX_TILES = 65_535
+_OPENJPEG_BITS = 24  # imagecodecs writes deeper ones, but wrongly
+_HTJ2K_LEVELS = 5
+_LOWEST_RESOLUTION = 64
+_TRANSFORMED = ("RGB", "YBR_RCT", "YBR_ICT")
 
 
 def bare_codestream(data: bytes) -> bytes:
@@ -112,7 +122,72 @@ def decode_jpeg2000(data: bytes, frame_format: FrameFormat) -> Pixels:
     header = read_jpeg2000_header(data)
     header.check(frame_format, "JPEG 2000")
     if check_tile_parts(data):
-        samples = call_decoder("HTJ2K", imagecodecs.htj2k_decode, data)
+        samples = _decode_htj2k(data)
     else:
-        samples = call_decoder("JPEG 2000", imagecodecs.jpeg2k_decode, data, numthreads=1)
+        samples = call_decoder("JPEG 2000", imagecodecs.jpeg2k_decode, data, planar=False, numthreads=1)
     return to_stored(samples, header, frame_format)
+
+
+def _decode_htj2k(data: bytes) -> Pixels:
+    """imagecodecs gives zeros where OpenJPH fails midway; OpenJPEG has the word on any frame of zeros."""
+    import imagecodecs
+
+    samples: Pixels = call_decoder("HTJ2K", imagecodecs.htj2k_decode, data, planar=False)
+    if not samples.any():
+        samples = call_decoder("HTJ2K", imagecodecs.jpeg2k_decode, data, planar=False, numthreads=1)
+    return samples
+
+
+def encode_jpeg2000(array: Pixels, frame_format: FrameFormat, rate: Rate | None) -> bytes:
+    """JPEG 2000 Part 1, one tile and layer; reversible 5/3 without `rate`, irreversible 9/7 with it."""
+    import imagecodecs
+
+    bits = used_bits(array, frame_format)
+    if bits > _OPENJPEG_BITS:
+        raise UnsupportedError(
+            f"JPEG 2000 of {bits}-bit pixels", expected=f"at most {_OPENJPEG_BITS} bits", remedy="use htj2k"
+        )
+    level = 0 if rate is None else _signal_to_noise(rate, bits)
+    return call_encoder(
+        "JPEG 2000",
+        imagecodecs.jpeg2k_encode,
+        np.ascontiguousarray(array),
+        level=level,
+        codecformat="j2k",
+        reversible=rate is None,
+        mct=frame_format.photometric_interpretation in _TRANSFORMED,
+        bitspersample=bits,
+        numthreads=1,
+    )
+
+
+def encode_htj2k(
+    array: Pixels, frame_format: FrameFormat, rate: Rate | None, *, by_resolution: bool = False
+) -> bytes:
+    """High-Throughput JPEG 2000, RPCL order; `by_resolution` adds what .202 demands (PS3.5 A.4.11).
+
+    That is a tile-part for each resolution, TLM segments, and levels enough for a lowest of at most 64 × 64.
+    """
+    import imagecodecs
+
+    options: dict[str, Any] = {}
+    if rate is not None:
+        options["level"] = min(0.5, rate.step / 2.0 ** (array.dtype.itemsize * 8))
+    if by_resolution:
+        levels = max(1, math.ceil(math.log2(max(array.shape[:2]) / _LOWEST_RESOLUTION)))
+        options |= {"tlm": True, "tilepart": imagecodecs.HTJ2K.TILEPART.RESOLUTIONS}
+        options["resolutions"] = max(_HTJ2K_LEVELS, levels)
+    return call_encoder(
+        "HTJ2K",
+        imagecodecs.htj2k_encode,
+        np.ascontiguousarray(array),
+        reversible=rate is None,
+        rgb=frame_format.photometric_interpretation in _TRANSFORMED,
+        planar=False,
+        **options,
+    )
+
+
+def _signal_to_noise(rate: Rate, bits: int) -> float:
+    """OpenJPEG is told a PSNR in dB: that of a uniform quantiser of the wanted step."""
+    return max(1.0, 20.0 * math.log10(((1 << bits) - 1) * math.sqrt(12.0) / rate.step))

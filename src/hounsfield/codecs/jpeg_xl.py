@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
-from hounsfield.codecs.foreign import call_decoder
+import numpy as np
+
+from hounsfield.codecs.foreign import call_decoder, call_encoder
 from hounsfield.codecs.frame_format import CodestreamHeader, FrameFormat, Pixels, to_stored
 from hounsfield.codecs.jpeg import decode_jpeg
+from hounsfield.codecs.rate import Rate, as_unsigned, used_bits
 from hounsfield.errors import MalformedError, TruncatedError, UnsupportedError
 
 _SIGNATURE = b"\xff\x0a"
 _CONTAINER = b"\x00\x00\x00\x0cJXL \r\n\x87\n"
 _HEADER_BYTES = 256  # the size and image metadata headers fit well within these
+_LOSSY_EFFORT = 3
+_DISTANCE_OF_STEP = 400.0  # Butteraugli distance of a step as large as the range, by measurement on CT
 _RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 
 
@@ -111,9 +116,49 @@ def decode_jpeg_xl(data: bytes, frame_format: FrameFormat) -> Pixels:
     header, rebuilds = read_jpeg_xl_header(data)
     header.check(frame_format, "JPEG XL")
     if rebuilds:
-        # Its stub asks for `numthreads`, which the function itself does not take.
-        rebuild = cast("Callable[[bytes], Any]", imagecodecs.jpegxl_decode_jpeg)
-        rebuilt = call_decoder("JPEG XL", lambda stream: bytearray(rebuild(stream)), data)
-        return decode_jpeg(rebuilt.tobytes(), frame_format)
+        return decode_jpeg(rebuild_jpeg(data), frame_format)
     samples = call_decoder("JPEG XL", imagecodecs.jpegxl_decode, data, keeporientation=True, numthreads=1)
     return to_stored(samples, header, frame_format)
+
+
+def encode_jpeg_xl(array: Pixels, frame_format: FrameFormat, rate: Rate, *, lossless: bool) -> bytes:
+    """A bare codestream: modular of the whole cell if lossless, VarDCT for unsigned pixels if not."""
+    import imagecodecs
+
+    if array.dtype.itemsize > 2:
+        raise UnsupportedError("JPEG XL of 32-bit pixels", expected="at most 16 bits", remedy="use htj2k")
+    if lossless:
+        cells = as_unsigned(array, array.dtype.itemsize * 8)
+        return call_encoder(
+            "JPEG XL", imagecodecs.jpegxl_encode, cells, lossless=True, effort=rate.effort, numthreads=1
+        )
+    if frame_format.signed:
+        raise UnsupportedError(
+            "lossy JPEG XL of signed pixels", expected="unsigned", remedy="use htj2k-lossy or jpeg-ls-near"
+        )
+    bits = used_bits(array, frame_format)
+    return call_encoder(
+        "JPEG XL",
+        imagecodecs.jpegxl_encode,
+        np.ascontiguousarray(array),
+        distance=min(25.0, max(0.01, _DISTANCE_OF_STEP * rate.step / 2.0**bits)),
+        effort=max(rate.effort, _LOSSY_EFFORT),
+        bitspersample=bits,
+        numthreads=1,
+    )
+
+
+def recompress_jpeg(data: bytes) -> bytes:
+    """A baseline JPEG as JPEG XL from which it can be rebuilt byte for byte (PS3.5 A.4.13)."""
+    import imagecodecs
+
+    return call_encoder("JPEG XL", imagecodecs.jpegxl_encode_jpeg, data.rstrip(b"\0"), numthreads=1)
+
+
+def rebuild_jpeg(data: bytes) -> bytes:
+    """The JPEG that `recompress_jpeg` was given."""
+    import imagecodecs
+
+    # Its stub asks for `numthreads`, which the function itself does not take.
+    rebuild = cast("Callable[[bytes], Any]", imagecodecs.jpegxl_decode_jpeg)
+    return bytes(call_decoder("JPEG XL", lambda stream: bytearray(rebuild(stream)), data))

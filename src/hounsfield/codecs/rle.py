@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import struct
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import numpy as np
 
-from hounsfield.codecs.foreign import call_decoder
+from hounsfield.codecs.foreign import call_decoder, call_encoder
 from hounsfield.codecs.frame_format import FrameFormat, Pixels
-from hounsfield.errors import MalformedError, TruncatedError
+from hounsfield.errors import MalformedError, TruncatedError, UnsupportedError
 
 _HEADER = 64
+_MAX_SEGMENTS = 15
 _MAX_EXPANSION = 64  # a replicate run makes 128 bytes of 2
 
 
@@ -57,3 +58,25 @@ def decode_rle(data: bytes, frame_format: FrameFormat) -> Pixels:
         return cells.reshape(frame_format.shape)
     planes = cells.reshape(frame_format.samples_per_pixel, frame_format.rows, frame_format.columns)
     return np.ascontiguousarray(np.moveaxis(planes, 0, -1))
+
+
+def encode_rle(array: Pixels, frame_format: FrameFormat) -> bytes:
+    """One frame of RLE: rows packed one by one, segments of even length (PS3.5 G.3, G.4, G.5)."""
+    import imagecodecs
+
+    count = frame_format.samples_per_pixel * frame_format.cell_bytes
+    if count > _MAX_SEGMENTS or frame_format.bits_allocated == 1:
+        raise UnsupportedError(
+            f"RLE of {frame_format.samples_per_pixel} × {frame_format.bits_allocated} bits",
+            expected="whole bytes, at most 15 of them a pixel",
+        )
+    cells = np.ascontiguousarray(array).astype(f">u{frame_format.cell_bytes}", copy=False)
+    planes = cells.view(np.uint8).reshape(frame_format.rows, frame_format.columns, count)
+    segments = []
+    for index in range(count):
+        plane = np.ascontiguousarray(planes[:, :, index])
+        segment = call_encoder("RLE", imagecodecs.packbits_encode, plane, axis=-1)
+        segments.append(segment + b"\0" * (len(segment) % 2))
+    starts = [_HEADER, *(_HEADER + end for end in accumulate(map(len, segments)))][:count]
+    header = struct.pack("<16I", count, *starts, *[0] * (_MAX_SEGMENTS - count))
+    return header + b"".join(segments)

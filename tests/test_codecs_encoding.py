@@ -1,0 +1,199 @@
+"""What each encoder writes comes back: exactly where it is lossless, within its bound where it is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from dicom_frames import decoded
+from hounsfield.codecs import (
+    FrameFormat,
+    Rate,
+    decode_frame,
+    decoded_photometric,
+    encode_frame,
+    encoded_photometric,
+)
+from hounsfield.codecs.jpeg import read_jpeg_header
+from hounsfield.codecs.jpeg_xl import rebuild_jpeg, recompress_jpeg
+from hounsfield.errors import MalformedError, UnsupportedError
+from hounsfield.syntaxes import SYNTAXES, transfer_syntax
+from test_codecs_decoding import form
+
+LOSSLESS = [s for s in SYNTAXES.values() if s.writable and s.lossless]
+LOSSY = [s for s in SYNTAXES.values() if s.writable and not s.lossless and s.keyword != "jpeg-xl-jpeg"]
+HOLDS_32_BITS = {"native", "uncompressed", "deflated-frame", "rle", "htj2k"}
+NOISE = np.random.default_rng(7)
+
+
+def round_trip(array: np.ndarray, keyword: str, **changes: int | str) -> np.ndarray:
+    syntax, frame_format = transfer_syntax(keyword), form(array, **changes)
+    return decode_frame(encode_frame(array, syntax, frame_format), syntax, frame_format)
+
+
+@pytest.mark.parametrize("syntax", LOSSLESS, ids=lambda s: s.keyword)
+@pytest.mark.parametrize("dtype", ["u1", "i1", "u2", "i2", "u4", "i4"])
+def test_lossless_holds_the_whole_range_of_every_type(syntax, dtype: str) -> None:
+    limits = np.iinfo(dtype)
+    array = NOISE.integers(limits.min, limits.max, (33, 21), dtype, endpoint=True)
+    array[0, :2] = limits.min, limits.max
+    if array.dtype.itemsize == 4 and syntax.family not in HOLDS_32_BITS:
+        with pytest.raises(UnsupportedError, match="bit"):
+            round_trip(array, syntax.keyword)
+        return
+    got = round_trip(array, syntax.keyword)
+    assert got.dtype == array.dtype and np.array_equal(got, array)
+
+
+@pytest.mark.parametrize("syntax", LOSSLESS, ids=lambda s: s.keyword)
+@pytest.mark.parametrize("signed", [False, True])
+def test_lossless_keeps_twelve_bits_and_bits_above_them(syntax, signed: bool) -> None:
+    low = -2048 if signed else 0
+    array = NOISE.integers(low, low + 4096, (16, 16)).astype("i2" if signed else "u2")
+    twelve = {"bits_stored": 12, "high_bit": 11}
+    assert np.array_equal(round_trip(array, syntax.keyword, **twelve), array)
+    array[3, 3] = 0x4FFF  # an overlay bit above Bits Stored
+    assert np.array_equal(round_trip(array, syntax.keyword, **twelve), array)
+
+
+@pytest.mark.parametrize("syntax", LOSSLESS, ids=lambda s: s.keyword)
+@pytest.mark.parametrize("dtype", ["u1", "u2"])
+@pytest.mark.parametrize("photometric", ["RGB", "YBR_FULL"])
+def test_lossless_keeps_colour(syntax, dtype: str, photometric: str) -> None:
+    array = NOISE.integers(0, np.iinfo(dtype).max, (12, 19, 3), dtype, endpoint=True)
+    got = round_trip(array, syntax.keyword, photometric_interpretation=photometric)
+    assert np.array_equal(got, array)
+
+
+@pytest.mark.parametrize("syntax", LOSSLESS, ids=lambda s: s.keyword)
+def test_lossless_keeps_a_real_slice_with_its_padding(syntax, real_data: Path) -> None:
+    (array,) = decoded(real_data / "transfer_syntaxes" / "CTImage.dcm")
+    assert np.array_equal(round_trip(array, syntax.keyword), array)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    arrays.arrays(
+        st.sampled_from([np.uint8, np.int16, np.uint16]),
+        arrays.array_shapes(min_dims=2, max_dims=2, max_side=9),
+    ),
+    st.sampled_from([s.keyword for s in LOSSLESS]),
+)
+def test_any_small_image_survives_any_lossless_syntax(array: np.ndarray, keyword: str) -> None:
+    assert np.array_equal(round_trip(array, keyword), array)
+
+
+@pytest.mark.parametrize("near", [1, 3, 17])
+@pytest.mark.parametrize("signed", [False, True])
+def test_near_lossless_jpeg_ls_keeps_its_bound(near: int, signed: bool) -> None:
+    array = NOISE.integers(-1000 if signed else 0, 3000, (64, 64)).astype("i2" if signed else "u2")
+    syntax, frame_format = transfer_syntax("jpeg-ls-near"), form(array)
+    data = encode_frame(array, syntax, frame_format, rate=Rate(near=near))
+    assert np.abs(decode_frame(data, syntax, frame_format).astype(int) - array).max() == near
+
+
+def smooth(peak: int, dtype: str) -> np.ndarray:
+    rows, columns = np.mgrid[0:96, 0:96]
+    return ((np.sin(rows / 9) + np.cos(columns / 11) + 2) / 4 * peak).astype(dtype)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "peak", "dtype"),
+    [
+        ("jpeg", 255, "u1"),
+        ("jpeg-extended", 4095, "u2"),
+        ("jpeg2000-lossy", 4095, "u2"),
+        ("jpeg2000-lossy", 2000, "i2"),
+        ("htj2k-lossy", 4095, "u2"),
+        ("htj2k-lossy", 2000, "i2"),
+        ("jpeg-xl-lossy", 4095, "u2"),
+    ],
+)
+def test_more_quality_is_more_bytes_and_less_error(keyword: str, peak: int, dtype: str) -> None:
+    array = smooth(peak, dtype)
+    if dtype == "i2":
+        array -= peak // 2
+    stored = {"bits_stored": 12, "high_bit": 11} if dtype != "u1" else {}
+    syntax, frame_format = transfer_syntax(keyword), form(array, **stored)
+    sizes, errors = [], []
+    for quality in (30, 60, 95):
+        data = encode_frame(array, syntax, frame_format, rate=Rate(quality=quality))
+        sizes.append(len(data))
+        errors.append(np.abs(decode_frame(data, syntax, frame_format).astype(int) - array).max())
+    assert sizes[0] < sizes[1] < sizes[2]
+    assert errors[0] > errors[2]
+    assert errors[2] <= peak / 50
+
+
+def test_extended_jpeg_has_twelve_bits_and_its_own_frame_marker() -> None:
+    array = smooth(4095, "u2")
+    data = encode_frame(array, transfer_syntax("jpeg-extended"), form(array, bits_stored=12, high_bit=11))
+    header = read_jpeg_header(data)
+    assert (header.marker, header.codestream.precision) == (0xC1, 12)
+
+
+def test_jpeg_refuses_what_it_cannot_hold() -> None:
+    signed = smooth(2000, "i2")
+    for keyword in ("jpeg", "jpeg-extended"):
+        with pytest.raises(UnsupportedError, match="signed"):
+            encode_frame(signed, transfer_syntax(keyword), form(signed))
+    deep = smooth(60000, "u2")
+    with pytest.raises(UnsupportedError, match="16-bit"):
+        encode_frame(deep, transfer_syntax("jpeg-extended"), form(deep))
+
+
+@pytest.mark.parametrize("syntax", LOSSY, ids=lambda s: s.keyword)
+def test_lossy_colour_comes_back_close_and_its_space_is_named(syntax) -> None:
+    array = np.stack([smooth(255, "u1"), smooth(200, "u1"), smooth(100, "u1")], axis=-1)
+    given_format = form(array, photometric_interpretation="RGB")
+    written = encoded_photometric(syntax, "RGB")
+    got = decode_frame(encode_frame(array, syntax, given_format, rate=Rate(quality=95)), syntax, given_format)
+    if decoded_photometric(written) == "YBR_FULL":
+        from hounsfield.codecs.colour import to_rgb
+
+        got = to_rgb(got, "YBR_FULL")
+    assert np.abs(got.astype(int) - array).max() <= 8
+
+
+def test_rle_segments_are_even_and_rows_do_not_share_runs() -> None:
+    array = np.zeros((3, 5), np.uint8)
+    data = encode_frame(array, transfer_syntax("rle"), form(array))
+    assert len(data) % 2 == 0
+    assert data[64:70] == bytes([0xFC, 0]) * 3  # a run of five for each row
+
+
+def test_rpcl_writes_tile_parts_their_lengths_and_enough_levels() -> None:
+    array = NOISE.integers(0, 255, (8, 4100)).astype(np.uint8)
+    data = encode_frame(array, transfer_syntax("htj2k-rpcl"), form(array))
+    style = data.index(b"\xff\x52")
+    assert b"\xff\x55" in data  # TLM
+    assert data[style + 5] == 2  # RPCL
+    assert 4100 / 2 ** data[style + 9] <= 64
+    assert np.array_equal(decode_frame(data, transfer_syntax("htj2k-rpcl"), form(array)), array)
+
+
+def test_a_jpeg_is_rebuilt_byte_for_byte_from_jpeg_xl() -> None:
+    array = smooth(255, "u1")
+    jpeg = imagecodecs.jpeg8_encode(array, 80)
+    packed = recompress_jpeg(jpeg)
+    assert len(packed) < len(jpeg) and rebuild_jpeg(packed) == jpeg
+    expected = decode_frame(jpeg, transfer_syntax("jpeg"), form(array))
+    assert np.array_equal(decode_frame(packed, transfer_syntax("jpeg-xl-jpeg"), form(array)), expected)
+
+
+def test_what_has_no_encoder_says_so() -> None:
+    array = smooth(255, "u1")
+    for keyword in ("jpeg-spectral", "jpeg-xl-jpeg", "h264"):
+        with pytest.raises(UnsupportedError, match="cannot be encoded"):
+            encode_frame(array, transfer_syntax(keyword), form(array))
+
+
+def test_pixels_that_are_not_the_headers_are_refused() -> None:
+    with pytest.raises(MalformedError, match="shape"):
+        encode_frame(smooth(255, "u1"), transfer_syntax("rle"), FrameFormat(2, 2))
