@@ -18,6 +18,7 @@ from hounsfield.instance import Instance, Skipped
 from hounsfield.series.slices import LOCALIZER, Slice, left_out, reason_to_leave_out, slices_of
 from hounsfield.units import UNSPECIFIED, Unit, unit_of
 
+_LOCALIZER_REASON = "a localizer in the series"
 SPACING_GROUP_TOLERANCE = 1e-3  # share by which Pixel Spacing may differ between slices of one grid
 _PROJECTED = Unit(UNSPECIFIED, False, "a localizer is a projection: its values are not HU")
 
@@ -67,7 +68,8 @@ def _without_localizers(parts: list[Part]) -> list[Part]:
     owners = {part.uid: part for part in reversed(parts) if not part.localizer}
     for part in parts:
         if part.localizer and part.uid in owners:
-            owners[part.uid].left_out += left_out(part.slices, "a localizer in the series") + part.left_out
+            others = [Skipped(item.name, _LOCALIZER_REASON) for item in part.left_out]
+            owners[part.uid].left_out += left_out(part.slices, _LOCALIZER_REASON) + others
     return [part for part in parts if not part.localizer or part.uid not in owners]
 
 
