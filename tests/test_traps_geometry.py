@@ -186,7 +186,7 @@ def test_trap_38_repeats_that_differ_are_never_chosen_between(tmp_path: Path) ->
     spec = replace(SMALL, duplicated=(1,), duplicates_differ=True)
     phantom.write(spec, tmp_path)
     with pytest.raises(
-        GeometryError, match="1 of 7 slices repeat a position; no attribute tells phases apart"
+        GeometryError, match="1 of 7 slices repeats a position; no attribute tells phases apart"
     ):
         hounsfield.load(tmp_path)
 
@@ -238,7 +238,7 @@ def test_trap_41_localizers_in_the_series_are_left_out_and_listed(localizers: in
     spec = replace(SMALL, localizers=localizers)
     volume = loaded(spec, tmp_path)
     assert_is_truth(volume, spec)
-    assert volume.report.warnings == (f"{localizers} objects of the series were left out",)
+    assert volume.report.warnings == (f"{localizers} object{'s' * (localizers > 1)} of the series left out",)
     (series,) = hounsfield.scan(tmp_path).series
     assert {(Path(one.name).name[:3], one.reason) for one in series.left_out} == {
         ("LOC", "a localizer in the series")
@@ -457,7 +457,7 @@ def test_trap_50_a_phase_with_a_missing_slice_says_so_by_itself(tmp_path: Path) 
         if dataset.AcquisitionNumber == 2 and dataset.ImagePositionPatient[2] == 1.25:
             path.unlink()
     assert_is_truth(hounsfield.load(tmp_path, phase=0), spec)
-    with pytest.raises(GeometryError, match=r"1 slices are missing, at 1\.25 mm"):
+    with pytest.raises(GeometryError, match=r"1 slice is missing, at 1\.25 mm"):
         hounsfield.load(tmp_path, phase=1)
     volume = hounsfield.load(tmp_path, phase=1, gaps="fill")
     assert volume.report.filled == (3,)

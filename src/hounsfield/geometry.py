@@ -148,7 +148,7 @@ class _Slices:
         reason = (
             f"all {len(self.order)} slices are at one position (bolus tracking or perfusion)"
             if everywhere
-            else f"{len(pairs)} of {len(self.order)} slices repeat a position"
+            else f"{len(pairs)} of {len(self.order)} slices {'repeats' if len(pairs) == 1 else 'repeat'} a position"
         )
         verdict = Verdict.NOT_A_VOLUME if everywhere else Verdict.IRREGULAR
         return Stack(verdict, self.order, self.points, self.distances, 0.0, repeated=pairs, reasons=(reason,))
@@ -216,9 +216,8 @@ class _Slices:
             base = (float(self.distances[-1]) - first) / (len(self.order) + len(missing) - 1)
             places = ", ".join(f"{first + index * base:.2f}" for index in missing[:8])
             more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
-            return Verdict.GAPS, (
-                f"{len(missing)} slices are missing, at {places}{more} mm along the normal",
-            )
+            found = "1 slice is" if len(missing) == 1 else f"{len(missing)} slices are"
+            return Verdict.GAPS, (f"{found} missing, at {places}{more} mm along the normal",)
         if tilt > TILT_FLAG_DEGREES:
             along = ", ".join(f"{value:.3f}" for value in step)
             return Verdict.SHEARED, (

@@ -74,7 +74,8 @@ def separate(slices: list[Slice]) -> Separation:
     notes: tuple[str, ...] = ()
     if dropped:
         phase = _phase("", kept)
-        notes = (f"{len(dropped)} slices repeat another one's position and pixels: dropped",)
+        found = "1 slice repeats" if len(dropped) == 1 else f"{len(dropped)} slices repeat"
+        notes = (f"{found} another one's position and pixels: dropped",)
         if not phase.stack.repeated:
             return Separation((phase,), dropped, notes)
     return Separation(_split(kept) or (phase,), dropped, notes)

@@ -190,13 +190,15 @@ class Series:
         if len(rescales) > 1:
             notes.append(f"Rescale differs between slices ({len(rescales)} kinds): each slice by its own")
         if len(made.filled):
-            notes.append(f"{len(made.filled)} missing slices hold padding")
+            notes.append(f"missing slices hold padding: {len(made.filled)}")
         if self.unit.hounsfield and self._looks_stored(chosen, made):
             notes.append(
                 "does not look like HU: slope 1, intercept 0, unsigned, most voxels 0; never shifted"
             )
         if self.left_out:
-            notes.append(f"{len(self.left_out)} objects of the series were left out")
+            notes.append(
+                f"{len(self.left_out)} {'object' if len(self.left_out) == 1 else 'objects'} of the series left out"
+            )
         return Report(
             warnings=tuple(notes),
             padded=made.counts.padded,
