@@ -32,7 +32,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Where everything is installed (.ci/run), a skipped test is a failed one."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if os.environ.get("HOUNSFIELD_NOTHING_SKIPPED") and reporter is not None and exitstatus == 0 and _skipped(reporter):
+    if (
+        os.environ.get("HOUNSFIELD_NOTHING_SKIPPED")
+        and reporter is not None
+        and exitstatus == 0
+        and _skipped(reporter)
+    ):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
