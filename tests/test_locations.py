@@ -14,7 +14,7 @@ import pytest
 
 from contracts import LocationContract, SinkContract
 from hounsfield.archives import ArchiveLimits
-from hounsfield.errors import HounsfieldError, LocationError, MalformedError, UnsupportedError
+from hounsfield.errors import HounsfieldError, LocationError, MalformedError
 from hounsfield.instance.source import FileSource, Skipped, Source
 from hounsfield.locations import (
     OPENERS,
@@ -185,13 +185,18 @@ def test_text_that_can_be_no_path_is_a_location_error(text: str) -> None:
         open_location(text)
 
 
-@pytest.mark.parametrize(
-    "text", ["http://host/dicom-web", "HTTPS://host/dicom-web/studies/1.2", "pacs:", "pacs:/studies/1.2"]
-)
-def test_servers_are_recognised_before_paths(text: str) -> None:
-    with pytest.raises(UnsupportedError) as caught:
+@pytest.mark.parametrize("text", ["http://127.0.0.1:9/dicom-web", "HTTPS://host/dicom-web/studies/1.2"])
+def test_web_addresses_are_recognised_before_paths_and_nothing_is_asked_yet(text: str) -> None:
+    assert open_location(text).name.lower() == text.lower()
+
+
+@pytest.mark.parametrize("text", ["nopacs:", "nopacs:/studies/1.2"])
+def test_servers_are_recognised_before_paths(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOUNSFIELD_SERVERS", str(tmp_path / "servers.toml"))
+    with pytest.raises(LocationError, match="no server is called 'nopacs'"):
         open_location(text)
-    assert caught.value.where == text
 
 
 def test_a_file_that_looks_like_a_server_s_name_is_a_file(

@@ -112,7 +112,9 @@ def load(
     `MalformedError` and its kin for what cannot be read. PS3.3 C.7.6.2.1.1, C.11.1.1.2.
     """
     options = LoadOptions(dtype, clamp, gaps, step, rectify, truncated, spacing, workers)
-    chosen = scan(location).choose(series)
+    place = open_location(location) if isinstance(location, (str, Path)) else location
+    with_pixels = getattr(place, "for_pixels", None)
+    chosen = scan(with_pixels() if with_pixels is not None else place).choose(series)
     if require_hounsfield and chosen.unit.name not in HOUNSFIELD_UNITS:
         raise NotHounsfieldError(
             f"values are in {chosen.unit.name}",

@@ -72,6 +72,10 @@ class Peer:
     ) -> Resource:
         return self.service.at(study, series, instance)
 
+    def resource_of(self, url: str) -> Resource:
+        """What `url`, perhaps with credentials in it, names on this server."""
+        return Resource.parse(_split_credentials(url)[0])
+
     def _url(self, resource: Resource, prefix: str, query: str = "") -> str:
         between = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         return f"{self.service.base}/{between}{resource.path}".rstrip("/") + (f"?{query}" if query else "")

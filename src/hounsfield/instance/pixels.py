@@ -25,7 +25,7 @@ from hounsfield.instance.planes import (
     planes_without_geometry,
 )
 from hounsfield.instance.reading import BIG_ENDIAN, open_pixels, read_dataset, read_header
-from hounsfield.instance.source import Source
+from hounsfield.instance.source import BytesSource, Source
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -194,6 +194,8 @@ class Instance:
                 f"no frame {frame}", expected=f"0 to {self.header.number_of_frames - 1}", where=self.name
             )
         try:
+            if self.header.pixels is None and hasattr(self.source, "metadata"):
+                return self._fetched().cells(frame, out=out, fill=fill)
             if self.header.pixels is None:
                 return self._private_cells(frame)
             with open_pixels(self.source, self.header) as stream:
@@ -202,6 +204,16 @@ class Instance:
                 return self._decoded_cells(stream, frame)
         except HounsfieldError as error:
             raise error.at(self.name) from error
+
+    def _fetched(self) -> Instance:
+        """This instance from its bytes, where the header came alone; kept while it has more frames to give."""
+        known: Instance | None = self.__dict__.get("_whole")
+        if known is None:
+            with self.source.open() as stream:
+                known = read_instance(BytesSource(self.name, stream.read()))
+            if self.header.number_of_frames > 1:
+                self.__dict__["_whole"] = known
+        return known
 
     def _native_cells(self, stream: BinaryIO, frame: int, out: Array | None, fill: int | None) -> Array:
         pixels, stored = self.header.pixels, self.stored_format

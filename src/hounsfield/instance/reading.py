@@ -40,6 +40,7 @@ _LONG_VRS = frozenset(
     (b"OB", b"OW", b"OF", b"OD", b"OL", b"OV", b"UN", b"SQ", b"UC", b"UR", b"UT", b"SV", b"UV")
 )
 _BLOCK, _INFLATED_BLOCK = 1 << 18, 1 << 22
+_AVAILABLE_SYNTAX = 0x00083002  # PS3.4 C.6.1.1.5.2, from a server that tells how it stores the instance
 _LAST_IMAGE_LEVEL_0008 = 0x2112  # no data set begins with a later element of group 0008
 _PLAUSIBLE_FIRST_LENGTH = 1024  # bytes: the first element is a group length, a character set or a UID
 
@@ -75,7 +76,7 @@ def open_pixels(source: Source, header: Header) -> BinaryIO:
 
 
 def _header_of_metadata(source: MetadataSource) -> Header:
-    dataset = source.metadata()
+    dataset = source.metadata((*WANTED, _AVAILABLE_SYNTAX))
     syntax = str(dataset.get("AvailableTransferSyntaxUID", "") or EXPLICIT_LITTLE)
     return Header.from_dataset(dataset, syntax)
 

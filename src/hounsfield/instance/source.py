@@ -11,6 +11,7 @@ A contract in prose; `tests/contracts.py` holds the class that enforces it on ev
 from __future__ import annotations
 
 import io
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
@@ -33,7 +34,8 @@ class Source(Protocol):
 class MetadataSource(Source, Protocol):
     """A source that knows its header without its pixels (a DICOMweb instance: PS3.18 10.4.1.1.5)."""
 
-    def metadata(self) -> Dataset: ...
+    def metadata(self, tags: Collection[int] | None = None) -> Dataset:
+        """The header; with `tags` no more of it than those, which is quicker."""
 
 
 @dataclass(frozen=True, slots=True)

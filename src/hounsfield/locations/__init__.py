@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hounsfield.archives import ArchiveLimits, is_archive
-from hounsfield.errors import LocationError, UnsupportedError
+from hounsfield.errors import LocationError
 from hounsfield.locations.dicomdir import DicomdirLocation, is_dicomdir
 from hounsfield.locations.disk import ArchiveLocation, FileLocation, FolderLocation, first_bytes
 from hounsfield.locations.location import Location
@@ -48,10 +48,10 @@ class Opener:
 
 
 def open_location(text: str | Path, *, limits: ArchiveLimits | None = None) -> Location:
-    """The location that `text` names; a path, and in time whatever else `OPENERS` knows.
+    """The location that `text` names: a path, a DICOMweb address, a named server (`OPENERS`).
 
     `limits` caps what archives may expand to. Raises `LocationError` where nothing is (with a near name, if there
-    is one), `UnsupportedError` for a kind of place that is not read.
+    is one), `DicomwebError` for an address that is none.
     """
     limits = ArchiveLimits() if limits is None else limits
     if isinstance(text, Path):
@@ -101,26 +101,24 @@ def _near(path: Path) -> str | None:
     return None
 
 
-def _is_web_address(text: str) -> bool:
+def is_web_address(text: str) -> bool:
     return text.lower().startswith(("http://", "https://"))
 
 
-def _is_server(text: str) -> bool:
+def is_server(text: str) -> bool:
     return _SERVER.fullmatch(text) is not None and not os.path.lexists(text)
 
 
-def _open_later(text: str, limits: ArchiveLimits) -> Location:
-    raise UnsupportedError(
-        "DICOMweb addresses and named servers are not read yet",
-        expected="a file, folder, zip, tar or DICOMDIR",
-        where=text,
-        remedy="download it into a folder and give that",
-    )
+def _open_server(text: str, limits: ArchiveLimits) -> Location:
+    # Imported here, since a path needs no client.
+    from hounsfield.locations.dicomweb import open_dicomweb
+
+    return open_dicomweb(text)
 
 
 OPENERS: tuple[Opener, ...] = (
-    Opener(_is_web_address, _open_later),
-    Opener(_is_server, _open_later),
+    Opener(is_web_address, _open_server),
+    Opener(is_server, _open_server),
     Opener(lambda text: True, _open_path),
 )
 """Which opener takes a text: the first that recognises it. The last takes everything as a path."""

@@ -1,0 +1,284 @@
+"""The servers a user knows by name: a TOML file, and the client that each entry makes.
+
+Secrets stay where they are kept (environment, keyring, command); an entry says where that is. One that was written
+into the file all the same is read and never shown.
+
+::
+
+    [pacs]
+    url = "https://pacs.example/dicom-web"
+    ca = "~/hospital-ca.pem"
+    auth = { kind = "basic", user = "me", password = { environment = "PACS_PASSWORD" } }
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hounsfield.client import (
+    Auth,
+    Basic,
+    Bearer,
+    Client,
+    ClientCredentials,
+    Prefixes,
+    Secret,
+    Timeouts,
+    Transport,
+)
+from hounsfield.dicomweb.resources import Resource
+from hounsfield.errors import HounsfieldError, LocationError
+from hounsfield.outputs import whole_file
+
+FILE_VARIABLE = "HOUNSFIELD_SERVERS"
+"""Environment variable that names another file."""
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]+", re.ASCII)
+_KEYS = {
+    "url", "auth", "headers", "search", "retrieve", "store", "ca", "certificate", "key", "key_password",
+    "verify", "proxy", "timeouts",
+}  # fmt: skip
+_SECRET_KINDS = ("environment", "command", "keyring")
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One entry: `settings` as they stand in the file, checked. Shows no secret."""
+
+    name: str
+    settings: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def url(self) -> str:
+        return str(self.settings["url"])
+
+    @property
+    def auth_kind(self) -> str:
+        """How it is entered: "none", "basic", "bearer" or "oauth2", and where the secret is kept."""
+        auth = self.settings.get("auth")
+        if not auth:
+            return "none"
+        secret = next((auth[key] for key in ("password", "token", "client_secret") if key in auth), None)
+        return f"{auth['kind']}, {_kept(secret)}"
+
+    def client(self, **options: Any) -> Client:
+        """A client for it; `LocationError` names the entry where a setting makes no sense."""
+        settings = self.settings
+        try:
+            return Client(
+                self.url,
+                auth=_auth(settings.get("auth")),
+                headers={key: _revealed(value) for key, value in dict(settings.get("headers", {})).items()},
+                prefixes=Prefixes(*(str(settings.get(each, "")) for each in ("search", "retrieve", "store"))),
+                transport=_transport(settings),
+                timeouts=_timeouts(settings.get("timeouts", {})),
+                **options,
+            )
+        except HounsfieldError as error:
+            raise error.at(f"server {self.name!r}") from error
+        except (TypeError, ValueError, KeyError) as error:
+            raise LocationError(
+                f"a setting that makes no sense: {error}",
+                where=f"server {self.name!r}",
+                remedy=f"see {servers_file()}",
+            ) from error
+
+
+def servers_file() -> Path:
+    """Where the entries are kept."""
+    if given := os.environ.get(FILE_VARIABLE):
+        return Path(given)
+    from platformdirs import user_config_path
+
+    return user_config_path("hounsfield") / "servers.toml"
+
+
+def read_servers(path: Path | None = None) -> dict[str, Server]:
+    """Every entry by name; nothing where there is no file. A file that cannot be read is a `LocationError`."""
+    path = path or servers_file()
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeError, tomllib.TOMLDecodeError) as error:
+        # A parser's message may repeat the line, and with it a secret: only its place is told.
+        place = re.search(r"line \d+", str(error))
+        raise LocationError(
+            f"cannot be read{f' at {place[0]}' if place else ''}", expected="TOML", where=str(path)
+        ) from None
+    return {name: Server(name, _checked(name, settings, path)) for name, settings in found.items()}
+
+
+def find_server(name: str) -> Server:
+    """The entry `name`; `LocationError` that lists the names there are."""
+    servers = read_servers()
+    if name not in servers:
+        known = ", ".join(sorted(servers)) or "none"
+        raise LocationError(
+            f"no server is called {name!r}",
+            expected=f"one of: {known}",
+            remedy=f"add it: hounsfield servers add {name} URL",
+            known=tuple(servers),
+        )
+    return servers[name]
+
+
+def add_server(name: str, settings: Mapping[str, Any], *, force: bool = False) -> Server:
+    """Write an entry; one of the same name is only replaced with `force`."""
+    if not _NAME.fullmatch(name):
+        raise LocationError(
+            f"{name!r} is no name for a server", expected="two or more letters, digits, - _ ."
+        )
+    server = Server(name, _checked(name, settings, servers_file()))
+    Resource.parse(server.url)
+    servers = read_servers()
+    if name in servers and not force:
+        raise LocationError(
+            f"there is a server {name!r} already", remedy="give another name, or --force to replace it"
+        )
+    _write({**servers, name: server})
+    return server
+
+
+def remove_server(name: str) -> None:
+    """Take an entry out of the file."""
+    find_server(name)
+    servers = read_servers()
+    del servers[name]
+    _write(servers)
+
+
+def _write(servers: Mapping[str, Server]) -> None:
+    blocks = [
+        f"[{_toml_key(name)}]\n"
+        + "".join(f"{_toml_key(key)} = {_toml(value)}\n" for key, value in server.settings.items())
+        for name, server in sorted(servers.items())
+    ]
+    path = servers_file()
+    with whole_file(path, force=True) as temporary:
+        # It may hold a header or proxy that is nobody else's business.
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as out:
+            out.write("\n".join(blocks))
+
+
+def _toml_key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key, re.ASCII) else _toml(key)
+
+
+def _toml(value: Any) -> str:
+    """A value of an entry as TOML: text, truth, numbers, lists, tables inline."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, Mapping):
+        return (
+            "{ " + ", ".join(f"{_toml_key(str(key))} = {_toml(each)}" for key, each in value.items()) + " }"
+        )
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    escaped = "".join(
+        f"\\u{ord(each):04x}"
+        if ord(each) < 32 or ord(each) == 127
+        else {"\\": "\\\\", '"': '\\"'}.get(each, each)
+        for each in str(value)
+    )
+    return f'"{escaped}"'
+
+
+def _checked(name: str, settings: Any, path: Path) -> Mapping[str, Any]:
+    where = f"{path}: [{name}]"
+    if not isinstance(settings, Mapping) or not isinstance(settings.get("url"), str):
+        raise LocationError("an entry without a url", where=where, expected='url = "https://host/dicom-web"')
+    unknown = sorted(set(settings) - _KEYS)
+    if unknown:
+        raise LocationError(f"unknown setting {unknown[0]!r}", where=where, expected=", ".join(sorted(_KEYS)))
+    auth = settings.get("auth")
+    if auth is not None and (not isinstance(auth, Mapping) or auth.get("kind") not in _AUTHS):
+        raise LocationError(
+            "auth of no known kind", where=where, expected="kind = " + ", ".join(sorted(_AUTHS))
+        )
+    return settings
+
+
+def _auth(settings: Mapping[str, Any] | None) -> Auth | None:
+    return None if settings is None else _AUTHS[settings["kind"]](settings)
+
+
+def _basic(settings: Mapping[str, Any]) -> Auth:
+    user = str(settings["user"])
+    return Basic(user, _secret(settings["password"], user))
+
+
+def _bearer(settings: Mapping[str, Any]) -> Auth:
+    return Bearer(_secret(settings["token"], "token"))
+
+
+def _oauth2(settings: Mapping[str, Any]) -> Auth:
+    client_id = str(settings["client_id"])
+    return ClientCredentials(
+        str(settings["token_url"]),
+        client_id,
+        _secret(settings["client_secret"], client_id),
+        str(settings.get("scope", "")),
+        {str(key): str(value) for key, value in dict(settings.get("extra", {})).items()},
+    )
+
+
+_AUTHS = {"basic": _basic, "bearer": _bearer, "oauth2": _oauth2}
+
+
+def _secret(value: Any, user: str) -> Secret:
+    """Where a secret is to be had: text in the file itself, or a table that names its place."""
+    if isinstance(value, str):
+        return Secret.of(value)
+    if isinstance(value, Mapping):
+        if "environment" in value:
+            return Secret.from_environment(str(value["environment"]))
+        if "command" in value:
+            command = value["command"]
+            return Secret.from_command(
+                command.split() if isinstance(command, str) else [str(each) for each in command]
+            )
+        if "keyring" in value:
+            return Secret.from_keyring(str(value["keyring"]), str(value.get("user", user)))
+    raise LocationError("a secret without a place", expected="environment, command or keyring")
+
+
+def _revealed(value: Any) -> str:
+    return value if isinstance(value, str) else _secret(value, "").reveal()
+
+
+def _kept(secret: Any) -> str:
+    if isinstance(secret, Mapping):
+        return next((f"from {kind}" for kind in _SECRET_KINDS if kind in secret), "from nowhere")
+    return "in the file" if secret else "from nowhere"
+
+
+def _timeouts(settings: Mapping[str, Any]) -> Timeouts:
+    plain = Timeouts()
+    unknown = sorted(set(settings) - {"connect", "read"})
+    if unknown:
+        raise ValueError(f"timeouts.{unknown[0]}, where connect and read are known")
+    return Timeouts(float(settings.get("connect", plain.connect)), float(settings.get("read", plain.read)))
+
+
+def _transport(settings: Mapping[str, Any]) -> Transport:
+    def path(key: str) -> Path | None:
+        return Path(str(settings[key])).expanduser() if key in settings else None
+
+    return Transport(
+        ca=path("ca"),
+        certificate=path("certificate"),
+        key=path("key"),
+        key_password=_secret(settings["key_password"], "key") if "key_password" in settings else None,
+        verify=bool(settings.get("verify", True)),
+        proxy=str(settings["proxy"]) if "proxy" in settings else None,
+    )
