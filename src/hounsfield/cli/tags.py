@@ -138,4 +138,13 @@ def _deliver(write: Callable[[TextIO], None], out: Path | None, *, force: bool) 
 def _change(
     location: str, settings: tuple[str, ...], removals: tuple[str, ...], out: Path | None, *, force: bool
 ) -> None:
-    raise NotImplementedError
+    from hounsfield.attributes import parse_edits
+    from hounsfield.cli.copies import write_copies
+    from hounsfield.cli.info import show_skipped
+
+    if out is None:
+        raise click.UsageError("--set and --remove write changed copies; say where with --out OUT")
+    count, skipped = write_copies(location, parse_edits(settings, removals), out, force=force)
+    terminal.echo(f"{count} {'copy' if count == 1 else 'copies'} in {out}")
+    if skipped:
+        show_skipped(skipped)

@@ -1,0 +1,342 @@
+"""Copies of a file that differ in a few elements only: everything else is kept byte for byte.
+
+The elements' places are found (`elements`), changes are planned as splices of the bytes, and the copy is streamed:
+pixels are never decoded and never held in memory. A deflated data set is inflated, changed and deflated again.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import BinaryIO, NamedTuple
+
+from hounsfield.attributes.edits import Edit
+from hounsfield.attributes.elements import EXPLICIT_LITTLE, PIXEL_DATA, UNDEFINED, Element, Encoding, Walk
+from hounsfield.attributes.encoding import encode_value
+from hounsfield.attributes.fileparts import FileParts, buffered, file_parts, inflated
+from hounsfield.errors import HounsfieldError, MalformedError, SelectionError, UnsupportedError
+from hounsfield.instance.source import Source
+from hounsfield.tags import attribute, written
+
+_CHUNK = 1 << 20
+_CHARACTER_SET, _PIXEL_REPRESENTATION, _MEDIA_DIRECTORY = 0x00080005, 0x00280103, "1.2.840.10008.1.3.10"
+_TEXT_VRS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
+
+
+class Splice(NamedTuple):
+    """Bytes `start` to `end` give way to `content`."""
+
+    start: int
+    end: int
+    content: bytes
+
+    @property
+    def growth(self) -> int:
+        return len(self.content) - (self.end - self.start)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What a data set or item knows of how to write in it."""
+
+    encoding: Encoding
+    charsets: tuple[str, ...] = ()
+    signed: bool = False
+    depth: int = 0
+
+
+def write_edited(source: Source, edits: Sequence[Edit], out: BinaryIO) -> None:
+    """Write the file of `source` with `edits` made to `out`.
+
+    Removing what is not there is no error. Raises `MalformedError` for a file that cannot be walked or a value its
+    VR or character set does not allow, `SelectionError` for an item that does not exist, `UnsupportedError` for
+    what is not changed this way; the message names `source`.
+    """
+    try:
+        with source.open() as opened:
+            stream = buffered(opened)
+            walk = Walk(stream, stream.seek(0, os.SEEK_END))
+            _write(walk, file_parts(walk, source.name), edits, out, source.name)
+    except HounsfieldError as error:
+        raise error.at(source.name) from None
+
+
+def _write(walk: Walk, parts: FileParts, edits: Sequence[Edit], out: BinaryIO, name: str) -> None:
+    meta_edits = [edit for edit in edits if edit.path[0].tag >> 16 == 0x0002]
+    data_edits = [edit for edit in edits if edit.path[0].tag >> 16 != 0x0002]
+    _refuse_directory(walk, parts)
+    splices = _plan_meta(walk, parts, meta_edits) if parts.meta else []
+    if not parts.deflated:
+        splices += _plan_data(walk, parts.begin, parts.encoding, data_edits)
+        _copy(walk, 0, splices, out.write)
+        return
+    if not data_edits:
+        _copy(walk, 0, splices, out.write)
+        return
+    _copy(Walk(walk.stream, parts.begin), 0, splices, out.write)
+    with inflated(walk, parts.begin, name) as inner:
+        deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+        count = 0
+
+        def deflate(content: bytes) -> None:
+            nonlocal count
+            count += out.write(deflater.compress(content))
+
+        _copy(inner, 0, _plan_data(inner, 0, parts.encoding, data_edits), deflate)
+        count += out.write(deflater.flush())
+        out.write(b"\0" * (count % 2))  # PS3.5 A.5: padded to an even length
+
+
+def _refuse_directory(walk: Walk, parts: FileParts) -> None:
+    for element in parts.meta:
+        if element.tag == 0x00020002:
+            uid = walk.read(element.value, min(element.end - element.value, 64)).rstrip(b"\0 ")
+            if uid.decode("ascii", "replace") == _MEDIA_DIRECTORY:
+                raise UnsupportedError(
+                    "a DICOMDIR counts bytes in itself", remedy="make a new one for changed files"
+                )
+
+
+def _plan_meta(walk: Walk, parts: FileParts, edits: Sequence[Edit]) -> list[Splice]:
+    """Splices of the file meta group, with its length made right (PS3.10 7.1)."""
+    if not edits:
+        return []
+    splices = _plan(walk, parts.meta, parts.begin, edits, _Place(EXPLICIT_LITTLE), keep_lengths=True)
+    first = parts.meta[0]
+    if first.tag == 0x00020000 and first.end - first.value == 4:
+        length = parts.begin - first.end + sum(splice.growth for splice in splices)
+        splices.append(Splice(first.value, first.end, struct.pack("<I", length)))
+    return splices
+
+
+def _plan_data(walk: Walk, begin: int, encoding: Encoding, edits: Sequence[Edit]) -> list[Splice]:
+    if not edits:
+        return []
+    elements = tuple(walk.elements(begin, walk.size, encoding))
+    place = _place_in(walk, elements, _Place(encoding))
+    charset = next((edit.value for edit in edits if edit.path == ((_CHARACTER_SET, None),)), None)
+    if charset is not None or any(edit.path == ((_CHARACTER_SET, None),) for edit in edits):
+        charsets = tuple((charset or "").split("\\"))
+        changed = {edit.path[0].tag for edit in edits if len(edit.path) == 1}
+        if charsets != place.charsets:
+            _refuse_reinterpretation(walk, elements, place, changed)
+        place = replace(place, charsets=charsets)
+    return _plan(walk, elements, elements[-1].end if elements else begin, edits, place)
+
+
+def _place_in(walk: Walk, elements: Iterable[Element], place: _Place) -> _Place:
+    """`place` as the elements of one data set or item change it."""
+    for element in elements:
+        content = walk.read(element.value, min(element.end - element.value, 1024))
+        if element.tag == _CHARACTER_SET:
+            text = content.rstrip(b"\0 ").decode("ascii", "replace")
+            place = replace(place, charsets=tuple(part.strip() for part in text.split("\\")))
+        elif element.tag == _PIXEL_REPRESENTATION and len(content) == 2:
+            place = replace(place, signed=struct.unpack(place.encoding.order + "H", content)[0] == 1)
+        elif element.tag > _PIXEL_REPRESENTATION:
+            break
+    return place
+
+
+def _plan(
+    walk: Walk,
+    elements: Sequence[Element],
+    end: int,
+    edits: Sequence[Edit],
+    place: _Place,
+    *,
+    keep_lengths: bool = False,
+) -> list[Splice]:
+    """Splices that make `edits` in one data set or item, whose elements end at `end`."""
+    splices: list[Splice] = []
+    growth: dict[int, int] = {}
+    heads = sorted({edit.path[0].tag for edit in edits})
+    for tag in heads:
+        here = [edit for edit in edits if edit.path[0].tag == tag]
+        found = [element for element in elements if element.tag == tag]
+        if len(here[0].path) > 1 or len(here) > 1:
+            made = _plan_items(walk, found, here, place)
+        else:
+            made = _plan_element(walk, elements, found, end, here[0], place)
+        growth[tag >> 16] = growth.get(tag >> 16, 0) + sum(splice.growth for splice in made)
+        splices += made
+    if not keep_lengths:
+        splices += _group_lengths(walk, elements, growth, place)
+    return sorted(splices, key=lambda splice: splice.start)
+
+
+def _plan_element(
+    walk: Walk, elements: Sequence[Element], found: Sequence[Element], end: int, edit: Edit, place: _Place
+) -> list[Splice]:
+    if edit.value is None:
+        return [Splice(element.start, element.end, b"") for element in found]
+    tag = edit.path[0].tag
+    if not found:
+        later = next((element.start for element in elements if element.tag > tag), end)
+        return [Splice(later, later, _written(walk, elements, None, edit, place))]
+    return [
+        Splice(element.start, element.end, _written(walk, elements, element, edit, place))
+        for element in found
+    ]
+
+
+def _written(
+    walk: Walk, elements: Sequence[Element], present: Element | None, edit: Edit, place: _Place
+) -> bytes:
+    """The whole element, header and value, that `edit` asks for."""
+    tag = edit.path[0].tag
+    vr, vm = _vr_of(walk, elements, present, tag, place)
+    if vr == "SQ":
+        raise UnsupportedError(
+            f"{edit.name} is a sequence", expected="an attribute in it, such as Sequence[0].Keyword"
+        )
+    content = encode_value(
+        edit.value or "", vr=vr, vm=vm, charsets=place.charsets, little=place.encoding.little, what=edit.name
+    )
+    return place.encoding.header(tag, vr.encode("ascii"), len(content)) + content
+
+
+def _vr_of(
+    walk: Walk, elements: Sequence[Element], present: Element | None, tag: int, place: _Place
+) -> tuple[str, str]:
+    """VR and multiplicity to write: the file's VR where the dictionary allows it, else the dictionary's."""
+    known = attribute(tag, _creator(walk, elements, tag))
+    stands = present.vr.decode("ascii") if present is not None else ""
+    choices = known.vr.split(" or ")
+    if stands not in {"", "UN"} and (stands in choices or choices == ["UN"]):
+        return stands, known.vm
+    if choices == ["UN"]:
+        raise UnsupportedError(
+            f"nothing here knows the VR of {written(tag)}",
+            remedy="set attributes of the standard, or private ones whose creator is in the file and known",
+        )
+    if {"US", "SS"} <= set(choices):
+        return ("SS" if place.signed else "US"), known.vm
+    return choices[0], known.vm
+
+
+def _creator(walk: Walk, elements: Sequence[Element], tag: int) -> str | None:
+    block = tag >> 8 & 0xFF
+    if not tag >> 16 & 1 or block < 0x10:
+        return None
+    wanted = tag & 0xFFFF0000 | block
+    for element in elements:
+        if element.tag == wanted:
+            content = walk.read(element.value, min(element.end - element.value, 64))
+            return content.rstrip(b"\0 ").decode("ascii", "replace") or None
+    return None
+
+
+def _plan_items(walk: Walk, found: Sequence[Element], edits: Sequence[Edit], place: _Place) -> list[Splice]:
+    """Splices inside items of one sequence, and the lengths of item and sequence where they are written."""
+    name = edits[0].name
+    if any(len(edit.path) == 1 for edit in edits):
+        raise SelectionError(f"{name} is changed as a whole and inside", remedy="do one of both")
+    if not found:
+        if all(edit.value is None for edit in edits):
+            return []
+        raise SelectionError(
+            f"{name}: that sequence is not in the file", remedy="only sequences that are there change"
+        )
+    sequence = found[0]
+    if sequence.vr not in {b"", b"SQ", b"UN"} or sequence.cut or sequence.tag in PIXEL_DATA:
+        raise SelectionError(f"{written(sequence.tag)} is no sequence", remedy="name a sequence")
+    inner = replace(place, encoding=walk.item_encoding(sequence, place.encoding), depth=place.depth + 1)
+    items = list(walk.items(sequence, inner.encoding, depth=inner.depth))
+    splices: list[Splice] = []
+    for number in sorted({edit.path[0].item or 0 for edit in edits}):
+        within = [replace(edit, path=edit.path[1:]) for edit in edits if edit.path[0].item == number]
+        if number < len(items):
+            splices += _plan_item(walk, items[number], within, inner)
+        elif any(edit.value is not None for edit in within):
+            raise SelectionError(
+                f"{name}: the sequence has {len(items)} items",
+                expected=f"0 to {len(items) - 1}" if items else None,
+            )
+    return splices + _length(sequence, splices, place.encoding)
+
+
+def _plan_item(walk: Walk, item: Element, edits: Sequence[Edit], place: _Place) -> list[Splice]:
+    if item.cut:
+        raise MalformedError(f"the file ends inside the item at byte {item.start}")
+    end = item.end - 8 if item.undefined else item.end
+    elements = tuple(walk.elements(item.value, end, place.encoding, depth=place.depth))
+    splices = _plan(walk, elements, end, edits, _place_in(walk, elements, place))
+    return splices + _length(item, splices, place.encoding)
+
+
+def _length(container: Element, splices: Iterable[Splice], encoding: Encoding) -> list[Splice]:
+    """The splice of the length of an item or sequence around `splices`; none where it is undefined."""
+    growth = sum(splice.growth for splice in splices)
+    if container.undefined or not growth:
+        return []
+    length = container.end - container.value + growth
+    if length >= UNDEFINED:
+        raise MalformedError(f"{written(container.tag)} would grow past 4 GiB")
+    return [Splice(container.value - 4, container.value, struct.pack(encoding.order + "I", length))]
+
+
+def _group_lengths(
+    walk: Walk, elements: Sequence[Element], growth: dict[int, int], place: _Place
+) -> list[Splice]:
+    """Retired group lengths (gggg,0000), where a file still has them, follow their groups (PS3.5 7.2)."""
+    splices = []
+    for element in elements:
+        grown = growth.get(element.tag >> 16, 0)
+        if element.tag & 0xFFFF == 0 and grown and element.end - element.value == 4:
+            code = place.encoding.order + "I"
+            (length,) = struct.unpack(code, walk.read(element.value, 4))
+            splices.append(
+                Splice(element.value, element.end, struct.pack(code, max(0, length + grown) & UNDEFINED))
+            )
+    return splices
+
+
+def _refuse_reinterpretation(
+    walk: Walk, elements: Iterable[Element], place: _Place, changed: set[int]
+) -> None:
+    """A new character set must not give other text another meaning: that text must be plain ASCII."""
+    for element in elements:
+        if element.tag in changed or element.tag in PIXEL_DATA:
+            continue
+        vr = element.vr.decode("ascii", "replace") or attribute(element.tag).vr
+        if vr == "SQ":
+            inner = replace(
+                place, encoding=walk.item_encoding(element, place.encoding), depth=place.depth + 1
+            )
+            for item in walk.items(element, inner.encoding, depth=inner.depth):
+                nested = walk.elements(item.value, item.end, inner.encoding, depth=inner.depth)
+                _refuse_reinterpretation(walk, nested, inner, set())
+        elif vr in _TEXT_VRS:
+            content = walk.read(element.value, element.end - element.value)
+            if not content.isascii() or b"\x1b" in content:
+                told = attribute(element.tag).keyword or written(element.tag)
+                raise UnsupportedError(
+                    f"{told} is written in the present character set, {chr(92).join(place.charsets) or 'none'}",
+                    expected="text in ASCII only where the character set changes",
+                    remedy=f"set {told} too",
+                )
+
+
+def _copy(walk: Walk, start: int, splices: Iterable[Splice], write: Callable[[bytes], object]) -> None:
+    """Write the stream from `start` on with `splices` made, a chunk at a time."""
+    position = start
+    for splice in sorted(splices, key=lambda splice: splice.start):
+        _copy_range(walk, position, splice.start, write)
+        write(splice.content)
+        position = splice.end
+    _copy_range(walk, position, walk.size, write)
+
+
+def _copy_range(walk: Walk, start: int, end: int, write: Callable[[bytes], object]) -> None:
+    walk.stream.seek(start)
+    left = end - start
+    while left > 0:
+        content = walk.stream.read(min(left, _CHUNK))
+        if not content:
+            raise MalformedError("the file became shorter while it was copied")
+        write(content)
+        left -= len(content)
