@@ -1,7 +1,8 @@
 """Where the bytes of each frame lie in encapsulated Pixel Data (PS3.5 A.4). Nothing here decodes them.
 
 Only item headers are read, and the first and last bytes of fragments where no offset table says which fragments
-make a frame; what is written has a table always. Native Pixel Data needs no such search: its frames have one length, and follow each other.
+make a frame; what is written has a table always. Native Pixel Data needs no such search: its frames have one
+length, and follow each other.
 """
 
 from __future__ import annotations

@@ -1,0 +1,292 @@
+"""One instance to another transfer syntax: decode, encode, verify, and a file where all else is as it was."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hounsfield.codecs import FrameFormat, Pixels, Rate, encode_frame, encoded_photometric
+from hounsfield.codecs.jpeg_xl import rebuild_jpeg, recompress_jpeg
+from hounsfield.errors import HounsfieldError, MalformedError, UnsupportedError
+from hounsfield.frames import encapsulate
+from hounsfield.instance import BytesSource, Instance, Source, read_instance
+from hounsfield.instance.reading import open_pixels as open_pixel_stream
+from hounsfield.syntaxes import TransferSyntax
+from hounsfield.transcode.derivation import derivation_edits, derived_uid
+from hounsfield.transcode.elements import EXPLICIT_LITTLE, Encoding, encode_element
+from hounsfield.transcode.loss import Coded, Loss, LossySearch, frame_scales
+from hounsfield.transcode.part10 import (
+    EXTENDED_LENGTHS,
+    EXTENDED_OFFSETS,
+    PIXEL_DATA,
+    Part10,
+    read_part10,
+    recoded,
+    write_part10,
+)
+from hounsfield.transcode.pixels import PixelSource, open_pixels
+from hounsfield.transcode.target import Target
+
+_PHOTOMETRIC, _PLANAR, _SOP_INSTANCE = 0x00280004, 0x00280006, 0x00080018
+_ENCAPSULATED_ICON = b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff"
+_NOTHING_LOST = Loss(0.0, math.inf)
+
+
+@dataclass(frozen=True, slots=True)
+class Transcoded:
+    """A whole file in its new syntax, and what was done.
+
+    `changed` is false where `content` is the source as it was: in the syntax already, or without pixels; `why`
+    says so. `ratio` is native ÷ stored bytes of the pixels. `max_error` is in HU (rescaled units), `psnr` in dB,
+    infinite where nothing was lost. `rate` is what met the target, a hint for a neighbour.
+    """
+
+    name: str
+    content: bytes
+    changed: bool
+    before: str
+    after: str
+    frames: int = 0
+    native_bytes: int = 0
+    stored_bytes: int = 0
+    max_error: float = 0.0
+    psnr: float = math.inf
+    rate: Rate | None = None
+    why: str = ""
+
+    @property
+    def ratio(self) -> float:
+        return self.native_bytes / self.stored_bytes if self.stored_bytes else 1.0
+
+    def to_json(self) -> dict[str, Any]:
+        """The facts without the content."""
+        facts = {
+            name: getattr(self, name) for name in ("name", "changed", "before", "after", "frames", "why")
+        }
+        return facts | {
+            "native_bytes": self.native_bytes,
+            "stored_bytes": self.stored_bytes,
+            "ratio": round(self.ratio, 4),
+            "max_error": self.max_error,
+            "psnr": self.psnr if math.isfinite(self.psnr) else None,
+        }
+
+
+def transcode(source: Source, target: Target, *, hint: Rate | None = None) -> Transcoded:
+    """`source` in the syntax of `target`; every tag that need not change is kept byte for byte.
+
+    Lossless results are read back out of the finished file and compared before they are given. Lossy ones meet
+    the goal of `target`, carry their own SOP Instance UID, and say what was done (PS3.3 C.7.6.1.1.5). `hint` is
+    the `rate` of a similar image. Errors are `HounsfieldError` with the source's name, and frame where there is
+    one.
+    """
+    try:
+        with source.open() as stream:
+            content = stream.read()
+        return _transcode(BytesSource(source.name, content), target, hint)
+    except HounsfieldError as error:
+        raise error.at(source.name) from error
+
+
+def _transcode(source: BytesSource, target: Target, hint: Rate | None) -> Transcoded:
+    instance = read_instance(source)
+    before = instance.syntax
+    target = target.chosen_for(instance.header)
+    syntax = target.syntax
+    assert syntax is not None
+    inflated = None
+    if before.deflated:
+        with open_pixel_stream(source, instance.header) as stream:
+            inflated = stream.read()
+    pixels = open_pixels(source.content if inflated is None else inflated, instance.header)
+    if pixels is None:
+        return _unchanged(source, before, None, "has no pixels")
+    if before is syntax and not target.lossy and not (pixels.native and syntax.encapsulated):
+        return _unchanged(source, before, pixels, f"is {syntax.keyword} already")
+    part = read_part10(source.content, before, inflated)
+    _refuse_compressed_icons(part)
+    work = _Work(instance, pixels, part, target, syntax, hint)
+    result = work.run()
+    if target.auto is not None and len(result.content) >= len(source.content) and not before.deflated:
+        return _unchanged(source, before, pixels, f"is no smaller as {syntax.keyword}")
+    return result
+
+
+def _unchanged(
+    source: BytesSource, syntax: TransferSyntax, pixels: PixelSource | None, why: str
+) -> Transcoded:
+    counts = (pixels.count, pixels.native_bytes, pixels.stored_bytes) if pixels is not None else (0, 0, 0)
+    return Transcoded(source.name, source.content, False, syntax.keyword, syntax.keyword, *counts, why=why)
+
+
+def _refuse_compressed_icons(part: Part10) -> None:
+    """An icon or other nested image that is compressed would be in the wrong syntax afterwards (PS3.5 A.4)."""
+    limit = next((e.start for e in part.elements if e.tag == PIXEL_DATA), len(part.dataset))
+    if part.encoding == EXPLICIT_LITTLE and _ENCAPSULATED_ICON in part.dataset[:limit]:
+        raise UnsupportedError(
+            "a nested image (an icon) is compressed too",
+            remedy="remove Icon Image Sequence (0088,0200) first",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One instance on its way."""
+
+    instance: Instance
+    pixels: PixelSource
+    part: Part10
+    target: Target
+    syntax: TransferSyntax
+    hint: Rate | None
+
+    def run(self) -> Transcoded:
+        lossless_jpeg = self._whole_jpegs()
+        if lossless_jpeg is not None:
+            coded, form = Coded(lossless_jpeg, None, _NOTHING_LOST), self.pixels.frame_format
+            edits = self._pixel_edits(coded.streams, form.photometric_interpretation)
+            return self._result(coded, self._written(edits))
+        if self.syntax.keyword == "jpeg-xl-jpeg":
+            raise UnsupportedError(
+                f"jpeg-xl-jpeg of {self.pixels.syntax.keyword}", expected="baseline JPEG (.50)"
+            )
+        cells = [self.pixels.cells(index) for index in range(self.pixels.count)]
+        form = self.pixels.decoded_format
+        if not self.target.lossy:
+            return self._lossless(cells, form)
+        scales = frame_scales(self.instance, len(cells))
+        coded = LossySearch(cells, scales, form, self.target).run(self.hint)
+        return self._lossy(coded, form)
+
+    def _whole_jpegs(self) -> list[bytes] | None:
+        """Baseline JPEGs into JPEG XL and back without touching a coefficient; `None` if it is not that."""
+        if self.pixels.native:
+            return None
+        way = (self.pixels.syntax.keyword, self.syntax.keyword)
+        if way == ("jpeg", "jpeg-xl-jpeg"):
+            originals = [self.pixels.encoded(index).rstrip(b"\0") for index in range(self.pixels.count)]
+            packed = [recompress_jpeg(original) for original in originals]
+            if any(rebuild_jpeg(p) != o for p, o in zip(packed, originals, strict=True)):
+                raise MalformedError("a JPEG is not rebuilt byte for byte from JPEG XL")
+            return packed
+        if way == ("jpeg-xl-jpeg", "jpeg"):
+            return [rebuild_jpeg(self.pixels.encoded(index)) for index in range(self.pixels.count)]
+        return None
+
+    def _lossless(self, cells: Sequence[Pixels], form: FrameFormat) -> Transcoded:
+        if self.syntax.encapsulated:
+            rate = Rate(effort=self.target.effort)
+            streams = [encode_frame(frame, self.syntax, form, rate=rate) for frame in cells]
+            edits = self._pixel_edits(streams, self._photometric(form))
+        else:
+            streams = [encode_frame(frame, self.syntax, form) for frame in cells]
+            edits = self._native_edits(streams if form.bits_allocated > 1 else [_bits(cells)], form)
+        content = self._written(edits)
+        self._verify(content, cells)
+        return self._result(Coded(streams, None, _NOTHING_LOST), content)
+
+    def _lossy(self, coded: Coded, form: FrameFormat) -> Transcoded:
+        ratio = self.pixels.native_bytes / max(1, sum(map(len, coded.streams)))
+        photometric = self._photometric(form, reversible=coded.rate is None)
+        if coded.rate is None:  # nothing was lost after all, and so the image stays what it is
+            return self._result(coded, self._written(self._pixel_edits(coded.streams, photometric)))
+        part = recoded(self.part, self.syntax)
+        goal = _goal(self.target)
+        original = (part.find(_SOP_INSTANCE) or b"").rstrip(b"\0 ")
+        uid = derived_uid(original, self.syntax, goal)
+        edits = derivation_edits(part, self.syntax, ratio=ratio, goal=goal, uid=uid)
+        edits |= self._pixel_edits(coded.streams, photometric)
+        return self._result(coded, write_part10(part, self.syntax, edits, instance_uid=uid))
+
+    def _photometric(self, form: FrameFormat, *, reversible: bool = True) -> str:
+        given = encoded_photometric(self.syntax, form.photometric_interpretation)
+        if reversible and given in ("YBR_ICT", "XYB"):
+            return "YBR_RCT" if given == "YBR_ICT" else "RGB"
+        return given
+
+    def _written(self, edits: dict[int, bytes]) -> bytes:
+        return write_part10(recoded(self.part, self.syntax), self.syntax, edits)
+
+    def _pixel_edits(self, streams: Sequence[bytes], photometric: str) -> dict[int, bytes]:
+        """Encapsulated Pixel Data, its offset tables, and the colour attributes where they change."""
+        written = encapsulate(streams, extended=self.target.extended_offsets)
+        edits = self._colour_edits(photometric)
+        edits[PIXEL_DATA] = encode_element(PIXEL_DATA, b"OB", written.value, EXPLICIT_LITTLE, undefined=True)
+        for tag, table in (
+            (EXTENDED_OFFSETS, written.extended_offsets),
+            (EXTENDED_LENGTHS, written.extended_lengths),
+        ):
+            packed = np.asarray(table, "<u8").tobytes()
+            edits[tag] = encode_element(tag, b"OV", packed, EXPLICIT_LITTLE) if table else b""
+        return edits
+
+    def _native_edits(self, frames: Sequence[bytes], form: FrameFormat) -> dict[int, bytes]:
+        encoding = Encoding(self.syntax.implicit_vr, self.syntax.little_endian)
+        vr = b"OB" if form.bits_allocated <= 8 and not encoding.implicit else b"OW"
+        value = b"".join(frames)
+        if len(value) > _LONGEST_NATIVE:
+            raise UnsupportedError(f"{len(value)} bytes of native pixels", expected="less than 4 GiB")
+        edits = self._colour_edits(form.photometric_interpretation)
+        edits[PIXEL_DATA] = encode_element(PIXEL_DATA, vr, value, encoding)
+        return edits | {EXTENDED_OFFSETS: b"", EXTENDED_LENGTHS: b""}
+
+    def _colour_edits(self, photometric: str) -> dict[int, bytes]:
+        given = self.pixels.frame_format
+        encoding = Encoding(self.syntax.implicit_vr, self.syntax.little_endian)
+        edits: dict[int, bytes] = {}
+        if photometric != given.photometric_interpretation:
+            value = photometric.encode("ascii")
+            edits[_PHOTOMETRIC] = encode_element(_PHOTOMETRIC, b"CS", value, encoding, filler=b" ")
+        if given.samples_per_pixel > 1 and given.planar_configuration:
+            edits[_PLANAR] = encode_element(_PLANAR, b"US", b"\0\0", encoding)
+        return edits
+
+    def _verify(self, content: bytes, cells: Sequence[Pixels]) -> None:
+        """Read the finished file as anyone would, and compare every cell."""
+        header = read_instance(BytesSource(self.instance.name, content)).header
+        if self.syntax.deflated:
+            with open_pixel_stream(BytesSource(self.instance.name, content), header) as stream:
+                content = stream.read()
+        again = open_pixels(content, header)
+        for index, expected in enumerate(cells):
+            if again is None or not np.array_equal(again.cells(index), expected):
+                raise HounsfieldError(
+                    f"frame {index + 1} does not come back from {self.syntax.keyword} as it was",
+                    remedy="nothing was written; please report this image",
+                )
+
+    def _result(self, coded: Coded, content: bytes) -> Transcoded:
+        return Transcoded(
+            self.instance.name,
+            content,
+            True,
+            self.pixels.syntax.keyword,
+            self.syntax.keyword,
+            self.pixels.count,
+            self.pixels.native_bytes,
+            sum(map(len, coded.streams)),
+            coded.loss.max_error,
+            coded.loss.psnr,
+            coded.rate,
+        )
+
+
+_LONGEST_NATIVE = 0xFFFFFFFE
+
+
+def _bits(cells: Sequence[Pixels]) -> bytes:
+    """Single-bit frames follow each other without padding (PS3.5 8.1.1)."""
+    return np.packbits(np.concatenate([frame.ravel() for frame in cells]), bitorder="little").tobytes()
+
+
+def _goal(target: Target) -> str:
+    """What was asked for, in words; part of the derived UID."""
+    if target.ratio is not None:
+        return f"ratio {target.ratio:g}"
+    if target.max_error is not None:
+        return f"error at most {target.max_error:g}"
+    return f"quality {target.quality:g}"
