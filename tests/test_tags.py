@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from importlib import resources
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pydicom
 import pydicom.data
@@ -22,6 +23,7 @@ from pydicom.datadict import (
 )
 
 from hounsfield.errors import SelectionError
+from hounsfield.phantom import PhantomSpec, write
 from hounsfield.tags import Group, attribute, chinese_names, find_tag, group_of, vr_name, written
 
 
@@ -198,3 +200,23 @@ def test_an_unknown_keyword_suggests_the_nearest() -> None:
 def test_what_names_no_single_attribute_is_refused(text: str) -> None:
     with pytest.raises(SelectionError):
         find_tag(text)
+
+
+@pytest.mark.parametrize(
+    "knobs",
+    [
+        {"private_tags": True, "localizers": 1, "dose_pages": 1, "dicomdir": "good"},
+        {"phases": 2, "modality_lut": True, "padding_limit": -1999, "overlay_bit": 15, "bits_stored": 12},
+        {"multiframe": "enhanced", "mono_energetic_kev": 70},
+        {"multiframe": "legacy", "character_set": "GB18030"},
+    ],
+)
+def test_every_standard_attribute_of_the_phantom_has_a_chinese_name(
+    knobs: dict[str, Any], tmp_path: Path
+) -> None:
+    write(PhantomSpec(rows=32, columns=32, slices=2, **knobs), tmp_path)
+    keywords = set().union(
+        *(keywords_in(path.read_bytes()) for path in tmp_path.rglob("*") if path.is_file())
+    )
+    assert len(keywords) > 40
+    assert keywords - set(chinese_names()) == set()

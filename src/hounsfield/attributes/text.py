@@ -33,10 +33,10 @@ _HEADINGS = {
 }
 _MORE_ITEMS = Phrase("… {} more items (--full shows them)", "…… 另有 {} 个条目（--full 全部显示）")
 _CUT = Phrase(" … {} more characters", " …… 另有 {} 个字符")
-_VARIES = Phrase("{} values in the series", "序列内有 {} 个不同值")
 _BROKEN = Phrase("not a valid value", "值无效")
 _INSTANCES = Phrase(
-    "{} instances; the first is shown, ≠ marks what differs", "{} 个实例；显示第一个，≠ 表示各实例不同"
+    "{} instances; the first is shown, ≠ n marks an attribute with n values in the series",
+    "{} 个实例；显示第一个，≠ n 表示该属性在序列内有 n 个不同值",
 )
 
 
@@ -91,7 +91,7 @@ def _said(row: Row, language: Language) -> str:
 
 def _notes(row: Row, language: Language) -> Iterator[str]:
     if row.distinct > 1:
-        yield "≠ " + _VARIES.say(language).format(row.distinct)
+        yield f"≠ {row.distinct}"
     if row.broken:
         yield "! " + _BROKEN.say(language)
 
