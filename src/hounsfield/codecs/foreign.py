@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -14,9 +17,10 @@ _RAISED = (RuntimeError, ValueError, TypeError, IndexError, OverflowError, Memor
 
 
 def call_decoder(name: str, decoder: Callable[..., Any], data: bytes, **options: Any) -> Any:
-    """`decoder(data, …)` as an array; whatever it raises is a `MalformedError` naming the coding."""
+    """`decoder(data, …)` as an array; whatever it raises, or swallows, is a `MalformedError` naming the coding."""
     try:
-        return np.asarray(decoder(data, **options))
+        with _swallowed_errors_raised():
+            return np.asarray(decoder(data, **options))
     except _RAISED as error:
         raise MalformedError(f"{name} codestream does not decode: {error}", coding=name) from error
 
@@ -27,3 +31,49 @@ def call_encoder(name: str, encoder: Callable[..., Any], array: Any, **options: 
         return bytes(encoder(array, **options))
     except _RAISED as error:
         raise HounsfieldError(f"{name} encoder failed: {error}", coding=name) from error
+
+
+class _Ears:
+    """Who listens to the interpreter's hooks now: installed by the first listener, taken away by the last."""
+
+    lock = threading.Lock()
+    listeners = 0
+    hooks: tuple[Callable[..., Any], Callable[..., Any]] = sys.excepthook, sys.unraisablehook
+    mine = threading.local()
+
+
+@contextmanager
+def _swallowed_errors_raised() -> Iterator[None]:
+    """Raise what the code within lets go by as "Exception ignored in …", in this thread.
+
+    imagecodecs' HTJ2K decoder does so on a damaged codestream, and returns an array that is not wholly written.
+    """
+    with _Ears.lock:
+        if _Ears.listeners == 0:
+            _Ears.hooks = sys.excepthook, sys.unraisablehook
+            sys.excepthook, sys.unraisablehook = _told, _hear
+        _Ears.listeners += 1
+    _Ears.mine.heard, _Ears.mine.listening = None, True
+    try:
+        yield
+    finally:
+        _Ears.mine.listening = False
+        with _Ears.lock:
+            _Ears.listeners -= 1
+            if _Ears.listeners == 0:
+                sys.excepthook, sys.unraisablehook = _Ears.hooks
+    if _Ears.mine.heard is not None:
+        raise RuntimeError(_Ears.mine.heard)
+
+
+def _told(*error: Any) -> None:
+    """Cython prints the traceback by `sys.excepthook` before it tells `sys.unraisablehook`."""
+    if not getattr(_Ears.mine, "listening", False):
+        _Ears.hooks[0](*error)
+
+
+def _hear(unraisable: Any) -> None:
+    if getattr(_Ears.mine, "listening", False):
+        _Ears.mine.heard = str(unraisable.exc_value)
+    else:
+        _Ears.hooks[1](unraisable)

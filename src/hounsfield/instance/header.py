@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import struct
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -179,12 +180,14 @@ class Header:
     ) -> Header:
         """The same view of a header that pydicom read, or that came as DICOM JSON (PS3.18 F)."""
         values: dict[int, bytes] = {}
-        charset = _charset_of(dataset)
-        for tag, vr in ATTRIBUTES.values():
-            if tag in dataset:
-                encoded = _encode(dataset, tag, vr, charset)
-                if encoded is not None:
-                    values[tag] = encoded
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pydicom warns when a value is looked at
+            charset = _charset_of(dataset)
+            for tag, vr in ATTRIBUTES.values():
+                if tag in dataset:
+                    encoded = _encode(dataset, tag, vr, charset)
+                    if encoded is not None:
+                        values[tag] = encoded
         if charset:
             values[ATTRIBUTES["SpecificCharacterSet"][0]] = b"ISO_IR 192"
         return cls(values, transfer_syntax, pixels)
@@ -237,8 +240,6 @@ def _number_text(value: object) -> str:
 
 def _decode(raw: bytes, charsets: tuple[str, ...]) -> str:
     """Bytes in a DICOM character set (PS3.3 C.12.1.1.2) as text, never failing."""
-    import warnings
-
     from pydicom.charset import convert_encodings, decode_bytes
 
     with warnings.catch_warnings():

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hounsfield.errors import HounsfieldError, MalformedError, UnsupportedError
-from hounsfield.hu import Padding, StoredFormat
+from hounsfield.hu import ModalityLut, Padding, StoredFormat
 from hounsfield.instance.header import Header
 from hounsfield.instance.native import read_native, read_swapped
 from hounsfield.instance.planes import (
@@ -24,7 +24,13 @@ from hounsfield.instance.planes import (
     planes_of_groups,
     planes_without_geometry,
 )
-from hounsfield.instance.reading import BIG_ENDIAN, open_pixels, read_dataset, read_header
+from hounsfield.instance.reading import (
+    BIG_ENDIAN,
+    open_pixels,
+    pydicom_tolerated,
+    read_dataset,
+    read_header,
+)
 from hounsfield.instance.source import BytesSource, Source
 
 if TYPE_CHECKING:
@@ -124,13 +130,18 @@ class Instance:
             )
         try:
             if "PerFrameFunctionalGroupsSequence" in header or "SharedFunctionalGroupsSequence" in header:
-                return planes_of_groups(self.dataset(), header)
-            lut = modality_lut(self.dataset()) if "ModalityLUTSequence" in header else None
+                with pydicom_tolerated(self.name):
+                    return planes_of_groups(self.dataset(), header)
+            lut = self._modality_lut() if "ModalityLUTSequence" in header else None
         except HounsfieldError as error:
             raise error.at(self.name) from error
         if header.number_of_frames > 1:
             return planes_without_geometry(header, lut)
         return (plane_of_header(header, lut),)
+
+    def _modality_lut(self) -> ModalityLut | None:
+        with pydicom_tolerated(self.name):
+            return modality_lut(self.dataset())
 
     @cached_property
     def shape(self) -> tuple[int, int]:
@@ -260,14 +271,15 @@ class Instance:
         """Philips PMSCT_RLE1: pixels in private (07A1,100A), used only where Pixel Data is not (trap 13)."""
         from hounsfield.codecs.pmsct_rle import decode_pmsct_rle
 
-        dataset = self.dataset()
-        if self.header.number_of_frames == 1 and (0x07A1, 0x100A) in dataset and (0x07A1, 0x1011) in dataset:
-            kind = dataset[0x07A1, 0x1011].value
-            if (
-                str(kind if not isinstance(kind, bytes) else kind.decode("latin-1")).strip("\0 ")
-                == _PMSCT_RLE1
-            ):
-                return decode_pmsct_rle(bytes(dataset[0x07A1, 0x100A].value), self.frame_format)
+        if self.header.number_of_frames == 1:
+            with pydicom_tolerated(self.name):
+                dataset = self.dataset()
+                kind = dataset[0x07A1, 0x1011].value if (0x07A1, 0x1011) in dataset else ""
+                data = dataset[0x07A1, 0x100A].value if (0x07A1, 0x100A) in dataset else None
+            if isinstance(kind, bytes):
+                kind = kind.decode("latin-1")
+            if str(kind).strip("\0 ") == _PMSCT_RLE1 and isinstance(data, bytes):
+                return decode_pmsct_rle(data, self.frame_format)
         raise UnsupportedError("no Pixel Data (7FE0,0010) in it", expected="an image")
 
     def _required(self, keyword: str) -> int:

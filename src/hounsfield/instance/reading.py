@@ -11,6 +11,8 @@ import os
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from hounsfield.errors import HounsfieldError, MalformedError, NotDicomError
@@ -39,6 +41,7 @@ INFLATED_FREE = 64 * 1024**2  # up to here any ratio will do
 _LONG_VRS = frozenset(
     (b"OB", b"OW", b"OF", b"OD", b"OL", b"OV", b"UN", b"SQ", b"UC", b"UR", b"UT", b"SV", b"UV")
 )
+_LONGEST_TOLD = 300  # characters of another library's message
 _BLOCK, _INFLATED_BLOCK = 1 << 18, 1 << 22
 _AVAILABLE_SYNTAX = 0x00083002  # PS3.4 C.6.1.1.5.2, from a server that tells how it stores the instance
 _LAST_IMAGE_LEVEL_0008 = 0x2112  # no data set begins with a later element of group 0008
@@ -91,7 +94,8 @@ def _read_with_pydicom(stream: BinaryIO, name: str) -> tuple[Dataset, str, Pixel
         return _parse(stream, name, None)
     inflated = io.BytesIO(_inflate(stream, name, begin))
     dataset, _, pixels = _parse(inflated, name, EXPLICIT_LITTLE)
-    return _with_meta(dataset, start[:begin]), DEFLATED, pixels
+    with pydicom_tolerated(name):
+        return _with_meta(dataset, start[:begin]), DEFLATED, pixels
 
 
 def _with_meta(dataset: Dataset, start: bytes) -> Dataset:
@@ -105,31 +109,49 @@ def _with_meta(dataset: Dataset, start: bytes) -> Dataset:
 def _parse(stream: BinaryIO, name: str, syntax: str | None) -> tuple[Dataset, str, PixelElement | None]:
     from pydicom import dcmread
 
+    with pydicom_tolerated(name):
+        dataset = dcmread(stream, stop_before_pixels=True, force=True)
+        explicit, little = _encoding(dataset)
+        if syntax is None:
+            written = _meta_text(dataset, "TransferSyntaxUID")
+            syntax = written or _guessed_syntax(explicit, little)
+        _adopt_media_storage(dataset)
+        return dataset, syntax, _pixel_element_here(stream, explicit=explicit, little=little)
+
+
+@contextmanager
+def pydicom_tolerated(name: str) -> Iterator[None]:
+    """What pydicom warns of is tolerated; whatever it raises, at once or when an element is looked at, is malformed.
+
+    What matters of it shows in the verdict. Raises `MalformedError`.
+    """
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # what pydicom tolerates, we do; what matters is reported by the verdict
+        warnings.simplefilter("ignore")
         try:
-            dataset = dcmread(stream, stop_before_pixels=True, force=True)
+            yield
         except HounsfieldError:
             raise
         except Exception as error:
+            told = " ".join(str(error).split())[:_LONGEST_TOLD]
             raise MalformedError(
-                f"the header cannot be parsed ({type(error).__name__}: {error})",
+                f"the header cannot be parsed ({type(error).__name__}: {told})",
                 where=name,
                 remedy="the file is damaged; get it again from where it came",
             ) from error
-    explicit, little = _encoding(dataset)
-    if syntax is None:
-        written = dataset.file_meta.get("TransferSyntaxUID") if hasattr(dataset, "file_meta") else None
-        syntax = str(written) if written else _guessed_syntax(explicit, little)
-    _adopt_media_storage(dataset)
-    return dataset, syntax, _pixel_element_here(stream, explicit=explicit, little=little)
+
+
+def _meta_text(dataset: Dataset, keyword: str) -> str:
+    """One UID of the file meta group (PS3.10 7.1), "" where there is none that is one."""
+    try:
+        value = dataset.file_meta.get(keyword) if hasattr(dataset, "file_meta") else None
+    except Exception:  # noqa: BLE001 (pydicom raises many kinds on a broken element; it then counts as absent)
+        return ""
+    return value if isinstance(value, str) else ""
 
 
 def _adopt_media_storage(dataset: Dataset) -> None:
     """A DIRFILE or a bare object has its SOP class in the file meta group alone (PS3.10 7.1)."""
-    sop_class = dataset.file_meta.get("MediaStorageSOPClassUID") if hasattr(dataset, "file_meta") else None
+    sop_class = _meta_text(dataset, "MediaStorageSOPClassUID")
     if sop_class and "SOPClassUID" not in dataset:
         dataset.SOPClassUID = sop_class
 

@@ -74,6 +74,6 @@ def left_out(slices: list[Slice], reason: str) -> list[Skipped]:
 def _class_name(uid: str) -> str:
     if not uid:
         return "an object without SOP Class UID"
-    from pydicom.uid import UID
+    from pydicom.uid import UID_dictionary
 
-    return UID(uid).name
+    return UID_dictionary[uid][0] if uid in UID_dictionary else uid
