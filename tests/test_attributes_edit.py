@@ -365,6 +365,16 @@ def test_a_folder_becomes_a_folder_of_the_same_shape_and_originals_stay(tmp_path
     assert "notes.txt" in result.output
 
 
+def test_media_directories_among_images_are_left_out_with_the_reason(real_data: Path, tmp_path: Path) -> None:
+    result = run(real_data / "philips_phantom", "--set", "PatientID=X1", "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "counts bytes in itself" in result.output
+    images = [path for path in (real_data / "philips_phantom").rglob("I*") if path.is_file()]
+    copies = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert {path.name for path in copies} == {path.name for path in images}
+    assert len(copies) == len(images)
+
+
 def test_an_archive_becomes_a_folder(tmp_path: Path) -> None:
     archive = tmp_path / "scan.zip"
     with zipfile.ZipFile(archive, "w") as file:

@@ -96,7 +96,9 @@ def _refuse_directory(walk: Walk, parts: FileParts) -> None:
             uid = walk.read(element.value, min(element.end - element.value, 64)).rstrip(b"\0 ")
             if uid.decode("ascii", "replace") == _MEDIA_DIRECTORY:
                 raise UnsupportedError(
-                    "a DICOMDIR counts bytes in itself", remedy="make a new one for changed files"
+                    "a DICOMDIR counts bytes in itself",
+                    remedy="make a new one for changed files",
+                    directory=True,
                 )
 
 
