@@ -352,6 +352,7 @@ def test_a_folder_becomes_a_folder_of_the_same_shape_and_originals_stay(tmp_path
     for place in ("a/one.dcm", "a/b/two"):
         (folder / place).write_bytes(bundled("CT_small.dcm"))
     (folder / "notes.txt").write_text("no DICOM here")
+    (folder / "table.bin").write_bytes(bytes(range(1, 5)) + b"\x04\0\0\0" * 40)
     result = run(folder, "--set", "PatientID=X1", "--out", tmp_path / "out")
     assert result.exit_code == 0, result.output
     assert sorted(
@@ -363,6 +364,7 @@ def test_a_folder_becomes_a_folder_of_the_same_shape_and_originals_stay(tmp_path
     assert read((tmp_path / "out/a/b/two").read_bytes()).PatientID == "X1"
     assert (folder / "a/one.dcm").read_bytes() == bundled("CT_small.dcm")
     assert "notes.txt" in result.output
+    assert "table.bin" in result.output
 
 
 def test_media_directories_among_images_are_left_out_with_the_reason(real_data: Path, tmp_path: Path) -> None:

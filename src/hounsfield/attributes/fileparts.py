@@ -61,7 +61,10 @@ def file_parts(walk: Walk, name: str) -> FileParts:
     syntax = next((_text(walk, element) for element in meta if element.tag == 0x00020010), "")
     if syntax == DEFLATED:
         return FileParts(tuple(meta), begin, syntax, EXPLICIT_LITTLE)
-    encoding = _sniffed(walk.read(begin, 8), syntax)
+    head = walk.read(begin, 8)
+    if start == 0 and not meta and head[:2] not in {b"\x08\x00", b"\x00\x08"}:
+        raise NotDicomError("not DICOM: neither a DICM preamble nor a data set at its start", where=name)
+    encoding = _sniffed(head, syntax)
     if encoding is None:
         raise NotDicomError("no data set where one should begin", where=name)
     return FileParts(tuple(meta), begin, syntax, encoding)
