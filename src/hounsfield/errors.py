@@ -52,7 +52,8 @@ class HounsfieldError(Exception):
             text += f" (expected {self.expected})"
         if self.remedy is not None:
             text += f"; {self.remedy}"
-        return " ".join(text.split())
+        # What came out of a damaged file may hold control characters; a terminal must not obey them.
+        return "".join(sign if sign.isprintable() else "\ufffd" for sign in " ".join(text.split()))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Exceptions cross process borders in `batch`; keyword arguments are lost by the default pickling.

@@ -14,7 +14,7 @@ from hounsfield.instance import Header, Skipped
 from hounsfield.resample import rectify, resample
 from hounsfield.series.assembly import Assembled, LoadOptions, assemble
 from hounsfield.series.phases import Phase
-from hounsfield.series.slices import Slice
+from hounsfield.series.slices import Slice, told
 from hounsfield.units import Unit
 from hounsfield.volume import Report, Volume
 
@@ -71,7 +71,7 @@ class Series:
         """What a person calls it: number and description, or the UID."""
         facts = self.facts
         words = (facts.get("SeriesNumber", ""), facts.get("SeriesDescription", ""), self.part)
-        return " ".join(word for word in words if word) or self.uid
+        return " ".join(told(word) for word in words if word) or told(self.uid)
 
     def load(self, options: LoadOptions | None = None, *, phase: int | None = None) -> Volume:
         """The volume of these slices. Raises `GeometryError` naming the option that would load them,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from hounsfield.instance import Instance, Plane, Skipped
 
 LOCALIZER = "LOCALIZER"
+LONGEST_TOLD = 64
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"  # and its multi-frame cousins, by prefix (PS3.4 B.5)
 
 
@@ -49,15 +50,22 @@ def reason_to_leave_out(instance: Instance) -> str | None:
     header = instance.header
     sop_class = header.text("SOPClassUID")
     if "Rows" not in header or "Columns" not in header:
-        return f"no image: {_class_name(sop_class)}"
+        return f"no image: {told(_class_name(sop_class))}"
     samples = header.integer("SamplesPerPixel", 1) or 1
     photometric = header.text("PhotometricInterpretation")
     if samples != 1 or photometric == "PALETTE COLOR":
-        return f"a colour image ({photometric or f'{samples} samples per pixel'}): its values are not HU"
+        kind = told(photometric) or f"{samples} samples per pixel"
+        return f"a colour image ({kind}): its values are not HU"
     if sop_class.startswith(_SECONDARY_CAPTURE):
-        kind = "\\".join(header.texts("ImageType")[2:])
+        kind = told("\\".join(header.texts("ImageType")[2:]))
         return f"a Secondary Capture{f' ({kind})' if kind else ''}: its values are not HU"
     return None
+
+
+def told(text: str) -> str:
+    """A header's text fit for a line: a damaged one may be long and hold anything (PS3.5 6.2: LO has 64)."""
+    clipped = text if len(text) <= LONGEST_TOLD else f"{text[:LONGEST_TOLD]}…"
+    return "".join(sign if sign.isprintable() else "\ufffd" for sign in clipped)
 
 
 def slices_of(instance: Instance) -> Iterator[Slice]:
@@ -74,6 +82,7 @@ def left_out(slices: list[Slice], reason: str) -> list[Skipped]:
 def _class_name(uid: str) -> str:
     if not uid:
         return "an object without SOP Class UID"
-    from pydicom.uid import UID_dictionary
+    from pydicom import config
+    from pydicom.uid import UID
 
-    return UID_dictionary[uid][0] if uid in UID_dictionary else uid
+    return UID(uid, config.IGNORE).name
