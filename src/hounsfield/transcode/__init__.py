@@ -6,6 +6,23 @@ Lossless results are proved by decoding them; lossy ones meet a ratio or an erro
 from __future__ import annotations
 
 from hounsfield.transcode.compression import Transcoded, transcode
+from hounsfield.transcode.estimating import Cost, Estimate, estimate
+from hounsfield.transcode.plot import write_plot
 from hounsfield.transcode.target import AUTO, Target, target
+from hounsfield.transcode.tree import Job, Outcome, transcode_file, transcode_files
 
-__all__ = ["AUTO", "Target", "Transcoded", "target", "transcode"]
+__all__ = [
+    "AUTO",
+    "Cost",
+    "Estimate",
+    "Job",
+    "Outcome",
+    "Target",
+    "Transcoded",
+    "estimate",
+    "target",
+    "transcode",
+    "transcode_file",
+    "transcode_files",
+    "write_plot",
+]

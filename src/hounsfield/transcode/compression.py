@@ -195,7 +195,7 @@ class _Work:
         if coded.rate is None:  # nothing was lost after all, and so the image stays what it is
             return self._result(coded, self._written(self._pixel_edits(coded.streams, photometric)))
         part = recoded(self.part, self.syntax)
-        goal = _goal(self.target)
+        goal = goal_of(self.target)
         original = (part.find(_SOP_INSTANCE) or b"").rstrip(b"\0 ")
         uid = derived_uid(original, self.syntax, goal)
         edits = derivation_edits(part, self.syntax, ratio=ratio, goal=goal, uid=uid)
@@ -283,7 +283,7 @@ def _bits(cells: Sequence[Pixels]) -> bytes:
     return np.packbits(np.concatenate([frame.ravel() for frame in cells]), bitorder="little").tobytes()
 
 
-def _goal(target: Target) -> str:
+def goal_of(target: Target) -> str:
     """What was asked for, in words; part of the derived UID."""
     if target.ratio is not None:
         return f"ratio {target.ratio:g}"

@@ -1,0 +1,209 @@
+"""What an exam would cost in each syntax: sizes, speeds on this machine, errors; measured on a sample of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hounsfield.codecs import FrameFormat, Pixels, Rate, decode_frame, encode_frame
+from hounsfield.errors import HounsfieldError
+from hounsfield.instance import BytesSource, Source, read_instance
+from hounsfield.instance.reading import open_pixels as open_pixel_stream
+from hounsfield.syntaxes import TransferSyntax, transfer_syntax
+from hounsfield.transcode.loss import FrameScale, Loss, frame_scales, measure
+from hounsfield.transcode.pixels import open_pixels
+
+LOSSLESS = (
+    "rle",
+    "deflated-frame",
+    "jpeg-lossless",
+    "jpeg-lossless-14",
+    "jpeg-ls",
+    "jpeg2000",
+    "htj2k",
+    "jpeg-xl",
+)
+"""Keywords of the lossless syntaxes an estimate tells of."""
+
+LOSSY_RATES: dict[str, tuple[Rate, ...]] = {
+    "jpeg-ls-near": tuple(Rate(near=near) for near in (1, 2, 4, 8, 16)),
+    "jpeg-extended": tuple(Rate(quality=quality) for quality in (98, 95, 85, 60)),
+    "jpeg2000-lossy": tuple(Rate(quality=quality) for quality in (80, 70, 60, 50)),
+    "htj2k-lossy": tuple(Rate(quality=quality) for quality in (80, 70, 60, 50)),
+    "jpeg-xl-lossy": tuple(Rate(quality=quality) for quality in (90, 80, 70, 60)),
+}
+"""Rates at which each lossy syntax is measured: a curve of size against error."""
+
+_SAMPLE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """One syntax at one rate: bytes of all pixels, ratio, MB/s of pixels on one core, errors in HU."""
+
+    syntax: TransferSyntax
+    stored_bytes: int
+    ratio: float
+    encode_speed: float
+    decode_speed: float
+    max_error: float
+    psnr: float
+    rate: Rate | None = None
+
+    @property
+    def setting(self) -> str:
+        """The rate in words."""
+        if self.rate is None:
+            return "lossless"
+        return f"near {self.rate.near}" if self.rate.near else f"quality {self.rate.quality:g}"
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "syntax": self.syntax.keyword,
+            "uid": self.syntax.uid,
+            "setting": self.setting,
+            "bytes": self.stored_bytes,
+            "ratio": round(self.ratio, 3),
+            "encode_mb_s": round(self.encode_speed, 1),
+            "decode_mb_s": round(self.decode_speed, 1),
+            "max_error": self.max_error,
+            "psnr": self.psnr if self.psnr != float("inf") else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Costs of `images` images of `native_bytes` uncompressed, stored in `stored_bytes` now.
+
+    `costs` are measured on `sampled` frames; syntaxes that cannot hold such pixels are in `impossible` with the
+    reason.
+    """
+
+    images: int
+    native_bytes: int
+    stored_bytes: int
+    sampled: int
+    costs: tuple[Cost, ...]
+    impossible: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    cells: Pixels
+    form: FrameFormat
+    scale: FrameScale
+
+
+def estimate(
+    sources: Iterable[Source],
+    *,
+    lossy: bool = True,
+    syntaxes: Sequence[str] | None = None,
+    on_step: Callable[[float], None] | None = None,
+) -> Estimate:
+    """Measure each syntax on up to eight frames spread over `sources`, and scale the sizes up to all of them.
+
+    Sources that are no image are left out. `syntaxes` restricts to these keywords. `on_step` is called with 1
+    after each measurement. Raises `HounsfieldError` where no image is found.
+    """
+    samples, images, native, stored = _gather(list(sources))
+    if not samples:
+        raise HounsfieldError("no image to estimate by", remedy="check the location")
+    sampled = sum(sample.cells.nbytes for sample in samples)
+    costs: list[Cost] = []
+    impossible: dict[str, str] = {}
+    for keyword, rate in _plan(lossy, syntaxes):
+        if keyword in impossible:
+            continue
+        try:
+            costs.append(_cost(transfer_syntax(keyword), rate, samples, native / sampled))
+        except HounsfieldError as error:
+            impossible[keyword] = error.found
+        if on_step is not None:
+            on_step(1)
+    return Estimate(images, native, stored, len(samples), tuple(costs), impossible)
+
+
+def steps(*, lossy: bool = True, syntaxes: Sequence[str] | None = None) -> int:
+    """How many measurements `estimate` makes at most."""
+    return len(_plan(lossy, syntaxes))
+
+
+def _plan(lossy: bool, syntaxes: Sequence[str] | None) -> list[tuple[str, Rate | None]]:
+    plan: list[tuple[str, Rate | None]] = [(keyword, None) for keyword in LOSSLESS]
+    if lossy:
+        plan += [(keyword, rate) for keyword, rates in LOSSY_RATES.items() for rate in rates]
+    return [step for step in plan if syntaxes is None or step[0] in syntaxes]
+
+
+def _gather(sources: list[Source]) -> tuple[list[_Sample], int, int, int]:
+    """Samples from the middle outwards in equal steps; counts and bytes of everything, by headers alone."""
+    images, native, stored = 0, 0, 0
+    found: list[Source] = []
+    for source in sources:
+        try:
+            header = read_instance(source).header
+        except HounsfieldError:
+            continue
+        if header.pixels is None or header.pixels.keyword != "PixelData":
+            continue
+        counts = [header.integer(k) or 1 for k in ("Rows", "Columns", "SamplesPerPixel")]
+        size = counts[0] * counts[1] * counts[2] * max(1, (header.integer("BitsAllocated") or 16) // 8)
+        images, native = images + 1, native + size * header.number_of_frames
+        stored += _pixel_length(source, header.pixels.offset, header.pixels.length)
+        found.append(source)
+    step = max(1, len(found) / _SAMPLE)
+    chosen = {int(step * (index + 0.5)) for index in range(_SAMPLE)} if found else set()
+    samples = [sample for index in sorted(chosen) if index < len(found) for sample in _sample(found[index])]
+    return samples, images, native, stored
+
+
+def _pixel_length(source: Source, offset: int, length: int | None) -> int:
+    if length is not None:
+        return length
+    with source.open() as stream:
+        return max(0, stream.seek(0, 2) - offset)
+
+
+def _sample(source: Source) -> list[_Sample]:
+    """The middle frame of one source, nothing where it cannot be read."""
+    try:
+        with source.open() as stream:
+            content = stream.read()
+        instance = read_instance(BytesSource(source.name, content))
+        if instance.syntax.deflated:
+            with open_pixel_stream(instance.source, instance.header) as stream:
+                content = stream.read()
+        pixels = open_pixels(content, instance.header)
+        if pixels is None:
+            return []
+        middle = pixels.count // 2
+        scales = frame_scales(instance, pixels.count)
+        return [_Sample(pixels.cells(middle), pixels.decoded_format, scales[middle])]
+    except HounsfieldError:
+        return []
+
+
+def _cost(syntax: TransferSyntax, rate: Rate | None, samples: list[_Sample], scale: float) -> Cost:
+    started = time.perf_counter()
+    streams = [encode_frame(s.cells, syntax, s.form, rate=rate) for s in samples]
+    encoded = time.perf_counter()
+    decoded = [decode_frame(stream, syntax, s.form) for stream, s in zip(streams, samples, strict=True)]
+    ended = time.perf_counter()
+    native = sum(sample.cells.nbytes for sample in samples)
+    size = sum(map(len, streams))
+    loss = Loss(0.0, float("inf"))
+    if rate is not None:
+        loss = measure([s.cells for s in samples], decoded, [s.scale for s in samples])
+    return Cost(
+        syntax,
+        round(size * scale),
+        native / size,
+        native / 1e6 / max(encoded - started, 1e-9),
+        native / 1e6 / max(ended - encoded, 1e-9),
+        loss.max_error,
+        loss.psnr,
+        rate,
+    )
