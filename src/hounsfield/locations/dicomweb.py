@@ -90,14 +90,19 @@ class DicomwebLocation:
 
     def series(self) -> Iterator[Resource]:
         """The series in this location, in the natural order of study and series UIDs."""
+        return (series for series, _ in self.counted_series())
+
+    def counted_series(self) -> Iterator[tuple[Resource, int]]:
+        """The same, each with how many instances the server says it has; 0 where it does not say."""
         plain = self.resource.plain
         if plain.series is not None:
-            yield plain.at() if plain.instance is None else plain.parent or plain
+            yield plain if plain.instance is None else plain.parent or plain, 0
             return
         for study in self._studies():
-            found = self.client.search_for_series(study)
-            uids = {first(model, "SeriesInstanceUID") for model in found}
-            yield from (self.client.resource(study, uid) for uid in sorted(uids - {""}, key=natural))
+            found = self.client.search_for_series(study, fields="NumberOfSeriesRelatedInstances")
+            counts = {first(model, "SeriesInstanceUID"): _count(model) for model in found}
+            for uid in sorted(counts, key=natural):
+                yield self.client.resource(study, uid), counts[uid]
 
     def _studies(self) -> list[str]:
         if self.resource.study is not None:
@@ -236,6 +241,11 @@ class _SeriesFetch:
             self._held += len(content)
             self._changed.notify_all()
             return True
+
+
+def _count(model: Model) -> int:
+    text = first(model, "NumberOfSeriesRelatedInstances")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
 def sop_instance_uid(content: bytes) -> str | None:

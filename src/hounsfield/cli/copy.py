@@ -1,0 +1,142 @@
+"""`hounsfield copy`: instances from one location to another, resumable, each accounted for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+import click
+
+from hounsfield.cli import options
+from hounsfield.cli.terminal import Column, console, echo, print_json, table
+
+if TYPE_CHECKING:
+    from hounsfield.transfer import Item, Summary
+
+_TOLD = 20
+"""Instances named one by one in the summary; all of them with --json."""
+
+
+@click.command(
+    epilog=options.examples(
+        "hounsfield copy https://host/dicom-web/studies/1.2.3 scans/",
+        "hounsfield copy scans/ pacs:",
+        "hounsfield copy pacs:/studies/1.2.3 research:",
+    )
+)
+@click.argument("source", metavar="SOURCE")
+@click.argument("target", metavar="TARGET")
+@click.option(
+    "--transfer-syntax",
+    metavar="SYNTAX",
+    default="*",
+    help="Ask the server for this one, by UID or keyword such as jpeg-ls; as stored otherwise.",
+)
+@click.option("--workers", type=click.IntRange(1, 64), help="Series on their way at once.")
+@options.as_json
+def copy(source: str, target: str, transfer_syntax: str, workers: int | None, as_json: bool) -> None:
+    """Copy every instance of SOURCE to TARGET, a folder or a server.
+
+    In a folder they become study/series/instance.dcm. Run it again after an interruption: only what is missing
+    moves. Exit status 1 if anything of SOURCE is not at TARGET in the end.
+    """
+    from hounsfield import transfer
+    from hounsfield.transfer.moving import WORKERS
+
+    with _bar() as bar:
+        summary = transfer.copy(
+            source,
+            target,
+            transfer_syntax=transfer_syntax,
+            workers=workers or WORKERS,
+            progress=bar.settled,
+            expect=bar.expect,
+        )
+    print_json(summary.to_json()) if as_json else _show(summary)
+    if not summary.complete:
+        raise click.exceptions.Exit(1)
+
+
+def _show(summary: Summary) -> None:
+    counts = summary.counts
+    parts = [f"{counts['moved']} moved ({_bytes(summary.size)}"]
+    parts[0] += f", {_bytes(summary.size / summary.seconds)}/s)" if summary.size and summary.seconds else ")"
+    parts += [f"{counts['present']} present", f"{counts['refused']} refused", f"{counts['failed']} failed"]
+    echo(", ".join(parts))
+    if summary.told:
+        rows = [
+            {"name": each.name, "status": each.status, "reason": each.reason} for each in summary.told[:_TOLD]
+        ]
+        columns = [
+            Column("status", "status"),
+            Column("name", "instance"),
+            Column("reason", "reason", folds=True),
+        ]
+        table(rows, columns)
+        if len(summary.told) > _TOLD:
+            echo(f"… and {len(summary.told) - _TOLD} more; --json lists all")
+    if summary.skipped:
+        first = summary.skipped[0]
+        echo(f"left out: {len(summary.skipped)}, the first: {first.name}: {first.reason}", err=True)
+
+
+def _bytes(count: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.2f} GB"
+
+
+class _Bar(Protocol):
+    def settled(self, item: Item) -> None: ...
+
+    def expect(self, count: int) -> None: ...
+
+
+class _NoBar:
+    def settled(self, item: Item) -> None:
+        return
+
+    def expect(self, count: int) -> None:
+        return
+
+
+class _RichBar:
+    """Instances done of those known, rate in bytes, time left; the total grows as series are found."""
+
+    def __init__(self, bars: Any) -> None:
+        self._bars = bars
+        self._task = bars.add_task("Copying", total=None, rate="")
+        self._expected = self._done = 0
+        self._size = 0
+
+    def settled(self, item: Item) -> None:
+        self._done += 1
+        self._size += item.size if item.status == "moved" else 0
+        elapsed = self._bars.tasks[self._task].elapsed or 0
+        rate = f"{_bytes(self._size / elapsed)}/s" if elapsed > 0.5 else ""
+        total = max(self._expected, self._done) or None
+        self._bars.update(self._task, completed=self._done, total=total, rate=rate)
+
+    def expect(self, count: int) -> None:
+        self._expected += count
+
+
+@contextmanager
+def _bar() -> Iterator[_Bar]:
+    screen = console(err=True)
+    if not screen.is_terminal:
+        yield _NoBar()
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("Copying"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}", markup=False),
+    )
+    with Progress(*columns, TimeRemainingColumn(), console=screen, transient=True) as bars:
+        yield _RichBar(bars)

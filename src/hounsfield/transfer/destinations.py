@@ -1,0 +1,168 @@
+"""Where the instances of a copy go: a folder as `study/series/instance.dcm`, or a DICOMweb server.
+
+Both say what they have already, so that a copy that was interrupted goes on where it stopped, and neither lets a
+file count that is not whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from hounsfield.client import Client
+from hounsfield.dicomweb.attributes import first
+from hounsfield.dicomweb.store_results import StoredInstance
+from hounsfield.errors import DicomwebError, HounsfieldError, LocationError
+from hounsfield.instance import FileSource
+from hounsfield.locations import FolderSink
+from hounsfield.transfer.origins import Delivered, SeriesTask, written_uids
+from hounsfield.transfer.summary import Item, Status
+
+STALE_SECONDS = 3600.0
+
+_OUTCOMES: dict[str, Status] = {
+    "stored": "moved",
+    "warned": "moved",
+    "refused": "refused",
+    "unconfirmed": "failed",
+}
+
+
+class Destination(Protocol):
+    """Where instances go. `batch` is how many bytes it wants at once, `compares` whether it looks at bytes itself."""
+
+    @property
+    def batch(self) -> int: ...
+
+    @property
+    def compares(self) -> bool: ...
+
+    def present(self, task: SeriesTask) -> set[str]:
+        """The SOP Instance UIDs of a series that are there, whole."""
+
+    def spool(self, task: SeriesTask) -> Path:
+        """A folder that exists, for files on their way."""
+
+    def take(self, delivered: Sequence[Delivered]) -> Iterator[Item]:
+        """Store these; one item each, whatever happens to them. Their own files are gone in the end."""
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FolderDestination:
+    """`path/study/series/instance.dcm`; files from a server are renamed into place, never copied."""
+
+    path: Path
+    batch: int = 0
+    compares: bool = True
+
+    def present(self, task: SeriesTask) -> set[str]:
+        folder = self._folder(task)
+        found = set()
+        for path in folder.glob("*.dcm") if folder.is_dir() else ():
+            expected = (task.study, task.series, path.stem)
+            with contextlib.suppress(HounsfieldError, OSError):
+                # One that was cut (by a full disk, a power failure) is no instance: it is fetched again.
+                if written_uids(FileSource(path)) == expected:
+                    found.add(path.stem)
+        return found
+
+    def spool(self, task: SeriesTask) -> Path:
+        folder = self._folder(task)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LocationError(f"cannot be made: {error.strerror}", where=str(folder)) from error
+        for left in folder.glob(".*.partial"):
+            # What an interrupted copy left; a younger one may be another copy's, at work.
+            with contextlib.suppress(OSError):
+                if time.time() - left.stat().st_mtime > STALE_SECONDS:
+                    left.unlink()
+        return folder
+
+    def take(self, delivered: Sequence[Delivered]) -> Iterator[Item]:
+        for each in delivered:
+            yield self._renamed(each, each.path) if each.path is not None else self._copied(each)
+
+    def close(self) -> None:
+        return
+
+    def _folder(self, task: SeriesTask) -> Path:
+        return self.path / task.study / task.series
+
+    def _renamed(self, delivered: Delivered, path: Path) -> Item:
+        target = self.path / delivered.study / delivered.series / f"{delivered.instance}.dcm"
+        try:
+            path.replace(target)
+        except OSError as error:
+            path.unlink(missing_ok=True)
+            return Item(delivered.name, "failed", reason=f"{target}: {error.strerror}")
+        return Item(delivered.name, "moved", delivered.size)
+
+    def _copied(self, delivered: Delivered) -> Item:
+        outcome = FolderSink(self.path).write(
+            delivered.source, study=delivered.study, series=delivered.series, instance=delivered.instance
+        )
+        status: Status = "moved" if outcome.status == "stored" else outcome.status
+        return Item(delivered.name, status, delivered.size, outcome.reason or "")
+
+
+@dataclass(slots=True)
+class ServerDestination:
+    """A DICOMweb server; what it does not confirm has failed."""
+
+    client: Client
+    study: str | None = None
+    batch: int = 32 * 1024**2
+    compares: bool = False
+    _folder: tempfile.TemporaryDirectory[str] = field(
+        default_factory=lambda: tempfile.TemporaryDirectory(prefix="hounsfield-"), repr=False
+    )
+
+    def present(self, task: SeriesTask) -> set[str]:
+        try:
+            found = self.client.search_for_instances(task.study, task.series)
+        except DicomwebError as error:
+            if error.data.get("status") == 404:
+                return set()
+            raise
+        return {first(model, "SOPInstanceUID") for model in found}
+
+    def spool(self, task: SeriesTask) -> Path:
+        return Path(self._folder.name)
+
+    def take(self, delivered: Sequence[Delivered]) -> Iterator[Item]:
+        by_uid = {each.instance: each for each in delivered}
+        try:
+            result = self.client.store_instances([each.source for each in delivered], self.study)
+            for stored in result.instances:
+                each = by_uid.pop(stored.sop_instance, None)
+                if each is not None:
+                    yield _item(each, stored)
+            reason = "; ".join(result.other_failures) or "the server did not speak of it"
+        except HounsfieldError as error:
+            reason = str(error)
+        finally:
+            for each in delivered:
+                if each.path is not None:
+                    each.path.unlink(missing_ok=True)
+        yield from (Item(each.name, "failed", reason=reason) for each in by_uid.values())
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._folder.cleanup()
+
+
+def _item(delivered: Delivered, stored: StoredInstance) -> Item:
+    size = delivered.size
+    if not size and stored.kept:
+        with delivered.source.open() as stream:
+            size = stream.seek(0, os.SEEK_END)
+    return Item(delivered.name, _OUTCOMES[stored.outcome], size, stored.reason)

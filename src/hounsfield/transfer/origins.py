@@ -1,0 +1,210 @@
+"""Where the instances of a copy come from: any location, or a DICOMweb server, series by series.
+
+An origin lists series first and their instances only where that is needed: what goes to an empty destination need
+not be listed. What it delivers from a server is a file that is whole and is the instance it should be.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from hounsfield.client import Client, Part
+from hounsfield.dicomweb.attributes import first
+from hounsfield.dicomweb.resources import Resource
+from hounsfield.dicomweb.uids import is_uid
+from hounsfield.errors import HounsfieldError, MalformedError, TruncatedError
+from hounsfield.instance import FileSource, Skipped, Source
+from hounsfield.instance.elements import FIRST_READ, scan_elements
+from hounsfield.instance.reading import read_header
+from hounsfield.locations import Location
+from hounsfield.locations.dicomweb import DicomwebLocation
+from hounsfield.transfer.summary import Item
+
+FEW = 4
+"""A series that lacks at most one in this many instances gets them one by one, otherwise whole again."""
+
+_UIDS = {0x0020000D: b"UI", 0x0020000E: b"UI", 0x00080018: b"UI"}
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesTask:
+    """One series to copy; `count` is how many instances are expected, 0 when nobody said."""
+
+    study: str
+    series: str
+    count: int = 0
+    sources: tuple[tuple[str, Source], ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """One instance, verified; `path` is its file where that was made for this copy and may be moved away."""
+
+    study: str
+    series: str
+    instance: str
+    source: Source
+    size: int
+    path: Path | None = None
+
+    @property
+    def name(self) -> str:
+        return self.instance if self.path is not None else self.source.name
+
+
+class Origin(Protocol):
+    """Where instances come from."""
+
+    def tasks(self, skipped: list[Skipped]) -> Iterator[SeriesTask]: ...
+
+    def instances(self, task: SeriesTask) -> list[str]:
+        """The SOP Instance UIDs of a series."""
+
+    def deliver(self, task: SeriesTask, wanted: set[str] | None, spool: Path) -> Iterator[Delivered | Item]:
+        """Those wanted (None: all), in any order, new files in `spool`; an `Item` for what came and is not fit.
+
+        Raises where the transfer breaks.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceOrigin:
+    """A folder, file or archive; every header is read to know what belongs together."""
+
+    location: Location
+
+    def tasks(self, skipped: list[Skipped]) -> Iterator[SeriesTask]:
+        found: dict[tuple[str, str], dict[str, Source]] = {}
+        for source in self.location.sources():
+            if isinstance(source, Skipped):
+                skipped.append(source)
+                continue
+            try:
+                header = read_header(source)
+            except HounsfieldError as error:
+                skipped.append(Skipped(source.name, error.found))
+                continue
+            study, series, uid = (header.text(f"{each}InstanceUID") for each in ("Study", "Series", "SOP"))
+            if not (is_uid(study) and is_uid(series) and is_uid(uid)):
+                skipped.append(Skipped(source.name, "no study, series or SOP Instance UID"))
+            elif found.setdefault((study, series), {}).setdefault(uid, source) is not source:
+                skipped.append(Skipped(source.name, f"a second file of {uid}; the first was taken"))
+        for (study, series), sources in found.items():
+            yield SeriesTask(study, series, len(sources), tuple(sources.items()))
+
+    def instances(self, task: SeriesTask) -> list[str]:
+        return [uid for uid, _ in task.sources]
+
+    def deliver(self, task: SeriesTask, wanted: set[str] | None, spool: Path) -> Iterator[Delivered | Item]:
+        for uid, source in task.sources:
+            if wanted is None or uid in wanted:
+                size = source.path.stat().st_size if isinstance(source, FileSource) else 0
+                yield Delivered(task.study, task.series, uid, source, size)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOrigin:
+    """A DICOMweb server, or what a URL names on it."""
+
+    location: DicomwebLocation
+    transfer_syntax: str = "*"
+
+    @property
+    def client(self) -> Client:
+        return self.location.client
+
+    def tasks(self, skipped: list[Skipped]) -> Iterator[SeriesTask]:
+        for series, count in self.location.counted_series():
+            yield SeriesTask(series.study or "", series.series or "", count)
+
+    def instances(self, task: SeriesTask) -> list[str]:
+        if (one := self.location.resource.instance) is not None:
+            return [one]
+        found = self.client.search_for_instances(task.study, task.series)
+        return [uid for model in found if (uid := first(model, "SOPInstanceUID"))]
+
+    def deliver(self, task: SeriesTask, wanted: set[str] | None, spool: Path) -> Iterator[Delivered | Item]:
+        for resource in self._requests(task, wanted):
+            for part in self.client.iter_parts(resource, transfer_syntax=self.transfer_syntax):
+                delivered = _saved(part, resource, spool)
+                if isinstance(delivered, Item) or wanted is None or delivered.instance in wanted:
+                    yield delivered
+                elif delivered.path is not None:
+                    delivered.path.unlink()
+
+    def _requests(self, task: SeriesTask, wanted: set[str] | None) -> Iterator[Resource]:
+        series = self.client.resource(task.study, task.series)
+        if (one := self.location.resource.instance) is not None:
+            yield series.at(instance=one)
+        elif wanted is None or len(wanted) * FEW > len(self.instances(task)):
+            yield series
+        else:
+            yield from (series.at(instance=uid) for uid in sorted(wanted))
+
+
+def _saved(part: Part, resource: Resource, spool: Path) -> Delivered | Item:
+    """A part as a file, whole and with the UIDs that were asked for; an `Item` and no file if it is not that."""
+    path = spool / f".{secrets.token_hex(8)}.partial"
+    try:
+        head, size = _written(part, path)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    try:
+        study, series, instance = written_uids(FileSource(path), head, size)
+    except HounsfieldError as error:
+        path.unlink(missing_ok=True)
+        return Item(f"{resource.path} part {part.index + 1}", "failed", reason=error.found)
+    if (study, series) != (resource.study, resource.series) or resource.instance not in {None, instance}:
+        path.unlink(missing_ok=True)
+        return Item(instance, "failed", reason=f"came where {resource.path} was asked for")
+    return Delivered(study, series, instance, FileSource(path), size, path)
+
+
+def _written(part: Part, path: Path) -> tuple[bytes, int]:
+    """Write a part to a new file; its first bytes, so that the header need not be read back, and its size."""
+    head, size = b"", 0
+    with open(path, "wb", buffering=0) as out:
+        for chunk in part.chunks():
+            if len(head) < FIRST_READ:
+                head += chunk[:FIRST_READ]
+            rest = chunk
+            while len(rest):
+                rest = rest[out.write(rest) or 0 :]
+            size += len(chunk)
+    return head, size
+
+
+def written_uids(source: Source, head: bytes = b"", size: int = 0) -> tuple[str, str, str]:
+    """(study, series, instance) UIDs of a whole file; an error for what is no DICOM, is cut, or has none.
+
+    `head` and `size`, where they are known, save reading the file again.
+    """
+    elements = scan_elements(io.BytesIO(head), _UIDS) if head else None
+    if elements is None:
+        with source.open() as stream:
+            elements = scan_elements(stream, _UIDS)
+            size = stream.seek(0, os.SEEK_END)
+    if elements is None:
+        header = read_header(source)
+        texts = [header.text(f"{each}InstanceUID") for each in ("Study", "Series", "SOP")]
+    else:
+        texts = [elements.values.get(tag, b"").rstrip(b"\0 ").decode("latin-1") for tag in _UIDS]
+        pixels = elements.pixels
+        if pixels is not None and pixels.length is not None and pixels.offset + pixels.length > size:
+            raise TruncatedError(
+                f"{size} bytes",
+                expected=f"{pixels.offset + pixels.length}",
+                where=source.name,
+                found_bytes=size,
+                expected_bytes=pixels.offset + pixels.length,
+            )
+    if not all(map(is_uid, texts)):
+        raise MalformedError("an instance without its UIDs", where=source.name)
+    return texts[0], texts[1], texts[2]
