@@ -29,6 +29,8 @@ _TEXT_VRS = _SHORT_VRS - _BINARY_VRS - {b"AT"}
 
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _ITEM_TAG = b"\xfe\xff\x00\xe0"
+_PAST_META = 0x00030000
+_PIXELS = 0x7FE00008  # the least of the pixel elements; what is wanted of group 7FE0 lies before it
 PIXEL_TAGS = {0x7FE00010: "PixelData", 0x7FE00008: "FloatPixelData", 0x7FE00009: "DoubleFloatPixelData"}
 
 TRANSFER_SYNTAX = 0x00020010
@@ -93,7 +95,7 @@ def file_meta(start: bytes) -> tuple[str, int]:
         return "", 0
     values: dict[int, bytes] = {}
     try:
-        position = _walk_explicit(start, 132, values, {TRANSFER_SYNTAX: b"UI"}, meta=True)
+        position = _walk_explicit(start, 132, values, {TRANSFER_SYNTAX: b"UI"}, _PAST_META)
     except (_Unrecognised, RecursionError):
         return "", 0
     syntax = values.get(TRANSFER_SYNTAX, b"").rstrip(b"\0 ")
@@ -103,7 +105,7 @@ def file_meta(start: bytes) -> tuple[str, int]:
 def _walk(buffer: bytes, wanted: dict[int, bytes]) -> Elements | None:
     """One pass over the buffered header; None when it ends before Pixel Data does begin."""
     values: dict[int, bytes] = {}
-    position = _walk_explicit(buffer, 132, values, {TRANSFER_SYNTAX: b"UI"}, meta=True)
+    position = _walk_explicit(buffer, 132, values, {TRANSFER_SYNTAX: b"UI"}, _PAST_META)
     if position is None:
         return None
     syntax = values.pop(TRANSFER_SYNTAX, b"").rstrip(b"\0 ")
@@ -118,41 +120,48 @@ def _walk(buffer: bytes, wanted: dict[int, bytes]) -> Elements | None:
 
 
 def _walk_explicit(
-    buffer: bytes, position: int, values: dict[int, bytes], wanted: dict[int, bytes], *, meta: bool = False
+    buffer: bytes, position: int, values: dict[int, bytes], wanted: dict[int, bytes], beyond: int = _PIXELS
 ) -> int | None:
-    """Step over Explicit VR Little Endian elements; the position of the first one past group 0002, or of Pixel Data."""
-    end = len(buffer)
+    """Step over Explicit VR Little Endian elements; the position of the first one whose tag is not below `beyond`.
+
+    The loop that headers are read in: some 130 turns a file, so it calls nothing that it need not call.
+    """
+    last_start = len(buffer) - 12
     last = 0
-    while position + 12 <= end:
+    while position <= last_start:
         group, element, vr, length = _EXPLICIT(buffer, position)
-        if meta and group != 2:
-            return position
         tag = group << 16 | element
-        if tag in PIXEL_TAGS:
+        if tag >= beyond:
             return position
-        if tag <= last or group > 0x7FE0:
+        if tag <= last:
             raise _Unrecognised
         last = tag
-        if vr in _SHORT_VRS:
-            start = position + 8
-        elif vr in _LONG_VRS:
-            (length,) = _LONG_LENGTH(buffer, position + 8)
-            start = position + 12
-        else:
+        position += 8
+        if vr in _LONG_VRS:
+            (length,) = _LONG_LENGTH(buffer, position)
+            position += 4
+            if length == UNDEFINED:
+                length = _sequence_length(buffer, position, vr)
+        elif vr not in _SHORT_VRS:
             raise _Unrecognised
-        if length == UNDEFINED:
-            if vr != b"SQ":
-                raise _Unrecognised
-            stop = _skip_items(buffer, start)
-            if stop is None:
-                return None
-            length = stop - start
-        position = start + length
+        start = position
+        position += length
         if tag in wanted:
-            if position > end:
+            if position > len(buffer):
                 return None
-            _keep(values, buffer, tag, vr, start, position, wanted[tag])
+            if vr == wanted[tag] and vr != b"SQ":
+                values[tag] = buffer[start:position]
+            else:
+                _keep(values, buffer, tag, vr, start, position, wanted[tag])
     return None
+
+
+def _sequence_length(buffer: bytes, start: int, vr: bytes) -> int:
+    """Length of a sequence that ends by its delimiter; past the buffer's end when that comes first."""
+    if vr != b"SQ":
+        raise _Unrecognised
+    stop = _skip_items(buffer, start)
+    return len(buffer) + 1 if stop is None else stop - start
 
 
 def _walk_implicit(
@@ -164,9 +173,9 @@ def _walk_implicit(
     while position + 8 <= end:
         group, element, length = _IMPLICIT(buffer, position)
         tag = group << 16 | element
-        if tag in PIXEL_TAGS:
+        if tag >= _PIXELS:
             return position
-        if tag <= last or group > 0x7FE0:
+        if tag <= last:
             raise _Unrecognised
         last = tag
         start = position + 8

@@ -5,6 +5,7 @@ Frames come out as cells or stored values; turning them into Hounsfield units be
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -44,6 +45,8 @@ Array = npt.NDArray[Any]
 
 BITS_ALLOCATED = (8, 16, 32)
 FRAMES_LIMIT = 1 << 18  # more frames than any CT has; a larger number is damage, and would cost memory
+FRAMES_UNQUESTIONED = 64  # so few cost nothing
+ITEM_HEADER_BYTES = 8  # the least that an encapsulated frame takes (PS3.5 A.4)
 _PMSCT_RLE1 = "PMSCT_RLE1"
 
 
@@ -122,12 +125,8 @@ class Instance:
     def planes(self) -> tuple[Plane, ...]:
         """Geometry and rescale of every frame, in frame order. Raises `MalformedError`."""
         header = self.header
-        if header.number_of_frames > FRAMES_LIMIT:
-            raise MalformedError(
-                f"Number of Frames is {header.number_of_frames}",
-                expected=f"at most {FRAMES_LIMIT}",
-                where=self.name,
-            )
+        if header.number_of_frames > 1:
+            self._check_number_of_frames()
         try:
             if "PerFrameFunctionalGroupsSequence" in header or "SharedFunctionalGroupsSequence" in header:
                 with pydicom_tolerated(self.name):
@@ -138,6 +137,21 @@ class Instance:
         if header.number_of_frames > 1:
             return planes_without_geometry(header, lut)
         return (plane_of_header(header, lut),)
+
+    def _check_number_of_frames(self) -> None:
+        """Refuse a number that the pixels cannot be, before a plane is made for each; half of them may lack."""
+        count, pixels, most = self.header.number_of_frames, self.header.pixels, FRAMES_LIMIT
+        if pixels is not None and pixels.length is not None:
+            most = min(most, 2 * (1 + pixels.length // self.frame_bytes))
+        elif pixels is not None and count > FRAMES_UNQUESTIONED:
+            with self.source.open() as stream:
+                most = min(most, stream.seek(0, os.SEEK_END) // ITEM_HEADER_BYTES)
+        if count > most:
+            raise MalformedError(
+                f"Number of Frames is {count}",
+                expected=f"at most {most}, by the size of the pixels",
+                where=self.name,
+            )
 
     def _modality_lut(self) -> ModalityLut | None:
         with pydicom_tolerated(self.name):
