@@ -328,7 +328,7 @@ def _written(element: DataElement, bulk: BulkWriter | None, path: str, depth: in
     if element.VM == 0 or value is None:
         return {"vr": vr}
     values = list(value) if element.VM > 1 or isinstance(value, list) else [value]
-    return {"vr": vr, "Value": [_json_value(vr, each) for each in values]}
+    return {"vr": vr, "Value": [value_as_json(vr, each) for each in values]}
 
 
 def _binary(value: bytes, bulk: BulkWriter | None, path: str) -> Model:
@@ -340,7 +340,8 @@ def _binary(value: bytes, bulk: BulkWriter | None, path: str) -> Model:
     )
 
 
-def _json_value(vr: str, value: Any) -> Any:
+def value_as_json(vr: str, value: Any) -> Any:
+    """One value of an element as the model writes it: numbers, texts, a person's groups, null for nothing."""
     if value is None or value == "":
         return None
     return _WRITERS.get(vr, str)(value)

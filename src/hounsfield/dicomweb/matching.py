@@ -49,8 +49,18 @@ def _matcher(asked: str, vr: str, *, fuzzy: bool, alternatives: bool) -> Matcher
         return _number(asked)
     if vr == "PN":
         return _fuzzy_name(asked) if fuzzy else _name(asked)
-    patterns = asked.replace("\\", ",").split(",") if alternatives else asked.split("\\")
-    return lambda value: any(glob(pattern.strip(), value.strip()) for pattern in patterns)
+    patterns = _patterns(asked, alternatives=alternatives)
+    return lambda value: any(glob(pattern, value.strip()) for pattern in patterns)
+
+
+def values_asked(name: str, asked: str) -> list[str]:
+    """The patterns, any of which a plain text attribute may match."""
+    return _patterns(asked, alternatives=name.rpartition(".")[2] in _ALTERNATIVES)
+
+
+def _patterns(asked: str, *, alternatives: bool) -> list[str]:
+    parts = asked.replace("\\", ",").split(",") if alternatives else asked.split("\\")
+    return [part.strip() for part in parts]
 
 
 def glob(pattern: str, text: str) -> bool:
@@ -90,11 +100,12 @@ def _name(asked: str) -> Matcher:
 
 def _fuzzy_name(asked: str) -> Matcher:
     """Every word asked begins a word of the name, in any order."""
-    wanted = _words(asked)
-    return lambda value: all(any(word.startswith(each) for word in _words(value)) for each in wanted)
+    wanted = words(asked)
+    return lambda value: all(any(word.startswith(each) for word in words(value)) for each in wanted)
 
 
-def _words(name: str) -> list[str]:
+def words(name: str) -> list[str]:
+    """The words of a person's name, folded."""
     marks = str.maketrans("^=,*?", "     ")
     return folded(name).translate(marks).split()
 
@@ -111,16 +122,25 @@ def _as_number(text: str) -> float | str:
         return text.strip()
 
 
+def moment(value: str, vr: str) -> str | None:
+    """A date or time as ranges compare it, its digits filled up with zeros; None where it is none."""
+    digits = _moment(value, vr)
+    return digits.ljust(_DIGITS[vr], "0") if digits[:1].isdigit() else None
+
+
+def bounds(asked: str, vr: str) -> tuple[str, str]:
+    """The least and the greatest `moment` that a range asks for; "" where it is open."""
+    low, high = _bounds(asked, vr)
+    return low and low.ljust(_DIGITS[vr], "0"), high and high + "9" * 20
+
+
 def _range(asked: str, vr: str) -> Matcher:
     """`a-b`, `a-`, `-b` or a single value; a shorter value stands for all that it begins."""
-    low, high = _bounds(asked, vr)
+    low, high = bounds(asked, vr)
 
     def fits(value: str) -> bool:
-        digits = _moment(value, vr)
-        if not digits[:1].isdigit():
-            return False
-        least = digits.ljust(_DIGITS[vr], "0")
-        return (not low or least >= low.ljust(_DIGITS[vr], "0")) and (not high or least <= high + "9" * 20)
+        least = moment(value, vr)
+        return least is not None and (not low or least >= low) and (not high or least <= high)
 
     return fits
 

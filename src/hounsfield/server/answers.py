@@ -1,0 +1,188 @@
+"""What endpoints answer with, and how it goes out: whole bodies, streams in large blocks, ranges, errors.
+
+Endpoints are plain functions that run in threads and return an `Answer`; `send` is the only async code here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from hounsfield.dicomweb.warnings299 import PeerWarning
+from hounsfield.errors import (
+    DicomwebError,
+    GeometryError,
+    HounsfieldError,
+    LocationError,
+    MalformedError,
+    NotDicomError,
+    NotHounsfieldError,
+    SelectionError,
+    UnsupportedError,
+)
+from hounsfield.server.ask import Ask
+from hounsfield.server.index.database import IndexUnavailable
+
+AGENT = "hounsfield"
+JSON = "application/json"
+DICOM_JSON = "application/dicom+json"
+LEAST_COMPRESSED = 1024
+"""Bodies shorter than this are not worth compressing."""
+
+STATUS: dict[type[HounsfieldError], int] = {
+    IndexUnavailable: 503,
+    DicomwebError: 400,
+    SelectionError: 404,
+    GeometryError: 409,
+    NotHounsfieldError: 409,
+    UnsupportedError: 406,
+    NotDicomError: 500,
+    MalformedError: 500,
+    LocationError: 503,
+    HounsfieldError: 500,
+}
+"""The HTTP status of each error that says no other itself."""
+
+Body = bytes | bytearray | Iterator[bytes | bytearray]
+
+
+@dataclass(slots=True)
+class Answer:
+    """`content` whole, or an iterator of blocks of `length` bytes altogether (None: not known before the end).
+
+    `part(start, stop)` gives blocks of a range, where ranges are served.
+    """
+
+    content: Body = b""
+    media_type: str = JSON
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    length: int | None = None
+    part: Callable[[int, int], Iterator[bytes | bytearray]] | None = None
+    warnings: tuple[str, ...] = ()
+
+    def with_etag(self, *parts: object) -> Answer:
+        self.headers["ETag"] = etag(*parts)
+        return self
+
+
+def etag(*parts: object) -> str:
+    """An entity tag of values that change whenever the content does."""
+    return '"' + hashlib.blake2b(repr(parts).encode(), digest_size=12).hexdigest() + '"'
+
+
+def unchanged(ask: Ask, tag: str) -> Answer | None:
+    """304 if the client has what `tag` names already (RFC 9110 13.1.2); endpoints ask before they work."""
+    asked = ask.headers.get("if-none-match")
+    if asked is None or ask.method not in {"GET", "HEAD"}:
+        return None
+    tags = {each.strip().removeprefix("W/") for each in asked.split(",")}
+    if tag in tags or "*" in tags:
+        return Answer(b"", status=304, headers={"ETag": tag})
+    return None
+
+
+def as_json(value: Any, *, status: int = 200, media_type: str = JSON) -> Answer:
+    body = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return Answer(body.encode("utf-8", "replace"), media_type, status)
+
+
+def of_error(error: HounsfieldError) -> Answer:
+    """The answer to a request that failed: a status, and a line that says why."""
+    status = error.data.get("status")
+    if not isinstance(status, int) or not 400 <= status < 600:
+        status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    # Where on this machine something lies is nobody else's business.
+    told: dict[str, Any] = {"status": status, "error": error.found}
+    if error.expected:
+        told["expected"] = error.expected
+    if error.remedy and status < 500:
+        told["remedy"] = error.remedy
+    answer = as_json(told, status=status)
+    if status == 503:
+        answer.headers["Retry-After"] = "2"
+    return answer
+
+
+def ranged(ask: Ask, answer: Answer) -> Answer:
+    """The part of the answer that a Range header asks for (RFC 9110 14.2): one range of bytes, or all."""
+    if answer.part is None or answer.length is None or answer.status != 200:
+        return answer
+    answer.headers["Accept-Ranges"] = "bytes"
+    asked = ask.headers.get("range")
+    condition = ask.headers.get("if-range")
+    if asked is None or (condition is not None and condition != answer.headers.get("ETag")):
+        return answer
+    found = _range(asked, answer.length)
+    if found is None:
+        return answer
+    start, stop = found
+    if start >= stop:
+        _close(answer)
+        return replace(
+            as_json({"status": 416, "error": "no such range"}, status=416),
+            headers={"Content-Range": f"bytes */{answer.length}"},
+        )
+    _close(answer)
+    headers = {**answer.headers, "Content-Range": f"bytes {start}-{stop - 1}/{answer.length}"}
+    return replace(
+        answer, status=206, content=answer.part(start, stop), length=stop - start, headers=headers, part=None
+    )
+
+
+def _range(text: str, length: int) -> tuple[int, int] | None:
+    """(start, stop) of a single range; None for what is no such thing and thus ignored."""
+    unit, _, spec = text.partition("=")
+    first, mark, last = spec.strip().partition("-")
+    first, last = first.strip(), last.strip()
+    digits = (first + last).isascii() and (first or "0").isdigit() and (last or "0").isdigit()
+    if unit.strip().lower() != "bytes" or not mark or not digits or not (first or last) or len(spec) > 40:
+        return None
+    if not first:
+        return max(length - int(last), 0), length if int(last) else 0
+    if last and int(last) < int(first):
+        return None
+    return int(first), min(int(last) + 1 if last else length, length)
+
+
+def _close(answer: Answer) -> None:
+    close = getattr(answer.content, "close", None)
+    if close is not None:
+        close()
+
+
+def header_lines(ask: Ask, answer: Answer) -> list[tuple[bytes, bytes]]:
+    """The header fields of an answer, ready for the wire."""
+    fields = {"Content-Type": answer.media_type, "Vary": "Accept, Accept-Encoding, Authorization"}
+    fields |= answer.headers
+    if answer.status in {204, 304}:
+        del fields["Content-Type"]
+    length = len(answer.content) if isinstance(answer.content, (bytes, bytearray)) else answer.length
+    if length is not None and answer.status not in {204, 304}:
+        fields["Content-Length"] = str(length)
+    lines = [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in fields.items()]
+    lines += [(b"warning", str(PeerWarning(299, AGENT, text)).encode("latin-1", "replace"))
+              for text in answer.warnings]  # fmt: skip
+    return lines
+
+
+def compressed(ask: Ask, answer: Answer) -> Answer:
+    """JSON and XML in gzip for who asks; pixels never: they cost far more than they save."""
+    if not isinstance(answer.content, (bytes, bytearray)) or len(answer.content) < LEAST_COMPRESSED:
+        return answer
+    if "Content-Encoding" in answer.headers or "gzip" not in ask.encodings():
+        return answer
+    if not answer.media_type.partition(";")[0].endswith(("json", "xml", "html", "javascript", "css")):
+        return answer
+    from isal import igzip
+
+    answer.content = igzip.compress(bytes(answer.content), 1)
+    answer.headers["Content-Encoding"] = "gzip"
+    return answer
+
+
+def joined(blocks: Iterable[bytes | bytearray]) -> bytes:
+    return b"".join(blocks)

@@ -1,0 +1,194 @@
+"""`Archive`: a store and its index, kept in step.
+
+Order of a write, always: bytes on the disk, synced, at their place, folder synced; then one index transaction;
+then whoever waits is told. Order of a removal: the index forgets and notes the keys in one transaction; then the
+bytes go; then the notes. Whatever dies in between, `repair` finishes.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+
+from hounsfield.dicomweb.queries import Query
+from hounsfield.dicomweb.resources import Resource
+from hounsfield.errors import HounsfieldError
+from hounsfield.instance import Skipped, Source
+from hounsfield.server.attributes import Level
+from hounsfield.server.header_text import read_header_text
+from hounsfield.server.index import Entry, Index, Page, Record, record_of
+from hounsfield.server.index.database import IndexUnavailable
+from hounsfield.server.store import Arrival, Published, Store
+
+BATCH = 500
+"""Instances in one index transaction while many are indexed."""
+
+log = logging.getLogger("hounsfield.server")
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """One instance that an archive was given: what became of it."""
+
+    record: Record
+    outcome: Published
+
+
+class Archive:
+    """Instances in `store`, searchable by `index`. `replace`: other bytes under a known UID replace the old ones."""
+
+    def __init__(self, store: Store, index: Index, *, replace: bool = False) -> None:
+        self.store, self.index, self.replace = store, index, replace
+        self._recovering = threading.Lock()
+
+    @property
+    def name(self) -> str:
+        return self.store.name
+
+    def close(self) -> None:
+        self.index.close()
+
+    def search(self, level: Level, scope: Resource, query: Query, *, limit: int) -> Page:
+        return self.index.search(level, scope, query, limit=limit)
+
+    def entries(self, scope: Resource) -> list[Entry]:
+        return self.index.entries(scope)
+
+    def headers(self, scope: Resource) -> list[tuple[Entry, str]]:
+        return self.index.headers(scope)
+
+    def version(self, scope: Resource) -> tuple[int, int, int]:
+        return self.index.version(scope)
+
+    def source(self, entry: Entry) -> Source:
+        return self.store.source(entry.key)
+
+    def take_in(self, arrived: Sequence[tuple[Record, Arrival]]) -> list[Taken]:
+        """Publish synced arrivals and index them; when this returns, what is "stored" or "present" is safe.
+
+        Raises `LocationError` or `IndexUnavailable`; then nothing may be acknowledged, and nothing is torn.
+        """
+        taken = [
+            Taken(record, arrival.publish(record.key, replace=self.replace)) for record, arrival in arrived
+        ]
+        kept = [each.record for each in taken if each.outcome != "other"]
+        self.store.settle([record.key for record in kept])
+        replaced = [each.record.key for each in taken if each.outcome == "replaced"]
+        if replaced:
+            self.index.forget_keys(replaced)
+        self.index.add(kept)
+        for _, arrival in arrived:
+            arrival.discard()
+        return taken
+
+    def remove(self, scope: Resource) -> int:
+        """Remove every instance at or below `scope`; how many there were."""
+        keys = self.index.remove(scope)
+        self.store.remove(keys)
+        self.index.removed(keys)
+        return len(keys)
+
+    def repair(self) -> int:
+        """Finish what a crash left half done; the number of instances that it concerned."""
+        count = 0
+        keys = self.index.removals()
+        if keys:
+            self.store.remove(keys)
+            self.index.removed(keys)
+            count += len(keys)
+        for state, arrival in self.store.leftovers():
+            if state:
+                count += 1
+                self._finish(arrival)
+            arrival.discard()
+        return count
+
+    def _finish(self, arrival: Arrival) -> None:
+        """Index an arrival that was published but perhaps not indexed."""
+        try:
+            record = self.record(arrival.source, size=arrival.size)
+        except HounsfieldError as error:
+            log.warning("left behind and unreadable: %s", error)
+            return
+        if self.store.size(record.key) == arrival.size:
+            self.index.add([record])
+
+    def record(self, source: Source, *, size: int | None, key: str | None = None) -> Record:
+        """The record of a source. Raises `NotDicomError`, `MalformedError`, `LocationError`."""
+        record = record_of(read_header_text(source), key=key or "", size=size)
+        if key is not None:
+            return record
+        from dataclasses import replace
+
+        return replace(record, key=self.store.key_of(record.study, record.series, record.instance))
+
+    def reindex(
+        self, into: Index | None = None, *, told: Callable[[int], None] | None = None
+    ) -> list[Skipped]:
+        """Index every stored instance anew; what could not be read."""
+        index = into or self.index
+        if into is None:
+            index.clear()
+        skipped: list[Skipped] = []
+        done = 0
+        for records in self._recorded(((key, self.store.source(key)) for key in self.store.walk()), skipped):
+            index.add(records)
+            done += len(records)
+            if told is not None:
+                told(done)
+        index.optimise()
+        return skipped
+
+    def adopt(self, sources: Iterable[Source | Skipped]) -> list[Skipped]:
+        """Index files where they lie, their paths as keys; what could not be indexed."""
+        skipped: list[Skipped] = []
+
+        def named() -> Iterator[tuple[str, Source]]:
+            for source in sources:
+                if isinstance(source, Skipped):
+                    skipped.append(source)
+                else:
+                    yield source.name, source
+
+        for records in self._recorded(named(), skipped):
+            self.index.add(records)
+        return skipped
+
+    def _recorded(
+        self, sources: Iterator[tuple[str, Source]], skipped: list[Skipped]
+    ) -> Iterator[list[Record]]:
+        """Records in batches, read by several threads."""
+
+        def read(named: tuple[str, Source]) -> Record | Skipped:
+            key, source = named
+            try:
+                return self.record(source, size=self.store.size(key), key=key)
+            except HounsfieldError as error:
+                return Skipped(source.name, str(error))
+
+        with ThreadPoolExecutor(4) as pool:
+            while batch := list(islice(sources, BATCH)):
+                results = list(pool.map(read, batch))
+                skipped += [each for each in results if isinstance(each, Skipped)]
+                yield [each for each in results if isinstance(each, Record)]
+
+    def recover(self, error: IndexUnavailable) -> None:
+        """Make a damaged index anew, in the background; does nothing for an index that is only out of reach."""
+        if not error.data.get("damaged") or self.index.file is None:
+            return
+        if self._recovering.acquire(blocking=False):
+            threading.Thread(target=self._recover, name="index-recovery", daemon=True).start()
+
+    def _recover(self) -> None:
+        try:
+            log.warning("the index is damaged; it is made anew from the stored files")
+            self.index.rebuild(self.reindex)
+            log.warning("the index is whole again")
+        except (HounsfieldError, OSError) as error:
+            log.error("the index could not be made anew: %s", error)
+        finally:
+            self._recovering.release()

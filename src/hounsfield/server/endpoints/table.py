@@ -1,0 +1,106 @@
+"""Every endpoint: its path, method, function, and who may use it. Routes and OpenAPI are both made of this table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from hounsfield.server.answers import Answer
+from hounsfield.server.ask import Ask
+from hounsfield.server.endpoints import pixels, retrieval, searches, volumes
+from hounsfield.server.service import Service
+
+Scope = Literal["read", "write", "delete", "none"]
+"""What a principal must be allowed; "none": anybody may ask."""
+
+Function = Callable[[Service, Ask], Answer]
+
+STUDY = "/studies/{study}"
+SERIES = f"{STUDY}/series/{{series}}"
+INSTANCE = f"{SERIES}/instances/{{instance}}"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """`path` below the prefix; `parameters` of the query, each with what it is; `heavy`: it decodes pixels."""
+
+    path: str
+    function: Function
+    summary: str
+    method: str = "GET"
+    scope: Scope = "read"
+    produces: tuple[str, ...] = ("application/dicom+json",)
+    parameters: tuple[tuple[str, str], ...] = ()
+    heavy: bool = False
+    search: bool = False
+
+
+_SEARCHES = tuple(
+    Endpoint(path, searches.search, f"Search {what}", search=True)
+    for path, what in (
+        ("/studies", "studies"),
+        ("/series", "series of all studies"),
+        ("/instances", "instances of all studies"),
+        (f"{STUDY}/series", "the series of a study"),
+        (f"{STUDY}/instances", "the instances of a study"),
+        (f"{SERIES}/instances", "the instances of a series"),
+    )
+)
+_DICOM = ('multipart/related; type="application/dicom"', "application/dicom")
+_RETRIEVALS = tuple(
+    Endpoint(path, retrieval.retrieve, f"Retrieve the instances of one {what}", produces=_DICOM)
+    for path, what in ((STUDY, "study"), (SERIES, "series"), (INSTANCE, "instance"))
+)
+_METADATA = tuple(
+    Endpoint(f"{path}/metadata", retrieval.metadata, f"Headers of one {what} without bulk data")
+    for path, what in ((STUDY, "study"), (SERIES, "series"), (INSTANCE, "instance"))
+)
+_PIXELS = (
+    Endpoint(
+        f"{INSTANCE}/frames/{{frames}}",
+        pixels.frames,
+        "Frames by number",
+        produces=('multipart/related; type="application/octet-stream"', "application/octet-stream"),
+    ),
+    Endpoint(
+        f"{INSTANCE}/bulkdata/{{reference:path}}",
+        pixels.bulk_data,
+        "One long value",
+        produces=("application/octet-stream",),
+    ),
+)
+
+_CHOICE = (("part", "which part of the series, from 0"), ("phase", "which phase of it, from 0"))
+_VOLUMES = (
+    Endpoint(
+        f"{SERIES}/info",
+        volumes.info,
+        "Geometry, unit, verdict and conversion of a series",
+        produces=("application/json",),
+        parameters=_CHOICE,
+    ),
+    Endpoint(
+        f"{SERIES}/slices/{{number}}",
+        volumes.slice_values,
+        "Hounsfield units of one slice, int16 little-endian",
+        produces=("application/octet-stream",),
+        parameters=(*_CHOICE, ("filter", "delta or none"), ("encoding", "identity, gzip or zstd")),
+        heavy=True,
+    ),
+    Endpoint(
+        f"{SERIES}/volume",
+        volumes.volume,
+        "A series as one file in Hounsfield units",
+        produces=("application/gzip", "application/octet-stream"),
+        parameters=(
+            ("format", "nifti, nrrd, mha or npy"),
+            *_CHOICE,
+            ("gaps", "error, fill or interpolate"),
+            ("dtype", "int16 or float32"),
+        ),
+        heavy=True,
+    ),
+)
+
+ENDPOINTS: tuple[Endpoint, ...] = (*_SEARCHES, *_RETRIEVALS, *_METADATA, *_PIXELS, *_VOLUMES)

@@ -1,0 +1,321 @@
+"""A stored instance's header as DICOM JSON text, element by element, fast enough to make at every store.
+
+Slices of a series share most elements, so the text of each element is remembered by its bytes. Little-endian
+Part 10 files are walked here; anything else, and anything odd, is pydicom's (`from_dataset`). Bulk values become
+URIs that begin with `INSTANCE_URL`, a character that JSON text cannot hold otherwise; who answers a request puts
+the instance's URL there.
+
+Not here: which elements are searched by or shown (`attributes`), and pixels.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import BinaryIO
+
+from hounsfield.dicomweb.dicom_json import from_dataset, value_as_json
+from hounsfield.errors import MalformedError
+from hounsfield.instance import Instance, Source, read_instance
+from hounsfield.instance.elements import IMPLICIT_LITTLE, ITEM, ITEM_END, PIXEL_TAGS, SEQUENCE_END, UNDEFINED
+from hounsfield.instance.elements import file_meta as read_meta
+
+INSTANCE_URL = "\x01"
+"""Stands for the instance's URL in header text."""
+
+MAX_HEADER_BYTES = 64 * 1024 * 1024
+"""Longest header walked; a longer one is refused."""
+
+MAX_DEPTH = 32
+"""Sequences within sequences."""
+
+INLINE_BYTES = 1024
+"""Longest binary value that stands in the text; longer ones are bulk data."""
+
+_REMEMBERED_BYTES = 1024
+_FIRST_READ = 32 * 1024
+_EXPLICIT = struct.Struct("<HH2sH").unpack_from
+_IMPLICIT = struct.Struct("<HHI").unpack_from
+_LENGTH = struct.Struct("<I").unpack_from
+_LONG = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
+_BINARY = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
+_NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "SV": "q", "UV": "Q"}
+_ONE_VALUE = frozenset({"LT", "ST", "UT", "UR"})
+_CHARACTER_SET = 0x00080005
+_DICOM_JSON_UTF8 = '"00080005":{"vr":"CS","Value":["ISO_IR 192"]}'
+_NOT_WALKED = frozenset({"1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99", "1.2.840.113619.5.2"})
+
+
+class _Odd(Exception):
+    """Something that is left to pydicom."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderText:
+    """`elements` maps a tag (group << 16 | element) to its JSON member, `"00100020":{…}`, in order of tags."""
+
+    instance: Instance
+    elements: Mapping[int, str]
+
+    def text(self) -> str:
+        """All of it, as one JSON object."""
+        return "{" + ",".join(self.elements.values()) + "}"
+
+    def values(self, tag: int) -> tuple[str, ...]:
+        """The values of an element at the root as text; a name's groups joined by `=`."""
+        member = self.elements.get(tag)
+        return () if member is None else values_of(member)
+
+    def first(self, tag: int) -> str:
+        return next(iter(self.values(tag)), "")
+
+
+def read_header_text(source: Source) -> HeaderText:
+    """The header of `source`. Raises `NotDicomError`, `MalformedError`, `LocationError`."""
+    instance = read_instance(source)
+    elements: dict[int, str] | None = None
+    syntax = instance.header.transfer_syntax
+    if syntax not in _NOT_WALKED and instance.header.pixels is not None:
+        with source.open() as stream:
+            elements = _walked(stream, instance.header.pixels.offset)
+    if elements is None:
+        elements = _by_pydicom(instance)
+    if instance.header.pixels is not None:
+        vr = "OW" if (instance.header.integer("BitsAllocated", 16) or 16) > 8 else "OB"
+        pixel_tag = next(
+            tag for tag, keyword in PIXEL_TAGS.items() if keyword == instance.header.pixels.keyword
+        )
+        vr = {0x7FE00008: "OF", 0x7FE00009: "OD"}.get(pixel_tag, vr)
+        elements[pixel_tag] = _bulk_member(pixel_tag, vr, f"{pixel_tag:08X}")
+    elements[0x00083002] = f'"00083002":{{"vr":"UI","Value":["{syntax}"]}}'
+    return HeaderText(instance, dict(sorted(elements.items())))
+
+
+@lru_cache(maxsize=16384)
+def values_of(member: str) -> tuple[str, ...]:
+    """The values in one JSON member as text."""
+    element = next(iter(json.loads("{" + member + "}").values()))
+    return tuple(_value_text(value) for value in element.get("Value", ()) if value is not None)
+
+
+def _value_text(value: object) -> str:
+    if isinstance(value, dict):
+        groups = [str(value.get(group) or "") for group in ("Alphabetic", "Ideographic", "Phonetic")]
+        return "=".join(groups).rstrip("=")
+    return str(value)
+
+
+def _walked(stream: BinaryIO, end: int) -> dict[int, str] | None:
+    """Elements of a little-endian Part 10 header that ends before `end`; None if pydicom must read it."""
+    if end > MAX_HEADER_BYTES:
+        raise MalformedError(f"a header of {end} bytes", expected=f"at most {MAX_HEADER_BYTES}")
+    buffer = stream.read(max(min(end, MAX_HEADER_BYTES), _FIRST_READ))[:end]
+    syntax, start = read_meta(buffer)
+    if not syntax:
+        return None
+    try:
+        return _elements(buffer, start, end, syntax.encode() == IMPLICIT_LITTLE, "", 0)[0]
+    except (_Odd, ValueError, TypeError, OverflowError, struct.error, KeyError, LookupError):
+        return None
+
+
+def _by_pydicom(instance: Instance) -> dict[int, str]:
+    def uri(path: str, value: bytes) -> str | None:
+        return f"{INSTANCE_URL}/bulkdata/{path}" if len(value) > INLINE_BYTES else None
+
+    try:
+        model = from_dataset(instance.dataset(), bulk=uri)
+    except RecursionError as error:
+        raise MalformedError("sequences nested too deep", where=instance.name) from error
+    found = {}
+    for tag, element in model.items():
+        text = json.dumps({tag: element}, ensure_ascii=False, separators=(",", ":"))
+        # json.dumps writes the mark as an escape; in header text it stands as itself.
+        found[int(tag, 16)] = text[1:-1].replace('"BulkDataURI":"\\u0001', f'"BulkDataURI":"{INSTANCE_URL}')
+    return found
+
+
+def _elements(
+    buffer: bytes, position: int, end: int, implicit: bool, path: str, depth: int, charset: str = ""
+) -> tuple[dict[int, str], int]:
+    """The members between `position` and `end`, or up to an item's delimiter, and where they ended."""
+    found: dict[int, str] = {}
+    if depth > MAX_DEPTH:
+        raise _Odd
+    while position + 8 <= end:
+        group, element, vr_bytes, _ = _EXPLICIT(buffer, position)
+        tag = group << 16 | element
+        if tag == ITEM_END:
+            return found, position + 8
+        if tag in PIXEL_TAGS and not depth:
+            break
+        if implicit:
+            vr, start = _dictionary_vr(tag, _is_signed(found)), position + 8
+            (length,) = _LENGTH(buffer, position + 4)
+        else:
+            vr, start, length = _explicit_head(buffer, position, vr_bytes, group)
+        if vr == "SQ":
+            items, position = _sequence(
+                buffer, start, length, end, implicit, f"{path}{tag:08X}.", depth, charset
+            )
+            found[tag] = f'"{tag:08X}":{{"vr":"SQ"{f""","Value":[{items}]""" if items else ""}}}'
+            continue
+        position = start + length
+        if position > end:
+            raise _Odd
+        if element == 0 or group == 2:
+            continue
+        if tag == _CHARACTER_SET:
+            charset = buffer[start:position].decode("ascii", "replace").strip("\0 ")
+        found[tag] = _plain_member(tag, vr, buffer[start:position], charset, path)
+    if position > end:
+        raise _Odd
+    return found, position
+
+
+def _explicit_head(buffer: bytes, position: int, vr_bytes: bytes, group: int) -> tuple[str, int, int]:
+    """VR, start and length of the value of an Explicit VR element (PS3.5 7.1.2)."""
+    vr = vr_bytes.decode("ascii")
+    if vr_bytes in _LONG:
+        (length,) = _LENGTH(buffer, position + 8)
+        # A public element of unknown VR is one that the dictionary knows better.
+        if (length == UNDEFINED and vr != "SQ") or (vr == "UN" and not group & 1):
+            raise _Odd
+        return vr, position + 12, length
+    if not (vr in _NUMBERS or vr in _SHORT_TEXT or vr == "AT"):
+        raise _Odd
+    return vr, position + 8, _EXPLICIT(buffer, position)[3]
+
+
+def _plain_member(tag: int, vr: str, value: bytes, charset: str, path: str) -> str:
+    """An element that is no sequence: inline, or the URI of bulk data."""
+    if tag == _CHARACTER_SET:
+        return _DICOM_JSON_UTF8
+    if len(value) > INLINE_BYTES and vr in _BINARY:
+        return _bulk_member(tag, vr, f"{path}{tag:08X}")
+    make = _member if len(value) <= _REMEMBERED_BYTES else _member.__wrapped__
+    return make(tag, vr, value, charset)
+
+
+def _sequence(
+    buffer: bytes, position: int, length: int, end: int, implicit: bool, path: str, depth: int, charset: str
+) -> tuple[str, int]:
+    """The items of a sequence as JSON objects, joined, and where it ended."""
+    stop = end if length == UNDEFINED else position + length
+    if stop > end:
+        raise _Odd
+    items: list[str] = []
+    while position + 8 <= stop:
+        group, element, size = _IMPLICIT(buffer, position)
+        tag = group << 16 | element
+        position += 8
+        if tag == SEQUENCE_END:
+            return ",".join(items), position
+        if tag != ITEM:
+            raise _Odd
+        last = stop if size == UNDEFINED else position + size
+        if last > stop:
+            raise _Odd
+        prefix = f"{path}{len(items)}."
+        members, position = _elements(buffer, position, last, implicit, prefix, depth + 1, charset)
+        if size != UNDEFINED and position != last:
+            raise _Odd
+        items.append("{" + ",".join(members.values()) + "}")
+    if length == UNDEFINED or position != stop:
+        raise _Odd
+    return ",".join(items), position
+
+
+def _bulk_member(tag: int, vr: str, path: str) -> str:
+    return f'"{tag:08X}":{{"vr":"{vr}","BulkDataURI":"{INSTANCE_URL}/bulkdata/{path}"}}'
+
+
+@lru_cache(maxsize=32768)
+def _member(tag: int, vr: str, value: bytes, charset: str) -> str:
+    """One element that is no sequence as a JSON member."""
+    name = f'"{tag:08X}"'
+    if vr in _BINARY:
+        if not value:
+            return f'{name}:{{"vr":"{vr}"}}'
+        return f'{name}:{{"vr":"{vr}","InlineBinary":"{base64.b64encode(value).decode()}"}}'
+    if vr in _NUMBERS:
+        size = struct.calcsize(_NUMBERS[vr])
+        if len(value) % size:
+            raise _Odd
+        numbers: tuple[object, ...] = struct.unpack(f"<{len(value) // size}{_NUMBERS[vr]}", value)
+    elif vr == "AT":
+        if len(value) % 4:
+            raise _Odd
+        pairs = struct.unpack(f"<{len(value) // 2}H", value)
+        numbers = tuple(pairs[i] << 16 | pairs[i + 1] for i in range(0, len(pairs), 2))
+    else:
+        numbers = _texts(vr, value, charset)
+    values = [value_as_json(vr, number) for number in numbers]
+    if not values or values == [None]:
+        return f'{name}:{{"vr":"{vr}"}}'
+    return f'{name}:{{"vr":"{vr}","Value":{json.dumps(values, ensure_ascii=False, separators=(",", ":"))}}}'
+
+
+_SHORT_TEXT = frozenset(
+    ["AE", "AS", "AT", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UI"]
+)
+_IN_CHARACTER_SET = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
+
+
+def _texts(vr: str, value: bytes, charset: str) -> tuple[str, ...]:
+    """The values of a text element (PS3.5 6.2: trailing padding is no part of any)."""
+    raw = value.rstrip(b"\0 ")
+    if raw.isascii() and b"\x1b" not in raw:
+        text = raw.decode("ascii")
+    elif vr in _IN_CHARACTER_SET:
+        text = _decoded(raw, charset, vr)
+    else:
+        text = raw.decode("latin-1")
+    if not text:
+        return ()
+    parts = [text] if vr in _ONE_VALUE else text.split("\\")
+    if vr == "UI":
+        return tuple(part.strip("\0 ") for part in parts)
+    return tuple(
+        part.strip(" \0") if vr not in _ONE_VALUE and vr != "PN" else part.rstrip(" \0") for part in parts
+    )
+
+
+def _decoded(raw: bytes, charset: str, vr: str) -> str:
+    import warnings
+
+    from pydicom.charset import convert_encodings, decode_bytes
+
+    delimiters = {0x5C, 0x3D, 0x5E} if vr == "PN" else {0x0A, 0x0C, 0x0D, 0x09, 0x5C}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return decode_bytes(raw, convert_encodings(charset.split("\\") if charset else None), delimiters)
+
+
+@lru_cache(maxsize=8192)
+def _dictionary_vr(tag: int, signed: bool) -> str:
+    """The VR that Implicit VR leaves to the dictionary; what has other double meanings is left to pydicom."""
+    from pydicom.datadict import dictionary_VR
+
+    if tag & 0xFFFF == 0:
+        return "UL"
+    if tag >> 16 & 1:
+        return "LO" if 0x10 <= tag & 0xFFFF <= 0xFF else "UN"
+    try:
+        vr = dictionary_VR(tag)
+    except KeyError:
+        return "UN"
+    if vr == "US or SS":
+        return "SS" if signed else "US"
+    if " or " in vr:
+        raise _Odd
+    return vr
+
+
+def _is_signed(found: Mapping[int, str]) -> bool:
+    """Pixel Representation, on which the VR of what follows it depends (PS3.5 A.1, note on "US or SS")."""
+    return found.get(0x00280103, "").endswith("[1]}")

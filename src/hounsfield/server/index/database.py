@@ -1,0 +1,162 @@
+"""The database under the index: opened, made, migrated; and what differs between SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Engine, create_engine, event, insert, inspect, select, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from hounsfield.errors import HounsfieldError, LocationError, UnsupportedError
+from hounsfield.server.index.tables import MIGRATIONS, VERSION, metadata, schema
+
+BUSY_SECONDS = 30
+"""How long a writer waits for another one's transaction."""
+
+POOL = 16
+"""Connections a process keeps to the index."""
+
+_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    # An acknowledged instance is searchable after the power failed, too.
+    "PRAGMA synchronous=FULL",
+    "PRAGMA cache_size=-65536",
+    "PRAGMA mmap_size=1073741824",
+    "PRAGMA temp_store=MEMORY",
+    "PRAGMA foreign_keys=ON",
+)
+
+
+class IndexUnavailable(HounsfieldError):
+    """The index cannot be reached now; trying again may help. `data["damaged"]`: its file must be made anew."""
+
+
+def open_database(url: str) -> Engine:
+    """An engine for `url` (sqlite:///… or postgresql://…). Raises `UnsupportedError`, connects to nothing."""
+    try:
+        address = make_url(url)
+        if address.drivername in {"postgres", "postgresql"}:
+            address = address.set(drivername="postgresql+psycopg")
+        if address.get_backend_name() not in {"sqlite", "postgresql"}:
+            raise UnsupportedError(
+                f"a database of kind {address.get_backend_name()!r}", expected="sqlite or postgresql"
+            )
+        if address.get_backend_name() == "sqlite":
+            return _open_sqlite(url)
+        return create_engine(
+            address, pool_size=POOL, max_overflow=POOL, pool_pre_ping=True, pool_timeout=BUSY_SECONDS,
+            connect_args={"connect_timeout": 5},
+        )  # fmt: skip
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise UnsupportedError("no database by that address", expected="postgresql://host/name") from error
+    except ModuleNotFoundError as error:
+        raise UnsupportedError(
+            "PostgreSQL needs the package psycopg", remedy='pip install "hounsfield[postgresql]"'
+        ) from error
+
+
+def _open_sqlite(url: str) -> Engine:
+    engine = create_engine(url, pool_size=POOL, max_overflow=2 * POOL, connect_args={"timeout": BUSY_SECONDS})
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _: Any) -> None:
+        # Transactions are begun by hand: a reader's is deferred, a writer's immediate.
+        connection.isolation_level = None
+        for pragma in _PRAGMAS:
+            connection.execute(pragma).close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        kind = "IMMEDIATE" if connection.get_execution_options().get("writes") else "DEFERRED"
+        connection.exec_driver_sql(f"BEGIN {kind}")
+
+    return engine
+
+
+@contextlib.contextmanager
+def available() -> Iterator[None]:
+    """Turn a driver's errors into `IndexUnavailable`."""
+    try:
+        yield
+    except (DBAPIError, PoolTimeout, sqlite3.Error) as error:
+        cause = getattr(error, "orig", error)
+        raise IndexUnavailable(
+            f"the index cannot be used: {type(cause).__name__}",
+            remedy="try again",
+            damaged=_is_damage(cause),
+            detail=str(cause).splitlines()[0][:200] if str(cause) else "",
+        ) from error
+
+
+def _is_damage(error: object) -> bool:
+    """Whether an SQLite file is no longer one."""
+    code = getattr(error, "sqlite_errorcode", 0) or 0
+    if code & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+        return True
+    return "no such table" in str(error)
+
+
+def prepare(engine: Engine) -> None:
+    """Make the tables, or bring those of an older version up to date. Raises `IndexUnavailable`."""
+    with available(), engine.connect().execution_options(writes=True) as connection, connection.begin():
+        if connection.dialect.name == "postgresql":
+            # Several servers may start at once; the number is this schema's own.
+            connection.execute(text("SELECT pg_advisory_xact_lock(4815162342)"))
+        metadata.create_all(connection)
+        found = connection.execute(select(schema.c.version)).scalar()
+        if found is None:
+            connection.execute(insert(schema).values(version=VERSION))
+        elif found > VERSION:
+            raise LocationError(
+                f"the index is of version {found}", expected=f"at most {VERSION}", remedy="upgrade hounsfield"
+            )
+        else:
+            for version in range(found, VERSION):
+                for statement in MIGRATIONS[version]:
+                    connection.execute(text(statement))
+            connection.execute(schema.update().values(version=VERSION))
+
+
+def file_of(engine: Engine) -> Path | None:
+    """The file of an SQLite database."""
+    name = engine.url.database
+    return Path(name) if engine.dialect.name == "sqlite" and name else None
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Which file a name stands for now; None for none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def fits(dialect: str, column: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
+    """`column` matches `pattern` of `*` and `?` and plain characters, case and all."""
+    if not any(mark in pattern for mark in "*?"):
+        return column == pattern
+    if dialect == "sqlite":
+        return column.op("GLOB", is_comparison=True)(pattern.replace("[", "[[]"))
+    escaped = pattern.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return column.like(escaped.replace("*", "%").replace("?", "_"), escape="\\")
+
+
+__all__ = [
+    "DBAPIError",
+    "IndexUnavailable",
+    "OperationalError",
+    "available",
+    "file_of",
+    "fits",
+    "identity",
+    "inspect",
+    "open_database",
+    "prepare",
+]

@@ -1,0 +1,302 @@
+"""`Index`: what the tables are asked and told. Every method is one transaction, usable from any thread.
+
+Any of them raises `IndexUnavailable` while the database cannot be reached.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import secrets
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, select, text
+
+from hounsfield.dicomweb.queries import Query
+from hounsfield.dicomweb.resources import Resource
+from hounsfield.server.attributes import Level
+from hounsfield.server.index import database
+from hounsfield.server.index.database import IndexUnavailable, available, identity
+from hounsfield.server.index.records import Record
+from hounsfield.server.index.search import MAX_PAGE, Page, search
+from hounsfield.server.index.tables import instances, removals, series, studies
+from hounsfield.server.index.writing import add_records, forget
+
+MANY = 500
+"""Keys in one statement."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One indexed instance: where it is, how large (None: not known before it is read), when it came (ns)."""
+
+    study: str
+    series: str
+    instance: str
+    sop_class: str
+    syntax: str
+    frames: int
+    size: int | None
+    changed: int
+    key: str
+
+    @property
+    def path(self) -> str:
+        return f"studies/{self.study}/series/{self.series}/instances/{self.instance}"
+
+
+class Index:
+    """The index at a database URL; opened lazily, made when missing."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._engine = database.open_database(url)
+        self._writing = threading.Lock() if self._engine.dialect.name == "sqlite" else None
+        self._file: tuple[int, int] | None = None
+
+    @property
+    def file(self) -> Path | None:
+        """The file it is in, if it is in one."""
+        return database.file_of(self._engine)
+
+    def prepare(self) -> None:
+        """Make or migrate the tables."""
+        database.prepare(self._engine)
+        if self.file is not None:
+            self._file = identity(self.file)
+
+    def rebuild(self, fill: Callable[[Index], object]) -> None:
+        """Replace a damaged file by a fresh one that `fill` fills; other processes wait, then take the new one."""
+        file = self.file
+        if file is None:
+            return
+        with _alone(file.with_suffix(".rebuild")):
+            self._engine.dispose()
+            if not self.is_sound():
+                fresh = file.with_name(f".{file.name}.{secrets.token_hex(6)}.new")
+                try:
+                    index = Index(f"sqlite:///{fresh}")
+                    index.prepare()
+                    fill(index)
+                    index.finish()
+                    _set_aside(file)
+                    fresh.replace(file)
+                finally:
+                    for name in _files(fresh):
+                        name.unlink(missing_ok=True)
+            self.prepare()
+
+    def is_sound(self) -> bool:
+        """Whether the file is an index with nothing wrong that a quick look can see."""
+        if self.file is None or not self.file.exists():
+            return False
+        try:
+            with available(), self._engine.connect() as connection, connection.begin():
+                connection.execute(select(studies.c.id).limit(1)).all()
+                return connection.execute(text("PRAGMA quick_check(1)")).scalar() == "ok"
+        except IndexUnavailable:
+            return False
+        finally:
+            self._engine.dispose()
+
+    def finish(self) -> None:
+        """Close, with everything in the one file."""
+        if self.file is not None:
+            with available(), self._engine.connect() as connection:
+                connection.exec_driver_sql("ROLLBACK")
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._engine.dispose()
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        self._check_file()
+        with available(), self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        self._check_file()
+        # SQLite has one writer; waiting here is fairer than its own polling.
+        lock = self._writing or contextlib.nullcontext()
+        with lock, available(), self._engine.connect().execution_options(writes=True) as connection:
+            begun = connection.begin()
+            with begun:
+                yield connection
+        # Replaced while we wrote: what was written may be nowhere.
+        self._check_file()
+
+    def _check_file(self) -> None:
+        """An index file that was removed or replaced under us must not take writes that nobody will see."""
+        file = self.file
+        if file is not None and self._file is not None and identity(file) != self._file:
+            raise IndexUnavailable(
+                "the index file is gone", remedy="it is made anew; try again", damaged=True
+            )
+
+    def add(self, records: Sequence[Record]) -> None:
+        """Add instances; those that are there already stay as they are."""
+        if records:
+            with self._transaction() as connection:
+                add_records(connection, records, changed=time.time_ns())
+
+    def search(self, level: Level, scope: Resource, query: Query, *, limit: int = MAX_PAGE) -> Page:
+        """See `search.search`; never more than `limit` results."""
+        asked = limit if query.limit is None else min(query.limit, limit)
+        with self._reading() as connection:
+            return search(connection, level, scope, query, limit=asked)
+
+    def entries(self, scope: Resource) -> list[Entry]:
+        """Every instance at or below `scope`, in the order in which they came."""
+        with self._reading() as connection:
+            return [_entry(row) for row in connection.execute(_selected(scope, *_ENTRY))]
+
+    def headers(self, scope: Resource) -> list[tuple[Entry, str]]:
+        """Instances with the whole of their header text, INSTANCE_URL in it."""
+        with self._reading() as connection:
+            rows = connection.execute(_selected(scope, *_ENTRY, instances.c.header)).all()
+        return [(_entry(row), zlib.decompress(row.header).decode("utf-8", "surrogatepass")) for row in rows]
+
+    def version(self, scope: Resource) -> tuple[int, int, int]:
+        """(number of instances, greatest id, latest change in ns): the same as long as nothing changed."""
+        with self._reading() as connection:
+            columns = (func.count(), func.max(instances.c.id), func.max(instances.c.changed))
+            count, last, changed = connection.execute(_scoped(select(*columns), scope)).one()
+        return int(count), int(last or 0), int(changed or 0)
+
+    def has(self, keys: Iterable[str]) -> set[str]:
+        """Which of the store's keys are indexed."""
+        wanted, found = list(keys), set[str]()
+        with self._reading() as connection:
+            for start in range(0, len(wanted), MANY):
+                part = wanted[start : start + MANY]
+                found.update(connection.scalars(select(instances.c.key).where(instances.c.key.in_(part))))
+        return found
+
+    def keys(self) -> Iterator[tuple[str, int | None, int]]:
+        """(key, size, changed) of every instance."""
+        last = 0
+        columns = (instances.c.id, instances.c.key, instances.c.size, instances.c.changed)
+        while True:
+            with self._reading() as connection:
+                statement = select(*columns).where(instances.c.id > last).order_by(instances.c.id).limit(5000)
+                rows = connection.execute(statement).all()
+            if not rows:
+                return
+            last = rows[-1].id
+            yield from ((row.key, row.size, row.changed) for row in rows)
+
+    def remove(self, scope: Resource) -> list[str]:
+        """Forget what is at or below `scope`, and note its keys until `removed` says that the store did too."""
+        with self._transaction() as connection:
+            rows = connection.execute(_selected(scope, instances.c.id, instances.c.key)).all()
+            return forget(connection, [(row.id, row.key) for row in rows])
+
+    def forget_keys(self, keys: Sequence[str]) -> None:
+        """Forget instances whose bytes are gone."""
+        with self._transaction() as connection:
+            for start in range(0, len(keys), MANY):
+                part = keys[start : start + MANY]
+                rows = connection.execute(
+                    select(instances.c.id, instances.c.key).where(instances.c.key.in_(part))
+                ).all()
+                forget(connection, [(row.id, row.key) for row in rows], noted=False)
+
+    def removals(self) -> list[str]:
+        """Keys that the store has still to remove."""
+        with self._reading() as connection:
+            return list(connection.scalars(select(removals.c.key)))
+
+    def removed(self, keys: Sequence[str]) -> None:
+        with self._transaction() as connection:
+            for start in range(0, len(keys), MANY):
+                connection.execute(delete(removals).where(removals.c.key.in_(keys[start : start + MANY])))
+
+    def totals(self) -> tuple[int, int, int]:
+        """(studies, series, instances)"""
+        with self._reading() as connection:
+            counts = select(func.count(), func.coalesce(func.sum(studies.c.series), 0),
+                            func.coalesce(func.sum(studies.c.instances), 0)).select_from(studies)  # fmt: skip
+            one, two, three = connection.execute(counts).one()
+        return int(one), int(two), int(three)
+
+    def check(self) -> None:
+        """Raise `IndexUnavailable` unless the index answers."""
+        with self._reading() as connection:
+            connection.execute(select(studies.c.id).limit(1)).all()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._transaction() as connection:
+            for table in (instances, series, studies):
+                connection.execute(delete(table))
+
+    def optimise(self) -> None:
+        """Let the database learn what it holds, after much was added."""
+        with self._transaction() as connection:
+            connection.execute(text("ANALYZE"))
+
+
+_ENTRY = (
+    studies.c.StudyInstanceUID,
+    series.c.SeriesInstanceUID,
+    instances.c.SOPInstanceUID,
+    instances.c.SOPClassUID,
+    instances.c.AvailableTransferSyntaxUID,
+    instances.c.frames,
+    instances.c.size,
+    instances.c.changed,
+    instances.c.key,
+)
+
+
+def _entry(row: Any) -> Entry:
+    study, series_uid, instance, sop_class, syntax, frames, size, changed, key = tuple(row)[: len(_ENTRY)]
+    return Entry(study, series_uid, instance, sop_class or "", syntax or "", frames, size, changed, key)
+
+
+def _scoped(statement: Any, scope: Resource) -> Any:
+    joined = studies.join(series, series.c.study_id == studies.c.id)
+    statement = statement.select_from(joined.join(instances, instances.c.series_id == series.c.id))
+    if scope.study is not None:
+        statement = statement.where(studies.c.StudyInstanceUID == scope.study)
+    if scope.series is not None:
+        statement = statement.where(series.c.SeriesInstanceUID == scope.series)
+    if scope.instance is not None:
+        statement = statement.where(instances.c.SOPInstanceUID == scope.instance)
+    return statement
+
+
+def _selected(scope: Resource, *columns: Any) -> Any:
+    return _scoped(select(*columns), scope).order_by(instances.c.id)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """One process at a time."""
+    with path.open("a") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def _files(file: Path) -> list[Path]:
+    return [file, *(file.with_name(file.name + suffix) for suffix in ("-wal", "-shm", "-journal"))]
+
+
+def _set_aside(file: Path) -> None:
+    """Keep a damaged file for whoever wants to look at it; its log would spoil the new one."""
+    for name in _files(file):
+        if name == file:
+            with contextlib.suppress(FileNotFoundError):
+                file.replace(file.with_name(file.name + ".damaged"))
+        else:
+            name.unlink(missing_ok=True)

@@ -1,0 +1,124 @@
+"""From an instance's header to the rows of the index: column values, and the JSON that answers are made of."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from hounsfield.dicomweb.matching import folded, moment, words
+from hounsfield.dicomweb.uids import is_uid
+from hounsfield.errors import MalformedError
+from hounsfield.server.attributes import LEVELS, SEARCHED, SHOWN, UIDS, Level, Searched, belongs
+from hounsfield.server.header_text import INSTANCE_URL, HeaderText, values_of
+from hounsfield.server.index.tables import NAME_GROUPS
+
+Value = str | int | None
+
+MAX_VALUE = 256
+"""Characters of a value that are indexed; DICOM's longest searched VR has 64."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What the index keeps of one instance.
+
+    `values` holds each level's columns; `headers` the JSON of what belongs to study and series; `brief` that of
+    the instance as searches show it; `header` all of it, deflated. `key` and `size` are the store's.
+    """
+
+    study: str
+    series: str
+    instance: str
+    sop_class: str
+    syntax: str
+    frames: int
+    key: str
+    size: int | None
+    values: Mapping[Level, Mapping[str, Value]]
+    headers: Mapping[Level, str]
+    brief: str
+    header: bytes
+
+
+def record_of(text: HeaderText, *, key: str, size: int | None) -> Record:
+    """The record of an instance. Raises `MalformedError` where a UID is missing or none."""
+    study, series, instance = (_uid(text, level) for level in LEVELS)
+    header = text.instance.header
+    return Record(
+        study=study,
+        series=series,
+        instance=instance,
+        sop_class=text.first(0x00080016),
+        syntax=header.transfer_syntax,
+        frames=header.number_of_frames,
+        key=key,
+        size=size,
+        values={level: _columns(text, level) for level in LEVELS},
+        headers={level: _joined(text, level) for level in LEVELS[:2]},
+        brief=_brief(text),
+        header=zlib.compress(text.text().encode("utf-8", "surrogatepass"), 1),
+    )
+
+
+def _uid(text: HeaderText, level: Level) -> str:
+    name = {"study": "Study", "series": "Series", "instance": "SOP"}[level]
+    uid = text.first(UIDS[level]).strip()
+    if not is_uid(uid):
+        found = f"{uid[:64]!r} is no {name} Instance UID" if uid else f"no {name} Instance UID"
+        raise MalformedError(found, expected="digits and single dots, at most 64", where=text.instance.name)
+    return uid
+
+
+def _joined(text: HeaderText, level: Level) -> str:
+    """What of a header belongs to `level`, as one JSON object."""
+    return "{" + ",".join(member for tag, member in text.elements.items() if belongs(tag, level)) + "}"
+
+
+def _brief(text: HeaderText) -> str:
+    shown = SHOWN["instance"]
+    members = {tag: member for tag, member in text.elements.items() if tag in shown}
+    members[0x00080056] = '"00080056":{"vr":"CS","Value":["ONLINE"]}'
+    members[0x00081190] = f'"00081190":{{"vr":"UR","Value":["{INSTANCE_URL}"]}}'
+    return "{" + ",".join(members[tag] for tag in sorted(members)) + "}"
+
+
+def _columns(text: HeaderText, level: Level) -> dict[str, Value]:
+    columns: dict[str, Value] = {}
+    for each in SEARCHED[level]:
+        member = text.elements.get(each.tag)
+        columns |= _empty(each) if member is None else _cells(each, member)
+    return columns
+
+
+@lru_cache(maxsize=1024)
+def _empty(each: Searched) -> Mapping[str, Value]:
+    names = [each.keyword]
+    if each.kind == "name":
+        names += [f"{each.keyword}_{part}" for part in (*NAME_GROUPS, "words")]
+    return dict.fromkeys(names)
+
+
+@lru_cache(maxsize=16384)
+def _cells(each: Searched, member: str) -> Mapping[str, Value]:
+    """The columns of one element, as search compares them."""
+    value = next(iter(values_of(member)), "").strip().replace("\0", "")[:MAX_VALUE]
+    if not value:
+        return _empty(each)
+    if each.kind == "number":
+        try:
+            number = int(float(value))
+        except (ValueError, OverflowError):
+            return _empty(each)
+        return {each.keyword: number if abs(number) < 2**62 else None}
+    if each.kind in {"date", "time"}:
+        return {each.keyword: moment(value, "DA" if each.kind == "date" else "TM")}
+    if each.kind == "name":
+        whole = folded(value).rstrip("^= ")
+        cells: dict[str, Value] = {each.keyword: whole}
+        groups = [group.rstrip("^ ") for group in whole.split("=", len(NAME_GROUPS) - 1)]
+        for number, part in enumerate(NAME_GROUPS):
+            cells[f"{each.keyword}_{part}"] = groups[number] if number < len(groups) else None
+        return cells | {f"{each.keyword}_words": f" {' '.join(words(value))}"}
+    return {each.keyword: value}

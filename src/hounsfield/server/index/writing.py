@@ -1,0 +1,186 @@
+"""Rows into the index and out of it, within a transaction that the caller holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from hounsfield.server.index.records import Record
+from hounsfield.server.index.tables import instances, removals, series, studies
+
+MANY = 200
+"""Values in one IN list or INSERT."""
+
+
+def add_records(connection: Connection, records: Sequence[Record], *, changed: int) -> None:
+    """Add instances; studies and series as needed. Always in the order of UIDs, so that writers never cross."""
+    by_study = {record.study: record for record in reversed(records)}
+    study_ids = _ensured_studies(connection, by_study, changed)
+    by_series = {(study_ids[record.study], record.series): record for record in reversed(records)}
+    series_ids = _ensured_series(connection, by_series, changed)
+    rows = [_instance_row(record, series_ids, study_ids, changed) for record in records]
+    added = _inserted(connection, instances, rows, ("series_id", "SOPInstanceUID"))
+    _count(connection, added, changed)
+
+
+def _instance_row(
+    record: Record, series_ids: dict[tuple[int, str], int], study_ids: dict[str, int], changed: int
+) -> dict[str, Any]:
+    return {
+        "series_id": series_ids[study_ids[record.study], record.series],
+        **record.values["instance"],
+        # The UIDs are those that were checked.
+        "SOPInstanceUID": record.instance,
+        "frames": record.frames,
+        "size": record.size,
+        "changed": changed,
+        "key": record.key,
+        "brief": record.brief,
+        "header": record.header,
+    }
+
+
+def _ensured_studies(connection: Connection, by_uid: dict[str, Record], changed: int) -> dict[str, int]:
+    uids = sorted(by_uid)
+    found = _ids(connection, uids)
+    rows = [
+        {**record.values["study"], "StudyInstanceUID": record.study, "modalities": "", "series": 0,
+         "instances": 0, "changed": changed, "header": record.headers["study"]}
+        for record in (by_uid[uid] for uid in uids if uid not in found)
+    ]  # fmt: skip
+    if rows:
+        _inserted(connection, studies, rows, ("StudyInstanceUID",))
+        found = _ids(connection, uids)
+    return found
+
+
+def _ids(connection: Connection, uids: Sequence[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for part in _parts(uids):
+        statement = select(studies.c.StudyInstanceUID, studies.c.id).where(
+            studies.c.StudyInstanceUID.in_(part)
+        )
+        found.update((uid, number) for uid, number in connection.execute(statement))
+    return found
+
+
+def _ensured_series(
+    connection: Connection, by_uid: dict[tuple[int, str], Record], changed: int
+) -> dict[tuple[int, str], int]:
+    keys = sorted(by_uid, key=lambda key: (key[1], key[0]))
+    found = _series_ids(connection, keys)
+    rows = [
+        {**record.values["series"], "SeriesInstanceUID": record.series, "study_id": key[0], "instances": 0,
+         "changed": changed, "header": record.headers["series"]}
+        for key, record in ((key, by_uid[key]) for key in keys if key not in found)
+    ]  # fmt: skip
+    if rows:
+        _inserted(connection, series, rows, ("study_id", "SeriesInstanceUID"))
+        found = _series_ids(connection, keys)
+    return found
+
+
+def _series_ids(connection: Connection, keys: Sequence[tuple[int, str]]) -> dict[tuple[int, str], int]:
+    found: dict[tuple[int, str], int] = {}
+    for part in _parts(keys):
+        uids = [uid for _, uid in part]
+        statement = select(series.c.study_id, series.c.SeriesInstanceUID, series.c.id)
+        for study, uid, number in connection.execute(statement.where(series.c.SeriesInstanceUID.in_(uids))):
+            found[study, uid] = number
+    return found
+
+
+def _inserted(
+    connection: Connection, table: Any, rows: list[dict[str, Any]], unique: tuple[str, ...]
+) -> list[int]:
+    """Insert rows but those that are there already; for instances, the ids of what was added."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    added: list[int] = []
+    for part in _parts(rows):
+        statement = dialect.insert(table).on_conflict_do_nothing(index_elements=list(unique))
+        if table is instances:
+            added += connection.scalars(statement.returning(instances.c.id), part).all()
+        else:
+            connection.execute(statement, part)
+    return added
+
+
+def _count(connection: Connection, added: Sequence[int], changed: int) -> None:
+    """Bring the counts of studies and series up to date after instances were added."""
+    grown: dict[int, int] = {}
+    for part in _parts(added):
+        statement = select(instances.c.series_id, func.count()).where(instances.c.id.in_(part))
+        for number, count in connection.execute(statement.group_by(instances.c.series_id)):
+            grown[number] = grown.get(number, 0) + count
+    if not grown:
+        return
+    of_study: dict[int, int] = {}
+    for number, study in connection.execute(
+        select(series.c.id, series.c.study_id).where(series.c.id.in_(sorted(grown)))
+    ):
+        of_study[study] = of_study.get(study, 0) + grown[number]
+    for study in sorted(of_study):
+        # The study's row first: whoever holds it may change its series.
+        connection.execute(
+            update(studies).where(studies.c.id == study)
+            .values(instances=studies.c.instances + of_study[study], changed=changed)
+        )  # fmt: skip
+    for number in sorted(grown):
+        connection.execute(
+            update(series).where(series.c.id == number)
+            .values(instances=series.c.instances + grown[number], changed=changed)
+        )  # fmt: skip
+    _describe(connection, sorted(of_study))
+
+
+def _describe(connection: Connection, of: Iterable[int]) -> None:
+    """Write what a study is told to hold: its series' number and modalities."""
+    for study in of:
+        kinds = connection.scalars(select(series.c.Modality).where(series.c.study_id == study)).all()
+        joined = "\\".join(sorted({kind for kind in kinds if kind}))
+        connection.execute(
+            update(studies).where(studies.c.id == study).values(series=len(kinds), modalities=joined)
+        )
+
+
+def forget(connection: Connection, rows: Sequence[tuple[int, str]], *, noted: bool = True) -> list[str]:
+    """Remove instances by id, and with them the series and studies that are empty then; their keys."""
+    emptied: set[int] = set()
+    for part in _parts(rows):
+        ids = [number for number, _ in part]
+        emptied.update(connection.scalars(select(instances.c.series_id).where(instances.c.id.in_(ids))))
+        connection.execute(delete(instances).where(instances.c.id.in_(ids)))
+    keys = [key for _, key in rows]
+    if noted and keys:
+        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        statement = dialect.insert(removals).on_conflict_do_nothing()
+        connection.execute(statement, [{"key": key} for key in dict.fromkeys(keys)])
+    _recount(connection, sorted(emptied))
+    return keys
+
+
+def _recount(connection: Connection, touched: Sequence[int]) -> None:
+    above: set[int] = set()
+    for part in _parts(touched):
+        above.update(connection.scalars(select(series.c.study_id).where(series.c.id.in_(part))))
+        held = select(func.count()).where(instances.c.series_id == series.c.id).scalar_subquery()
+        connection.execute(update(series).where(series.c.id.in_(part)).values(instances=held))
+        connection.execute(delete(series).where(series.c.id.in_(part), series.c.instances == 0))
+    for study in sorted(above):
+        total = select(func.coalesce(func.sum(series.c.instances), 0)).where(series.c.study_id == study)
+        count = connection.execute(total).scalar_one()
+        if count:
+            connection.execute(update(studies).where(studies.c.id == study).values(instances=count))
+        else:
+            connection.execute(delete(studies).where(studies.c.id == study))
+    _describe(connection, sorted(above))
+
+
+def _parts(values: Sequence[Any]) -> Iterable[Any]:
+    return (values[start : start + MANY] for start in range(0, len(values), MANY))
+
+
+__all__ = ["add_records", "forget", "insert"]

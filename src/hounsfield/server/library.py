@@ -1,0 +1,37 @@
+"""What a server serves: instances that can be found and opened. The seam between requests and storage.
+
+`Archive` also takes instances in; `BorrowedLibrary` reads where they lie. Endpoints know this protocol only.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from hounsfield.dicomweb.queries import Query
+from hounsfield.dicomweb.resources import Resource
+from hounsfield.instance import Source
+from hounsfield.server.attributes import Level
+from hounsfield.server.index import Entry, Page
+
+
+class Library(Protocol):
+    """Instances by study and series. Any method may be called from any thread."""
+
+    @property
+    def name(self) -> str:
+        """What a person is told: a folder, a URL."""
+
+    def search(self, level: Level, scope: Resource, query: Query, *, limit: int) -> Page:
+        """Studies, series or instances below `scope` that match, in a stable order."""
+
+    def entries(self, scope: Resource) -> list[Entry]:
+        """Every instance at or below `scope`, in a stable order."""
+
+    def headers(self, scope: Resource) -> list[tuple[Entry, str]]:
+        """The same with header texts, `header_text.INSTANCE_URL` in place of the URL."""
+
+    def version(self, scope: Resource) -> tuple[int, int, int]:
+        """Something that changes when what is below `scope` does; the first is the number of instances."""
+
+    def source(self, entry: Entry) -> Source:
+        """The bytes of an instance."""

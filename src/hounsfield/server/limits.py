@@ -1,0 +1,29 @@
+"""How much one request may ask of a server, and how many may ask at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Limits of one server.
+
+    `body` bytes of a store request, `parts` instances in it, `instance` bytes of one, `header` bytes of its header
+    (deflated); `decoded` bytes of what is decoded for one request, `pixels` those of a rendered picture; `page`
+    results of a search; `stores`, `heavy` and `requests` at once: stores, requests that decode, all; `seconds`
+    without progress before a client is given up; `cache` bytes of volumes kept.
+    """
+
+    body: int = 64 * 1024**3
+    parts: int = 100_000
+    instance: int = 16 * 1024**3
+    header: int = 16 * 1024**2
+    decoded: int = 4 * 1024**3
+    pixels: int = 4096 * 4096
+    page: int = 5000
+    stores: int = 32
+    heavy: int = 8
+    requests: int = 512
+    seconds: float = 60.0
+    cache: int = 512 * 1024**2

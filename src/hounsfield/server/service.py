@@ -1,0 +1,45 @@
+"""`Service`: what endpoints share: the library, the limits, what is kept between requests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from hounsfield.errors import DicomwebError
+from hounsfield.server.archive import Archive
+from hounsfield.server.library import Library
+from hounsfield.server.limits import Limits
+
+if TYPE_CHECKING:
+    from hounsfield.server.volumes import VolumeCache
+
+
+@dataclass(frozen=True)
+class Service:
+    """One served library. `deletes`: whether instances may be removed by request at all."""
+
+    library: Library
+    limits: Limits = field(default_factory=Limits)
+    deletes: bool = False
+    prefix: str = "/dicom-web"
+
+    @property
+    def archive(self) -> Archive:
+        """The library as one that takes in; `DicomwebError` 405 for one that only reads."""
+        if not isinstance(self.library, Archive):
+            raise DicomwebError("this server only reads", status=405)
+        return self.library
+
+    @property
+    def writable(self) -> bool:
+        return isinstance(self.library, Archive)
+
+    @property
+    def volumes(self) -> VolumeCache:
+        """Scanned series and volumes, kept for the next request."""
+        from hounsfield.server.volumes import VolumeCache
+
+        cache: VolumeCache | None = self.__dict__.get("_volumes")
+        if cache is None:
+            cache = self.__dict__.setdefault("_volumes", VolumeCache(self.library, self.limits.cache))
+        return cache

@@ -1,0 +1,72 @@
+"""Where the bytes of instances lie. The contract of a store, in prose; `StoreContract` in the tests enforces it.
+
+- A key is text that the store made; `key_of` gives the same key for the same UIDs. UIDs were checked before.
+- `open(key)` gives a seekable stream of the whole instance; `LocationError` where there is none.
+- An `Arrival` takes bytes as they come. Nothing of it is visible before `publish`; when that returns "stored", the
+  bytes are safe on the disk under the key, and what was there already was not touched: the same bytes are
+  "present", others "other".
+- `settle` makes a batch of publications durable; only then may the index hear of them. `forget` drops what an
+  arrival left behind once the index has heard.
+- `leftovers` gives what a crash left between publication and index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Literal, Protocol
+
+from hounsfield.instance import Source
+
+Published = Literal["stored", "present", "other", "replaced"]
+
+
+class Arrival(Protocol):
+    """One instance on its way in."""
+
+    @property
+    def source(self) -> Source:
+        """What arrived so far, to be read after the last `write`."""
+
+    @property
+    def size(self) -> int: ...
+
+    def write(self, content: bytes | memoryview) -> None: ...
+
+    def sync(self) -> None:
+        """Bring the bytes to the disk; may be called from another thread, after the last `write`."""
+
+    def publish(self, key: str, *, replace: bool = False) -> Published: ...
+
+    def discard(self) -> None:
+        """Drop whatever is not published; may be called at any time, more than once."""
+
+
+class Store(Protocol):
+    """The bytes of instances by key."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def writable(self) -> bool: ...
+
+    def source(self, key: str) -> Source: ...
+
+    def size(self, key: str) -> int | None: ...
+
+    def key_of(self, study: str, series: str, instance: str) -> str: ...
+
+    def arrival(self) -> Arrival: ...
+
+    def settle(self, keys: Iterable[str]) -> None: ...
+
+    def remove(self, keys: Iterable[str]) -> None: ...
+
+    def walk(self) -> Iterator[str]:
+        """Every key there is, found by walking the store."""
+
+    def leftovers(self) -> Iterator[tuple[str, Arrival]]:
+        """(key or "", arrival) of what was on its way in when a process died."""
+
+    def check(self) -> None:
+        """Raise `LocationError` unless the store can be written to now."""

@@ -1,0 +1,233 @@
+"""A store in a folder: plain DICOM files as `study/series/instance.dcm`.
+
+An arrival is a file in `.hounsfield/incoming`; publication is a hard link to its place, which never replaces what
+is there; the file in `incoming` goes when the index knows the instance. A crash in between leaves both names of
+one file, by which the next start finishes the work. Where links cannot be made, a rename takes their place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from hounsfield.dicomweb.uids import is_uid
+from hounsfield.errors import LocationError
+from hounsfield.instance import FileSource, Source
+from hounsfield.server.store import Published
+
+PRIVATE = ".hounsfield"
+"""The folder, in a store, of what is not instances."""
+
+STALE_SECONDS = 3600
+"""Age at which another server's arrival counts as left behind, where servers share a folder."""
+
+LEAST_FREE_BYTES = 64 * 1024 * 1024
+"""Free space below which nothing is taken in: the index must still be able to write."""
+
+_CHUNK = 1 << 20
+
+
+class FolderStore:
+    """The store at `root`. `shared`: other servers write to it, too. `more`: folders whose files may be read."""
+
+    def __init__(self, root: Path, *, shared: bool = False, more: Iterable[Path] = ()) -> None:
+        self.root = root.absolute()
+        self.shared = shared
+        self.more = tuple(folder.resolve() for folder in more)
+        self._incoming = self.root / PRIVATE / "incoming"
+
+    @property
+    def name(self) -> str:
+        return str(self.root)
+
+    @property
+    def writable(self) -> bool:
+        return True
+
+    def source(self, key: str) -> Source:
+        return FileSource(self._path(key))
+
+    def size(self, key: str) -> int | None:
+        try:
+            return self._path(key).stat().st_size
+        except OSError:
+            return None
+
+    def owns(self, key: str) -> bool:
+        """Whether the file is the store's own, rather than indexed where a user keeps it."""
+        return not key.startswith("/")
+
+    def _path(self, key: str) -> Path:
+        if not self.owns(key):
+            return Path(key)
+        study, series, name = key.split("/")
+        if not (is_uid(study) and is_uid(series) and is_uid(name.removesuffix(".dcm"))):
+            raise LocationError("no key of this store", where=key[:200])
+        return self.root / study / series / name
+
+    def key_of(self, study: str, series: str, instance: str) -> str:
+        return f"{study}/{series}/{instance}.dcm"
+
+    def arrival(self) -> FolderArrival:
+        return FolderArrival(self, self._incoming / secrets.token_hex(12))
+
+    def settle(self, keys: Iterable[str]) -> None:
+        folders: set[Path] = set()
+        for key in keys:
+            path = self._path(key)
+            folders.update((path.parent, path.parent.parent))
+        with _told(self.root):
+            for folder in (*folders, self.root):
+                _sync_folder(folder)
+
+    def remove(self, keys: Iterable[str]) -> None:
+        emptied: set[Path] = set()
+        with _told(self.root):
+            for key in keys:
+                if self.owns(key):
+                    path = self._path(key)
+                    path.unlink(missing_ok=True)
+                    emptied.add(path.parent)
+            for folder in emptied:
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+                    folder.parent.rmdir()
+
+    def walk(self) -> Iterator[str]:
+        for study in _folders(self.root):
+            for series in _folders(self.root / study):
+                for path in sorted((self.root / study / series).iterdir()):
+                    if path.suffix == ".dcm" and is_uid(path.stem):
+                        yield f"{study}/{series}/{path.name}"
+
+    def leftovers(self) -> Iterator[tuple[str, FolderArrival]]:
+        """Arrivals of processes that are gone. An arrival that was published has a second name."""
+        try:
+            paths = sorted(self._incoming.iterdir())
+        except FileNotFoundError:
+            return
+        for path in paths:
+            with contextlib.suppress(OSError):
+                found = path.stat()
+                if self.shared and time.time() - found.st_mtime < STALE_SECONDS:
+                    continue
+                arrival = FolderArrival(self, path, found=True)
+                yield ("published" if found.st_nlink > 1 else "", arrival)
+
+    def prepare(self) -> None:
+        """Make the folders. Raises `LocationError`."""
+        with _told(self.root):
+            self._incoming.mkdir(parents=True, exist_ok=True)
+
+    def check(self) -> None:
+        with _told(self.root):
+            probe = self._incoming / f"probe-{secrets.token_hex(6)}"
+            descriptor = os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+            os.close(descriptor)
+            probe.unlink()
+            if shutil.disk_usage(self.root).free < LEAST_FREE_BYTES:
+                raise LocationError("the disk is full", where=self.name, remedy="free some space")
+
+
+class FolderArrival:
+    """A file in `incoming`, written, synced, linked to its place, unlinked."""
+
+    def __init__(self, store: FolderStore, path: Path, *, found: bool = False) -> None:
+        self._store, self._path = store, path
+        self.size = path.stat().st_size if found else 0
+        self._descriptor = -1
+        if not found:
+            with _told(store.root):
+                self._descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+
+    @property
+    def source(self) -> Source:
+        return FileSource(self._path)
+
+    def write(self, content: bytes | memoryview) -> None:
+        with _told(self._store.root):
+            view = memoryview(content)
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+        self.size += len(content)
+
+    def sync(self) -> None:
+        with _told(self._store.root):
+            os.fsync(self._descriptor)
+            self._close()
+
+    def publish(self, key: str, *, replace: bool = False) -> Published:
+        target = self._store._path(key)
+        with _told(self._store.root):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if replace and target.exists():
+                if _same(self._path, target):
+                    return "present"
+                self._path.replace(target)
+                return "replaced"
+            try:
+                os.link(self._path, target)
+            except FileExistsError:
+                return "present" if _same(self._path, target) else "other"
+            except OSError:
+                if target.exists():
+                    return "present" if _same(self._path, target) else "other"
+                self._path.rename(target)
+        return "stored"
+
+    def discard(self) -> None:
+        self._close()
+        with contextlib.suppress(OSError):
+            self._path.unlink(missing_ok=True)
+
+    def _close(self) -> None:
+        if self._descriptor >= 0:
+            descriptor, self._descriptor = self._descriptor, -1
+            os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _told(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise LocationError(
+            f"the store cannot be written: {error.strerror or error}",
+            where=str(root),
+            remedy="check the folder, its permissions and the free space",
+            status=507 if error.errno in {28, 122, 27} else 503,
+        ) from error
+
+
+def _folders(path: Path) -> list[str]:
+    with os.scandir(path) as entries:
+        return sorted(entry.name for entry in entries if is_uid(entry.name) and entry.is_dir())
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether two files hold the same bytes."""
+    if one.stat().st_size != other.stat().st_size:
+        return False
+    with one.open("rb") as ours, other.open("rb") as theirs:
+        while True:
+            content = ours.read(_CHUNK)
+            if content != theirs.read(_CHUNK):
+                return False
+            if not content:
+                return True
+
+
+def _sync_folder(folder: Path) -> None:
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:
+        return  # removed meanwhile by a delete
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,79 @@
+"""STOW-RS (PS3.18 10.5) at the ASGI edge: a body taken in as it arrives, an answer for every instance."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+from anyio import CancelScope, to_thread
+
+from hounsfield.dicomweb.dicom_json import encode_models
+from hounsfield.dicomweb.media_types import DICOM_JSON, DICOM_XML, MediaType, negotiate
+from hounsfield.dicomweb.native_xml import encode_xml
+from hounsfield.dicomweb.store_results import StoreResult, store_result_model
+from hounsfield.errors import DicomwebError
+from hounsfield.server.answers import JSON, Answer
+from hounsfield.server.ask import Ask
+from hounsfield.server.intake import Intake
+from hounsfield.server.service import Service
+
+FED = 1 << 20
+"""Bytes handed to a thread at once."""
+
+
+async def store(service: Service, ask: Ask, body: AsyncIterator[bytes]) -> tuple[Answer, StoreResult]:
+    """Take in the body; the answer with the status of PS3.18 Table 10.5.3-1."""
+    media_type = negotiate(ask.accept, (MediaType(DICOM_JSON), MediaType(JSON), MediaType(DICOM_XML)))
+    if media_type is None:
+        raise DicomwebError("no such form of a store's answer", expected=DICOM_JSON, status=406)
+    content_type = MediaType.parse(ask.headers.get("content-type", ""))
+    intake = await to_thread.run_sync(
+        lambda: Intake(service.archive, content_type, ask.scope.study, service.limits)
+    )
+    try:
+        waiting: list[bytes] = []
+        size = 0
+        async for chunk in _timely(body, service.limits.seconds):
+            waiting.append(chunk)
+            size += len(chunk)
+            if size >= FED:
+                await to_thread.run_sync(intake.feed, waiting)
+                waiting, size = [], 0
+        await to_thread.run_sync(intake.feed, waiting)
+        result = await to_thread.run_sync(intake.finish)
+    except BaseException:
+        with CancelScope(shield=True):
+            await to_thread.run_sync(intake.abandon)
+        raise
+    return _answer(result, media_type, ask), result
+
+
+async def _timely(body: AsyncIterator[bytes], seconds: float) -> AsyncIterator[bytes]:
+    """The body; 408 when the client sends nothing for too long."""
+    while True:
+        try:
+            chunk = await asyncio.wait_for(anext(body), seconds)
+        except StopAsyncIteration:
+            return
+        except TimeoutError as error:
+            raise DicomwebError("the body does not come", expected="some of it", status=408) from error
+        if chunk:
+            yield chunk
+
+
+def _answer(result: StoreResult, media_type: MediaType, ask: Ask) -> Answer:
+    told = replace(
+        result,
+        instances=tuple(
+            replace(each, url=f"{ask.base}/{each.url}") if each.url else each for each in result.instances
+        ),
+    )
+    studies = {each.url.partition("/series/")[0] for each in told.instances if each.url}
+    if len(studies) == 1:
+        told = replace(told, url=studies.pop())
+    model = store_result_model(told)
+    body = encode_xml(model) if media_type.name == DICOM_XML else encode_models([model])[1:-1]
+    return Answer(
+        body, media_type.name, result.status() if result.instances or result.other_failures else 400
+    )
