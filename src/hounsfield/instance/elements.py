@@ -273,5 +273,7 @@ def _pixel_element(buffer: bytes, position: int, *, implicit: bool) -> PixelElem
             return None
         (length,) = _LONG_LENGTH(buffer, start)
         start += 4
-    keyword = PIXEL_TAGS[group << 16 | element]
+    keyword = PIXEL_TAGS.get(group << 16 | element)
+    if keyword is None:
+        raise _Unrecognised
     return PixelElement(keyword, start, None if length == UNDEFINED else length)
