@@ -5,7 +5,7 @@ Headers are read once each; what is left out is listed with its reason; a choice
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -73,15 +73,23 @@ def instances(location: str | Path | Location, *, skipped: list[Skipped] | None 
                 skipped.append(Skipped(source.name, reason))
 
 
-def scan(location: str | Path | Location) -> Scan:
+def scan(location: str | Path | Location, *, seen: Callable[[], None] | None = None) -> Scan:
     """What a location holds, from headers alone (pixels are compared only where positions clash).
 
-    Raises `LocationError` when the location itself cannot be read.
+    `seen` is called after each instance: a hundred thousand of them take a while, and somebody waits. Raises
+    `LocationError` when the location itself cannot be read.
     """
     skipped: list[Skipped] = []
-    found = find_series(instances(location, skipped=skipped))
+    read = instances(location, skipped=skipped)
+    found = find_series(read if seen is None else _told(read, seen))
     name = str(location) if isinstance(location, (str, Path)) else location.name
     return Scan(name, found[0], (*skipped, *found[1]))
+
+
+def _told(read: Iterator[Instance], seen: Callable[[], None]) -> Iterator[Instance]:
+    for instance in read:
+        yield instance
+        seen()
 
 
 def load(

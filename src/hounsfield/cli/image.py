@@ -134,7 +134,7 @@ def image(
     OUT is a file, or a folder for one picture of each series. Presets: soft-tissue, lung, mediastinum, bone,
     brain, stroke, subdural, posterior-fossa, temporal-bone, liver, angio, spine, full; also in Chinese.
     """
-    from hounsfield.reading import scan
+    from hounsfield.cli.scanning import scanned
     from hounsfield.series import LoadOptions
 
     request, options = Request(**asked), LoadOptions(gaps=gaps, step=step)
@@ -144,9 +144,9 @@ def image(
         from hounsfield.outputs import refuse_existing
 
         refuse_existing(out, force=force)
-        _write(scan(location).choose(series).load(options, phase=phase), out, request, force)
+        _write(scanned(location).choose(series).load(options, phase=phase), out, request, force)
         return
-    _write_each(scan(location), series, out, request, options, phase=phase, force=force, as_json=as_json)
+    _write_each(scanned(location), series, out, request, options, phase=phase, force=force, as_json=as_json)
 
 
 def _refuse_unknown(out: Path, request: Request) -> None:

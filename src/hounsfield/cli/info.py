@@ -32,10 +32,11 @@ if TYPE_CHECKING:
 @options.as_json
 def info(location: str, series: str | None, pixels: bool | None, short: bool, as_json: bool) -> None:
     """Say what each series of LOCATION is: geometry, Hounsfield scale, padding, range, what is stored."""
+    from hounsfield.cli.scanning import scanned
     from hounsfield.inspection import inspect
-    from hounsfield.reading import is_remote, scan
+    from hounsfield.reading import is_remote
 
-    found = scan(location)
+    found = scanned(location)
     chosen = (found.choose(series),) if series is not None else found.series
     read = not is_remote(location) if pixels is None else pixels
     with progress("Reading", total=len(chosen)) as done:
