@@ -8,13 +8,17 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from hounsfield.errors import LocationError, OutputExistsError
+
+_KEPT_OF_NAME = 40
+_PARTIAL = re.compile(r"\.[0-9a-f]{12}\.partial\.(.+)", re.DOTALL)
 
 
 @contextmanager
@@ -85,10 +89,24 @@ def _exists(path: Path) -> OutputExistsError:
     )
 
 
+def remove_partials(folder: Path, names: Collection[str]) -> None:
+    """Remove what writers of `names` that were killed left in `folder` under temporary names, and nothing else."""
+    ends = {name[-_KEPT_OF_NAME:] for name in names}
+    if not ends or not folder.is_dir():
+        return
+    for entry in list(folder.iterdir()):
+        temporary = _PARTIAL.fullmatch(entry.name)
+        if temporary and temporary[1] in ends:
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                entry.unlink(missing_ok=True)
+
+
 def _beside(path: Path) -> Path:
     """A hidden name in the same folder (rename does not cross file systems), with the same suffixes."""
     # Names end at 255 bytes; the end of this one is kept, 40 characters of which take 160 at most.
-    return path.with_name(f".{secrets.token_hex(6)}.partial.{path.name[-40:]}")
+    return path.with_name(f".{secrets.token_hex(6)}.partial.{path.name[-_KEPT_OF_NAME:]}")
 
 
 def _place(temporary: Path, path: Path, *, force: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -10,24 +9,15 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import click
 
 from hounsfield.cli import options
-from hounsfield.cli.terminal import Column, echo, print_json, progress, table
+from hounsfield.cli.batches import absolute, at_once, collected, engine_for, recorded, row, show
+from hounsfield.cli.terminal import progress
 
 if TYPE_CHECKING:
-    from hounsfield.conversion import Converted
     from hounsfield.reading import Scan
     from hounsfield.series import LoadOptions
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-_TABLE = "volumes.csv"
 _SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha", ".npy", ".zarr")
-_COLUMNS = (
-    Column("series", "series", folds=True),
-    Column("status", "status"),
-    Column("shape", "slices×rows×columns"),
-    Column("unit", "unit"),
-    Column("output", "output", folds=True),
-    Column("note", "what to know", folds=True),
-)
 
 
 class Spacing(click.ParamType[tuple[float, ...]]):
@@ -54,6 +44,7 @@ def _choice(name: str, *values: str, help: str) -> Callable[[_Function], _Functi
     epilog=options.examples(
         "hounsfield volume scan/ head.nii.gz --series 202",
         "hounsfield volume scan.zip volumes/",
+        "hounsfield volume study/ volumes/ --workers 8",
         "hounsfield volume scan/ head.nrrd --rectify --dtype float32",
     )
 )
@@ -73,6 +64,8 @@ def _choice(name: str, *values: str, help: str) -> Callable[[_Function], _Functi
 @_choice("--truncated", "error", "fill", help="What to do about files that end early.")
 @click.option("--spacing", type=Spacing(), help="In mm, for frames that have no place in the patient.")
 @_choice("--format", *_SUFFIXES, help="Format of the files when OUT is a folder.")
+@at_once
+@recorded
 @options.force
 @options.as_json
 def volume(
@@ -88,30 +81,55 @@ def volume(
     truncated: Literal["error", "fill"],
     spacing: tuple[float, float, float] | None,
     format: str,
+    workers: int | None,
+    cluster: str | None,
+    fail_fast: bool,
+    ledger: Path | None,
+    content: bool,
     force: bool,
     as_json: bool,
 ) -> None:
     """Write the CT of LOCATION as Hounsfield volumes to OUT.
 
     OUT with a suffix (.nii .nii.gz .nrrd .mha .npy .zarr) is one volume; any other OUT is a folder that gets a
-    volume for each CT series, and volumes.csv, which says what was made and what was not, and why.
+    volume for each CT series. The ledger in it, hounsfield.jsonl, tells what was made and what was not, and why;
+    hounsfield.csv and hounsfield.html show it. Run again: only what is missing, changed or failed is done.
     """
-    from hounsfield.reading import scan
+    from hounsfield.reading import is_remote, scan
     from hounsfield.series import LoadOptions
 
     chosen = LoadOptions(dtype, clamp, gaps, step, rectify, truncated, spacing)
-    found = scan(location)
     if _is_one(out):
+        found = scan(location)
         rows = [_write_one(found, out, series, phase, chosen, force)]
-    else:
-        rows = _write_all(found, out, series, format, chosen, force)
-    if as_json:
-        skipped = [{"name": item.name, "reason": item.reason} for item in found.skipped]
-        print_json({"volumes": rows, "skipped": skipped})
-    else:
-        _show(rows, found)
-    if any(row.status == "failed" for row in rows):
-        raise click.exceptions.Exit(1)
+        show(rows, found, name="volumes", as_json=as_json)
+        return
+    from hounsfield.conversion import convert_all
+    from hounsfield.report import open_place
+
+    found = _chosen(scan(absolute(location)), series)
+    engine = engine_for(workers, cluster, found, waits=is_remote(location))
+    with open_place(out, ledger=ledger, force=force, content=content) as place:
+        answers = convert_all(
+            found,
+            place,
+            suffix=format,
+            options=chosen,
+            engine=engine,
+            fail_fast=fail_fast,
+            all_modalities=series is not None,
+        )
+        rows = [
+            row(answer.record, folder=str(out), kept=answer.kept)
+            for answer in collected(answers, found, "Converting")
+        ]
+    show(rows, found, name="volumes", as_json=as_json)
+
+
+def _chosen(found: Scan, series: str | None) -> Scan:
+    from hounsfield.reading import Scan
+
+    return found if series is None else Scan(found.location, (found.choose(series),), found.skipped)
 
 
 def _is_one(out: Path) -> bool:
@@ -121,8 +139,7 @@ def _is_one(out: Path) -> bool:
 
 def _write_one(
     found: Scan, out: Path, series: str | None, phase: int | None, chosen: LoadOptions, force: bool
-) -> Converted:
-    from hounsfield.conversion import made
+) -> dict[str, Any]:
     from hounsfield.export import write_volume
     from hounsfield.outputs import refuse_existing
 
@@ -132,61 +149,16 @@ def _write_one(
         loaded = picked.load(chosen, phase=phase)
         write_volume(loaded, out, force=force)
         done()
-    return made(picked, loaded, out)
-
-
-def _write_all(
-    found: Scan, out: Path, series: str | None, suffix: str, chosen: LoadOptions, force: bool
-) -> list[Converted]:
-    from hounsfield.conversion import convert_all
-    from hounsfield.outputs import refuse_existing
-    from hounsfield.reading import Scan
-
-    refuse_existing(out / _TABLE, force=force)
-    if series is not None:
-        found = Scan(found.location, (found.choose(series),), found.skipped)
-    with progress("Converting", total=len(found.series)) as done:
-        rows = list(convert_all(found, out, suffix=suffix, options=chosen, force=force, done=done))
-    if rows:
-        _write_table(rows, out / _TABLE)
-    return rows
-
-
-def _write_table(rows: list[Converted], path: Path) -> None:
-    from hounsfield.outputs import whole_file
-
-    with (
-        whole_file(path, force=True) as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as stream,
-    ):
-        writer = csv.DictWriter(stream, fieldnames=list(rows[0].to_json()))
-        writer.writeheader()
-        for row in rows:
-            flat = {
-                key: "; ".join(map(str, value)) if isinstance(value, list) else value
-                for key, value in row.to_json().items()
-            }
-            writer.writerow({**flat, "shape": "×".join(map(str, row.shape))})
-
-
-def _show(rows: list[Converted], found: Scan) -> None:
-    from hounsfield.cli.info import show_skipped
-
-    shown = [
-        {
-            "series": row.series,
-            "status": row.status,
-            "shape": "×".join(map(str, row.shape)),
-            "unit": row.unit,
-            "output": row.output,
-            "note": row.reason or "; ".join(row.warnings),
-        }
-        for row in rows
-    ]
-    if shown:
-        table(shown, _COLUMNS)
-    else:
-        echo(f"No series with images in {found.location}.")
-    if found.skipped:
-        echo()
-        show_skipped(found.skipped)
+    return {
+        "series": picked.name,
+        "SeriesInstanceUID": picked.uid,
+        "phase": phase or 0,
+        "status": "made",
+        "kept": False,
+        "output": str(out),
+        "verdict": loaded.report.verdict,
+        "shape": list(loaded.shape),
+        "unit": loaded.unit,
+        "warnings": list(loaded.report.warnings),
+        "reason": "",
+    }

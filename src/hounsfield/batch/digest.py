@@ -1,0 +1,67 @@
+"""What a series was when it was read: a short text that changes when the series does.
+
+By default it covers, of every slice, the header values that decide on selection, geometry and pixels, the transfer
+syntax, and the size and time of change of the file (of an archive's member: its size, and checksum where the archive
+has one). No pixel is read for it: a file rewritten in place with its size and time forged goes unnoticed. With
+`content=True` every byte is read instead of sizes and times, so that a copy with new times is the same series.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from hounsfield.errors import LocationError
+from hounsfield.instance import Instance, Source
+from hounsfield.series import Series
+
+_CHUNK = 1 << 20
+_MEMBER_FACTS = ("offset", "header_offset", "size", "checksum")
+_DIGEST_BYTES = 16
+
+
+def digest(series: Series, *, content: bool = False) -> str:
+    """Of one series, in hexadecimal; the order of its files does not matter. Raises `LocationError`."""
+    seen: dict[int, Instance] = {id(item.instance): item.instance for item in series.slices}
+    parts = sorted(_of_instance(instance, content) for instance in seen.values())
+    whole = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+    for part in parts:
+        whole.update(part)
+    return whole.hexdigest()
+
+
+def _of_instance(instance: Instance, content: bool) -> bytes:
+    told = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+    header = instance.header
+    told.update(header.transfer_syntax.encode())
+    for tag in sorted(header.values):
+        value = header.values[tag]
+        told.update(b"%08x%d:" % (tag, len(value)))
+        told.update(value)
+    if content:
+        _add_content(told, instance.source)
+    else:
+        told.update(_identity(instance.source).encode())
+    return told.digest()
+
+
+def _identity(source: Source) -> str:
+    """Size and time of a file; of a member its place and checksum; nothing for what only the header identifies."""
+    facts = [f"{name}={getattr(source, name)}" for name in _MEMBER_FACTS if hasattr(source, name)]
+    path = getattr(source, "path", None)
+    if path is not None and not facts:
+        try:
+            status = Path(path).stat()
+        except OSError as error:
+            raise LocationError(
+                f"cannot be read any more: {error.strerror}", where=source.name, remedy="is it still there?"
+            ) from error
+        facts = [f"size={status.st_size}", f"changed={status.st_mtime_ns}"]
+    return " ".join(facts)
+
+
+def _add_content(told: Any, source: Source) -> None:
+    with source.open() as stream:
+        while chunk := stream.read(_CHUNK):
+            told.update(chunk)

@@ -1,0 +1,146 @@
+"""Options and the table of verbs that work through many series: how many at once, where, and what became of each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from hounsfield.cli.terminal import Column, echo, print_json, progress, table
+
+if TYPE_CHECKING:
+    from hounsfield.batch import Answer, Engine, Record
+    from hounsfield.reading import Scan
+
+Command = TypeVar("Command", bound="Callable[..., Any] | click.Command")
+
+_COLUMNS = (
+    Column("series", "series", folds=True),
+    Column("status", "status"),
+    Column("shape", "slices×rows×columns"),
+    Column("unit", "unit"),
+    Column("output", "output", folds=True),
+    Column("note", "what to know", folds=True),
+)
+
+
+def at_once(command: Command) -> Command:
+    """`workers: int | None`, `cluster: str | None`, `fail_fast: bool`: how a verb works through many series."""
+    for option in (
+        click.option("--fail-fast", is_flag=True, help="Begin nothing more after the first failure."),
+        click.option(
+            "--cluster", metavar="tcp://HOST:8786", help="Work on the Dask cluster of this scheduler."
+        ),
+        click.option(
+            "--workers",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Series at once, each in a process [default: one a core]",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def recorded(command: Command) -> Command:
+    """`ledger: Path | None`, `content: bool`: the record of a run that writes a folder."""
+    for option in (
+        click.option(
+            "--content", is_flag=True, help="Know series again by all their bytes, not by size and time."
+        ),
+        click.option(
+            "--ledger",
+            type=click.Path(path_type=Path),
+            help="Where the ledger is [default: OUT/hounsfield.jsonl]",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+MANY_SLICES = 400
+"""From here on processes are worth the half second that they take to start: one that dies takes nothing with it."""
+
+
+def engine_for(workers: int | None, cluster: str | None, found: Scan, *, waits: bool = False) -> Engine:
+    """The engine that the options ask for. `waits`: the work waits for a network rather than computes."""
+    from hounsfield import batch
+
+    if cluster is not None:
+        if workers is not None:
+            raise click.UsageError("--workers is for this machine; the workers of a --cluster are its own")
+        import logging
+
+        # Dask logs each lost worker at length; what it means for a series is in the ledger.
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        return batch.cluster(cluster)
+    count = min(workers or batch.available_cores(), max(len(found.series), 1))
+    small = workers is None and sum(len(series.slices) for series in found.series) < MANY_SLICES
+    return batch.threads(count) if waits or small or count == 1 else batch.processes(count)
+
+
+def absolute(location: str) -> str:
+    """The location as a worker in another folder would name it, where it is a path."""
+    return os.path.abspath(location) if Path(location).exists() else location  # noqa: PTH100 (a link stays one)
+
+
+def collected(answers: Iterable[Answer], found: Scan, description: str) -> list[Answer]:
+    """All answers, shown in a bar while they come, in the order of the scan."""
+    places = {f"{series.uid}#{series.part}": place for place, series in enumerate(found.series)}
+    with progress(description, total=len(found.series)) as done:
+        got = []
+        for answer in answers:
+            got.append(answer)
+            if answer.record.phase == 0:
+                done()
+    return sorted(got, key=lambda answer: (places[answer.record.key.rpartition("@")[0]], answer.record.phase))
+
+
+def row(record: Record, *, folder: str = "", kept: bool = False) -> dict[str, Any]:
+    """One series as JSON has it; `output` as a path from here."""
+    output = record.output
+    if output and folder and record.status != "failed":
+        output = f"{folder}/{output}"
+    return {
+        "series": record.series,
+        "SeriesInstanceUID": record.uid,
+        "phase": record.phase,
+        "status": record.status,
+        "kept": kept,
+        "output": output if record.status == "made" else "",
+        "verdict": record.verdict,
+        "shape": list(record.shape),
+        "unit": record.unit,
+        "warnings": list(record.warnings),
+        "reason": record.reason,
+    }
+
+
+def show(rows: list[dict[str, Any]], found: Scan, *, name: str, as_json: bool) -> None:
+    """Print what became of each series, and what took no part; exit status 1 if any failed."""
+    if as_json:
+        skipped = [{"name": item.name, "reason": item.reason} for item in found.skipped]
+        print_json({name: rows, "skipped": skipped})
+    elif rows:
+        table([_line(item) for item in rows], _COLUMNS)
+    else:
+        echo(f"No series with images in {found.location}.")
+    if found.skipped and not as_json:
+        from hounsfield.cli.info import show_skipped
+
+        echo()
+        show_skipped(found.skipped)
+    if any(item["status"] == "failed" for item in rows):
+        raise click.exceptions.Exit(1)
+
+
+def _line(item: dict[str, Any]) -> dict[str, Any]:
+    return {
+        **item,
+        "status": f"{item['status']} before" if item["kept"] and item["status"] == "made" else item["status"],
+        "shape": "×".join(map(str, item["shape"])),
+        "note": item["reason"] or "; ".join(item["warnings"]),
+    }

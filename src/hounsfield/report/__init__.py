@@ -1,0 +1,12 @@
+"""What a person looks at after a run over many series: a table, and pages with a picture and a histogram of each.
+
+Made from the ledger, which alone is the truth; both can be made again from it at any time. Writes no volumes.
+"""
+
+from __future__ import annotations
+
+from hounsfield.report.folder import open_place, write_summaries
+from hounsfield.report.preview import preview, preview_html
+from hounsfield.report.table import TABLE_NAME, write_table
+
+__all__ = ["TABLE_NAME", "open_place", "preview", "preview_html", "write_summaries", "write_table"]

@@ -1,0 +1,103 @@
+"""A folder of outputs with its ledger, the previews beside it, and the summaries made from both."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hounsfield.batch import FAILED, LEDGER_NAME, STARTED, Place, Record, open_ledger, read_ledger
+from hounsfield.batch.ledger import append_lines, appending
+from hounsfield.batch.recorded import is_still_there
+from hounsfield.outputs import remove_partials
+from hounsfield.report.page import PAGE_NAME, write_pages
+from hounsfield.report.table import TABLE_NAME, write_table
+
+PREVIEWS_NAME = "hounsfield-previews.jsonl"
+
+
+@contextmanager
+def open_place(
+    folder: str | Path, *, ledger: Path | None = None, force: bool = False, content: bool = False
+) -> Iterator[Place]:
+    """A folder to put outputs in, for as long as the block runs; summaries are written when it ends, however.
+
+    `ledger`: where the ledger and the summaries go when that is not `folder` itself. What an earlier run left
+    half-written under hidden names is removed. Raises `LocationError` where another run holds the ledger.
+    """
+    beside = Path(folder).absolute() if ledger is None else ledger.absolute().parent
+    path = beside / LEDGER_NAME if ledger is None else ledger.absolute()
+    with open_ledger(path) as opened, appending(beside / PREVIEWS_NAME) as previews:
+        place = Place(
+            str(Path(folder).absolute()),
+            opened,
+            functools.partial(_keep, previews, beside / PREVIEWS_NAME),
+            functools.partial(is_still_there, Path(folder).absolute()),
+            force,
+            content,
+        )
+        try:
+            _clean(place)
+            yield place
+        finally:
+            _clean(place)
+            if opened.latest:
+                write_summaries(beside, ledger=path)
+
+
+def write_summaries(folder: Path, *, ledger: Path | None = None) -> None:
+    """Write the table and the pages of the ledger in `folder`, as it stands."""
+    latest: dict[str, Record] = {}
+    for record in read_ledger(ledger or folder / LEDGER_NAME):
+        before = latest.get(record.key)
+        # A line "started" is short; what was known of the series before stays readable.
+        latest[record.key] = record if record.status != STARTED or before is None else before
+    records = list(latest.values())
+    write_table(records, folder / TABLE_NAME)
+    write_pages(records, _Previews(folder / PREVIEWS_NAME), folder)
+
+
+def _keep(descriptor: int, path: Path, key: str, shown: Mapping[str, Any]) -> None:
+    append_lines(descriptor, path, [{"key": key, **shown}])
+
+
+class _Previews:
+    """Previews by key, found by their place in the file: thumbnails of a hundred thousand series stay on disk."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.places: dict[str, int] = {}
+        if not path.exists():
+            return
+        with path.open("rb") as stream:
+            place = 0
+            for line in stream:
+                key = _line(line).get("key")
+                if key is not None:
+                    self.places[str(key)] = place
+                place += len(line)
+
+    def __call__(self, key: str) -> Mapping[str, Any]:
+        if key not in self.places:
+            return {}
+        with self.path.open("rb") as stream:
+            stream.seek(self.places[key])
+            return _line(stream.readline())
+
+
+def _line(line: bytes) -> Mapping[str, Any]:
+    try:
+        told = json.loads(line)
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def _clean(place: Place) -> None:
+    """Remove what killed writers left of outputs that are not made, and of the summaries."""
+    begun = {record.output for record in place.ledger.latest.values() if record.status in (STARTED, FAILED)}
+    beside = {Path(name).with_suffix(".json").name for name in begun if name.endswith(".npy")}
+    remove_partials(Path(place.folder), begun | beside | {TABLE_NAME, PAGE_NAME})

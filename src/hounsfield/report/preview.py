@@ -1,0 +1,83 @@
+"""A volume at a glance: a thumbnail of its middle slice and a histogram of a sample of its voxels, both small."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hounsfield.pictures import Look, acquired_plane, default_window, slice_picture
+from hounsfield.volume import Volume
+
+THUMBNAIL_PIXELS = 160
+BINS = 64
+SAMPLED_VOXELS = 1_000_000
+_QUALITY = 60
+_MAP_ENDS = 0.0, 100.0
+_HU_RANGE = -1024.0, 2048.0
+"""What a histogram of Hounsfield units shows: one range for all, so that they compare."""
+
+
+def preview(volume: Volume) -> dict[str, Any]:
+    """`thumbnail`: a data URL; `window`: what it shows; `histogram`: `low`, `high` and counts of a sample."""
+    look = Look(default_window(volume), size=THUMBNAIL_PIXELS, plain=True)
+    return {
+        "thumbnail": _data_url(volume, look),
+        "window": f"{look.window.center:g}/{look.window.width:g}",
+        "histogram": _histogram(volume),
+    }
+
+
+def preview_html(volume: Volume, *, size: int = 256) -> str:
+    """A volume in a notebook: the middle slice, what it is and what its report says, as one HTML fragment."""
+    look = Look(default_window(volume), size=size, plain=True)
+    shape, spacing = (" × ".join(f"{part:g}" for part in parts) for parts in (volume.shape, volume.spacing))
+    report = volume.report
+    counts = {"padded": report.padded, "clamped": report.clamped, "saturated": report.saturated}
+    rows = {
+        "voxels": f"{shape} {volume.array.dtype.name}, {volume.unit}",
+        "spacing": f"{spacing} mm{f', tilted {volume.tilt_degrees:.1f}°' if volume.is_sheared else ''}",
+        "series": str(volume.header.get("SeriesDescription") or volume.header.get("SeriesInstanceUID") or ""),
+        "verdict": report.verdict,
+        "voxels changed": ", ".join(f"{count:,} {name}" for name, count in counts.items() if count) or "none",
+        **{f"warning {number}": text for number, text in enumerate(report.warnings, start=1)},
+    }
+    table = "".join(
+        f"<tr><th style='text-align:left'>{html.escape(name)}</th>"
+        f"<td style='text-align:left'>{html.escape(text)}</td></tr>"
+        for name, text in rows.items()
+        if text
+    )
+    picture = f"<img alt='middle slice' style='vertical-align:top' src='{_data_url(volume, look)}'>"
+    return (
+        "<div style='display:flex;gap:1em;align-items:flex-start;flex-wrap:wrap'>"
+        f"{picture}<table>{table}</table></div>"
+    )
+
+
+def _data_url(volume: Volume, look: Look) -> str:
+    picture = slice_picture(volume, plane=acquired_plane(volume), look=look)
+    stream = io.BytesIO()
+    picture.image.save(stream, "WEBP", quality=_QUALITY)
+    return "data:image/webp;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
+
+
+def _histogram(volume: Volume) -> Mapping[str, Any]:
+    some = sample(volume.array)
+    low, high = _HU_RANGE
+    if not volume.is_hounsfield:
+        low, high = (float(end) for end in np.percentile(some, _MAP_ENDS))
+        high = max(high, low + 1)
+    counts, _ = np.histogram(np.clip(some, low, high), BINS, (low, high))
+    return {"low": low, "high": high, "counts": counts.tolist()}
+
+
+def sample(array: NDArray[Any]) -> NDArray[Any]:
+    """About `SAMPLED_VOXELS` values of (slices, rows, columns), spread over all of it."""
+    step = max(1, int(np.ceil((array.size / SAMPLED_VOXELS) ** (1 / 3))))
+    return np.ascontiguousarray(array[step // 2 % len(array) :: step, ::step, ::step]).reshape(-1)
