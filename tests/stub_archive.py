@@ -69,8 +69,13 @@ class StubArchive:
         depth = ["studies", "series", "instances"].index(resource.collection or "") + 1
         asked = parse_qs(exchange.query)
         found = {key[:depth]: self.models[key] for key in self._below(resource)}
-        wanted = {name: asked[name][0] for name in asked if name in {"PatientID", "StudyInstanceUID"}}
-        tags = {"PatientID": "00100020", "StudyInstanceUID": "0020000D"}
+        tags = {
+            "PatientID": "00100020",
+            "StudyInstanceUID": "0020000D",
+            "SeriesInstanceUID": "0020000E",
+            "SOPInstanceUID": "00080018",
+        }
+        wanted = {name: asked[name][0] for name in asked if name in tags}
         models = [
             {tag: element for tag, element in model.items() if element["vr"] != "SQ" and tag != "7FE00010"}
             for model in found.values()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -73,7 +74,7 @@ def head(status: int, headers: dict[str, str]) -> bytes:
 
 
 @contextmanager
-def stub_server(respond: Callable[[Exchange], None]) -> Iterator[Stub]:
+def stub_server(respond: Callable[[Exchange], None], tls: ssl.SSLContext | None = None) -> Iterator[Stub]:
     """Serve until the block ends; `respond` is called in a thread for each connection."""
     lock = threading.Lock()
 
@@ -119,7 +120,10 @@ def stub_server(respond: Callable[[Exchange], None]) -> Iterator[Stub]:
             return
 
     server = Server(("127.0.0.1", 0), Handler)
-    stub = Stub(f"http://127.0.0.1:{server.server_address[1]}")
+    if tls is not None:
+        # The handshake happens in the connection's own thread, at its first read.
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    stub = Stub(f"http{'s' if tls else ''}://127.0.0.1:{server.server_address[1]}")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
