@@ -1,7 +1,8 @@
 """Fuzz target: any bytes given to `scan` and `load` as a file make a value or one of our errors.
 
-`python fuzz/fuzz_read.py -max_total_time=60` (needs the dependency group `fuzz`); files given after the options, or
-a folder, are more seeds. The same functions run over mutated phantoms in `tests/test_mutations.py`.
+`python fuzz/fuzz_read.py -max_total_time=60` (needs the dependency group `fuzz`). What reaches new code is kept in
+`.fuzz/read`, and what fails is written to `.fuzz`; `python fuzz/fuzz_read.py .fuzz/crash-…` runs that alone. The
+same functions run over mutated phantoms in `tests/test_mutations.py`.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ LENIENT = LoadOptions(
 )
 PLAIN = LoadOptions(workers=1)
 LONGEST_MESSAGE = 2000
+CORPUS = Path(__file__).resolve().parent.parent / ".fuzz" / "read"
 
 
 def seeds() -> list[bytes]:
@@ -105,12 +107,13 @@ def main() -> None:
     def one_input(data: bytes) -> Any:
         read_everything(data)
 
-    with tempfile.TemporaryDirectory() as corpus:
-        for number, seed in enumerate(seeds()):
-            Path(corpus, f"seed{number:02d}").write_bytes(seed)
-        atheris.instrument_all()
-        atheris.Setup([*sys.argv, corpus], one_input)
-        atheris.Fuzz()
+    CORPUS.mkdir(parents=True, exist_ok=True)
+    for number, seed in enumerate(seeds()):
+        Path(CORPUS, f"seed{number:02d}").write_bytes(seed)
+    atheris.instrument_all()
+    given = [] if any(Path(argument).is_file() for argument in sys.argv[1:]) else [str(CORPUS)]
+    atheris.Setup([*sys.argv, f"-artifact_prefix={CORPUS.parent}/", *given], one_input)
+    atheris.Fuzz()
 
 
 if __name__ == "__main__":
