@@ -61,6 +61,19 @@ def test_every_kind_of_picture(one, tmp_path, options):
         assert image.text["Unit"] == "HU"
 
 
+def pictures(folder):
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("hounsfield"))
+
+
+def test_pictures_are_drawn_once(two, tmp_path):
+    for kept in (False, True):
+        result = run(two, tmp_path / "out", "--json", "--workers", "2")
+        assert [row["kept"] for row in json.loads(result.output)["pictures"]] == [kept, False]
+    changed = run(two, tmp_path / "out", "--json", "--window", "bone")
+    assert [row["kept"] for row in json.loads(changed.output)["pictures"]] == [False, False]
+    assert pictures(tmp_path / "out") == ["1-Head-头.png"]
+
+
 def test_the_slice_asked_for_is_the_slice_shown(one, tmp_path):
     for name, text in (("number", "5"), ("place", "3.75mm"), ("middle", "middle")):
         assert run(one, tmp_path / f"{name}.png", "--slice", text).exit_code == 0
@@ -79,26 +92,26 @@ def test_a_film_by_suffix_or_by_option(one, tmp_path):
 
 def test_a_folder_gets_a_picture_of_each_series_and_a_reason_for_each_other(two, tmp_path):
     result = run(two, tmp_path / "out", "--json", "--format", "jpg")
-    assert result.exit_code == 0
-    made, not_made = json.loads(result.output)
-    assert made["picture"] == str(tmp_path / "out" / "1_Head_头.jpg")
-    assert made["why"] is None
-    assert not_made["picture"] is None
-    assert "--gaps" in not_made["why"]
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["1_Head_头.jpg"]
+    assert result.exit_code == 1
+    made, not_made = json.loads(result.output)["pictures"]
+    assert made["output"] == str(tmp_path / "out" / "1-Head-头.jpg")
+    assert made["reason"] == ""
+    assert not_made["status"] == "failed"
+    assert "--gaps" in not_made["reason"]
+    assert pictures(tmp_path / "out") == ["1-Head-头.jpg"]
 
 
 def test_missing_slices_are_bridged_on_request(two, tmp_path):
     result = run(two, tmp_path / "out", "--gaps", "interpolate", "--mp4", "5")
     assert result.exit_code == 0
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["1_Head_头.mp4", "2_Head_头.mp4"]
+    assert pictures(tmp_path / "out") == ["1-Head-头.mp4", "2-Head-头.mp4"]
 
 
 def test_series_of_the_same_name_do_not_overwrite_each_other(tmp_path):
     for seed in (1, 2):
         write(replace(SMALL, seed=seed), tmp_path / "in" / str(seed))
     assert run(tmp_path / "in", tmp_path / "out").exit_code == 0
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["1_Phantom-2.png", "1_Phantom.png"]
+    assert pictures(tmp_path / "out") == ["1-Phantom-2.png", "1-Phantom.png"]
 
 
 def test_several_series_and_one_file_is_a_choice_to_make(two, tmp_path):
@@ -160,10 +173,10 @@ def test_an_existing_picture_is_kept_without_force(one, tmp_path):
 def test_real_series_become_pictures_and_localizers_do_not(real_data, tmp_path):
     result = run(real_data / "philips_phantom", tmp_path / "out", "--json")
     assert result.exit_code == 0
-    rows = json.loads(result.output)
-    made = [row for row in rows if row["picture"]]
-    assert sorted(row["slices"] for row in made) == [28, 54, 140]
-    assert any("localizer" in row["why"] for row in rows if row["why"])
+    rows = json.loads(result.output)["pictures"]
+    made = [row for row in rows if row["status"] == "made"]
+    assert sorted(row["shape"][0] for row in made) == [28, 54, 140]
+    assert any("localizer" in row["reason"] for row in rows if row["status"] == "left out")
     for row in made:
-        with Image.open(row["picture"]) as image:
+        with Image.open(row["output"]) as image:
             assert image.text["Window"] == "center 40, width 80, LINEAR"

@@ -28,7 +28,7 @@ class Record:
     """One line: what became of one series, or of one phase of it.
 
     - `status`: "started", "made", "left out" (by its nature), "failed"
-    - `key`: SeriesInstanceUID, part and phase: what a second run knows the series by
+    - `key`: verb, Series Instance UID, part and phase: what a second run knows the series by
     - `source`: where it was read from; `digest`: what it was then (`hounsfield.batch.digest`)
     - `output`: below the ledger's folder where it is there, else a path or address; `bytes` of it
     - `counts`: voxels padded, clamped, saturated, rounded; `seconds` the work took
@@ -40,6 +40,7 @@ class Record:
     verb: str = ""
     series: str = ""
     uid: str = ""
+    part: str = ""
     phase: int = 0
     source: str = ""
     digest: str = ""
@@ -55,6 +56,11 @@ class Record:
     reason: str = ""
     seconds: float = 0.0
     time: str = ""
+
+    @property
+    def uid_and_part(self) -> str:
+        """What tells series apart, whatever was done with them."""
+        return f"{self.uid}#{self.part}"
 
     @classmethod
     def from_json(cls, told: Mapping[str, Any]) -> Record:

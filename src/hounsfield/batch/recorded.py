@@ -192,13 +192,12 @@ class _Planner:
         return (
             before.status == MADE
             and before.digest == digested
-            and before.verb == self.task.verb
             and _plain(before.options) == self.options
             and self.place.exists(before)
         )
 
     def _key(self, series: Series, phase: int) -> str:
-        key = f"{series.uid}#{series.part}@{phase}"
+        key = f"{self.task.verb} {series.uid}#{series.part}@{phase}"
         self.seen[key] = count = self.seen.get(key, 0) + 1
         return key if count == 1 else f"{key}~{count}"
 
@@ -248,6 +247,7 @@ class _Planner:
             verb=self.task.verb,
             series=series.name,
             uid=series.uid,
+            part=series.part,
             phase=phase,
             source=source_of(series),
             options=self.options,

@@ -87,6 +87,13 @@ def absolute(location: str) -> str:
     return os.path.abspath(location) if Path(location).exists() else location  # noqa: PTH100 (a link stays one)
 
 
+def chosen(found: Scan, series: str | None) -> Scan:
+    """The scan, of one series alone where one is asked for."""
+    from hounsfield.reading import Scan
+
+    return found if series is None else Scan(found.location, (found.choose(series),), found.skipped)
+
+
 def collected(answers: Iterable[Answer], found: Scan, description: str) -> list[Answer]:
     """All answers, shown in a bar while they come, in the order of the scan."""
     places = {f"{series.uid}#{series.part}": place for place, series in enumerate(found.series)}
@@ -96,7 +103,7 @@ def collected(answers: Iterable[Answer], found: Scan, description: str) -> list[
             got.append(answer)
             if answer.record.phase == 0:
                 done()
-    return sorted(got, key=lambda answer: (places[answer.record.key.rpartition("@")[0]], answer.record.phase))
+    return sorted(got, key=lambda answer: (places[answer.record.uid_and_part], answer.record.phase))
 
 
 def row(record: Record, *, folder: str = "", kept: bool = False) -> dict[str, Any]:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from hounsfield.cli.batches import absolute, at_once, chosen, collected, engine_for, recorded, row, show
 from hounsfield.cli.options import as_json, examples, force, location, out, series
-from hounsfield.errors import HounsfieldError, LocationError, UnsupportedError
+from hounsfield.errors import UnsupportedError
 
 if TYPE_CHECKING:
+    from hounsfield.batch import Engine, Job, Made
     from hounsfield.pictures import Look
     from hounsfield.reading import Scan
-    from hounsfield.series import LoadOptions
+    from hounsfield.series import LoadOptions, Series
     from hounsfield.volume import Volume
 
 DEFAULT_FPS = 12.0
-LONGEST_NAME = 80
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,8 @@ def _montage(_: click.Context, __: click.Parameter, text: str | None) -> tuple[i
     "--gaps", type=click.Choice(["error", "fill", "interpolate"]), default="error", help="Missing slices."
 )
 @click.option("--step", type=float, metavar="MM", help="Resample uneven slices to this step.")
+@at_once
+@recorded
 @force
 @as_json
 def image(
@@ -125,16 +128,23 @@ def image(
     phase: int | None,
     gaps: Any,
     step: float | None,
+    workers: int | None,
+    cluster: str | None,
+    fail_fast: bool,
+    ledger: Path | None,
+    content: bool,
     force: bool,
     as_json: bool,
     **asked: Any,
 ) -> None:
     """Write windowed pictures of LOCATION: PNG, JPEG or MP4.
 
-    OUT is a file, or a folder for one picture of each series. Presets: soft-tissue, lung, mediastinum, bone,
+    OUT is a file, or a folder for a picture of each series, where hounsfield.jsonl tells what was made; run again,
+    and only what is missing, changed or failed is drawn. Presets: soft-tissue, lung, mediastinum, bone,
     brain, stroke, subdural, posterior-fossa, temporal-bone, liver, angio, spine, full; also in Chinese.
     """
     from hounsfield.cli.scanning import scanned
+    from hounsfield.reading import is_remote
     from hounsfield.series import LoadOptions
 
     request, options = Request(**asked), LoadOptions(gaps=gaps, step=step)
@@ -146,7 +156,11 @@ def image(
         refuse_existing(out, force=force)
         _write(scanned(location).choose(series).load(options, phase=phase), out, request, force)
         return
-    _write_each(scanned(location), series, out, request, options, phase=phase, force=force, as_json=as_json)
+    found = chosen(scanned(absolute(location)), series)
+    engine = engine_for(workers, cluster, found, waits=is_remote(location))
+    draw = _Draw(request, options, phase)
+    kept = {"ledger": ledger, "force": force, "content": content}
+    _write_each(found, out, draw, engine, fail_fast=fail_fast, as_json=as_json, **kept)
 
 
 def _refuse_unknown(out: Path, request: Request) -> None:
@@ -198,49 +212,45 @@ def _look(volume: Volume, request: Request) -> Look:
     return Look(shown, request.invert, request.size, request.plain)
 
 
+@dataclass(frozen=True)
+class _Draw:
+    """What a worker does with a series; plain values, so that it pickles."""
+
+    request: Request
+    options: LoadOptions
+    phase: int | None
+
+    def __call__(self, job: Job) -> Made:
+        from hounsfield.conversion import made
+
+        volume = job.series.load(self.options, phase=self.phase)
+        _write(volume, Path(job.target), self.request, job.replace)
+        return made(volume)
+
+
+def _localizer(series: Series) -> str:
+    return series.reasons[0] if series.slices[0].is_localizer and not series.phases else ""
+
+
 def _write_each(
-    found: Scan,
-    wanted: str | None,
-    folder: Path,
-    request: Request,
-    options: LoadOptions,
-    *,
-    phase: int | None,
-    force: bool,
-    as_json: bool,
+    found: Scan, folder: Path, draw: _Draw, engine: Engine, *, fail_fast: bool, as_json: bool, **kept: Any
 ) -> None:
-    """One picture for each series into `folder`, and a table of what was made and what was not, and why."""
-    from hounsfield.cli.terminal import Column, progress, table
+    """One picture for each series (one a phase) into `folder`, and a ledger of what was made and what was not."""
+    from hounsfield.batch import Task, run_recorded
+    from hounsfield.report import open_place
 
-    chosen = [found.choose(wanted)] if wanted is not None else list(found.series)
-    rows = []
-    names: set[str] = set()
-    with progress("Pictures", total=len(chosen)) as done:
-        for each in chosen:
-            path = folder / _free_name(each.name, request.suffix, names)
-            row = {"series": each.name, "slices": len(each.slices), "picture": str(path), "why": None}
-            try:
-                _write(each.load(options, phase=phase), path, request, force)
-            except HounsfieldError as error:
-                row |= {"picture": None, "why": str(error)}
-            rows.append(row)
-            done()
-    columns = [
-        Column("series", "Series"),
-        Column("slices", "Slices", "right"),
-        Column("picture", "Picture"),
-        Column("why", "Not made because", folds=True),
-    ]
-    table(rows, columns, as_json=as_json)
-    if not any(row["picture"] for row in rows):
-        raise LocationError(f"no picture of {len(rows)} series", where=found.location, remedy="see the table")
-
-
-def _free_name(name: str, suffix: str, taken: set[str]) -> str:
-    """A file name for a series, safe anywhere, different from those before."""
-    plain = re.sub(r"[^\w.-]+", "_", name)[:LONGEST_NAME].strip("._") or "series"
-    free, number = plain, 2
-    while free.casefold() in taken:
-        free, number = f"{plain}-{number}", number + 1
-    taken.add(free.casefold())
-    return free + suffix
+    options = {
+        **asdict(draw.request),
+        "gaps": draw.options.gaps,
+        "step": draw.options.step,
+        "phase": draw.phase,
+    }
+    draw = replace(draw, options=replace(draw.options, workers=engine.cores))
+    task = Task("image", draw, draw.request.suffix, options, _localizer, by_phase=draw.phase is None)
+    with open_place(folder, **kept) as place:
+        answers = run_recorded(found.series, task, place, engine, fail_fast=fail_fast)
+        rows = [
+            row(answer.record, folder=str(folder), kept=answer.kept)
+            for answer in collected(answers, found, "Pictures")
+        ]
+    show(rows, found, name="pictures", as_json=as_json)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import click
 
 from hounsfield.cli import options
+from hounsfield.cli.batches import absolute, at_once, chosen, engine_for
 from hounsfield.cli.terminal import Column, echo, print_json, progress, table, width
 
 if TYPE_CHECKING:
+    from hounsfield.batch import Engine
+    from hounsfield.errors import HounsfieldError
+    from hounsfield.inspection import Inspection
     from hounsfield.instance import Skipped
+    from hounsfield.reading import Scan
 
 
 @click.command(
@@ -29,21 +35,26 @@ if TYPE_CHECKING:
     help="Read pixels for range and histogram (default: not over a network).",
 )
 @click.option("--short", is_flag=True, help="One line a series.")
+@at_once
 @options.as_json
-def info(location: str, series: str | None, pixels: bool | None, short: bool, as_json: bool) -> None:
+def info(
+    location: str,
+    series: str | None,
+    pixels: bool | None,
+    short: bool,
+    workers: int | None,
+    cluster: str | None,
+    fail_fast: bool,
+    as_json: bool,
+) -> None:
     """Say what each series of LOCATION is: geometry, Hounsfield scale, padding, range, what is stored."""
     from hounsfield.cli.scanning import scanned
-    from hounsfield.inspection import inspect
     from hounsfield.reading import is_remote
 
-    found = scanned(location)
-    chosen = (found.choose(series),) if series is not None else found.series
-    read = not is_remote(location) if pixels is None else pixels
-    with progress("Reading", total=len(chosen)) as done:
-        looked = []
-        for item in chosen:
-            looked.append(inspect(item, pixels=read and not short))
-            done()
+    found = chosen(scanned(absolute(location)), series)
+    remote = is_remote(location)
+    read = not short and (not remote if pixels is None else pixels)
+    looked = _looked(found, engine_for(workers, cluster, found, waits=remote or not read), read, fail_fast)
     if as_json:
         skipped = [{"name": item.name, "reason": item.reason} for item in found.skipped]
         print_json({"location": location, "series": [item.to_json() for item in looked], "skipped": skipped})
@@ -60,6 +71,27 @@ def info(location: str, series: str | None, pixels: bool | None, short: bool, as
         echo(f"No series with images in {location}.")
     if found.skipped and series is None:
         show_skipped(found.skipped)
+
+
+def _looked(found: Scan, engine: Engine, pixels: bool, fail_fast: bool) -> list[Inspection]:
+    """Every series looked at, in the order of the scan; the first whose worker died is the verb's error."""
+    from hounsfield.batch import run_each
+    from hounsfield.inspection import inspect
+
+    places = {id(series): place for place, series in enumerate(found.series)}
+    looked: dict[int, Inspection] = {}
+    problem: HounsfieldError | None = None
+    with progress("Reading", total=len(found.series)) as done:
+        look = functools.partial(inspect, pixels=pixels)
+        for finished in run_each(look, found.series, engine, fail_fast=fail_fast):
+            if finished.value is not None:
+                looked[places[id(finished.item)]] = finished.value
+            elif problem is None and finished.error is not None:
+                problem = finished.error.at(finished.item.name)
+            done()
+    if problem is not None:
+        raise problem
+    return [looked[place] for place in sorted(looked)]
 
 
 def show_skipped(skipped: Iterable[Skipped]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import click
 
 from hounsfield.cli import options
-from hounsfield.cli.batches import absolute, at_once, collected, engine_for, recorded, row, show
+from hounsfield.cli.batches import absolute, at_once, chosen, collected, engine_for, recorded, row, show
 from hounsfield.cli.terminal import progress
 
 if TYPE_CHECKING:
@@ -95,26 +95,27 @@ def volume(
     volume for each CT series. The ledger in it, hounsfield.jsonl, tells what was made and what was not, and why;
     hounsfield.csv and hounsfield.html show it. Run again: only what is missing, changed or failed is done.
     """
-    from hounsfield.reading import is_remote, scan
+    from hounsfield.cli.scanning import scanned
+    from hounsfield.reading import is_remote
     from hounsfield.series import LoadOptions
 
-    chosen = LoadOptions(dtype, clamp, gaps, step, rectify, truncated, spacing)
+    loading = LoadOptions(dtype, clamp, gaps, step, rectify, truncated, spacing)
     if _is_one(out):
-        found = scan(location)
-        rows = [_write_one(found, out, series, phase, chosen, force)]
+        found = scanned(location)
+        rows = [_write_one(found, out, series, phase, loading, force)]
         show(rows, found, name="volumes", as_json=as_json)
         return
     from hounsfield.conversion import convert_all
     from hounsfield.report import open_place
 
-    found = _chosen(scan(absolute(location)), series)
+    found = chosen(scanned(absolute(location)), series)
     engine = engine_for(workers, cluster, found, waits=is_remote(location))
     with open_place(out, ledger=ledger, force=force, content=content) as place:
         answers = convert_all(
             found,
             place,
             suffix=format,
-            options=chosen,
+            options=loading,
             engine=engine,
             fail_fast=fail_fast,
             all_modalities=series is not None,
@@ -124,12 +125,6 @@ def volume(
             for answer in collected(answers, found, "Converting")
         ]
     show(rows, found, name="volumes", as_json=as_json)
-
-
-def _chosen(found: Scan, series: str | None) -> Scan:
-    from hounsfield.reading import Scan
-
-    return found if series is None else Scan(found.location, (found.choose(series),), found.skipped)
 
 
 def _is_one(out: Path) -> bool:
