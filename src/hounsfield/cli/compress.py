@@ -62,7 +62,7 @@ def _auto_table(_: click.Context, __: click.Parameter, entries: tuple[str, ...])
     help="Change what auto chooses; *=SYNTAX for the rest.",
 )
 @click.option("--extended-offsets", is_flag=True, help="Write Extended Offset Tables.")
-@click.option("--workers", type=click.IntRange(1), metavar="N", help="Files at once [default: one a core].")
+@click.option("--workers", type=click.IntRange(1), metavar="N", help="Files at once [default: four a core].")
 @click.option(
     "--estimate", "estimating", is_flag=True, help="Write nothing; say what each syntax would cost."
 )

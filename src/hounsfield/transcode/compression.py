@@ -126,7 +126,7 @@ def _unchanged(
 def _refuse_compressed_icons(part: Part10) -> None:
     """An icon or other nested image that is compressed would be in the wrong syntax afterwards (PS3.5 A.4)."""
     limit = next((e.start for e in part.elements if e.tag == PIXEL_DATA), len(part.dataset))
-    if part.encoding == EXPLICIT_LITTLE and _ENCAPSULATED_ICON in part.dataset[:limit]:
+    if part.encoding == EXPLICIT_LITTLE and part.dataset.find(_ENCAPSULATED_ICON, 0, limit) >= 0:
         raise UnsupportedError(
             "a nested image (an icon) is compressed too",
             remedy="remove Icon Image Sequence (0088,0200) first",

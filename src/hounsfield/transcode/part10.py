@@ -26,12 +26,16 @@ IMPLEMENTATION_UID = b"2.25.237312217405937154712104963571902634013"
 
 @dataclass(frozen=True, slots=True)
 class Part10:
-    """One file in memory. `dataset` is inflated where the file is deflated; `elements` are its spans."""
+    """One file in memory: `start` is preamble and file meta, the data set lies in `dataset` from `begin` on.
+
+    It is inflated where the file is deflated; `elements` are its spans.
+    """
 
     start: bytes
     dataset: bytes
     encoding: Encoding
     elements: tuple[Element, ...]
+    begin: int = 0
 
     def find(self, tag: int) -> bytes | None:
         """The value bytes of a top-level element, as they are; `None` when it is absent."""
@@ -49,9 +53,10 @@ def read_part10(content: bytes, syntax: TransferSyntax, inflated: bytes | None =
     begin = file_meta(content)[1] if content[128:132] == b"DICM" else 0
     if begin == 0 and content[128:132] == b"DICM":
         raise MalformedError("the file meta group cannot be walked", remedy="repair the file first")
-    dataset = content[begin:] if inflated is None else inflated
+    dataset, first = (content, begin) if inflated is None else (inflated, 0)
     encoding = Encoding(syntax.implicit_vr, syntax.little_endian)
-    return Part10(content[:begin], dataset, encoding, tuple(walk(dataset, 0, len(dataset), encoding)))
+    elements = tuple(walk(dataset, first, len(dataset), encoding))
+    return Part10(content[:begin], dataset, encoding, elements, first)
 
 
 def recoded(part: Part10, syntax: TransferSyntax) -> Part10:
@@ -86,7 +91,7 @@ def _spliced(part: Part10, edits: Mapping[int, bytes]) -> list[bytes]:
     """Unedited runs in one slice each, edits and new elements in the order of their tags."""
     pieces: list[bytes] = []
     new = sorted(edits)
-    run = 0
+    run = part.begin
     for element in part.elements:
         if not new or element.tag < new[0]:
             continue

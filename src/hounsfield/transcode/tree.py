@@ -22,7 +22,8 @@ from hounsfield.transcode.derivation import derived_uid
 from hounsfield.transcode.target import Target
 
 Status = Literal["written", "copied", "present", "skipped", "failed"]
-_AHEAD = 2  # jobs in flight for each worker: one at work, one waiting
+_THREADS_A_CORE, _MOST_THREADS = 4, 32
+"""Threads wait for the disk to confirm a file as long as a core takes to make the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +60,18 @@ def transcode_files(
 ) -> Iterator[Outcome]:
     """Transcode every job; outcomes come as they are done, in no order. Outputs appear whole or not at all.
 
-    Threads on all cores by default: codecs leave the interpreter free. `workers` bounds how many jobs, and so how
-    many images, are in memory. A file that an earlier run finished is `present`; another that exists is a failure
+    Threads on all cores by default, a few more than those: codecs leave the interpreter free, and outputs wait for
+    the disk. `workers` bounds how many jobs, and so how many images, are in memory. A file that an earlier run finished is `present`; another that exists is a failure
     unless `force`.
     """
-    workers = workers or os.cpu_count() or 1
+    workers = workers or min(_MOST_THREADS, _THREADS_A_CORE * (os.cpu_count() or 1))
     hint: Rate | None = None
     with _running(executor, workers) as pool:
         pending: set[Future[Outcome]] = set()
         queue = iter(jobs)
         for job in queue:
             pending.add(pool.submit(transcode_file, job, target, force=force, hint=hint))
-            if len(pending) >= _AHEAD * workers:
+            if len(pending) > workers:
                 done, pending = wait(pending, return_when=FIRST_COMPLETED)
                 for future in done:
                     outcome = future.result()
