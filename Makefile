@@ -3,8 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 SECONDS ?= 60
+PAGE := src/hounsfield/viewer/page/index.html
+PAGE_SOURCES := viewer/index.html viewer/package-lock.json viewer/vite.config.ts $(shell find viewer/src viewer/public -type f)
 
-.PHONY: help setup demo test lint docs bench fuzz soak wheel lock clean
+.PHONY: help setup viewer demo test lint docs bench fuzz soak wheel lock clean
 
 help:            ## list the targets
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1	/' | expand -t 16
@@ -18,7 +20,14 @@ $(READY): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --editable '.[all]' --group dev
 	@touch $@
 
-setup: $(READY)  ## the environment, into .venv/
+setup: $(READY) $(PAGE)  ## the environment, into .venv/, and the viewer's page where Node is installed
+
+viewer: $(PAGE)  ## the viewer's page, into the package (needs Node 20.19 or later)
+	@test -f $(PAGE)
+
+$(PAGE): $(PAGE_SOURCES)
+	@if command -v npm > /dev/null; then cd viewer && npm ci --silent --no-progress && npm run --silent build -- --logLevel warn; \
+	else echo "the viewer's page is NOT built: install Node 20.19 or later (Debian: nodejs npm); all else works"; fi
 
 demo: setup      ## a CT phantom: written, loaded, measured, pictured
 	@$(BIN)/hounsfield demo --out demo-output --force

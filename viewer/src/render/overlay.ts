@@ -1,0 +1,153 @@
+// What is drawn over a picture: letters of direction, scale bar, crosshair, measurements. No values, no framework.
+
+import { directionLetters, pixelSize, rasterPoint, type Point, type Raster } from "../volume/raster";
+import { scale, type Vec3 } from "../volume/vector";
+import { toPane, type Matrix, type Pane } from "./pose";
+import { scaleBar } from "./scale_bar";
+
+const FONT = '500 12px system-ui, "Noto Sans CJK SC", sans-serif';
+
+/** Text that stays legible on white and on black. */
+function label(context: CanvasRenderingContext2D, text: string, x: number, y: number, colour = "#f2f5f7"): void {
+  context.lineWidth = 3;
+  context.lineJoin = "round";
+  context.strokeStyle = "rgba(0, 0, 0, 0.75)";
+  context.strokeText(text, x, y);
+  context.fillStyle = colour;
+  context.fillText(text, x, y);
+}
+
+export function begin(canvas: HTMLCanvasElement, ratio: number): CanvasRenderingContext2D {
+  const context = canvas.getContext("2d")!;
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  context.clearRect(0, 0, canvas.width, canvas.height);
+  context.font = FONT;
+  return context;
+}
+
+/** Which way the patient lies, at the four edges, however the picture is turned. */
+export function drawLetters(context: CanvasRenderingContext2D, raster: Raster, matrix: Matrix, pane: Pane): void {
+  if (!raster.placed) return;
+  const size = pixelSize(raster);
+  const across = scale(raster.across, 1 / size.x);
+  const down = scale(raster.down, 1 / size.y);
+  const perMm = Math.hypot(matrix.a, matrix.b) / size.x;
+  const [ax, ay] = [matrix.a / size.x / perMm, matrix.b / size.x / perMm];
+  const [dx, dy] = [matrix.c / size.y / perMm, matrix.d / size.y / perMm];
+  const towards = (x: number, y: number): string => {
+    const [u, v] = [ax * x + ay * y, dx * x + dy * y];
+    return directionLetters([across[0] * u + down[0] * v, across[1] * u + down[1] * v, across[2] * u + down[2] * v]);
+  };
+  context.textBaseline = "middle";
+  context.textAlign = "right";
+  label(context, towards(1, 0), pane.width - 22, pane.height / 2);
+  context.textAlign = "left";
+  label(context, towards(-1, 0), 10, pane.height / 2);
+  context.textAlign = "center";
+  label(context, towards(0, -1), pane.width / 2, 14);
+  label(context, towards(0, 1), pane.width / 2, pane.height - 14);
+}
+
+export function drawScaleBar(context: CanvasRenderingContext2D, raster: Raster, matrix: Matrix, pane: Pane): void {
+  if (!raster.placed) return;
+  const bar = scaleBar(Math.hypot(matrix.a, matrix.b) / pixelSize(raster).x, Math.min(140, pane.width / 4));
+  const [x, y] = [pane.width - 34 - bar.pixels, pane.height - 30];
+  context.strokeStyle = "rgba(0, 0, 0, 0.7)";
+  context.lineWidth = 4;
+  const path = new Path2D(`M${x} ${y - 4}v8M${x} ${y}h${bar.pixels}M${x + bar.pixels} ${y - 4}v8`);
+  context.stroke(path);
+  context.strokeStyle = "#f2f5f7";
+  context.lineWidth = 1.5;
+  context.stroke(path);
+  context.textAlign = "right";
+  context.textBaseline = "bottom";
+  label(context, bar.text, x + bar.pixels, y - 5);
+}
+
+/** Where the other planes cut this one; open in the middle so that the place itself stays visible. */
+export function drawCrosshair(context: CanvasRenderingContext2D, raster: Raster, matrix: Matrix, place: Vec3, colours: readonly [string, string]): void {
+  const { x, y } = toPane(matrix, rasterPoint(raster, place));
+  const far = 4000;
+  const gap = 14;
+  const along = (dx: number, dy: number, colour: string): void => {
+    const size = Math.hypot(dx, dy) || 1;
+    const [ux, uy] = [dx / size, dy / size];
+    context.beginPath();
+    for (const side of [-1, 1]) {
+      context.moveTo(x + side * ux * gap, y + side * uy * gap);
+      context.lineTo(x + side * ux * far, y + side * uy * far);
+    }
+    context.strokeStyle = colour;
+    context.lineWidth = 1;
+    context.stroke();
+  };
+  along(matrix.a, matrix.b, colours[0]);
+  along(matrix.c, matrix.d, colours[1]);
+}
+
+export interface Drawing {
+  readonly kind: string;
+  readonly points: readonly Point[];
+  readonly lines: readonly string[];
+  readonly chosen: boolean;
+}
+
+const INK = "#ffd24d";
+const CHOSEN = "#6fe3ff";
+
+/** A measurement whose points are raster pixels, with its numbers beside it. */
+export function drawMeasurement(context: CanvasRenderingContext2D, drawing: Drawing, matrix: Matrix, pane: Pane): void {
+  const points = drawing.points.map((point) => toPane(matrix, point));
+  const path = outline(drawing, points, matrix);
+  const ink = drawing.chosen ? CHOSEN : INK;
+  context.strokeStyle = "rgba(0, 0, 0, 0.6)";
+  context.lineWidth = 3.5;
+  context.stroke(path);
+  context.strokeStyle = ink;
+  context.lineWidth = 1.5;
+  context.stroke(path);
+  if (drawing.kind !== "freehand") {
+    context.fillStyle = ink;
+    for (const { x, y } of points) context.fillRect(x - 2.5, y - 2.5, 5, 5);
+  }
+  drawText(context, drawing.lines, points, pane, ink);
+}
+
+function outline(drawing: Drawing, points: readonly Point[], matrix: Matrix): Path2D {
+  const path = new Path2D();
+  const [first, second] = points;
+  if (!first) return path;
+  if (drawing.kind === "probe") {
+    path.arc(first.x, first.y, 5, 0, 2 * Math.PI);
+  } else if (drawing.kind === "ellipse" && second) {
+    const [a, b] = drawing.points as [Point, Point];
+    const [cx, cy] = [(a.x + b.x) / 2, (a.y + b.y) / 2];
+    const [rx, ry] = [Math.abs(a.x - b.x) / 2, Math.abs(a.y - b.y) / 2];
+    for (let step = 0; step <= 72; step++) {
+      const turn = (step / 36) * Math.PI;
+      const at = toPane(matrix, { x: cx + rx * Math.cos(turn), y: cy + ry * Math.sin(turn) });
+      if (step) path.lineTo(at.x, at.y);
+      else path.moveTo(at.x, at.y);
+    }
+  } else if (drawing.kind === "rectangle" && second) {
+    const [a, b] = drawing.points as [Point, Point];
+    const ring = [a, { x: b.x, y: a.y }, b, { x: a.x, y: b.y }, a].map((corner) => toPane(matrix, corner));
+    ring.forEach(({ x, y }, index) => (index ? path.lineTo(x, y) : path.moveTo(x, y)));
+  } else {
+    points.forEach(({ x, y }, index) => (index ? path.lineTo(x, y) : path.moveTo(x, y)));
+    if (drawing.kind === "freehand") path.closePath();
+  }
+  return path;
+}
+
+function drawText(context: CanvasRenderingContext2D, lines: readonly string[], points: readonly Point[], pane: Pane, ink: string): void {
+  if (!lines.length || !points.length) return;
+  const right = Math.max(...points.map((point) => point.x));
+  const top = Math.min(...points.map((point) => point.y));
+  const width = Math.max(...lines.map((line) => context.measureText(line).width));
+  const x = Math.max(8, Math.min(right + 10, pane.width - width - 28));
+  const y = Math.max(12, Math.min(top, pane.height - lines.length * 16 - 8));
+  context.textAlign = "left";
+  context.textBaseline = "top";
+  lines.forEach((line, index) => label(context, line, x, y + index * 16, ink));
+}

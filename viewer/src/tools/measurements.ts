@@ -1,0 +1,127 @@
+// Measurements as things to keep: what was drawn where, exported as JSON or CSV and imported again.
+
+import { angle, distance, subtract, type Vec3 } from "../volume/vector";
+import type { Kind, Spot } from "./shapes";
+import type { Statistics } from "./statistics";
+
+export interface Measurement {
+  readonly id: number;
+  readonly kind: Kind;
+  readonly label: string;
+  readonly study: string;
+  readonly series: string;
+  /** SOP Instance UID of the slice; empty for what was drawn on a plane across slices. */
+  readonly instance: string;
+  /** Index of the slice in the loaded order, or null across slices. */
+  readonly slice: number | null;
+  /** (row, column) on the slice; empty across slices. */
+  readonly points: readonly Spot[];
+  /** LPS mm of the same points. */
+  readonly lps: readonly Vec3[];
+  readonly unit: string;
+  readonly statistics: Statistics | null;
+  /** Value of the voxel under a probe. */
+  readonly value: number | null;
+}
+
+export function lengthMm(measurement: Pick<Measurement, "kind" | "lps">): number | null {
+  const [a, b] = measurement.lps;
+  return measurement.kind === "length" && a && b ? distance(a, b) : null;
+}
+
+/** The angle at the second of three points. */
+export function angleDegrees(measurement: Pick<Measurement, "kind" | "lps">): number | null {
+  const [a, corner, b] = measurement.lps;
+  return measurement.kind === "angle" && a && b && corner ? angle(subtract(a, corner), subtract(b, corner)) : null;
+}
+
+const FORMAT = "hounsfield measurements";
+const VERSION = 1;
+
+export function toJson(measurements: readonly Measurement[]): string {
+  const items = measurements.map((item) => ({
+    kind: item.kind,
+    label: item.label,
+    StudyInstanceUID: item.study,
+    SeriesInstanceUID: item.series,
+    SOPInstanceUID: item.instance,
+    slice: item.slice,
+    points: item.points,
+    lps: item.lps,
+    unit: item.unit,
+    ...(item.value === null ? {} : { value: item.value }),
+    ...(lengthMm(item) === null ? {} : { length_mm: lengthMm(item) }),
+    ...(angleDegrees(item) === null ? {} : { angle_degrees: angleDegrees(item) }),
+    ...(item.statistics ? { statistics: { ...withoutArea(item.statistics), area_mm2: item.statistics.area } } : {}),
+  }));
+  return `${JSON.stringify({ format: FORMAT, version: VERSION, points: "(row, column)", measurements: items }, null, 1)}\n`;
+}
+
+function withoutArea({ area: _, ...rest }: Statistics): Omit<Statistics, "area"> {
+  return rest;
+}
+
+const CSV_COLUMNS = ["kind", "label", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "slice", "unit", "value", "length_mm", "angle_degrees", "count", "mean", "sd", "minimum", "maximum", "area_mm2", "points_row_column", "points_lps_mm"];
+
+export function toCsv(measurements: readonly Measurement[]): string {
+  const rows = measurements.map((item) => {
+    const s = item.statistics;
+    return [
+      ...[item.kind, item.label, item.study, item.series, item.instance, item.slice, item.unit, item.value],
+      ...[lengthMm(item), angleDegrees(item), s?.count, s?.mean, s?.sd, s?.minimum, s?.maximum, s?.area],
+      ...[item.points.map((p) => p.join(" ")).join("; "), item.lps.map((p) => p.join(" ")).join("; ")],
+    ];
+  });
+  return [CSV_COLUMNS, ...rows].map((row) => row.map(csvCell).join(",")).join("\r\n") + "\r\n";
+}
+
+/** Quoted where it must be; text that a spreadsheet would take for a formula is led by an apostrophe. */
+function csvCell(value: unknown): string {
+  if (value === null || value === undefined) return "";
+  if (typeof value === "number") return String(value);
+  const text = String(value).replace(/^[=+\-@\t\r]/, "'$&");
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+export type Imported = Omit<Measurement, "id" | "statistics" | "value">;
+
+/** What `toJson` or `hounsfield.roi` wrote; statistics are measured again, never believed. Throws a readable Error. */
+export function fromJson(text: string): Imported[] {
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    throw new Error("not JSON");
+  }
+  const file = body as { format?: unknown; measurements?: unknown };
+  if (file?.format !== FORMAT || !Array.isArray(file.measurements)) throw new Error(`not a file of ${FORMAT}`);
+  return file.measurements.map(imported);
+}
+
+const KINDS: readonly Kind[] = ["probe", "length", "angle", "rectangle", "ellipse", "freehand"];
+
+function imported(item: unknown, index: number): Imported {
+  const found = item as Record<string, unknown>;
+  const kind = KINDS.find((known) => known === found?.["kind"]);
+  const points = tuples(found?.["points"], 2);
+  const lps = tuples(found?.["lps"], 3);
+  if (!kind || !points || !lps) throw new Error(`measurement ${index + 1} has no kind or points`);
+  const words = (key: string): string => (typeof found[key] === "string" ? found[key] : "");
+  return {
+    kind,
+    label: words("label"),
+    study: words("StudyInstanceUID"),
+    series: words("SeriesInstanceUID"),
+    instance: words("SOPInstanceUID"),
+    slice: typeof found["slice"] === "number" ? found["slice"] : null,
+    points: points as unknown as Spot[],
+    lps: lps as unknown as Vec3[],
+    unit: words("unit"),
+  };
+}
+
+function tuples(value: unknown, size: number): number[][] | null {
+  if (!Array.isArray(value) || value.length > 100_000) return null;
+  const good = value.every((tuple) => Array.isArray(tuple) && tuple.length === size && tuple.every((n) => Number.isFinite(n)));
+  return good ? (value as number[][]) : null;
+}

@@ -1,0 +1,61 @@
+// The page: the list of studies, or what is open, with the panel beside it.
+
+import { Help } from "./help";
+import { Icon } from "./icons";
+import { MeasurePanel } from "./measure_panel";
+import { NumbersPanel } from "./numbers_panel";
+import type { PaneState } from "./pane_state";
+import { Readout } from "./readout";
+import { SeriesRail } from "./series_rail";
+import { active, panel, panes } from "./session";
+import { words } from "./settings";
+import { Stage } from "./stage";
+import { StudyList } from "./study_list";
+import { TagsPanel } from "./tags_panel";
+import { Toolbar } from "./toolbar";
+import { UploadArea } from "./upload";
+
+export function App() {
+  return (
+    <>
+      {panes.value.length ? <Viewer /> : <StudyList />}
+      <UploadArea />
+      <Help />
+    </>
+  );
+}
+
+function Viewer() {
+  const pane = active.value;
+  return (
+    <div class="viewer">
+      <Toolbar />
+      <div class="middle">
+        <SeriesRail />
+        <Stage />
+        {pane && panel.value && <SidePanel key={pane.id} pane={pane} />}
+      </div>
+      <Readout />
+    </div>
+  );
+}
+
+function SidePanel({ pane }: { pane: PaneState }) {
+  const w = words.value;
+  const title = { numbers: w.numbers, tags: w.tags, measure: w.measurements, "": "" }[panel.value];
+  return (
+    <aside class="panel" aria-label={title}>
+      <div class="panel-head">
+        <h2>{title}</h2>
+        <button class="small" aria-label={w.close} title={w.close} onClick={() => (panel.value = "")}>
+          <Icon name="close" />
+        </button>
+      </div>
+      <div class="panel-body">
+        {panel.value === "numbers" && <NumbersPanel pane={pane} />}
+        {panel.value === "tags" && <TagsPanel pane={pane} />}
+        {panel.value === "measure" && <MeasurePanel pane={pane} />}
+      </div>
+    </aside>
+  );
+}

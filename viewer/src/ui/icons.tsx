@@ -1,0 +1,72 @@
+// Small line drawings, 20 × 20, in the colour of the text.
+
+const PATHS = {
+  window: "M10 3a7 7 0 1 0 0 14zM10 3a7 7 0 0 1 0 14",
+  pan: "M10 2v16M2 10h16M10 2 8 4.5M10 2l2 2.5M10 18l-2-2.5M10 18l2-2.5M2 10l2.5-2M2 10l2.5 2M18 10l-2.5-2M18 10l-2.5 2",
+  zoom: "M8.5 3a5.5 5.5 0 1 0 0 11 5.5 5.5 0 0 0 0-11M12.6 12.6 17.5 17.5M8.5 6v5M6 8.5h5",
+  scroll: "M4 5h12M4 10h12M4 15h12M2 5h0M2 10h0M2 15h0",
+  crosshair: "M10 2v6M10 12v6M2 10h6M12 10h6",
+  length: "M3 17 17 3M3 17l0-4M3 17l4 0M17 3h-4M17 3v4",
+  angle: "M16 16H4L13 4M9 9.5a6 6 0 0 1 3 6.5",
+  rectangle: "M3 5h14v10H3z",
+  ellipse: "M10 4.5c4.4 0 7.5 2.4 7.5 5.5s-3.100 5.500-7.500 5.500S2.500 13.100 2.500 10 5.600 4.500 10 4.500z",
+  freehand: "M4 13c-2-5 3-10 8-9s6 6 3 7-5-1-7 2-3 2-4 0z",
+  probe: "M10 7.500a2.500 2.500 0 1 0 0 5 2.500 2.500 0 0 0 0-5M10 2v3M10 15v3M2 10h3M15 10h3",
+  turnRight: "M15.500 7A6.500 6.500 0 1 0 16.500 11M16 3v4.500h-4.500",
+  turnLeft: "M4.500 7A6.500 6.500 0 1 1 3.500 11M4 3v4.500h4.500",
+  flipHorizontal: "M10 2v16M8 5 3 15h5zM12 5l5 10h-5z",
+  flipVertical: "M2 10h16M5 8 15 3v5zM5 12l10 5v-5z",
+  invert: "M3 3h14v14H3zM3 17 17 3v14z",
+  reset: "M4 10a6 6 0 1 1 2 4.500M4 5v5h5",
+  play: "M6 4l10 6-10 6z",
+  pause: "M6.500 4v12M13.500 4v12",
+  stack: "M3 7l7-4 7 4-7 4zM3 10.500l7 4 7-4M3 14l7 4 7-4",
+  planes: "M3 3h6v14H3zM11 3h6v6h-6zM11 11h6v6h-6z",
+  numbers: "M3 17V3M3 17h14M6 17v-5M9.500 17V6M13 17v-8",
+  tags: "M3 10V3h7l7 7-7 7zM6.500 6.500h.01",
+  measure: "M2.500 13.500l11-11 4 4-11 11zM6 10l1.500 1.500M8.500 7.500 10 9M11 5l1.500 1.500",
+  rail: "M3 4h4v4H3zM3 12h4v4H3zM10 5h7M10 13h7",
+  back: "M12.500 4l-6 6 6 6",
+  help: "M7 7.500A3 3 0 1 1 10 10.500V12M10 15.500h.01",
+  theme: "M10 3a7 7 0 1 0 7 7 5 5 0 0 1-7-7z",
+  upload: "M10 14V3M6 7l4-4 4 4M3 13v4h14v-4",
+  remove: "M4 6h12M8 6V4h4v2M6 6l1 11h6l1-11",
+  close: "M5 5l10 10M15 5 5 15",
+  compare: "M3 4h6v12H3zM11 4h6v12h-6z",
+  link: "M8.500 11.500l3-3M7 9 5 11a2.800 2.800 0 0 0 4 4l2-2M13 11l2-2a2.800 2.800 0 0 0-4-4L9 7",
+  search: "M8.500 3a5.500 5.500 0 1 0 0 11 5.500 5.500 0 0 0 0-11M12.600 12.600 17.500 17.500",
+  png: "M3 4h14v12H3zM3 14l4-4 3 3 3-4 4 4",
+  smooth: "M3 14h3.500v-4H10V7h3.500V4H17",
+  undo: "M7 4 3.500 7.500 7 11M4 7.500h7a4.500 4.500 0 0 1 0 9H8",
+  redo: "M13 4l3.500 3.500L13 11M16 7.500H9a4.500 4.500 0 0 0 0 9h3",
+} as const;
+
+export type IconName = keyof typeof PATHS;
+
+export function Icon({ name }: { name: IconName }) {
+  return (
+    <svg class="icon" viewBox="0 0 20 20" aria-hidden="true" focusable="false">
+      <path d={PATHS[name]} />
+    </svg>
+  );
+}
+
+interface ButtonProps {
+  readonly icon: IconName;
+  readonly name: string;
+  readonly hint?: string | undefined;
+  readonly pressed?: boolean | undefined;
+  readonly disabled?: boolean;
+  readonly text?: boolean;
+  readonly onClick: () => void;
+}
+
+/** A button with an icon; its name is its tooltip, and read out. */
+export function IconButton({ icon, name, hint, pressed, disabled, text, onClick }: ButtonProps) {
+  return (
+    <button class={text ? "tool with-text" : "tool"} title={hint ? `${name}  (${hint})` : name} aria-label={name} aria-pressed={pressed} disabled={disabled} onClick={onClick}>
+      <Icon name={icon} />
+      {text && <span>{name}</span>}
+    </button>
+  );
+}

@@ -1,0 +1,151 @@
+// What drags, wheels and pinches do to a view: window, pan, zoom, scroll, crosshair, drawing.
+
+import { toPane, toRaster, turned, zoomAbout, type Matrix, type Pane, type Pose } from "../render/pose";
+import type { Kind } from "../tools/shapes";
+import type { Measurement } from "../tools/measurements";
+import { rasterLps, type Point } from "../volume/raster";
+import type { Drag, GestureHandlers } from "./gestures";
+import { canMeasure, commit, draft, isMeasuring, pointsOn, visible, withPoint } from "./measuring";
+import { activeId, chosen, tool, type Tool } from "./session";
+import { buttons } from "./settings";
+import type { ViewValues } from "./view_values";
+
+/** What a view tells its interaction, and what it takes back. */
+export interface ViewPort {
+  readonly values: ViewValues;
+  matrix(): Matrix | null;
+  pane(): Pane;
+  /** Draws a measurement that is being made. */
+  showDraft(item: Measurement | null): void;
+  hovered(at: Point | null): void;
+}
+
+const NEAR = 9;
+const PIXELS_PER_SLICE = 6;
+
+type Edit = { readonly item: Measurement; readonly point: number };
+
+export function interaction(port: ViewPort): GestureHandlers {
+  const { values } = port;
+  const { pane, view } = values;
+  let action: Tool = "window";
+  let scrollRest = 0;
+  let trail: Point[] = [];
+  let edit: Edit | null = null;
+  let corner: readonly Point[] = [];
+
+  const raster = (at: Point): Point | null => {
+    const matrix = port.matrix();
+    return matrix ? toRaster(matrix, at) : null;
+  };
+  const pose = (): Pose => pane.poses.peek()[view];
+
+  const dragWindow = (drag: Drag): void => {
+    const { center, width } = pane.window.peek();
+    const gain = Math.max(0.25, width / 400);
+    pane.chosenWindow.value = { center: Math.round(center + drag.dy * gain), width: Math.max(1, Math.round(width + drag.dx * gain)) };
+  };
+
+  const dragScroll = (drag: Drag): void => {
+    scrollRest += drag.dy;
+    const steps = Math.trunc(scrollRest / PIXELS_PER_SLICE);
+    scrollRest -= steps * PIXELS_PER_SLICE;
+    if (steps) scroll(steps);
+  };
+
+  const scroll = (steps: number): void => {
+    if (view === "stack") pane.scroll(steps);
+    else pane.scrollPlane(view, steps);
+  };
+
+  const moveCross = (at: Point): void => {
+    const point = raster(at);
+    if (point && values.raster?.placed) pane.lookAt(rasterLps(values.raster, point));
+  };
+
+  const nearest = (at: Point): Edit | null => {
+    const matrix = port.matrix();
+    if (!matrix || !values.raster) return null;
+    for (const item of visible(values)) {
+      const points = item.kind === "freehand" ? [] : pointsOn(item, values.raster, view);
+      const point = points.findIndex((each) => Math.hypot(toPane(matrix, each).x - at.x, toPane(matrix, each).y - at.y) < NEAR);
+      if (point >= 0) return { item, point };
+    }
+    return null;
+  };
+
+  const startMeasuring = (kind: Kind, at: Point): void => {
+    edit = nearest(at);
+    const point = raster(at);
+    if (edit) chosen.value = edit.item.id;
+    else if (point && canMeasure(kind, view)) trail = kind === "angle" && corner.length ? [...corner, point] : [point, point];
+    corner = [];
+  };
+
+  const moveMeasuring = (kind: Kind, at: Point): void => {
+    const point = raster(at);
+    if (!point) return;
+    if (edit) {
+      edit = { ...edit, item: withPoint(edit.item, edit.point, point, values) };
+      port.showDraft(edit.item);
+      return;
+    }
+    if (!trail.length) return;
+    trail = kind === "freehand" ? [...trail, point] : [...trail.slice(0, -1), point];
+    port.showDraft(draft(kind, kind === "probe" ? [point] : trail, values));
+  };
+
+  const endMeasuring = (kind: Kind, moved: boolean): void => {
+    port.showDraft(null);
+    if (edit) {
+      if (moved) commit(edit.item);
+    } else if (kind === "probe" && trail.length) {
+      commit(draft(kind, [trail.at(-1)!], values));
+    } else if (kind === "angle" && trail.length === 2 && moved) {
+      corner = trail;
+    } else if (trail.length > 1 && (moved || trail.length === 3)) {
+      commit(draft(kind, trail, values));
+    }
+    edit = null;
+    trail = [];
+  };
+
+  const act = (drag: Drag, starting: boolean): void => {
+    if (isMeasuring(action)) {
+      if (starting) startMeasuring(action, drag.from);
+      else moveMeasuring(action, drag.at);
+    } else if (action === "crosshair") moveCross(drag.at);
+    else if (starting) return;
+    else if (action === "window") dragWindow(drag);
+    else if (action === "scroll") dragScroll(drag);
+    else if (action === "pan") pane.setPose(view, { ...pose(), x: pose().x + drag.dx, y: pose().y + drag.dy });
+    else if (action === "zoom") pane.setPose(view, zoomAbout(pose(), port.pane(), drag.from, Math.exp(drag.dy * -0.008)));
+  };
+
+  return {
+    start(drag) {
+      activeId.value = pane.id;
+      const bound = buttons.peek()[drag.button];
+      action = bound === "tool" ? tool.peek() : bound;
+      scrollRest = 0;
+      act(drag, true);
+    },
+    move: (drag) => act(drag, false),
+    end(_drag, moved) {
+      if (isMeasuring(action)) endMeasuring(action, moved);
+    },
+    hover: (at) => port.hovered(at),
+    wheel(at, steps, keys) {
+      activeId.value = pane.id;
+      if (keys.ctrl) pane.setPose(view, zoomAbout(pose(), port.pane(), at, Math.exp(-steps * 0.12)));
+      else if (keys.shift) pane.setPose(view, turned(pose(), steps * 3));
+      else scroll(steps);
+    },
+    pinch(at, factor, dx, dy, turn) {
+      const moved = zoomAbout(pose(), port.pane(), at, factor);
+      const still = { ...moved, x: moved.x + dx, y: moved.y + dy };
+      pane.setPose(view, Math.abs(turn) > 0.5 ? turned(still, turn) : still);
+    },
+  };
+}
+

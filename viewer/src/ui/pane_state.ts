@@ -1,0 +1,138 @@
+// One pane: a series and how it is looked at. Everything here goes into the URL.
+
+import { batch, computed, effect, signal } from "@preact/signals";
+import type { ColourMapName } from "../render/colour_maps";
+import { UPRIGHT, type Pose } from "../render/pose";
+import { automaticWindow, palette, type Threshold, type Window } from "../render/window";
+import { toIndex } from "../volume/affine";
+import { centreOf, stepThrough, type Frame, type PlaneName } from "../volume/planes";
+import type { Slab } from "../volume/sample";
+import type { Vec3 } from "../volume/vector";
+import { ANY, isHounsfield, type Choice } from "../wire/info";
+import { acquire, release, type SeriesModel } from "./series_model";
+
+export type ViewName = "stack" | PlaneName;
+export type Layout = "stack" | "planes";
+export type Poses = Readonly<Record<ViewName, Pose>>;
+
+const ALL_UPRIGHT: Poses = { stack: UPRIGHT, axial: UPRIGHT, coronal: UPRIGHT, sagittal: UPRIGHT };
+const SOFT: Window = { center: 40, width: 400 };
+let nextId = 1;
+
+export class PaneState {
+  readonly id = nextId++;
+  readonly model: SeriesModel;
+  readonly layout = signal<Layout>("stack");
+  readonly slice = signal(-1);
+  readonly chosenWindow = signal<Window | null>(null);
+  readonly poses = signal<Poses>(ALL_UPRIGHT);
+  /** Turned over by the user; MONOCHROME1 is shown turned over to begin with. */
+  readonly inverted = signal(false);
+  readonly colours = signal<ColourMapName>("grey");
+  readonly smooth = signal(true);
+  readonly threshold = signal<Threshold | null>(null);
+  readonly cross = signal<Vec3 | null>(null);
+  readonly frame = signal<Frame>("slices");
+  readonly slab = signal<Slab>({ mode: "mip", thickness: 0 });
+  readonly playing = signal(false);
+  /** The window of the file, or one that shows the first slice that came. */
+  readonly ownWindow = signal<Window | null>(null);
+  readonly window = computed<Window>(() => this.chosenWindow.value ?? this.ownWindow.value ?? SOFT);
+  readonly look = computed(() => ({ window: this.window.value, invert: this.inverted.value !== (this.model.info.value?.inverted ?? false), colours: this.colours.value, threshold: this.threshold.value }));
+  readonly palette = computed(() => palette(this.look.value, false));
+  readonly planePalette = computed(() => palette(this.look.value, true));
+  private readonly stops: (() => void)[] = [];
+
+  constructor(study: string, series: string, start: number | null, choice: Choice = ANY) {
+    this.model = acquire(study, series, start, choice);
+    this.stops.push(
+      effect(() => this.settle(start)),
+      effect(() => {
+        const slice = this.slice.value;
+        if (slice >= 0) this.model.slices?.look(slice);
+      }),
+    );
+  }
+
+  /** Once the series is known: the slice, the crosshair, the window. */
+  private settle(start: number | null): void {
+    const info = this.model.info.value;
+    void this.model.version.value;
+    if (!info) return;
+    batch(() => {
+      if (this.slice.peek() < 0 || this.slice.peek() >= this.model.count) this.slice.value = Math.max(0, Math.min(start ?? Math.floor(this.model.count / 2), this.model.count - 1));
+      const grid = this.model.grid;
+      if (grid && !this.cross.peek()) this.cross.value = centreOf(grid);
+      if (!this.ownWindow.peek()) this.ownWindow.value = this.firstWindow();
+      if (this.layout.peek() === "planes" && !this.model.hasPlanes) this.layout.value = "stack";
+    });
+  }
+
+  private firstWindow(): Window | null {
+    const info = this.model.info.value!;
+    if (info.window) return info.window;
+    if (isHounsfield(info.unit)) return SOFT;
+    const values = this.model.slices?.get(this.slice.peek());
+    return values ? automaticWindow(values) : null;
+  }
+
+  scroll(steps: number): void {
+    this.goTo(this.slice.value + steps);
+  }
+
+  goTo(slice: number): void {
+    const target = Math.max(0, Math.min(Math.round(slice), this.model.count - 1));
+    if (target === this.slice.value) return;
+    batch(() => {
+      this.slice.value = target;
+      const [grid, cross] = [this.model.grid, this.cross.peek()];
+      if (!grid || !cross || !this.model.inverse) return;
+      const at = toIndex(this.model.inverse, cross);
+      this.cross.value = this.model.lps([target, at[1], at[2]]);
+    });
+  }
+
+  /** Moves the crosshair; the stack follows to the nearest slice. */
+  lookAt(place: Vec3): void {
+    batch(() => {
+      this.cross.value = place;
+      if (!this.model.inverse) return;
+      const at = toIndex(this.model.inverse, place);
+      this.slice.value = Math.max(0, Math.min(Math.round(at[0]), this.model.count - 1));
+    });
+  }
+
+  scrollPlane(view: PlaneName, steps: number): void {
+    const [grid, cross] = [this.model.grid, this.cross.value];
+    if (grid && cross) this.lookAt(stepThrough(grid, view, this.frame.value, cross, steps));
+  }
+
+  setPose(view: ViewName, pose: Pose): void {
+    this.poses.value = { ...this.poses.value, [view]: pose };
+  }
+
+  changePoses(change: (pose: Pose) => Pose): void {
+    const views: ViewName[] = this.layout.value === "stack" ? ["stack"] : ["axial", "coronal", "sagittal"];
+    this.poses.value = { ...this.poses.value, ...Object.fromEntries(views.map((view) => [view, change(this.poses.value[view])])) };
+  }
+
+  reset(): void {
+    batch(() => {
+      this.poses.value = ALL_UPRIGHT;
+      this.chosenWindow.value = null;
+      this.inverted.value = false;
+      this.colours.value = "grey";
+      this.smooth.value = true;
+      this.threshold.value = null;
+      this.slab.value = { mode: "mip", thickness: 0 };
+      const grid = this.model.grid;
+      if (grid) this.cross.value = centreOf(grid);
+    });
+  }
+
+  close(): void {
+    this.playing.value = false;
+    for (const stop of this.stops) stop();
+    release(this.model);
+  }
+}

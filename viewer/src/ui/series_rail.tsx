@@ -1,0 +1,59 @@
+// The series of the study, as thumbnails: a click opens one, the plus puts it beside what is open.
+
+import { useState } from "preact/hooks";
+import { thumbnailAddress, type Series } from "../wire/lists";
+import { Icon } from "./icons";
+import { active, MOST_PANES, panes, railOpen, show, showBeside, siblings } from "./session";
+import { words } from "./settings";
+
+export function SeriesRail() {
+  if (!railOpen.value) return null;
+  const w = words.value;
+  return (
+    <nav class="rail" aria-label={w.series}>
+      {siblings.value.map((series) => (
+        <SeriesCard
+          key={series.uid}
+          series={series}
+          current={active.value?.model.series === series.uid}
+          open={() => show(series.study, series.uid)}
+          beside={panes.value.length < MOST_PANES ? () => void showBeside(series.study, series.uid) : null}
+        />
+      ))}
+    </nav>
+  );
+}
+
+interface CardProps {
+  readonly series: Series;
+  readonly current: boolean;
+  readonly open: () => void;
+  readonly beside: (() => void) | null;
+}
+
+export function SeriesCard({ series, current, open, beside }: CardProps) {
+  const w = words.value;
+  const title = [series.number, series.description].filter((part) => part !== undefined && part !== "").join(" · ") || series.modality;
+  return (
+    <div class={current ? "card current" : "card"}>
+      <button class="card-open" onClick={open} aria-current={current ? "true" : undefined}>
+        <Thumbnail study={series.study} series={series.uid} />
+        <span class="card-title">{title}</span>
+        <span class="card-facts">
+          {series.modality} · {series.instances ?? "?"} {w.images}
+        </span>
+      </button>
+      {beside && (
+        <button class="small beside" title={w.compareWith} aria-label={`${w.compareWith}: ${title}`} onClick={beside}>
+          <Icon name="compare" />
+        </button>
+      )}
+    </div>
+  );
+}
+
+/** Nothing is shown for what has no picture. */
+export function Thumbnail({ study, series }: { study: string; series: string }) {
+  const [broken, setBroken] = useState(false);
+  return <span class="thumbnail">{!broken && <img src={thumbnailAddress(study, series)} alt="" loading="lazy" onError={() => setBroken(true)} />}</span>;
+}

@@ -1,0 +1,139 @@
+// What is open: panes side by side, the chosen tool, the panel, the measurements. One per page.
+
+import { batch, computed, effect, signal } from "@preact/signals";
+import { toIndex } from "../volume/affine";
+import { History } from "../tools/history";
+import type { Measurement } from "../tools/measurements";
+import type { Kind } from "../tools/shapes";
+import type { Choice } from "../wire/info";
+import { seriesOf, type Series } from "../wire/lists";
+import { PaneState } from "./pane_state";
+
+export type Tool = "window" | "pan" | "zoom" | "scroll" | "crosshair" | Kind;
+export type Panel = "numbers" | "tags" | "measure" | "";
+export const MOST_PANES = 4;
+
+export const panes = signal<readonly PaneState[]>([]);
+export const activeId = signal(0);
+export const active = computed<PaneState | null>(() => panes.value.find((pane) => pane.id === activeId.value) ?? panes.value[0] ?? null);
+export const tool = signal<Tool>("window");
+export const panel = signal<Panel>("");
+export const railOpen = signal(false);
+export const helpOpen = signal(false);
+export const linked = signal(true);
+export const siblings = signal<readonly Series[]>([]);
+
+export const measurements = signal<readonly Measurement[]>([]);
+export const chosen = signal(0);
+const history = new History<readonly Measurement[]>();
+let nextMeasurement = 1;
+
+export const newId = (): number => nextMeasurement++;
+
+/** Replaces the measurements by a step that can be undone. */
+export function change(next: readonly Measurement[]): void {
+  history.push(measurements.peek());
+  measurements.value = next;
+}
+
+export function undo(): void {
+  measurements.value = history.undo(measurements.value) ?? measurements.value;
+}
+
+export function redo(): void {
+  measurements.value = history.redo(measurements.value) ?? measurements.value;
+}
+
+export function removeChosen(): void {
+  if (measurements.value.some((item) => item.id === chosen.value)) change(measurements.value.filter((item) => item.id !== chosen.value));
+}
+
+export interface Opening {
+  /** The slice to begin with, from 0. */
+  readonly start?: number | null;
+  readonly choice?: Choice;
+}
+
+/** Shows a series in the active pane, alone where `alone`. */
+export function show(study: string, series: string, options: Opening & { alone?: boolean } = {}): PaneState {
+  const pane = new PaneState(study, series, options.start ?? null, options.choice);
+  const old = options.alone ? panes.peek() : panes.peek().filter((each) => each.id === active.peek()?.id);
+  const layout = active.peek()?.layout.peek();
+  batch(() => {
+    const kept = options.alone ? [] : panes.value.map((each) => (old.includes(each) ? pane : each));
+    panes.value = kept.length ? kept : [pane];
+    activeId.value = pane.id;
+    if (layout === "planes" && panes.value.length === 1) pane.layout.value = "planes";
+  });
+  for (const each of old) each.close();
+  return pane;
+}
+
+export function showBeside(study: string, series: string, options: Opening = {}): PaneState | null {
+  if (panes.value.length >= MOST_PANES) return null;
+  const pane = new PaneState(study, series, options.start ?? null, options.choice);
+  batch(() => {
+    for (const each of panes.value) each.layout.value = "stack";
+    panes.value = [...panes.value, pane];
+    activeId.value = pane.id;
+  });
+  return pane;
+}
+
+export function closePane(pane: PaneState): void {
+  if (panes.value.length < 2) return;
+  panes.value = panes.value.filter((each) => each !== pane);
+  pane.close();
+}
+
+export function closeAll(): void {
+  const old = panes.value;
+  batch(() => {
+    panes.value = [];
+    siblings.value = [];
+    helpOpen.value = false;
+  });
+  for (const each of old) each.close();
+}
+
+/** The next or previous series of the study, in the active pane. */
+export function stepSeries(by: number): void {
+  const pane = active.value;
+  const at = siblings.value.findIndex((each) => each.uid === pane?.model.series);
+  const next = siblings.value[at + by];
+  if (pane && at >= 0 && next) show(next.study, next.uid);
+}
+
+const studyShown = computed(() => panes.value[0]?.model.study ?? "");
+effect(() => {
+  const study = studyShown.value;
+  if (!study) return;
+  // Only to fill the rail: a failure there must not disturb the image.
+  seriesOf(study).then(
+    (found) => {
+      if (studyShown.peek() === study) siblings.value = found;
+    },
+    () => undefined,
+  );
+});
+
+const frameOf = (pane: PaneState): string => pane.model.info.value?.header["FrameOfReferenceUID"] ?? "";
+
+/** Whether two panes show places of one frame of reference, so that scrolling one can move the other. */
+export function sharePlace(a: PaneState, b: PaneState): boolean {
+  return !!a.model.grid && !!b.model.grid && frameOf(a) !== "" && frameOf(a) === frameOf(b);
+}
+
+/** Linked scrolling: the others go to the slice nearest in space to the middle of the active one's. */
+effect(() => {
+  const lead = active.value;
+  if (!lead || !linked.value || panes.value.length < 2) return;
+  const shape = lead.model.info.value?.shape;
+  const middle = shape && lead.model.lps([lead.slice.value, (shape[1] - 1) / 2, (shape[2] - 1) / 2]);
+  if (!middle) return;
+  for (const pane of panes.value) {
+    if (pane === lead || !sharePlace(lead, pane) || !pane.model.inverse) continue;
+    const slice = Math.round(toIndex(pane.model.inverse, middle)[0]);
+    if (slice >= 0 && slice < pane.model.count && pane.slice.peek() !== slice) pane.goTo(slice);
+  }
+});

@@ -1,0 +1,64 @@
+// What a person prefers, kept by the browser: language, theme, what the buttons do.
+
+import { computed, effect, signal } from "@preact/signals";
+import { BUTTONS, DRAG_ACTIONS, type Button, type Buttons, type DragAction } from "../tools/bindings";
+import { WORDS, type Language, type Words } from "./words";
+
+export type Theme = "system" | "dark" | "light";
+
+function recalled(key: string): string {
+  try {
+    return localStorage.getItem(`hounsfield.${key}`) ?? "";
+  } catch {
+    return ""; // Storage is refused: defaults.
+  }
+}
+
+function remember(key: string, value: string): void {
+  try {
+    localStorage.setItem(`hounsfield.${key}`, value);
+  } catch {
+    // Nothing is kept then.
+  }
+}
+
+export const isLanguage = (text: string | null): text is Language => text === "en" || text === "zh";
+export const isTheme = (text: string | null): text is Theme => text === "dark" || text === "light" || text === "system";
+
+function firstLanguage(): Language {
+  const kept = recalled("language");
+  return isLanguage(kept) ? kept : navigator.language.toLowerCase().startsWith("zh") ? "zh" : "en";
+}
+
+function firstTheme(): Theme {
+  const kept = recalled("theme");
+  return isTheme(kept) ? kept : "system";
+}
+
+export const language = signal<Language>(firstLanguage());
+export const theme = signal<Theme>(firstTheme());
+export const words = computed<Words>(() => WORDS[language.value]);
+
+const systemDark = signal(matchMedia("(prefers-color-scheme: dark)").matches);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", (event) => (systemDark.value = event.matches));
+export const dark = computed(() => (theme.value === "system" ? systemDark.value : theme.value === "dark"));
+
+function recalledButtons(): Buttons {
+  const kept = recalled("buttons").split(",");
+  const action = (index: number, otherwise: DragAction): DragAction => DRAG_ACTIONS.find((known) => known === kept[index]) ?? otherwise;
+  return { left: action(0, BUTTONS.left), middle: action(1, BUTTONS.middle), right: action(2, BUTTONS.right) };
+}
+
+export const buttons = signal<Buttons>(recalledButtons());
+
+export function bind(button: Button, action: DragAction): void {
+  buttons.value = { ...buttons.value, [button]: action };
+}
+
+effect(() => {
+  document.documentElement.lang = language.value === "zh" ? "zh-Hans" : "en";
+  document.documentElement.dataset["theme"] = dark.value ? "dark" : "light";
+});
+effect(() => remember("language", language.value));
+effect(() => remember("theme", theme.value));
+effect(() => remember("buttons", [buttons.value.left, buttons.value.middle, buttons.value.right].join(",")));

@@ -1,0 +1,158 @@
+// The images: one pane or several side by side, each a stack with its slider or three planes.
+
+import { useState } from "preact/hooks";
+import { PLANES } from "../volume/planes";
+import { Icon } from "./icons";
+import type { PaneState } from "./pane_state";
+import { active, activeId, closePane, linked, panes, sharePlace } from "./session";
+import { words } from "./settings";
+import { Trouble } from "./trouble";
+import { verdictName } from "./trust";
+import { View } from "./view";
+import { fill } from "./words";
+
+export function Stage() {
+  return (
+    <main class={`stage panes-${panes.value.length}`}>
+      {panes.value.map((pane) => (
+        <Pane key={pane.id} pane={pane} />
+      ))}
+    </main>
+  );
+}
+
+function Pane({ pane }: { pane: PaneState }) {
+  const several = panes.value.length > 1;
+  const isActive = several && active.value === pane;
+  return (
+    <section class={isActive ? "pane active" : "pane"} aria-label={seriesTitle(pane)} onFocusIn={() => (activeId.value = pane.id)}>
+      {pane.layout.value === "planes" && pane.model.hasPlanes ? <Planes pane={pane} /> : <Stack pane={pane} />}
+      <Caption pane={pane} several={several} />
+      <Overlays pane={pane} />
+    </section>
+  );
+}
+
+export function seriesTitle(pane: PaneState): string {
+  const header = pane.model.info.value?.header ?? {};
+  return [header["SeriesNumber"], header["SeriesDescription"]].filter(Boolean).join(" · ") || words.value.series;
+}
+
+function Caption({ pane, several }: { pane: PaneState; several: boolean }) {
+  const w = words.value;
+  const lead = active.value;
+  const apart = several && linked.value && lead && lead !== pane && pane.model.info.value && !sharePlace(lead, pane);
+  return (
+    <div class="caption">
+      <span>{seriesTitle(pane)}</span>
+      {apart && <small>{w.linkRefused}</small>}
+      {several && (
+        <button class="small" title={w.stopCompare} aria-label={w.stopCompare} onClick={() => closePane(pane)}>
+          <Icon name="close" />
+        </button>
+      )}
+    </div>
+  );
+}
+
+function Stack({ pane }: { pane: PaneState }) {
+  const w = words.value;
+  const count = pane.model.count;
+  const slice = pane.slice.value;
+  return (
+    <div class="stack">
+      <View key={`${pane.id}/stack`} pane={pane} view="stack" />
+      {count > 1 && (
+        <>
+          <input
+            class="slider"
+            type="range"
+            min={1}
+            max={count}
+            value={slice + 1}
+            aria-label={w.slice}
+            onInput={(event) => pane.goTo(event.currentTarget.valueAsNumber - 1)}
+          />
+          <Loaded pane={pane} />
+        </>
+      )}
+      <div class="corner bottom-left">
+        {count > 0 && `${pane.model.pictures.value ? w.picture : w.slice} ${slice + 1} / ${count}`}
+        <WindowText pane={pane} />
+      </div>
+    </div>
+  );
+}
+
+function WindowText({ pane }: { pane: PaneState }) {
+  const window = pane.window.value;
+  if (!pane.model.info.value?.shape) return null;
+  return (
+    <span class="window-text">
+      {" "}
+      L {Math.round(window.center)} W {Math.round(window.width)}
+    </span>
+  );
+}
+
+/** A thin bar while slices are on their way. */
+function Loaded({ pane }: { pane: PaneState }) {
+  void pane.model.version.value;
+  const progress = pane.model.slices?.progress;
+  if (!progress || progress.held >= Math.min(progress.count, pane.model.slices!.capacity)) return null;
+  return <progress class="loaded" max={progress.count} value={progress.held} aria-label={words.value.loading} />;
+}
+
+function Planes({ pane }: { pane: PaneState }) {
+  return (
+    <div class="planes">
+      {PLANES.map((name) => (
+        <div key={name} class={`plane ${name}`}>
+          <View key={`${pane.id}/${name}`} pane={pane} view={name} />
+          <div class={`corner top-left plane-name ${name}`}>{words.value[name]}</div>
+          {name === "axial" && (
+            <div class="corner bottom-left">
+              {words.value.slice} {pane.slice.value + 1} / {pane.model.count}
+              <WindowText pane={pane} />
+            </div>
+          )}
+        </div>
+      ))}
+      <Loaded pane={pane} />
+    </div>
+  );
+}
+
+/** What stands in the way of an image, and what could not be read. */
+function Overlays({ pane }: { pane: PaneState }) {
+  const w = words.value;
+  void pane.model.version.value;
+  const [dismissed, setDismissed] = useState(false);
+  const { error, info } = pane.model;
+  if (error.value) return <Trouble error={error.value} retry={() => void pane.model.open()} />;
+  if (!info.value) return <div class="waiting">{w.loading}</div>;
+  const failed = pane.model.slices?.progress.failed;
+  if (!failed?.size || dismissed) return null;
+  const first = [...failed.values()][0]!;
+  return (
+    <div class="notice" role="alert">
+      <span>
+        {failed.size} {w.missingSlices}: {first.message}
+      </span>
+      <button onClick={() => pane.model.slices?.retry()}>{w.retry}</button>
+      <button class="small" aria-label={w.close} onClick={() => setDismissed(true)}>
+        <Icon name="close" />
+      </button>
+    </div>
+  );
+}
+
+/** Why a series has no planes, or "". */
+export function noPlanesReason(pane: PaneState): string {
+  const info = pane.model.info.value;
+  if (!info || pane.model.hasPlanes) return "";
+  const w = words.value;
+  if (!info.shape) return w.pictureOnly;
+  if (pane.model.count < 2) return w.noPlanesOne;
+  return `${fill(w.noPlanesVerdict, { verdict: verdictName(info.verdict, w) })} ${info.reason || info.notes.join("; ")}`.trim();
+}

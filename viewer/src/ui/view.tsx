@@ -1,0 +1,158 @@
+// One picture on the screen: two canvases (pixels below, lines above), redrawn when what they show changes.
+
+import { effect } from "@preact/signals";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { begin, drawCrosshair, drawLetters, drawMeasurement, drawScaleBar } from "../render/overlay";
+import { fitCanvas, Picture } from "../render/picture";
+import { poseMatrix, toRaster, type Matrix, type Pane } from "../render/pose";
+import type { Measurement } from "../tools/measurements";
+import { pointsOn, lines, visible } from "./measuring";
+import { attachGestures } from "./gestures";
+import { interaction, type ViewPort } from "./interaction";
+import type { PaneState, ViewName } from "./pane_state";
+import { PictureLoader } from "./picture_loader";
+import { readout } from "./readout";
+import { chosen, measurements, tool } from "./session";
+import { words } from "./settings";
+import { ViewValues } from "./view_values";
+import type { Point } from "../volume/raster";
+
+const CROSS: Record<ViewName, readonly [string, string]> = {
+  stack: ["#5ad1ff", "#ffb35a"],
+  axial: ["#6ee7a0", "#ffb35a"],
+  coronal: ["#5ad1ff", "#ffb35a"],
+  sagittal: ["#5ad1ff", "#6ee7a0"],
+};
+
+/** Everything a view draws and answers, without the framework's help between frames. */
+export class ViewDrawing implements ViewPort {
+  readonly values: ViewValues;
+  private readonly picture = new Picture();
+  private readonly loader = new PictureLoader(() => this.schedule());
+  private size: Pane = { width: 0, height: 0 };
+  private draft: Measurement | null = null;
+  private frame = 0;
+  private latest: Matrix | null = null;
+  drawn = 0;
+
+  constructor(
+    pane: PaneState,
+    view: ViewName,
+    private readonly below: HTMLCanvasElement,
+    private readonly above: HTMLCanvasElement,
+  ) {
+    this.values = new ViewValues(pane, view);
+  }
+
+  matrix = (): Matrix | null => this.latest;
+  pane = (): Pane => this.size;
+
+  showDraft(item: Measurement | null): void {
+    this.draft = item;
+    this.schedule();
+  }
+
+  hovered(at: Point | null): void {
+    const point = at && this.latest ? toRaster(this.latest, at) : null;
+    readout.value = point ? { view: this.values, point } : null;
+  }
+
+  resize(width: number, height: number): void {
+    this.size = { width, height };
+    this.schedule();
+  }
+
+  /** Touches every signal that the drawing depends on; run inside an effect. */
+  watch(): void {
+    const { pane, view } = this.values;
+    void [pane.model.info.value, pane.model.version.value, pane.slice.value, pane.poses.value[view], pane.smooth.value];
+    void [pane.palette.value, pane.cross.value, pane.frame.value, pane.slab.value, pane.layout.value];
+    void [measurements.value, chosen.value, words.value, tool.value];
+    this.schedule();
+  }
+
+  schedule(): void {
+    this.frame ||= requestAnimationFrame(() => {
+      this.frame = 0;
+      this.draw();
+    });
+  }
+
+  close(): void {
+    cancelAnimationFrame(this.frame);
+    this.loader.close();
+  }
+
+  private draw(): void {
+    const { pane, view } = this.values;
+    if (!this.size.width || !this.size.height) return;
+    const ratio = devicePixelRatio;
+    fitCanvas(this.below, this.size.width, this.size.height, ratio);
+    fitCanvas(this.above, this.size.width, this.size.height, ratio);
+    this.values.refresh();
+    const context = this.below.getContext("2d", { alpha: false })!;
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.fillStyle = "#000";
+    context.fillRect(0, 0, this.below.width, this.below.height);
+    const over = begin(this.above, ratio);
+    const { raster, values } = this.values;
+    if (!raster) return;
+    const matrix = (this.latest = poseMatrix(pane.poses.peek()[view], raster, this.size));
+    if (values) {
+      const palette = (view === "stack" ? pane.palette : pane.planePalette).value;
+      this.picture.paint(values, raster.width, raster.height, palette, this.values.stamp);
+      this.picture.draw(context, matrix, ratio, pane.smooth.peek());
+      this.drawn += 1;
+    } else if (pane.model.pictures.peek()) {
+      this.drawn += this.loader.draw(context, pane, matrix, ratio, raster) ? 1 : 0;
+    }
+    this.drawOver(over, matrix);
+    this.below.dataset["drawn"] = String(this.drawn);
+  }
+
+  private drawOver(over: CanvasRenderingContext2D, matrix: Matrix): void {
+    const { pane, view, raster } = this.values;
+    if (!raster) return;
+    drawScaleBar(over, raster, matrix, this.size);
+    const cross = pane.cross.peek();
+    if (cross && raster.placed && (view !== "stack" || tool.peek() === "crosshair")) drawCrosshair(over, raster, matrix, cross, CROSS[view]);
+    drawLetters(over, raster, matrix, this.size);
+    const items = visible(this.values).filter((item) => item.id !== this.draft?.id);
+    for (const item of this.draft ? [...items, this.draft] : items) {
+      const drawing = { kind: item.kind, points: pointsOn(item, raster, view), lines: lines(item, words.peek()), chosen: item.id === chosen.peek() };
+      drawMeasurement(over, drawing, matrix, this.size);
+    }
+  }
+}
+
+/** Views by pane and name, for what reads pixels (PNG, tests). */
+export const drawings = new Map<string, ViewDrawing>();
+
+export function View({ pane, view }: { pane: PaneState; view: ViewName }) {
+  const element = useRef<HTMLDivElement>(null);
+  const below = useRef<HTMLCanvasElement>(null);
+  const above = useRef<HTMLCanvasElement>(null);
+  const [key] = useState(() => `${pane.id}/${view}`);
+  useEffect(() => {
+    const drawing = new ViewDrawing(pane, view, below.current!, above.current!);
+    drawings.set(key, drawing);
+    const watcher = new ResizeObserver(([entry]) => drawing.resize(entry!.contentRect.width, entry!.contentRect.height));
+    watcher.observe(element.current!);
+    const detach = attachGestures(element.current!, interaction(drawing));
+    const stop = effect(() => drawing.watch());
+    return () => {
+      stop();
+      detach();
+      watcher.disconnect();
+      drawing.close();
+      drawings.delete(key);
+    };
+  }, [pane, view]);
+  const name = view === "stack" ? words.value.mainImage : words.value[view];
+  return (
+    <div class={`view tool-${tool.value}`} ref={element} tabIndex={0} role="img" aria-label={name} data-view={view} data-pane={pane.id}>
+      <canvas class="pixels" ref={below} />
+      <canvas class="lines" ref={above} />
+    </div>
+  );
+}

@@ -1,0 +1,161 @@
+// Values on a plane through the volume: nearest or trilinear, thin or a slab (maximum, minimum, mean).
+//
+// The raster's steps become steps in (slice, row, column) by the inverse affine, so that tilt costs nothing and is
+// exact. Where no voxel lies, or its slice has not come yet, the raster holds `OUTSIDE`.
+
+import { invert, stepToIndex, toIndex, type Inverse } from "./affine";
+import type { Grid } from "./planes";
+import { rasterNormal, type Raster } from "./raster";
+import { add, scale, type Vec3 } from "./vector";
+
+export const OUTSIDE = -32768;
+
+export type SlabMode = "mip" | "minip" | "mean";
+
+export interface Slab {
+  readonly mode: SlabMode;
+  /** mm; 0 is one thin plane. */
+  readonly thickness: number;
+}
+
+export interface Sampling {
+  readonly linear: boolean;
+  readonly slab: Slab;
+}
+
+export type SliceAt = (index: number) => Int16Array | undefined;
+
+/** Half a voxel beyond the outermost centres still belongs to the volume. */
+const EDGE = 0.5;
+
+export function samplePlane(grid: Grid, slices: SliceAt, raster: Raster, sampling: Sampling, out?: Int16Array): Int16Array {
+  const values = out?.length === raster.width * raster.height ? out : new Int16Array(raster.width * raster.height);
+  const inverse = invert(grid.affine);
+  if (!inverse) return values.fill(OUTSIDE);
+  const held = Array.from({ length: grid.shape[0] }, (_, index) => slices(index));
+  const offsets = slabOffsets(sampling.slab, inverse, rasterNormal(raster));
+  if (offsets.length === 1) {
+    fill(grid, held, raster, inverse, raster.origin, sampling.linear, values);
+    return values;
+  }
+  return slab(grid, held, raster, inverse, offsets, sampling, values);
+}
+
+/** Places along the normal, mm, no farther apart than the voxels are there; one for a thin plane. */
+function slabOffsets(slab: Slab, inverse: Inverse, normal: Vec3): number[] {
+  if (!(slab.thickness > 0)) return [0];
+  const perMm = Math.max(...stepToIndex(inverse, normal).map(Math.abs));
+  const count = Math.min(Math.max(2, Math.ceil(slab.thickness * perMm) + 1), 256);
+  return Array.from({ length: count }, (_, k) => (k / (count - 1) - 0.5) * slab.thickness);
+}
+
+function slab(grid: Grid, held: (Int16Array | undefined)[], raster: Raster, inverse: Inverse, offsets: number[], sampling: Sampling, values: Int16Array): Int16Array {
+  const size = values.length;
+  const layer = new Int16Array(size);
+  const sums = sampling.slab.mode === "mean" ? new Float32Array(size) : null;
+  const counts = sums ? new Uint16Array(size) : null;
+  const normal = rasterNormal(raster);
+  values.fill(OUTSIDE);
+  for (const offset of offsets) {
+    fill(grid, held, raster, inverse, add(raster.origin, scale(normal, offset)), sampling.linear, layer);
+    if (sums && counts) addTo(sums, counts, layer);
+    else if (sampling.slab.mode === "mip") keepLargest(values, layer);
+    else keepSmallest(values, layer);
+  }
+  if (sums && counts) for (let i = 0; i < size; i++) values[i] = counts[i] ? Math.round(sums[i]! / counts[i]!) : OUTSIDE;
+  return values;
+}
+
+function addTo(sums: Float32Array, counts: Uint16Array, layer: Int16Array): void {
+  for (let i = 0; i < layer.length; i++) {
+    if (layer[i] === OUTSIDE) continue;
+    sums[i]! += layer[i]!;
+    counts[i]! += 1;
+  }
+}
+
+function keepLargest(values: Int16Array, layer: Int16Array): void {
+  for (let i = 0; i < layer.length; i++) if (layer[i]! > values[i]!) values[i] = layer[i]!;
+}
+
+function keepSmallest(values: Int16Array, layer: Int16Array): void {
+  for (let i = 0; i < layer.length; i++) {
+    const value = layer[i]!;
+    if (value !== OUTSIDE && (values[i] === OUTSIDE || value < values[i]!)) values[i] = value;
+  }
+}
+
+function fill(grid: Grid, held: (Int16Array | undefined)[], raster: Raster, inverse: Inverse, origin: Vec3, linear: boolean, values: Int16Array): void {
+  const start = toIndex(inverse, origin);
+  const across = stepToIndex(inverse, raster.across);
+  const down = stepToIndex(inverse, raster.down);
+  for (let y = 0; y < raster.height; y++) {
+    const from: Vec3 = [start[0] + y * down[0], start[1] + y * down[1], start[2] + y * down[2]];
+    const line = values.subarray(y * raster.width, (y + 1) * raster.width);
+    line.fill(OUTSIDE);
+    const [first, last] = inside(grid.shape, from, across, raster.width);
+    if (linear) lineLinear(grid.shape, held, from, across, first, last, line);
+    else lineNearest(grid.shape, held, from, across, first, last, line);
+  }
+}
+
+/** The first and one past the last pixel of a line that lie in the volume. */
+function inside(shape: Vec3, from: Vec3, across: Vec3, width: number): [number, number] {
+  let first = 0;
+  let last = width;
+  for (let axis = 0; axis < 3; axis++) {
+    const low = -EDGE;
+    const high = shape[axis]! - 1 + EDGE;
+    const step = across[axis]!;
+    if (Math.abs(step) < 1e-12) {
+      if (from[axis]! < low || from[axis]! >= high) return [0, 0];
+      continue;
+    }
+    const a = (low - from[axis]!) / step;
+    const b = (high - from[axis]!) / step;
+    first = Math.max(first, Math.ceil(Math.min(a, b) + 1e-9));
+    last = Math.min(last, Math.ceil(Math.max(a, b) - 1e-9));
+  }
+  return [first, Math.max(first, last)];
+}
+
+function lineNearest(shape: Vec3, held: (Int16Array | undefined)[], from: Vec3, across: Vec3, first: number, last: number, line: Int16Array): void {
+  const [, rows, columns] = shape;
+  for (let x = first; x < last; x++) {
+    const slice = held[Math.min(Math.max(Math.floor(from[0] + x * across[0] + 0.5), 0), shape[0] - 1)];
+    if (!slice) continue;
+    const r = Math.min(Math.max(Math.floor(from[1] + x * across[1] + 0.5), 0), rows - 1);
+    const c = Math.min(Math.max(Math.floor(from[2] + x * across[2] + 0.5), 0), columns - 1);
+    line[x] = slice[r * columns + c]!;
+  }
+}
+
+function lineLinear(shape: Vec3, held: (Int16Array | undefined)[], from: Vec3, across: Vec3, first: number, last: number, line: Int16Array): void {
+  const [count, rows, columns] = shape;
+  for (let x = first; x < last; x++) {
+    const s = Math.min(Math.max(from[0] + x * across[0], 0), count - 1);
+    const r = Math.min(Math.max(from[1] + x * across[1], 0), rows - 1);
+    const c = Math.min(Math.max(from[2] + x * across[2], 0), columns - 1);
+    const s0 = s | 0;
+    const r0 = r | 0;
+    const c0 = c | 0;
+    const below = held[s0];
+    const fs = s - s0;
+    const above = fs > 1e-6 ? held[s0 + 1] : below;
+    if (!below || !above) continue;
+    const fr = r - r0;
+    const fc = c - c0;
+    const here = r0 * columns + c0;
+    const right = fc > 0 ? here + 1 : here;
+    const under = fr > 0 ? columns : 0;
+    const top0 = below[here]! + (below[right]! - below[here]!) * fc;
+    const bottom0 = below[here + under]! + (below[right + under]! - below[here + under]!) * fc;
+    let value = top0 + (bottom0 - top0) * fr;
+    if (fs > 1e-6) {
+      const top1 = above[here]! + (above[right]! - above[here]!) * fc;
+      const bottom1 = above[here + under]! + (above[right + under]! - above[here + under]!) * fc;
+      value += (top1 + (bottom1 - top1) * fr - value) * fs;
+    }
+    line[x] = Math.round(value);
+  }
+}

@@ -1,0 +1,132 @@
+// The slices of a series in memory: fetched outwards from the one looked at, kept up to a limit of bytes.
+// Knows nothing of HTTP: a `Fetch` gives the values of one slice, or rejects.
+
+import { outwards } from "./order";
+
+export type SliceValues = Int16Array;
+export type Fetch = (index: number, signal: AbortSignal) => Promise<SliceValues>;
+
+export interface Progress {
+  readonly held: number;
+  readonly count: number;
+  readonly failed: ReadonlyMap<number, Error>;
+}
+
+export const CACHE_BYTES = 1_200_000_000;
+const AT_ONCE = 6;
+const ATTEMPTS = 2;
+
+export class Slices {
+  private readonly values: (SliceValues | undefined)[];
+  private readonly running = new Map<number, AbortController>();
+  private readonly errors = new Map<number, Error>();
+  private readonly attempts = new Map<number, number>();
+  private readonly listeners = new Set<(index: number) => void>();
+  private queue: number[];
+  private centre: number;
+  private held = 0;
+  private closed = false;
+  /** How many slices fit the limit. */
+  readonly capacity: number;
+
+  constructor(
+    readonly count: number,
+    bytesPerSlice: number,
+    private readonly fetch: Fetch,
+    start = Math.floor(count / 2),
+    limit = CACHE_BYTES,
+  ) {
+    this.values = new Array<SliceValues | undefined>(count);
+    this.capacity = Math.max(3, Math.min(count, Math.floor(limit / Math.max(1, bytesPerSlice))));
+    this.centre = start;
+    this.queue = outwards(count, start).slice(0, this.capacity);
+    this.pump();
+  }
+
+  get(index: number): SliceValues | undefined {
+    return this.values[index];
+  }
+
+  get progress(): Progress {
+    return { held: this.held, count: this.count, failed: this.errors };
+  }
+
+  get complete(): boolean {
+    return this.held === this.count;
+  }
+
+  /** Called with the index of each slice that came, or that failed. */
+  subscribe(listener: (index: number) => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  /** The slice now looked at: it is fetched next, then its neighbours; what lies farthest makes room. */
+  look(index: number): void {
+    if (index === this.centre && this.queue.length === 0) return;
+    this.centre = index;
+    const near = outwards(this.count, index).slice(0, this.capacity);
+    this.queue = near.filter((k) => !this.values[k] && !this.running.has(k) && !this.errors.has(k));
+    this.pump();
+  }
+
+  /** Try again what failed. */
+  retry(): void {
+    this.errors.clear();
+    this.attempts.clear();
+    const centre = this.centre;
+    this.centre = -1;
+    this.look(centre);
+  }
+
+  close(): void {
+    this.closed = true;
+    for (const controller of this.running.values()) controller.abort();
+    this.listeners.clear();
+    this.values.length = 0;
+  }
+
+  private pump(): void {
+    while (!this.closed && this.running.size < AT_ONCE && this.queue.length) {
+      const index = this.queue.shift()!;
+      if (!this.values[index] && !this.running.has(index)) void this.bring(index);
+    }
+  }
+
+  private async bring(index: number): Promise<void> {
+    const controller = new AbortController();
+    this.running.set(index, controller);
+    try {
+      const values = await this.fetch(index, controller.signal);
+      if (this.closed) return;
+      this.keep(index, values);
+    } catch (error) {
+      if (this.closed) return;
+      this.fail(index, error instanceof Error ? error : new Error(String(error)));
+    } finally {
+      this.running.delete(index);
+      if (!this.closed) this.pump();
+    }
+    for (const listener of this.listeners) listener(index);
+  }
+
+  private keep(index: number, values: SliceValues): void {
+    this.values[index] = values;
+    this.held += 1;
+    while (this.held > this.capacity) {
+      let farthest = -1;
+      for (let k = 0; k < this.count; k++) {
+        if (this.values[k] && (farthest < 0 || Math.abs(k - this.centre) > Math.abs(farthest - this.centre))) farthest = k;
+      }
+      this.values[farthest] = undefined;
+      this.held -= 1;
+    }
+  }
+
+  private fail(index: number, error: Error): void {
+    const tried = (this.attempts.get(index) ?? 0) + 1;
+    this.attempts.set(index, tried);
+    if (tried < ATTEMPTS) this.queue.push(index);
+    else this.errors.set(index, error);
+  }
+}

@@ -1,0 +1,33 @@
+// Rendered pictures (PS3.18 8.3.5, 10.4.1.1.5), for what has no values to send: colour, cine, secondary captures.
+
+import { ask } from "./errors";
+import { instancesOf, renderedAddress } from "./lists";
+
+export interface PictureFrame {
+  readonly address: string;
+  readonly instance: string;
+  readonly frame: number;
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** Every frame of every instance of a series, in the order of Instance Number. */
+export async function pictureFrames(study: string, series: string): Promise<PictureFrame[]> {
+  const instances = await instancesOf(study, series);
+  return instances.flatMap((item) =>
+    Array.from({ length: item.frames }, (_, k) => ({
+      address: renderedAddress(study, series, item.uid, k + 1),
+      instance: item.uid,
+      frame: k + 1,
+      rows: item.rows ?? 512,
+      columns: item.columns ?? 512,
+    })),
+  );
+}
+
+/** One picture as a bitmap, with a window where one is asked for. */
+export async function picture(address: string, window: { center: number; width: number } | null): Promise<ImageBitmap> {
+  const query = window ? `?window=${window.center},${window.width},linear` : "";
+  const answer = await ask(address + query, { headers: { Accept: "image/png, image/jpeg" } });
+  return createImageBitmap(await answer.blob());
+}
