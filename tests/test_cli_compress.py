@@ -1,0 +1,131 @@
+"""`hounsfield compress` as it is typed."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from hounsfield.cli import main
+from hounsfield.instance import FileSource, read_instance
+from test_transcode import image, phantom, saved
+
+
+def typed(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["compress", *map(str, arguments)])
+
+
+@pytest.fixture
+def scan(tmp_path: Path) -> Path:
+    folder = tmp_path / "scan"
+    for index, name in enumerate(("a/1.dcm", "a/b/2.dcm", "3.dcm")):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(saved(image(phantom(), SOPInstanceUID=f"1.2.{index}")))
+    (folder / "README.txt").write_text("not an image")
+    return folder
+
+
+def test_a_folder_keeps_its_shape(scan: Path, tmp_path: Path) -> None:
+    out = tmp_path / "small"
+    result = typed(scan, out, "--to", "jpeg-ls")
+    assert result.exit_code == 0, result.output
+    assert "explicit → jpeg-ls" in result.output and "3 written" in result.output
+    made = sorted(str(path.relative_to(out)) for path in out.rglob("*.dcm"))
+    assert made == ["3.dcm", "a/1.dcm", "a/b/2.dcm"]
+    assert read_instance(FileSource(out / "a/b/2.dcm")).syntax.keyword == "jpeg-ls"
+    assert "3 present" in typed(scan, out, "--to", "jpeg-ls").output
+
+
+def test_a_file_becomes_a_file_by_uid_too(scan: Path, tmp_path: Path) -> None:
+    assert typed(scan / "3.dcm", tmp_path / "x.dcm", "--to", "1.2.840.10008.1.2.4.201").exit_code == 0
+    assert read_instance(FileSource(tmp_path / "x.dcm")).syntax.keyword == "htj2k"
+
+
+def test_a_zip_becomes_a_folder(scan: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "scan.zip"
+    with zipfile.ZipFile(archive, "w") as writer:
+        for path in sorted(scan.rglob("*.dcm")):
+            writer.write(path, path.relative_to(scan))
+    result = typed(archive, tmp_path / "out", "--to", "rle")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "out" / "a" / "b" / "2.dcm").is_file()
+
+
+def test_lossy_is_told_in_units(scan: Path, tmp_path: Path) -> None:
+    result = typed(scan, tmp_path / "out", "--to", "jpeg-ls-near", "--max-error", "2", "--json")
+    assert result.exit_code == 0, result.output
+    files = json.loads(result.output)["files"]
+    assert [file["max_error"] for file in files if file["status"] == "written"] == [2.0] * 3
+    assert all(file["psnr"] > 30 for file in files if file["status"] == "written")
+
+
+def test_a_failure_is_named_and_in_the_status_and_the_rest_is_done(scan: Path, tmp_path: Path) -> None:
+    cut = scan / "a" / "1.dcm"
+    cut.write_bytes(cut.read_bytes()[:-100])
+    result = typed(scan, tmp_path / "out", "--to", "htj2k")
+    assert result.exit_code == 1
+    assert "1.dcm" in result.output and "frame 1" in result.output
+    assert len(list((tmp_path / "out").rglob("*.dcm"))) == 2
+
+
+def test_auto_table_is_overridable(scan: Path, tmp_path: Path) -> None:
+    assert typed(scan, tmp_path / "out", "--to", "auto", "--auto", "CT=htj2k").exit_code == 0
+    assert read_instance(FileSource(tmp_path / "out" / "3.dcm")).syntax.keyword == "htj2k"
+    assert typed(scan, tmp_path / "out2", "--to", "auto", "--auto", "CT").exit_code == 2
+
+
+@pytest.mark.parametrize("suffix", [".svg", ".png"])
+def test_an_estimate_names_every_syntax_and_draws_itself(suffix: str, scan: Path, tmp_path: Path) -> None:
+    plot = tmp_path / f"costs{suffix}"
+    result = typed(scan, "--estimate", "--plot", plot)
+    assert result.exit_code == 0, result.output
+    for keyword in ("jpeg-ls", "htj2k", "jpeg-xl", "rle", "jpeg-ls-near", "3 images"):
+        assert keyword in result.output
+    assert "not jpeg-extended" in result.output  # 16 bits stored
+    head = plot.read_bytes()[:8]
+    assert head.startswith(b"<svg") if suffix == ".svg" else head == b"\x89PNG\r\n\x1a\n"
+    assert typed(scan, "--estimate", "--plot", plot).exit_code == 1
+
+
+def test_an_estimate_is_data_too(scan: Path) -> None:
+    told = json.loads(typed(scan, "--estimate", "--json").output)
+    near = [cost for cost in told["costs"] if cost["syntax"] == "jpeg-ls-near"]
+    assert told["images"] == 3 and told["native_bytes"] == 3 * 96 * 96 * 2
+    assert [cost["max_error"] for cost in near] == [1, 2, 4, 8, 16]
+    assert near[0]["bytes"] > near[-1]["bytes"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("OUT",),
+        ("OUT", "--to", "jpeg-ls", "--plot", "x.svg"),
+        ("OUT", "--to", "jpeg-ls", "--effort", "12"),
+    ],
+)
+def test_wrong_usage_is_told_as_such(arguments: tuple[str, ...], scan: Path, tmp_path: Path) -> None:
+    given = [tmp_path / "out" if argument == "OUT" else argument for argument in arguments]
+    assert typed(scan, *given).exit_code == 2
+
+
+@pytest.mark.parametrize("options", [("jpeg-ls-near",), ("jpeg-ls", "--ratio", "3"), ("no-such",)])
+def test_goals_that_cannot_be_are_one_line(options: tuple[str, ...], scan: Path, tmp_path: Path) -> None:
+    result = typed(scan, tmp_path / "out", "--to", *options)
+    assert result.exit_code == 1 and result.output.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_is_not_compressed_into_itself(scan: Path) -> None:
+    result = typed(scan, scan / "small", "--to", "rle")
+    assert result.exit_code == 1 and "within" in result.output
+
+
+def test_a_location_without_dicom_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "x.bin").write_bytes(b"nothing of the kind")
+    assert typed(tmp_path / "in", tmp_path / "out", "--to", "rle").exit_code == 1
