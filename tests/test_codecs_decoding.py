@@ -102,6 +102,8 @@ def test_pydicoms_own_files_decode_as_pydicom_decodes_them(path: Path) -> None:
         expected = expected if got.shape == expected.shape else expected.reshape(got.shape)
     else:
         tolerance = 0
+    if transfer_syntax(header.file_meta.TransferSyntaxUID).family == "jpeg":
+        tolerance = 3  # inverse cosine transforms and chrominance filters differ in the last bit
     assert np.abs(got.astype(np.int64) - expected).max() <= tolerance
 
 
