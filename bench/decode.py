@@ -16,13 +16,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pydicom
-from pydicom.encaps import encapsulate
-
 import hounsfield
 from hounsfield.codecs import FrameFormat, decode_frame, encode_frame
 from hounsfield.instance import FileSource, Instance, read_instance
 from hounsfield.syntaxes import TransferSyntax, transfer_syntax
+from hounsfield.transcode import target, transcode
 
 SYNTAXES = ("jpeg-ls", "jpeg-lossless", "jpeg2000", "htj2k", "jpeg-xl", "rle")
 REPEATS = 3
@@ -39,16 +37,10 @@ def timed(function: Callable[[], Any]) -> float:
 
 def encode(instances: list[Instance], keyword: str, folder: Path) -> list[bytes]:
     """Write each slice compressed; gives the codestreams."""
-    syntax, streams = transfer_syntax(keyword), []
+    streams = []
     for index, instance in enumerate(instances):
-        dataset = pydicom.dcmread(instance.name)
-        stream = encode_frame(instance.cells(), syntax, instance.frame_format)
-        dataset.file_meta.TransferSyntaxUID = syntax.uid
-        dataset.PixelData = encapsulate([stream])
-        dataset["PixelData"].VR = "OB"
-        dataset["PixelData"].is_undefined_length = True
-        dataset.save_as(folder / f"{index:04}.dcm", implicit_vr=False, little_endian=True)
-        streams.append(stream)
+        (folder / f"{index:04}.dcm").write_bytes(transcode(instance.source, target(keyword)).content)
+        streams.append(encode_frame(instance.cells(), transfer_syntax(keyword), instance.frame_format))
     return streams
 
 
