@@ -68,7 +68,7 @@ def test_what_is_written_is_read_back(settings):
     assert tomllib.loads(text) == {"x": settings}
 
 
-PYTHON_PRINTS = f"{sys.executable} -c \"print('s3cret')\""
+PYTHON_PRINTS = f"{sys.executable} -c \"print('s3' + 'cret')\""
 WAYS = [
     (["--user", "me", "--password-env", "PW"], "Basic bWU6czNjcmV0"),
     (["--bearer", "--password-env", "PW"], "Bearer s3cret"),

@@ -153,7 +153,8 @@ def _events(answer: Answer) -> Iterator[Event]:
 
 
 def _multipart(body: Iterator[bytes], boundary: str | None, url: str) -> Iterator[Event]:
-    parser = MultipartParser(boundary)
+    # A part whose length is a lie is refused anyway.
+    parser = MultipartParser(boundary, trust_lengths=True)
     try:
         for chunk in body:
             yield from parser.feed(chunk)

@@ -20,7 +20,7 @@ from hounsfield.dicomweb.resources import Resource
 from hounsfield.dicomweb.uids import is_uid
 from hounsfield.errors import HounsfieldError, MalformedError, TruncatedError
 from hounsfield.instance import FileSource, Skipped, Source
-from hounsfield.instance.elements import FIRST_READ, scan_elements
+from hounsfield.instance.elements import scan_elements
 from hounsfield.instance.reading import read_header
 from hounsfield.locations import Location
 from hounsfield.locations.dicomweb import DicomwebLocation
@@ -28,6 +28,9 @@ from hounsfield.transfer.summary import Item
 
 FEW = 4
 """A series that lacks at most one in this many instances gets them one by one, otherwise whole again."""
+
+HEAD_BYTES = 64 * 1024
+"""What is kept in memory of a file that is being written, to read its header from."""
 
 _UIDS = {0x0020000D: b"UI", 0x0020000E: b"UI", 0x00080018: b"UI"}
 
@@ -172,8 +175,8 @@ def _written(part: Part, path: Path) -> tuple[bytes, int]:
     head, size = b"", 0
     with open(path, "wb", buffering=0) as out:
         for chunk in part.chunks():
-            if len(head) < FIRST_READ:
-                head += chunk[:FIRST_READ]
+            if len(head) < HEAD_BYTES:
+                head += chunk[:HEAD_BYTES]
             rest = chunk
             while len(rest):
                 rest = rest[out.write(rest) or 0 :]
@@ -181,12 +184,19 @@ def _written(part: Part, path: Path) -> tuple[bytes, int]:
     return head, size
 
 
+class _Head(io.BytesIO):
+    """Bytes that come all at once, so that a header is walked over once."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        return super().read()
+
+
 def written_uids(source: Source, head: bytes = b"", size: int = 0) -> tuple[str, str, str]:
     """(study, series, instance) UIDs of a whole file; an error for what is no DICOM, is cut, or has none.
 
     `head` and `size`, where they are known, save reading the file again.
     """
-    elements = scan_elements(io.BytesIO(head), _UIDS) if head else None
+    elements = scan_elements(_Head(head), _UIDS) if head else None
     if elements is None:
         with source.open() as stream:
             elements = scan_elements(stream, _UIDS)
