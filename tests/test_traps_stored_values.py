@@ -262,6 +262,42 @@ def test_trap_10_short_compressed_pixels_never_come_out_invented(syntax: str, tm
     np.testing.assert_array_equal(volume.array, truth)
 
 
+@pytest.mark.parametrize(
+    ("syntax", "fragments", "table"),
+    [
+        *(
+            (syntax, 1, table)
+            for syntax in ("jpeg-ls", "jpeg2000", "rle")
+            for table in ("basic", "empty", "extended")
+        ),
+        *((syntax, 3, table) for syntax in ("jpeg-ls", "jpeg2000") for table in ("basic", "empty")),
+    ],
+)
+def test_trap_10_whole_frames_before_the_end_of_a_short_file_are_kept(
+    syntax: str, fragments: int, table: Any, tmp_path: Path
+) -> None:
+    spec = replace(
+        TWELVE,
+        multiframe="enhanced",
+        frame_order="descending",
+        transfer_syntax=syntax,
+        fragments=fragments,
+        offset_table=table,
+        slices=4,
+        cut_bytes=60,
+    )
+    phantom.write(spec, tmp_path)
+    with pytest.raises(TruncatedError):
+        hounsfield.load(tmp_path)
+    truth = phantom.truth(spec)
+    truth[0] = -1024  # the last frame is the lowest slice
+    volume = hounsfield.load(tmp_path, truncated="fill")
+    np.testing.assert_array_equal(volume.array, truth)
+    assert volume.report.warnings == (
+        f"truncated, the rest is padding: {tmp_path / 'MF0001.dcm'}#frame 4 (1 of 4 slices)",
+    )
+
+
 def test_trap_11_odd_lengths_are_padded_and_trailing_bytes_ignored_without_a_word(tmp_path: Path) -> None:
     odd = replace(
         SMALL,

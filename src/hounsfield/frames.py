@@ -12,7 +12,7 @@ import struct
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import BinaryIO, TypeAlias
 
 from hounsfield.errors import MalformedError, TruncatedError, UnsupportedError
@@ -45,6 +45,7 @@ def locate_frames(
     number_of_frames: int,
     extended_offsets: Sequence[int] | None = None,
     extended_lengths: Sequence[int] | None = None,
+    truncated: bool = False,
 ) -> tuple[Frame, ...]:
     """The frames of the encapsulated Pixel Data whose value begins at `offset` in `stream`.
 
@@ -52,13 +53,15 @@ def locate_frames(
     Extended Offset Table (PS3.3 C.7.6.3.1.8), Basic Offset Table, one fragment a frame, end-of-image markers; a
     table that does not point at item tags is passed over when the fragments speak for themselves.
 
-    The result may be longer than `number_of_frames` when there are more frames than the header says. Raises
-    `TruncatedError` naming the first frame that is not whole, `MalformedError` where fragments cannot be told
-    apart.
+    The result may be longer than `number_of_frames` when there are more frames than the header says. With
+    `truncated`, data that end too soon give the whole frames before their end. Raises `TruncatedError` naming the
+    first frame that is not whole, `MalformedError` where fragments cannot be told apart.
     """
     if number_of_frames < 1:
         raise MalformedError(f"Number of Frames is {number_of_frames}", expected="at least 1")
-    table, fragments = _read_items(stream, offset, number_of_frames)
+    table, fragments, is_whole = _read_items(stream, offset, number_of_frames, forgiving=truncated)
+    if truncated and (not is_whole or len(fragments) < number_of_frames):
+        return _before_the_end(stream, fragments, extended_offsets or table)
     if len(fragments) < number_of_frames:
         raise TruncatedError(
             f"pixel data ends before frame {len(fragments) + 1} of {number_of_frames}",
@@ -103,8 +106,13 @@ def _read(stream: BinaryIO, length: int) -> bytes:
     return data
 
 
-def _read_items(stream: BinaryIO, offset: int, number_of_frames: int) -> tuple[tuple[int, ...], list[Extent]]:
-    """The Basic Offset Table and the extents of all fragments; checks each against the end of the stream."""
+def _read_items(
+    stream: BinaryIO, offset: int, number_of_frames: int, *, forgiving: bool
+) -> tuple[tuple[int, ...], list[Extent], bool]:
+    """The Basic Offset Table, the extents of all fragments, and whether they end as they should.
+
+    Each fragment is checked against the end of the stream; where `forgiving`, one beyond it ends the list.
+    """
     end = stream.seek(0, os.SEEK_END)
     first = _item_length(stream, offset, end, 0, number_of_frames)
     if first is None:
@@ -114,10 +122,44 @@ def _read_items(stream: BinaryIO, offset: int, number_of_frames: int) -> tuple[t
     table = struct.unpack(f"<{first // 4}I", raw[: first // 4 * 4])
     fragments: list[Extent] = []
     position = offset + 8 + first
-    while (length := _item_length(stream, position, end, len(fragments), number_of_frames)) is not None:
-        fragments.append((position + 8, length))
-        position += 8 + length
-    return table, fragments
+    try:
+        while (length := _item_length(stream, position, end, len(fragments), number_of_frames)) is not None:
+            fragments.append((position + 8, length))
+            position += 8 + length
+    except TruncatedError:
+        if not forgiving:
+            raise
+        return table, fragments, False
+    return table, fragments, True
+
+
+def _before_the_end(stream: BinaryIO, fragments: list[Extent], table: Sequence[int]) -> tuple[Frame, ...]:
+    """The whole frames of data that end too soon: up to where the next begins, or by end-of-image markers.
+
+    Without a table and without markers (RLE) a fragment is a frame (PS3.5 A.4.2).
+    """
+    if not fragments:
+        return ()
+    first = fragments[0][0]
+    ends = {
+        start + length - first + 8 for start, length in fragments
+    }  # where a next fragment's value would begin
+    frames: list[Frame] = []
+    if table and table[0] == 0:
+        for begin, end in pairwise(table):
+            if end not in ends or begin >= end:
+                break
+            frames.append(tuple(one for one in fragments if begin <= one[0] - first < end))
+        return tuple(frames)
+    if not _starts_image(stream, *fragments[0]):
+        return tuple((fragment,) for fragment in fragments)
+    parts: list[Extent] = []
+    for fragment in fragments:
+        parts.append(fragment)
+        if _ends_image(stream, *fragment):
+            frames.append(tuple(parts))
+            parts = []
+    return tuple(frames)
 
 
 def _item_length(stream: BinaryIO, position: int, end: int, index: int, number_of_frames: int) -> int | None:

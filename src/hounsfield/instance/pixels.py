@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from hounsfield.errors import HounsfieldError, MalformedError, UnsupportedError
+from hounsfield.errors import HounsfieldError, MalformedError, TruncatedError, UnsupportedError
 from hounsfield.hu import ModalityLut, Padding, StoredFormat
 from hounsfield.instance.header import Header
 from hounsfield.instance.native import read_native, read_swapped
@@ -211,8 +211,9 @@ class Instance:
 
         Encapsulated frames come as stored values, native ones as raw cells: `hu.stored_values` finishes both.
         `out`: a C-contiguous (rows, columns) array with cells of the right width, which native frames are read
-        into without another copy. `fill`: the cell value that replaces what a truncated native frame lacks;
-        without it that is a `TruncatedError`. Raises `MalformedError`, `UnsupportedError`, `LocationError`.
+        into without another copy. `fill`: the cell value that replaces what a truncated native frame lacks, and
+        leave to give the whole frames of encapsulated data that end too soon; without it both are a
+        `TruncatedError`. Raises `MalformedError`, `UnsupportedError`, `LocationError`.
         """
         if not 0 <= frame < self.header.number_of_frames:
             raise MalformedError(
@@ -226,7 +227,7 @@ class Instance:
             with open_pixels(self.source, self.header) as stream:
                 if self.is_native:
                     return self._native_cells(stream, frame, out, fill)
-                return self._decoded_cells(stream, frame)
+                return self._decoded_cells(stream, frame, truncated=fill is not None)
         except HounsfieldError as error:
             raise error.at(self.name) from error
 
@@ -256,14 +257,16 @@ class Instance:
             return np.ascontiguousarray(np.moveaxis(planes, 0, -1))
         return read_native(stream, pixels, frame, shape=(rows, columns, samples), cell=cell, fill=fill)
 
-    def _decoded_cells(self, stream: BinaryIO, frame: int) -> Array:
+    def _decoded_cells(self, stream: BinaryIO, frame: int, *, truncated: bool) -> Array:
         from hounsfield.codecs import decode_frame
         from hounsfield.frames import read_frame
 
-        data = read_frame(stream, self._frames(stream)[frame])
-        return decode_frame(data, self.syntax, self.frame_format)
+        frames = self._frames(stream, truncated=truncated)
+        if frame >= len(frames):
+            raise TruncatedError(f"pixel data ends before frame {frame + 1} does")
+        return decode_frame(read_frame(stream, frames[frame]), self.syntax, self.frame_format)
 
-    def _frames(self, stream: BinaryIO) -> tuple[Frame, ...]:
+    def _frames(self, stream: BinaryIO, *, truncated: bool) -> tuple[Frame, ...]:
         """Where each encapsulated frame's bytes are; found once for an instance of many frames."""
         known: tuple[Frame, ...] | None = self.__dict__.get("_located")
         if known is None:
@@ -277,6 +280,7 @@ class Instance:
                 number_of_frames=self.header.number_of_frames,
                 extended_offsets=self.header.offsets("ExtendedOffsetTable"),
                 extended_lengths=self.header.offsets("ExtendedOffsetTableLengths"),
+                truncated=truncated,
             )
             self.__dict__["_located"] = known
         return known

@@ -57,6 +57,11 @@ class LoadOptions:
                 )
         if self.step is not None and not (np.isfinite(self.step) and self.step > 0):
             raise HounsfieldError(f"step={self.step!r}", expected="a length above zero, in mm")
+        lengths = () if self.spacing is None else self.spacing
+        if self.spacing is not None and not (len(lengths) == 3 and all(0 < mm < np.inf for mm in lengths)):
+            raise HounsfieldError(
+                f"spacing={self.spacing!r}", expected="three lengths above zero, in mm: (slice, row, column)"
+            )
 
 
 @dataclass(frozen=True)
@@ -78,16 +83,28 @@ def assemble(
     rows, columns = slices[0].shape
     depth = max(places) + 1
     array = _allocate((depth, rows, columns), options.dtype)
-    empty = tuple(sorted(set(range(depth)) - set(places)))
+    counts, notes, empty = convert_into(array, slices, places, unit, options)
+    return Assembled(array, counts, told_notes(notes, len(slices)), empty)
+
+
+def convert_into(
+    array: Array, slices: tuple[Slice, ...], places: tuple[int, ...], unit: Unit, options: LoadOptions
+) -> tuple[Counts, dict[str, int], tuple[int, ...]]:
+    """Convert slice i into `array[places[i]]`, padding into every other place: the counts, on how many slices each
+    note holds, and the places that no slice fills.
+    """
+    empty = tuple(sorted(set(range(len(array))) - set(places)))
     array[list(empty)] = AIR_FLOOR if unit.hounsfield else 0
     worker = _Worker(array, unit, options)
-    runs = [(slices[i : i + _RUN], places[i : i + _RUN]) for i in range(0, len(slices), _RUN)]
+    threads = options.workers or os.cpu_count() or 1
+    length = max(1, min(_RUN, -(-len(slices) // threads)))
+    runs = [(slices[i : i + length], places[i : i + length]) for i in range(0, len(slices), length)]
     counts, notes = Counts(), dict[str, int]()
     for run_counts, run_notes in _mapped(worker.run, runs, options.workers):
         counts += run_counts
         for note in run_notes:
             notes[note] = notes.get(note, 0) + 1
-    return Assembled(array, counts, tuple(_told(notes, len(slices))), empty)
+    return counts, notes, empty
 
 
 def conversion_of(item: Slice, unit: Unit, *, clamp: bool = True) -> Conversion:
@@ -119,18 +136,23 @@ class _Worker:
         except TruncatedError as error:
             if self.options.truncated == "error":
                 raise
-            notes.append(f"truncated, the rest is padding: {item.name}")
-            return self._convert_what_is_there(item, conversion, out, error.data.get("found_bytes", 0))
+            return self._convert_what_is_there(item, conversion, out, error.data.get("found_bytes", 0), notes)
         if cells.shape != out.shape:
             raise MalformedError(f"a frame of {cells.shape}", expected=f"{out.shape}", where=item.name)
         return convert(cells, conversion, out)
 
     def _convert_what_is_there(
-        self, item: Slice, conversion: Conversion, out: Array, found_bytes: int
+        self, item: Slice, conversion: Conversion, out: Array, found_bytes: int, notes: list[str]
     ) -> Counts:
-        """A truncated slice's native cells; padding for the rest, or for all of a compressed one."""
+        """A truncated slice's native cells, or a compressed frame before the end of the data; padding for the rest."""
         instance, rest = item.instance, out.reshape(-1)
         counts = Counts()
+        if not instance.is_native:
+            try:
+                return convert(instance.cells(item.plane.frame, fill=0), conversion, out)
+            except TruncatedError:
+                pass
+        notes.append(f"truncated, the rest is padding: {item.name}")
         if instance.is_native:
             count = found_bytes // (conversion.stored.bits_allocated // 8)
             cells = instance.cells(item.plane.frame, fill=0).reshape(-1)
@@ -159,8 +181,8 @@ def _allocate(shape: tuple[int, int, int], dtype: str) -> Array:
         ) from error
 
 
-def _told(notes: dict[str, int], total: int) -> list[str]:
+def told_notes(notes: dict[str, int], total: int) -> tuple[str, ...]:
     """Each note once, with on how many slices it holds."""
-    return [
+    return tuple(
         note if count == total else f"{note} ({count} of {total} slices)" for note, count in notes.items()
-    ]
+    )
