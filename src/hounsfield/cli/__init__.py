@@ -33,6 +33,7 @@ VERBS = {
     "copy": "Copy instances between folders, archives and servers.",
     "view": "Look at it in the browser.",
     "serve": "Run the DICOMweb archive and its viewer.",
+    "tokens": "Say who may use the archive.",
     "demo": "Make a CT phantom of known Hounsfield units; measure it.",
     "servers": "Name the servers you use.",
 }

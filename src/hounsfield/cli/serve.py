@@ -3,43 +3,107 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from hounsfield.cli.options import examples
 from hounsfield.cli.terminal import echo
 
+DEFAULT_FOLDER = Path("hounsfield-archive")
+
 
 @click.command(
     epilog=examples(
         "hounsfield serve",
-        "hounsfield serve archive/ --port 8080",
-        "hounsfield serve archive/ --watch /data/incoming",
+        "hounsfield serve archive/ --port 8080 --workers 2",
+        "hounsfield serve archive/ --import /data/old --watch /data/incoming",
+        "hounsfield serve --database postgresql://db/pacs --store s3://bucket/pacs --host 0.0.0.0",
     )
 )
-@click.argument(
-    "folder", metavar="[FOLDER]", type=click.Path(path_type=Path), default=Path("hounsfield-archive")
-)
+@click.argument("folder", metavar="[FOLDER]", type=click.Path(path_type=Path), default=DEFAULT_FOLDER)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8042, show_default=True, help="0 for any free one."
 )
 @click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes.")
-@click.option("--allow-delete", is_flag=True, help="Instances may be removed by request.")
+@click.option("--import", "imports", multiple=True, metavar="DIR", help="Index the DICOM in DIR in place.")
+@click.option("--watch", "watches", multiple=True, metavar="DIR", help="The same, and what comes later.")
+@click.option("--database", metavar="URL", help="postgresql://…: the index of several servers.")
+@click.option("--store", metavar="PLACE", help="A shared folder or s3://bucket/prefix for the files.")
+@click.option("--allow-delete", "deletes", is_flag=True, help="Instances may be removed by request.")
 @click.option("--replace", is_flag=True, help="Other bytes under a known UID replace the old ones.")
 @click.option("--reindex", is_flag=True, help="Make the index anew from the files, then serve.")
-def serve(
-    folder: Path, host: str, port: int, workers: int, allow_delete: bool, replace: bool, reindex: bool
-) -> None:
-    """Run a DICOMweb archive that keeps its files in FOLDER (made if need be)."""
-    from hounsfield.server.deployment import Deployment
-    from hounsfield.server.running import Address
+@click.option("--credentials", metavar="FILE", help="Tokens and passwords, made by `hounsfield tokens`.")
+@click.option("--openid-issuer", metavar="URL", help="Take tokens of this OpenID provider.")
+@click.option("--openid-audience", default="hounsfield", show_default=True, help="For whom they must be.")
+@click.option(
+    "--openid-claim", default="scope", show_default=True, help="Claim with hounsfield.read and so on."
+)
+@click.option("--openid-readers", is_flag=True, help="Whoever has a valid token may read.")
+@click.option("--insecure", is_flag=True, help="Ask nobody who they are, at any address.")
+@click.option(
+    "--origin", "origins", multiple=True, metavar="URL", help="Pages of this origin may use it (CORS)."
+)
+@click.option(
+    "--proxy", "proxies", multiple=True, metavar="ADDRESS", help="Believe Forwarded headers from there."
+)
+@click.option("--tls-cert", metavar="FILE", help="Certificate chain, PEM.")
+@click.option("--tls-key", metavar="FILE", help="Its key, PEM.")
+@click.option("--audit", metavar="FILE", help="Audit log; by default in FOLDER.")
+@click.option(
+    "--log", type=click.Choice(["text", "json"]), default="text", show_default=True, help="On stderr."
+)
+def serve(folder: Path, **options: Any) -> None:
+    """Run a DICOMweb archive that keeps its files in FOLDER (made if need be).
+
+    It listens on this machine alone; at another address it asks for credentials.
+    """
+    from hounsfield.server.running import Address, log_requests
     from hounsfield.server.running import serve as run
 
-    deployment = Deployment(str(folder.absolute()), deletes=allow_delete, replace=replace)
-    if reindex:
-        archive = deployment.open(first=True)
-        for skipped in archive.reindex():
-            echo(f"left out: {skipped.name}: {skipped.reason}", err=True)
-        archive.close()
-    run(deployment, Address(host, port), workers=workers, told=lambda url: echo(f"DICOMweb at {url}"))
+    if (options["tls_cert"] is None) != (options["tls_key"] is None):
+        raise click.UsageError("--tls-cert and --tls-key belong together")
+    log_requests(as_json=options["log"] == "json")
+    deployment = _deployment(folder, options)
+    _prepare(deployment, options)
+    address = Address(options["host"], options["port"], options["tls_cert"], options["tls_key"])
+    run(
+        deployment,
+        address,
+        workers=options["workers"],
+        watching=bool(options["watches"]),
+        told=lambda url: echo(f"DICOMweb at {url}"),
+    )
+
+
+def _deployment(folder: Path, options: dict[str, Any]) -> Any:
+    from hounsfield.server.deployment import Deployment
+
+    names = ("database", "store", "deletes", "replace", "host", "insecure", "credentials", "audit")
+    openid = ("openid_issuer", "openid_audience", "openid_claim", "openid_readers")
+    told = {name: options[name] for name in (*names, *openid)}
+    if options["proxies"]:
+        told["proxies"] = tuple(options["proxies"])
+    return Deployment(str(folder.absolute()), origins=tuple(options["origins"]), **told)
+
+
+def _prepare(deployment: Any, options: dict[str, Any]) -> None:
+    """Index what is to be indexed before the server runs."""
+    folders = [Path(each) for each in (*options["imports"], *options["watches"])]
+    if not (options["reindex"] or folders):
+        return
+    archive = deployment.open(first=True)
+    skipped = []
+    if options["reindex"]:
+        skipped += archive.reindex()
+    adopted = deployment.adopted(archive)
+    if folders:
+        adopted.add(folders)
+    skipped += adopted.look(settled=True)
+    for each in skipped:
+        echo(f"left out: {each.name}: {each.reason}", err=True)
+    studies, series, instances = archive.index.totals()
+    echo(f"indexed: {studies} studies, {series} series, {instances} instances", err=True)
+    archive.index.optimise()
+    deployment.close(archive)

@@ -23,6 +23,9 @@ OTHER_FAILURES = "0008119A"
 _SOP_CLASS, _SOP_INSTANCE = "00081150", "00081155"
 _FAILURE_REASON, _WARNING_REASON = "00081197", "00081196"
 
+MAX_COMMENT = 200
+"""Characters of a reason that are sent."""
+
 _REASONS = {
     0x0110: "processing failure",
     0x0111: "another instance with this UID is there already",
@@ -128,7 +131,10 @@ def store_result_model(result: StoreResult) -> Model:
     if kept:
         model[REFERENCED] = {"vr": "SQ", "Value": kept}
     if result.other_failures:
-        others = [{_FAILURE_REASON: {"vr": "US", "Value": [0xC000]}} for _ in result.other_failures]
+        others = [
+            {_FAILURE_REASON: {"vr": "US", "Value": [0xC000]}, **_comment(reason, 0xC000)}
+            for reason in result.other_failures
+        ]
         model[OTHER_FAILURES] = {"vr": "SQ", "Value": others}
     return model
 
@@ -186,4 +192,13 @@ def _written(instance: StoredInstance, reason_tag: str) -> Model:
         model[RETRIEVE_URL] = {"vr": "UR", "Value": [instance.url]}
     if instance.code or not instance.kept:
         model[reason_tag] = {"vr": "US", "Value": [instance.code or 0x0110]}
-    return model
+    return model if instance.kept else model | _comment(instance.reason, instance.code or 0x0110)
+
+
+def _comment(reason: str, code: int) -> Model:
+    """What `reason` says beyond its code, where Microsoft puts it: the standard has only numbers."""
+    said = reason.removeprefix(reason_text(code)).removeprefix(": ")
+    if not said:
+        return {}
+    comment = {"00000902": {"vr": "LO", "Value": [said[:MAX_COMMENT]]}}
+    return {"00741048": {"vr": "SQ", "Value": [comment]}}

@@ -6,8 +6,9 @@ Pure ASGI beneath Starlette's routes: no response class of Starlette touches pix
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Any
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
@@ -15,12 +16,18 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from hounsfield.dicomweb.store_results import StoreResult
 from hounsfield.errors import DicomwebError, HounsfieldError
-from hounsfield.server.answers import Answer, as_json, compressed, header_lines, of_error, ranged
+from hounsfield.server.access import Access, Principal
+from hounsfield.server.answers import Answer, as_json, compressed, of_error, ranged
 from hounsfield.server.archive import Archive
 from hounsfield.server.ask import Ask
 from hounsfield.server.endpoints.table import ENDPOINTS, Endpoint
+from hounsfield.server.forwarding import Seen, seen
 from hounsfield.server.index.database import IndexUnavailable
+from hounsfield.server.journal import Journal, Line
+from hounsfield.server.pages import Pages
+from hounsfield.server.sending import send_answer
 from hounsfield.server.service import Service
 from hounsfield.server.storing import store
 
@@ -29,109 +36,219 @@ log = logging.getLogger("hounsfield.server")
 THREADS = 24
 """Threads that answer requests at once; the rest wait their turn."""
 
+_ALLOWED_HEADERS = "Accept, Authorization, Content-Type, If-None-Match, Range"
+_EXPOSED_HEADERS = "Content-Range, ETag, Warning, X-Counts, X-CRC32, X-Filter, X-Shape, X-Unit"
 
-def make_app(service: Service) -> Starlette:
-    """The application that serves `service` below its prefix."""
+
+@dataclass
+class Desk:
+    """What all resources share: the service, who may, what is told of it, how many at once."""
+
+    service: Service
+    access: Access = field(default_factory=Access)
+    journal: Journal = field(default_factory=Journal)
+    active: int = 0
+    stores: int = 0
+
+    def __post_init__(self) -> None:
+        self.threads = CapacityLimiter(THREADS)
+        self.heavy = CapacityLimiter(self.service.limits.heavy)
+
+
+def make_app(
+    service: Service,
+    *,
+    access: Access | None = None,
+    journal: Journal | None = None,
+    pages: Path | None = None,
+) -> Starlette:
+    """The application that serves `service` below its prefix, and the built viewer in `pages` at the root."""
+    desk = Desk(service, access or Access(), journal or Journal())
     by_path: dict[str, list[Endpoint]] = {}
     for endpoint in ENDPOINTS:
         by_path.setdefault(endpoint.path, []).append(endpoint)
     routes = [
-        Route(service.prefix + path, _Resource(service, tuple(endpoints)))
+        Route(service.prefix + path, _Resource(desk, path, tuple(endpoints)))
         for path, endpoints in by_path.items()
     ]
+    root = by_path["/openapi.json"][0]
+    routes.append(Route(service.prefix or "/", _Resource(desk, "", (root,))))
+    if service.prefix:
+        routes.append(Route(service.prefix + "/", _Resource(desk, "/", (root,))))
+        routes.append(Route(service.prefix + "/{rest:path}", _Resource(desk, "/…", ())))
+        routes.append(Route("/{rest:path}", Pages(pages, desk.access, service.prefix)))
     return Starlette(routes=routes)
 
 
 class _Resource:
     """Everything that can be asked at one path."""
 
-    def __init__(self, service: Service, endpoints: tuple[Endpoint, ...]) -> None:
-        self._service = service
-        self._by_method = {endpoint.method: endpoint for endpoint in endpoints}
-        self._threads = CapacityLimiter(THREADS)
+    def __init__(self, desk: Desk, path: str, endpoints: tuple[Endpoint, ...]) -> None:
+        self._desk, self._path = desk, path
+        writable = desk.service.writable
+        self._by_method = {each.method: each for each in endpoints if writable or each.method == "GET"}
+        methods = [*self._by_method, *(["HEAD"] if "GET" in self._by_method else []), "OPTIONS"]
+        self._allow = ", ".join(sorted(methods))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        ask = ask_of(request, self._service)
+        begun = time.perf_counter()
+        ask = ask_of(request, self._desk)
+        self._desk.active += 1
+        self._desk.journal.metrics.active += 1
+        told: list[str] = []
+        principal: Principal | None = None
+        answer = Answer(status=499)
+        sent = 0
         try:
-            answer = await self._answered(ask, request)
-        except HounsfieldError as error:
-            if isinstance(error, IndexUnavailable) and isinstance(self._service.library, Archive):
-                self._service.library.recover(error)
-            answer = of_error(error)
-        except ClientDisconnect:
-            return
-        except Exception:
-            log.exception("a request failed")
-            answer = as_json({"status": 500, "error": "a fault of the server"}, status=500)
-        await send_answer(ask, answer, send)
+            try:
+                self._check_room()
+                principal, answer = await self._answered(ask, request, told)
+            except ClientDisconnect:
+                return
+            except Exception as error:  # noqa: BLE001 (the edge: every failure is an answer)
+                answer = self._failed(error)
+            self._finish(ask, answer)
+            answer, sent = await send_answer(ask, answer, send, self._desk.service.limits.seconds)
+        finally:
+            self._desk.active -= 1
+            self._desk.journal.metrics.active -= 1
+            self._tell(ask, answer, principal, told, time.perf_counter() - begun, sent)
 
-    async def _answered(self, ask: Ask, request: Request) -> Answer:
+    async def _answered(self, ask: Ask, request: Request, told: list[str]) -> tuple[Principal | None, Answer]:
+        self._desk.access.check_host(request.headers.get("host", ""))
+        if ask.method == "OPTIONS":
+            return None, await self._options(ask)
         method = "GET" if ask.method == "HEAD" else ask.method
-        if (method == "POST" and ask.path.endswith("/studies")) or (
-            method == "POST" and "study" in ask.names
-        ):
-            answer, _ = await store(self._service, ask, request.stream())
-            return answer
         endpoint = self._by_method.get(method)
         if endpoint is None:
-            raise DicomwebError("not here", status=405)
-        return await to_thread.run_sync(_run, endpoint, self._service, ask, limiter=self._threads)
+            status = 405 if self._by_method else 404
+            raise DicomwebError("not here" if status == 405 else "no such resource", status=status)
+        authorization = ask.headers.get("authorization")
+        principal = await to_thread.run_sync(self._desk.access.admit, authorization, endpoint.scope)
+        if method == "POST":
+            return principal, await self._stored(ask, request, told)
+        limiter = self._desk.heavy if endpoint.heavy else self._desk.threads
+        return principal, await to_thread.run_sync(_run, endpoint, self._desk, ask, limiter=limiter)
+
+    async def _stored(self, ask: Ask, request: Request, told: list[str]) -> Answer:
+        if self._desk.stores >= self._desk.service.limits.stores:
+            raise DicomwebError("too many stores at once", status=503)
+        self._desk.stores += 1
+        try:
+            answer, result = await store(self._desk.service, ask, request.stream())
+        finally:
+            self._desk.stores -= 1
+        told += _studies_of(result)
+        return answer
+
+    async def _options(self, ask: Ask) -> Answer:
+        """A browser's question before it asks; or what the service can do (PS3.18 8.9)."""
+        if "access-control-request-method" in ask.headers:
+            return Answer(status=204)
+        if self._path in {"", "/"}:
+            endpoint = self._by_method["GET"]
+            return await to_thread.run_sync(_run, endpoint, self._desk, ask)
+        return Answer(status=204)
+
+    def _check_room(self) -> None:
+        if self._desk.active > self._desk.service.limits.requests:
+            raise DicomwebError("too many requests at once", status=503)
+
+    def _failed(self, error: Exception) -> Answer:
+        if isinstance(error, HounsfieldError):
+            if isinstance(error, IndexUnavailable) and isinstance(self._desk.service.library, Archive):
+                self._desk.service.library.recover(error)
+            answer = of_error(error)
+            if answer.status >= 500:
+                log.warning("%s: %s", self._path, error.found)
+            return answer
+        log.error("%s failed", self._path, exc_info=error)
+        return as_json({"status": 500, "error": "a fault of the server"}, status=500)
+
+    def _finish(self, ask: Ask, answer: Answer) -> None:
+        """What every answer says beside its content."""
+        headers = answer.headers
+        headers.setdefault("Cache-Control", "private, no-cache")
+        headers["X-Content-Type-Options"] = "nosniff"
+        # An answer is never a page: nothing in it may run, whoever stored it.
+        headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
+        headers["Cross-Origin-Resource-Policy"] = (
+            "cross-origin" if self._desk.access.origins else "same-origin"
+        )
+        if ask.method == "OPTIONS" or answer.status == 405:
+            headers["Allow"] = self._allow
+        if answer.status == 401:
+            headers["WWW-Authenticate"] = self._desk.access.challenges()
+        origin = self._desk.access.origin(ask.headers.get("origin"))
+        if origin is not None:
+            headers["Access-Control-Allow-Origin"] = origin
+            headers["Access-Control-Expose-Headers"] = _EXPOSED_HEADERS
+            headers["Vary"] = "Accept, Accept-Encoding, Authorization, Origin"
+            if ask.method == "OPTIONS":
+                headers["Access-Control-Allow-Methods"] = self._allow
+                headers["Access-Control-Allow-Headers"] = _ALLOWED_HEADERS
+                headers["Access-Control-Max-Age"] = "600"
+
+    def _tell(
+        self,
+        ask: Ask,
+        answer: Answer,
+        principal: Principal | None,
+        told: list[str],
+        seconds: float,
+        sent: int,
+    ) -> None:
+        length = ask.headers.get("content-length", "")
+        received = int(length) if length.isascii() and length.isdigit() and len(length) < 16 else 0
+        name = principal.name if principal is not None else ""
+        method = ask.method if ask.method in {"GET", "HEAD", "POST", "DELETE", "OPTIONS"} else "other"
+        line = Line(method, self._path, answer.status, seconds, sent, received, ask.client, name)
+        self._desk.journal.request(line)
+        endpoint = self._by_method.get("GET" if ask.method == "HEAD" else ask.method)
+        if endpoint is not None and endpoint.scope != "none":
+            named = "/".join(ask.names[each] for each in ("study", "series", "instance") if each in ask.names)
+            resources = told or ([named] if named else [])
+            self._desk.journal.touched(line, f"{line.method} {self._path}", resources)
 
 
-def _run(endpoint: Endpoint, service: Service, ask: Ask) -> Answer:
-    return compressed(ask, ranged(ask, endpoint.function(service, ask)))
+def _run(endpoint: Endpoint, desk: Desk, ask: Ask) -> Answer:
+    if endpoint.path == "/metrics":
+        archive = desk.service.library
+        totals = archive.index.totals() if isinstance(archive, Archive) else None
+        return Answer(desk.journal.metrics.exposed(totals).encode(), "text/plain; version=0.0.4")
+    return compressed(ask, ranged(ask, endpoint.function(desk.service, ask)))
 
 
-def ask_of(request: Request, service: Service) -> Ask:
+def _studies_of(result: StoreResult) -> list[str]:
+    """The studies of what was stored, from the paths of the instances."""
+    paths = (each.url.removeprefix("studies/") for each in result.instances if each.url)
+    return sorted({path.partition("/")[0] for path in paths})
+
+
+def ask_of(request: Request, desk: Desk) -> Ask:
     """The request as endpoints see it."""
-    base = f"{_origin(request)}{service.prefix}"
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    peer = request.client.host if request.client else ""
+    direct = Seen(request.url.scheme, _host(request), client=peer)
+    met = seen(direct, headers, trusted=peer in desk.access.proxies or not peer)
+    prefix = desk.service.prefix
     return Ask(
         method=request.method,
-        path=request.url.path.removeprefix(service.prefix),
-        base=base,
+        path=request.url.path.removeprefix(prefix),
+        base=met.origin + prefix,
         names=dict(request.path_params),
         query_text=request.url.query,
-        headers={name.lower(): value for name, value in request.headers.items()},
-        client=request.client.host if request.client else "",
+        headers=headers,
+        client=met.client,
     )
 
 
-def _origin(request: Request) -> str:
-    """Scheme, host and port as the client wrote them."""
-    host, scheme = request.headers.get("host", ""), request.url.scheme
+def _host(request: Request) -> str:
+    """Host and port as the client wrote them."""
+    host = request.headers.get("host", "")
     name, port = request.scope.get("server") or ("", None)
     if host == name and port not in {None, 80, 443}:
         # dicomweb-client sends Host without the port, and would then look for bulk data at port 80.
-        host = f"{host}:{port}"
-    return f"{scheme}://{host or f'{name}:{port}'}"
-
-
-async def send_answer(ask: Ask, answer: Answer, send: Send) -> None:
-    """Send head and body. The first block is made before the head is sent, so that its failure has a status."""
-    content: Any = answer.content
-    first: bytes | bytearray | None = None
-    if not isinstance(content, (bytes, bytearray)) and ask.method != "HEAD":
-        try:
-            first = await to_thread.run_sync(next, content, None)
-        except HounsfieldError as error:
-            answer = of_error(error)
-            content = answer.content
-    head = {"type": "http.response.start", "status": answer.status, "headers": header_lines(ask, answer)}
-    await send(head)
-    if ask.method == "HEAD" or isinstance(content, (bytes, bytearray)):
-        body = b"" if ask.method == "HEAD" else content
-        await send({"type": "http.response.body", "body": body})
-        return
-    await _send_blocks(content, first, send)
-
-
-async def _send_blocks(content: Any, block: bytes | bytearray | None, send: Send) -> None:
-    try:
-        while block is not None:
-            await send({"type": "http.response.body", "body": block, "more_body": True})
-            block = await to_thread.run_sync(next, content, None)
-        await send({"type": "http.response.body", "body": b""})
-    finally:
-        close: Callable[[], Awaitable[None] | None] = getattr(content, "close", lambda: None)
-        close()
+        return f"{host}:{port}"
+    return host or f"{name}:{port}"

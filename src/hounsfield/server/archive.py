@@ -16,13 +16,16 @@ from itertools import islice
 
 from hounsfield.dicomweb.queries import Query
 from hounsfield.dicomweb.resources import Resource
-from hounsfield.errors import HounsfieldError
+from hounsfield.errors import DicomwebError, HounsfieldError
 from hounsfield.instance import Skipped, Source
 from hounsfield.server.attributes import Level
 from hounsfield.server.header_text import read_header_text
 from hounsfield.server.index import Entry, Index, Page, Record, record_of
 from hounsfield.server.index.database import IndexUnavailable
 from hounsfield.server.store import Arrival, Published, Store
+
+SIDE_BY_SIDE = 16
+"""Publications at once, to a store behind a network."""
 
 BATCH = 500
 """Instances in one index transaction while many are indexed."""
@@ -44,6 +47,8 @@ class Archive:
     def __init__(self, store: Store, index: Index, *, replace: bool = False) -> None:
         self.store, self.index, self.replace = store, index, replace
         self._recovering = threading.Lock()
+        self.rebuilt: Callable[[], object] = lambda: None
+        """Called when the index was made anew: what else than the store belongs into it?"""
 
     @property
     def name(self) -> str:
@@ -72,9 +77,7 @@ class Archive:
 
         Raises `LocationError` or `IndexUnavailable`; then nothing may be acknowledged, and nothing is torn.
         """
-        taken = [
-            Taken(record, arrival.publish(record.key, replace=self.replace)) for record, arrival in arrived
-        ]
+        taken = self._published(arrived)
         kept = [each.record for each in taken if each.outcome != "other"]
         self.store.settle([record.key for record in kept])
         replaced = [each.record.key for each in taken if each.outcome == "replaced"]
@@ -85,8 +88,27 @@ class Archive:
             arrival.discard()
         return taken
 
+    def _published(self, arrived: Sequence[tuple[Record, Arrival]]) -> list[Taken]:
+        def publish(each: tuple[Record, Arrival]) -> Taken:
+            record, arrival = each
+            return Taken(record, arrival.publish(record.key, replace=self.replace))
+
+        if not self.store.parallel:
+            return [publish(each) for each in arrived]
+        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+            return list(pool.map(publish, arrived))
+
     def remove(self, scope: Resource) -> int:
-        """Remove every instance at or below `scope`; how many there were."""
+        """Remove every instance at or below `scope`; how many there were.
+
+        Raises `DicomwebError` 409 where one lies in a folder that is indexed in place: that is its owner's.
+        """
+        if not all(self.store.owns(entry.key) for entry in self.index.entries(scope)):
+            raise DicomwebError(
+                "it lies in a folder that is only indexed here",
+                remedy="remove it there; the index follows",
+                status=409,
+            )
         keys = self.index.remove(scope)
         self.store.remove(keys)
         self.index.removed(keys)
@@ -143,6 +165,11 @@ class Archive:
         index.optimise()
         return skipped
 
+    def rebuild(self) -> None:
+        """Make a damaged or missing index file anew from everything that belongs into it."""
+        self.index.rebuild(self.reindex)
+        self.rebuilt()
+
     def adopt(self, sources: Iterable[Source | Skipped]) -> list[Skipped]:
         """Index files where they lie, their paths as keys; what could not be indexed."""
         skipped: list[Skipped] = []
@@ -186,7 +213,7 @@ class Archive:
     def _recover(self) -> None:
         try:
             log.warning("the index is damaged; it is made anew from the stored files")
-            self.index.rebuild(self.reindex)
+            self.rebuild()
             log.warning("the index is whole again")
         except (HounsfieldError, OSError) as error:
             log.error("the index could not be made anew: %s", error)

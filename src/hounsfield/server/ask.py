@@ -6,16 +6,12 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from hounsfield.dicomweb.media_types import Accepted, parse_accept
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.dicomweb.uids import require_uid
 from hounsfield.errors import DicomwebError
-
-if TYPE_CHECKING:
-    from hounsfield.server.access import Principal
 
 _LEVEL_NAMES = {
     "study": "Study Instance UID",
@@ -36,7 +32,6 @@ class Ask:
     query_text: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     client: str = ""
-    principal: Principal | None = None
 
     @cached_property
     def scope(self) -> Resource:

@@ -77,7 +77,7 @@ def stored_frame(instance: Instance, frame: int) -> bytes:
     if instance.is_native:
         return _native(instance, frame)
     with open_pixels(instance.source, instance.header) as stream:
-        return read_frame(stream, instance._frames(stream)[frame])
+        return read_frame(stream, instance._frames(stream, truncated=False)[frame])
 
 
 def is_plain(instance: Instance) -> bool:
@@ -123,7 +123,7 @@ def _cells(instance: Instance, frame: int) -> Any:
     if instance.is_native:
         return instance.cells(frame)
     with open_pixels(instance.source, instance.header) as stream:
-        data = read_frame(stream, instance._frames(stream)[frame])
+        data = read_frame(stream, instance._frames(stream, truncated=False)[frame])
     return decode_frame(data, instance.syntax, instance.frame_format)
 
 

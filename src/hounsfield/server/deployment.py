@@ -8,13 +8,28 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, dataclass, field, fields
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from starlette.applications import Starlette
+
 from hounsfield.errors import LocationError, UnsupportedError
 from hounsfield.server import lock
+from hounsfield.server.access import Access, is_loopback
+from hounsfield.server.adoption import AdoptedFolders
+from hounsfield.server.app import make_app
 from hounsfield.server.archive import Archive
+from hounsfield.server.credentials import (
+    Authenticator,
+    CredentialFile,
+    OpenId,
+    Passwords,
+    Tokens,
+    require_openid,
+)
 from hounsfield.server.index import Index
+from hounsfield.server.journal import Journal
 from hounsfield.server.limits import Limits
 from hounsfield.server.service import Service
 from hounsfield.server.store import Store
@@ -26,19 +41,31 @@ VARIABLE = "HOUNSFIELD_SERVE"
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """`folder`: of an embedded archive. `database` and `store`: URLs of shared ones instead of what is in it.
+    """How to serve an archive.
 
-    `watch`: folders indexed in place. `deletes`: instances may be removed by request. `replace`: other bytes under
-    a known UID replace the old ones.
+    `folder` holds an embedded archive; `database` and `store` are URLs of shared ones instead of what is in it.
+    `deletes`: instances may be removed by request. `replace`: other bytes under a known UID replace the old ones.
+    `host`: the address that is listened at. `insecure`: anybody who reaches it may do everything.
+    `credentials`: the file of tokens and passwords; `openid_…`: an OpenID provider. `origins`: pages of other
+    origins that may use it. `proxies`: addresses whose Forwarded headers are believed. `audit`: the audit log.
     """
 
     folder: str
     database: str | None = None
     store: str | None = None
-    watch: tuple[str, ...] = ()
     deletes: bool = False
     replace: bool = False
     prefix: str = "/dicom-web"
+    host: str = "127.0.0.1"
+    insecure: bool = False
+    credentials: str | None = None
+    openid_issuer: str | None = None
+    openid_audience: str = "hounsfield"
+    openid_claim: str = "scope"
+    openid_readers: bool = False
+    origins: tuple[str, ...] = ()
+    proxies: tuple[str, ...] = ("127.0.0.1", "::1")
+    audit: str | None = None
     limits: Limits = field(default_factory=Limits)
 
     @property
@@ -48,6 +75,12 @@ class Deployment:
     @property
     def lock(self) -> Path:
         return self.private / "lock"
+
+    @property
+    def credential_file(self) -> CredentialFile:
+        return CredentialFile(
+            Path(self.credentials) if self.credentials else self.private / "credentials.json"
+        )
 
     @property
     def embedded(self) -> bool:
@@ -80,14 +113,59 @@ class Deployment:
         if self.embedded:
             lock.hold(self.lock, first=first)
         archive = Archive(self._store(), self._index(), replace=self.replace)
+        archive.rebuilt = lambda: self.adopted(archive).look(settled=True)
         if first:
             self._prepare(archive)
         else:
             archive.index.prepare()
         return archive
 
+    def close(self, archive: Archive) -> None:
+        """Let go of the archive and of its lock."""
+        archive.close()
+        lock.release(self.lock)
+
+    def adopted(self, archive: Archive) -> AdoptedFolders:
+        """The folders that are indexed where they lie."""
+        return AdoptedFolders(archive, self.private / "folders.json")
+
     def service(self, archive: Archive) -> Service:
         return Service(archive, self.limits, self.deletes, self.prefix)
+
+    def app(self, archive: Archive) -> Starlette:
+        """The application over an open archive."""
+        journal = Journal(Path(self.audit) if self.audit else self.private / "audit.log")
+        return make_app(self.service(archive), access=self.access(), journal=journal, pages=built_pages())
+
+    def access(self) -> Access:
+        """Who may. Raises `LocationError` where an address would be open to strangers."""
+        authenticators: list[Authenticator] = []
+        file = self.credential_file
+        kinds = {each.kind for each in file.credentials()}
+        # A file that was named counts even while it is empty: nobody may in yet.
+        if "token" in kinds or self.credentials:
+            authenticators.append(Tokens(file))
+        if "password" in kinds:
+            authenticators.append(Passwords(file))
+        if self.openid_issuer:
+            require_openid()
+            authenticators.append(
+                OpenId(
+                    self.openid_issuer,
+                    self.openid_audience,
+                    claim=self.openid_claim,
+                    readers=self.openid_readers,
+                )
+            )
+        if not authenticators and not is_loopback(self.host) and not self.insecure:
+            raise LocationError(
+                "an address that others can reach, and nobody is asked who they are",
+                where=self.host,
+                remedy="make a token with `hounsfield tokens add`, or say --insecure if that is meant",
+            )
+        own = frozenset({"localhost", "127.0.0.1", "::1", self.host})
+        hosts = own if not authenticators and is_loopback(self.host) else None
+        return Access(tuple(authenticators), hosts, frozenset(self.origins), frozenset(self.proxies))
 
     def _store(self) -> Store:
         if self.store is None or "://" not in self.store:
@@ -95,8 +173,12 @@ class Deployment:
             store = FolderStore(root, shared=not self.embedded)
             store.prepare()
             return store
+        if self.store.startswith("s3://"):
+            from hounsfield.server.store.objects import open_objects
+
+            return open_objects(self.store, self.private / "incoming")
         raise UnsupportedError(
-            f"a store at {self.store.partition('://')[0]}://", expected="a folder, or s3://…"
+            f"a store at {self.store.partition('://')[0]}://", expected="a folder, or s3://bucket/prefix"
         )
 
     def _index(self) -> Index:
@@ -106,9 +188,15 @@ class Deployment:
         file = archive.index.file
         if file is not None and (not file.exists() or not archive.index.is_sound()):
             # The index is made of the files; a start without one is a start after its loss, or the very first.
-            archive.index.rebuild(archive.reindex)
+            archive.rebuild()
         archive.index.prepare()
         archive.repair()
+
+
+def built_pages() -> Path | None:
+    """The built viewer within this package; None where it was not built."""
+    folder = Path(str(resources.files("hounsfield"))) / "viewer" / "page"
+    return folder if (folder / "index.html").is_file() else None
 
 
 def of_environment() -> Deployment:

@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import logging
 import os
 import socket
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from hounsfield.errors import LocationError
-from hounsfield.server.app import make_app
+from hounsfield.server.adoption import SECONDS
 from hounsfield.server.deployment import VARIABLE, Deployment, of_environment
+from hounsfield.server.journal import JsonLines
 
 BACKLOG = 1024
 STOP_SECONDS = 20
 """How long a stop waits for requests that are being answered."""
 
+HEAD_SECONDS = 20.0
+"""How long a client may take over the head of a request."""
+
+HEAD_BYTES = 64 * 1024
+"""Longest head of a request: line and header fields."""
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where to listen. `port` 0: any free one; `socket_path`: a Unix socket instead."""
+    """Where to listen. `port` 0: any free one. `certificate` and `key`: files for TLS."""
 
     host: str = "127.0.0.1"
     port: int = 8042
@@ -54,35 +66,73 @@ class Address:
 
 
 def serve(
-    deployment: Deployment, address: Address, *, workers: int = 1, told: Callable[[str], None] = print
+    deployment: Deployment,
+    address: Address,
+    *,
+    workers: int = 1,
+    watching: bool = False,
+    told: Callable[[str], None] = print,
 ) -> None:
-    """Serve until a signal stops it; `told` gets the URL once requests are taken."""
+    """Serve until a signal stops it; `told` gets the URL once requests are taken. `watching`: adopted folders too."""
+    deployment.access()
     archive = deployment.open(first=True)
-    with contextlib.closing(address.listen()) as listening:
-        url = address.url(listening) + deployment.prefix
-        if workers == 1:
-            config = _configured(make_app(deployment.service(archive)), address)
-            _Server(config, lambda: told(url)).run(sockets=[listening])
-            archive.close()
-            return
-        archive.close()
-        os.environ[VARIABLE] = deployment.to_json()
-        config = _configured("hounsfield.server.running:worker_app", address, workers=workers, factory=True)
-        from uvicorn.supervisors import Multiprocess
+    adopted = deployment.adopted(archive)
+    try:
+        with contextlib.closing(address.listen()) as listening:
+            url = address.url(listening) + deployment.prefix
+            if watching:
+                adopted.watch(SECONDS)
+            if workers == 1:
+                run(deployment.app(archive), address, listening, lambda: told(url))
+            else:
+                _serve_by_workers(deployment, address, workers, listening, lambda: told(url))
+    finally:
+        adopted.stop()
+        deployment.close(archive)
 
-        told(url)
-        Multiprocess(config, sockets=[listening]).run()
+
+def run(app: Starlette, address: Address, listening: socket.socket, ready: Callable[[], None]) -> None:
+    """Answer on `listening` in this process until a signal stops it; `ready` once requests are taken."""
+    _Server(_configured(app, address), ready).run(sockets=[listening])
+
+
+def _serve_by_workers(
+    deployment: Deployment,
+    address: Address,
+    workers: int,
+    listening: socket.socket,
+    ready: Callable[[], None],
+) -> None:
+    from uvicorn.supervisors import Multiprocess
+
+    os.environ[VARIABLE] = deployment.to_json()
+    config = _configured("hounsfield.server.running:worker_app", address, workers=workers, factory=True)
+    ready()
+    Multiprocess(config, sockets=[listening]).run()
 
 
 def worker_app() -> Starlette:
     """The application of one worker process."""
+    log_requests(as_json=os.environ.get("HOUNSFIELD_LOG") == "json")
     deployment = of_environment()
-    return make_app(deployment.service(deployment.open(first=False)))
+    return deployment.app(deployment.open(first=False))
+
+
+def log_requests(*, as_json: bool) -> None:
+    """Log to stderr: warnings in plain words, or every request and event as a line of JSON."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines() if as_json else logging.Formatter("hounsfield: %(message)s"))
+    logger = logging.getLogger("hounsfield")
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.INFO if as_json else logging.WARNING)
+    logger.propagate = False
+    os.environ["HOUNSFIELD_LOG"] = "json" if as_json else "text"
 
 
 def _configured(app: object, address: Address, **more: object) -> uvicorn.Config:
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
+        http=GuardedProtocol,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -94,6 +144,52 @@ def _configured(app: object, address: Address, **more: object) -> uvicorn.Config
         ssl_keyfile=address.key,
         **more,  # type: ignore[arg-type]
     )
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """uvicorn's protocol with bounds on what precedes a request: a head that drips or never ends is hung up on."""
+
+    _watch: asyncio.TimerHandle | None = None
+    _head = 0
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._await_head()
+
+    def data_received(self, data: bytes) -> None:
+        if self._watch is not None:
+            self._head += len(data)
+        super().data_received(data)
+        # A body that came in the same packet is no part of the head, and the watch is off by then.
+        if self._watch is not None and self._head > HEAD_BYTES:
+            self._hang_up()
+
+    def on_message_begin(self) -> None:
+        if self._watch is None:
+            self._await_head()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._stop_watch()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_watch()
+        super().connection_lost(exc)
+
+    def _await_head(self) -> None:
+        self._head = 0
+        self._watch = self.loop.call_later(HEAD_SECONDS, self._hang_up)
+
+    def _stop_watch(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+
+    def _hang_up(self) -> None:
+        self._stop_watch()
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.abort()
 
 
 class _Server(uvicorn.Server):

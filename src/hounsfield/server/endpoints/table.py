@@ -6,9 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from hounsfield.errors import DicomwebError
 from hounsfield.server.answers import Answer
 from hounsfield.server.ask import Ask
-from hounsfield.server.endpoints import pixels, retrieval, searches, volumes
+from hounsfield.server.endpoints import (
+    describing,
+    page,
+    pixels,
+    removal,
+    rendered,
+    retrieval,
+    searches,
+    volumes,
+    wado_uri,
+)
 from hounsfield.server.service import Service
 
 Scope = Literal["read", "write", "delete", "none"]
@@ -34,6 +45,11 @@ class Endpoint:
     parameters: tuple[tuple[str, str], ...] = ()
     heavy: bool = False
     search: bool = False
+
+
+def answered_by_app(service: Service, ask: Ask) -> Answer:
+    """Stores are taken in as they arrive (`storing`), metrics are the application's: no functions of this kind."""
+    raise DicomwebError("not here", status=405)
 
 
 _SEARCHES = tuple(
@@ -103,4 +119,83 @@ _VOLUMES = (
     ),
 )
 
-ENDPOINTS: tuple[Endpoint, ...] = (*_SEARCHES, *_RETRIEVALS, *_METADATA, *_PIXELS, *_VOLUMES)
+_PICTURES = ("image/jpeg", "image/png", "image/gif", "video/mp4")
+_LOOK = (
+    ("window", "centre,width,function, or a preset's name"),
+    ("viewport", "width,height of the picture, then x,y,width,height of what it shows"),
+    ("quality", "1 to 100"),
+)
+_RESOURCES = (STUDY, SERIES, INSTANCE, f"{INSTANCE}/frames/{{frames}}")
+_RENDERED = (
+    *(
+        Endpoint(
+            f"{path}/rendered",
+            rendered.rendered,
+            "Pictures",
+            produces=_PICTURES,
+            parameters=_LOOK,
+            heavy=True,
+        )
+        for path in _RESOURCES
+    ),
+    *(
+        Endpoint(
+            f"{path}/thumbnail",
+            rendered.thumbnail,
+            "A small picture",
+            produces=_PICTURES,
+            parameters=_LOOK,
+            heavy=True,
+        )
+        for path in _RESOURCES
+    ),
+)
+_WADO_URI = Endpoint(
+    "/wado",
+    wado_uri.wado_uri,
+    "One instance by UIDs in the query (WADO-URI)",
+    produces=("application/dicom", *_PICTURES),
+    parameters=tuple(
+        (name, "see PS3.18 9.4") for name in ("requestType", "studyUID", "seriesUID", "objectUID")
+    ),
+    heavy=True,
+)
+_STORES = tuple(
+    Endpoint(path, answered_by_app, f"Store instances{what}", method="POST", scope="write")
+    for path, what in (("/studies", ""), (STUDY, " of one study"))
+)
+_REMOVALS = tuple(
+    Endpoint(path, removal.remove, f"Remove one {what}", method="DELETE", scope="delete")
+    for path, what in ((STUDY, "study"), (SERIES, "series"), (INSTANCE, "instance"))
+)
+_PAGE = (
+    Endpoint(
+        "/capabilities",
+        page.capabilities,
+        "Whether instances may be stored and removed",
+        produces=("application/json",),
+    ),
+    Endpoint(
+        f"{INSTANCE}/tags",
+        page.tags,
+        "The attributes of an instance as rows, in English and Chinese",
+        produces=("application/json",),
+    ),
+)
+_SELF = (
+    Endpoint(
+        "/openapi.json", describing.open_api, "This document", scope="none", produces=("application/json",)
+    ),
+    Endpoint(
+        "/health", describing.health, "Whether the server is up", scope="none", produces=("application/json",)
+    ),
+    Endpoint("/metrics", answered_by_app, "For Prometheus", produces=("text/plain",)),
+    Endpoint(
+        "/ready", describing.readiness, "Whether it can serve", scope="none", produces=("application/json",)
+    ),
+)
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    *(*_SEARCHES, *_RETRIEVALS, *_METADATA, *_PIXELS, *_VOLUMES, *_RENDERED, _WADO_URI),
+    *(*_STORES, *_REMOVALS, *_PAGE, *_SELF),
+)

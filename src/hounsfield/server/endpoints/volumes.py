@@ -275,7 +275,7 @@ def _file(made: Volume, name: str, tag: str, series: str) -> Answer:
     suffix, media_type = FORMATS[name]
     folder = Path(tempfile.mkdtemp(prefix="hounsfield-"))
     try:
-        path = write_volume(made, folder / f"volume{suffix}")[0]
+        path = Path(write_volume(made, folder / f"volume{suffix}")[0])
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

@@ -182,7 +182,7 @@ class Index:
                 found.update(connection.scalars(select(instances.c.key).where(instances.c.key.in_(part))))
         return found
 
-    def keys(self) -> Iterator[tuple[str, int | None, int]]:
+    def places(self) -> Iterator[tuple[str, int | None, int]]:
         """(key, size, changed) of every instance."""
         last = 0
         columns = (instances.c.id, instances.c.key, instances.c.size, instances.c.changed)

@@ -48,7 +48,11 @@ class Store(Protocol):
     def name(self) -> str: ...
 
     @property
-    def writable(self) -> bool: ...
+    def parallel(self) -> bool:
+        """Whether publications wait for a network, and are better made side by side."""
+
+    def owns(self, key: str) -> bool:
+        """Whether the bytes are the store's own, rather than indexed where a user keeps them."""
 
     def source(self, key: str) -> Source: ...
 

@@ -33,21 +33,18 @@ _CHUNK = 1 << 20
 
 
 class FolderStore:
-    """The store at `root`. `shared`: other servers write to it, too. `more`: folders whose files may be read."""
+    """The store at `root`. `shared`: other servers write to it, too."""
 
-    def __init__(self, root: Path, *, shared: bool = False, more: Iterable[Path] = ()) -> None:
+    def __init__(self, root: Path, *, shared: bool = False) -> None:
         self.root = root.absolute()
         self.shared = shared
-        self.more = tuple(folder.resolve() for folder in more)
         self._incoming = self.root / PRIVATE / "incoming"
 
     @property
     def name(self) -> str:
         return str(self.root)
 
-    @property
-    def writable(self) -> bool:
-        return True
+    parallel = False
 
     def source(self, key: str) -> Source:
         return FileSource(self._path(key))

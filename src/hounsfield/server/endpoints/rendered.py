@@ -1,0 +1,149 @@
+"""Rendered resources and thumbnails (PS3.18 10.4.1.1.3, 10.4.1.1.4): pictures that a browser shows as they are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+from PIL import Image
+
+from hounsfield.dicomweb.media_types import MULTIPART, Accepted, multipart
+from hounsfield.dicomweb.resources import parse_frames
+from hounsfield.errors import DicomwebError, HounsfieldError
+from hounsfield.instance import read_instance
+from hounsfield.server.answers import Answer, etag, unchanged
+from hounsfield.server.ask import Ask
+from hounsfield.server.endpoints.retrieval import found
+from hounsfield.server.index import Entry
+from hounsfield.server.rendering import MOVING, STILL, Look, Viewport, encoded, moving, parse_window, picture
+from hounsfield.server.service import Service
+from hounsfield.server.streams import Multipart, blocks
+
+THUMBNAIL = Viewport(128, 128)
+MAX_MOVING = 2000
+"""Pictures in one film."""
+
+Shot = tuple[Entry, int]
+"""An instance and a frame of it, from 0."""
+
+
+def rendered(service: Service, ask: Ask) -> Answer:
+    """A still of what is asked for, stills of all of it in parts, or a film through it: by what is accepted."""
+    ask.known("window", "viewport", "quality", "annotation", "iccprofile")
+    return _answered(service, ask, _look(service, ask), default=None)
+
+
+def thumbnail(service: Service, ask: Ask) -> Answer:
+    """A small still of the middle."""
+    ask.known("window", "viewport", "quality")
+    look = _look(service, ask)
+    return _answered(service, ask, replace(look, viewport=look.viewport or THUMBNAIL), default="still")
+
+
+def _look(service: Service, ask: Ask) -> Look:
+    shown, viewport, quality = (ask.parameter(name) for name in ("window", "viewport", "quality"))
+    if quality is not None and not (quality.isascii() and quality.isdigit() and 1 <= int(quality[:4]) <= 100):
+        raise DicomwebError(f"quality={quality[:20]!r}", expected="1 … 100", status=400)
+    try:
+        return Look(
+            parse_window(shown) if shown else None,
+            Viewport.parse(viewport, service.limits.pixels) if viewport else None,
+            int(quality) if quality else 90,
+        )
+    except DicomwebError:
+        raise
+    except HounsfieldError as error:
+        raise DicomwebError(error.found, expected=error.expected, status=400) from error
+
+
+def _answered(service: Service, ask: Ask, look: Look, default: str | None) -> Answer:
+    entries = found(service, ask)
+    shots = _shots(service, ask, entries)
+    media_type, in_parts = _chosen(ask.accept)
+    tag = etag([(entry.path, entry.changed, frame) for entry, frame in shots], look, media_type, in_parts)
+    if (same := unchanged(ask, tag)) is not None:
+        return same
+    _check(service, shots)
+    headers = {"ETag": tag}
+    if in_parts and default is None:
+        parts = [
+            (
+                (("Content-Type", media_type), ("Content-Location", f"{ask.base}/{entry.path}/rendered")),
+                None,
+                partial(_still, service, (entry, frame), media_type, look),
+            )
+            for entry, frame in shots
+        ]
+        made = Multipart(parts)
+        return Answer(
+            blocks(made.pieces()), str(multipart(media_type, boundary=made.boundary)), headers=headers
+        )
+    several = len(shots) > 1 and default is None
+    if media_type == "video/mp4" or (media_type == "image/gif" and several):
+        if len(shots) > MAX_MOVING:
+            raise DicomwebError(
+                f"a film of {len(shots)} pictures", expected=f"at most {MAX_MOVING}", status=413
+            )
+        takes = [partial(_taken, service, shot, look) for shot in shots]
+        return Answer(moving(takes, media_type), media_type, headers=headers)
+    return Answer(_still(service, shots[len(shots) // 2], media_type, look), media_type, headers=headers)
+
+
+def _chosen(accept: tuple[Accepted, ...]) -> tuple[str, bool]:
+    """(media type, whether in parts) of the first accepted thing that can be made."""
+    for entry in accept:
+        name, kind = entry.media_type.name, entry.media_type.content.name
+        if entry.quality <= 0:
+            continue
+        if name in {"*/*", "image/*"} or (name == MULTIPART and entry.media_type.inner is None):
+            return "image/jpeg", name == MULTIPART
+        if kind in STILL or (kind in MOVING and name != MULTIPART):
+            return kind, name == MULTIPART
+    raise DicomwebError("no such picture", expected=", ".join((*STILL, "video/mp4")), status=406)
+
+
+def _shots(service: Service, ask: Ask, entries: list[Entry]) -> list[Shot]:
+    """Which frames of which instances, in the order in which one scrolls through them."""
+    if "frames" in ask.names:
+        numbers = parse_frames(ask.names["frames"])
+        if max(numbers) > entries[0].frames:
+            raise DicomwebError(f"no frame {max(numbers)}", expected=f"1 to {entries[0].frames}", status=404)
+        return [(entries[0], number - 1) for number in numbers]
+    if ask.scope.instance is None and ask.scope.series is not None:
+        ordered = _as_stacked(service, ask, {entry.instance: entry for entry in entries})
+        if ordered:
+            return ordered
+    return [(entry, frame) for entry in entries for frame in range(entry.frames)]
+
+
+def _as_stacked(service: Service, ask: Ask, by_uid: dict[str, Entry]) -> list[Shot]:
+    """The order of the volume, where the series is one."""
+    try:
+        stack = service.volumes.scan(ask.scope).chosen(None, None)
+    except HounsfieldError:
+        return []
+    if len(stack.slices) < len(by_uid) / 2:
+        return []
+    return [(by_uid[item.uid], item.plane.frame) for item in stack.slices if item.uid in by_uid]
+
+
+def _check(service: Service, shots: list[Shot]) -> None:
+    if not shots:
+        raise DicomwebError("nothing to be shown", status=404)
+    instance = read_instance(service.library.source(shots[len(shots) // 2][0]))
+    if instance.header.pixels is None or "Rows" not in instance.header:
+        raise DicomwebError("no picture in it", expected="an image", status=406)
+    size = (instance.header.integer("Rows", 0) or 0) * (instance.header.integer("Columns", 0) or 0)
+    if size > service.limits.pixels:
+        raise DicomwebError(
+            f"a picture of {size} pixels", expected=f"at most {service.limits.pixels}", status=413
+        )
+
+
+def _taken(service: Service, shot: Shot, look: Look) -> Image.Image:
+    entry, frame = shot
+    return picture(read_instance(service.library.source(entry)), frame, look)
+
+
+def _still(service: Service, shot: Shot, media_type: str, look: Look) -> bytes:
+    return encoded(_taken(service, shot, look), media_type, look)

@@ -1,0 +1,68 @@
+"""An answer onto the wire, block by block, to a client that may be slow or gone."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from anyio import to_thread
+from starlette.types import Send
+
+from hounsfield.errors import HounsfieldError
+from hounsfield.server.answers import Answer, header_lines, of_error
+from hounsfield.server.ask import Ask
+
+log = logging.getLogger("hounsfield.server")
+
+
+async def send_answer(ask: Ask, answer: Answer, send: Send, seconds: float) -> tuple[Answer, int]:
+    """Send head and body; what was answered in the end, and how many bytes of body went out.
+
+    The first block is made before the head is sent, so that its failure has a status. A client that takes
+    nothing for `seconds` is given up.
+    """
+    content: Any = answer.content
+    block: bytes | bytearray | None = None
+    if not isinstance(content, (bytes, bytearray)) and ask.method != "HEAD":
+        try:
+            block = await to_thread.run_sync(next, content, None)
+        except HounsfieldError as error:
+            failed = of_error(error)
+            failed.headers |= {
+                name: text for name, text in answer.headers.items() if name.startswith("Access-")
+            }
+            answer, content = failed, failed.content
+    await send({"type": "http.response.start", "status": answer.status, "headers": header_lines(ask, answer)})
+    if ask.method == "HEAD" or isinstance(content, (bytes, bytearray)):
+        body = b"" if ask.method == "HEAD" else content
+        await send({"type": "http.response.body", "body": body})
+        _close(content)
+        return answer, len(body)
+    return answer, await _send_blocks(content, block, send, seconds)
+
+
+async def _send_blocks(
+    content: Iterator[bytes | bytearray], block: bytes | bytearray | None, send: Send, seconds: float
+) -> int:
+    sent = 0
+    try:
+        while block is not None:
+            async with asyncio.timeout(seconds):
+                await send({"type": "http.response.body", "body": block, "more_body": True})
+            sent += len(block)
+            block = await to_thread.run_sync(next, content, None)
+        await send({"type": "http.response.body", "body": b""})
+    except TimeoutError:
+        log.info("a client took nothing for %g s and was given up", seconds)
+        raise
+    finally:
+        _close(content)
+    return sent
+
+
+def _close(content: Any) -> None:
+    close = getattr(content, "close", None)
+    if close is not None:
+        close()

@@ -1,0 +1,239 @@
+"""A store in an object store (S3 and what speaks like it): one object an instance, `study/series/instance.dcm`.
+
+An arrival is spooled to a local file, so that a body of any size is judged before a byte of it is sent on; then one
+conditional put makes the object whole or not at all, and never over another one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import secrets
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from hounsfield.errors import LocationError, UnsupportedError
+from hounsfield.instance import FileSource, Source
+from hounsfield.server.store import Published
+
+READ_AHEAD = 1 << 20
+"""Bytes asked for at least: a request costs more than a megabyte."""
+
+
+def open_objects(url: str, spool: Path) -> ObjectStore:
+    """The store at `s3://bucket/prefix`; credentials and region as the AWS variables say (`AWS_ENDPOINT_URL` too)."""
+    try:
+        from obstore.store import from_url
+    except ModuleNotFoundError as error:
+        raise UnsupportedError(
+            "S3 needs the package obstore", remedy='pip install "hounsfield[s3]"'
+        ) from error
+    with _told(url):
+        objects = from_url(url)
+    spool.mkdir(parents=True, exist_ok=True)
+    for left in spool.iterdir():
+        left.unlink(missing_ok=True)
+    return ObjectStore(url, objects, spool)
+
+
+class ObjectStore:
+    """Objects below a prefix; keys are their paths."""
+
+    parallel = True
+
+    def __init__(self, url: str, objects: Any, spool: Path) -> None:
+        self.url, self._objects, self._spool = url, objects, spool
+
+    @property
+    def name(self) -> str:
+        return self.url
+
+    def source(self, key: str) -> Source:
+        return ObjectSource(self._objects, key)
+
+    def size(self, key: str) -> int | None:
+        import obstore
+
+        try:
+            return int(obstore.head(self._objects, key)["size"])
+        except Exception:  # noqa: BLE001 (the library's errors have no common root that is public)
+            return None
+
+    def owns(self, key: str) -> bool:
+        return not key.startswith("/")
+
+    def key_of(self, study: str, series: str, instance: str) -> str:
+        return f"{study}/{series}/{instance}.dcm"
+
+    def arrival(self) -> ObjectArrival:
+        return ObjectArrival(self, self._spool / secrets.token_hex(12))
+
+    def settle(self, keys: Iterable[str]) -> None:
+        """A put is durable when it returns."""
+
+    def remove(self, keys: Iterable[str]) -> None:
+        import obstore
+
+        with _told(self.url):
+            for key in keys:
+                with contextlib.suppress(FileNotFoundError):
+                    obstore.delete(self._objects, key)
+
+    def walk(self) -> Iterator[str]:
+        import obstore
+
+        with _told(self.url):
+            for page in obstore.list(self._objects):
+                yield from (found["path"] for found in page if found["path"].endswith(".dcm"))
+
+    def leftovers(self) -> Iterator[tuple[str, ObjectArrival]]:
+        """None: what is not indexed is no part of the archive, and the same instance may be stored again."""
+        return iter(())
+
+    def check(self) -> None:
+        import obstore
+
+        with _told(self.url), contextlib.suppress(FileNotFoundError):
+            obstore.head(self._objects, "hounsfield-readiness")
+
+    def put(self, key: str, path: Path, *, replace: bool) -> Published:
+        """Make the object of a file's bytes."""
+        import obstore
+        from obstore.exceptions import AlreadyExistsError
+
+        there = replace and self.size(key) is not None
+        try:
+            with _told(self.url, AlreadyExistsError):
+                obstore.put(
+                    self._objects, key, path, mode="overwrite" if replace else "create", use_multipart=False
+                )
+        except AlreadyExistsError:
+            return "present" if self._holds(key, path) else "other"
+        return "replaced" if there else "stored"
+
+    def _holds(self, key: str, path: Path) -> bool:
+        if self.size(key) != path.stat().st_size:
+            return False
+        with self.source(key).open() as theirs, path.open("rb") as ours:
+            while content := ours.read(READ_AHEAD):
+                if theirs.read(len(content)) != content:
+                    return False
+        return True
+
+
+class ObjectArrival:
+    """A spooled file until it is put."""
+
+    def __init__(self, store: ObjectStore, path: Path) -> None:
+        self._store, self._path = store, path
+        self.size = 0
+        with _told(str(path.parent)):
+            self._stream: BinaryIO | None = path.open("xb", buffering=0)
+
+    @property
+    def source(self) -> Source:
+        return FileSource(self._path)
+
+    def write(self, content: bytes | memoryview) -> None:
+        with _told(str(self._path.parent)):
+            view = memoryview(content)
+            while view and self._stream is not None:
+                view = view[self._stream.write(view) :]
+        self.size += len(content)
+
+    def sync(self) -> None:
+        """The spool is no place to keep anything: the put makes it durable."""
+        self._close()
+
+    def publish(self, key: str, *, replace: bool = False) -> Published:
+        return self._store.put(key, self._path, replace=replace)
+
+    def discard(self) -> None:
+        self._close()
+        with contextlib.suppress(OSError):
+            self._path.unlink(missing_ok=True)
+
+    def _close(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+
+class ObjectSource:
+    """The bytes of one object, fetched by ranges as they are read."""
+
+    def __init__(self, objects: Any, key: str) -> None:
+        self._objects, self.name = objects, key
+
+    def open(self) -> BinaryIO:
+        import obstore
+
+        with _told(self.name):
+            size = int(obstore.head(self._objects, self.name)["size"])
+        return cast(BinaryIO, _Reader(self._objects, self.name, size))
+
+
+class _Reader(io.RawIOBase):
+    """A seekable stream over ranged requests, each of `READ_AHEAD` bytes at least."""
+
+    def __init__(self, objects: Any, key: str, size: int) -> None:
+        super().__init__()
+        self._objects, self._key, self._size = objects, key, size
+        self._position = 0
+        self._start, self._held = 0, b""
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        base = {0: 0, 1: self._position, 2: self._size}[whence]
+        self._position = max(base + offset, 0)
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        import obstore
+
+        if self.closed:
+            raise ValueError("a closed stream")
+        wanted = min(len(buffer), self._size - self._position)
+        if wanted <= 0:
+            return 0
+        at = self._position - self._start
+        if not 0 <= at < len(self._held):
+            length = min(max(wanted, READ_AHEAD), self._size - self._position)
+            with _told(self._key):
+                found = obstore.get_range(self._objects, self._key, start=self._position, length=length)
+                self._held = bytes(found)
+            self._start, at = self._position, 0
+        part = self._held[at : at + wanted]
+        buffer[: len(part)] = part
+        self._position += len(part)
+        return len(part)
+
+
+@contextlib.contextmanager
+def _told(where: str, passed: type[Exception] = LocationError) -> Iterator[None]:
+    """Turn whatever the library raises into `LocationError`, except what is `passed`."""
+    try:
+        yield
+    except (LocationError, GeneratorExit, passed):
+        raise
+    except OSError as error:
+        status = 507 if error.errno == 28 else 503
+        raise LocationError(
+            f"the store cannot be used: {error.strerror or type(error).__name__}", where=where, status=status
+        ) from error
+    except Exception as error:
+        raise LocationError(
+            f"the object store cannot be used: {type(error).__name__}",
+            where=where,
+            remedy="check its address and credentials",
+            status=503,
+        ) from error
