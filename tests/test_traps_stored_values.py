@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -340,6 +341,19 @@ def test_trap_12_native_pixels_in_a_fragment(tmp_path: Path) -> None:
         dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.80"
 
     assert_is_truth(hounsfield.load(rewritten(TWELVE, tmp_path / "ct", encapsulated)), TWELVE)
+
+
+@pytest.mark.parametrize("multiframe", [None, "enhanced"])
+def test_trap_12_compressed_pixels_with_a_defined_length(multiframe: Any, tmp_path: Path) -> None:
+    spec = replace(TWELVE, transfer_syntax="jpeg-ls", multiframe=multiframe, slices=9)
+    delimiter = struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
+    for path in phantom.write(spec, tmp_path):
+        start, items = path.read_bytes().split(b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff")
+        items = items.removesuffix(delimiter)
+        path.write_bytes(start + b"\xe0\x7f\x10\x00OB\0\0" + struct.pack("<I", len(items)) + items)
+    volume = hounsfield.load(tmp_path)
+    assert_is_truth(volume, spec)
+    assert volume.report.warnings == ()
 
 
 @pytest.mark.parametrize("spec", [TWELVE, SMALL], ids=["unsigned 12 bits", "signed 16 bits"])

@@ -46,6 +46,7 @@ Array = npt.NDArray[Any]
 BITS_ALLOCATED = (8, 16, 32)
 FRAMES_LIMIT = 1 << 18  # more frames than any CT has; a larger number is damage, and would cost memory
 FRAMES_UNQUESTIONED = 64  # so few cost nothing
+ITEM_TAG = b"\xfe\xff\x00\xe0"
 ITEM_HEADER_BYTES = 8  # the least that an encapsulated frame takes (PS3.5 A.4)
 _PMSCT_RLE1 = "PMSCT_RLE1"
 
@@ -141,7 +142,7 @@ class Instance:
     def _check_number_of_frames(self) -> None:
         """Refuse a number that the pixels cannot be, before a plane is made for each; half of them may lack."""
         count, pixels, most = self.header.number_of_frames, self.header.pixels, FRAMES_LIMIT
-        if pixels is not None and pixels.length is not None:
+        if pixels is not None and pixels.length is not None and self.is_native:
             most = min(most, 2 * (1 + pixels.length // self.frame_bytes))
         elif pixels is not None and count > FRAMES_UNQUESTIONED:
             with self.source.open() as stream:
@@ -173,11 +174,18 @@ class Instance:
         rows, columns = self.shape
         return rows * columns * self.samples * self.stored_format.bits_allocated // 8
 
-    @property
+    @cached_property
     def is_native(self) -> bool:
         """Pixels are stored as they are: by the syntax, or in spite of it (a defined length: trap 12)."""
         pixels = self.header.pixels
-        return pixels is not None and (pixels.length is not None or not self.syntax.encapsulated)
+        if pixels is None or not self.syntax.encapsulated:
+            return pixels is not None
+        if pixels.length is None:
+            return False
+        # Some writers give encapsulated pixels a length all the same: then they begin with an item (PS3.5 A.4).
+        with open_pixels(self.source, self.header) as stream:
+            stream.seek(pixels.offset)
+            return stream.read(len(ITEM_TAG)) != ITEM_TAG
 
     @property
     def pixel_notes(self) -> tuple[str, ...]:
@@ -185,7 +193,7 @@ class Instance:
         pixels = self.header.pixels
         stored = self.stored_format
         notes = list(self._format_notes(stored))
-        if pixels is None or pixels.length is None:
+        if pixels is None or pixels.length is None or not self.is_native:
             return tuple(notes)
         if self.syntax.encapsulated:
             notes.append(f"declares {self.syntax.name} but holds native pixels: read as native")
