@@ -9,13 +9,18 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from hounsfield.batch import Answer, Engine, Job, Made, Place, Task, run_recorded, threads
-from hounsfield.export import Compression, write_volume
+from hounsfield.export import Compression, volume_format, write_series, write_volume
 from hounsfield.geometry import Verdict
 from hounsfield.reading import Scan
-from hounsfield.report import preview
+from hounsfield.report import Sample, preview
 from hounsfield.series import LoadOptions, Series
+from hounsfield.series.streaming import streams
 from hounsfield.volume import Volume
 
 
@@ -55,13 +60,37 @@ class _Convert:
     compression: Compression
 
     def __call__(self, job: Job) -> Made:
-        volume = job.series.load(self.options)
-        write_volume(volume, job.target, force=job.replace, compression=self.compression)
-        return made(volume)
+        return write_made(
+            job.series, job.target, self.options, force=job.replace, compression=self.compression
+        )
 
 
-def made(volume: Volume) -> Made:
-    """What the ledger and its report tell of a volume."""
+def write_made(
+    series: Series,
+    target: str | Path,
+    options: LoadOptions,
+    *,
+    phase: int | None = None,
+    force: bool = False,
+    compression: Compression | None = None,
+) -> Made:
+    """Write one volume, slice by slice where format and options allow; what the ledger tells of it.
+
+    Raises what loading and writing raise.
+    """
+    if volume_format(target).name == "OME-Zarr" and streams(options):
+        values = Sample()
+        written = write_series(
+            series, target, options, phase=phase, force=force, compression=compression, seen=values.add
+        )
+        return made(written, values.array())
+    volume = series.load(options, phase=phase)
+    write_volume(volume, target, force=force, compression=compression)
+    return made(volume)
+
+
+def made(volume: Volume, values: NDArray[Any] | None = None) -> Made:
+    """What the ledger and its report tell of a volume. `values`: a sample, where the array does not hold them."""
     report = volume.report.to_json()
     return Made(
         verdict=volume.report.verdict,
@@ -69,7 +98,7 @@ def made(volume: Volume) -> Made:
         unit=volume.unit,
         counts={name: report[name] for name in ("padded", "clamped", "saturated", "rounded")},
         warnings=volume.report.warnings,
-        preview=preview(volume),
+        preview=preview(volume, values),
     )
 
 

@@ -22,6 +22,7 @@ from hounsfield.batch.engines import Engine
 from hounsfield.batch.ledger import FAILED, LEFT_OUT, MADE, STARTED, Ledger, Record
 from hounsfield.batch.running import Finished, run_each
 from hounsfield.errors import HounsfieldError
+from hounsfield.export import buckets
 from hounsfield.series import Series
 
 LONGEST_NAME = 80
@@ -109,7 +110,7 @@ class _Timed:
     def __call__(self, job: Job) -> tuple[Made, float, Mapping[str, str], int]:
         begin = time.perf_counter()
         made = self.work(job)
-        return made, time.perf_counter() - begin, versions(), size_of(Path(job.target))
+        return made, time.perf_counter() - begin, versions(), size_of(job.target)
 
 
 def run_recorded(
@@ -284,8 +285,11 @@ def versions() -> Mapping[str, str]:
     return {name: version(name) for name in _DISTRIBUTIONS}
 
 
-def size_of(path: Path) -> int:
-    """Bytes of a file, or of all files in a folder; 0 where it is not on this machine's disk."""
+def size_of(target: str) -> int:
+    """Bytes of a file, of all files in a folder, or of an object in a bucket (0 for a Zarr there)."""
+    if buckets.is_address(target):
+        return buckets.size_of(target) or 0
+    path = Path(target)
     if path.is_dir():
         return sum(item.stat().st_size for item in path.rglob("*") if item.is_file())
     return path.stat().st_size if path.is_file() else 0

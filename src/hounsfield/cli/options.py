@@ -34,6 +34,11 @@ def out(command: Command) -> Command:
     return click.argument("out", metavar="OUT", type=click.Path(path_type=Path))(command)
 
 
+def out_or_address(command: Command) -> Command:
+    """`out: Path | str`: the same, or an address in a bucket (`s3://…`), which stays text."""
+    return click.argument("out", metavar="OUT", type=_OutOrAddress())(command)
+
+
 def series(command: Command) -> Command:
     """`series: str | None`: which series, for a location that holds several."""
     return click.option(
@@ -83,6 +88,13 @@ def wants_verbose(ctx: click.Context) -> bool:
 def examples(*lines: str) -> str:
     """The epilog of a command: "Examples:", then `lines` as they are, not rewrapped."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+class _OutOrAddress(click.ParamType[Any]):
+    name = "OUT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if "://" in str(value) else Path(value)
 
 
 def _remember_verbose(ctx: click.Context, _: click.Parameter, value: bool) -> None:

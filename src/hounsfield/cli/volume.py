@@ -45,11 +45,12 @@ def _choice(name: str, *values: str, help: str) -> Callable[[_Function], _Functi
         "hounsfield volume scan/ head.nii.gz --series 202",
         "hounsfield volume scan.zip volumes/",
         "hounsfield volume study/ volumes/ --workers 8",
+        "hounsfield volume study/ s3://bucket/volumes --format .zarr --ledger run/hounsfield.jsonl",
         "hounsfield volume scan/ head.nrrd --rectify --dtype float32",
     )
 )
 @options.location
-@options.out
+@options.out_or_address
 @options.series
 @click.option("--phase", type=int, help="Which of several volumes at the same positions, from 0.")
 @_choice("--dtype", "int16", "float32", help="float32 keeps fractions.")
@@ -70,7 +71,7 @@ def _choice(name: str, *values: str, help: str) -> Callable[[_Function], _Functi
 @options.as_json
 def volume(
     location: str,
-    out: Path,
+    out: Path | str,
     series: str | None,
     phase: int | None,
     dtype: Literal["int16", "float32"],
@@ -127,22 +128,24 @@ def volume(
     show(rows, found, name="volumes", as_json=as_json)
 
 
-def _is_one(out: Path) -> bool:
-    name = out.name.lower()
-    return name.endswith(_SUFFIXES) and not (out.is_dir() and not name.endswith(".zarr"))
+def _is_one(out: Path | str) -> bool:
+    name = str(out).lower()
+    return name.endswith(_SUFFIXES) and not (
+        isinstance(out, Path) and out.is_dir() and not name.endswith(".zarr")
+    )
 
 
 def _write_one(
-    found: Scan, out: Path, series: str | None, phase: int | None, chosen: LoadOptions, force: bool
+    found: Scan, out: Path | str, series: str | None, phase: int | None, loading: LoadOptions, force: bool
 ) -> dict[str, Any]:
-    from hounsfield.export import write_volume
+    from hounsfield.conversion import write_made
     from hounsfield.outputs import refuse_existing
 
-    refuse_existing(out, force=force)
+    if isinstance(out, Path):
+        refuse_existing(out, force=force)
     picked = found.choose(series)
     with progress("Converting", total=1) as done:
-        loaded = picked.load(chosen, phase=phase)
-        write_volume(loaded, out, force=force)
+        made = write_made(picked, out, loading, phase=phase, force=force)
         done()
     return {
         "series": picked.name,
@@ -151,9 +154,9 @@ def _write_one(
         "status": "made",
         "kept": False,
         "output": str(out),
-        "verdict": loaded.report.verdict,
-        "shape": list(loaded.shape),
-        "unit": loaded.unit,
-        "warnings": list(loaded.report.warnings),
+        "verdict": made.verdict,
+        "shape": list(made.shape),
+        "unit": made.unit,
+        "warnings": list(made.warnings),
         "reason": "",
     }

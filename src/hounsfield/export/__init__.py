@@ -12,10 +12,15 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hounsfield.errors import UnsupportedError
 from hounsfield.volume import Volume
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hounsfield.series import LoadOptions, Series
 
 
 @dataclass(frozen=True)
@@ -75,10 +80,53 @@ def write_volume(
 ) -> tuple[Path, ...]:
     """Write a volume in the format that the suffix of `path` names; the paths that were written.
 
-    They appear whole or not at all. Raises `UnsupportedError` for an unknown suffix and `OutputExistsError`
-    for an existing output without `force`, both before any work.
+    `path` may be an address in a bucket (`s3://bucket/name.nii.gz`), and then no path is. Outputs appear whole or not
+    at all. Raises `UnsupportedError` for an unknown suffix and `OutputExistsError` for an existing output without
+    `force`, both before any work.
     """
+    from hounsfield.export import buckets
+
+    compression = compression or Compression()
+    write = _writer(path)
+    if not buckets.is_address(path):
+        return write(volume, Path(path).absolute(), force, compression)
+    if volume_format(path).name == "OME-Zarr":
+        from hounsfield.export.omezarr import store_omezarr
+
+        store_omezarr(volume, str(path), force, compression)
+    else:
+        buckets.upload(str(path), lambda here: write(volume, here, False, compression), force=force)
+    return ()
+
+
+def write_series(
+    series: Series,
+    path: str | Path,
+    options: LoadOptions | None = None,
+    *,
+    phase: int | None = None,
+    force: bool = False,
+    compression: Compression | None = None,
+    seen: Callable[[int, NDArray[Any]], None] = lambda start, slab: None,
+) -> Volume:
+    """Write a series as OME-Zarr with a slab of slices in memory at a time; what `load` would tell of it.
+
+    The array of what is returned is the middle slice, repeated. `seen` is called with each slab (first slice,
+    (slices, rows, columns)). The values written are those of `write_volume`, bit for bit. Raises what loading and
+    writing raise; `UnsupportedError` for another format, or options that need the whole volume.
+    """
+    if volume_format(path).name != "OME-Zarr":
+        raise UnsupportedError("only OME-Zarr is written slice by slice", where=str(path))
+    from hounsfield.export.omezarr import stream_omezarr
+    from hounsfield.series.streaming import Stream
+
+    stream = Stream(series, options, phase=phase)
+    stream_omezarr(stream, path, force, compression or Compression(), seen)
+    return stream.volume()
+
+
+def _writer(path: str | Path) -> Callable[[Volume, Path, bool, Compression], tuple[Path, ...]]:
     module, function = volume_format(path).writer.split(".")
-    write: Callable[[Volume, Path, bool, Compression], tuple[Path, ...]]
-    write = getattr(importlib.import_module(f"{__name__}.{module}"), function)
-    return write(volume, Path(path).absolute(), force, compression or Compression())
+    writer: Callable[[Volume, Path, bool, Compression], tuple[Path, ...]]
+    writer = getattr(importlib.import_module(f"{__name__}.{module}"), function)
+    return writer

@@ -12,6 +12,8 @@ from typing import Any
 from hounsfield.batch import FAILED, LEDGER_NAME, STARTED, Place, Record, open_ledger, read_ledger
 from hounsfield.batch.ledger import append_lines, appending
 from hounsfield.batch.recorded import is_still_there
+from hounsfield.errors import LocationError
+from hounsfield.export.buckets import is_address, size_of
 from hounsfield.outputs import remove_partials
 from hounsfield.report.page import PAGE_NAME, write_pages
 from hounsfield.report.table import TABLE_NAME, write_table
@@ -25,17 +27,28 @@ def open_place(
 ) -> Iterator[Place]:
     """A folder to put outputs in, for as long as the block runs; summaries are written when it ends, however.
 
-    `ledger`: where the ledger and the summaries go when that is not `folder` itself. What an earlier run left
-    half-written under hidden names is removed. Raises `LocationError` where another run holds the ledger.
+    `ledger`: where the ledger and the summaries go when that is not `folder` itself; for a bucket (`s3://…`) it must
+    be given. What an earlier run left half-written under hidden names is removed. Raises `LocationError` where
+    another run holds the ledger.
     """
-    beside = Path(folder).absolute() if ledger is None else ledger.absolute().parent
-    path = beside / LEDGER_NAME if ledger is None else ledger.absolute()
+    address = str(folder).rstrip("/") if is_address(folder) else None
+    if address is not None and ledger is None:
+        raise LocationError(
+            "a bucket cannot hold the ledger, which is appended to",
+            where=address,
+            remedy="give --ledger a path",
+        )
+    here = Path(folder).absolute()
+    path = here / LEDGER_NAME if ledger is None else ledger.absolute()
+    beside = path.parent
     with open_ledger(path) as opened, appending(beside / PREVIEWS_NAME) as previews:
         place = Place(
-            str(Path(folder).absolute()),
+            address or str(here),
             opened,
             functools.partial(_keep, previews, beside / PREVIEWS_NAME),
-            functools.partial(is_still_there, Path(folder).absolute()),
+            functools.partial(is_still_there, here)
+            if address is None
+            else functools.partial(_is_in, address),
             force,
             content,
         )
@@ -96,8 +109,14 @@ def _line(line: bytes) -> Mapping[str, Any]:
     return told if isinstance(told, dict) else {}
 
 
+def _is_in(address: str, record: Record) -> bool:
+    return size_of(f"{address}/{record.output}") == record.bytes
+
+
 def _clean(place: Place) -> None:
     """Remove what killed writers left of outputs that are not made, and of the summaries."""
+    if is_address(place.folder):
+        return
     begun = {record.output for record in place.ledger.latest.values() if record.status in (STARTED, FAILED)}
     beside = {Path(name).with_suffix(".json").name for name in begun if name.endswith(".npy")}
     remove_partials(Path(place.folder), begun | beside | {TABLE_NAME, PAGE_NAME})

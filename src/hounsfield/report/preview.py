@@ -23,13 +23,16 @@ _HU_RANGE = -1024.0, 2048.0
 """What a histogram of Hounsfield units shows: one range for all, so that they compare."""
 
 
-def preview(volume: Volume) -> dict[str, Any]:
-    """`thumbnail`: a data URL; `window`: what it shows; `histogram`: `low`, `high` and counts of a sample."""
+def preview(volume: Volume, values: NDArray[Any] | None = None) -> dict[str, Any]:
+    """`thumbnail`: a data URL; `window`: what it shows; `histogram`: `low`, `high` and counts of a sample.
+
+    `values`: that sample, where the volume's array holds but its middle slice.
+    """
     look = Look(default_window(volume), size=THUMBNAIL_PIXELS, plain=True)
     return {
         "thumbnail": _data_url(volume, look),
         "window": f"{look.window.center:g}/{look.window.width:g}",
-        "histogram": _histogram(volume),
+        "histogram": _histogram(volume, sample(volume.array) if values is None else values),
     }
 
 
@@ -67,8 +70,7 @@ def _data_url(volume: Volume, look: Look) -> str:
     return "data:image/webp;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
 
 
-def _histogram(volume: Volume) -> Mapping[str, Any]:
-    some = sample(volume.array)
+def _histogram(volume: Volume, some: NDArray[Any]) -> Mapping[str, Any]:
     low, high = _HU_RANGE
     if not volume.is_hounsfield:
         low, high = (float(end) for end in np.percentile(some, _MAP_ENDS))
@@ -81,3 +83,22 @@ def sample(array: NDArray[Any]) -> NDArray[Any]:
     """About `SAMPLED_VOXELS` values of (slices, rows, columns), spread over all of it."""
     step = max(1, int(np.ceil((array.size / SAMPLED_VOXELS) ** (1 / 3))))
     return np.ascontiguousarray(array[step // 2 % len(array) :: step, ::step, ::step]).reshape(-1)
+
+
+class Sample:
+    """The values of a volume that comes in slabs, every so many, so that they stay about `SAMPLED_VOXELS`."""
+
+    def __init__(self) -> None:
+        self.parts: list[NDArray[Any]] = []
+        self.every = 1
+
+    def add(self, start: int, slab: NDArray[Any]) -> None:
+        """The next slices; where they begin does not matter to a histogram."""
+        self.parts.append(sample(slab)[:: self.every])
+        if sum(len(part) for part in self.parts) > 2 * SAMPLED_VOXELS:
+            self.every *= 2
+            self.parts = [part[::2] for part in self.parts]
+
+    def array(self) -> NDArray[Any]:
+        """All that was kept."""
+        return np.concatenate(self.parts)

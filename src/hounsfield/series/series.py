@@ -153,12 +153,25 @@ class Series:
         return Phase("", self.slices, stack)
 
     def _placed(self, chosen: Phase, options: LoadOptions) -> Volume:
+        places = self._places(chosen, options)
+        return self._volume(chosen, places, assemble(chosen.slices, places, self.unit, options), options)
+
+    @staticmethod
+    def _places(chosen: Phase, options: LoadOptions) -> tuple[int, ...]:
+        """Where in the array each slice goes: with gaps to be filled, places are left out."""
+        filling = options.gaps == "fill" and chosen.stack.verdict is Verdict.GAPS
+        return (
+            chosen.stack.grid
+            if filling and chosen.stack.grid is not None
+            else tuple(range(len(chosen.slices)))
+        )
+
+    def _volume(
+        self, chosen: Phase, places: tuple[int, ...], made: Assembled, options: LoadOptions
+    ) -> Volume:
         stack = chosen.stack
-        filling = options.gaps == "fill" and stack.verdict is Verdict.GAPS
-        places = stack.grid if filling and stack.grid is not None else tuple(range(len(chosen.slices)))
-        made = assemble(chosen.slices, places, self.unit, options)
         affine = stack.affine if stack.affine is not None else self._approximate_affine(chosen)
-        if stack.verdict is Verdict.GAPS and not filling:
+        if stack.verdict is Verdict.GAPS and options.gaps != "fill":
             affine = self._approximate_affine(chosen)
         uids = [""] * len(made.array)
         for item, place in zip(chosen.slices, places, strict=True):
