@@ -44,22 +44,7 @@ def read_native(
     start = pixels.offset + frame * size
     end = min(stream.seek(0, os.SEEK_END), pixels.offset + pixels.length)
     available = max(0, end - start)
-    if available < size and fill is None:
-        raise TruncatedError(
-            f"frame {frame + 1} has {available} bytes of pixels",
-            expected=f"{size}",
-            remedy="get the file again, or read it with truncated='fill' (--truncated fill)",
-            found_bytes=available,
-            expected_bytes=size,
-        )
-    if size > max(FILL_FREE_BYTES, FILL_RATIO * available):
-        raise TruncatedError(
-            f"frame {frame + 1} has {available} bytes of pixels",
-            expected=f"{size}",
-            remedy="too little is left of it to fill the rest",
-            found_bytes=available,
-            expected_bytes=size,
-        )
+    _check_available(frame, available, size, is_filled=fill is not None)
     cells = _target(out, shape, cell)
     if available < size:
         cells[...] = fill
@@ -67,6 +52,24 @@ def read_native(
     stream.seek(start)
     _read_into(stream, cells.reshape(-1).view(np.uint8).data[: min(available, size)])
     return _native_order(cells, cell, min(available, size) // cell.itemsize)
+
+
+def _check_available(frame: int, available: int, size: int, *, is_filled: bool) -> None:
+    """`TruncatedError` unless the frame is there, or may be filled: nothing is allocated for a size that lies."""
+    if available >= size:
+        return
+    remedy = "get the file again, or read it with truncated='fill' (--truncated fill)"
+    if is_filled:
+        if size <= max(FILL_FREE_BYTES, FILL_RATIO * available):
+            return
+        remedy = "too little is left of it to fill the rest"
+    raise TruncatedError(
+        f"frame {frame + 1} has {available} bytes of pixels",
+        expected=f"{size}",
+        remedy=remedy,
+        found_bytes=available,
+        expected_bytes=size,
+    )
 
 
 def read_swapped(
