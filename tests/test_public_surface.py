@@ -8,6 +8,7 @@ import sys
 import hounsfield
 
 ROOT_NAMES = [
+    "Client",
     "HounsfieldError",
     "Instance",
     "Report",
@@ -16,7 +17,9 @@ ROOT_NAMES = [
     "Skipped",
     "Volume",
     "__version__",
+    "copy",
     "errors",
+    "find",
     "instances",
     "load",
     "open_location",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hounsfield import errors as errors
     from hounsfield import phantom as phantom
+    from hounsfield.client import Client as Client
     from hounsfield.errors import HounsfieldError as HounsfieldError
     from hounsfield.export import write_volume as write_volume
     from hounsfield.instance import Instance as Instance
@@ -22,11 +23,14 @@ if TYPE_CHECKING:
     from hounsfield.reading import instances as instances
     from hounsfield.reading import load as load
     from hounsfield.reading import scan as scan
+    from hounsfield.search import find as find
     from hounsfield.series import Series as Series
+    from hounsfield.transfer import copy as copy
     from hounsfield.volume import Report as Report
     from hounsfield.volume import Volume as Volume
 
 _HOMES = {
+    "Client": "client",
     "HounsfieldError": "errors",
     "Instance": "instance",
     "Report": "volume",
@@ -34,6 +38,8 @@ _HOMES = {
     "Series": "series",
     "Skipped": "instance",
     "Volume": "volume",
+    "copy": "transfer",
+    "find": "search",
     "instances": "reading",
     "load": "reading",
     "open_location": "locations",
@@ -43,6 +49,7 @@ _HOMES = {
 _MODULES = ("errors", "phantom")
 
 __all__ = [
+    "Client",
     "HounsfieldError",
     "Instance",
     "Report",
@@ -51,7 +58,9 @@ __all__ = [
     "Skipped",
     "Volume",
     "__version__",
+    "copy",
     "errors",
+    "find",
     "instances",
     "load",
     "open_location",
