@@ -39,8 +39,8 @@ STATUS: dict[type[HounsfieldError], int] = {
     GeometryError: 409,
     NotHounsfieldError: 409,
     UnsupportedError: 406,
-    NotDicomError: 500,
-    MalformedError: 500,
+    NotDicomError: 422,
+    MalformedError: 422,
     LocationError: 503,
     HounsfieldError: 500,
 }

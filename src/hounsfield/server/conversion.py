@@ -22,6 +22,7 @@ from hounsfield.syntaxes import TransferSyntax, transfer_syntax
 if TYPE_CHECKING:
     from pydicom import Dataset
 
+EXPLICIT = "1.2.840.10008.1.2.1"
 _SEQUENCE_END = struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
 _PIXELS_BEYOND_INTEGERS = {"FloatPixelData": 4, "DoubleFloatPixelData": 8}
 
@@ -66,7 +67,7 @@ def frame_bytes(instance: Instance, frame: int, target: str) -> bytes:
     syntax = transfer_syntax(target)
     if not syntax.encapsulated:
         return _native(instance, frame)
-    return encode_frame(_cells(instance, frame), syntax, instance.frame_format)
+    return encode_frame(cells(instance, frame), syntax, instance.frame_format)
 
 
 def stored_frame(instance: Instance, frame: int) -> bytes:
@@ -105,8 +106,8 @@ def _native(instance: Instance, frame: int) -> bytes:
         if len(content) < size:
             raise MalformedError(f"frame {frame + 1} is cut off", where=instance.name)
         return content
-    cells = np.ascontiguousarray(_cells(instance, frame))
-    return cells.astype(cells.dtype.newbyteorder("<"), copy=False).tobytes()
+    values = np.ascontiguousarray(cells(instance, frame))
+    return values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes()
 
 
 def _stored_frame_size(instance: Instance) -> int:
@@ -118,10 +119,13 @@ def _stored_frame_size(instance: Instance) -> int:
     return instance.frame_format.native_bytes
 
 
-def _cells(instance: Instance, frame: int) -> Any:
+def cells(instance: Instance, frame: int) -> Any:
     """A frame's cells: stored values of what was compressed, all bits of what was not."""
     if instance.is_native:
-        return instance.cells(frame)
+        if not instance.frame_format.subsampled:
+            return instance.cells(frame)
+        # Two pixels share their chrominance: the decoder of native frames takes them apart.
+        return decode_frame(_native(instance, frame), transfer_syntax(EXPLICIT), instance.frame_format)
     with open_pixels(instance.source, instance.header) as stream:
         data = read_frame(stream, instance._frames(stream, truncated=False)[frame])
     return decode_frame(data, instance.syntax, instance.frame_format)
@@ -154,7 +158,7 @@ def _put_pixels(dataset: Dataset, instance: Instance, syntax: TransferSyntax, li
     _set(
         dataset,
         keyword,
-        encapsulated([encode_frame(_cells(instance, n), syntax, form) for n in range(frames)]),
+        encapsulated([encode_frame(cells(instance, n), syntax, form) for n in range(frames)]),
         "OB",
     )
     dataset["PixelData"].is_undefined_length = True

@@ -238,7 +238,8 @@ class OpenId:
                 audience=self.audience, issuer=self.issuer, leeway=30,
                 options={"require": ["exp", "iss", "aud", "sub"]},
             )  # fmt: skip
-        except jwt.PyJWTError:
+        except (jwt.PyJWTError, TypeError, ValueError):
+            # The last two: a token that names another kind of key than the provider's.
             return None
         scopes = self._granted(told)
         return Principal(str(told["sub"])[:200], scopes) if scopes else None

@@ -25,6 +25,7 @@ from hounsfield.hu import Conversion, convert
 from hounsfield.instance import Instance
 from hounsfield.series import Slice
 from hounsfield.series.assembly import conversion_of
+from hounsfield.server.conversion import cells
 from hounsfield.units import unit_of
 from hounsfield.windowing import Window, apply_window, window
 
@@ -124,7 +125,7 @@ def picture(instance: Instance, frame: int, look: Look) -> Image.Image:
     if samples == 3:
         image = _coloured(instance, frame, photometric)
     elif photometric == "PALETTE COLOR":
-        image = Image.fromarray(_eight_bits(palette_to_rgb(instance.cells(frame), _palette(instance))))
+        image = Image.fromarray(_eight_bits(palette_to_rgb(cells(instance, frame), _palette(instance))))
     elif samples == 1:
         image = Image.fromarray(np.ascontiguousarray(_grey(instance, frame, look, photometric)))
     else:
@@ -134,7 +135,7 @@ def picture(instance: Instance, frame: int, look: Look) -> Image.Image:
 
 def _coloured(instance: Instance, frame: int, photometric: str) -> Image.Image:
     decoded = photometric if instance.is_native else decoded_photometric(photometric)
-    return Image.fromarray(_eight_bits(to_rgb(instance.cells(frame), decoded)))
+    return Image.fromarray(_eight_bits(to_rgb(cells(instance, frame), decoded)))
 
 
 def _grey(
@@ -142,10 +143,10 @@ def _grey(
 ) -> np.ndarray[Any, np.dtype[np.uint8]]:
     item = Slice(instance, instance.planes[frame])
     unit = unit_of(item.plane.rescale_type, instance.header.text("Modality"))
-    cells = instance.cells(frame)
-    values = np.empty(cells.shape, np.float32)
+    stored = cells(instance, frame)
+    values = np.empty(stored.shape, np.float32)
     conversion: Conversion = conversion_of(item, unit, clamp=False)
-    convert(cells, conversion, values)
+    convert(stored, conversion, values)
     shown = look.shown or _own_window(instance) or _range_of(values)
     return apply_window(values, shown, invert=photometric == "MONOCHROME1")
 

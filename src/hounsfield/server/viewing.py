@@ -19,6 +19,7 @@ from hounsfield.locations import open_location
 from hounsfield.server.access import Access
 from hounsfield.server.app import make_app
 from hounsfield.server.borrowed import BorrowedLibrary
+from hounsfield.server.header_text import INSTANCE_URL
 from hounsfield.server.service import Service
 from hounsfield.viewer import page
 
@@ -52,7 +53,7 @@ def looking(
     try:
         skipped = tuple((each.name, each.reason) for each in library.skipped)
         found = library.search("series", Resource(""), Query.parse(_QUERY), limit=MOST_SERIES)
-        rows = [_Row.of(json.loads(text)) for text in found.models]
+        rows = [_Row.of(json.loads(text.replace(INSTANCE_URL, ""))) for text in found.models]
         if not rows:
             why = f": {skipped[0][0]}: {skipped[0][1]}" if skipped else ""
             raise SelectionError(f"no DICOM in it{why}", where=str(location), remedy="check the location")

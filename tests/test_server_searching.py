@@ -1,0 +1,241 @@
+"""Searches over HTTP: matching at three levels and across all, pages, fields; SQL and the plain matcher agree."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hounsfield.dicomweb.matching import matches
+from hounsfield.dicomweb.queries import Query
+from hounsfield.dicomweb.warnings299 import parse_warnings
+from hounsfield.server.limits import Limits
+from server_support import instances, path_of, running, uids
+
+NAMES = [
+    "Müller^Hans",
+    "MUELLER^HANS",
+    "Yamada^Tarou=山田^太郎=やまだ^たろう",
+    "O'Neil^[x]",
+    "",
+    "A_B%C^D\\E",
+]
+DATES = ["20240101", "20240229", "19991231", ""]
+
+
+def study(number: int, **tags) -> list[bytes]:
+    """A small study with its own tags."""
+    known = {"StudyDate": DATES[number % len(DATES)], "StudyID": str(number)} | tags
+    return instances(
+        slices=2, rows=8, columns=8, seed=1000 + number, patient_id=f"P{number:03d}",
+        patient_name=NAMES[number % len(NAMES)], character_set="ISO_IR 192", tags=known,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with running(tmp_path_factory.mktemp("archive"), limits=Limits(page=20)) as found:
+        for number in range(12):
+            contents = study(number, Modality="MR" if number == 5 else "CT", StudyTime=f"{number:02d}3000")
+            assert found.store(contents).status_code == 200
+        found.store(
+            instances(slices=1, rows=8, columns=8, seed=1003, series_number=2, tags={"Modality": "SR"})
+        )
+        yield found
+
+
+def patients(answer) -> list[str]:
+    assert answer.status_code == 200, answer.text
+    return [model["00100020"]["Value"][0] for model in answer.json()]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("PatientID=P003", {"P003"}),
+        ("00100020=P003", {"P003"}),
+        ("PatientID=P00?", {f"P{n:03d}" for n in range(10)}),
+        ("PatientID=*1", {"P001", "P011"}),
+        ("PatientID=p003", set()),
+        ("PatientName=m%C3%BCller*", {"P000", "P006"}),
+        ("PatientName=MULLER^HANS", {"P000", "P006"}),
+        ("PatientName=mueller*", {"P001", "P007"}),
+        ("PatientName=%E5%B1%B1%E7%94%B0*", {"P002", "P008"}),
+        ("PatientName=O'Neil^[x]", {"P003", "P009"}),
+        ("PatientName=A_B%25C*", {"P005", "P011"}),
+        ("PatientName=AxB%25C*", set()),
+        ("PatientName=hans%20mul&fuzzymatching=true", {"P000", "P006"}),
+        ("StudyDate=20240101", {"P000", "P004", "P008"}),
+        ("StudyDate=20240101-", {"P000", "P001", "P004", "P005", "P008", "P009"}),
+        ("StudyDate=-20231231", {"P002", "P006", "P010"}),
+        ("StudyDate=20240102-20240301", {"P001", "P005", "P009"}),
+        ("StudyTime=0900-1030", {"P009", "P010"}),
+        ("ModalitiesInStudy=MR", {"P005"}),
+        ("ModalitiesInStudy=MR,SR", {"P003", "P005", "HU-PHANTOM"}),
+        ("StudyID=4&PatientID=P004", {"P004"}),
+        ("PatientID=", {f"P{n:03d}" for n in range(12)} | {"HU-PHANTOM"}),
+        ("StudyDescription=nothing*", set()),
+    ],
+)
+def test_studies_match(server, query, expected):
+    found = patients(server.get(f"/studies?{query}"))
+    # The second series of one study came in a study of its own patient, if the phantom says so.
+    assert set(found) - {"HU-PHANTOM"} == expected - {"HU-PHANTOM"}
+    assert len(found) == len(set(found))
+
+
+def test_an_empty_result_is_an_empty_list(server):
+    answer = server.get("/studies?PatientID=NOBODY")
+    assert (answer.status_code, answer.json()) == (200, [])
+
+
+def test_uids_may_be_a_list(server):
+    wanted = [uids(study(number)[0])[0] for number in (1, 4)]
+    answer = server.get("/studies?StudyInstanceUID=" + ",".join(wanted))
+    assert patients(answer) == ["P001", "P004"]
+
+
+def test_series_and_instances_are_searched_below_and_across(server):
+    content = study(2)[0]
+    assert len(server.get(path_of(content, "study") + "/series").json()) == 1
+    assert len(server.get(path_of(content, "study") + "/instances").json()) == 2
+    (one,) = server.get(path_of(content, "series") + "/instances?InstanceNumber=1").json()
+    assert one["00200013"]["Value"] == [1] and one["00080018"]["Value"] == [uids(one_of(content))[2]]
+    relational = server.get("/series?PatientID=P002").json()
+    assert relational[0]["00100020"]["Value"] == ["P002"]
+    everywhere = server.get("/instances?PatientID=P002&Modality=CT").json()
+    assert len(everywhere) == 2
+    assert {model["00081190"]["Value"][0] for model in everywhere} == {
+        f"{server.url}{path_of(each)}" for each in study(2)
+    }
+
+
+def one_of(content: bytes) -> bytes:
+    return min(
+        study(2),
+        key=lambda each: __import__("pydicom").dcmread(__import__("io").BytesIO(each)).InstanceNumber,
+    )
+
+
+def test_answers_hold_what_the_standard_asks_for(server):
+    (model,) = server.get("/studies?PatientID=P001").json()
+    required = "00080020 00080030 00080050 00080056 00080061 00080090 00081190 00100010 00100020 00100030"
+    assert set(required.split()) <= set(model)
+    assert list(model) == sorted(model)
+    (series,) = server.get(path_of(study(1)[0], "study") + "/series").json()
+    assert {"00080060", "0008103E", "0020000D", "0020000E", "00200011", "00201209"} <= set(series)
+    assert "00100010" not in series  # named in the URL: nothing above it
+    (first, _) = server.get(path_of(study(1)[0], "series") + "/instances").json()
+    assert {"00080016", "00080018", "00200013", "00280010", "00280011", "00280100"} <= set(first)
+    assert list(first) == sorted(first)
+
+
+def test_further_fields_are_included_and_lower_ones_are_not(server):
+    (model,) = server.get(
+        "/studies?PatientID=P001&includefield=00080080,InstitutionName&includefield=KVP"
+    ).json()
+    assert "00180060" not in model
+    (first, *_) = server.get("/instances?PatientID=P001&includefield=KVP,PixelSpacing,00100010").json()
+    assert first["00280030"]["Value"] and first["00100010"]["Value"]
+    everything = server.get("/instances?PatientID=P001&includefield=all&limit=1").json()[0]
+    assert {"00200032", "00281053", "0020000D", "00100020", "00080060"} <= set(everything)
+
+
+def test_attributes_without_a_column_are_matched_too(server):
+    assert len(server.get("/instances?PatientID=P001&ImageType=ORIGINAL").json()) == 2
+    assert server.get("/instances?PatientID=P001&ImageType=DERIVED").json() == []
+
+
+@pytest.mark.parametrize("query", ["Patient=1", "PatienID=1", "limit=x", "limit=-1", "offset=1e3", "fuzzymatching=1",
+                                   "Modality=CT", "SOPInstanceUID=1.2", "NumberOfStudyRelatedSeries=1", "%FF=1",
+                                   "PatientID=%00"])  # fmt: skip
+def test_what_makes_no_sense_is_refused_and_not_ignored(server, query):
+    answer = server.get(f"/studies?{query}")
+    assert answer.status_code == 400
+    assert answer.json()["error"]
+
+
+def test_pages_are_stable_and_say_what_is_left(server):
+    everything = patients(server.get("/studies"))
+    got: list[str] = []
+    for offset in itertools.count(0, 5):
+        answer = server.get(f"/studies?limit=5&offset={offset}")
+        page = patients(answer)
+        got += page
+        (remaining,) = [each.remaining for each in parse_warnings(answer.headers.get("warning"))] or [0]
+        assert remaining == len(everything) - len(got)
+        if not remaining:
+            break
+    assert got == everything
+    assert server.get("/studies?limit=0").json() == []
+    assert server.get("/studies?offset=1000").json() == []
+
+
+def test_a_server_gives_no_more_than_its_limit(server):
+    answer = server.get("/instances?limit=100000")
+    assert len(answer.json()) == 20
+    assert parse_warnings(answer.headers["warning"])[0].remaining == 5
+
+
+def test_unsupported_matching_is_answered_with_a_warning(server):
+    answer = server.get("/studies?emptyvaluematching=true&limit=100")
+    assert any("emptyvaluematching" in each.text for each in parse_warnings(answer.headers["warning"]))
+
+
+def test_results_come_as_xml_to_who_asks(server):
+    answer = server.get("/studies?PatientID=P001", 'multipart/related; type="application/dicom+xml"')
+    assert answer.status_code == 200 and b"NativeDicomModel" in answer.content
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/studies?limit=101&offset=0&fuzzymatching=false&includefield=00081030%2C00080060",
+        "/studies?limit=101&offset=0&fuzzymatching=true&includefield=00081030%2C00080060&PatientName=*mul*",
+        "/studies?ModalitiesInStudy=CT%2CMR&limit=101&offset=0&StudyDate=20200101-20301231",
+    ],
+)
+def test_the_requests_of_ohif_are_answered(server, path):
+    assert server.get(path, "application/dicom+json").status_code == 200
+    content = study(1)[0]
+    fields = "includefield=00080021%2C00080031%2C0008103E%2C00200011"
+    assert len(server.get(f"{path_of(content, 'study')}/series?{fields}").json()) == 1
+
+
+_MODELS: list[dict] = []
+_PATTERNS = st.one_of(
+    st.sampled_from(["*", "", "P00?", "*0*", "P003", "p*", "*^*", "*=*", "?*", "mul*", "MÜLLER^HANS", "山田*", "[x]",
+                     "*[x]*", "a_b*", "*%*", "o'neil*", "*\\*", "20240101", "20240101-", "-2024", "2024", "-", "abc"]),
+    st.text(alphabet="MmüÜul^er*?=[]%_\\'P0123-9", max_size=8),
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    name=st.sampled_from(
+        ["PatientID", "PatientName", "StudyDate", "StudyTime", "StudyID", "AccessionNumber"]
+    ),
+    value=_PATTERNS,
+    fuzzy=st.booleans(),
+)
+def test_sql_matches_as_the_plain_matcher_does(server, name, value, fuzzy):
+    query = Query(((name, value),), fuzzy=fuzzy)
+    found = server.archive.search("study", _everything(), query, limit=100)
+    wanted = [model for model in _all_models(server) if matches(query, model)]
+    assert len(found.models) == len(wanted)
+
+
+def _all_models(server) -> list[dict]:
+    if not _MODELS:
+        _MODELS.extend(server.get("/studies?includefield=all").json())
+    return _MODELS
+
+
+@functools.cache
+def _everything():
+    from hounsfield.dicomweb.resources import Resource
+
+    return Resource("")
