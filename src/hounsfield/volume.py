@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from math import degrees
 from typing import Any
 
@@ -158,6 +159,22 @@ class Volume:
             )
         return float(self.array[tuple(index)])
 
+    def to_sitk(self) -> Any:
+        """A `SimpleITK.Image` at the same place; see `hounsfield.bridges`, as for the next three."""
+        return _room("bridges").to_sitk(self)
+
+    def to_nibabel(self) -> Any:
+        """A `nibabel` image, axes (column, row, slice), RAS."""
+        return _room("bridges").to_nibabel(self)
+
+    def to_xarray(self) -> Any:
+        """An `xarray.DataArray` with the dimensions slice, row, column."""
+        return _room("bridges").to_xarray(self)
+
+    def to_torch(self, *, dtype: Any = None) -> Any:
+        """A `torch.Tensor` (slices, rows, columns)."""
+        return _room("bridges").to_torch(self, dtype=dtype)
+
     def to_json(self) -> dict[str, Any]:
         """Everything but the numbers, as plain JSON values."""
         return {
@@ -180,11 +197,21 @@ class Volume:
         notes = f", {len(self.report.warnings)} warnings" if self.report.warnings else ""
         return f"<Volume {shape} {self.array.dtype.name} {self.unit}, {spacing} mm{tilt}{notes}>"
 
+    def _repr_html_(self) -> str:
+        """In a notebook: the middle slice and the report."""
+        shown: str = _room("report").preview_html(self)
+        return shown
+
     def _extent(self) -> str:
         last = np.array(self.shape) - 1
         corners = np.array([self.lps(*(np.array(corner) * last)) for corner in np.ndindex(2, 2, 2)])
         pairs = zip("LPS", corners.min(axis=0), corners.max(axis=0), strict=True)
         return ", ".join(f"{axis} {low:.1f}…{high:.1f}" for axis, low, high in pairs)
+
+
+def _room(name: str) -> Any:
+    """A room above this one, which knows volumes; loaded when asked for, so that this one stays light."""
+    return import_module(f"hounsfield.{name}")
 
 
 def _check_array(array: NDArray[Any]) -> None:

@@ -31,7 +31,7 @@ SCANNER_ANATOMICAL = 1
 def write_nifti(volume: Volume, path: Path, force: bool, compression: Compression) -> tuple[Path, ...]:
     """Write one `.nii` or `.nii.gz`; `UnsupportedError` for a number type that NIfTI lacks."""
     with whole_file(path, force=force) as temporary:
-        header = _header(volume)
+        header = nifti_header(volume)
         with temporary.open("wb") as file:
             start = memoryview(header.binaryblock + b"\0\0\0\0")
             if path.name.lower().endswith(".gz"):
@@ -50,7 +50,8 @@ def ras_affine(volume: Volume) -> NDArray[np.float64]:
     return affine
 
 
-def _header(volume: Volume) -> Any:
+def nifti_header(volume: Volume) -> Any:
+    """A NIfTI-1 header for a single file (NIfTI-2 where an axis is longer than it can say)."""
     shape = volume.shape[::-1]
     kind: Any = nibabel.Nifti1Header if max(shape) <= LONGEST_NIFTI1_AXIS else nibabel.Nifti2Header
     header = kind(endianness="<")

@@ -1,0 +1,98 @@
+"""The volumes of a ledger for training: a torch `Dataset`, to be given to a `DataLoader`.
+
+Reads what `hounsfield volume` wrote as `.npy`, `.zarr`, `.nii` or `.nii.gz`; nothing of DICOM. Needs torch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hounsfield.batch import LEDGER_NAME, MADE, Record, read_ledger
+from hounsfield.errors import LocationError, UnsupportedError
+
+Item = dict[str, Any]
+_FORMATS = (".npy", ".zarr", ".nii.gz", ".nii")
+
+
+class LedgerDataset(torch.utils.data.Dataset[Item]):
+    """Every volume of a folder that was made, in the order of the ledger.
+
+    An item is a dictionary: `image`, a tensor (slices, rows, columns) of `dtype` in the unit of the ledger; `affine`,
+    4×4 float64, (slice, row, column, 1) → LPS mm; `series`, its Series Instance UID; `index`. `transform` is given
+    that dictionary. `wanted` chooses by the ledger's record (`lambda record: record.unit == "HU"`). Volumes differ in
+    shape: a `DataLoader` needs `batch_size=None`, or a transform that makes them alike.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        dtype: torch.dtype = torch.float32,
+        transform: Callable[[Item], Any] | None = None,
+        wanted: Callable[[Record], bool] = lambda record: True,
+    ) -> None:
+        self.folder = Path(folder)
+        if not (self.folder / LEDGER_NAME).is_file():
+            raise LocationError(
+                f"has no {LEDGER_NAME}",
+                where=str(folder),
+                remedy="give a folder that hounsfield volume wrote",
+            )
+        latest = {record.key: record for record in read_ledger(self.folder / LEDGER_NAME)}
+        self.records = [
+            record
+            for record in latest.values()
+            if record.status == MADE and record.output.endswith(_FORMATS) and wanted(record)
+        ]
+        self.dtype = dtype
+        self.transform = transform
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, index: int) -> Any:
+        record = self.records[index]
+        array, affine = read_output(self.folder / record.output)
+        image = torch.from_numpy(np.array(array, order="C")).to(self.dtype)
+        item: Item = {
+            "image": image,
+            "affine": torch.from_numpy(affine),
+            "series": record.uid,
+            "index": index,
+        }
+        return item if self.transform is None else self.transform(item)
+
+
+def read_output(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """(slices, rows, columns) and the LPS affine of a volume that was written; a `.npy` is mapped, not read."""
+    name = path.name.lower()
+    if name.endswith(".npy"):
+        told = json.loads(path.with_suffix(".json").read_text("utf-8"))
+        return np.load(path, mmap_mode="r", allow_pickle=False), np.array(told["affine"], dtype=np.float64)
+    if name.endswith(".zarr"):
+        import zarr
+
+        group = zarr.open_group(str(path), mode="r")
+        values: Any = group["0"]
+        described: Any = group.attrs["hounsfield"]
+        return values[...], np.array(described["affine"], dtype=np.float64)
+    if name.endswith((".nii", ".nii.gz")):
+        return _nifti(path)
+    raise UnsupportedError("is no format that is read back", expected=", ".join(_FORMATS), where=str(path))
+
+
+def _nifti(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    import nibabel
+
+    from hounsfield.export.nifti import LPS_TO_RAS
+
+    image: Any = nibabel.load(path)
+    affine: NDArray[np.float64] = (LPS_TO_RAS @ image.affine)[:, [2, 1, 0, 3]]
+    return np.asarray(image.dataobj).transpose(2, 1, 0), np.ascontiguousarray(affine)
