@@ -1,0 +1,163 @@
+"""Several servers over one PostgreSQL and one store: real PostgreSQL, real S3 protocol, no state in a process."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from hounsfield.server.deployment import Deployment
+from server_postgres import postgres
+from server_support import AS_STORED, STOW, body, client, instances, parts_of, path_of, served
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory):
+    with postgres(tmp_path_factory.mktemp("postgres")) as found:
+        yield found
+
+
+@pytest.fixture
+def clean(database):
+    """The database, with nothing of an earlier test in it."""
+    from hounsfield.server.index import Index
+
+    index = Index(database.url)
+    index.prepare()
+    index.clear()
+    index.close()
+    return database
+
+
+@pytest.fixture(scope="module")
+def bucket():
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    endpoint = f"http://{host}:{port}"
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {
+            "AWS_ENDPOINT_URL": endpoint,
+            "AWS_ALLOW_HTTP": "true",
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_REGION": "us-east-1",
+        }.items():
+            patch.setenv(name, value)
+        boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1").create_bucket(Bucket="pacs")
+        yield "s3://pacs/ct"
+    server.stop()
+
+
+@contextlib.contextmanager
+def server(folder, **options):
+    deployment = Deployment(str(folder), **options)
+    archive = deployment.open(first=True)
+    try:
+        with served(deployment.app(archive)) as url, client(url + "/dicom-web") as http:
+            yield http, archive
+    finally:
+        deployment.close(archive)
+
+
+def store(http, contents):
+    return http.post("/studies", content=body(contents), headers={"Content-Type": STOW})
+
+
+def test_what_one_server_took_in_another_one_serves(tmp_path, clean):
+    contents = instances()
+    shared = {"database": clean.url, "store": str(tmp_path / "files")}
+    with server(tmp_path / "one", **shared) as (one, _), server(tmp_path / "two", **shared) as (two, _):
+        assert store(one, contents).status_code == 200
+        got = parts_of(two.get(path_of(contents[0], "series"), headers={"Accept": AS_STORED}))
+        assert sorted(content for _, content in got) == sorted(contents)
+        assert len(two.get("/studies?PatientName=PHANTOM*").json()) == 1
+        assert len(two.get(path_of(contents[0], "series") + "/metadata").json()) == 3
+        assert store(two, contents).status_code == 200
+        assert two.get("/studies").json()[0]["00081190"]
+
+
+def test_servers_that_store_into_one_study_at_once_count_right(tmp_path, clean):
+    parts = [instances(series_number=number, slices=4, rows=8, columns=8) for number in range(8)]
+    shared = {"database": clean.url, "store": str(tmp_path / "files")}
+    with server(tmp_path / "one", **shared) as (one, archive), server(tmp_path / "two", **shared) as (two, _):
+        jobs = [(http, contents) for contents in parts for http in (one, two)]
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda job: store(*job), jobs))
+        assert {answer.status_code for answer in answers} == {200}
+        assert archive.index.totals() == (1, 8, 32)
+
+
+def test_a_stopped_database_is_a_503_and_comes_back_without_a_restart(tmp_path, clean):
+    contents = instances()
+    with server(tmp_path, database=clean.url) as (http, _):
+        assert store(http, contents[:1]).status_code == 200
+        clean.stop()
+        try:
+            for answer in (http.get("/studies"), store(http, contents[1:])):
+                assert answer.status_code == 503
+                assert answer.headers["retry-after"]
+                assert "hounsfield@" not in answer.text
+            assert http.get("/ready").status_code == 503
+            assert http.get("/health").status_code == 200
+        finally:
+            clean.start()
+        assert store(http, contents[1:]).status_code == 200
+        assert len(http.get(path_of(contents[0], "series") + "/instances").json()) == 3
+
+
+def test_a_store_that_the_database_interrupts_is_not_acknowledged_and_not_torn(tmp_path, clean):
+    contents = [
+        content for number in range(6) for content in instances(seed=number, slices=4, rows=8, columns=8)
+    ]
+    with server(tmp_path, database=clean.url) as (http, archive):
+        halted = threading.Timer(0.05, clean.stop)
+        halted.start()
+        acknowledged = []
+        for content in contents:
+            with contextlib.suppress(Exception):
+                if store(http, [content]).status_code == 200:
+                    acknowledged.append(content)
+        halted.join()
+        clean.start()
+        for content in acknowledged:
+            got = parts_of(http.get(path_of(content), headers={"Accept": AS_STORED}))
+            assert got[0][1] == content
+        for content in contents:
+            assert store(http, [content]).status_code == 200
+        assert archive.index.totals()[2] == len(contents)
+
+
+def test_an_object_store_holds_the_files(tmp_path, clean, bucket):
+    contents = instances(seed=77)
+    shared = {"database": clean.url, "store": bucket}
+    with (
+        server(tmp_path / "one", **shared) as (one, archive),
+        server(tmp_path / "two", **shared, deletes=True) as (two, _),
+    ):
+        assert store(one, contents).status_code == 200
+        assert store(one, contents).status_code == 200
+        assert sorted(archive.store.walk()) == sorted(
+            f"{path.replace('/studies/', '')}" for path in map(key, contents)
+        )
+        got = parts_of(two.get(path_of(contents[0], "series"), headers={"Accept": AS_STORED}))
+        assert sorted(content for _, content in got) == sorted(contents)
+        frame = two.get(path_of(contents[0]) + "/frames/1", headers={"Accept": "application/octet-stream"})
+        assert frame.status_code == 200
+        assert two.get(path_of(contents[0], "series") + "/slices/1").status_code == 200
+        changed = contents[0][:-2] + b"\1\1"
+        assert store(one, [changed]).status_code == 409
+        archive.index.clear()
+        assert archive.reindex() == []
+        assert archive.index.totals() == (1, 1, 3)
+        assert two.delete(path_of(contents[0], "study")).status_code == 204
+        assert list(archive.store.walk()) == []
+
+
+def key(content: bytes) -> str:
+    _, _, study, _, series, _, instance = path_of(content).split("/")
+    return f"{study}/{series}/{instance}.dcm"
