@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hounsfield.client import Client
 from hounsfield.dicomweb.attributes import first
 from hounsfield.dicomweb.dicom_json import bulk_uris, to_dataset
 from hounsfield.errors import DicomwebError
+from hounsfield.instance import Instance
 from hounsfield.phantom import PhantomSpec, write
+from hounsfield.reading import instances
 from orthanc import OrthancMissing, find_orthanc, running_orthanc
 
 
@@ -84,3 +87,29 @@ def test_wrong_credentials_are_a_401(client):
         other.check()
     assert caught.value.data["status"] == 401
     client.check()
+
+
+def test_every_transfer_syntax_comes_back_byte_for_byte_and_with_the_same_pixels(real_data, tmp_path):
+    try:
+        find_orthanc()
+    except OrthancMissing as missing:
+        pytest.skip(str(missing))
+    files = sorted((real_data / "transfer_syntaxes").glob("CTImage*")) + sorted(
+        (real_data / "enhanced").glob("*.dcm")
+    )
+    assert files
+    # Most are one image over and over, under the same UIDs.
+    with running_orthanc(tmp_path, OverwriteInstances=True) as url, Client(url) as client:
+        for path in files:
+            assert client.store_instances([path]).complete, path
+            [ours] = read_all(path)
+            uids = [ours.header.text(f"{level}InstanceUID") for level in ("Study", "Series", "SOP")]
+            assert client.retrieve_instance(*uids).content == path.read_bytes(), path
+            address = client.resource(*uids).url
+            [theirs] = read_all(address)
+            assert theirs.header.pixels is None
+            assert np.array_equal(theirs.cells(0), ours.cells(0)), path
+
+
+def read_all(location: str | Path) -> list[Instance]:
+    return list(instances(location))

@@ -18,6 +18,7 @@ specification.loader.exec_module(target)
 SEEDS = [
     b"",
     b"--b\r\nContent-Type: application/dicom\r\n\r\nDICM\r\n--b\r\n\r\n\r\n--b--\r\n",
+    b"--b\r\nContent-Length: 9\r\n\r\n\r\n--b\r\nab\r\n--b\r\nContent-Length: 2\r\n\r\nabc\r\n--b--\r\n",
     b"?--x y\r\nA: 1\r\n\r\n\r\n--x y--",
     b"https://h/dicom-web/studies/1.2/series/3/instances/4/frames/1,2/rendered",
     b"PatientName=a*&StudyDate=20240101-&limit=3&includefield=all&fuzzymatching=true",

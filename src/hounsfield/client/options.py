@@ -13,13 +13,14 @@ from hounsfield.client.credentials import Secret
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds. `read` is the longest silence.
+    """Seconds. `read` is the longest silence, `store` the longest that a server may think about what it was sent.
 
     A body that over `patience` seconds comes slower than `slowest` bytes a second is given up.
     """
 
     connect: float = 10.0
     read: float = 120.0
+    store: float = 900.0
     patience: float = 120.0
     slowest: int = 1000
 

@@ -104,16 +104,21 @@ class Part:
             pieces.append(chunk)
         return Retrieved(f"{self.url}#{self.index + 1}", self.headers, b"".join(pieces))
 
-    def save(self, path: Path) -> int:
-        """Write it to a new file, and say how many bytes; the caller judges the file and gives it its name."""
-        written = 0
+    def save(self, path: Path, *, keep: int = 0) -> tuple[int, bytes]:
+        """Write it to a new file: its length, and its first `keep` bytes or a little more, for who must look at them.
+
+        The caller judges the file and gives it its name.
+        """
+        length, head = 0, b""
         with path.open("wb", buffering=0) as out:
             for chunk in self.chunks():
+                if len(head) < keep:
+                    head += chunk[:keep]
                 rest = chunk
                 while len(rest):
                     rest = rest[out.write(rest) or 0 :]
-                written += len(chunk)
-        return written
+                length += len(chunk)
+        return length, head
 
     def skip(self) -> None:
         for _ in self.chunks():

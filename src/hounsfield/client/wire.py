@@ -187,12 +187,17 @@ class Wire:
         try:
             response = self._pool_for(own).urlopen(
                 method, url, body=body, headers=headers, redirect=False, retries=False,
-                preload_content=False, decode_content=False,
+                preload_content=False, decode_content=False, timeout=self._timeout(request),
             )  # fmt: skip
         except (HTTPError, OSError, ValueError) as error:
             raise _unanswered(error, url) from error
         LOG.debug("%s %s: HTTP %d", method, shown(url), response.status)
         return Answer(response, shown(url), self._timeouts)
+
+    def _timeout(self, request: Request) -> urllib3.Timeout:
+        # A server answers a store only once it has written all of it.
+        silence = self._timeouts.read if request.body is None else self._timeouts.store
+        return urllib3.Timeout(connect=self._timeouts.connect, read=silence)
 
     def _pool_for(self, own: bool) -> urllib3.PoolManager:
         if own:

@@ -155,7 +155,7 @@ def _saved(part: Part, resource: Resource, spool: Path) -> Delivered | Item:
     """A part as a file, whole and with the UIDs that were asked for; an `Item` and no file if it is not that."""
     path = spool / f".{secrets.token_hex(8)}.partial"
     try:
-        head, size = _written(part, path)
+        size, head = part.save(path, keep=HEAD_BYTES)
     except BaseException:
         path.unlink(missing_ok=True)
         raise
@@ -168,20 +168,6 @@ def _saved(part: Part, resource: Resource, spool: Path) -> Delivered | Item:
         path.unlink(missing_ok=True)
         return Item(instance, "failed", reason=f"came where {resource.path} was asked for")
     return Delivered(study, series, instance, FileSource(path), size, path)
-
-
-def _written(part: Part, path: Path) -> tuple[bytes, int]:
-    """Write a part to a new file; its first bytes, so that the header need not be read back, and its size."""
-    head, size = b"", 0
-    with open(path, "wb", buffering=0) as out:
-        for chunk in part.chunks():
-            if len(head) < HEAD_BYTES:
-                head += chunk[:HEAD_BYTES]
-            rest = chunk
-            while len(rest):
-                rest = rest[out.write(rest) or 0 :]
-            size += len(chunk)
-    return head, size
 
 
 class _Head(io.BytesIO):
