@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import (
     BrokenExecutor,
@@ -31,6 +32,9 @@ from hounsfield.errors import LocationError, UnsupportedError
 CLUSTER_TIMEOUT_SECONDS = 60.0
 """How long a scheduler may be away, at the start or after a restart."""
 
+COUNTED_EVERY_SECONDS = 5.0
+"""How often a cluster is asked for the number of its workers, which come and go."""
+
 PRELOADED = ("hounsfield.batch", "hounsfield.series", "hounsfield.export", "hounsfield.pictures")
 """Rooms that each worker needs, imported once by the server that workers are forked from."""
 
@@ -47,7 +51,8 @@ class Ending(Enum):
 class Engine:
     """`open()` gives a fresh executor of `workers` workers; `ending` reads what its errors mean.
 
-    `cores`: threads that a task may use itself, so that workers together use the machine once.
+    `cores`: threads that a task may use itself, so that workers together use the machine once. `deadly`: names of
+    errors that mean a dead worker. `present` tells how many workers there are now, where that changes.
     """
 
     name: str
@@ -56,6 +61,7 @@ class Engine:
     close: Callable[[Executor], None]
     cores: int = 1
     deadly: frozenset[str] = field(default_factory=frozenset)
+    present: Callable[[Executor], int] | None = None
 
     def ending(self, error: BaseException) -> Ending | None:
         """None for an error of the task itself."""
@@ -126,15 +132,24 @@ def cluster(address: str) -> Engine:
         with contextlib.suppress(Exception):
             clients.pop(id(executor)).close(timeout=5)
 
+    counted = [0.0, 1.0]
+
+    def present(executor: Executor) -> int:
+        if time.monotonic() - counted[0] > COUNTED_EVERY_SECONDS:
+            with contextlib.suppress(Exception):  # a scheduler that is away tells nothing; tasks will say so
+                counted[1] = sum(clients[id(executor)].nthreads().values()) or 1
+            counted[0] = time.monotonic()
+        return int(counted[1])
+
     first = opened()
-    count = sum(clients[id(first)].nthreads().values()) or 1
     waiting = [first]
     return Engine(
-        "cluster",
-        count,
-        lambda: waiting.pop() if waiting else opened(),
-        closed,
+        name="cluster",
+        workers=present(first),
+        open=lambda: waiting.pop() if waiting else opened(),
+        close=closed,
         deadly=frozenset({"KilledWorker"}),
+        present=present,
     )
 
 

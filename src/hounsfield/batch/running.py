@@ -93,7 +93,7 @@ class _Run(Generic[Item, Value]):
 
     def _fill(self) -> None:
         """Submit until enough is under way."""
-        while not self.stopped and len(self.flying) < AHEAD * self.engine.workers:
+        while not self.stopped and len(self.flying) < AHEAD * self._workers():
             try:
                 item = self.again.popleft() if self.again else next(self.items)
             except StopIteration:
@@ -103,6 +103,11 @@ class _Run(Generic[Item, Value]):
                 if not self.flying:
                     self._renew()
                 return
+
+    def _workers(self) -> int:
+        if self.engine.present is None or self.executor is None:
+            return self.engine.workers
+        return self.engine.present(self.executor)
 
     def _submit(self, item: Item) -> bool:
         """False where the engine is broken: what is under way will say so, this item was never begun."""

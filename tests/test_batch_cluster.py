@@ -1,0 +1,223 @@
+"""A real Dask cluster of processes: the same volumes, though workers are killed and the scheduler restarts."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from batch_work import die_at_seven, wait_for_word
+from hounsfield import batch, phantom
+from hounsfield.batch import LEDGER_NAME, engines, read_ledger
+from hounsfield.cli import main
+from hounsfield.phantom import PhantomSpec
+
+distributed = pytest.importorskip(
+    "distributed", reason="distributed is not installed: pip install 'hounsfield[cluster]'"
+)
+pytestmark = [
+    pytest.mark.xdist_group("cluster"),
+    pytest.mark.skipif(sys.platform == "win32", reason="needs signals"),
+    # Dask's own warnings, about connections that it loses here on purpose.
+    pytest.mark.filterwarnings("ignore"),
+]
+PLAIN = PhantomSpec(rows=40, columns=48, slices=6)
+
+
+class Cluster:
+    """A scheduler and two workers, each a process of its own."""
+
+    def __init__(self) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.address = f"tcp://127.0.0.1:{self.port}"
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.scheduler = self.start_scheduler()
+        self.workers = [self.start_worker() for _ in range(2)]
+
+    def start_scheduler(self) -> subprocess.Popen[bytes]:
+        arguments = ["--host", "127.0.0.1", "--port", str(self.port), "--no-dashboard", "--no-show"]
+        return self._start("distributed.cli.dask_scheduler", *arguments)
+
+    def start_worker(self) -> subprocess.Popen[bytes]:
+        arguments = ["--nthreads", "1", "--no-nanny", "--no-dashboard", "--death-timeout", "60"]
+        return self._start("distributed.cli.dask_worker", self.address, *arguments)
+
+    def mend(self) -> None:
+        """Start what a test killed, and wait until two workers are there."""
+        if self.scheduler.poll() is not None:
+            self.scheduler = self.start_scheduler()
+        self.workers = [worker for worker in self.workers if worker.poll() is None]
+        self.workers += [self.start_worker() for _ in range(2 - len(self.workers))]
+        client = distributed.Client(self.address, timeout=60, set_as_default=False)
+        client.wait_for_workers(2, timeout=60)
+        client.close()
+
+    def _start(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "PYTHONWARNINGS": "ignore"}
+        environment["DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES"] = "0"
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        self.processes.append(process)
+        return process
+
+    def kill(self, process: subprocess.Popen[bytes]) -> None:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+    def close(self) -> None:
+        for process in self.processes:
+            self.kill(process)
+
+
+@pytest.fixture(scope="module")
+def one_cluster() -> Iterator[Cluster]:
+    made = Cluster()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def cluster(one_cluster: Cluster) -> Cluster:
+    one_cluster.mend()
+    return one_cluster
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    for _ in range(600):
+        if holds():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it never came")
+
+
+def run(*arguments: object) -> tuple[int, list[dict[str, object]]]:
+    done = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    return done.exit_code, json.loads(done.stdout)["volumes"]
+
+
+def test_a_cluster_makes_the_volumes_that_one_process_makes(cluster: Cluster, tmp_path: Path) -> None:
+    for seed in range(5):
+        phantom.write(replace(PLAIN, seed=seed, series_number=seed), tmp_path / "in" / str(seed))
+    command = ["volume", tmp_path / "in", "--format", ".nii", "--json"]
+    assert run(*command, tmp_path / "one", "--workers", "1")[0] == 0
+    status, rows = run(*command, tmp_path / "many", "--cluster", cluster.address)
+    assert status == 0 and len(rows) == 5
+    for path in (tmp_path / "one").glob("*.nii"):
+        assert (tmp_path / "many" / path.name).read_bytes() == path.read_bytes()
+    assert all(row["kept"] for row in run(*command, tmp_path / "many", "--cluster", cluster.address)[1])
+
+
+def test_an_item_that_kills_every_worker_it_meets_fails_alone(cluster: Cluster) -> None:
+    stop = threading.Event()
+
+    def replace_the_dead() -> None:
+        while not stop.wait(0.05):
+            for worker in [worker for worker in cluster.workers if worker.poll() is not None]:
+                cluster.workers.remove(worker)
+                cluster.workers.append(cluster.start_worker())
+
+    keeper = threading.Thread(target=replace_the_dead)
+    keeper.start()
+    try:
+        finished = list(batch.run_each(die_at_seven, range(14), batch.cluster(cluster.address)))
+    finally:
+        stop.set()
+        keeper.join()
+    assert [each.item for each in finished if each.error is not None] == [7]
+    assert sorted(each.value for each in finished if each.value is not None) == [
+        2 * number for number in range(14) if number != 7
+    ]
+
+
+def test_a_worker_killed_in_the_middle_costs_no_item(cluster: Cluster, tmp_path: Path) -> None:
+    results: list[batch.Finished[tuple[int, str], int]] = []
+    work = [(number, str(tmp_path)) for number in range(10)]
+    engine = batch.cluster(cluster.address)
+    running = threading.Thread(target=lambda: results.extend(batch.run_each(wait_for_word, work, engine)))
+    running.start()
+    _until(lambda: len(list(tmp_path.glob("began-*"))) >= 2)
+    cluster.kill(cluster.workers[0])
+    (tmp_path / "go").touch()
+    running.join(60)
+    assert [str(each.error) for each in results if each.error is not None] == []
+    assert sorted(each.value or 0 for each in results) == list(range(0, 20, 2))
+
+
+def test_a_scheduler_that_restarts_costs_no_item(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "CLUSTER_TIMEOUT_SECONDS", 30.0)
+    results: list[batch.Finished[tuple[int, str], int]] = []
+    work = [(number, str(tmp_path)) for number in range(10)]
+    engine = batch.cluster(cluster.address)
+    running = threading.Thread(target=lambda: results.extend(batch.run_each(wait_for_word, work, engine)))
+    running.start()
+    _until(lambda: len(list(tmp_path.glob("began-*"))) >= 2)
+    cluster.kill(cluster.scheduler)
+    cluster.scheduler = cluster.start_scheduler()
+    for worker in cluster.workers:
+        cluster.kill(worker)
+    cluster.workers = [cluster.start_worker() for _ in range(2)]
+    (tmp_path / "go").touch()
+    running.join(90)
+    assert not running.is_alive()
+    assert sorted(each.value or 0 for each in results) == list(range(0, 20, 2))
+
+
+def test_a_cluster_that_goes_away_for_good_stops_the_run_and_the_ledger_knows_what_is_done(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    for seed in range(30):
+        phantom.write(replace(PLAIN, seed=seed, series_number=seed), tmp_path / "in" / str(seed))
+    program = (
+        "import sys\n"
+        "from hounsfield.batch import engines\n"
+        "from hounsfield.cli import main\n"
+        "engines.CLUSTER_TIMEOUT_SECONDS = 3.0\n"
+        "main(sys.argv[1:])\n"
+    )
+    command = [
+        "volume",
+        str(tmp_path / "in"),
+        str(tmp_path / "out"),
+        "--format",
+        ".nii",
+        "--cluster",
+        cluster.address,
+    ]
+    with subprocess.Popen(
+        [sys.executable, "-c", program, *command], stderr=subprocess.PIPE, text=True
+    ) as process:
+        ledger = tmp_path / "out" / LEDGER_NAME
+        _until(
+            lambda: ledger.exists() and sum(record.status == "made" for record in read_ledger(ledger)) >= 3
+        )
+        for each in list(cluster.processes):
+            cluster.kill(each)
+        _, told = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert told.count("hounsfield: error") == 1
+    latest = {record.key: record for record in read_ledger(ledger)}
+    done = [record for record in latest.values() if record.status == "made"]
+    assert len(done) >= 3
+    assert all((tmp_path / "out" / record.output).is_file() for record in done)
+    status, rows = run("volume", tmp_path / "in", tmp_path / "out", "--format", ".nii", "--json")
+    assert status == 0
+    assert sum(bool(row["kept"]) for row in rows) == len(done)
