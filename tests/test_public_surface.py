@@ -24,6 +24,7 @@ ROOT_NAMES = [
     "load",
     "open_location",
     "phantom",
+    "register_pydicom",
     "scan",
     "write_volume",
 ]

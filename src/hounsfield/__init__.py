@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hounsfield.search import find as find
     from hounsfield.series import Series as Series
     from hounsfield.transfer import copy as copy
+    from hounsfield.transcode import register_pydicom as register_pydicom
     from hounsfield.volume import Report as Report
     from hounsfield.volume import Volume as Volume
 
@@ -43,6 +44,7 @@ _HOMES = {
     "instances": "reading",
     "load": "reading",
     "open_location": "locations",
+    "register_pydicom": "transcode",
     "scan": "reading",
     "write_volume": "export",
 }
@@ -65,6 +67,7 @@ __all__ = [
     "load",
     "open_location",
     "phantom",
+    "register_pydicom",
     "scan",
     "write_volume",
 ]

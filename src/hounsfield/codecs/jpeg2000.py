@@ -122,20 +122,10 @@ def decode_jpeg2000(data: bytes, frame_format: FrameFormat) -> Pixels:
     header = read_jpeg2000_header(data)
     header.check(frame_format, "JPEG 2000")
     if check_tile_parts(data):
-        samples = _decode_htj2k(data)
+        samples = call_decoder("HTJ2K", imagecodecs.htj2k_decode, data, planar=False)
     else:
         samples = call_decoder("JPEG 2000", imagecodecs.jpeg2k_decode, data, planar=False, numthreads=1)
     return to_stored(samples, header, frame_format)
-
-
-def _decode_htj2k(data: bytes) -> Pixels:
-    """imagecodecs gives zeros where OpenJPH fails midway; OpenJPEG has the word on any frame of zeros."""
-    import imagecodecs
-
-    samples: Pixels = call_decoder("HTJ2K", imagecodecs.htj2k_decode, data, planar=False)
-    if not samples.any():
-        samples = call_decoder("HTJ2K", imagecodecs.jpeg2k_decode, data, planar=False, numthreads=1)
-    return samples
 
 
 def encode_jpeg2000(array: Pixels, frame_format: FrameFormat, rate: Rate | None) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from hounsfield.transcode.compression import Transcoded, transcode
 from hounsfield.transcode.estimating import Cost, Estimate, estimate
 from hounsfield.transcode.plot import write_plot
+from hounsfield.transcode.pydicom_plugin import register_pydicom
 from hounsfield.transcode.target import AUTO, Target, target
 from hounsfield.transcode.tree import Job, Outcome, transcode_file, transcode_files
 
@@ -20,6 +21,7 @@ __all__ = [
     "Target",
     "Transcoded",
     "estimate",
+    "register_pydicom",
     "target",
     "transcode",
     "transcode_file",

@@ -187,7 +187,8 @@ def _sample(source: Source) -> list[_Sample]:
 
 
 def _cost(syntax: TransferSyntax, rate: Rate | None, samples: list[_Sample], scale: float) -> Cost:
-    started = time.perf_counter()
+    decode_frame(encode_frame(samples[0].cells, syntax, samples[0].form, rate=rate), syntax, samples[0].form)
+    started = time.perf_counter()  # the first use of a codec loads it
     streams = [encode_frame(s.cells, syntax, s.form, rate=rate) for s in samples]
     encoded = time.perf_counter()
     decoded = [decode_frame(stream, syntax, s.form) for stream, s in zip(streams, samples, strict=True)]

@@ -16,6 +16,8 @@ from hounsfield.transcode.estimating import Cost, Estimate
 _WIDTH, _HEIGHT = 900, 560
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 190, 40, 60
 _COLOURS = ("#0b6e99", "#c0392b", "#2e8b57", "#8e44ad", "#b8860b", "#34495e")
+_PLAIN = "#333333"
+_STAIR = 15  # pixels between the labels of lossless syntaxes, which stand side by side
 _ERROR_TICKS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
@@ -64,7 +66,7 @@ def _draw(measured: Estimate) -> _Drawing:
     colours = iter(_COLOURS * len(by_syntax))
     for keyword, group in by_syntax.items():
         if group[0].rate is None:
-            dots.append(_Mark(x(100 / group[0].ratio), y(0), "#333333", keyword))
+            dots.append(_Mark(x(100 / group[0].ratio), y(0), _PLAIN, keyword))
             continue
         colour = next(colours)
         marks = [
@@ -74,7 +76,7 @@ def _draw(measured: Estimate) -> _Drawing:
     across = [(x(p), f"{p}%") for p in (1, 2, 5, 10, 20, 30, 50, 100) if p >= 100 / most * 0.8]
     up = [(y(error), str(error)) for error in _ERROR_TICKS if error <= worst]
     title = f"{measured.images} images, {measured.native_bytes / 1e6:.0f} MB: size against largest error"
-    return _Drawing(lines, dots, across, up, title)
+    return _Drawing(lines, sorted(dots, key=lambda dot: dot.x), across, up, title)
 
 
 def _scale(
@@ -110,21 +112,22 @@ def _write_svg(drawing: _Drawing, path: Path) -> None:
             f'<text x="{right + 14}" y="{_TOP + 16 + 20 * index}" fill="{colour}">{escape(label)}</text>'
         )
     for index, mark in enumerate(drawing.dots):
+        top = mark.y - 16 - _STAIR * (len(drawing.dots) - index)
+        parts.append(f'<path d="M{mark.x:.1f} {mark.y:.1f}V{top:.1f}" stroke="{mark.colour}" opacity=".4"/>')
+        parts.append(f'<circle cx="{mark.x:.1f}" cy="{mark.y:.1f}" r="4" fill="{mark.colour}"/>')
         parts.append(
-            f'<circle cx="{mark.x:.1f}" cy="{mark.y:.1f}" r="4" fill="{mark.colour}">'
-            f"<title>{escape(mark.label)}</title></circle>"
+            f'<text x="{mark.x + 5:.1f}" y="{top + 4:.1f}" fill="{mark.colour}">{escape(mark.label)}</text>'
         )
-        y = _TOP + 40 + 20 * (len(drawing.lines) + index)
-        parts.append(f'<text x="{right + 14}" y="{y}" fill="{mark.colour}">{escape(mark.label)}</text>')
     path.write_text("\n".join([*parts, "</svg>\n"]), encoding="utf-8")
 
 
 def _write_png(drawing: _Drawing, path: Path) -> None:
-    from PIL import Image, ImageDraw
+    from PIL import Image, ImageDraw, ImageFont
 
     right, bottom = _WIDTH - _RIGHT, _HEIGHT - _BOTTOM
     image = Image.new("RGB", (_WIDTH, _HEIGHT), "white")
     pen = ImageDraw.Draw(image)
+    pen.font = ImageFont.load_default(size=13)
     pen.text((_LEFT, 12), drawing.title, fill="black")
     pen.text(((_LEFT + right) / 2 - 50, _HEIGHT - 24), "size, % of native", fill="black")
     pen.text((6, _TOP - 16), "largest error, HU", fill="black")
@@ -141,6 +144,8 @@ def _write_png(drawing: _Drawing, path: Path) -> None:
             pen.ellipse([mark.x - 4, mark.y - 4, mark.x + 4, mark.y + 4], fill=mark.colour)
         pen.text((right + 14, _TOP + 6 + 20 * index), label, fill=marks[0].colour)
     for index, mark in enumerate(drawing.dots):
+        top = mark.y - 16 - _STAIR * (len(drawing.dots) - index)
+        pen.line([(mark.x, mark.y), (mark.x, top)], fill="#aaaaaa")
         pen.ellipse([mark.x - 4, mark.y - 4, mark.x + 4, mark.y + 4], fill=mark.colour)
-        pen.text((right + 14, _TOP + 30 + 20 * (len(drawing.lines) + index)), mark.label, fill=mark.colour)
+        pen.text((mark.x + 5, top - 8), mark.label, fill=mark.colour)
     image.save(path)

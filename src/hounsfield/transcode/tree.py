@@ -61,8 +61,8 @@ def transcode_files(
     """Transcode every job; outcomes come as they are done, in no order. Outputs appear whole or not at all.
 
     Threads on all cores by default, a few more than those: codecs leave the interpreter free, and outputs wait for
-    the disk. `workers` bounds how many jobs, and so how many images, are in memory. A file that an earlier run finished is `present`; another that exists is a failure
-    unless `force`.
+    the disk. `workers` bounds how many jobs, and so how many images, are in memory. A file that an earlier run
+    finished is `present`; another that exists is a failure unless `force`.
     """
     workers = workers or min(_MOST_THREADS, _THREADS_A_CORE * (os.cpu_count() or 1))
     hint: Rate | None = None
