@@ -80,7 +80,7 @@ function Distribution({ pane }: { pane: PaneState }) {
         {w.histogram} <small>{unit}</small>
       </h3>
       {counts.slices > 0 && <HistogramPlot pane={pane} histogram={counts.histogram(BINS)} />}
-      <ThresholdControls pane={pane} counts={counts} unit={unit} />
+      <ThresholdControls pane={pane} counts={counts} counted={counts.slices} unit={unit} />
     </section>
   );
 }
@@ -91,7 +91,15 @@ function voxelMl(pane: PaneState): number | null {
   return Math.abs(dot(affine.slice, cross(affine.row, affine.column))) / 1000;
 }
 
-function ThresholdControls({ pane, counts, unit }: { pane: PaneState; counts: ValueCounts; unit: string }) {
+interface ThresholdProps {
+  readonly pane: PaneState;
+  readonly counts: ValueCounts;
+  /** How many slices are counted: the counts themselves stay the same object, which would not be drawn anew. */
+  readonly counted: number;
+  readonly unit: string;
+}
+
+function ThresholdControls({ pane, counts, counted, unit }: ThresholdProps) {
   const w = words.value;
   const threshold = pane.threshold.value;
   const set = (low: number, high: number): void => {
@@ -118,7 +126,7 @@ function ThresholdControls({ pane, counts, unit }: { pane: PaneState; counts: Va
           <span class="quiet">{unit}</span>
           <p class="result" data-voxels={voxels}>
             {ml === null ? `${grouped(voxels)} ${w.count}` : `${w.volume} ${(voxels * ml).toFixed(2)} ml`}{" "}
-            <small>{fill(w.ofSlices, { held: counts.slices, count: pane.model.count })}</small>
+            <small>{fill(w.ofSlices, { held: counted, count: pane.model.count })}</small>
           </p>
         </>
       )}

@@ -44,7 +44,7 @@ export function Readout() {
     );
   }
   return (
-    <div class="readout" data-value={found.value} data-voxel={found.index.join(",")} data-lps={found.lps?.join(",")}>
+    <div class="readout" data-value={found.value} data-voxel={found.index.join(",")} data-index={found.exact.join(",")} data-lps={found.lps?.join(",")}>
       <button class="chain" onClick={() => (panel.value = "tags")} title={w.conversion}>
         {chain(at.view, found.index[0], found.value, w)}
       </button>

@@ -49,7 +49,7 @@ function useStudies(): { found: Found | null; error: Error | null; reload: () =>
   const load = (offset: number, before: readonly Study[]): (() => void) => {
     let left = false;
     studies(search.trim(), offset).then(
-      (page) => left || (setFound({ items: [...before, ...page.items], more: page.more }), setError(null)),
+      (page) => left || (setFound({ items: [...before, ...page.items.filter((item) => !before.some((each) => each.uid === item.uid))], more: page.more }), setError(null)),
       (failure: unknown) => left || setError(failure instanceof Error ? failure : new Error(String(failure))),
     );
     return () => (left = true);

@@ -32,7 +32,7 @@ export function judge(info: SeriesInfo, done: SliceCounts, w: Words): Judgement 
   care.push(...info.warnings, ...info.notes, ...new Set(info.slices.flatMap((slice) => slice.notes)));
   if (done.rounded) care.push(fill(w.rounded, { n: grouped(done.rounded) }));
   // What was left out of the series changes no number of it: told, not held against it.
-  const told = [...new Set([...bad, ...care, ...info.leftOut])];
+  const told = [...new Set([...bad, ...care, ...info.leftOut.map((reason) => `${w.leftOut}: ${reason}`)])];
   return { trust: bad.length ? "bad" : care.length ? "care" : "good", reasons: told };
 }
 

@@ -2,6 +2,7 @@
 
 import { signal } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
+import { capabilities } from "../wire/lists";
 import { batches, store } from "../wire/store";
 import { Icon } from "./icons";
 import { words } from "./settings";
@@ -10,6 +11,17 @@ export const canStore = signal(false);
 export const canDelete = signal(false);
 /** How many uploads ended; lists reload when it changes. */
 export const uploads = signal(0);
+
+/** Asks what the server allows; until it says, nothing but looking is offered. */
+export function askCapabilities(): void {
+  capabilities().then(
+    (allowed) => {
+      canStore.value = allowed.store;
+      canDelete.value = allowed.delete;
+    },
+    () => undefined,
+  );
+}
 
 interface Progress {
   readonly done: number;
@@ -65,6 +77,7 @@ export function UploadButton() {
 export function UploadArea() {
   const w = words.value;
   const [over, setOver] = useState(false);
+  useEffect(askCapabilities, []);
   useEffect(() => {
     const enter = (event: DragEvent): void => {
       if (!event.dataTransfer?.types.includes("Files")) return;

@@ -7,6 +7,14 @@ import { toIndex } from "../volume/affine";
 import type { Vec3 } from "../volume/vector";
 import type { PaneState, ViewName } from "./pane_state";
 
+export interface VoxelAt {
+  readonly index: Vec3;
+  /** Where in it, in fractions of voxels. */
+  readonly exact: Vec3;
+  readonly lps: Vec3 | null;
+  readonly value: number | null;
+}
+
 /** Sampled planes are kept until what they depend on changes. */
 export class ViewValues {
   raster: Raster | null = null;
@@ -54,7 +62,7 @@ export class ViewValues {
   }
 
   /** The voxel under a point of the raster and its own value, never interpolated. */
-  voxelAt(point: Point): { index: Vec3; lps: Vec3 | null; value: number | null } | null {
+  voxelAt(point: Point): VoxelAt | null {
     const { raster, pane } = this;
     const shape = pane.model.info.value?.shape;
     if (!raster || !shape) return null;
@@ -62,14 +70,17 @@ export class ViewValues {
       const [row, column] = [Math.floor(point.y + 0.5), Math.floor(point.x + 0.5)];
       if (row < 0 || column < 0 || row >= shape[1] || column >= shape[2]) return null;
       const value = this.values?.[row * shape[2] + column] ?? null;
-      return { index: [pane.slice.value, row, column], lps: raster.placed ? rasterLps(raster, point) : null, value };
+      const index: Vec3 = [pane.slice.value, row, column];
+      return { index, exact: [index[0], point.y, point.x], lps: raster.placed ? rasterLps(raster, point) : null, value };
     }
     if (!pane.model.inverse) return null;
-    const lps = rasterLps(raster, point);
-    const index = toIndex(pane.model.inverse, lps).map((at) => Math.floor(at + 0.5)) as unknown as Vec3;
+    // Of the pixel that is drawn: its centre is where it was sampled.
+    const lps = rasterLps(raster, { x: Math.round(point.x), y: Math.round(point.y) });
+    const exact = toIndex(pane.model.inverse, lps);
+    const index = exact.map((at) => Math.floor(at + 0.5)) as unknown as Vec3;
     if (index.some((at, axis) => at < 0 || at >= shape[axis]!)) return null;
     const value = pane.model.slices?.get(index[0])?.[index[1] * shape[2] + index[2]] ?? null;
-    return { index, lps, value };
+    return { index, exact, lps, value };
   }
 
   /** What is drawn at a pixel of the raster; null outside the volume. */

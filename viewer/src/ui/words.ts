@@ -144,6 +144,7 @@ const pairs = {
   saturated: ["{n} voxels exceed 16 bits and were saturated", "{n} 个体素超出 16 位并被截断"],
   rounded: ["{n} voxels were rounded to whole numbers", "{n} 个体素四舍五入为整数"],
   lossy: ["Compressed with loss: values are near those measured, not the same", "有损压缩：数值接近但不等于原始测量值"],
+  leftOut: ["Left out", "未采用"],
   partOf: ["Part", "部分"],
   phaseOf: ["Phase", "期相"],
   windowAndThreshold: ["Window and threshold", "窗与阈值"],

@@ -33,21 +33,36 @@ export function samplePlane(grid: Grid, slices: SliceAt, raster: Raster, samplin
   const inverse = invert(grid.affine);
   if (!inverse) return values.fill(OUTSIDE);
   const held = Array.from({ length: grid.shape[0] }, (_, index) => slices(index));
-  const offsets = slabOffsets(sampling.slab, inverse, rasterNormal(raster));
-  if (offsets.length === 1) {
+  const offsets = slabOffsets(sampling.slab, inverse, raster);
+  if (offsets.length === 1 && offsets[0] === 0) {
     fill(grid, held, raster, inverse, raster.origin, sampling.linear, values);
     return values;
   }
   return slab(grid, held, raster, inverse, offsets, sampling, values);
 }
 
-/** Places along the normal, mm, no farther apart than the voxels are there; one for a thin plane. */
-function slabOffsets(slab: Slab, inverse: Inverse, normal: Vec3): number[] {
+/**
+ * Places along the normal, mm; one for a thin plane. Where the raster lies along the voxels, through their centres,
+ * so that no voxel of the slab is missed and none is seen smeared; else two for each voxel.
+ */
+function slabOffsets(slab: Slab, inverse: Inverse, raster: Raster): number[] {
   if (!(slab.thickness > 0)) return [0];
-  const perMm = Math.max(...stepToIndex(inverse, normal).map(Math.abs));
-  const count = Math.min(Math.max(2, Math.ceil(slab.thickness * perMm) + 1), 256);
-  return Array.from({ length: count }, (_, k) => (k / (count - 1) - 0.5) * slab.thickness);
+  const perMm = stepToIndex(inverse, rasterNormal(raster));
+  const axis = [0, 1, 2].reduce((best, each) => (Math.abs(perMm[each]!) > Math.abs(perMm[best]!) ? each : best), 0);
+  const rate = perMm[axis]!;
+  const half = slab.thickness / 2;
+  const slant = Math.max(Math.abs(stepToIndex(inverse, raster.across)[axis]!) * raster.width, Math.abs(stepToIndex(inverse, raster.down)[axis]!) * raster.height);
+  if (slant < 1e-3) {
+    const here = toIndex(inverse, raster.origin)[axis]!;
+    const reach = half * Math.abs(rate);
+    const [first, last] = [Math.ceil(here - reach - 1e-6), Math.floor(here + reach + 1e-6)];
+    if (last >= first) return Array.from({ length: Math.min(last - first + 1, MOST_LAYERS) }, (_, k) => (first + k - here) / rate);
+  }
+  const count = Math.min(Math.ceil(slab.thickness * Math.abs(rate) * 2) + 1, MOST_LAYERS);
+  return Array.from({ length: count }, (_, k) => (k / Math.max(1, count - 1) - 0.5) * slab.thickness);
 }
+
+const MOST_LAYERS = 1024;
 
 function slab(grid: Grid, held: (Int16Array | undefined)[], raster: Raster, inverse: Inverse, offsets: number[], sampling: Sampling, values: Int16Array): Int16Array {
   const size = values.length;

@@ -41,13 +41,16 @@ export function valueText(value: unknown): string {
   return String(value);
 }
 
-/** `Doe^Jane^^Dr` → `Doe, Jane, Dr`. */
+/** `Doe^Jane^^Dr` → `Doe, Jane, Dr`; of `Wang^XiaoDong=王^小东` both the Latin and the Chinese form. */
 export function personName(name: string): string {
-  return name
-    .split("^")
-    .map((part) => part.trim())
-    .filter(Boolean)
-    .join(", ");
+  const form = (text: string): string =>
+    text
+      .split("^")
+      .map((part) => part.trim())
+      .filter(Boolean)
+      .join(", ");
+  const [latin, ideographic, phonetic] = name.split("=").map(form);
+  return [...new Set([latin, ideographic || phonetic])].filter(Boolean).join(" ");
 }
 
 /** 20240131 → 2024-01-31; anything else as it is. */

@@ -34,10 +34,26 @@ export interface Instance {
 
 export const PAGE = 100;
 
-export async function studies(search: string, offset: number): Promise<{ items: Study[]; more: boolean }> {
-  const query = new URLSearchParams({ limit: String(PAGE), offset: String(offset) });
+export interface StudyPage {
+  readonly items: Study[];
+  readonly more: boolean;
+}
+
+/** Studies whose patient, ID, accession number or description holds `search`, or whose UID it is. */
+export async function studies(search: string, offset: number): Promise<StudyPage> {
+  if (!search) return studyPage({}, offset);
+  const like = `*${search.replaceAll(/[*?\\]/g, "?")}*`;
+  const queries: Record<string, string>[] = [{ PatientName: like }, { PatientID: like }, { StudyDescription: like }, { AccessionNumber: like }];
+  if (/^[0-9.]{5,64}$/.test(search)) queries.push({ StudyInstanceUID: search });
+  // QIDO-RS has no "or": one query each, merged.
+  const pages = await Promise.all(queries.map((query) => studyPage(query, offset)));
+  const found = new Map(pages.flatMap((page) => page.items.map((item) => [item.uid, item] as const)));
+  return { items: [...found.values()], more: pages.some((page) => page.more) };
+}
+
+async function studyPage(filter: Readonly<Record<string, string>>, offset: number): Promise<StudyPage> {
+  const query = new URLSearchParams({ limit: String(PAGE), offset: String(offset), ...filter });
   query.set("includefield", "StudyDescription,NumberOfStudyRelatedSeries,NumberOfStudyRelatedInstances,ModalitiesInStudy");
-  if (search) query.set("PatientName", `*${search.replaceAll(/[*?\\]/g, "?")}*`);
   const answer = await ask(`${studiesAddress()}?${query}`, { headers: { Accept: "application/dicom+json" } });
   const items = answer.status === 204 ? [] : asObjects(await answer.json()).map(study);
   return { items, more: /additional results/.test(answer.headers.get("Warning") ?? "") };
@@ -89,4 +105,13 @@ export const thumbnailAddress = (study: string, series: string): string => `${se
 export const renderedAddress = (study: string, series: string, instance: string, frame: number): string =>
   `${instanceAddress(study, series, instance)}/frames/${frame}/rendered`;
 
-export { root };
+export interface Capabilities {
+  readonly store: boolean;
+  readonly delete: boolean;
+}
+
+/** What is allowed here; a server that does not say allows nothing but looking. */
+export async function capabilities(): Promise<Capabilities> {
+  const body = (await askJson(`${root()}/capabilities`)) as Record<string, unknown>;
+  return { store: body?.["store"] === true, delete: body?.["delete"] === true };
+}

@@ -1,0 +1,166 @@
+"""What tests of the viewer share: a server in a thread, Debian's Chromium, and words for what a person does.
+
+Skipped, loudly, where the page is not built or Chromium or Playwright is not installed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hounsfield.viewer import HOW_TO_BUILD, page
+
+FLAGS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+
+
+@contextlib.contextmanager
+def serving(app: Any) -> Iterator[str]:
+    """`app` on a free port of this machine; the URL of its root."""
+    import uvicorn
+
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listening:
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        while not server.started:
+            time.sleep(0.01)
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(10)
+
+
+@contextlib.contextmanager
+def looking_at(location: Path | str, **options: Any) -> Iterator[str]:
+    """The URL that `hounsfield view LOCATION` opens."""
+    from hounsfield.server.viewing import looking
+
+    with looking(location, **options) as shown, serving(shown.app) as root:
+        yield f"{root}/{shown.fragment}"
+
+
+@contextlib.contextmanager
+def archive_of(folder: Path, *sources: Path) -> Iterator[str]:
+    """The root of an archive in `folder` that allows deletion, with the files of `sources` indexed."""
+    from hounsfield.locations import open_location
+    from hounsfield.server.app import make_app
+    from hounsfield.server.deployment import Deployment
+
+    deployment = Deployment(str(folder), deletes=True)
+    archive = deployment.open(first=True)
+    for source in sources:
+        archive.adopt(open_location(source).sources())
+    with serving(make_app(deployment.service(archive), pages=page())) as root:
+        yield root
+    archive.close()
+
+
+def need_page() -> Path:
+    """The built page, or a skip that says how to build it."""
+    folder = page()
+    if folder is None:
+        pytest.skip(f"the viewer's page is not built: {HOW_TO_BUILD}")
+    return folder
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator[Any]:
+    """A browser, or a skip that names what is missing."""
+    need_page()
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (PyPI)")
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        pytest.skip("Chromium is not installed (Debian: chromium)")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, headless=True, args=list(FLAGS))
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+class Person:
+    """Somebody at the page: opens it, waits for the image, points, reads. Keeps what went wrong in `troubles`."""
+
+    def __init__(self, browser: Any, *, width: int = 1280, height: int = 720, **context: Any) -> None:
+        self.context = browser.new_context(
+            viewport={"width": width, "height": height}, locale="en-GB", **context
+        )
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(15_000)
+        self.troubles: list[str] = []
+        self.asked: list[str] = []
+        self.page.on("pageerror", lambda error: self.troubles.append(str(error)))
+        self.page.on("console", self._heard)
+        self.page.on("dialog", lambda dialog: (self.troubles.append(dialog.message), dialog.dismiss()))
+        self.page.on("request", lambda request: self.asked.append(request.url))
+
+    def _heard(self, message: Any) -> None:
+        if message.type == "error" and "Failed to load resource" not in message.text:
+            self.troubles.append(message.text)
+
+    def close(self) -> None:
+        self.context.close()
+
+    def open(self, url: str) -> None:
+        """The page at `url`, anew even when only the fragment differs."""
+        self.page.goto("about:blank")
+        self.page.goto(url)
+
+    def see_image(self, view: str = "stack", pane: int = 0) -> None:
+        """Wait until a view has drawn and every slice has come."""
+        self.page.locator(f'[data-view="{view}"] canvas.pixels[data-drawn]').nth(pane).wait_for()
+        self.page.wait_for_function("() => !document.querySelector('progress.loaded')")
+        self.rest()
+
+    def rest(self) -> None:
+        """Until what was changed is drawn."""
+        self.page.evaluate(
+            "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 60))))"
+        )
+
+    def point(self, x: float, y: float, view: str = "stack") -> dict[str, Any]:
+        """What the line of numbers says with the pointer at (x, y) of a view, and the grey drawn there."""
+        return self.probe([(x, y)], view)[0]
+
+    def probe(self, points: list[tuple[float, float]], view: str = "stack") -> list[dict[str, Any]]:
+        """The same for many points; a point outside the volume has no value."""
+        return self.page.evaluate(_PROBE, {"points": points, "view": view})
+
+    def size(self, view: str = "stack") -> tuple[float, float]:
+        box = self.page.locator(f'[data-view="{view}"]').first.bounding_box()
+        return box["width"], box["height"]
+
+
+_PROBE = """async ({points, view}) => {
+  const element = document.querySelector(`[data-view="${view}"]`);
+  const canvas = element.querySelector("canvas.pixels");
+  const box = element.getBoundingClientRect();
+  const context = canvas.getContext("2d");
+  const found = [];
+  const numbers = text => text ? text.split(",").map(Number) : null;
+  for (const [x, y] of points) {
+    element.dispatchEvent(new PointerEvent("pointermove",
+      {clientX: box.left + x, clientY: box.top + y, pointerType: "mouse", bubbles: true}));
+    // A message comes back sooner than the shortest timer, and after the page has rendered.
+    for (let k = 0; k < 3; k++) await new Promise(done => { const c = new MessageChannel(); c.port1.onmessage = done; c.port2.postMessage(0); });
+    const line = document.querySelector(".readout");
+    const [r, g, b] = context.getImageData(Math.floor(x), Math.floor(y), 1, 1).data;
+    const value = line.dataset.value;
+    found.push({value: value === undefined ? null : Number(value), voxel: numbers(line.dataset.voxel),
+      index: numbers(line.dataset.index), lps: numbers(line.dataset.lps), grey: [r, g, b], text: line.innerText});
+  }
+  return found;
+}"""
