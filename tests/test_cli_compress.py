@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -53,6 +54,17 @@ def test_a_zip_becomes_a_folder(scan: Path, tmp_path: Path) -> None:
     result = typed(archive, tmp_path / "out", "--to", "rle")
     assert result.exit_code == 0, result.output
     assert (tmp_path / "out" / "a" / "b" / "2.dcm").is_file()
+
+
+def test_a_dicomdir_gives_what_it_names_in_the_same_shape(real_data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    (folder / "S21570").parent.mkdir()
+    shutil.copytree(real_data / "philips_phantom" / "S21570" / "S1000", folder / "S21570" / "S1000")
+    shutil.copy(real_data / "philips_phantom" / "DICOMDIR", folder / "DICOMDIR")
+    result = typed(folder / "DICOMDIR", tmp_path / "out", "--to", "jpeg-ls")
+    assert result.exit_code == 0, result.output
+    made = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("I*")}
+    assert made == {str(path.relative_to(folder)) for path in folder.rglob("I*") if path.is_file()}
 
 
 def test_lossy_is_told_in_units(scan: Path, tmp_path: Path) -> None:

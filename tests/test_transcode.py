@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import math
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from dicom_frames import PYDICOM_FILES, decoded
-from hounsfield.codecs import Rate
+from hounsfield.codecs import FrameFormat, Rate, encode_frame
 from hounsfield.errors import (
     HounsfieldError,
     MalformedError,
@@ -22,6 +24,7 @@ from hounsfield.errors import (
     TruncatedError,
     UnsupportedError,
 )
+from hounsfield.frames import encapsulate
 from hounsfield.hu import Padding
 from hounsfield.instance import BytesSource, FileSource, read_instance
 from hounsfield.syntaxes import SYNTAXES, transfer_syntax
@@ -426,6 +429,37 @@ def test_a_compressed_icon_is_refused_rather_than_mislabelled() -> None:
     dataset.IconImageSequence = Sequence([icon])
     with pytest.raises(UnsupportedError, match="icon"):
         made(saved(dataset, transfer_syntax("jpeg-lossless").uid), "jpeg-ls")
+
+
+MEMORY_SCRIPT = """
+import resource, sys
+from pathlib import Path
+from hounsfield.instance import FileSource
+from hounsfield.transcode import target, transcode
+small, large = (FileSource(Path(name)) for name in sys.argv[1:])
+transcode(small, target("jpeg-lossless"))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+assert transcode(large, target("jpeg-lossless")).frames == 600
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def test_many_blank_frames_in_a_small_file_are_not_held_in_memory_at_once(tmp_path: Path) -> None:
+    for name, count in (("small", 1), ("large", 600)):
+        dataset = image(np.zeros((512, 512), np.uint16), NumberOfFrames=count)
+        stream = encode_frame(
+            np.zeros((512, 512), np.uint16), transfer_syntax("jpeg-ls"), FrameFormat(512, 512)
+        )
+        dataset.PixelData = encapsulate([stream] * count).value
+        dataset["PixelData"].VR = "OB"
+        dataset["PixelData"].is_undefined_length = True
+        (tmp_path / name).write_bytes(saved(dataset, transfer_syntax("jpeg-ls").uid))
+    assert (tmp_path / "large").stat().st_size < 200_000
+    paths = [str(tmp_path / name) for name in ("small", "large")]
+    told = subprocess.run(
+        [sys.executable, "-c", MEMORY_SCRIPT, *paths], capture_output=True, text=True, check=True
+    )
+    assert int(told.stdout) < 50_000  # KiB, where all frames would take 314 MB
 
 
 def test_mutated_files_give_a_result_or_one_of_our_errors() -> None:

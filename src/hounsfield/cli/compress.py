@@ -161,7 +161,13 @@ def _refuse_within(place: Location, out: Path) -> None:
 
 def _relative(source: Source, place: Location) -> Path:
     """The source's name without the location's: `folder/archive.zip!/a/b` keeps `archive.zip/a/b`."""
-    name = source.name.removeprefix(place.name).replace("!/", "/")
+    from hounsfield.instance import FileSource
+
+    root = Path(place.name)
+    if isinstance(source, FileSource) and not root.is_dir():
+        root = root.parent  # a DICOMDIR names files beside it
+    name = source.name.removeprefix(str(root) if isinstance(source, FileSource) else place.name)
+    name = name.replace("!/", "/")
     parts = [part for part in Path(name.lstrip("/!\\")).parts if part not in ("..", ".", "/")]
     return Path(*parts) if parts else Path(Path(place.name).name)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from hounsfield.codecs import FrameFormat, Pixels, Rate, encode_frame, encoded_photometric
+from hounsfield.codecs import FrameFormat, Pixels, Rate, decode_frame, encode_frame, encoded_photometric
 from hounsfield.codecs.jpeg_xl import rebuild_jpeg, recompress_jpeg
 from hounsfield.errors import HounsfieldError, MalformedError, UnsupportedError
 from hounsfield.frames import encapsulate
@@ -34,6 +34,8 @@ from hounsfield.transcode.target import Target
 _PHOTOMETRIC, _PLANAR, _SOP_INSTANCE = 0x00280004, 0x00280006, 0x00080018
 _ENCAPSULATED_ICON = b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff"
 _NOTHING_LOST = Loss(0.0, math.inf)
+_LONGEST_NATIVE = 0xFFFFFFFE
+_MOST_AT_ONCE = 2**32
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +156,15 @@ class _Work:
             raise UnsupportedError(
                 f"jpeg-xl-jpeg of {self.pixels.syntax.keyword}", expected="baseline JPEG (.50)"
             )
-        cells = [self.pixels.cells(index) for index in range(self.pixels.count)]
         form = self.pixels.decoded_format
         if not self.target.lossy:
-            return self._lossless(cells, form)
+            return self._lossless(form)
+        if self.pixels.native_bytes > _MOST_AT_ONCE:
+            raise UnsupportedError(
+                f"{self.pixels.native_bytes} bytes of pixels in one lossy image",
+                expected=f"at most {_MOST_AT_ONCE}, since all frames are coded at one rate",
+            )
+        cells = [self.pixels.cells(index) for index in range(self.pixels.count)]
         scales = frame_scales(self.instance, len(cells))
         coded = LossySearch(cells, scales, form, self.target).run(self.hint)
         return self._lossy(coded, form)
@@ -177,17 +184,35 @@ class _Work:
             return [rebuild_jpeg(self.pixels.encoded(index)) for index in range(self.pixels.count)]
         return None
 
-    def _lossless(self, cells: Sequence[Pixels], form: FrameFormat) -> Transcoded:
+    def _lossless(self, form: FrameFormat) -> Transcoded:
+        """Frame by frame, so that a file of many frames needs no more memory than its streams."""
+        if not self.syntax.encapsulated and self.pixels.native_bytes > _LONGEST_NATIVE:
+            raise UnsupportedError(
+                f"{self.pixels.native_bytes} bytes of native pixels", expected="less than 4 GiB"
+            )
+        streams = [self._proved(self.pixels.cells(index), form, index) for index in range(self.pixels.count)]
         if self.syntax.encapsulated:
-            rate = Rate(effort=self.target.effort)
-            streams = [encode_frame(frame, self.syntax, form, rate=rate) for frame in cells]
             edits = self._pixel_edits(streams, self._photometric(form))
         else:
-            streams = [encode_frame(frame, self.syntax, form) for frame in cells]
-            edits = self._native_edits(streams if form.bits_allocated > 1 else [_bits(cells)], form)
+            streams = _packed(streams, form) if form.bits_allocated == 1 else streams
+            edits = self._native_edits(streams, form)
         content = self._written(edits)
-        self._verify(content, cells)
+        self._verify(content, streams)
         return self._result(Coded(streams, None, _NOTHING_LOST), content)
+
+    def _proved(self, cells: Pixels, form: FrameFormat, index: int) -> bytes:
+        """One frame encoded, decoded, and found to be the same."""
+        stream = encode_frame(cells, self.syntax, form, rate=Rate(effort=self.target.effort))
+        if not np.array_equal(decode_frame(stream, self.syntax, form), cells):
+            raise self._broken(index)
+        return stream
+
+    def _broken(self, index: int) -> HounsfieldError:
+        return HounsfieldError(
+            f"frame {index + 1} does not come back from {self.syntax.keyword} as it was",
+            remedy="nothing was written; please report this image",
+            frame=index,
+        )
 
     def _lossy(self, coded: Coded, form: FrameFormat) -> Transcoded:
         ratio = self.pixels.native_bytes / max(1, sum(map(len, coded.streams)))
@@ -228,8 +253,6 @@ class _Work:
         encoding = Encoding(self.syntax.implicit_vr, self.syntax.little_endian)
         vr = b"OB" if form.bits_allocated <= 8 and not encoding.implicit else b"OW"
         value = b"".join(frames)
-        if len(value) > _LONGEST_NATIVE:
-            raise UnsupportedError(f"{len(value)} bytes of native pixels", expected="less than 4 GiB")
         edits = self._colour_edits(form.photometric_interpretation)
         edits[PIXEL_DATA] = encode_element(PIXEL_DATA, vr, value, encoding)
         return edits | {EXTENDED_OFFSETS: b"", EXTENDED_LENGTHS: b""}
@@ -245,19 +268,21 @@ class _Work:
             edits[_PLANAR] = encode_element(_PLANAR, b"US", b"\0\0", encoding)
         return edits
 
-    def _verify(self, content: bytes, cells: Sequence[Pixels]) -> None:
-        """Read the finished file as anyone would, and compare every cell."""
+    def _verify(self, content: bytes, streams: Sequence[bytes]) -> None:
+        """Read the finished file as anyone would: each frame must be the one that was proved."""
         header = read_instance(BytesSource(self.instance.name, content)).header
         if self.syntax.deflated:
             with open_pixel_stream(BytesSource(self.instance.name, content), header) as stream:
                 content = stream.read()
         again = open_pixels(content, header)
-        for index, expected in enumerate(cells):
-            if again is None or not np.array_equal(again.cells(index), expected):
-                raise HounsfieldError(
-                    f"frame {index + 1} does not come back from {self.syntax.keyword} as it was",
-                    remedy="nothing was written; please report this image",
-                )
+        if again is None or again.native == self.syntax.encapsulated:
+            raise self._broken(0)
+        position = again.offset
+        for index, expected in enumerate(streams):
+            found = again.encoded(index) if not again.native else content[position : position + len(expected)]
+            position += len(expected)
+            if not found.startswith(expected) or len(found) > len(expected) + 1:
+                raise self._broken(index)
 
     def _result(self, coded: Coded, content: bytes) -> Transcoded:
         return Transcoded(
@@ -275,12 +300,11 @@ class _Work:
         )
 
 
-_LONGEST_NATIVE = 0xFFFFFFFE
-
-
-def _bits(cells: Sequence[Pixels]) -> bytes:
-    """Single-bit frames follow each other without padding (PS3.5 8.1.1)."""
-    return np.packbits(np.concatenate([frame.ravel() for frame in cells]), bitorder="little").tobytes()
+def _packed(streams: Sequence[bytes], form: FrameFormat) -> list[bytes]:
+    """Single-bit frames follow each other without padding (PS3.5 8.1.1); one piece."""
+    count = form.rows * form.columns * form.samples_per_pixel
+    bits = [np.unpackbits(np.frombuffer(s, np.uint8), count=count, bitorder="little") for s in streams]
+    return [np.packbits(np.concatenate(bits), bitorder="little").tobytes()]
 
 
 def goal_of(target: Target) -> str:
