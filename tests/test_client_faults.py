@@ -531,6 +531,26 @@ def test_secrets_come_from_where_they_are_kept(monkeypatch):
             bad.reveal()
 
 
+def test_a_command_for_a_token_runs_once_and_again_when_the_token_ran_out(tmp_path):
+    import sys
+
+    count = tmp_path / "count"
+    script = f"f = open({str(count)!r}, 'a+'); f.write('x'); f.seek(0); print('token' + f.read())"
+
+    def respond(exchange):
+        good = exchange.headers["authorization"] == (
+            "Bearer tokenx" if exchange.number < 4 else "Bearer tokenxx"
+        )
+        exchange.json([]) if good else exchange.answer(401)
+
+    auth = Bearer(Secret.from_command([sys.executable, "-c", script]))
+    with stub_server(respond) as stub, client_of(stub.url, auth=auth) as client:
+        for _ in range(5):
+            client.search_for_studies()
+    assert count.read_text() == "xx"
+    assert len(stub.requests) == 6
+
+
 def test_nobody_listening_is_told_at_once():
     with stub_server(lambda exchange: exchange.json([])) as stub:
         url = stub.url

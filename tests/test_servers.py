@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
+import datetime
+import ipaddress
 import ssl
 import stat
-import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -159,19 +163,29 @@ def test_a_server_that_does_not_answer_is_told(file):
 @pytest.fixture
 def certificates(tmp_path: Path) -> Path:
     """A certificate authority, a server's and a client's certificate by it."""
-    if shutil.which("openssl") is None:
-        pytest.skip("no openssl here: apt-get install openssl")
-
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=tmp_path, check=True, capture_output=True)
-
-    new = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    openssl(*new, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=test authority")
-    for name in ("server", "client"):
-        openssl(
-            *new, "-CA", "ca.pem", "-CAkey", "ca.key", "-keyout", f"{name}.key", "-out", f"{name}.pem", "-subj",
-            f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE",
-        )  # fmt: skip
+    authority_key = ec.generate_private_key(ec.SECP256R1())
+    authority = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test authority")])
+    for name in ("ca", "server", "client"):
+        own = authority_key if name == "ca" else ec.generate_private_key(ec.SECP256R1())
+        subject = authority if name == "ca" else x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        now = datetime.datetime.now(datetime.UTC)
+        address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+        certificate = (
+            x509.CertificateBuilder(authority, subject, own.public_key(), x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(days=1))
+            .not_valid_after(now + datetime.timedelta(days=1))
+            .add_extension(x509.BasicConstraints(ca=name == "ca", path_length=None), critical=True)
+            .add_extension(address, critical=False)
+            .sign(authority_key, hashes.SHA256())
+        )
+        (tmp_path / f"{name}.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        (tmp_path / f"{name}.key").write_bytes(
+            own.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
     return tmp_path
 
 

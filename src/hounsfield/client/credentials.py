@@ -24,22 +24,35 @@ EARLY = 30.0
 COMMAND_TIMEOUT = 60.0
 """Seconds a command may take to print a secret; some ask a person."""
 
+_MEMORY = "memory"
+
 
 class Secret:
-    """A text that is fetched when asked for and never shown; `origin` says where it is from, for error messages."""
+    """A text that is fetched when first asked for and never shown; `origin` says where it is from, for messages."""
 
-    __slots__ = ("_fetch", "origin")
+    __slots__ = ("_fetch", "_lock", "_text", "origin")
 
     def __init__(self, fetch: Callable[[], str], origin: str) -> None:
         self._fetch = fetch
+        self._lock = threading.Lock()
+        self._text = ""
         self.origin = origin
 
     def reveal(self) -> str:
-        """The text itself; `DicomwebError` that names the origin when there is none."""
-        text = self._fetch().strip("\r\n")
-        if not text or not text.isprintable():
-            raise DicomwebError(f"{self.origin} holds no secret", expected="one line of text")
-        return text
+        """The text itself, fetched once; `DicomwebError` that names the origin when there is none."""
+        with self._lock:
+            if not self._text:
+                text = self._fetch().strip("\r\n")
+                if not text or not text.isprintable():
+                    raise DicomwebError(f"{self.origin} holds no secret", expected="one line of text")
+                self._text = text
+            return self._text
+
+    def forget(self) -> bool:
+        """Fetch it anew the next time; whether another text can come of that."""
+        with self._lock:
+            self._text = ""
+        return self.origin != _MEMORY
 
     def __repr__(self) -> str:
         return f"Secret(••• from {self.origin})"
@@ -52,7 +65,7 @@ class Secret:
     @classmethod
     def of(cls, text: str) -> Secret:
         """A secret that is in memory already."""
-        return cls(lambda: text, "memory")
+        return cls(lambda: text, _MEMORY)
 
     @classmethod
     def from_environment(cls, name: str) -> Secret:
@@ -60,7 +73,7 @@ class Secret:
 
     @classmethod
     def from_command(cls, command: Sequence[str]) -> Secret:
-        """The standard output of a command, run each time without a shell."""
+        """The standard output of a command, run without a shell."""
         return cls(lambda: _printed(list(command)), f"the command {command[0]!r}")
 
     @classmethod
@@ -96,7 +109,7 @@ class Basic:
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
-    """A token (RFC 6750); fetched again for each request, so that a command may hand out fresh ones."""
+    """A token (RFC 6750); fetched again when a server no longer takes it, so that a command may hand out fresh ones."""
 
     token: Secret
 
@@ -104,7 +117,7 @@ class Bearer:
         return "Bearer " + self.token.reveal()
 
     def renew(self) -> bool:
-        return self.token.origin != "memory"
+        return self.token.forget()
 
 
 @dataclass(slots=True)
