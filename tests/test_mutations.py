@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 import hounsfield
 from hounsfield import HounsfieldError, phantom
 from hounsfield.phantom import PhantomSpec
+from peak_memory import PROGRAM
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -125,7 +126,9 @@ def test_every_seed_is_whole_and_every_cut_of_it_is_an_error_or_a_value(seed: in
 
 
 # A limit on memory, and a file that says it needs far more: every way of lying about the size.
-_SCRIPT = """
+_SCRIPT = (
+    PROGRAM
+    + """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
 import hounsfield
@@ -134,8 +137,9 @@ for options in ({}, {"truncated": "fill", "gaps": "fill", "spacing": (1, 1, 1), 
         print(hounsfield.load(sys.argv[1], **options).shape)
     except hounsfield.HounsfieldError as error:
         print(type(error).__name__, error)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+print(peak_kib() // 1024)
 """
+)
 HUGE = {"Rows": 65535, "Columns": 65535}
 
 

@@ -18,6 +18,7 @@ from hounsfield.export import write_series
 from hounsfield.phantom import PhantomSpec
 from hounsfield.series import LoadOptions, streaming
 from hounsfield.series.streaming import Stream
+from peak_memory import PROGRAM
 
 PLAIN = PhantomSpec(rows=40, columns=36, slices=21)
 
@@ -93,16 +94,17 @@ def test_a_stream_takes_a_slab_of_memory_and_not_the_volume(tmp_path: Path) -> N
     phantom.write(PhantomSpec(rows=512, columns=512, slices=2, noise=0.0), tmp_path / "two")
     paths = sorted((tmp_path / "two").iterdir())
     program = (
-        "import dataclasses, resource, sys\n"
+        f"{PROGRAM}\n"
+        "import sys\n"
         "from hounsfield import scan\n"
         "from hounsfield.export import write_series\n"
         "from hounsfield.series.streaming import Stream\n"
         "(series,) = scan(sys.argv[1]).series\n"
         "from hounsfield.geometry import assess\n"
         "import zarr, imagecodecs, numpy as np\n"
-        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "before = peak_kib()\n"
         "write_series(series, sys.argv[2])\n"
-        "print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)\n"
+        "print((peak_kib() - before) // 1024)\n"
     )
     import pydicom
 
