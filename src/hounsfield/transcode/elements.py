@@ -77,6 +77,8 @@ def _element(data: bytes, position: int, stop: int, encoding: Encoding, depth: i
         raise TruncatedError(f"the data set ends within an element at byte {position}")
     group, number, length = _HEADS[encoding.little].unpack_from(data, position)
     tag, vr, value = group << 16 | number, b"", position + 8
+    if tag == SEQUENCE_END:  # one too many, behind the pixels: some writers do
+        return Element(tag, vr, position, value, value, 0)
     if not encoding.implicit:
         vr = data[position + 4 : position + 6]
         short, long = _LENGTHS[encoding.little]
@@ -166,8 +168,8 @@ class Recoder:
         self.signed = signed
 
     def element(self, data: bytes, element: Element) -> bytes:
-        """`element` of `data`, in the target encoding; a group length (retired, and no longer true) vanishes."""
-        if element.tag & 0xFFFF == 0:
+        """`element` of `data` in the target encoding; a group length, no longer true, or stray delimiter vanishes."""
+        if element.tag & 0xFFFF == 0 or element.tag == SEQUENCE_END:
             return b""
         vr = element.vr or self._vr(element)
         value = data[element.value : element.end]
