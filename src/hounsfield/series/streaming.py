@@ -20,7 +20,7 @@ from hounsfield.volume import Volume
 
 Array = npt.NDArray[Any]
 
-SLAB_BYTES = 64 << 20
+SLAB_BYTES = 32 << 20
 """What a slab may take, if it holds more than `multiple` slices."""
 
 
