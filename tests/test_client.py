@@ -327,6 +327,8 @@ def test_a_proxy_is_asked_and_told_who_we_are():
         ) as client:
             assert client.search_for_studies() == []
     assert proxy.requests[0].handler.path == "http://pacs.example/dicom-web/studies"
+    # JSON shrinks to a tenth; pixels asked for compressed would take ten times as long.
+    assert proxy.requests[0].headers["accept-encoding"] == "gzip"
     assert proxy.requests[0].headers["proxy-authorization"] == "Basic bWU6cGE1NQ=="
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import logging
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,34 @@ def test_a_body_too_large_for_the_server_is_sent_in_halves(tmp_path):
         result = client.store_instances(copies)
     assert result.complete
     assert [each.sop_instance for each in result.instances] == [f"9.8.7.{number}" for number in range(5)]
+
+
+def test_stores_go_in_batches_of_bytes_and_one_uid_is_never_twice_in_a_batch():
+    with (
+        stub_server(lambda exchange: exchange.answer(200, stored(CT_UID))) as stub,
+        client_of(stub.url) as client,
+    ):
+        assert client.store_instances([CT, CT, CT], batch_bytes=10 * len(CT)).complete
+    assert [request.body.count(CT) for request in stub.requests] == [1, 1, 1]
+
+
+def test_memory_stays_small_whatever_the_size_of_a_part(tmp_path):
+    block, blocks = bytes(1 << 20), 150
+
+    def respond(exchange):
+        exchange.raw(head(200, {"Content-Type": MULTIPART, "Connection": "close"}) + b"--b\r\n\r\n")
+        for _ in range(blocks):
+            exchange.raw(block)
+        exchange.raw(b"\r\n--b--")
+        exchange.end()
+
+    with stub_server(respond) as stub, client_of(stub.url) as client:
+        tracemalloc.start()
+        [length] = [part.save(tmp_path / "part")[0] for part in client.iter_series("1.2", "3.4")]
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert length == blocks << 20
+    assert peak < 16 << 20
 
 
 def test_later_batches_that_fail_do_not_hide_what_was_stored():
