@@ -1,0 +1,130 @@
+"""kill -9 at any moment of parallel stores: what was acknowledged is there, whole and searchable; nothing is torn."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import threading
+import time
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from server_support import AS_STORED, STOW, body, client, instances, parts_of, path_of, uids
+from server_zygote import Zygote
+
+THREADS = 4
+
+
+@pytest.fixture(scope="module")
+def zygote():
+    found = Zygote()
+    yield found
+    found.close()
+
+
+class Round:
+    """Stores of one server's life, and what it acknowledged."""
+
+    def __init__(self, url: str, requests: list[list[bytes]]) -> None:
+        self.url, self.requests = url, requests
+        self.acknowledged: list[bytes] = []
+        self.answers = 0
+        self._lock = threading.Lock()
+
+    def wait_for(self, count: int) -> None:
+        """Until so many stores were acknowledged, or there is nothing left to store."""
+        deadline = time.monotonic() + 20
+        while self.answers < count and self.requests and time.monotonic() < deadline:
+            time.sleep(0.001)
+
+    def run(self) -> None:
+        with client(self.url) as http, contextlib.suppress(httpx2.TransportError):
+            while True:
+                with self._lock:
+                    if not self.requests:
+                        return
+                    contents = self.requests.pop()
+                if (
+                    http.post("/studies", content=body(contents), headers={"Content-Type": STOW}).status_code
+                    == 200
+                ):
+                    with self._lock:
+                        self.acknowledged += contents
+                        self.answers += 1
+
+
+(TEMPLATE,) = instances(slices=1, rows=8, columns=8)
+
+
+def _instance(study: int, number: int) -> bytes:
+    """The template under other UIDs, which is quicker than making another one."""
+    old_study, _, old_instance = (uid.encode() for uid in uids(TEMPLATE))
+    new_study = old_study[:-6] + f"{100000 + study}".encode()
+    new_instance = old_instance[:-9] + f"{100000000 + number}".encode()
+    return TEMPLATE.replace(old_study, new_study).replace(old_instance, new_instance)
+
+
+def _requests(seed: int) -> list[list[bytes]]:
+    """Stores of one to four instances of several studies."""
+    contents = [_instance((seed + number) % 7, seed * 100 + number) for number in range(24)]
+    found = []
+    for size in (1, 2, 3, 4, 1, 4, 2, 3, 1, 3):
+        found.append(contents[:size])
+        del contents[:size]
+    return found
+
+
+def _check(url: str, folder: Path, known: dict[str, bytes], acknowledged: list[bytes]) -> None:
+    """Everything acknowledged is found and whole; whatever else is there is whole, too."""
+    with client(url) as http:
+        found = {model["00080018"]["Value"][0] for model in http.get("/instances?limit=5000").json()}
+        missing = [content for content in acknowledged if uids(content)[2] not in found]
+        assert not missing, f"{len(missing)} acknowledged instances are lost"
+        for study in {path_of(content, "study") for content in acknowledged}:
+            for _, content in parts_of(http.get(study, headers={"Accept": AS_STORED})):
+                assert content == known[uids(content)[2]]
+    stored = list(folder.rglob("*.dcm"))
+    assert {path.stem for path in stored} == found, "files and index differ"
+    for path in stored:
+        assert path.read_bytes() == known[path.stem]
+    assert not list((folder / ".hounsfield" / "incoming").iterdir())
+
+
+def _kill_again_and_again(zygote: Zygote, folder: Path, rounds: int, seed: int) -> int:
+    dice = random.Random(seed)
+    known: dict[str, bytes] = {}
+    acknowledged: list[bytes] = []
+    for number in range(rounds):
+        process, url = zygote.start(folder)
+        requests = _requests(seed + number)
+        known |= {uids(content)[2]: content for each in requests for content in each}
+        this = Round(url, requests)
+        threads = [threading.Thread(target=this.run) for _ in range(THREADS)]
+        for thread in threads:
+            thread.start()
+        # A random moment, told in acknowledgements rather than seconds: machines differ, and so does their load.
+        this.wait_for(dice.randrange(7))
+        time.sleep(dice.uniform(0, 0.03))
+        zygote.kill(process)
+        for thread in threads:
+            thread.join()
+        acknowledged += this.acknowledged
+        if number % 10 == 9 or number == rounds - 1:
+            process, url = zygote.start(folder)
+            _check(url, folder, known, acknowledged)
+            zygote.kill(process)
+    return len(acknowledged)
+
+
+@pytest.mark.timeout(240)
+def test_an_acknowledged_instance_survives_fifty_kills(zygote, tmp_path):
+    acknowledged = _kill_again_and_again(zygote, tmp_path, 50, seed=1)
+    assert acknowledged > 50  # else the kills came too early to say anything
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(1000, 11000, 1000))
+def test_an_acknowledged_instance_survives_many_more_kills(zygote, tmp_path, seed):
+    _kill_again_and_again(zygote, tmp_path, 100, seed)
