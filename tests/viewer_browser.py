@@ -155,7 +155,11 @@ _PROBE = """async ({points, view}) => {
     element.dispatchEvent(new PointerEvent("pointermove",
       {clientX: box.left + x, clientY: box.top + y, pointerType: "mouse", bubbles: true}));
     // A message comes back sooner than the shortest timer, and after the page has rendered.
-    for (let k = 0; k < 3; k++) await new Promise(done => { const c = new MessageChannel(); c.port1.onmessage = done; c.port2.postMessage(0); });
+    for (let k = 0; k < 3; k++) await new Promise(done => {
+      const channel = new MessageChannel();
+      channel.port1.onmessage = done;
+      channel.port2.postMessage(0);
+    });
     const line = document.querySelector(".readout");
     const [r, g, b] = context.getImageData(Math.floor(x), Math.floor(y), 1, 1).data;
     const value = line.dataset.value;

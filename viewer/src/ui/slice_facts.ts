@@ -16,10 +16,3 @@ export function sliceFacts(model: SeriesModel, slice: number): SliceFacts {
   const found = model.info.value?.slices[slice];
   return { instance: found?.uid ?? "", frame: found?.frame ?? 1, slope: found?.slope ?? null, intercept: found?.intercept ?? null };
 }
-
-
-/** The stored value of a value in the unit; null where padding, clamping or a table hides it. */
-export function storedValue(facts: SliceFacts, value: number): number | null {
-  if (facts.slope === null || facts.intercept === null || facts.slope === 0) return null;
-  return Math.round((value - facts.intercept) / facts.slope);
-}

@@ -1,0 +1,137 @@
+import { describe, expect, test, vi } from "vitest";
+import { invert, toIndex, toLps } from "../src/volume/affine";
+import { ValueCounts } from "../src/volume/histogram";
+import { outwards } from "../src/volume/order";
+import { axes, centreOf, isUpright, planeRaster, PLANES, sliceRaster, stepThrough } from "../src/volume/planes";
+import { directionLetters, distanceToRaster, rasterLps, rasterPoint } from "../src/volume/raster";
+import { OUTSIDE, samplePlane } from "../src/volume/sample";
+import { Slices } from "../src/volume/slices";
+import { distance, dot, length } from "../src/volume/vector";
+import { expected, grid, info, slices } from "./fixtures";
+
+const THIN = { linear: true, slab: { mode: "mip", thickness: 0 } } as const;
+
+test("places are Python's, there and back", () => {
+  const inverse = invert(grid.affine)!;
+  for (const { index, lps } of expected.places) {
+    expect(distance(toLps(grid.affine, index), lps)).toBeLessThan(1e-9);
+    toIndex(inverse, lps).forEach((at, axis) => expect(at).toBeCloseTo(index[axis]!, 9));
+  }
+});
+
+test("values between voxels are Python's trilinear ones", () => {
+  for (const { lps, value } of expected.places) {
+    const raster = { width: 1, height: 1, origin: lps, across: grid.affine.column, down: grid.affine.row, placed: true };
+    expect(Math.abs(samplePlane(grid, (k) => slices[k], raster, THIN)[0]! - value)).toBeLessThanOrEqual(0.5 + 1e-6);
+  }
+});
+
+test("a slice's own raster samples to the slice itself", () => {
+  const raster = sliceRaster(grid.affine, grid.shape, 4);
+  expect(samplePlane(grid, (k) => slices[k], raster, THIN)).toEqual(slices[4]);
+});
+
+test("where a slice has not come yet nothing is drawn", () => {
+  const raster = sliceRaster(grid.affine, grid.shape, 4);
+  expect(new Set(samplePlane(grid, () => undefined, raster, THIN))).toEqual(new Set([OUTSIDE]));
+});
+
+test("the slices' directions are at right angles even where the gantry was tilted", () => {
+  expect(isUpright(grid.affine)).toBe(false);
+  const { left, back, head } = axes(grid.affine, "slices");
+  for (const [a, b] of [[left, back], [back, head], [left, head]] as const) expect(dot(a, b)).toBeCloseTo(0, 12);
+  for (const axis of [left, back, head]) expect(length(axis)).toBeCloseTo(1, 12);
+  expect(left[0]).toBeGreaterThan(0.9);
+  expect(head[2]).toBeGreaterThan(0.9);
+});
+
+test.each(PLANES)("the %s plane goes through the place asked for and covers the volume", (name) => {
+  for (const frame of ["slices", "patient"] as const) {
+    const through = centreOf(grid);
+    const raster = planeRaster(grid, name, frame, through);
+    expect(distanceToRaster(raster, through)).toBeLessThan(1e-9);
+    const at = rasterPoint(raster, through);
+    expect(at.x).toBeGreaterThan(0);
+    expect(at.y).toBeLessThan(raster.height);
+    expect(distance(rasterLps(raster, at), through)).toBeLessThan(1e-9);
+  }
+});
+
+test("scrolling a plane stays in the volume", () => {
+  let place = centreOf(grid);
+  for (let k = 0; k < 100; k++) place = stepThrough(grid, "axial", "slices", place, 1);
+  const index = toIndex(invert(grid.affine)!, place);
+  expect(index[0]).toBeGreaterThan(-1);
+  expect(index[0]).toBeLessThan(6);
+});
+
+test("a slab's maximum, minimum and mean go through the voxels' centres", () => {
+  const raster = sliceRaster(grid.affine, grid.shape, 2);
+  const thickness = 2 * info.spacing![0] * 1.01;
+  const upright = { ...grid, affine: { ...grid.affine, slice: [0, -Math.sin((12 * Math.PI) / 180) * info.spacing![0], Math.cos((12 * Math.PI) / 180) * info.spacing![0]] as const } };
+  const at = (mode: "mip" | "minip" | "mean") => samplePlane(upright, (k) => slices[k], raster, { linear: false, slab: { mode, thickness } });
+  const pixel = 8 * 24 + 12;
+  const found = [1, 2, 3].map((k) => slices[k]![pixel]!);
+  // The slab lies across slices 1, 2 and 3; which is up depends on the normal's sign, so the set is compared.
+  const mip = at("mip")[pixel]!;
+  expect(Math.max(...found)).toBe(mip);
+  expect(Math.min(...found)).toBe(at("minip")[pixel]!);
+  expect(Math.abs(found.reduce((a, b) => a + b) / 3 - at("mean")[pixel]!)).toBeLessThanOrEqual(0.5);
+});
+
+test("letters of direction", () => {
+  expect(directionLetters([1, 0, 0])).toBe("L");
+  expect(directionLetters([0, -5, 0])).toBe("A");
+  expect(directionLetters([0, 0.3, 0.9])).toBe("HP");
+});
+
+describe("slices", () => {
+  test("the one looked at first, then its neighbours", () => {
+    expect(outwards(6, 2)).toEqual([2, 3, 1, 4, 0, 5]);
+    expect(outwards(1, 9)).toEqual([0]);
+    expect(outwards(0, 0)).toEqual([]);
+  });
+
+  test("come middle first, all of them, and are told", async () => {
+    const asked: number[] = [];
+    const held = new Slices(9, 2, async (k) => (asked.push(k), Int16Array.of(k)));
+    await vi.waitFor(() => expect(held.complete).toBe(true));
+    expect(asked.slice(0, 3)).toEqual([4, 5, 3]);
+    expect(held.get(8)![0]).toBe(8);
+  });
+
+  test("a cache with a limit keeps what is near", async () => {
+    const held = new Slices(100, 10, async (k) => Int16Array.of(k), 50, 100);
+    await vi.waitFor(() => expect(held.progress.held).toBe(10));
+    held.look(90);
+    await vi.waitFor(() => expect(held.get(94)).toBeDefined());
+    expect(held.get(50)).toBeUndefined();
+    expect(held.progress.held).toBeLessThanOrEqual(10);
+  });
+
+  test("what fails is tried twice, told, and tried again when asked", async () => {
+    let broken = true;
+    let tries = 0;
+    const held = new Slices(3, 2, async (k) => {
+      if (k === 1 && broken) throw (tries++, new Error("lost"));
+      return Int16Array.of(k);
+    });
+    await vi.waitFor(() => expect(held.progress.failed.size).toBe(1));
+    expect(tries).toBe(2);
+    broken = false;
+    held.retry();
+    await vi.waitFor(() => expect(held.complete).toBe(true));
+    expect(held.progress.failed.size).toBe(0);
+  });
+});
+
+test("value counts and what lies between two of them", () => {
+  const counts = new ValueCounts();
+  expect(counts.add(0, Int16Array.of(-5, 0, 0, 7, 100))).toBe(true);
+  expect(counts.add(0, Int16Array.of(1))).toBe(false);
+  expect(counts.range).toEqual([-5, 100]);
+  expect(counts.between(0, 7)).toBe(3);
+  expect(counts.between(-32768, 32767)).toBe(5);
+  const histogram = counts.histogram(10);
+  expect(histogram.counts.reduce((a, b) => a + b)).toBe(5);
+});

@@ -1,0 +1,72 @@
+import { describe, expect, test } from "vitest";
+import { crc32Text } from "../src/wire/crc32";
+import { dateText, personName, text } from "../src/wire/dicom_json";
+import { parseInfo } from "../src/wire/info";
+import { parseCounts } from "../src/wire/slice_source";
+import { batches, outcome } from "../src/wire/store";
+import { filterRows, type TagRow } from "../src/wire/tags";
+import { expected, info, sent } from "./fixtures";
+
+test("the CRC-32 of every slice is the one Python sent", () => {
+  expect(sent.map(crc32Text)).toEqual(expected.crc32);
+});
+
+test("CRC-32 of lengths that are no multiple of eight", () => {
+  expect(crc32Text(new TextEncoder().encode("123456789"))).toBe("cbf43926");
+  expect(crc32Text(new Uint8Array())).toBe("00000000");
+});
+
+test("the server's description is read whole", () => {
+  expect(info.shape).toEqual([6, 16, 24]);
+  expect(info.unit).toBe("HU");
+  expect(info.verdict).toBe("sheared");
+  expect(Math.abs(info.tilt)).toBeCloseTo(12, 3);
+  expect(info.slices).toHaveLength(6);
+  expect(info.slices[0]).toMatchObject({ slope: 1, intercept: -1024, frame: 1, table: false });
+});
+
+test.each([null, [], "x", { shape: [1, 2] }, { shape: [2, 3, 4], slices: [] }, { shape: null, affine: [[1]] }, { shape: ["1", 2, 3] }])("a description that cannot be relied on is refused: %j", (body) => {
+  expect(() => parseInfo(body)).toThrow(/description/);
+});
+
+test("a series without values has none, and says why", () => {
+  const found = parseInfo({ shape: null, affine: null, unit: "unspecified", verdict: "not a volume", reason: "colour", report: { warnings: [] } });
+  expect(found.shape).toBeNull();
+  expect(found.reason).toBe("colour");
+});
+
+test("counts of what was done to a slice", () => {
+  expect(parseCounts("padded=12,clamped=3,saturated=0,rounded=1")).toEqual({ padded: 12, clamped: 3, saturated: 0, rounded: 1 });
+  expect(parseCounts("")).toEqual({ padded: 0, clamped: 0, saturated: 0, rounded: 0 });
+});
+
+describe("DICOM JSON", () => {
+  test("names, dates and dirt", () => {
+    expect(text({ "00100010": { vr: "PN", Value: [{ Alphabetic: "Wang^XiaoDong", Ideographic: "王^小东" }] } }, "00100010")).toBe("Wang, XiaoDong 王, 小东");
+    expect(personName("Wang^XiaoDong=王^小东=")).toBe("Wang, XiaoDong 王, 小东");
+    expect(personName("")).toBe("");
+    expect(dateText("20240131")).toBe("2024-01-31");
+    expect(dateText("soon")).toBe("soon");
+    expect(text({ "00080020": { Value: [null] } }, "00080020")).toBe("");
+    expect(text({ "00080020": { Value: "scalar" } }, "00080020")).toBe("scalar");
+  });
+});
+
+test("a store's answer is counted, its reasons kept once each", () => {
+  const said = { "00081199": { vr: "SQ", Value: [{}, {}] }, "00081198": { vr: "SQ", Value: [{ "00081197": { vr: "US", Value: [272] } }, { "00081197": { vr: "US", Value: [272] } }] } };
+  expect(outcome(JSON.stringify(said), 4)).toEqual({ stored: 2, failed: 2, reasons: ["272"] });
+  expect(outcome("<html>", 3)).toEqual({ stored: 0, failed: 3, reasons: [] });
+});
+
+test("files go in batches by bytes", () => {
+  const files = [5, 5, 5, 20, 1].map((size) => ({ size }));
+  expect(batches(files, 10).map((batch) => batch.map((each) => each.size))).toEqual([[5, 5], [5], [20], [1]]);
+});
+
+test("a tag that is searched for comes with the sequence it stands in", () => {
+  const row = (depth: number, keyword: string, distinct = 1): TagRow => ({ group: ["Image", "图像"], depth, number: "", keyword, vr: "", name: [keyword, keyword], value: "", explanation: ["", ""], distinct });
+  const rows = [row(0, "Rows"), row(0, "Sequence"), row(1, "Item 0"), row(2, "CodeValue"), row(1, "Item 1"), row(2, "Other"), row(0, "Columns", 3)];
+  expect(filterRows(rows, "codevalue", false).map((each) => each.keyword)).toEqual(["Sequence", "Item 0", "CodeValue"]);
+  expect(filterRows(rows, "", true).map((each) => each.keyword)).toEqual(["Columns"]);
+  expect(filterRows(rows, "nothing", false)).toEqual([]);
+});
