@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from contracts import LocationContract, SourceContract
+from hounsfield.cli import main
 from hounsfield.client import Client
 from hounsfield.errors import DicomwebError, LocationError
 from hounsfield.instance import Skipped, Source
@@ -185,3 +187,14 @@ def test_load_from_orthanc_equals_load_from_the_folder(folder, tmp_path):
     assert np.array_equal(ours.array, theirs.array)
     assert np.array_equal(ours.affine, theirs.affine)
     assert ours.report.to_json() == theirs.report.to_json()
+
+
+def test_what_metadata_does_not_tell_is_not_made_up(archive):
+    told = CliRunner().invoke(main, ["info", archive.url])
+    assert told.exit_code == 0
+    assert "transfer syntax not told by the server" in told.stdout
+    assert "MB of pixels" not in told.stdout
+    for model in archive.models.values():
+        model["00083002"] = {"vr": "UI", "Value": ["1.2.840.10008.1.2.4.80"]}
+    assert "JPEG-LS" in CliRunner().invoke(main, ["info", archive.url]).stdout
+    assert retrievals(archive) == []

@@ -256,7 +256,7 @@ def _syntax_name(item: Slice) -> str:
     try:
         return item.instance.syntax.name
     except HounsfieldError:
-        return item.instance.header.transfer_syntax
+        return item.instance.header.transfer_syntax or "transfer syntax not told by the server"
 
 
 def _pixel_bytes(instance: Any) -> int:

@@ -114,7 +114,8 @@ def _stored(item: Inspection) -> str:
     if item.bits is not None:
         allocated, stored, signed = item.bits
         bits = f"{stored} of {allocated} bits, {'signed' if signed else 'unsigned'} · "
-    return f"{bits}{syntaxes} · {item.pixel_bytes / 1e6:.1f} MB of pixels{' · lossy' if item.lossy else ''}"
+    size = f" · {item.pixel_bytes / 1e6:.1f} MB of pixels" if item.pixel_bytes else ""
+    return f"{bits}{syntaxes}{size}{' · lossy' if item.lossy else ''}"
 
 
 def _padding(item: Inspection) -> str:

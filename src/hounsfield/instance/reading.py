@@ -80,7 +80,8 @@ def open_pixels(source: Source, header: Header) -> BinaryIO:
 
 def _header_of_metadata(source: MetadataSource) -> Header:
     dataset = source.metadata((*WANTED, _AVAILABLE_SYNTAX))
-    syntax = str(dataset.get("AvailableTransferSyntaxUID", "") or EXPLICIT_LITTLE)
+    # Most servers do not tell; the bytes will.
+    syntax = str(dataset.get("AvailableTransferSyntaxUID", ""))
     return Header.from_dataset(dataset, syntax)
 
 
