@@ -103,6 +103,7 @@ export function interaction(port: ViewPort): GestureHandlers {
       commit(draft(kind, [trail.at(-1)!], values));
     } else if (kind === "angle" && trail.length === 2 && moved) {
       corner = trail;
+      port.showDraft(draft(kind, trail, values));
     } else if (trail.length > 1 && (moved || trail.length === 3)) {
       commit(draft(kind, trail, values));
     }
