@@ -209,8 +209,8 @@ def transfer_syntax(uid_or_keyword: str) -> TransferSyntax:
     found = SYNTAXES.get(name) or _BY_KEYWORD.get(name.lower().replace("_", "-"))
     if found is None:
         raise UnsupportedError(
-            f"transfer syntax {name!r} is not known",
+            f"transfer syntax {name[:64]!r} is not known",
             expected="a UID of PS3.6 table A-1 or one of " + ", ".join(s.keyword for s in _READ_AND_WRITTEN),
-            syntax=name,
+            syntax=name[:64],
         )
     return found

@@ -35,7 +35,7 @@ def to_rgb(array: Pixels, photometric_interpretation: str) -> Pixels:
     if photometric_interpretation in _DECODED_TO_RGB:
         return array
     if photometric_interpretation not in ("YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_420"):
-        raise UnsupportedError(f"{photometric_interpretation} to RGB", expected="RGB or YBR_…")
+        raise UnsupportedError(f"{photometric_interpretation[:32]!r} to RGB", expected="RGB or YBR_…")
     if array.ndim < 3 or array.shape[-1] != 3 or array.dtype.kind != "u":
         raise MalformedError(
             f"{photometric_interpretation} of shape {array.shape} and type {array.dtype}",

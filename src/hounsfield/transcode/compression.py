@@ -197,7 +197,6 @@ class _Work:
             streams = _packed(streams, form) if form.bits_allocated == 1 else streams
             edits = self._native_edits(streams, form)
         content = self._written(edits)
-        self._verify(content, streams)
         return self._result(Coded(streams, None, _NOTHING_LOST), content)
 
     def _proved(self, cells: Pixels, form: FrameFormat, index: int) -> bytes:
@@ -269,7 +268,7 @@ class _Work:
         return edits
 
     def _verify(self, content: bytes, streams: Sequence[bytes]) -> None:
-        """Read the finished file as anyone would: each frame must be the one that was proved."""
+        """Read the finished file as anyone would: each frame must be the one that was encoded and proved."""
         header = read_instance(BytesSource(self.instance.name, content)).header
         if self.syntax.deflated:
             with open_pixel_stream(BytesSource(self.instance.name, content), header) as stream:
@@ -285,6 +284,7 @@ class _Work:
                 raise self._broken(index)
 
     def _result(self, coded: Coded, content: bytes) -> Transcoded:
+        self._verify(content, coded.streams)
         return Transcoded(
             self.instance.name,
             content,
