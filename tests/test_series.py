@@ -15,7 +15,7 @@ import pytest
 
 import hounsfield
 from hounsfield import HounsfieldError, Series, phantom
-from hounsfield.errors import UnsupportedError
+from hounsfield.errors import GeometryError, UnsupportedError
 from hounsfield.phantom import PhantomSpec
 from hounsfield.series import LoadOptions
 
@@ -258,3 +258,43 @@ def test_geometry_that_is_not_there_is_named(tags: Any, reason: str, tmp_path: P
     assert reason in series.reasons[0]
     volume = series.load(LoadOptions(spacing=(1.0, 2.0, 3.0)))
     assert volume.array.shape == (5, 30, 34)
+
+
+def test_interpolated_gaps_leave_what_the_files_hold_as_it_was(tmp_path: Path) -> None:
+    # Found by review: positions rounded to 0.01 mm made every slice a blend of two, without its UID.
+    positions = tuple(round(0.625 * index, 2) for index in range(12) if index != 5)
+    spec = replace(SMALL, slices=11, slice_positions=positions)
+    held = [index for index in range(12) if index != 5]
+    volume = written(spec, tmp_path).load(LoadOptions(gaps="interpolate"))
+    np.testing.assert_array_equal(volume.array[held], phantom.truth(spec))
+    assert volume.report.filled == (5,)
+    assert [index for index, uid in enumerate(volume.uids) if uid] == held
+
+
+def test_slices_that_clash_without_a_reason_are_named(tmp_path: Path) -> None:
+    def twice(number: int, dataset: pydicom.Dataset) -> None:
+        if number == 3:
+            dataset.ImagePositionPatient = first_position
+        first_position[:] = dataset.ImagePositionPatient if number == 0 else first_position
+
+    first_position = [0.0, 0.0, 0.0]
+    folder = changed(SMALL, tmp_path / "ct", twice)
+    with pytest.raises(GeometryError, match=r"leave out one of .*0\.dcm and .*3\.dcm$"):
+        hounsfield.load(folder)
+
+
+def test_trap_23_two_kinds_of_image_in_one_volume_are_told(tmp_path: Path) -> None:
+    def interleaved(number: int, dataset: pydicom.Dataset) -> None:
+        dataset.ImageType = ["DERIVED", "PRIMARY", "AXIAL", "VMI" if number % 2 else "MAT"]
+
+    volume = hounsfield.load(changed(SMALL, tmp_path / "ct", interleaved))
+    assert volume.report.warnings == ("2 different Image Types (0008,0008) in one volume",)
+
+
+def test_an_image_whose_header_ends_early_is_called_damaged(tmp_path: Path) -> None:
+    phantom.write(replace(SMALL, slices=1), tmp_path / "ct")
+    (file,) = (tmp_path / "ct").rglob("*.dcm")
+    content = file.read_bytes()
+    file.write_bytes(content[: content.index(b"\x28\x00\x10\x00US")])
+    (skipped,) = hounsfield.scan(tmp_path / "ct").skipped
+    assert skipped.reason == "a damaged or cut CT Image Storage: no Rows (0028,0010) and Columns in it"

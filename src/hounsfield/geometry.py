@@ -110,11 +110,16 @@ def assess(positions: npt.ArrayLike, orientation: npt.ArrayLike, pixel_spacing: 
 
 
 def affine_of(origin: Vector, step: Vector, orientation: Vector, pixel_spacing: Vector) -> Vector:
-    """4×4 affine for (slice, row, column, 1) → LPS mm (PS3.3 C.7.6.2.1.1; trap 45: spacing is row, then column)."""
+    """4×4 affine for (slice, row, column, 1) → LPS mm (PS3.3 C.7.6.2.1.1; trap 45: spacing is row, then column).
+
+    Cosines written with few digits are not of unit length; only their direction counts, Pixel Spacing is the length.
+    """
+    row, column = orientation.reshape(2, 3)
     affine = np.eye(4)
     affine[:3, 0] = step
-    affine[:3, 1] = orientation[3:] * pixel_spacing[0]  # the next row lies along the column direction
-    affine[:3, 2] = orientation[:3] * pixel_spacing[1]
+    # The next row lies along the column direction.
+    affine[:3, 1] = column / np.linalg.norm(column) * pixel_spacing[0]
+    affine[:3, 2] = row / np.linalg.norm(row) * pixel_spacing[1]
     affine[:3, 3] = origin
     return affine
 

@@ -111,11 +111,19 @@ def load(
     """The volume of one series in a location.
 
     `array` (slices, rows, columns) in `unit`, slices ordered along row × column direction; `affine` (slice, row,
-    column, 1) → LPS mm, exact under tilt. The options are those of `LoadOptions`, and:
+    column, 1) → LPS mm, exact under tilt.
 
     - `series`: UID (or its beginning), Series Number or description; needed when there are several
     - `phase`: which of several volumes at the same positions, from 0
+    - `dtype`: "int16": rounded to nearest and saturated, with counts in the report; "float32": exact
+    - `clamp`: values below −1024 HU become −1024
+    - `gaps`: what of missing slices: "error"; "fill" with −1024; "interpolate" between neighbours
+    - `step`: resample to this slice step in mm, whatever the spacing was
+    - `rectify`: shift the slices of a tilted series in their planes until they stack upright
+    - `truncated`: what of files that end early: "error"; "fill" what is not there with −1024, listed in the report
+    - `spacing`: (slice, row, column) mm for frames that have no place in the patient
     - `require_hounsfield`: `NotHounsfieldError` for values in another unit, instead of a volume that says so
+    - `workers`: threads; None for one a core
 
     Raises `SelectionError` listing the choices, `GeometryError` naming the option that would load the slices,
     `MalformedError` and its kin for what cannot be read. PS3.3 C.7.6.2.1.1, C.11.1.1.2.
@@ -145,7 +153,8 @@ def _matches(series: Series, wanted: str) -> bool:
 
 def _choice(series: Series) -> str:
     label = f"#{series.part}" if series.part else ""
-    return f"{series.name} ({len(series.slices)} slices, {series.verdict}, {series.uid}{label})"
+    slices = "1 slice" if len(series.slices) == 1 else f"{len(series.slices)} slices"
+    return f"{series.name} ({slices}, {series.verdict}, {series.uid}{label})"
 
 
 def is_remote(location: str | Path) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from hounsfield.geometry import Verdict, is_orthonormal
 from hounsfield.instance import Instance, Skipped
 from hounsfield.series.grouping import Part, group
-from hounsfield.series.phases import separate
+from hounsfield.series.phases import Phase, separate
 from hounsfield.series.series import Series
 from hounsfield.series.slices import Slice
 
@@ -45,7 +45,7 @@ def _series(part: Part, is_one_of_several: bool) -> Series:
         verdict=worst.verdict,
         reasons=worst.reasons,
         left_out=(*part.left_out, *found.dropped),
-        notes=(*found.notes, *_notes(part)),
+        notes=(*found.notes, *_notes(part), *_mixed(found.phases)),
     )
 
 
@@ -76,6 +76,12 @@ def _notes(part: Part) -> tuple[str, ...]:
     if part.unit.warning:
         notes.append(part.unit.warning)
     return tuple(notes)
+
+
+def _mixed(phases: Iterable[Phase]) -> tuple[str, ...]:
+    """Image Types may differ within a sound volume, and may be what interleaves two (trap 23): told, not judged."""
+    kinds = max((len({item.plane.frame_type for item in phase.slices}) for phase in phases), default=1)
+    return (f"{kinds} different Image Types (0008,0008) in one volume",) if kinds > 1 else ()
 
 
 def _instance_order(item: Slice) -> tuple[int, str, int]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hounsfield.errors import GeometryError, SelectionError
-from hounsfield.geometry import Stack, Verdict, affine_of
+from hounsfield.geometry import SAME_POSITION_MM, Stack, Verdict, affine_of
 from hounsfield.hu import Counts
 from hounsfield.instance import Header, Skipped
 from hounsfield.resample import rectify, resample
@@ -81,7 +81,9 @@ class Series:
         chosen = self._phase(phase, options)
         volume = self._placed(chosen, options)
         if options.gaps == "interpolate" and chosen.stack.verdict is Verdict.GAPS and options.step is None:
-            volume = _even(volume, chosen.stack, chosen.stack.step)
+            # Places on the grid, not distances: what a file holds stays as it is, however its position jitters.
+            places = np.asarray(chosen.stack.grid) * chosen.stack.step
+            volume = resample(volume, chosen.stack.step, positions=places)
         elif options.step is not None:
             volume = _even(volume, chosen.stack, options.step)
         return rectify(volume) if options.rectify else volume
@@ -100,11 +102,12 @@ class Series:
         if index is not None and not 0 <= index < len(self.phases):
             raise SelectionError(f"no phase {index}", expected=f"0 … {len(self.phases) - 1}", where=self.name)
         chosen = self.phases[index or 0]
-        self._refuse(chosen.stack, options)
+        self._refuse(chosen, options)
         return chosen
 
-    def _refuse(self, stack: Stack, options: LoadOptions) -> None:
+    def _refuse(self, chosen: Phase, options: LoadOptions) -> None:
         """A typed error for slices that are no grid, unless an option says what to make of them."""
+        stack = chosen.stack
         if stack.verdict.is_loadable:
             return
         remedy = "load it where it is one slice, or choose another series"
@@ -121,7 +124,7 @@ class Series:
                 else "no option makes a volume of it; choose instances by hand"
             )
         elif stack.repeated and stack.verdict is Verdict.IRREGULAR:
-            remedy = "no attribute tells phases apart; choose instances by hand"
+            remedy = f"no attribute tells phases apart; leave out one of {' and '.join(_clashing(chosen))}"
         raise GeometryError(
             f"{stack.verdict}: {'; '.join(stack.reasons)}",
             where=self.name,
@@ -241,6 +244,12 @@ class Series:
             return False
         whole = values[values <= np.iinfo(np.int16).max].astype(np.int64)
         return bool(whole.size and np.bincount(whole).argmax() == 0)
+
+
+def _clashing(chosen: Phase) -> tuple[str, str]:
+    """The names of the first two slices that are at one position."""
+    place = int(np.argmax(np.diff(chosen.stack.distances) < SAME_POSITION_MM))
+    return chosen.slices[place].name, chosen.slices[place + 1].name
 
 
 def _even(volume: Volume, stack: Stack, step: float) -> Volume:

@@ -29,7 +29,7 @@ class Slice:
 
     @property
     def is_localizer(self) -> bool:
-        """A scout: Image Type value 3 (PS3.3 C.8.2.1.1.1), or the survey names that makers use."""
+        """A scout, by Image Type value 3 or later (PS3.3 C.8.2.1.1.1)."""
         return any(part.upper() == LOCALIZER for part in self.plane.frame_type[2:])
 
     @property
@@ -50,7 +50,10 @@ def reason_to_leave_out(instance: Instance) -> str | None:
     header = instance.header
     sop_class = header.text("SOPClassUID")
     if "Rows" not in header or "Columns" not in header:
-        return f"no image: {told(_class_name(sop_class))}"
+        kind = told(_class_name(sop_class))
+        if "Image Storage" in kind:
+            return f"a damaged or cut {kind}: no Rows (0028,0010) and Columns in it"
+        return f"no image: {kind}"
     samples = header.integer("SamplesPerPixel", 1) or 1
     photometric = header.text("PhotometricInterpretation")
     if samples != 1 or photometric == "PALETTE COLOR":
