@@ -174,3 +174,11 @@ def test_an_orthanc_is_searched_by_every_option(folder, tmp_path):
         assert one.value("StudyInstanceUID") in {row["StudyInstanceUID"] for row in json.loads(found.stdout)}
         assert len(list(find(url, level="series"))) == 2
         assert len(list(find(url, level="instance", limit=4))) == 4
+
+
+def test_media_directories_are_no_studies(real_data: Path) -> None:
+    # A maker that writes a DIRFILE into every folder gave a nameless study of them all.
+    skipped: list[Skipped] = []
+    found = list(find(real_data / "philips_phantom", skipped=skipped))
+    assert [each.value("PatientID") for each in found] == ["PLASTIC", "PLASTIC"]
+    assert sum("file-set" in item.reason for item in skipped) >= 7

@@ -51,6 +51,7 @@ FIELDS: dict[Level, tuple[str, ...]] = {
 """What a row shows, and what a server is asked to tell."""
 
 _UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+_MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"  # PS3.6 A: a DICOMDIR, or a DIRFILE of some makers
 _NOT_SEARCHED = frozenset({400, 404, 405, 501})
 """Statuses with which servers say that they do not search across studies."""
 
@@ -200,9 +201,14 @@ def _instances(place: Location, skipped: list[Skipped]) -> Iterator[Instance]:
             skipped.append(source)
             continue
         try:
-            yield read_instance(source)
+            instance = read_instance(source)
         except HounsfieldError as error:
             skipped.append(Skipped(source.name, error.found))
+            continue
+        if instance.header.text("SOPClassUID") == _MEDIA_DIRECTORY:
+            skipped.append(Skipped(source.name, "a directory of a file-set, not an instance"))
+        else:
+            yield instance
 
 
 def _model(members: list[Instance], level: Level) -> Model:
