@@ -31,6 +31,7 @@ VERBS = {
     "image": "Write windowed pictures: slice, montage, planes, MIP, film.",
     "compress": "Rewrite in another transfer syntax, verified.",
     "copy": "Copy instances between folders, archives and servers.",
+    "deidentify": "Copies without what identifies the patient.",
     "view": "Look at it in the browser.",
     "serve": "Run the DICOMweb archive and its viewer.",
     "tokens": "Say who may use the archive.",

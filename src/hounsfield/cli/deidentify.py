@@ -1,0 +1,153 @@
+"""`hounsfield deidentify`: copies of objects that no longer say whose they are, by PS3.15 Annex E."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hounsfield.cli import options
+from hounsfield.cli.terminal import Column, echo, print_json, progress, table
+from hounsfield.errors import LocationError
+
+if TYPE_CHECKING:
+    from hounsfield.deidentification import Treated
+    from hounsfield.instance import Skipped, Source
+    from hounsfield.locations import Location
+
+_KEEP = ("descriptions", "device", "institution", "patient", "uids", "safe-private")
+_REPORT = "deidentification.json"
+_NEW_KEY_BYTES = 32
+
+
+@click.command(
+    epilog=options.examples(
+        "hounsfield deidentify scan/ anonymous/ --key project.key",
+        "hounsfield deidentify scan.zip anonymous/ --key project.key --dates shift --keep patient --keep device",
+    )
+)
+@options.location
+@options.out
+@click.option(
+    "--key",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File of the secret that new UIDs come from; made if it is not there. Without it, another each time.",
+)
+@click.option(
+    "--dates",
+    type=click.Choice(["remove", "shift", "keep"]),
+    default="remove",
+    show_default=True,
+    help="shift: by a number of days, one for each patient.",
+)
+@click.option(
+    "--keep", type=click.Choice(_KEEP), multiple=True, help="What else may stay; any number of times."
+)
+@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Processes [default: one a core].")
+@click.option("--cluster", metavar="tcp://HOST:8786", help="Work on the Dask cluster of this scheduler.")
+@options.as_json
+def deidentify(
+    location: str,
+    out: Path,
+    key: Path | None,
+    dates: Any,
+    keep: tuple[str, ...],
+    workers: int | None,
+    cluster: str | None,
+    as_json: bool,
+) -> None:
+    """Copy LOCATION to OUT without what identifies the patient, by the basic profile of DICOM PS3.15.
+
+    UIDs are replaced, the same everywhere. Objects whose pixels may hold text (screenshots, dose pages) are left out,
+    each with its reason. Faces that a head's surface shows stay. Run again with the same key: only what is missing is
+    made.
+    """
+    from hounsfield import deidentification
+    from hounsfield.cli.batches import absolute
+    from hounsfield.locations import open_location
+
+    place = open_location(absolute(location))
+    _refuse_within(place, out)
+    profile = deidentification.Profile(dates=dates, **{name.replace("-", "_"): True for name in keep})
+    skipped: list[Skipped] = []
+    with progress("De-identifying") as done:
+        treated = []
+        secret = os.urandom(_NEW_KEY_BYTES) if key is None else _secret(key)
+        sources = _sources(place, skipped)
+        engine = _engine(workers, cluster)
+        for each in deidentification.deidentify(sources, out, key=secret, profile=profile, engine=engine):
+            treated.append(each)
+            done()
+    told = deidentification.summary(treated, profile)
+    _write(told, out)
+    _show(treated, skipped, told, as_json=as_json)
+    if any(each.status == "failed" for each in treated):
+        raise click.exceptions.Exit(1)
+
+
+def _engine(workers: int | None, cluster: str | None) -> Any:
+    from hounsfield import batch
+
+    if cluster is not None:
+        return batch.cluster(cluster)
+    count = workers or batch.available_cores()
+    return batch.threads() if count == 1 else batch.processes(count)
+
+
+def _secret(path: Path) -> bytes:
+    """The key in the file; a new one, readable by its owner alone, where there is no file."""
+    try:
+        if not path.exists():
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with open(descriptor, "wb") as stream:
+                stream.write(os.urandom(_NEW_KEY_BYTES).hex().encode() + b"\n")
+        return path.read_bytes().strip()
+    except OSError as error:
+        raise LocationError(f"the key cannot be read or made: {error.strerror}", where=str(path)) from error
+
+
+def _sources(place: Location, skipped: list[Skipped]) -> Iterator[Source]:
+    from hounsfield.instance import Skipped
+
+    for source in place.sources():
+        if isinstance(source, Skipped):
+            skipped.append(source)
+        else:
+            yield source
+
+
+def _refuse_within(place: Location, out: Path) -> None:
+    root = Path(place.name).absolute()
+    if root.is_dir() and out.absolute().is_relative_to(root):
+        raise LocationError("lies within what is de-identified", where=str(out), remedy="write beside it")
+
+
+def _write(told: dict[str, Any], out: Path) -> None:
+    from hounsfield.outputs import whole_file
+
+    with whole_file(out / _REPORT, force=True) as temporary:
+        temporary.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+def _show(treated: list[Treated], skipped: list[Skipped], told: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        objects = [
+            {"name": each.name, "status": each.status, "output": each.output, "reason": each.reason}
+            for each in treated
+        ]
+        names = [{"name": item.name, "reason": item.reason} for item in skipped]
+        print_json({**told, "sources": objects, "skipped": names})
+        return
+    rows = [{"what": status, "count": count} for status, count in told["objects"].items()]
+    rows += [{"what": f"  {reason}", "count": count} for reason, count in told["left_out"].items()]
+    rows += [{"what": f"attributes {how}", "count": count} for how, count in told["attributes"].items()]
+    table(rows, (Column("what", "what", folds=True), Column("count", "count", "right")))
+    for each in treated:
+        if each.status == "failed":
+            echo(f"failed: {each.name}: {each.reason}", err=True)
+    for item in told["profile"]:
+        echo(f"{item['code']} {item['meaning']}")

@@ -1,0 +1,14 @@
+"""De-identification by PS3.15 Annex E: the basic profile and its usual options, over objects or whole locations.
+
+It removes what the attributes tell; it looks at no pixel. A head's surface shows a face: whoever shares heads has more
+to do. No profile makes data anonymous by itself; the standard says the same.
+"""
+
+from __future__ import annotations
+
+from hounsfield.deidentification.identity import Pseudonyms
+from hounsfield.deidentification.objects import Deidentified, deidentify_object
+from hounsfield.deidentification.profile import Profile
+from hounsfield.deidentification.running import Treated, deidentify, summary
+
+__all__ = ["Deidentified", "Profile", "Pseudonyms", "Treated", "deidentify", "deidentify_object", "summary"]

@@ -1,0 +1,89 @@
+"""One object in, its de-identified bytes out; or the reason why it is left out."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pydicom import Dataset, dcmread, dcmwrite
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import UID
+
+from hounsfield.deidentification.identity import Pseudonyms
+from hounsfield.deidentification.profile import Profile
+from hounsfield.deidentification.rewriting import Rewriter
+from hounsfield.deidentification.screening import reason_to_leave_out
+from hounsfield.errors import HounsfieldError, MalformedError
+from hounsfield.instance import Source, read_instance
+
+
+@dataclass(frozen=True)
+class Deidentified:
+    """`content` under its new UIDs, with how often each thing was done; or `reason` why there is none."""
+
+    content: bytes = b""
+    study: str = ""
+    series: str = ""
+    instance: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    reason: str = ""
+
+
+def deidentify_object(source: Source, profile: Profile, pseudonyms: Pseudonyms) -> Deidentified:
+    """The object in `source` by `profile`, in the transfer syntax that it has.
+
+    Raises `NotDicomError`, `MalformedError`, `LocationError`; nothing of an object that raises is written.
+    """
+    read_instance(source)  # what is no DICOM says so, in our words
+    with warnings.catch_warnings():
+        # A damaged value is pydicom's to warn of, and ours to remove or refuse.
+        warnings.simplefilter("ignore")
+        try:
+            return _deidentified(_read(source), profile, pseudonyms)
+        except HounsfieldError:
+            raise
+        except Exception as error:
+            raise MalformedError(
+                f"cannot be rewritten ({type(error).__name__}: {error})",
+                where=source.name,
+                remedy="left out; repair it",
+            ) from error
+
+
+def _read(source: Source) -> Dataset:
+    with source.open() as stream:
+        content = io.BytesIO(stream.read())
+    return dcmread(content, force=True)
+
+
+def _deidentified(dataset: Dataset, profile: Profile, pseudonyms: Pseudonyms) -> Deidentified:
+    if "SOPClassUID" not in dataset and dataset.file_meta.get("MediaStorageSOPClassUID"):
+        dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID
+    reason = reason_to_leave_out(dataset)
+    if reason:
+        return Deidentified(reason=reason)
+    rewriter = Rewriter.of(dataset, profile, pseudonyms)
+    rewriter.rewrite(dataset)
+    dataset.file_meta = _new_meta(dataset)
+    dataset.preamble = bytes(128)
+    stream = io.BytesIO()
+    dcmwrite(stream, dataset, enforce_file_format=True)
+    uids = (
+        str(dataset.get(name, "")) for name in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+    )
+    study, series, instance = uids
+    return Deidentified(stream.getvalue(), study, series, instance, Counter(rewriter.counts))
+
+
+def _new_meta(dataset: Dataset) -> FileMetaDataset:
+    """File meta made anew: the old one may name who sent it, and where."""
+    old, new = dataset.file_meta, FileMetaDataset()
+    implicit, little = dataset.original_encoding
+    guessed = "1.2.840.10008.1.2.2" if little is False else f"1.2.840.10008.1.2{'' if implicit else '.1'}"
+    new.TransferSyntaxUID = UID(str(old.get("TransferSyntaxUID") or guessed))
+    new.MediaStorageSOPClassUID = dataset.SOPClassUID
+    new.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    return new

@@ -1,0 +1,233 @@
+"""One data set made anonymous in place: every attribute, in every item of every sequence.
+
+Order: identities are collected first, then each attribute is treated by the profile, then whatever text is left is
+searched for the identities; at the end the object says what was done to it (PS3.3 C.12.1.1.1, C.7.1.1).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import version
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from pydicom import Dataset
+from pydicom.datadict import keyword_for_tag
+from pydicom.dataelem import DataElement
+from pydicom.sequence import Sequence
+from pydicom.tag import Tag
+
+from hounsfield.deidentification.identity import Pseudonyms, holding, shifted, texts, tokens
+from hounsfield.deidentification.profile import STANDARD_ROOT, Profile, dictionary_vr
+
+DUMMIES = {
+    "AE": "ANONYMIZED",
+    "AS": "000Y",
+    "CS": "ANONYMIZED",
+    "DA": "19000101",
+    "DS": "0",
+    "DT": "19000101000000",
+    "IS": "0",
+    "LO": "ANONYMIZED",
+    "LT": "ANONYMIZED",
+    "PN": "ANONYMIZED",
+    "SH": "ANONYMIZED",
+    "ST": "ANONYMIZED",
+    "TM": "000000",
+    "UC": "ANONYMIZED",
+    "UR": "about:blank",
+    "UT": "ANONYMIZED",
+}
+"""What stands where something must (action D)."""
+
+_SWEPT = frozenset({"AE", "LO", "LT", "SH", "ST", "UC", "UR", "UT", "PN"})
+"""VRs whose text is searched; coded strings and numbers hold no names."""
+
+_CURVES, _OVERLAYS, _RESULTS = range(0x5000, 0x5100), range(0x6000, 0x6100), 0x4008
+_TEMPORAL = {"remove": "REMOVED", "shift": "MODIFIED", "keep": "UNMODIFIED"}
+
+
+@dataclass
+class Rewriter:
+    """De-identifies one object; made anew for each, since it knows that object's identities."""
+
+    profile: Profile
+    pseudonyms: Pseudonyms
+    patient: str
+    days: int
+    identities: re.Pattern[str] | None
+    counts: Counter[str]
+
+    @classmethod
+    def of(cls, dataset: Dataset, profile: Profile, pseudonyms: Pseudonyms) -> Rewriter:
+        """For `dataset`, before anything in it is changed."""
+        facts = (
+            str(dataset.get(name, "") or "") for name in ("PatientID", "IssuerOfPatientID", "PatientName")
+        )
+        patient = pseudonyms.patient(*facts)
+        days = pseudonyms.days(patient) if profile.dates == "shift" else 0
+        return cls(profile, pseudonyms, patient, days, holding(tokens(dataset)), Counter())
+
+    def rewrite(self, dataset: Dataset) -> None:
+        """All of it, and the attributes that tell so."""
+        _mask_unused_bits(dataset)
+        self._treat(dataset, top=True)
+        dataset.PatientID = self.patient
+        dataset.PatientName = self.patient
+        self._declare(dataset)
+
+    def _treat(self, dataset: Dataset, *, top: bool = False) -> None:
+        for tag in list(dataset.keys()):
+            if tag.is_private:
+                self._private(dataset, tag)
+            elif (
+                tag.group in _CURVES
+                or tag.group in _OVERLAYS
+                or tag.group == _RESULTS
+                or dictionary_vr(tag) is None
+            ):
+                self._remove(dataset, tag)
+            elif not (top and tag.group == 0x7FE0):
+                self._public(dataset, dataset[tag])
+
+    def _public(self, dataset: Dataset, element: DataElement) -> None:
+        keyword = keyword_for_tag(element.tag)
+        action, option = self.profile.action(int(element.tag), keyword, element.VR)
+        if keyword in ("PatientName", "PatientID"):
+            # Not emptied, as PS3.15 E.1.1 allows: patients stay apart, in references in items too.
+            element.value = self.patient
+        elif action == "X":
+            self._remove(dataset, element.tag)
+        elif action == "Z":
+            self.counts["emptied"] += 1
+            element.value = Sequence() if element.VR == "SQ" else None
+        elif action == "D":
+            self.counts["dummy"] += 1
+            self._dummy(element)
+        elif action == "U":
+            self._replace_uids(element)
+        elif option == "shift" and element.VR in ("DA", "DT"):
+            self._shift(element)
+        elif element.VR == "SQ":
+            for item in element.value or ():
+                self._treat(item)
+        else:
+            self._sweep(element)
+
+    def _private(self, dataset: Dataset, tag: Any) -> None:
+        """Safe ones stay with their creator; all others go."""
+        if self.profile.safe_private:
+            if tag.is_private_creator:
+                used = any(
+                    other.group == tag.group
+                    and other.element >> 8 == tag.element
+                    and _is_safe(dataset, other)
+                    for other in dataset.keys()  # noqa: SIM118 (a data set iterates over its elements)
+                )
+                if used:
+                    return
+            elif _is_safe(dataset, tag):
+                self.counts["kept private"] += 1
+                return
+        self._remove(dataset, tag, "removed private")
+
+    def _remove(self, dataset: Dataset, tag: Any, how: str = "removed") -> None:
+        self.counts[how] += 1
+        del dataset[tag]
+
+    def _dummy(self, element: DataElement) -> None:
+        if element.VR == "SQ":
+            for item in element.value or ():
+                for inner in list(item):
+                    if inner.tag.is_private:
+                        del item[inner.tag]
+                    else:
+                        self._dummy(inner)
+        elif element.VR == "UI":
+            self._replace_uids(element)
+        else:
+            element.value = DUMMIES.get(element.VR)
+
+    def _replace_uids(self, element: DataElement) -> None:
+        if element.value is None or element.VM == 0:
+            return
+        self.counts["UIDs replaced"] += 1
+        values = [str(value) for value in (element.value if element.VM > 1 else [element.value])]
+        new = [
+            uid if uid.startswith(STANDARD_ROOT) or not uid else self.pseudonyms.uid(uid) for uid in values
+        ]
+        element.value = new if len(new) > 1 else new[0]
+
+    def _shift(self, element: DataElement) -> None:
+        self.counts["dates shifted"] += 1
+        values = [str(value) for value in (element.value if element.VM > 1 else [element.value or ""])]
+        moved = [shifted(value, self.days) for value in values]
+        element.value = moved if len(moved) > 1 else moved[0]
+
+    def _sweep(self, element: DataElement) -> None:
+        """Text that is kept, with no identity left in it."""
+        if self.identities is None or element.VR not in _SWEPT:
+            return
+        values = texts(element)
+        if not any(self.identities.search(value) for value in values):
+            return
+        self.counts["cleaned"] += 1
+        cleaned = [" ".join(self.identities.sub(" ", value).split()) for value in values]
+        element.value = cleaned if len(cleaned) > 1 else cleaned[0]
+
+    def _declare(self, dataset: Dataset) -> None:
+        """PS3.15 E.1.1: what was done, by text and by codes."""
+        dataset.PatientIdentityRemoved = "YES"
+        dataset.DeidentificationMethod = f"hounsfield {version('hounsfield')}: PS3.15 Annex E"
+        items = []
+        for value, meaning in self.profile.codes:
+            item = Dataset()
+            item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, "DCM", meaning
+            items.append(item)
+        dataset.DeidentificationMethodCodeSequence = Sequence(items)
+        dataset.LongitudinalTemporalInformationModified = _TEMPORAL[self.profile.dates]
+
+
+def _mask_unused_bits(dataset: Dataset) -> None:
+    """Overlays may lie in the unused bits of native pixels (retired, PS3.5 8.1.2), with text: those bits become 0."""
+    groups = [
+        group
+        for group in range(0x6000, 0x6020, 2)
+        if (group, 0x0102) in dataset and (group, 0x3000) not in dataset
+    ]
+    allocated, stored = int(dataset.get("BitsAllocated", 0) or 0), int(dataset.get("BitsStored", 0) or 0)
+    if not groups or "PixelData" not in dataset or allocated not in (8, 16, 32) or not 0 < stored < allocated:
+        return
+    high = int(dataset.get("HighBit", stored - 1) or 0)
+    mask = ((1 << stored) - 1) << max(0, high - stored + 1)
+    little = dataset.original_encoding[1] is not False
+    cell = np.dtype(f"{'<' if little else '>'}u{allocated // 8}")
+    content = bytes(dataset.PixelData)
+    whole = len(content) // cell.itemsize * cell.itemsize
+    masked = np.frombuffer(content[:whole], cell) & cell.type(mask & (1 << allocated) - 1)
+    dataset[Tag(0x7FE0, 0x0010)].value = masked.astype(cell).tobytes() + content[whole:]
+
+
+@lru_cache
+def safe_private() -> frozenset[tuple[str, int, int]]:
+    """(creator, group, element's last byte) of `safe_private.txt`."""
+    rows = set()
+    for line in (
+        files("hounsfield.deidentification").joinpath("safe_private.txt").read_text("utf-8").splitlines()
+    ):
+        if not line.startswith("#"):
+            creator, group, elements = (part.strip() for part in line.split("|"))
+            rows |= {(creator, int(group, 16), int(element, 16)) for element in elements.split()}
+    return frozenset(rows)
+
+
+def _is_safe(dataset: Dataset, tag: Any) -> bool:
+    if not tag.is_private or tag.is_private_creator or tag.element < 0x1000:
+        return False
+    creator = dataset.get(Tag(tag.group, tag.element >> 8))
+    name = "" if creator is None else str(creator.value).strip()
+    return (name, tag.group, tag.element & 0xFF) in safe_private()
