@@ -26,8 +26,9 @@ viewer: $(PAGE)  ## the viewer's page, into the package (needs Node 20.19 or lat
 	@test -f $(PAGE)
 
 $(PAGE): $(PAGE_SOURCES)
-	@if command -v npm > /dev/null; then cd viewer && npm ci --silent --no-progress && npm run --silent build -- --logLevel warn; \
-	else echo "the viewer's page is NOT built: install Node 20.19 or later (Debian: nodejs npm); all else works"; fi
+	@{ node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' 2> /dev/null \
+	  && cd viewer && npm ci --silent --no-progress && npm run --silent build -- --logLevel warn; } \
+	  || echo "the viewer's page is NOT built: that needs Node 20.19 or later and npm; all else works"
 
 demo: setup      ## a CT phantom: written, loaded, measured, pictured
 	@$(BIN)/hounsfield demo --out demo-output --force
