@@ -25,6 +25,7 @@ from hounsfield.server.app import make_app
 from hounsfield.server.archive import Archive
 from hounsfield.server.deployment import Deployment
 from hounsfield.server.limits import Limits
+from hounsfield.server.running import GuardedProtocol
 from hounsfield.server.service import Service
 
 STOW = 'multipart/related; type="application/dicom"; boundary=b'
@@ -106,7 +107,9 @@ def running(folder: Path, *, limits: Limits | None = None, **options: Any) -> It
 def served(app: Any) -> Iterator[str]:
     """An ASGI application on loopback; its URL."""
     server = uvicorn.Server(
-        uvicorn.Config(app, port=0, log_config=None, lifespan="off", timeout_graceful_shutdown=2)
+        uvicorn.Config(
+            app, port=0, log_config=None, lifespan="off", timeout_graceful_shutdown=2, http=GuardedProtocol
+        )
     )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -136,6 +139,8 @@ class Process:
     def kill(self) -> None:
         self.process.kill()
         self.process.wait(10)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
 
 
 def start(*arguments: str) -> Process:

@@ -109,7 +109,7 @@ class _Resource:
             except Exception as error:  # noqa: BLE001 (the edge: every failure is an answer)
                 answer = self._failed(error)
             self._finish(ask, answer)
-            answer, sent = await send_answer(ask, answer, send, self._desk.service.limits.seconds)
+            answer, sent = await send_answer(ask, answer, send, self._desk.service.limits.seconds, scope)
         finally:
             self._desk.active -= 1
             self._desk.journal.metrics.active -= 1

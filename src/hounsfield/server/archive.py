@@ -47,6 +47,8 @@ class Archive:
     def __init__(self, store: Store, index: Index, *, replace: bool = False) -> None:
         self.store, self.index, self.replace = store, index, replace
         self._recovering = threading.Lock()
+        self._lock = threading.Lock()
+        self._late: list[Record] = []
         self.rebuilt: Callable[[], object] = lambda: None
         """Called when the index was made anew: what else than the store belongs into it?"""
 
@@ -81,9 +83,17 @@ class Archive:
         kept = [each.record for each in taken if each.outcome != "other"]
         self.store.settle([record.key for record in kept])
         replaced = [each.record.key for each in taken if each.outcome == "replaced"]
-        if replaced:
-            self.index.forget_keys(replaced)
-        self.index.add(kept)
+        with self._lock:
+            late, self._late = self._late, []
+        try:
+            if replaced:
+                self.index.forget_keys(replaced)
+            self.index.add([*late, *kept])
+        except HounsfieldError:
+            # They lie at their place already; whoever stores next brings the index up to date with them.
+            with self._lock:
+                self._late += [*late, *kept]
+            raise
         for _, arrival in arrived:
             arrival.discard()
         return taken

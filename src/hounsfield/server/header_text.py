@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import json
 import struct
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -127,10 +128,13 @@ def _by_pydicom(instance: Instance) -> dict[int, str]:
     def uri(path: str, value: bytes) -> str | None:
         return f"{INSTANCE_URL}/bulkdata/{path}" if len(value) > INLINE_BYTES else None
 
-    try:
-        model = from_dataset(instance.dataset(), bulk=uri)
-    except RecursionError as error:
-        raise MalformedError("sequences nested too deep", where=instance.name) from error
+    with warnings.catch_warnings():
+        # What pydicom warns of while it makes sense of a value is no news to anybody here.
+        warnings.simplefilter("ignore")
+        try:
+            model = from_dataset(instance.dataset(), bulk=uri)
+        except RecursionError as error:
+            raise MalformedError("sequences nested too deep", where=instance.name) from error
     found = {}
     for tag, element in model.items():
         text = json.dumps({tag: element}, ensure_ascii=False, separators=(",", ":"))
@@ -286,8 +290,6 @@ def _texts(vr: str, value: bytes, charset: str) -> tuple[str, ...]:
 
 
 def _decoded(raw: bytes, charset: str, vr: str) -> str:
-    import warnings
-
     from pydicom.charset import convert_encodings, decode_bytes
 
     delimiters = {0x5C, 0x3D, 0x5E} if vr == "PN" else {0x0A, 0x0C, 0x0D, 0x09, 0x5C}

@@ -6,6 +6,7 @@ while the next ones come. Every part ends as stored, refused with a reason, or n
 
 from __future__ import annotations
 
+import logging
 import struct
 from collections import deque
 from collections.abc import Iterable
@@ -31,7 +32,9 @@ PENDING = 256
 _JUDGES = 16
 _PREAMBLE = 128
 
-DUPLICATE, NOT_UNDERSTOOD, MISMATCH, NO_ROOM = 0x0111, 0xC000, 0xA900, 0xA700
+DUPLICATE, NOT_UNDERSTOOD, MISMATCH, NO_ROOM, FAILED = 0x0111, 0xC000, 0xA900, 0xA700, 0x0110
+
+log = logging.getLogger("hounsfield.server")
 
 _judges: ThreadPoolExecutor | None = None
 
@@ -184,6 +187,9 @@ class Intake:
         except HounsfieldError as error:
             error.where = None
             return _Refused(NOT_UNDERSTOOD, str(error), record.instance if record else "")
+        except Exception as error:
+            log.error("an instance could not be read", exc_info=error)
+            return _Refused(FAILED, "a fault of the server")
         from dataclasses import replace
 
         key = self.archive.store.key_of(record.study, record.series, record.instance)

@@ -20,6 +20,7 @@ from hounsfield.errors import LocationError
 from hounsfield.server.adoption import SECONDS
 from hounsfield.server.deployment import VARIABLE, Deployment, of_environment
 from hounsfield.server.journal import JsonLines
+from hounsfield.server.sending import HANG_UP
 
 BACKLOG = 1024
 STOP_SECONDS = 20
@@ -172,6 +173,9 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._stop_watch()
         super().on_headers_complete()
+        if self.scope is not None:
+            extensions: dict[str, Any] = self.scope.setdefault("extensions", {})
+            extensions[HANG_UP] = self._hang_up
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_watch()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from anyio import to_thread
-from starlette.types import Send
+from starlette.types import Scope, Send
 
 from hounsfield.errors import HounsfieldError
 from hounsfield.server.answers import Answer, header_lines, of_error
@@ -17,7 +17,13 @@ from hounsfield.server.ask import Ask
 log = logging.getLogger("hounsfield.server")
 
 
-async def send_answer(ask: Ask, answer: Answer, send: Send, seconds: float) -> tuple[Answer, int]:
+HANG_UP = "hounsfield.hang_up"
+"""The extension of an ASGI scope by which a connection is dropped, unsent bytes and all."""
+
+
+async def send_answer(
+    ask: Ask, answer: Answer, send: Send, seconds: float, scope: Scope | None = None
+) -> tuple[Answer, int]:
     """Send head and body; what was answered in the end, and how many bytes of body went out.
 
     The first block is made before the head is sent, so that its failure has a status. A client that takes
@@ -40,11 +46,16 @@ async def send_answer(ask: Ask, answer: Answer, send: Send, seconds: float) -> t
         await send({"type": "http.response.body", "body": body})
         _close(content)
         return answer, len(body)
-    return answer, await _send_blocks(content, block, send, seconds)
+    hang_up = (scope or {}).get("extensions", {}).get(HANG_UP, lambda: None)
+    return answer, await _send_blocks(content, block, send, seconds, hang_up)
 
 
 async def _send_blocks(
-    content: Iterator[bytes | bytearray], block: bytes | bytearray | None, send: Send, seconds: float
+    content: Iterator[bytes | bytearray],
+    block: bytes | bytearray | None,
+    send: Send,
+    seconds: float,
+    hang_up: Callable[[], None],
 ) -> int:
     sent = 0
     try:
@@ -56,7 +67,7 @@ async def _send_blocks(
         await send({"type": "http.response.body", "body": b""})
     except TimeoutError:
         log.info("a client took nothing for %g s and was given up", seconds)
-        raise
+        hang_up()
     finally:
         _close(content)
     return sent

@@ -12,6 +12,7 @@ from hounsfield.server.ask import Ask
 from hounsfield.server.service import Service
 
 _PARAMETER = re.compile(r"{(\w+)(?::path)?}")
+_BYTES = {"type": "string", "format": "binary"}
 _UID = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)*$", "maxLength": 64}
 _PATH_PARAMETERS: dict[str, dict[str, Any]] = {
     "study": _UID,
@@ -70,7 +71,7 @@ def _operation(endpoint: Any) -> dict[str, Any]:
     if endpoint.method == "POST":
         operation["requestBody"] = {
             "required": True,
-            "content": {'multipart/related; type="application/dicom"': {}, "application/dicom": {}},
+            "content": {kind: {"schema": _BYTES} for kind in ("multipart/related", "application/dicom")},
         }
         good["content"] = {"application/dicom+json": {}}
     responses = {"204" if endpoint.method == "DELETE" else "200": good}

@@ -129,13 +129,13 @@ def file_of(engine: Engine) -> Path | None:
     return Path(name) if engine.dialect.name == "sqlite" and name else None
 
 
-def identity(path: Path) -> tuple[int, int] | None:
-    """Which file a name stands for now; None for none."""
+def identity(path: Path) -> tuple[int, int, int] | None:
+    """Which file a name stands for now, and its size; None for none."""
     try:
         found = path.stat()
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return found.st_dev, found.st_ino, found.st_size
 
 
 def fits(dialect: str, column: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:

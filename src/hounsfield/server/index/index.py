@@ -59,7 +59,7 @@ class Index:
         self.url = url
         self._engine = database.open_database(url)
         self._writing = threading.Lock() if self._engine.dialect.name == "sqlite" else None
-        self._file: tuple[int, int] | None = None
+        self._file: tuple[int, int, int] | None = None
 
     @property
     def file(self) -> Path | None:
@@ -138,10 +138,15 @@ class Index:
     def _check_file(self) -> None:
         """An index file that was removed or replaced under us must not take writes that nobody will see."""
         file = self.file
-        if file is not None and self._file is not None and identity(file) != self._file:
+        if file is None or self._file is None:
+            return
+        found = identity(file)
+        # SQLite never gives space back by itself: a file that shrank was cut.
+        if found is None or found[:2] != self._file[:2] or found[2] < self._file[2]:
             raise IndexUnavailable(
                 "the index file is gone", remedy="it is made anew; try again", damaged=True
             )
+        self._file = found
 
     def add(self, records: Sequence[Record]) -> None:
         """Add instances; those that are there already stay as they are."""
