@@ -19,10 +19,11 @@ from batch_work import (
     slow_double,
     take_all_memory,
 )
-from hounsfield import batch, phantom, scan
+from hounsfield import batch, load, phantom, scan
 from hounsfield.batch.running import AHEAD, told
 from hounsfield.errors import HounsfieldError, LocationError
 from hounsfield.phantom import PhantomSpec
+from stub_archive import stub_archive
 
 PLAIN = PhantomSpec(rows=24, columns=24, slices=4)
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
@@ -160,6 +161,14 @@ def test_members_of_archives_travel_too(tmp_path: Path) -> None:
         finished = list(batch.run_each(_loaded, [series], batch.processes(1)))
         assert finished[0].error is None
         assert finished[0].value == int(series.load().array.sum())
+
+
+def test_series_on_a_server_travel_without_their_connections(tmp_path: Path) -> None:
+    paths = phantom.write(PLAIN, tmp_path / "in")
+    with stub_archive(path.read_bytes() for path in paths) as archive:
+        (series,) = scan(archive.url).series
+        copy = pickle.loads(pickle.dumps(series))
+        assert (copy.load().array == load(tmp_path / "in").array).all()
 
 
 def _loaded(series: object) -> int:

@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner
 
 from batch_work import die_at_seven, wait_for_word
-from hounsfield import batch, phantom
+from hounsfield import batch, load, phantom
 from hounsfield.batch import LEDGER_NAME, engines, read_ledger
 from hounsfield.cli import main
 from hounsfield.phantom import PhantomSpec
@@ -122,6 +122,16 @@ def test_a_cluster_makes_the_volumes_that_one_process_makes(cluster: Cluster, tm
     for path in (tmp_path / "one").glob("*.nii"):
         assert (tmp_path / "many" / path.name).read_bytes() == path.read_bytes()
     assert all(row["kept"] for row in run(*command, tmp_path / "many", "--cluster", cluster.address)[1])
+
+
+def test_files_are_compressed_and_deidentified_on_a_cluster(cluster: Cluster, tmp_path: Path) -> None:
+    phantom.write(PLAIN, tmp_path / "in")
+    for command in (["compress", "--to", "jpeg-ls"], ["deidentify", "--key", str(tmp_path / "key")]):
+        out = tmp_path / command[0]
+        arguments = [*command, str(tmp_path / "in"), str(out), "--cluster", cluster.address]
+        done = CliRunner().invoke(main, arguments)
+        assert done.exit_code == 0, done.output
+        assert (load(out).array == load(tmp_path / "in").array).all()
 
 
 def test_an_item_that_kills_every_worker_it_meets_fails_alone(cluster: Cluster) -> None:

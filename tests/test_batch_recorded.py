@@ -24,6 +24,7 @@ from hounsfield import load, phantom
 from hounsfield.batch import LEDGER_NAME, Record, read_ledger
 from hounsfield.cli import main
 from hounsfield.phantom import PhantomSpec
+from stub_archive import stub_archive
 
 PLAIN = PhantomSpec(rows=40, columns=48, slices=6)
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
@@ -225,6 +226,43 @@ def test_a_full_disk_fails_the_series_that_does_not_fit_and_a_second_run_finishe
     assert "cannot be written" in told[3]["reason"]
     assert not list((three / "out").glob(".*partial*"))
     assert kept(volume(three)) == [True, True, True, False]
+
+
+@posix
+def test_a_series_that_takes_all_memory_fails_and_the_rest_is_made(three: Path) -> None:
+    """Its header asks for 6 GB, in workers that may have 4."""
+    phantom.write(
+        replace(PLAIN, seed=8, series_number=8, tags={"Rows": 40000, "Columns": 40000}), three / "in" / "big"
+    )
+    program = (
+        "import resource, sys\n"
+        "from hounsfield.cli import main\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))\n"
+        "main(sys.argv[1:])\n"
+    )
+    arguments = ["volume", three / "in", three / "out", "--format", ".nii", "--workers", "2", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1, done.stderr
+    told = {row["series"]: row for row in json.loads(done.stdout)["volumes"]}
+    failed = [row for row in told.values() if row["status"] == "failed"]
+    assert [row["series"] for row in failed] == ["8 Phantom"]
+    assert "GiB" in failed[0]["reason"]
+    assert len(outputs(three)) == 3
+
+
+def test_a_server_s_series_become_volumes_and_are_kept(tmp_path: Path) -> None:
+    paths = phantom.write(PLAIN, tmp_path / "in")
+    with stub_archive(path.read_bytes() for path in paths) as archive:
+        for again in (False, True):
+            result = run(
+                "volume", archive.url, tmp_path / "out", "--format", ".nii", "--workers", "2", "--json"
+            )
+            (row,) = rows(result)
+            assert (row["status"], row["kept"]) == ("made", again)
+    written = np.asarray(nibabel.load(row["output"]).dataobj).transpose(2, 1, 0)
+    assert np.array_equal(written, load(tmp_path / "in").array)
 
 
 @posix

@@ -70,16 +70,23 @@ def engine_for(workers: int | None, cluster: str | None, found: Scan, *, waits: 
     from hounsfield import batch
 
     if cluster is not None:
-        if workers is not None:
-            raise click.UsageError("--workers is for this machine; the workers of a --cluster are its own")
-        import logging
-
-        # Dask logs each lost worker at length; what it means for a series is in the ledger.
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
-        return batch.cluster(cluster)
+        return engine_of_cluster(cluster, workers)
     count = min(workers or batch.available_cores(), max(len(found.series), 1))
     small = workers is None and sum(len(series.slices) for series in found.series) < MANY_SLICES
     return batch.threads(count) if waits or small or count == 1 else batch.processes(count)
+
+
+def engine_of_cluster(address: str, workers: int | None = None) -> Engine:
+    """The Dask cluster of that scheduler; its workers are its own to number."""
+    import logging
+
+    from hounsfield import batch
+
+    if workers is not None:
+        raise click.UsageError("--workers is for this machine; the workers of a --cluster are its own")
+    # Dask logs each lost worker at length; what it means for a series is in the ledger.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    return batch.cluster(address)
 
 
 def absolute(location: str) -> str:

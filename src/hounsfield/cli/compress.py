@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,6 +64,8 @@ def _auto_table(_: click.Context, __: click.Parameter, entries: tuple[str, ...])
 )
 @click.option("--extended-offsets", is_flag=True, help="Write Extended Offset Tables.")
 @click.option("--workers", type=click.IntRange(1), metavar="N", help="Files at once [default: four a core].")
+@click.option("--cluster", metavar="tcp://HOST:8786", help="Work on the Dask cluster of this scheduler.")
+@click.option("--fail-fast", is_flag=True, help="Begin nothing more after the first failure.")
 @click.option(
     "--estimate", "estimating", is_flag=True, help="Write nothing; say what each syntax would cost."
 )
@@ -92,7 +95,8 @@ def compress(location: str, out: Path | None, as_json: bool, force: bool, **aske
         raise click.UsageError("--plot goes with --estimate.")
     if asked["to"] is None:
         raise click.UsageError("Missing option '--to'.")
-    _compress(place, out, _target(asked), force=force, as_json=as_json, workers=asked["workers"])
+    at_once = {name: asked[name] for name in ("workers", "cluster", "fail_fast")}
+    _compress(place, out, _target(asked), force=force, as_json=as_json, **at_once)
 
 
 def _target(asked: dict[str, Any]) -> Target:
@@ -110,19 +114,20 @@ def _target(asked: dict[str, Any]) -> Target:
 
 
 def _compress(
-    place: Location, out: Path, target: Target, *, force: bool, as_json: bool, workers: int | None
+    place: Location, out: Path, target: Target, *, force: bool, as_json: bool, fail_fast: bool, **at_once: Any
 ) -> None:
     from hounsfield.cli.terminal import progress
-    from hounsfield.transcode import transcode_files
 
     skipped: list[Skipped] = []
     outcomes = []
     with progress("Compressing") as done:
         jobs = list(_jobs(place, out, skipped))
         done.expect(len(jobs))
-        for outcome in transcode_files(jobs, target, force=force, workers=workers):
+        for outcome in _outcomes(jobs, target, force, **at_once):
             outcomes.append(outcome)
             done()
+            if fail_fast and outcome.status == "failed":
+                break
     outcomes.sort(key=lambda outcome: outcome.name)
     _report(outcomes, skipped, as_json=as_json)
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
@@ -134,6 +139,25 @@ def _compress(
         )
     if not any(outcome.status != "skipped" for outcome in outcomes):
         raise LocationError("no DICOM file in it", where=place.name, remedy="check the location")
+
+
+def _outcomes(
+    jobs: list[Job], target: Target, force: bool, *, workers: int | None, cluster: str | None
+) -> Iterator[Outcome]:
+    """Every file transcoded, on this machine or on the workers of a cluster."""
+    from hounsfield.transcode import Outcome, transcode_files
+    from hounsfield.transcode.tree import transcode_file
+
+    if cluster is None:
+        yield from transcode_files(jobs, target, force=force, workers=workers)
+        return
+    from hounsfield.batch import run_each
+    from hounsfield.cli.batches import engine_of_cluster
+
+    function = functools.partial(transcode_file, target=target, force=force)
+    for finished in run_each(function, jobs, engine_of_cluster(cluster, workers)):
+        job = finished.item
+        yield finished.value or Outcome(job.source.name, "failed", job.out, str(finished.error))
 
 
 def _jobs(place: Location, out: Path, skipped: list[Skipped]) -> Iterator[Job]:

@@ -91,9 +91,10 @@ def deidentify(
 
 def _engine(workers: int | None, cluster: str | None) -> Any:
     from hounsfield import batch
+    from hounsfield.cli.batches import engine_of_cluster
 
     if cluster is not None:
-        return batch.cluster(cluster)
+        return engine_of_cluster(cluster, workers)
     count = workers or batch.available_cores()
     return batch.threads() if count == 1 else batch.processes(count)
 

@@ -182,6 +182,10 @@ class _SeriesFetch:
         self._state = "singly"
         self._changed = threading.Condition()
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # A worker elsewhere asks the server itself, by that machine's settings: credentials do not travel.
+        return _fetch_elsewhere, (self._series, self._count)
+
     def content(self, uid: str) -> bytes:
         """The bytes of one instance; `DicomwebError` if it cannot be had or is another one."""
         with self._changed:
@@ -241,6 +245,10 @@ class _SeriesFetch:
             self._held += len(content)
             self._changed.notify_all()
             return True
+
+
+def _fetch_elsewhere(series: Resource, count: int) -> _SeriesFetch:
+    return _SeriesFetch(open_dicomweb(series.url).client, series, count)
 
 
 def _count(model: Model) -> int:
