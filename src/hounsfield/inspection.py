@@ -19,8 +19,10 @@ from hounsfield.hu import Counts, Rescale
 from hounsfield.series import LoadOptions, Series
 from hounsfield.series.assembly import assemble
 from hounsfield.series.slices import Slice
+from hounsfield.transcode import estimate
 
 _RUN = 32  # slices converted at once: memory stays at some 16 MB for a 512² series
+_ESTIMATED = ("jpeg-ls", "htj2k")  # smallest of the quick, and quickest of the small: docs/compress.md
 _OFFSET = 32768  # int16 values shifted to count them
 
 
@@ -63,7 +65,8 @@ class Inspection:
     """One series, looked at. Lengths in mm, `spacing` (slice, row, column), sizes in bytes.
 
     `rescale`: the slices' (slope, intercept), None for a Modality LUT; more than one when they differ.
-    `padding_declared`: stored values, low and high; `counts` and `histogram` are None without pixels.
+    `padding_declared`: stored values, low and high; `counts` and `histogram` are None without pixels, and
+    `compressed` empty: bytes of the pixels by lossless syntax, estimated from a few slices.
     """
 
     uid: str
@@ -90,7 +93,7 @@ class Inspection:
     counts: Counts | None = None
     histogram: Histogram | None = None
     problem: str = ""
-    frames_of_reference: int = field(default=1)
+    compressed: dict[str, int] = field(default_factory=dict)
 
     @property
     def already_hounsfield(self) -> bool:
@@ -145,6 +148,7 @@ class Inspection:
             "padding_declared": None if self.padding_declared is None else list(self.padding_declared),
             "transfer_syntaxes": self.syntaxes,
             "pixel_bytes": self.pixel_bytes,
+            "compressed_bytes": self.compressed,
             "lossy": self.lossy,
             "left_out": [{"name": name, "reason": reason} for name, reason in self.left_out],
             "range": low_high,
@@ -206,6 +210,7 @@ def inspect(series: Series, *, pixels: bool = True) -> Inspection:
         counts=counts,
         histogram=histogram,
         problem=problem,
+        compressed=_compressed(series) if pixels and not problem else {},
     )
 
 
@@ -223,6 +228,16 @@ def _look(series: Series) -> tuple[Counts, Histogram, list[str]]:
     present = np.flatnonzero(total)
     low, high = int(present[0]), int(present[-1])
     return counts, Histogram(low - _OFFSET, total[low : high + 1]), list(dict.fromkeys(notes))
+
+
+def _compressed(series: Series) -> dict[str, int]:
+    """What the pixels would take in the two lossless syntaxes that most archives would choose from."""
+    sources = {id(item.instance): item.instance.source for item in series.slices}.values()
+    try:
+        found = estimate(sources, lossy=False, syntaxes=_ESTIMATED)
+    except HounsfieldError:
+        return {}
+    return {cost.syntax.keyword: cost.stored_bytes for cost in found.costs}
 
 
 def _pair(rescale: Rescale) -> tuple[float, float] | None:
