@@ -277,6 +277,11 @@ def test_a_table_in_a_pipe_is_plain_and_keeps_long_lines_whole(run: Callable[...
     assert second.split() == ["2"]
 
 
+def test_a_table_in_a_pipe_ends_its_lines_with_their_last_word(run: Callable[..., Result]) -> None:
+    done = run(lambda: terminal.table([{"uid": "1.2.3.4", "slices": 140}, {"uid": "1"}], COLUMNS))
+    assert [line for line in done.stdout.splitlines() if line != line.rstrip()] == []
+
+
 def test_a_table_as_json_carries_whole_rows(run: Callable[..., Result]) -> None:
     rows = [{"uid": "1.2", "slices": 3, "spacing": (2.5, math.nan), "path": Path("a"), "名": "胸部"}]
     done = run(lambda: terminal.table(rows, COLUMNS, as_json=True))

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -135,3 +140,70 @@ def test_the_short_form_is_one_line_a_series_on_real_data(real_data: Path) -> No
     assert sum("STD BRAIN" in line and "regular" in line for line in lines) == 2
     assert any("STEREOTAXIS" in line and "sheared" in line and "amber" in line for line in lines)
     assert any("Secondary Capture" in line for line in lines)
+
+
+def on_terminal(width: int, *arguments: object) -> list[str]:
+    """What the command draws on a terminal of `width` columns, without colours."""
+    import pty
+    import termios
+
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (50, width))
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": str(width)}
+    command = [sys.executable, "-m", "hounsfield", *map(str, arguments)]
+    process = subprocess.Popen(command, stdout=theirs, stderr=subprocess.DEVNULL, env=environment)
+    os.close(theirs)
+    drawn = b""
+    with os.fdopen(ours, "rb", buffering=0) as screen:
+        while part := _part(screen):
+            drawn += part
+    assert process.wait() == 0
+    return click.unstyle(drawn.decode()).replace("\r\n", "\n").splitlines()
+
+
+def _part(screen: io.FileIO) -> bytes:
+    try:
+        return screen.read(1 << 16) or b""
+    except OSError:  # Linux: the other end is closed
+        return b""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_the_short_form_keeps_every_column_on_a_narrow_terminal(tmp_path: Path) -> None:
+    # Found by review: series with several syntaxes pushed name, verdict and slices off the screen.
+    for number, syntax in enumerate(("explicit", "jpeg-ls", "jpeg-lossless", "rle"), start=1):
+        spec = replace(PLAIN, slices=1, slice_positions=(2.5 * number,), seed=0, transfer_syntax=syntax)
+        phantom.write(spec, tmp_path / syntax)
+    lines = on_terminal(80, "info", "--short", tmp_path)
+    assert lines[0].split() == ["series", "verdict", "slices", "matrix", "spacing", "mm", "unit", "trust"]
+    assert lines[1].split() == [
+        "1",
+        "Phantom",
+        "regular",
+        "4",
+        "48×40",
+        "2.5",
+        "×",
+        "8.8",
+        "×",
+        "7.33",
+        "HU",
+        "green",
+    ]
+    assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_long_lines_hang_below_their_label_on_a_narrow_terminal(tmp_path: Path) -> None:
+    phantom.write(replace(PLAIN, tilt=-18.5), tmp_path)
+    lines = on_terminal(60, "info", "--no-pixels", tmp_path)
+    place = next(number for number, line in enumerate(lines) if line.startswith("  volume   "))
+    assert lines[place + 1].startswith(" " * 11 + "pixels")
+    assert max(map(len, lines)) <= 60
+
+
+def test_a_single_slice_has_no_neighbour_to_be_apart_from(tmp_path: Path) -> None:
+    phantom.write(replace(PLAIN, slices=1), tmp_path)
+    output = told("info", "--no-pixels", tmp_path)
+    assert "regular: 1 slice of 48 × 40, pixels" in output
+    assert "apart" not in output

@@ -10,7 +10,7 @@ import click
 
 from hounsfield.cli import options
 from hounsfield.cli.batches import absolute, at_once, chosen, engine_for
-from hounsfield.cli.terminal import Column, echo, print_json, progress, table, width
+from hounsfield.cli.terminal import Column, console, echo, print_json, progress, table, width
 
 if TYPE_CHECKING:
     from hounsfield.batch import Engine
@@ -62,7 +62,9 @@ def info(
     from hounsfield.cli.inspections import show, summary
 
     if short:
-        table([summary(item) for item in looked], _COLUMNS)
+        narrow = console().width < _WIDE
+        columns = [column for column in _COLUMNS if not (narrow and column.key in _WIDE_ONLY)]
+        table([summary(item) for item in looked], columns)
     else:
         for inspected in looked:
             show(inspected, width())
@@ -111,9 +113,11 @@ _COLUMNS = (
     Column("verdict", "verdict"),
     Column("slices", "slices", "right"),
     Column("matrix", "matrix"),
-    Column("spacing", "spacing mm"),
+    Column("spacing", "spacing mm", folds=True),
     Column("unit", "unit"),
     Column("rescale", "rescale"),
-    Column("syntax", "stored as"),
+    Column("syntax", "stored as", folds=True),
     Column("trust", "trust"),
 )
+_WIDE = 120  # columns of a terminal below which the short form leaves out what the long one tells too
+_WIDE_ONLY = ("rescale", "syntax")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.text import Text
@@ -10,6 +10,9 @@ from rich.text import Text
 from hounsfield.cli.terminal import console, printable
 from hounsfield.geometry import TILT_FLAG_DEGREES, Verdict
 from hounsfield.inspection import Histogram, Inspection, Trust
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 _HEIGHT = 6
@@ -28,8 +31,8 @@ def summary(item: Inspection) -> dict[str, Any]:
         "name": item.name,
         "verdict": str(item.verdict),
         "slices": item.slices,
-        "matrix": "×".join(map(str, item.matrix)),
-        "spacing": "" if item.spacing is None else " × ".join(f"{mm:.3f}" for mm in item.spacing),
+        "matrix": "×".join(map(str, reversed(item.matrix))),
+        "spacing": " × ".join(f"{mm:.3g}" for mm in _spacing(item)),
         "unit": item.unit,
         "rescale": _formula(item),
         "syntax": ", ".join(item.syntaxes),
@@ -47,7 +50,7 @@ def show(item: Inspection, columns: int) -> None:
     )
     screen.print(Text(printable(heading), style="bold"))
     for label, value in _lines(item):
-        screen.print(Text.assemble((f"  {label:<9}", "dim"), printable(value)), soft_wrap=True)
+        _print_hanging(screen, Text(f"  {label:<9}", style="dim"), value)
     _show_trust(item)
     if item.histogram is not None:
         screen.print()
@@ -69,14 +72,26 @@ def _lines(item: Inspection) -> list[tuple[str, str]]:
 
 def _geometry(item: Inspection) -> str:
     rows, columns = item.matrix
-    text = f"{item.verdict}: {item.slices} slices of {columns} × {rows}"
-    if item.spacing is not None and item.verdict is not Verdict.IRREGULAR:
-        text += f", {item.spacing[0]:.3f} mm apart, pixels {item.spacing[1]:.4g} × {item.spacing[2]:.4g} mm"
+    text = (
+        f"{item.verdict}: {'1 slice' if item.slices == 1 else f'{item.slices} slices'} of {columns} × {rows}"
+    )
+    *apart, between_rows, between_columns = _spacing(item) or (0.0, 0.0)
+    text += "".join(f", {step:.3f} mm apart" for step in apart)
+    if item.spacing is not None:
+        text += f", pixels {between_rows:.4g} × {between_columns:.4g} mm"
     if item.tilt_degrees > TILT_FLAG_DEGREES:
         text += f", tilted {item.tilt_degrees:.2f}°"
     if item.missing:
         text += f", {item.missing} missing"
     return text + (f", {len(item.phases)} phases" if len(item.phases) > 1 else "")
+
+
+def _spacing(item: Inspection) -> tuple[float, ...]:
+    """(slice, row, column) mm, (row, column) where slices have no even step, () where there is none at all."""
+    if item.spacing is None:
+        return ()
+    uneven = item.slices == 1 or item.verdict in (Verdict.IRREGULAR, Verdict.NOT_A_VOLUME)
+    return item.spacing[1:] if uneven else item.spacing
 
 
 def _values(item: Inspection) -> str:
@@ -148,7 +163,15 @@ def _show_trust(item: Inspection) -> None:
         Text.assemble(("  trust    ", "dim"), (str(trust), f"bold {_COLOURS[trust]}"), f": {_TRUST[trust]}")
     )
     for caution in item.cautions if trust is not Trust.GREEN else ():
-        screen.print(Text(f"           – {printable(caution)}"), soft_wrap=True)
+        _print_hanging(screen, Text("           – "), caution)
+
+
+def _print_hanging(screen: Console, lead: Text, value: str) -> None:
+    """`lead` and `value` on lines of the terminal's width, set under the first; on one line in a pipe."""
+    lines = Text(printable(value)).wrap(screen, max(20, screen.width - lead.cell_len))
+    for number, line in enumerate(lines):
+        line.rstrip()
+        screen.print(Text.assemble(" " * lead.cell_len if number else lead, line), soft_wrap=True)
 
 
 def _date(facts: dict[str, str]) -> str:

@@ -99,7 +99,13 @@ def table(
         )
     for row in rows:
         drawn.add_row(*(Text(_cell(row.get(column.key))) for column in columns))
-    console().print(drawn)
+    screen = console()
+    if screen.is_terminal:
+        screen.print(drawn)
+        return
+    with screen.capture() as plain:
+        screen.print(drawn)
+    click.echo("\n".join(line.rstrip() for line in plain.get().splitlines()))
 
 
 def print_json(value: Any) -> None:

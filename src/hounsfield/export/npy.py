@@ -7,24 +7,26 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hounsfield.export import Compression, described
-from hounsfield.outputs import whole_file
+from hounsfield.export.deflate import blocks, write_raw
+from hounsfield.outputs import refuse_existing, whole_file
 from hounsfield.volume import Volume
 
 
 def write_npy(volume: Volume, path: Path, force: bool, compression: Compression) -> tuple[Path, ...]:
     """Write `NAME.npy` and `NAME.json`; the array is never compressed, so that it can be mapped."""
-    beside = path.with_suffix(".json")
+    beside = refuse_existing(path.with_suffix(".json"), force=force)
     existed = beside.exists()
     named = False
     try:
         with whole_file(path, force=force) as array_file:
+            _write_array(volume.array, array_file)
             with whole_file(beside, force=force) as json_file:
-                with array_file.open("wb") as file:
-                    np.save(file, volume.array, allow_pickle=False)
                 told = {**described(volume), "array": path.name}
                 json_file.write_text(json.dumps(told, indent=1, ensure_ascii=False), "utf-8")
             named = True
@@ -34,3 +36,13 @@ def write_npy(volume: Volume, path: Path, force: bool, compression: Compression)
             beside.unlink(missing_ok=True)
         raise
     return (path, beside)
+
+
+def _write_array(array: NDArray[Any], path: Path) -> None:
+    """What `np.save` writes; that one's error does not tell a full disk from anything else."""
+    kind = np.lib.format.dtype_to_descr(array.dtype.newbyteorder("<"))
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": kind, "fortran_order": False, "shape": array.shape}
+        )
+        write_raw(file, blocks(array))
