@@ -147,7 +147,12 @@ function drawText(context: CanvasRenderingContext2D, lines: readonly string[], p
   const width = Math.max(...lines.map((line) => context.measureText(line).width));
   const x = Math.max(8, Math.min(right + 10, pane.width - width - 28));
   const y = Math.max(12, Math.min(top, pane.height - lines.length * 16 - 8));
+  context.fillStyle = "rgba(0, 0, 0, 0.6)";
+  context.beginPath();
+  context.roundRect(x - 6, y - 5, width + 12, lines.length * 16 + 8, 4);
+  context.fill();
   context.textAlign = "left";
   context.textBaseline = "top";
-  lines.forEach((line, index) => label(context, line, x, y + index * 16, ink));
+  context.fillStyle = ink;
+  lines.forEach((line, index) => context.fillText(line, x, y + index * 16));
 }

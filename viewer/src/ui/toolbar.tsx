@@ -164,7 +164,7 @@ export function Toolbar() {
           ))}
         </div>
         <ViewTools pane={pane} />
-        <WindowControls pane={pane} />
+        {hasValues && <WindowControls pane={pane} />}
         <select class="colours" aria-label={w.colours} value={pane.colours.value} disabled={!hasValues} onChange={(event) => (pane.colours.value = COLOUR_MAPS.find((each) => each === event.currentTarget.value) ?? "grey")}>
           {COLOUR_MAPS.map((each) => (
             <option key={each} value={each}>

@@ -22,7 +22,8 @@ export function judge(info: SeriesInfo, done: SliceCounts, w: Words): Judgement 
   if (!info.shape) return { trust: "picture", reasons: [w.pictureOnly, info.reason, ...info.leftOut].filter(Boolean) };
   const bad: string[] = [];
   const care: string[] = [];
-  if (!isHounsfield(info.unit)) bad.push(fill(w.unitIs, { unit: info.unit === "unspecified" ? w.unspecified : info.unit }));
+  // Only of a CT are Hounsfield units expected.
+  if (!isHounsfield(info.unit)) (info.header["Modality"] === "CT" ? bad : care).push(fill(w.unitIs, { unit: info.unit === "unspecified" ? w.unspecified : info.unit }));
   if (!LOADABLE.includes(info.verdict) && info.shape[0] > 1) bad.push(`${w.verdict}: ${verdictName(info.verdict, w)}${info.reason ? ` – ${info.reason}` : ""}`);
   if (done.saturated) bad.push(fill(w.saturated, { n: grouped(done.saturated) }));
   if (info.verdict === "sheared") care.push(`${w.verdict}: ${w.sheared} (${Math.abs(info.tilt).toFixed(1)}°)`);

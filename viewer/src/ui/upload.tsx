@@ -58,7 +58,7 @@ export function UploadButton() {
   return (
     <label class="button primary upload">
       <Icon name="upload" />
-      {w.upload}
+      <span class="upload-name">{w.upload}</span>
       <input
         class="hidden"
         type="file"

@@ -100,7 +100,7 @@ const pairs = {
   presetStroke: ["Stroke", "卒中窗"],
   presetSubdural: ["Subdural", "硬膜下窗"],
   presetAngio: ["Angiography", "血管窗"],
-  presetHeader: ["As the file says", "文件自带窗"],
+  presetHeader: ["From the file", "文件自带"],
   presetAuto: ["Automatic", "自动"],
   center: ["Level", "窗位"],
   width: ["Width", "窗宽"],
