@@ -32,6 +32,7 @@ from hounsfield.transcode import Transcoded, target, transcode
 from hounsfield.transcode.elements import EXPLICIT_LITTLE
 from hounsfield.transcode.loss import FrameScale, measure
 from hounsfield.transcode.part10 import PIXEL_ELEMENTS, read_part10
+from peak_memory import PROGRAM
 
 LOSSLESS = [s.keyword for s in SYNTAXES.values() if s.writable and s.lossless]
 NOT_READ = {"badVR.dcm", "dupe-positions.zip"}  # pydicom, which compares here, stumbles over the first
@@ -431,17 +432,20 @@ def test_a_compressed_icon_is_refused_rather_than_mislabelled() -> None:
         made(saved(dataset, transfer_syntax("jpeg-lossless").uid), "jpeg-ls")
 
 
-MEMORY_SCRIPT = """
-import resource, sys
+MEMORY_SCRIPT = (
+    PROGRAM
+    + """
+import sys
 from pathlib import Path
 from hounsfield.instance import FileSource
 from hounsfield.transcode import target, transcode
 small, large = (FileSource(Path(name)) for name in sys.argv[1:])
 transcode(small, target("jpeg-lossless"))
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak_kib()
 assert transcode(large, target("jpeg-lossless")).frames == 600
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+print(peak_kib() - before)
 """
+)
 
 
 def test_many_blank_frames_in_a_small_file_are_not_held_in_memory_at_once(tmp_path: Path) -> None:
