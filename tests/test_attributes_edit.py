@@ -421,3 +421,13 @@ def test_wrong_usage_is_told(tmp_path: Path) -> None:
     assert run(tmp_path / "1.dcm", "--set", "PatientID=1").exit_code == 2
     wrong = run(tmp_path / "1.dcm", "--set", "PatienID=1", "--out", tmp_path / "out.dcm")
     assert (wrong.exit_code, "PatientID" in wrong.stderr) == (1, True)
+
+
+def test_copies_of_a_folder_do_not_pretend_to_be_a_zip(tmp_path: Path) -> None:
+    # Found by review: `--out copy.zip` made a folder of that name.
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "one.dcm").write_bytes(bundled("CT_small.dcm"))
+    result = run(tmp_path / "in", "--set", "PatientID=X1", "--out", tmp_path / "copy.zip")
+    assert result.exit_code == 1
+    assert "copies go into a folder, not an archive" in result.stderr
+    assert not (tmp_path / "copy.zip").exists()

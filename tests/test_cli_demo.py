@@ -100,3 +100,17 @@ def test_demo_suggests_only_verbs_that_there_are(tmp_path: Path) -> None:
     assert suggested
     assert set(suggested) <= set(main.list_commands(context))
     assert "'" in next(line for line in result.output.splitlines() if line.startswith("  hounsfield "))
+
+
+@pytest.mark.usefixtures("small")
+def test_demo_suggests_commands_that_a_shell_without_the_environment_finds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Found by review: after `make demo` nothing called hounsfield was on the PATH.
+    command = tmp_path / ".venv" / "bin" / "hounsfield"
+    command.parent.mkdir(parents=True)
+    command.touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("sys.argv", [str(command), "demo"])
+    assert "  .venv/bin/hounsfield info out/dicom\n" in run("--out", "out").output

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -155,6 +156,17 @@ def test_a_full_disk_is_a_location_error_and_leaves_nothing(tmp_path: Path, whol
         fill(temporary)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert list(tmp_path.iterdir()) == []
+
+
+@KINDS
+def test_an_output_that_is_refused_is_told_by_its_own_name(tmp_path: Path, whole: Whole) -> None:
+    # Found by review: in a read-only folder the error named the temporary file.
+    with (
+        pytest.raises(LocationError, match=r"folder/out: cannot be written: No such file"),
+        whole(tmp_path / "folder" / "out") as temporary,
+    ):
+        shutil.rmtree(tmp_path / "folder")
+        fill(temporary)
 
 
 @KINDS

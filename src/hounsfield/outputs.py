@@ -39,7 +39,7 @@ def whole_file(path: Path, *, force: bool = False) -> Iterator[Path]:
     try:
         with _writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-        with _full_disk(path):
+        with _filling(path, temporary):
             yield temporary
         with _writing(path):
             _sync(temporary)
@@ -62,7 +62,7 @@ def whole_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
     try:
         with _writing(path):
             temporary.mkdir(parents=True)
-        with _full_disk(path):
+        with _filling(path, temporary):
             yield temporary
         with _writing(path):
             for folder, _, files in os.walk(temporary):
@@ -160,14 +160,20 @@ def _writing(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _full_disk(path: Path) -> Iterator[None]:
-    """Tell a full disk while the content is written; what else goes wrong there may be about another file."""
+def _filling(path: Path, temporary: Path) -> Iterator[None]:
+    """Tell a full disk, or a refused output, while the content is written; other errors may be about another file."""
     try:
         yield
     except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG} and not _is_at(error, temporary):
             raise
         raise _not_written(path, error) from error
+
+
+def _is_at(error: OSError, temporary: Path) -> bool:
+    """Whether the error names the temporary output, or something in it."""
+    named = Path(os.fsdecode(error.filename)) if isinstance(error.filename, (str, bytes)) else None
+    return named is not None and (named == temporary or temporary in named.parents)
 
 
 def _not_written(path: Path, error: OSError) -> LocationError:

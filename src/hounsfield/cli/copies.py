@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from hounsfield.archives.names import sounds_like_archive
 from hounsfield.attributes import Edit, write_edited
 from hounsfield.cli.terminal import progress
-from hounsfield.errors import HounsfieldError, LocationError, NotDicomError, SelectionError
+from hounsfield.errors import (
+    HounsfieldError,
+    LocationError,
+    NotDicomError,
+    SelectionError,
+    UnsupportedError,
+)
 from hounsfield.instance import Skipped, Source
 from hounsfield.locations import DicomdirLocation, FileLocation, Location, open_location
 from hounsfield.outputs import whole_file, whole_folder
@@ -21,7 +28,8 @@ def write_copies(
     """Write copies with `edits` made; how many, and what was left out with its reason.
 
     The originals are only read. Nothing is left at `out` when any instance cannot be changed as asked. Raises
-    `LocationError` where `out` and the originals overlap, `OutputExistsError`, and what `write_edited` raises.
+    `LocationError` where `out` and the originals overlap, `UnsupportedError` where it is an archive for several,
+    `OutputExistsError`, and what `write_edited` raises.
     """
     place = open_location(location)
     root = _root(place)
@@ -34,6 +42,12 @@ def write_copies(
         with whole_file(out, force=force) as temporary, temporary.open("wb") as file:
             write_edited(source, edits, file)
         return 1, ()
+    if sounds_like_archive(out.name):
+        raise UnsupportedError(
+            "copies go into a folder, not an archive",
+            where=str(out),
+            remedy="give a folder, and pack it afterwards",
+        )
     with whole_folder(out, force=force) as folder:
         count, skipped = _write_all(place, root, edits, folder)
         if not count:

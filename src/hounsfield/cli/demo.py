@@ -6,6 +6,8 @@ their place in the patient. When one is off by more than its tolerance, the exit
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -254,9 +256,23 @@ def _suggestions(out: Path) -> list[str]:
     place = shlex.quote(str(out / "dicom"))
     verbs = main.list_commands(click.get_current_context())
     tries = {
-        "info": f"hounsfield info {place}",
-        "tags": f"hounsfield tags {place}",
-        "image": f"hounsfield image {place} {shlex.quote(str(out / 'bone.png'))} --window bone",
-        "view": f"hounsfield view {place}",
+        "info": f"info {place}",
+        "tags": f"tags {place}",
+        "image": f"image {place} {shlex.quote(str(out / 'bone.png'))} --window bone",
+        "view": f"view {place}",
     }
-    return [line for verb, line in tries.items() if verb in verbs]
+    command = _command()
+    return [f"{command} {line}" for verb, line in tries.items() if verb in verbs]
+
+
+def _command() -> str:
+    """`hounsfield` if a shell would find it; after `make demo` it may only be in .venv."""
+    import shlex
+    import shutil
+
+    started = Path(sys.argv[0])
+    if shutil.which("hounsfield") or started.stem != "hounsfield" or not started.is_file():
+        return "hounsfield"
+    with contextlib.suppress(ValueError):
+        started = started.absolute().relative_to(Path.cwd())
+    return shlex.quote(str(started))
