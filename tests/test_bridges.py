@@ -143,7 +143,7 @@ def test_nothing_that_names_the_patient_crosses_a_bridge(tmp_path: Path) -> None
 def test_a_notebook_shows_the_picture_and_the_report(tmp_path: Path) -> None:
     phantom.write(replace(PLAIN, slope_tag="", series_description="<b>bold</b>"), tmp_path)
     shown = hounsfield.load(tmp_path)._repr_html_()
-    assert "data:image/webp;base64," in shown
+    assert "data:image/jpeg;base64," in shown
     assert "RescaleSlope" in shown.replace(" ", "") or "slope" in shown.lower()
     assert "<b>bold" not in shown and "&lt;b&gt;bold" in shown
 

@@ -49,7 +49,7 @@ def test_each_series_has_its_picture_histogram_and_warnings(tmp_path: Path) -> N
     page = Page(tmp_path / "out" / "hounsfield.html")
     assert page.tags.count("article") == 3
     assert page.tags.count("img") == page.tags.count("svg") == 2
-    assert all(source.startswith("data:image/webp;base64,") for source in page.sources)
+    assert all(source.startswith("data:image/jpeg;base64,") for source in page.sources)
     assert "3 series: 1 failed, 2 made; 1 with warnings" in page.text
     assert all((tmp_path / "out" / link).is_file() for link in page.links)
 

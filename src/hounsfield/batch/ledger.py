@@ -125,7 +125,7 @@ def appending(path: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def append_lines(descriptor: int, path: Path, lines: list[Mapping[str, Any]]) -> None:
+def append_lines(descriptor: int, path: Path, lines: list[Mapping[str, Any]], *, sync: bool = True) -> None:
     """Append one JSON object a line and sync; all of them or, where the disk is full, none."""
     text = "".join(json.dumps(line, ensure_ascii=False, default=str) + "\n" for line in lines)
     content = text.encode("utf-8", "backslashreplace")
@@ -134,7 +134,8 @@ def append_lines(descriptor: int, path: Path, lines: list[Mapping[str, Any]]) ->
         written = os.write(descriptor, content)
         while written < len(content):
             written += os.write(descriptor, content[written:])
-        os.fsync(descriptor)
+        if sync:
+            os.fsync(descriptor)
     except OSError as error:
         with contextlib.suppress(OSError):
             os.ftruncate(descriptor, before)

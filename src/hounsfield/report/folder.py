@@ -74,7 +74,8 @@ def write_summaries(folder: Path, *, ledger: Path | None = None) -> None:
 
 
 def _keep(descriptor: int, path: Path, key: str, shown: Mapping[str, Any]) -> None:
-    append_lines(descriptor, path, [{"key": key, **shown}])
+    # Not synced: what a crash takes of it is a picture, not the truth.
+    append_lines(descriptor, path, [{"key": key, **shown}], sync=False)
 
 
 class _Previews:

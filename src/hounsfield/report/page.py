@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from hounsfield.batch import FAILED, LEFT_OUT, MADE, STARTED, Record
 from hounsfield.outputs import whole_file
+from hounsfield.report.preview import DATA_URL
 from hounsfield.report.table import INTERRUPTED
 
 PAGE_NAME = "hounsfield.html"
@@ -144,7 +145,7 @@ def _link(record: Record) -> str:
 
 def _look(shown: Mapping[str, Any]) -> str:
     thumbnail, histogram = str(shown.get("thumbnail", "")), shown.get("histogram")
-    if not thumbnail.startswith("data:image/webp;base64,") or not isinstance(histogram, Mapping):
+    if not thumbnail.startswith(DATA_URL) or not isinstance(histogram, Mapping):
         return ""
     window = html.escape(str(shown.get("window", "")))
     picture = (

@@ -16,8 +16,10 @@ from hounsfield.volume import Volume
 
 THUMBNAIL_PIXELS = 160
 BINS = 64
-SAMPLED_VOXELS = 1_000_000
-_QUALITY = 60
+SAMPLED_VOXELS = 250_000
+DATA_URL = "data:image/jpeg;base64,"
+_QUALITY = 70
+_SHORTS = np.arange(1 << 16, dtype=np.uint16).view(np.int16).astype(np.float64)
 _MAP_ENDS = 0.0, 100.0
 _HU_RANGE = -1024.0, 2048.0
 """What a histogram of Hounsfield units shows: one range for all, so that they compare."""
@@ -66,8 +68,8 @@ def preview_html(volume: Volume, *, size: int = 256) -> str:
 def _data_url(volume: Volume, look: Look) -> str:
     picture = slice_picture(volume, plane=acquired_plane(volume), look=look)
     stream = io.BytesIO()
-    picture.image.save(stream, "WEBP", quality=_QUALITY)
-    return "data:image/webp;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
+    picture.image.save(stream, "JPEG", quality=_QUALITY)
+    return DATA_URL + base64.b64encode(stream.getvalue()).decode("ascii")
 
 
 def _histogram(volume: Volume, some: NDArray[Any]) -> Mapping[str, Any]:
@@ -75,7 +77,13 @@ def _histogram(volume: Volume, some: NDArray[Any]) -> Mapping[str, Any]:
     if not volume.is_hounsfield:
         low, high = (float(end) for end in np.percentile(some, _MAP_ENDS))
         high = max(high, low + 1)
-    counts, _ = np.histogram(np.clip(some, low, high), BINS, (low, high))
+    if some.dtype == np.int16 and volume.is_hounsfield:
+        # Counted by value first: several times as fast as a histogram of each voxel.
+        places = ((_SHORTS.clip(low, high) - low) * (BINS / (high - low))).astype(np.intp)
+        by_value = np.bincount(some.view(np.uint16), minlength=len(_SHORTS))
+        counts = np.bincount(np.minimum(places, BINS - 1), by_value, BINS).astype(np.int64)
+    else:
+        counts, _ = np.histogram(np.clip(some, low, high), BINS, (low, high))
     return {"low": low, "high": high, "counts": counts.tolist()}
 
 
