@@ -1,0 +1,85 @@
+"""What a run over many series takes of memory, all its processes together: workers × the largest series + 200 MB."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pydicom
+import pytest
+
+from hounsfield import phantom
+from hounsfield.batch import LEDGER_NAME, read_ledger
+from hounsfield.phantom import PhantomSpec
+
+MEGABYTE = 1 << 20
+SLICES, SIDE = 200, 512
+SERIES_BYTES = SLICES * SIDE * SIDE * 2
+BEYOND_BYTES = 200 * MEGABYTE
+
+
+def many_series(folder: Path, count: int) -> None:
+    (path, *_) = phantom.write(PhantomSpec(rows=SIDE, columns=SIDE, slices=1, noise=0.0), folder / "one")
+    dataset = pydicom.dcmread(path)
+    for series in range(count):
+        (folder / "in" / str(series)).mkdir(parents=True)
+        dataset.SeriesInstanceUID, dataset.SeriesNumber = f"1.2.3.{series + 1}", series + 1
+        for index in range(SLICES):
+            uid = f"1.2.3.{series + 1}.{index + 1}"
+            dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = uid
+            dataset.ImagePositionPatient[2] = float(index)
+            dataset.save_as(folder / "in" / str(series) / f"{index}.dcm")
+
+
+def tree(root: int) -> list[int]:
+    """The process and all that descend from it."""
+    parents: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        parents.setdefault(int(fields[1]), []).append(int(path.parent.name))
+    found = [root]
+    for process in found:
+        found += parents.get(process, [])
+    return found
+
+
+def proportional_bytes(process: int) -> int:
+    """Its memory, what is shared divided among those who share it; files that are merely cached not counted."""
+    try:
+        lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+
+
+@pytest.mark.soak
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs Linux's smaps_rollup")
+@pytest.mark.parametrize("suffix", [".nii.gz", ".zarr"])
+def test_a_run_stays_within_its_memory(tmp_path: Path, suffix: str) -> None:
+    many_series(tmp_path, 5)
+    command = [
+        sys.executable,
+        "-m",
+        "hounsfield",
+        "volume",
+        "in",
+        "out",
+        "--format",
+        suffix,
+        "--workers",
+        "2",
+    ]
+    most = 0
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            most = max(most, sum(map(proportional_bytes, tree(process.pid))))
+            time.sleep(0.02)
+    assert process.returncode == 0
+    assert [record.status for record in read_ledger(tmp_path / "out" / LEDGER_NAME)].count("made") == 5
+    print(f"{suffix}: {most / MEGABYTE:.0f} MB, of {(2 * SERIES_BYTES + BEYOND_BYTES) / MEGABYTE:.0f}")
+    assert most < 2 * SERIES_BYTES + BEYOND_BYTES
