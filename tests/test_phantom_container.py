@@ -244,3 +244,17 @@ def test_tags_have_the_last_word() -> None:
     buffer = io.BytesIO()
     pydicom.dcmwrite(buffer, dataset, enforce_file_format=True)
     assert b"DS\x06\x00thick " in buffer.getvalue()
+
+
+def test_a_dicomdir_may_name_strays_too(tmp_path: Path) -> None:
+    # Found by review: a structure set without its label was no directory record.
+    spec = replace(SMALL, strays=True, localizers=1, dose_pages=1, dicomdir="good")
+    phantom.write(spec, tmp_path)
+    assert {
+        item.DirectoryRecordType for item in pydicom.dcmread(tmp_path / "DICOMDIR").DirectoryRecordSequence
+    } >= {
+        "IMAGE",
+        "RT STRUCTURE SET",
+        "SR DOCUMENT",
+        "PRESENTATION",
+    }

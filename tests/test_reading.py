@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import pydicom
@@ -169,3 +169,21 @@ def test_a_header_that_came_apart_from_its_file_needs_no_file(tmp_path: Path) ->
     assert instance.header.integer("Rows") == 30
     assert instance.planes[0].rescale.intercept == -1024
     assert source.opened == 0
+
+
+def test_what_a_session_shows_of_scans_is_short_and_tells_what_to_choose(tmp_path: Path) -> None:
+    # Found by review: a scan printed the bytes of every header in it.
+    phantom.write(PhantomSpec(rows=24, columns=24, slices=3, series_number=7), tmp_path / "ct")
+    found = hounsfield.scan(tmp_path)
+    (series,) = found.series
+    assert repr(series) == "<Series '7 Phantom': 3 slices, regular, HU>"
+    first, second = repr(found).splitlines()
+    assert first == f"<Scan of {tmp_path}: 1 series, 0 files skipped"
+    assert second == f"  7 Phantom (3 slices, regular, {series.uid})>"
+    assert repr(series.slices[0].instance).startswith(f"<Instance {tmp_path}")
+
+
+@pytest.mark.parametrize("location", [None, 3, ["a.dcm"], b"a.dcm"])
+def test_what_is_no_location_is_told(location: Any) -> None:
+    with pytest.raises(LocationError, match=r"is no location .expected a path"):
+        hounsfield.load(location)

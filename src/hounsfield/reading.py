@@ -7,23 +7,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Literal
 
-from hounsfield.errors import HounsfieldError, NotHounsfieldError, SelectionError
+from hounsfield.errors import HounsfieldError, LocationError, NotHounsfieldError, SelectionError
 from hounsfield.instance import Instance, Skipped, read_instance
 from hounsfield.locations import Location, open_location
 from hounsfield.series import LoadOptions, Series, find_series
 from hounsfield.volume import HOUNSFIELD_UNITS, Volume
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Scan:
     """What a location holds: `series` with verdicts, and `skipped`, everything else, with reasons."""
 
     location: str
     series: tuple[Series, ...]
     skipped: tuple[Skipped, ...]
+
+    def __repr__(self) -> str:
+        held = "".join(f"\n  {_choice(series)}" for series in self.series)
+        return (
+            f"<Scan of {self.location}: {len(self.series)} series, {len(self.skipped)} files skipped{held}>"
+        )
 
     def choose(self, wanted: str | int | None = None) -> Series:
         """One series: by UID (or its beginning), Series Number, or description; with None the only CT there is.
@@ -55,12 +62,14 @@ class Scan:
         return volumes or self.series
 
 
-def instances(location: str | Path | Location, *, skipped: list[Skipped] | None = None) -> Iterator[Instance]:
+def instances(
+    location: str | PathLike[str] | Location, *, skipped: list[Skipped] | None = None
+) -> Iterator[Instance]:
     """Every DICOM instance in a location, header read; what is not one goes to `skipped`.
 
     Raises `LocationError` when the location itself cannot be read.
     """
-    place = open_location(location) if isinstance(location, (str, Path)) else location
+    place = _opened(location)
     for source in place.sources():
         if isinstance(source, Skipped):
             if skipped is not None:
@@ -74,7 +83,7 @@ def instances(location: str | Path | Location, *, skipped: list[Skipped] | None 
                 skipped.append(Skipped(source.name, reason))
 
 
-def scan(location: str | Path | Location, *, seen: Callable[[], None] | None = None) -> Scan:
+def scan(location: str | PathLike[str] | Location, *, seen: Callable[[], None] | None = None) -> Scan:
     """What a location holds, from headers alone (pixels are compared only where positions clash).
 
     `seen` is called after each instance: a hundred thousand of them take a while, and somebody waits. Raises
@@ -83,8 +92,20 @@ def scan(location: str | Path | Location, *, seen: Callable[[], None] | None = N
     skipped: list[Skipped] = []
     read = instances(location, skipped=skipped)
     found = find_series(read if seen is None else _told(read, seen))
-    name = str(location) if isinstance(location, (str, Path)) else location.name
+    name = str(location) if isinstance(location, (str, PathLike)) else location.name
     return Scan(name, found[0], (*skipped, *found[1]))
+
+
+def _opened(location: str | PathLike[str] | Location) -> Location:
+    if isinstance(location, (str, PathLike)):
+        return open_location(location if isinstance(location, str) else Path(location))
+    if not hasattr(location, "sources"):
+        raise LocationError(
+            f"a {type(location).__name__} is no location",
+            expected="a path or an address",
+            remedy="for some of a folder's files, put them into a folder or a zip of their own",
+        )
+    return location
 
 
 def _told(read: Iterator[Instance], seen: Callable[[], None]) -> Iterator[Instance]:
@@ -94,7 +115,7 @@ def _told(read: Iterator[Instance], seen: Callable[[], None]) -> Iterator[Instan
 
 
 def load(
-    location: str | Path | Location,
+    location: str | PathLike[str] | Location,
     *,
     series: str | int | None = None,
     phase: int | None = None,
@@ -129,7 +150,7 @@ def load(
     `MalformedError` and its kin for what cannot be read. PS3.3 C.7.6.2.1.1, C.11.1.1.2.
     """
     options = LoadOptions(dtype, clamp, gaps, step, rectify, truncated, spacing, workers)
-    place = open_location(location) if isinstance(location, (str, Path)) else location
+    place = _opened(location)
     with_pixels = getattr(place, "for_pixels", None)
     chosen = scan(with_pixels() if with_pixels is not None else place).choose(series)
     if require_hounsfield and chosen.unit.name not in HOUNSFIELD_UNITS:

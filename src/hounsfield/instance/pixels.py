@@ -59,12 +59,15 @@ def read_instance(source: Source) -> Instance:
     return Instance(source, read_header(source))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Instance:
     """One SOP Instance. Frames are counted from 0."""
 
     source: Source
     header: Header
+
+    def __repr__(self) -> str:
+        return f"<Instance {self.name}>"
 
     @property
     def name(self) -> str:

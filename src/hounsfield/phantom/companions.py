@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydicom.dataset import Dataset
@@ -116,9 +117,31 @@ def stray(spec: PhantomSpec, modality: str) -> Dataset:
         InstanceNumber=1,
         ContentDate=STUDY_DATE,
         ContentTime=STUDY_TIME,
+        **_named(modality),
     )
     dataset.file_meta = file_meta(dataset, EXPLICIT)
     return dataset
+
+
+def _named(modality: str) -> dict[str, Any]:
+    """What a directory record of its kind must say (PS3.3 F.5)."""
+    if modality == "RTSTRUCT":
+        return {
+            "StructureSetLabel": "PHANTOM",
+            "StructureSetDate": STUDY_DATE,
+            "StructureSetTime": STUDY_TIME,
+        }
+    if modality == "PR":
+        date, time = "PresentationCreationDate", "PresentationCreationTime"
+        return {"ContentLabel": "PHANTOM", date: STUDY_DATE, time: STUDY_TIME}
+    title = Dataset()
+    title.CodeValue, title.CodingSchemeDesignator = "121060", "DCM"
+    title.CodeMeaning = "History"
+    return {
+        "CompletionFlag": "COMPLETE",
+        "VerificationFlag": "UNVERIFIED",
+        "ConceptNameCodeSequence": [title],
+    }
 
 
 def write_other_files(folder: Path) -> None:

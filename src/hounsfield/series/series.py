@@ -38,7 +38,7 @@ _FACTS = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Series:
     """One Series Instance UID, or the part of it that has one unit and stack.
 
@@ -55,6 +55,9 @@ class Series:
     reasons: tuple[str, ...]
     left_out: tuple[Skipped, ...]
     notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"<Series {self.name!r}: {len(self.slices)} slices, {self.verdict}, {self.unit.name}>"
 
     @property
     def header(self) -> Header:
