@@ -11,6 +11,9 @@ import { ANY, seriesInfo, type Choice, type SeriesInfo } from "../wire/info";
 import { pictureFrames, type PictureFrame } from "../wire/pictures";
 import { sliceSource, type SliceCounts } from "../wire/slice_source";
 
+/** Between two notices of slices that came: drawing each would take the time that fetching them needs. */
+const NOTICE_MS = 150;
+
 export class SeriesModel {
   readonly info = signal<SeriesInfo | null>(null);
   readonly error = signal<Error | null>(null);
@@ -25,6 +28,7 @@ export class SeriesModel {
   affine: Affine | null = null;
   inverse: Inverse | null = null;
   users = 0;
+  private notice = 0;
 
   constructor(
     readonly study: string,
@@ -53,16 +57,25 @@ export class SeriesModel {
     const source = sliceSource(this.study, this.series, this.choice, shape[1], shape[2], (index, counts) => this.treated.set(index, counts));
     const first = Math.min(this.start ?? Math.floor(shape[0] / 2), shape[0] - 1);
     this.slices = new Slices(shape[0], shape[1] * shape[2] * 2, source, first);
-    let pending = false;
-    this.slices.subscribe(() => {
-      if (pending) return;
-      pending = true;
-      // One notice a frame at most, however many slices came.
-      requestAnimationFrame(() => {
-        pending = false;
-        this.version.value += 1;
-      });
-    });
+    this.slices.subscribe((index) => this.came(index));
+  }
+
+  /** Tells of slices that came: at once of the one looked at and of the last, of the others now and then. */
+  private came(index: number): void {
+    const slices = this.slices!;
+    const { held, failed } = slices.progress;
+    const done = held + failed.size >= Math.min(slices.count, slices.capacity);
+    if (!done && !slices.isLookedAt(index)) {
+      this.notice ||= window.setTimeout(() => this.tell(), NOTICE_MS);
+      return;
+    }
+    this.tell();
+  }
+
+  private tell(): void {
+    clearTimeout(this.notice);
+    this.notice = 0;
+    this.version.value += 1;
   }
 
   get count(): number {
@@ -126,6 +139,7 @@ export class SeriesModel {
   }
 
   close(): void {
+    clearTimeout(this.notice);
     this.slices?.close();
   }
 }

@@ -65,7 +65,9 @@ export class ViewDrawing implements ViewPort {
   /** Touches every signal that the drawing depends on; run inside an effect. */
   watch(): void {
     const { pane, view } = this.values;
-    void [pane.model.info.value, pane.model.version.value, pane.slice.value, pane.poses.value[view], pane.smooth.value];
+    void [pane.model.info.value, pane.slice.value, pane.poses.value[view], pane.smooth.value];
+    // A slice that is there does not change when others come.
+    if (view !== "stack" || !pane.model.slices?.get(pane.slice.value)) void pane.model.version.value;
     void [pane.palette.value, pane.cross.value, pane.frame.value, pane.slab.value, pane.layout.value];
     void [measurements.value, chosen.value, words.value, tool.value];
     this.schedule();

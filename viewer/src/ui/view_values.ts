@@ -36,7 +36,6 @@ export class ViewValues {
 
   private refreshSlice(): void {
     const { pane } = this;
-    void pane.model.version.value;
     const slice = pane.slice.value;
     this.raster = slice < 0 ? null : pane.model.raster(slice);
     this.values = pane.model.slices?.get(slice) ?? null;

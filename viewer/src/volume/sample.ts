@@ -109,7 +109,8 @@ function fill(grid: Grid, held: (Int16Array | undefined)[], raster: Raster, inve
     const line = values.subarray(y * raster.width, (y + 1) * raster.width);
     line.fill(OUTSIDE);
     const [first, last] = inside(grid.shape, from, across, raster.width);
-    if (linear) lineLinear(grid.shape, held, from, across, first, last, line);
+    if (linear && Math.abs(across[0]) < 1e-9) lineWithinSlices(grid.shape, held, from, across, first, last, line);
+    else if (linear) lineLinear(grid.shape, held, from, across, first, last, line);
     else lineNearest(grid.shape, held, from, across, first, last, line);
   }
 }
@@ -142,6 +143,37 @@ function lineNearest(shape: Vec3, held: (Int16Array | undefined)[], from: Vec3, 
     const r = Math.min(Math.max(Math.floor(from[1] + x * across[1] + 0.5), 0), rows - 1);
     const c = Math.min(Math.max(Math.floor(from[2] + x * across[2] + 0.5), 0), columns - 1);
     line[x] = slice[r * columns + c]!;
+  }
+}
+
+/** A line that stays between the same two slices, as most do: which two, and their shares, are found once. */
+function lineWithinSlices(shape: Vec3, held: (Int16Array | undefined)[], from: Vec3, across: Vec3, first: number, last: number, line: Int16Array): void {
+  const [count, rows, columns] = shape;
+  const s = Math.min(Math.max(from[0], 0), count - 1);
+  const below = held[s | 0];
+  const fs = s - (s | 0);
+  const above = fs > 1e-6 ? held[(s | 0) + 1] : below;
+  if (!below || !above) return;
+  const [dr, dc] = [across[1], across[2]];
+  for (let x = first; x < last; x++) {
+    const r = Math.min(Math.max(from[1] + x * dr, 0), rows - 1);
+    const c = Math.min(Math.max(from[2] + x * dc, 0), columns - 1);
+    const r0 = r | 0;
+    const c0 = c | 0;
+    const fr = r - r0;
+    const fc = c - c0;
+    const a = r0 * columns + c0;
+    const b = fc > 0 ? a + 1 : a;
+    const under = fr > 0 ? columns : 0;
+    const top = below[a]! + (below[b]! - below[a]!) * fc;
+    const value = top + (below[a + under]! + (below[b + under]! - below[a + under]!) * fc - top) * fr;
+    if (above === below) {
+      line[x] = Math.round(value);
+      continue;
+    }
+    const top1 = above[a]! + (above[b]! - above[a]!) * fc;
+    const value1 = top1 + (above[a + under]! + (above[b + under]! - above[a + under]!) * fc - top1) * fr;
+    line[x] = Math.round(value + (value1 - value) * fs);
   }
 }
 

@@ -47,6 +47,11 @@ export class Slices {
     return this.values[index];
   }
 
+  /** Whether `index` is the slice now looked at. */
+  isLookedAt(index: number): boolean {
+    return index === this.centre;
+  }
+
   get progress(): Progress {
     return { held: this.held, count: this.count, failed: this.errors };
   }

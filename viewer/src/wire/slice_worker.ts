@@ -35,7 +35,8 @@ async function bring(request: SliceRequest): Promise<void> {
 }
 
 async function read({ id, address, values }: SliceRequest, signal: AbortSignal): Promise<SliceReply> {
-  const answer = await fetch(address, { signal });
+  // Kept in memory here: a second copy in the browser's cache would only cost time.
+  const answer = await fetch(address, { signal, cache: "no-store" });
   if (!answer.ok) return { id, error: await reason(answer), kind: "refused", status: answer.status };
   const expected = answer.headers.get("X-CRC32");
   const buffer = await answer.arrayBuffer();
