@@ -207,3 +207,9 @@ def test_a_single_slice_has_no_neighbour_to_be_apart_from(tmp_path: Path) -> Non
     output = told("info", "--no-pixels", tmp_path)
     assert "regular: 1 slice of 48 × 40, pixels" in output
     assert "apart" not in output
+
+
+def test_info_tells_what_lossless_compression_would_make_of_it(real_data: Path) -> None:
+    text = told("info", real_data / "philips_phantom" / "S21570" / "S2010")
+    assert "2.8 MB as jpeg-ls (5.2×)" in text
+    assert "as htj2k" in text

@@ -64,6 +64,7 @@ def _lines(item: Inspection) -> list[tuple[str, str]]:
         ("volume", _geometry(item)),
         ("values", _values(item)),
         ("stored", _stored(item)),
+        *([("smaller", _compressed(item))] if item.compressed else []),
         ("padding", _padding(item)),
         *([("range", _range(item))] if item.histogram is not None else []),
         *([("left out", f"{len(item.left_out)}: {item.left_out[0][1]}")] if item.left_out else []),
@@ -131,6 +132,16 @@ def _stored(item: Inspection) -> str:
         bits = f"{stored} of {allocated} bits, {'signed' if signed else 'unsigned'} · "
     size = f" · {item.pixel_bytes / 1e6:.1f} MB of pixels" if item.pixel_bytes else ""
     return f"{bits}{syntaxes}{size}{' · lossy' if item.lossy else ''}"
+
+
+def _compressed(item: Inspection) -> str:
+    """The short form of `compress --estimate`, without loss."""
+    told = ", ".join(
+        f"{size / 1e6:.1f} MB as {keyword} ({item.pixel_bytes / size:.1f}×)"
+        for keyword, size in item.compressed.items()
+        if size
+    )
+    return f"{told}, without loss"
 
 
 def _padding(item: Inspection) -> str:
