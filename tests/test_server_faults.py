@@ -179,12 +179,12 @@ def test_what_was_published_but_not_indexed_is_indexed_at_the_next_start(tmp_pat
     archive = deployment.open(first=True)
     for content in contents[:2]:
         arrival = archive.store.arrival()
-        arrival.write(content)
+        arrival.write([content])
         arrival.sync()
         record = archive.record(BytesSource("x", content), size=len(content))
         arrival.publish(record.key)
     unfinished = archive.store.arrival()
-    unfinished.write(contents[2][:100])
+    unfinished.write([contents[2][:100]])
     unfinished._close()
     deployment.close(archive)
     with running(tmp_path) as server:

@@ -127,16 +127,16 @@ class _Resource:
         authorization = ask.headers.get("authorization")
         principal = await to_thread.run_sync(self._desk.access.admit, authorization, endpoint.scope)
         if method == "POST":
-            return principal, await self._stored(ask, request, told)
+            return principal, await self._stored(ask, request.receive, told)
         limiter = self._desk.heavy if endpoint.heavy else self._desk.threads
         return principal, await to_thread.run_sync(_run, endpoint, self._desk, ask, limiter=limiter)
 
-    async def _stored(self, ask: Ask, request: Request, told: list[str]) -> Answer:
+    async def _stored(self, ask: Ask, receive: Receive, told: list[str]) -> Answer:
         if self._desk.stores >= self._desk.service.limits.stores:
             raise DicomwebError("too many stores at once", status=503)
         self._desk.stores += 1
         try:
-            answer, result = await store(self._desk.service, ask, request.stream())
+            answer, result = await store(self._desk.service, ask, receive)
         finally:
             self._desk.stores -= 1
         told += _studies_of(result)

@@ -65,7 +65,7 @@ class Archive:
     def entries(self, scope: Resource) -> list[Entry]:
         return self.index.entries(scope)
 
-    def headers(self, scope: Resource) -> list[tuple[Entry, str]]:
+    def headers(self, scope: Resource) -> list[tuple[Entry, bytes]]:
         return self.index.headers(scope)
 
     def version(self, scope: Resource) -> tuple[int, int, int]:

@@ -10,7 +10,7 @@ import logging
 import struct
 from collections import deque
 from collections.abc import Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 from hounsfield.dicomweb.media_types import DICOM, MULTIPART, MediaType
@@ -28,6 +28,9 @@ from hounsfield.server.store import Arrival
 
 PENDING = 256
 """Instances that are published in one go."""
+
+HELD_BYTES = 4 * 1024 * 1024
+"""Bytes of one request that wait to be written."""
 
 _JUDGES = 16
 _PREAMBLE = 128
@@ -62,6 +65,7 @@ class _Part:
     arrival: Arrival | None
     refused: _Refused | None = None
     judged: Future[Record | _Refused] | None = None
+    pieces: list[bytes | memoryview] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -78,6 +82,7 @@ class Intake:
     _parser: MultipartParser | None = None
     _open: _Part | None = None
     _pending: deque[_Part] = field(default_factory=deque)
+    _held: deque[tuple[Future[Record | _Refused], int]] = field(default_factory=deque)
     _results: list[StoredInstance] = field(default_factory=list)
     _others: list[str] = field(default_factory=list)
     _received: int = 0
@@ -106,6 +111,7 @@ class Intake:
                 continue
             for event in self._parser.feed(chunk):
                 self._take(event)
+        self._flush()
         if len(self._pending) >= PENDING:
             self._publish()
 
@@ -151,28 +157,47 @@ class Intake:
             self._open = _Part(self.archive.store.arrival())
 
     def _write(self, content: bytes | memoryview) -> None:
+        if self._open is not None:
+            self._open.pieces.append(content)
+
+    def _flush(self) -> None:
+        """Write what came of a long part; a short one is written by whoever judges it, beside others."""
         part = self._open
-        if part is None or part.arrival is None:
+        if part is None or sum(map(len, part.pieces)) <= HELD_BYTES:
             return
-        if part.arrival.size + len(content) > self.limits.instance:
-            part.arrival.discard()
-            part.arrival = None
-            part.refused = _Refused(NO_ROOM, f"larger than {self.limits.instance} bytes")
-            return
-        part.arrival.write(content)
+        pieces, part.pieces = part.pieces, []
+        if part.arrival is not None and self._fits(part, pieces):
+            part.arrival.write(pieces)
+
+    def _fits(self, part: _Part, pieces: list[bytes | memoryview]) -> bool:
+        """Whether the part may grow by `pieces`; one that may not is dropped."""
+        assert part.arrival is not None
+        if part.arrival.size + sum(map(len, pieces)) <= self.limits.instance:
+            return True
+        part.arrival.discard()
+        part.arrival = None
+        part.refused = _Refused(NO_ROOM, f"larger than {self.limits.instance} bytes")
+        return False
 
     def _end(self) -> None:
         part, self._open = self._open, None
         if part is None:
             return
-        if part.arrival is not None:
-            part.judged = _pool().submit(self._judge, part.arrival)
+        pieces, part.pieces = part.pieces, []
+        if part.arrival is not None and self._fits(part, pieces):
+            part.judged = _pool().submit(self._judge, part.arrival, pieces)
+            self._held.append((part.judged, sum(map(len, pieces))))
         self._pending.append(part)
+        # Memory stays bounded: what is not yet written may not grow.
+        while sum(size for _, size in self._held) > HELD_BYTES:
+            wait([self._held.popleft()[0]])
 
-    def _judge(self, arrival: Arrival) -> Record | _Refused:
-        """Read, check and sync one arrival; runs in a thread of the pool."""
+    def _judge(self, arrival: Arrival, pieces: list[bytes | memoryview]) -> Record | _Refused:
+        """Write, read, check and sync one arrival; runs in a thread of the pool."""
         record: Record | None = None
         try:
+            arrival.write(pieces)
+            pieces.clear()
             with arrival.source.open() as stream:
                 if stream.read(_PREAMBLE + 4)[_PREAMBLE:] != b"DICM":
                     return _Refused(NOT_UNDERSTOOD, "no DICOM file: no DICM after a preamble")

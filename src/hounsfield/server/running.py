@@ -75,6 +75,7 @@ def serve(
     told: Callable[[str], None] = print,
 ) -> None:
     """Serve until a signal stops it; `told` gets the URL once requests are taken. `watching`: adopted folders too."""
+    share_fairly()
     deployment.access()
     archive = deployment.open(first=True)
     adopted = deployment.adopted(archive)
@@ -114,9 +115,15 @@ def _serve_by_workers(
 
 def worker_app() -> Starlette:
     """The application of one worker process."""
+    share_fairly()
     log_requests(as_json=os.environ.get("HOUNSFIELD_LOG") == "json")
     deployment = of_environment()
     return deployment.app(deployment.open(first=False))
+
+
+def share_fairly() -> None:
+    """Let threads take turns oftener than Python's five milliseconds: answers go out from one of them."""
+    sys.setswitchinterval(0.0005)
 
 
 def log_requests(*, as_json: bool) -> None:

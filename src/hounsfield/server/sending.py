@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from anyio import to_thread
@@ -16,6 +18,8 @@ from hounsfield.server.ask import Ask
 
 log = logging.getLogger("hounsfield.server")
 
+
+_readers = ThreadPoolExecutor(16, thread_name_prefix="reader")
 
 HANG_UP = "hounsfield.hang_up"
 """The extension of an ASGI scope by which a connection is dropped, unsent bytes and all."""
@@ -57,18 +61,25 @@ async def _send_blocks(
     seconds: float,
     hang_up: Callable[[], None],
 ) -> int:
-    sent = 0
+    loop, sent = asyncio.get_running_loop(), 0
+    coming: asyncio.Future[bytes | bytearray | None] | None = None
     try:
         while block is not None:
+            # The next block is read while this one goes out.
+            coming = loop.run_in_executor(_readers, next, content, None)
             async with asyncio.timeout(seconds):
                 await send({"type": "http.response.body", "body": block, "more_body": True})
             sent += len(block)
-            block = await to_thread.run_sync(next, content, None)
+            block = await coming
         await send({"type": "http.response.body", "body": b""})
     except TimeoutError:
         log.info("a client took nothing for %g s and was given up", seconds)
         hang_up()
     finally:
+        if coming is not None and not coming.done():
+            # Nobody may close what a thread still reads.
+            with contextlib.suppress(Exception):
+                await asyncio.shield(coming)
         _close(content)
     return sent
 

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from anyio import CancelScope, to_thread
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
 
 from hounsfield.dicomweb.dicom_json import encode_models
 from hounsfield.dicomweb.media_types import DICOM_JSON, DICOM_XML, MediaType, negotiate
@@ -22,8 +24,8 @@ FED = 1 << 20
 """Bytes handed to a thread at once."""
 
 
-async def store(service: Service, ask: Ask, body: AsyncIterator[bytes]) -> tuple[Answer, StoreResult]:
-    """Take in the body; the answer with the status of PS3.18 Table 10.5.3-1."""
+async def store(service: Service, ask: Ask, receive: Receive) -> tuple[Answer, StoreResult]:
+    """Take in the body that `receive` gives; the answer with the status of PS3.18 Table 10.5.3-1."""
     media_type = negotiate(ask.accept, (MediaType(DICOM_JSON), MediaType(JSON), MediaType(DICOM_XML)))
     if media_type is None:
         raise DicomwebError("no such form of a store's answer", expected=DICOM_JSON, status=406)
@@ -34,7 +36,7 @@ async def store(service: Service, ask: Ask, body: AsyncIterator[bytes]) -> tuple
     try:
         waiting: list[bytes] = []
         size = 0
-        async for chunk in _timely(body, service.limits.seconds):
+        async for chunk in _timely(receive, service.limits.seconds):
             waiting.append(chunk)
             size += len(chunk)
             if size >= FED:
@@ -49,16 +51,19 @@ async def store(service: Service, ask: Ask, body: AsyncIterator[bytes]) -> tuple
     return _answer(result, media_type, ask), result
 
 
-async def _timely(body: AsyncIterator[bytes], seconds: float) -> AsyncIterator[bytes]:
-    """The body; 408 when the client sends nothing for too long."""
-    while True:
+async def _timely(receive: Receive, seconds: float) -> AsyncIterator[bytes]:
+    """The body; 408 when the client sends nothing for too long, `ClientDisconnect` when it is gone."""
+    more = True
+    while more:
         try:
-            chunk = await asyncio.wait_for(anext(body), seconds)
-        except StopAsyncIteration:
-            return
+            async with asyncio.timeout(seconds):
+                message = await receive()
         except TimeoutError as error:
             raise DicomwebError("the body does not come", expected="some of it", status=408) from error
-        if chunk:
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        more = message.get("more_body", False)
+        if chunk := message.get("body", b""):
             yield chunk
 
 

@@ -1,4 +1,4 @@
-"""Instances on their way out, in blocks of a megabyte: one read, one write, no copy between.
+"""Instances on their way out, in blocks of half a megabyte: one read, one write, no copy between.
 
 A block is large, so that a thread is asked seldom; and there is one at a time, so that sixty-four clients at once
 need sixty-four of them and no more.
@@ -13,7 +13,7 @@ from hounsfield.dicomweb.multipart import closing, new_boundary, part_head
 from hounsfield.errors import LocationError
 from hounsfield.instance import Source
 
-BLOCK = 1 << 20
+BLOCK = 1 << 19
 """Bytes read at once."""
 
 Blocks = Iterator[bytes | bytearray]

@@ -81,13 +81,14 @@ def metadata(service: Service, ask: Ask) -> Answer:
     tag = etag(version, chosen, ask.base)
     if version[0] and (same := unchanged(ask, tag)) is not None:
         return same
+    mark = INSTANCE_URL.encode()
     texts = [
-        text.replace(INSTANCE_URL, f"{ask.base}/{entry.path}")
+        text.replace(mark, f"{ask.base}/{entry.path}".encode())
         for entry, text in service.library.headers(ask.scope)
     ]
     if not texts:
         raise absent(ask)
-    body = ("[" + ",".join(texts) + "]").encode("utf-8", "surrogatepass")
+    body = b"[" + b",".join(texts) + b"]"
     if chosen.name != MULTIPART:
         return Answer(body, chosen.name, headers={"ETag": tag})
     documents = [encode_xml(model) for model in parse_models(body)]

@@ -10,13 +10,13 @@ import fcntl
 import secrets
 import threading
 import time
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from isal import isal_zlib
 from sqlalchemy import Connection, delete, func, select, text
 
 from hounsfield.dicomweb.queries import Query
@@ -165,11 +165,11 @@ class Index:
         with self._reading() as connection:
             return [_entry(row) for row in connection.execute(_selected(scope, *_ENTRY))]
 
-    def headers(self, scope: Resource) -> list[tuple[Entry, str]]:
-        """Instances with the whole of their header text, INSTANCE_URL in it."""
+    def headers(self, scope: Resource) -> list[tuple[Entry, bytes]]:
+        """Instances with the whole of their header text in UTF-8, INSTANCE_URL in it."""
         with self._reading() as connection:
             rows = connection.execute(_selected(scope, *_ENTRY, instances.c.header)).all()
-        return [(_entry(row), zlib.decompress(row.header).decode("utf-8", "surrogatepass")) for row in rows]
+        return [(_entry(row), bytes(isal_zlib.decompress(row.header))) for row in rows]
 
     def version(self, scope: Resource) -> tuple[int, int, int]:
         """(number of instances, greatest id, latest change in ns): the same as long as nothing changed."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+
+from isal import isal_zlib
 
 from hounsfield.dicomweb.matching import folded, moment, words
 from hounsfield.dicomweb.uids import is_uid
@@ -58,7 +59,7 @@ def record_of(text: HeaderText, *, key: str, size: int | None) -> Record:
         values={level: _columns(text, level) for level in LEVELS},
         headers={level: _joined(text, level) for level in LEVELS[:2]},
         brief=_brief(text),
-        header=zlib.compress(text.text().encode("utf-8", "surrogatepass"), 1),
+        header=isal_zlib.compress(text.text().encode("utf-8", "surrogatepass"), 1),
     )
 
 

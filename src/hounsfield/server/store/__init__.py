@@ -12,7 +12,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, Protocol
 
 from hounsfield.instance import Source
@@ -30,7 +30,8 @@ class Arrival(Protocol):
     @property
     def size(self) -> int: ...
 
-    def write(self, content: bytes | memoryview) -> None: ...
+    def write(self, pieces: Sequence[bytes | memoryview]) -> None:
+        """Append these, one after another."""
 
     def sync(self) -> None:
         """Bring the bytes to the disk; may be called from another thread, after the last `write`."""

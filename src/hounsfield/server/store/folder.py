@@ -8,11 +8,12 @@ one file, by which the next start finishes the work. Where links cannot be made,
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from hounsfield.dicomweb.uids import is_uid
@@ -30,6 +31,11 @@ LEAST_FREE_BYTES = 64 * 1024 * 1024
 """Free space below which nothing is taken in: the index must still be able to write."""
 
 _CHUNK = 1 << 20
+_VECTORS = 512  # pieces in one write; systems take 1024
+
+
+_process = secrets.token_hex(8)
+_numbers = itertools.count()
 
 
 class FolderStore:
@@ -71,7 +77,7 @@ class FolderStore:
         return f"{study}/{series}/{instance}.dcm"
 
     def arrival(self) -> FolderArrival:
-        return FolderArrival(self, self._incoming / secrets.token_hex(12))
+        return FolderArrival(self, self._incoming / f"{_process}-{next(_numbers)}")
 
     def settle(self, keys: Iterable[str]) -> None:
         folders: set[Path] = set()
@@ -146,12 +152,20 @@ class FolderArrival:
     def source(self) -> Source:
         return FileSource(self._path)
 
-    def write(self, content: bytes | memoryview) -> None:
+    def write(self, pieces: Sequence[bytes | memoryview]) -> None:
         with _told(self._store.root):
-            view = memoryview(content)
+            for start in range(0, len(pieces), _VECTORS):
+                part = pieces[start : start + _VECTORS]
+                left = sum(map(len, part)) - os.writev(self._descriptor, part)
+                self._write_rest(part, left)
+        self.size += sum(map(len, pieces))
+
+    def _write_rest(self, part: Sequence[bytes | memoryview], left: int) -> None:
+        """What a write left over, which a file system may do when it is nearly full."""
+        if left:
+            view = memoryview(b"".join(part))[-left:]
             while view:
                 view = view[os.write(self._descriptor, view) :]
-        self.size += len(content)
 
     def sync(self) -> None:
         with _told(self._store.root):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -129,18 +129,18 @@ class ObjectArrival:
         self._store, self._path = store, path
         self.size = 0
         with _told(str(path.parent)):
-            self._stream: BinaryIO | None = path.open("xb", buffering=0)
+            self._stream: BinaryIO | None = path.open("xb")
 
     @property
     def source(self) -> Source:
         return FileSource(self._path)
 
-    def write(self, content: bytes | memoryview) -> None:
+    def write(self, pieces: Sequence[bytes | memoryview]) -> None:
         with _told(str(self._path.parent)):
-            view = memoryview(content)
-            while view and self._stream is not None:
-                view = view[self._stream.write(view) :]
-        self.size += len(content)
+            for piece in pieces:
+                if self._stream is not None:
+                    self._stream.write(piece)
+        self.size += sum(map(len, pieces))
 
     def sync(self) -> None:
         """The spool is no place to keep anything: the put makes it durable."""
