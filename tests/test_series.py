@@ -298,3 +298,19 @@ def test_an_image_whose_header_ends_early_is_called_damaged(tmp_path: Path) -> N
     file.write_bytes(content[: content.index(b"\x28\x00\x10\x00US")])
     (skipped,) = hounsfield.scan(tmp_path / "ct").skipped
     assert skipped.reason == "a damaged or cut CT Image Storage: no Rows (0028,0010) and Columns in it"
+
+
+def test_slices_left_out_of_a_volume_are_told_with_their_reason(tmp_path: Path) -> None:
+    # Found by review: half a series of drifting orientation was left out as "2 objects".
+    def turned(number: int, dataset: pydicom.Dataset) -> None:
+        if number > 2:
+            dataset.ImageOrientationPatient = [1, 0, 0, 0, 0.99999, 0.0045]
+
+    volume = hounsfield.load(changed(SMALL, tmp_path / "ct", turned))
+    reason = "another Image Orientation (Patient) than the volume's"
+    assert volume.report.warnings == (f"2 of the series left out: {reason}",)
+
+
+def test_duplicates_are_told_once(tmp_path: Path) -> None:
+    volume = hounsfield.load(changed(replace(SMALL, duplicated=(1, 2)), tmp_path / "ct", lambda *_: None))
+    assert volume.report.warnings == ("2 slices repeat another one's position and pixels: dropped",)

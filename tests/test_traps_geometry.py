@@ -238,7 +238,7 @@ def test_trap_41_localizers_in_the_series_are_left_out_and_listed(localizers: in
     spec = replace(SMALL, localizers=localizers)
     volume = loaded(spec, tmp_path)
     assert_is_truth(volume, spec)
-    assert volume.report.warnings == (f"{localizers} object{'s' * (localizers > 1)} of the series left out",)
+    assert volume.report.warnings == (f"{localizers} of the series left out: a localizer in the series",)
     (series,) = hounsfield.scan(tmp_path).series
     assert {(Path(one.name).name[:3], one.reason) for one in series.left_out} == {
         ("LOC", "a localizer in the series")

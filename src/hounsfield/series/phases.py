@@ -37,6 +37,7 @@ _OF_INSTANCES = (
     "AcquisitionTime",
     "ContentTime",
 )
+REPEATS = "repeats position and pixels of"  # and the name of the slice that is kept
 _ATTRIBUTES = ("ImageType", *_OF_FRAMES, *_OF_INSTANCES)
 
 
@@ -128,7 +129,7 @@ def _without_duplicates(phase: Phase) -> tuple[list[Slice], tuple[Skipped, ...]]
             if twin is item:
                 kept.append(item)
             else:
-                dropped.append(Skipped(item.name, f"repeats position and pixels of {twin.name}"))
+                dropped.append(Skipped(item.name, f"{REPEATS} {twin.name}"))
         if all_clash and not dropped:
             return list(phase.slices), ()
     return kept, tuple(dropped)

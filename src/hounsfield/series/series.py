@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from hounsfield.hu import Counts
 from hounsfield.instance import Header, Skipped
 from hounsfield.resample import rectify, resample
 from hounsfield.series.assembly import Assembled, LoadOptions, assemble
-from hounsfield.series.phases import Phase
+from hounsfield.series.phases import REPEATS, Phase
 from hounsfield.series.slices import Slice, told
 from hounsfield.units import Unit
 from hounsfield.volume import Report, Volume
@@ -214,10 +215,9 @@ class Series:
             notes.append(
                 "does not look like HU: slope 1, intercept 0, unsigned, most voxels 0; never shifted"
             )
-        if self.left_out:
-            notes.append(
-                f"{len(self.left_out)} {'object' if len(self.left_out) == 1 else 'objects'} of the series left out"
-            )
+        # Dropped duplicates are a note of the series already.
+        reasons = Counter(item.reason for item in self.left_out if not item.reason.startswith(REPEATS))
+        notes += [f"{count} of the series left out: {reason}" for reason, count in reasons.items()]
         return Report(
             warnings=tuple(notes),
             padded=made.counts.padded,
