@@ -54,3 +54,7 @@ def wait_for_word(work: tuple[int, str]) -> int:
     while not Path(folder, "go").exists():
         time.sleep(0.01)
     return 2 * number
+
+
+def environment(name: str) -> str:
+    return os.environ.get(name, "")

@@ -15,6 +15,7 @@ from batch_work import (
     die_at_seven,
     die_once,
     double,
+    environment,
     fail_at_three,
     slow_double,
     take_all_memory,
@@ -109,6 +110,13 @@ def test_an_item_that_takes_all_memory_fails_and_the_rest_goes_on() -> None:
     assert failed.item == 3
     assert "memory" in str(failed.error)
     assert len(finished) == 8
+
+
+def test_workers_have_the_environment_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    list(batch.run_each(double, range(2), batch.processes(1)))
+    monkeypatch.setenv("HOUNSFIELD_TEST_WORD", "now")
+    (finished,) = batch.run_each(environment, ["HOUNSFIELD_TEST_WORD"], batch.processes(1))
+    assert finished.value == "now"
 
 
 def test_no_worker_process_outlives_a_run() -> None:

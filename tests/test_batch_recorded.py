@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import CancelledError
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -139,11 +140,45 @@ def test_a_file_of_somebody_else_s_is_never_replaced_without_force(three: Path) 
     shutil.rmtree(three / "out")
     (three / "out").mkdir()
     (three / "out" / names[1]).write_bytes(b"mine")
-    result = volume(three)
-    assert [row["status"] for row in rows(result)] == ["made", "failed", "made"]
-    assert "exists already" in rows(result)[1]["reason"]
-    assert (three / "out" / names[1]).read_bytes() == b"mine"
+    for _ in range(3):
+        result = volume(three)
+        assert [row["status"] for row in rows(result)] == ["made", "failed", "made"]
+        assert "exists already" in rows(result)[1]["reason"]
+        assert (three / "out" / names[1]).read_bytes() == b"mine"
     assert [row["status"] for row in rows(volume(three, "--force"))] == ["made"] * 3
+
+
+def test_what_a_worker_wrote_before_it_was_lost_is_no_stranger_s(three: Path) -> None:
+    from hounsfield import scan
+    from hounsfield.batch import Job, Made, Task, run_recorded, threads
+    from hounsfield.report import open_place
+
+    class Twice:
+        """Writes, is told that the engine was lost, and is asked again."""
+
+        def __init__(self) -> None:
+            self.asked: set[str] = set()
+
+        def __call__(self, job: Job) -> Made:
+            from hounsfield.outputs import whole_file
+
+            with whole_file(Path(job.target), force=True) as temporary:
+                temporary.write_bytes(b"whole")
+            if job.key not in self.asked:
+                self.asked.add(job.key)
+                raise CancelledError
+            return Made()
+
+    with open_place(three / "out") as place:
+        task = Task("test", Twice(), ".bin", {})
+        answers = list(run_recorded(scan(three / "in").series, task, place, threads(1)))
+    assert [answer.record.status for answer in answers] == ["made"] * 3
+
+
+def test_a_location_without_series_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    assert volume(tmp_path).exit_code == 0
+    assert not (tmp_path / "out").exists()
 
 
 def test_fail_fast_stops_and_the_next_run_does_the_rest(three: Path) -> None:

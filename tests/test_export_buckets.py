@@ -136,7 +136,7 @@ def test_a_folder_of_series_goes_into_a_bucket_once(bucket: str, endpoint: str, 
         for kept in (False, True):
             done = CliRunner().invoke(main, command)
             rows = json.loads(done.stdout)["volumes"]
-            assert [(row["status"], row["kept"]) for row in rows] == [("made", kept)] * 2
+            assert [(row["status"], row["kept"]) for row in rows] == [("made", kept)] * 2, rows
             assert all(buckets.size_of(row["output"]) is not None for row in rows)
         assert (tmp_path / suffix[1:3] / "hounsfield.html").is_file()
 

@@ -60,9 +60,7 @@ class _Convert:
     compression: Compression
 
     def __call__(self, job: Job) -> Made:
-        return write_made(
-            job.series, job.target, self.options, force=job.replace, compression=self.compression
-        )
+        return write_made(job.series, job.target, self.options, force=True, compression=self.compression)
 
 
 def write_made(

@@ -86,7 +86,9 @@ def processes(workers: int | None = None) -> Engine:
     count = workers or available_cores()
 
     def opened() -> Executor:
-        executor = ProcessPoolExecutor(count, mp_context=_context(), initializer=_begin_worker)
+        executor = ProcessPoolExecutor(
+            count, mp_context=_context(), initializer=_begin_worker, initargs=(dict(os.environ),)
+        )
         try:
             executor.submit(os.getpid).result()
         except BrokenExecutor as error:
@@ -179,8 +181,12 @@ def _context() -> BaseContext:
     return context
 
 
-def _begin_worker() -> None:
-    """In each worker process: leave Ctrl-C to the parent, end with it, and be the one that dies when memory ends."""
+def _begin_worker(environment: dict[str, str]) -> None:
+    """In each worker process: the parent's environment as it is now (the server that forks has that of its start);
+    leave Ctrl-C to the parent, end with it, and be the one that dies when memory ends.
+    """
+    os.environ.clear()
+    os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:

@@ -7,6 +7,7 @@ stops the run, the next one knows an output of its own from a file of somebody e
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,7 +22,7 @@ from hounsfield.batch.digest import digest
 from hounsfield.batch.engines import Engine
 from hounsfield.batch.ledger import FAILED, LEFT_OUT, MADE, STARTED, Ledger, Record
 from hounsfield.batch.running import Finished, run_each
-from hounsfield.errors import HounsfieldError
+from hounsfield.errors import HounsfieldError, OutputExistsError
 from hounsfield.export import buckets
 from hounsfield.series import Series
 
@@ -33,7 +34,9 @@ _DISTRIBUTIONS = ("hounsfield", "numpy", "pydicom", "imagecodecs")
 
 @dataclass(frozen=True)
 class Job:
-    """One series (one phase of it): what a worker is given. `target` is absolute; `replace` what is there."""
+    """One series (one phase of it): what a worker is given. `target` is absolute; what is there is an earlier
+    attempt's, and to be replaced.
+    """
 
     key: str
     series: Series
@@ -41,7 +44,6 @@ class Job:
     digest: str
     output: str
     target: str
-    replace: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,7 +189,16 @@ class _Planner:
         ours = key in self.names
         output = self._name(key, series, phase if phases > 1 else None)
         target = f"{self.place.folder}/{output}"
-        return Job(key, series, phase, digested, output, target, self.place.force or ours)
+        if not (self.place.force or ours) and (stranger := _what_is_there(target)):
+            # Not begun, and its name not claimed: the next run must not take it for ours.
+            del self.names[key]
+            refusal = OutputExistsError(
+                "exists already", where=stranger, remedy="move it away, or --force to replace it"
+            )
+            return Answer(
+                self._record(key, series, phase, FAILED, reason=str(refusal), verdict=str(series.verdict))
+            )
+        return Job(key, series, phase, digested, output, target)
 
     def _stands(self, before: Record, digested: str) -> bool:
         return (
@@ -283,6 +294,15 @@ def source_of(series: Series) -> str:
 def versions() -> Mapping[str, str]:
     """What the numbers depend on, as installed here."""
     return {name: version(name) for name in _DISTRIBUTIONS}
+
+
+def _what_is_there(target: str) -> str:
+    """The path or address of what a run would replace, "" for nothing."""
+    if buckets.is_address(target):
+        return target if buckets.size_of(target) is not None else ""
+    path = Path(target)
+    beside = [path.with_suffix(".json")] if path.suffix == ".npy" else []
+    return next((str(each) for each in (path, *beside) if os.path.lexists(each)), "")
 
 
 def size_of(target: str) -> int:

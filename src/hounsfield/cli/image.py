@@ -224,7 +224,7 @@ class _Draw:
         from hounsfield.conversion import made
 
         volume = job.series.load(self.options, phase=self.phase)
-        _write(volume, Path(job.target), self.request, job.replace)
+        _write(volume, Path(job.target), self.request, True)
         return made(volume)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 from collections.abc import Iterator, Mapping
@@ -41,6 +42,7 @@ def open_place(
     here = Path(folder).absolute()
     path = here / LEDGER_NAME if ledger is None else ledger.absolute()
     beside = path.parent
+    made = [place for place in (beside, path, beside / PREVIEWS_NAME) if not place.exists()]
     with open_ledger(path) as opened, appending(beside / PREVIEWS_NAME) as previews:
         place = Place(
             address or str(here),
@@ -59,6 +61,15 @@ def open_place(
             _clean(place)
             if opened.latest:
                 write_summaries(beside, ledger=path)
+            else:
+                _remove_empty(made)
+
+
+def _remove_empty(made: list[Path]) -> None:
+    """Nothing was there to do: leave nothing behind."""
+    for path in reversed(made):
+        with contextlib.suppress(OSError):
+            path.rmdir() if path.is_dir() else path.unlink()
 
 
 def write_summaries(folder: Path, *, ledger: Path | None = None) -> None:
