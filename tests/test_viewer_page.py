@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 
 from hounsfield import load
 from hounsfield.phantom import PhantomSpec, write
-from viewer_browser import Person, archive_of, chromium, looking_at
+from viewer_browser import Person, archive_of, chromium, looking_at, serving
 
 pytestmark = pytest.mark.xdist_group("viewer")
 
@@ -551,6 +552,33 @@ def test_a_slice_damaged_on_its_way_is_not_shown(person: Person, url: str) -> No
 def test_an_unknown_series_is_told(person: Person, archive: str) -> None:
     person.open(f"{archive}/#/?study=1.2.3&series=1.2.3.4&lang=en")
     person.page.get_by_text("no such series here").wait_for()
+
+
+def test_a_server_that_asks_for_a_token_is_given_one_that_no_address_shows(
+    person: Person, data: Path, tmp_path: Path
+) -> None:
+    from hounsfield.locations import open_location
+    from hounsfield.server.access import Access
+    from hounsfield.server.app import make_app
+    from hounsfield.server.borrowed import BorrowedLibrary
+    from hounsfield.server.credentials import CredentialFile, Tokens
+    from hounsfield.server.service import Service
+    from hounsfield.viewer import page
+
+    file = CredentialFile(tmp_path / "credentials.json")
+    token = file.add_token("reader", ["read"])
+    library = BorrowedLibrary(open_location(data / "thin"))
+    app = make_app(Service(library), access=Access((Tokens(file),)), pages=page())
+    with contextlib.closing(library), serving(app) as root:
+        person.open(f"{root}/#/?lang=en")
+        person.page.get_by_label("Access token").fill(token)
+        person.page.get_by_role("button", name="Sign in").click()
+        person.page.locator(".study-open").wait_for()
+        person.page.wait_for_function("() => document.querySelector('.thumbnail img')?.naturalWidth > 0")
+        person.page.locator(".card-open").click()
+        person.see_image()
+        assert person.point(*(side / 2 for side in person.size()))["value"] is not None
+        assert token not in person.page.url and not any(token in address for address in person.asked)
 
 
 # --- for everybody -------------------------------------------------------------------------------------------

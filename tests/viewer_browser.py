@@ -64,7 +64,7 @@ def archive_of(folder: Path, *sources: Path) -> Iterator[str]:
         archive.adopt(open_location(source).sources())
     with serving(make_app(deployment.service(archive), pages=page())) as root:
         yield root
-    archive.close()
+    deployment.close(archive)
 
 
 def need_page() -> Path:

@@ -1,7 +1,8 @@
 // The series of the study, as thumbnails: a click opens one, the plus puts it beside what is open.
 
-import { useState } from "preact/hooks";
-import { thumbnailAddress, type Series } from "../wire/lists";
+import { useEffect, useState } from "preact/hooks";
+import type { Series } from "../wire/lists";
+import { thumbnail } from "../wire/pictures";
 import { Icon } from "./icons";
 import { active, MOST_PANES, panes, railOpen, show, showBeside, siblings } from "./session";
 import { words } from "./settings";
@@ -54,6 +55,15 @@ export function SeriesCard({ series, current, open, beside }: CardProps) {
 
 /** Nothing is shown for what has no picture. */
 export function Thumbnail({ study, series }: { study: string; series: string }) {
-  const [broken, setBroken] = useState(false);
-  return <span class="thumbnail">{!broken && <img src={thumbnailAddress(study, series)} alt="" loading="lazy" onError={() => setBroken(true)} />}</span>;
+  const [address, setAddress] = useState("");
+  useEffect(() => {
+    let left = false;
+    thumbnail(study, series).then(
+      (found) => left || setAddress(found),
+      () => undefined,
+    );
+    return () => (left = true);
+  }, [study, series]);
+  useEffect(() => () => void (address.startsWith("blob:") && URL.revokeObjectURL(address)), [address]);
+  return <span class="thumbnail">{address && <img src={address} alt="" loading="lazy" onError={() => setAddress("")} />}</span>;
 }

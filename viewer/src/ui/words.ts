@@ -30,6 +30,8 @@ const pairs = {
   retry: ["Retry", "重试"],
   lost: ["The server does not answer.", "服务器没有响应。"],
   unauthorized: ["The server asks for a sign-in.", "服务器要求登录。"],
+  token: ["Access token", "访问令牌"],
+  signIn: ["Sign in", "登录"],
   failed: ["It could not be read.", "无法读取。"],
   missingSlices: ["slices could not be read", "层无法读取"],
   series: ["Series", "序列"],

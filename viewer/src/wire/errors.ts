@@ -1,5 +1,7 @@
 // What can go wrong between the page and the server, as one class that says which kind it was.
 
+import { authorization } from "./session";
+
 export type WireFailure = "lost" | "refused" | "missing" | "unauthorized" | "malformed" | "corrupt";
 
 export class WireError extends Error {
@@ -39,7 +41,7 @@ async function reason(answer: Response): Promise<string> {
 export async function ask(address: string, init?: RequestInit): Promise<Response> {
   let answer: Response;
   try {
-    answer = await fetch(address, init);
+    answer = await fetch(address, { ...init, headers: { ...authorization(), ...(init?.headers as Record<string, string>) } });
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw new WireError("lost", String(error instanceof Error ? error.message : error));
@@ -49,7 +51,7 @@ export async function ask(address: string, init?: RequestInit): Promise<Response
 }
 
 export async function askJson(address: string, init?: RequestInit): Promise<unknown> {
-  const answer = await ask(address, { ...init, headers: { Accept: "application/dicom+json, application/json", ...init?.headers } });
+  const answer = await ask(address, { ...init, headers: { Accept: "application/dicom+json, application/json", ...(init?.headers as Record<string, string>) } });
   if (answer.status === 204) return [];
   const text = await answer.text();
   try {

@@ -1,7 +1,8 @@
 // Rendered pictures (PS3.18 8.3.5, 10.4.1.1.5), for what has no values to send: colour, cine, secondary captures.
 
 import { ask } from "./errors";
-import { instancesOf, renderedAddress } from "./lists";
+import { instancesOf, renderedAddress, thumbnailAddress } from "./lists";
+import { hasToken } from "./session";
 
 export interface PictureFrame {
   readonly address: string;
@@ -30,4 +31,12 @@ export async function picture(address: string, window: { center: number; width: 
   const query = window ? `?window=${window.center},${window.width},linear` : "";
   const answer = await ask(address + query, { headers: { Accept: "image/png, image/jpeg" } });
   return createImageBitmap(await answer.blob());
+}
+
+/** The address of a small picture that an `img` may show; one that needs a header is fetched here first. */
+export async function thumbnail(study: string, series: string): Promise<string> {
+  const address = thumbnailAddress(study, series);
+  if (!hasToken()) return address;
+  const answer = await ask(address, { headers: { Accept: "image/jpeg, image/png" } });
+  return URL.createObjectURL(await answer.blob());
 }

@@ -4,6 +4,7 @@ import type { Fetch } from "../volume/slices";
 import { seriesAddress } from "./address";
 import { choiceQuery, type Choice } from "./info";
 import { WireError } from "./errors";
+import { authorization } from "./session";
 import type { SliceReply, SliceRequest } from "./slice_worker";
 
 /** Voxels of one slice to which something was done. */
@@ -68,7 +69,7 @@ export function sliceSource(study: string, series: string, choice: Choice, rows:
       warmUp();
       const id = nextId++;
       waiting.set(id, { resolve, reject, counted: (counts) => counted(index, counts) });
-      worker!.postMessage({ id, address: base + index + query, values: rows * columns } satisfies SliceRequest);
+      worker!.postMessage({ id, address: base + index + query, values: rows * columns, headers: authorization() } satisfies SliceRequest);
       signal.addEventListener("abort", () => {
         if (!waiting.delete(id)) return;
         worker?.postMessage({ cancel: id });

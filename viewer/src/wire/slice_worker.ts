@@ -7,11 +7,12 @@ export interface SliceRequest {
   readonly id: number;
   readonly address: string;
   readonly values: number;
+  readonly headers: Readonly<Record<string, string>>;
 }
 
 export type SliceReply =
   | { readonly id: number; readonly buffer: ArrayBuffer; readonly counts: string }
-  | { readonly id: number; readonly error: string; readonly kind: "lost" | "refused" | "corrupt"; readonly status: number };
+  | { readonly id: number; readonly error: string; readonly kind: "lost" | "refused" | "unauthorized" | "corrupt"; readonly status: number };
 
 const running = new Map<number, AbortController>();
 
@@ -34,10 +35,10 @@ async function bring(request: SliceRequest): Promise<void> {
   }
 }
 
-async function read({ id, address, values }: SliceRequest, signal: AbortSignal): Promise<SliceReply> {
+async function read({ id, address, values, headers }: SliceRequest, signal: AbortSignal): Promise<SliceReply> {
   // Kept in memory here: a second copy in the browser's cache would only cost time.
-  const answer = await fetch(address, { signal, cache: "no-store" });
-  if (!answer.ok) return { id, error: await reason(answer), kind: "refused", status: answer.status };
+  const answer = await fetch(address, { signal, headers, cache: "no-store" });
+  if (!answer.ok) return { id, error: await reason(answer), kind: answer.status === 401 || answer.status === 403 ? "unauthorized" : "refused", status: answer.status };
   const expected = answer.headers.get("X-CRC32");
   const buffer = await answer.arrayBuffer();
   if (buffer.byteLength !== values * 2) return { id, error: `${buffer.byteLength} bytes instead of ${values * 2}`, kind: "corrupt", status: 200 };

@@ -3,6 +3,7 @@
 import { studiesAddress } from "./address";
 import { asObjects, text, values, type DicomJson } from "./dicom_json";
 import { WireError } from "./errors";
+import { authorization } from "./session";
 
 export interface Stored {
   readonly stored: number;
@@ -33,7 +34,7 @@ export async function store(files: readonly File[]): Promise<Stored> {
   const pieces: BlobPart[] = [];
   for (const file of files) pieces.push(`--${boundary}\r\nContent-Type: application/dicom\r\n\r\n`, file, "\r\n");
   pieces.push(`--${boundary}--\r\n`);
-  const headers = { "Content-Type": `multipart/related; type="application/dicom"; boundary=${boundary}`, Accept: "application/dicom+json" };
+  const headers = { "Content-Type": `multipart/related; type="application/dicom"; boundary=${boundary}`, Accept: "application/dicom+json", ...authorization() };
   let answer: Response;
   try {
     answer = await fetch(studiesAddress(), { method: "POST", headers, body: new Blob(pieces) });
