@@ -208,3 +208,18 @@ def test_trap_31_nor_does_making_a_tilt_upright(tmp_path: Path) -> None:
     low = plain.array[plain.array > -1024].min()
     assert upright.array.shape[1] > plain.array.shape[1]
     assert not np.any((upright.array > -1024) & (upright.array < low))
+
+
+def test_trap_29_a_padding_above_any_ct_number_is_padding(tmp_path: Path) -> None:
+    # −2000 over 16 unsigned bits is 63536, 62 512 HU: kept as a value it was a white ring of 32 767.
+    paths = phantom.write(replace(SMALL, signed=False, padding=0, padding_tag=63536, noise=0), tmp_path)
+    for path in paths:
+        dataset = pydicom.dcmread(path)
+        cells = dataset.pixel_array.copy()
+        cells[cells == 0] = 63536
+        dataset.PixelData = cells.tobytes()
+        dataset.save_as(path)
+    volume = hounsfield.load(tmp_path)
+    assert volume.array.min() == -1024
+    assert volume.array.max() < 2000
+    assert (volume.report.padded > 0, volume.report.saturated) == (True, 0)

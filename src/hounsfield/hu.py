@@ -23,6 +23,7 @@ import numpy.typing as npt
 AIR_FLOOR = (
     -1024
 )  # HU; the least a CT number means: what is below is padding, noise or a reconstruction artefact
+HIGHEST = 32767  # HU; no scale of CT numbers goes higher: 63536 in 16 unsigned bits is −2000 written wrongly
 PADDING_CEILING = (
     -900.0
 )  # HU; a declared padding value above this may occur in anatomy (0 in HU data is water)
@@ -100,8 +101,9 @@ class Padding:
         return cls(min(ends), max(ends))
 
     def is_safe(self, rescale: Rescale) -> bool:
-        """Whether no padding value can be anatomy: each lies at or below `PADDING_CEILING` once rescaled."""
-        return max(rescale.value(self.low), rescale.value(self.high)) <= PADDING_CEILING
+        """Whether no padding value can be anatomy: all lie at or below `PADDING_CEILING`, or above any CT number."""
+        values = rescale.value(self.low), rescale.value(self.high)
+        return max(values) <= PADDING_CEILING or min(values) > HIGHEST
 
 
 def _as_stored(cell: int, stored: StoredFormat) -> int:

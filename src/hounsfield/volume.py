@@ -113,8 +113,8 @@ class Volume:
 
     @property
     def padding_value(self) -> int:
-        """What stands for "nothing was measured here": −1024 in a CT, 0 in a map of another unit."""
-        return PADDING_HU if self.is_hounsfield or self.unit == "unspecified" else 0
+        """What stands for "nothing was measured here": −1024 in Hounsfield units, 0 in any other."""
+        return PADDING_HU if self.is_hounsfield else 0
 
     @property
     def normal(self) -> NDArray[np.float64]:

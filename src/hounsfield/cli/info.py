@@ -69,10 +69,10 @@ def info(
         for inspected in looked:
             show(inspected, width())
             echo()
-    if not looked:
-        echo(f"No series with images in {location}.")
     if found.skipped and series is None:
         show_skipped(found.skipped)
+    if not looked:
+        found.choose()  # nothing to tell of is an error, as for every other verb
 
 
 def _looked(found: Scan, engine: Engine, pixels: bool, fail_fast: bool) -> list[Inspection]:

@@ -100,6 +100,8 @@ def volume(
     from hounsfield.reading import is_remote
     from hounsfield.series import LoadOptions
 
+    if not _is_one(out):
+        _refuse_unknown(out)
     loading = LoadOptions(dtype, clamp, gaps, step, rectify, truncated, spacing)
     if _is_one(out):
         found = scanned(location)
@@ -133,6 +135,14 @@ def _is_one(out: Path | str) -> bool:
     return name.endswith(_SUFFIXES) and not (
         isinstance(out, Path) and out.is_dir() and not name.endswith(".zarr")
     )
+
+
+def _refuse_unknown(out: Path | str) -> None:
+    """An error for a suffix that is no format, before anything is read; a folder has none."""
+    from hounsfield.export import volume_format
+
+    if isinstance(out, Path) and out.suffix and not out.is_dir():
+        volume_format(out)
 
 
 def _write_one(
