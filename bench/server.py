@@ -71,10 +71,9 @@ def body_of(contents: list[bytes]) -> bytes:
     return b"".join(parts) + b"--bench--\r\n"
 
 
-def paths_of(content: bytes) -> tuple[str, str]:
+def path_of(content: bytes) -> str:
     header = read_header_text(BytesSource("x", content))
-    study = f"/studies/{header.first(0x0020000D)}"
-    return study, f"{study}/series/{header.first(0x0020000E)}"
+    return f"/studies/{header.first(0x0020000D)}/series/{header.first(0x0020000E)}"
 
 
 def ask(url: str, path: str, *, accept: str = "*/*", body: bytes | None = None) -> tuple[float, int, int]:
@@ -185,7 +184,7 @@ def over_http(folder: Path, count: int) -> None:
     contents = series()
     size = sum(map(len, contents))
     print(f"{len(contents)} instances, {size / 1e6:.1f} MB")
-    study, path = paths_of(renamed(contents, 0)[0])
+    path = path_of(renamed(contents, 0)[0])
     with contextlib.ExitStack() as stack:
         peers = {"hounsfield": stack.enter_context(ours(folder / "ours"))[0]}
         try:
@@ -198,11 +197,9 @@ def over_http(folder: Path, count: int) -> None:
         if static:
             gets["nginx"] = get(static, "/series", "*/*")
         told("retrieve the series", rounds(gets, 3 * count))
-        told("search its instances", rounds(
-            {n: get(u, f"{path}/instances", "application/dicom+json") for n, u in peers.items()}, 2 * count))  # fmt: skip
-        told("its metadata", rounds(
-            {n: get(u, f"{path}/metadata", "application/dicom+json") for n, u in peers.items()}, 2 * count))  # fmt: skip
-        assert study
+        for what, resource in (("search its instances", "instances"), ("its metadata", "metadata")):
+            asked = {n: get(u, f"{path}/{resource}", "application/dicom+json") for n, u in peers.items()}
+            told(what, rounds(asked, 2 * count))
     in_parallel(folder / "ours", path, 64)
 
 
@@ -313,6 +310,7 @@ def indexed(name: str, url: str, count: int) -> None:
 
 
 def main() -> None:
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--instances", type=int, default=1_000_000)

@@ -16,7 +16,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from hounsfield.errors import DicomwebError
+from hounsfield.errors import DicomwebError, HounsfieldError
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -296,15 +296,9 @@ def _model(dataset: Dataset, bulk: BulkWriter | None, prefix: str, depth: int) -
         path = f"{prefix}{tag:08X}"
         try:
             model[f"{tag:08X}"] = _written(dataset[tag], bulk, path, depth)
-        except (
-            ValueError,
-            TypeError,
-            OverflowError,
-            AttributeError,
-            NotImplementedError,
-            ArithmeticError,
-            KeyError,
-        ):
+        except HounsfieldError:
+            raise
+        except Exception:  # noqa: BLE001 (pydicom raises many kinds on a broken element)
             # A value that pydicom cannot convert stays as the bytes it was.
             raw = getattr(dataset.get_item(tag), "value", b"")
             model[f"{tag:08X}"] = {"vr": "UN", **_binary(raw if isinstance(raw, bytes) else b"", bulk, path)}

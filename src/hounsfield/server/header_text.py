@@ -20,7 +20,7 @@ from functools import lru_cache
 from typing import BinaryIO
 
 from hounsfield.dicomweb.dicom_json import from_dataset, value_as_json
-from hounsfield.errors import MalformedError
+from hounsfield.errors import HounsfieldError, MalformedError
 from hounsfield.instance import Instance, Source, read_instance
 from hounsfield.instance.elements import IMPLICIT_LITTLE, ITEM, ITEM_END, PIXEL_TAGS, SEQUENCE_END, UNDEFINED
 from hounsfield.instance.elements import file_meta as read_meta
@@ -133,8 +133,12 @@ def _by_pydicom(instance: Instance) -> dict[int, str]:
         warnings.simplefilter("ignore")
         try:
             model = from_dataset(instance.dataset(), bulk=uri)
-        except RecursionError as error:
-            raise MalformedError("sequences nested too deep", where=instance.name) from error
+        except HounsfieldError:
+            raise
+        except Exception as error:
+            raise MalformedError(
+                f"a header that cannot be read ({type(error).__name__})", where=instance.name
+            ) from error
     found = {}
     for tag, element in model.items():
         text = json.dumps({tag: element}, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,69 @@
+"""What the documents of the server say is so: named tests exist, offered options are told, files are sound."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from hounsfield.cli.serve import serve
+from server_support import instances, path_of, running
+
+PROJECT = Path(__file__).parent.parent
+
+
+def test_every_line_of_the_conformance_statement_names_a_test_that_there_is():
+    named = set(re.findall(r"`(test_\w+)`", (PROJECT / "docs" / "conformance.md").read_text("utf-8")))
+    there = {
+        name
+        for path in Path(__file__).parent.glob("test_server_*.py")
+        for name in re.findall(r"^def (test_\w+)", path.read_text("utf-8"), re.MULTILINE)
+    }
+    assert len(named) > 40
+    assert named - there == set()
+    lines = (PROJECT / "docs" / "conformance.md").read_text("utf-8").splitlines()
+    rows = [line for line in lines if line.startswith("| ") and "shown by" not in line]
+    assert all("`test_" in row for row in rows)
+
+
+def test_every_resource_of_the_wire_document_is_answered(tmp_path):
+    contents = instances()
+    text = (PROJECT / "docs" / "wire.md").read_text("utf-8")
+    with running(tmp_path) as server:
+        server.store(contents)
+        info = server.get(path_of(contents[0], "series") + "/info").json()
+        assert {key for key in info if f"`{key}`" not in text} == set()
+        assert {key for key in info["slices"][0] if f"`{key}`" not in text} == set()
+        headers = server.get(path_of(contents[0], "series") + "/slices/0?filter=delta").headers
+        for name in ("X-CRC32", "X-Shape", "X-Counts", "X-Filter"):
+            assert name in headers and name in text
+
+
+def test_every_option_that_the_documents_use_is_offered():
+    offered = {name for option in serve.params for name in option.opts}
+    for name in ("docs/server.md", "deploy/compose.yaml", "deploy/hounsfield.service"):
+        text = (PROJECT / name).read_text("utf-8")
+        commands = re.findall(r"hounsfield serve[^\n]*(?:\n {4,}[^\n]*)*", text)
+        assert commands
+        used = {option for command in commands for option in re.findall(r"--[a-z-]+", command)}
+        assert used - offered == set(), name
+
+
+@pytest.mark.skipif(
+    shutil.which("nginx", path="/usr/sbin:/usr/bin") is None, reason="apt-get install nginx-light"
+)
+def test_the_nginx_configuration_is_sound(tmp_path):
+    text = (PROJECT / "deploy" / "nginx.conf").read_text("utf-8")
+    # Names and certificates of the deployment are not here, and Debian's nginx is older than `http2 on`.
+    text = re.sub(r"^\s*(ssl_\w+|http2)\s.*\n", "", text, flags=re.MULTILINE)
+    text = text.replace("443 ssl", "127.0.0.1:1").replace("server server:8042", "server 127.0.0.1:8042")
+    (tmp_path / "nginx.conf").write_text(f"pid {tmp_path}/pid; events {{}}\nhttp {{ {text} }}\n")
+    checked = subprocess.run(
+        [str(shutil.which("nginx", path="/usr/sbin:/usr/bin")), "-t", "-c", str(tmp_path / "nginx.conf"), "-g",
+         f"error_log {tmp_path}/error.log;"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert checked.returncode == 0, checked.stderr
