@@ -41,7 +41,8 @@ def test_a_folder_gets_a_volume_a_series_and_a_table(tmp_path: Path) -> None:
     assert "gaps" in rows[2]["reason"]
     assert "--gaps" in rows[2]["reason"]
     assert result.exit_code == 1
-    assert sorted(path.suffix for path in (tmp_path / "out").iterdir()) == [".csv", ".html", ".jsonl", ".jsonl", ".nrrd", ".nrrd"]
+    suffixes = sorted(path.suffix for path in (tmp_path / "out").iterdir())
+    assert suffixes == [".csv", ".html", ".jsonl", ".jsonl", ".nrrd", ".nrrd"]
     with (tmp_path / "out" / "hounsfield.csv").open(encoding="utf-8") as stream:
         assert [row["status"] for row in csv.DictReader(stream)] == ["made", "made", "failed"]
 

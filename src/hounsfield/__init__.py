@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from hounsfield.reading import scan as scan
     from hounsfield.search import find as find
     from hounsfield.series import Series as Series
-    from hounsfield.transfer import copy as copy
     from hounsfield.transcode import register_pydicom as register_pydicom
+    from hounsfield.transfer import copy as copy
     from hounsfield.volume import Report as Report
     from hounsfield.volume import Volume as Volume
 
