@@ -53,10 +53,10 @@ def write_pages(records: Sequence[Record], preview: Preview, folder: Path) -> li
     """Write `hounsfield.html`, and `hounsfield-2.html` … where there are many; the paths. `preview` is by key."""
     ordered = sorted(records, key=_urgency)
     count = max(1, -(-len(ordered) // CARDS))
-    paths = []
+    totals, paths = _totals(records), []
     for number in range(1, count + 1):
         path = folder / _page_name(number)
-        page = _page(ordered[(number - 1) * CARDS : number * CARDS], preview, number, count, _totals(records))
+        page = _page(ordered[(number - 1) * CARDS : number * CARDS], preview, number, count, totals)
         with whole_file(path, force=True) as temporary:
             temporary.write_text(page, "utf-8")
         paths.append(path)
