@@ -36,7 +36,7 @@ def saved(person: Person, name: str) -> None:
     person.rest()
     person.page.wait_for_timeout(400)
     with Image.open(io.BytesIO(person.page.screenshot())) as shot:
-        shot.convert("P", palette=Image.Palette.ADAPTIVE, colors=200).save(IMAGES / name, optimize=True)
+        shot.convert("RGB").save(IMAGES / name, optimize=True)
 
 
 def series(person: Person, root: str, title: str, more: str = "") -> None:

@@ -91,6 +91,17 @@ def test_a_zip_is_looked_at_where_it_lies(person: Person, data: Path, tmp_path: 
     assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
+def test_a_series_on_another_server_is_looked_at_from_there(person: Person, archive: str, data: Path) -> None:
+    facts = load(data / "thick").header
+    remote = f"{archive}/dicom-web/studies/{facts['StudyInstanceUID']}/series/{facts['SeriesInstanceUID']}"
+    with looking_at(remote) as address:
+        person.open(f"{address}&lang=en")
+        person.see_image()
+        assert "Thick" in person.page.locator(".caption").inner_text()
+        found = person.point(*(side / 2 for side in person.size()))
+        assert found["value"] == load(data / "thick").array[tuple(found["voxel"])]
+
+
 def test_the_series_asked_for_is_the_one_that_opens(person: Person, data: Path) -> None:
     with looking_at(data, series="Tilted") as address:
         person.open(address)
