@@ -85,7 +85,7 @@ const frames = await client.retrieveInstanceFrames({ ...one, frameNumbers: [1] }
 const rendered = await client.retrieveInstanceRendered(one);
 await client.storeInstances({ datasets: all });
 console.log(JSON.stringify({ metadata: metadata.length, all: all.map((b) => b.byteLength),
-  frame: frames[0].byteLength, rendered: rendered.byteLength }));
+  frame: frames[0].byteLength, rendered: [rendered].flat()[0].byteLength }));
 """
 
 
