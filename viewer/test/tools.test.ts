@@ -4,6 +4,8 @@ import { History } from "../src/tools/history";
 import { angleDegrees, fromJson, lengthMm, toCsv, toJson, type Measurement } from "../src/tools/measurements";
 import { statistics } from "../src/tools/statistics";
 import { chain } from "../src/ui/chain";
+import { judge } from "../src/ui/judgement";
+import { say } from "../src/ui/reasons";
 import { fill, WORDS } from "../src/ui/words";
 import { expected, info, slices } from "./fixtures";
 
@@ -90,6 +92,24 @@ test("no word is empty, and both languages fill the same blanks", () => {
     expect(blanks(WORDS.zh[key])).toEqual(blanks(WORDS.en[key]));
   }
   expect(fill("{n} of {m}", { n: 1, m: 2 })).toBe("1 of 2");
+});
+
+test("Python's reasons are told in Chinese, unknown ones as they are", () => {
+  for (const note of info.notes) expect(say(note, "zh")).toMatch(/倾斜 12.00°/);
+  expect(say("2 slices are missing, at -6.25, -3.75 mm along the normal", "zh")).toBe("缺失 2 层，沿法线位置 -6.25, -3.75 mm");
+  expect(say("Rescale Slope (0028,1053) is missing: taken as 1", "zh")).toBe("Rescale Slope (0028,1053) 缺失：取 1");
+  expect(say("something new", "zh")).toBe("something new");
+  expect(say("a localizer in the series", "en")).toBe("a localizer in the series");
+});
+
+test("the badge judges", () => {
+  const done = { padded: 0, clamped: 0, saturated: 0, rounded: 0 };
+  expect(judge(info, done, "en").trust).toBe("care");
+  expect(judge({ ...info, verdict: "regular", notes: [] }, done, "en")).toEqual({ trust: "good", reasons: [] });
+  expect(judge({ ...info, verdict: "gaps" }, done, "en").trust).toBe("bad");
+  expect(judge({ ...info, unit: "Z_EFF" }, done, "en").trust).toBe("bad");
+  expect(judge(info, { ...done, saturated: 3 }, "en").trust).toBe("bad");
+  expect(judge({ ...info, shape: null, slices: [] }, done, "zh").trust).toBe("picture");
 });
 
 test("the chain from stored value to HU", () => {

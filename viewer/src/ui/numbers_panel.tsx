@@ -10,7 +10,8 @@ import { show } from "./session";
 import { words } from "./settings";
 import { sliceFacts } from "./slice_facts";
 import { noPlanesReason } from "./stage";
-import { grouped, judgementOf, TRUST_WORDS, verdictName } from "./trust";
+import { grouped, verdictName } from "./judgement";
+import { judgementOf, TRUST_WORDS } from "./trust";
 import { fill } from "./words";
 
 const BINS = 144;

@@ -5,9 +5,10 @@ import { PLANES } from "../volume/planes";
 import { Icon } from "./icons";
 import type { PaneState } from "./pane_state";
 import { active, activeId, closePane, linked, panes, sharePlace } from "./session";
-import { words } from "./settings";
+import { say } from "./reasons";
+import { language, words } from "./settings";
 import { Trouble } from "./trouble";
-import { verdictName } from "./trust";
+import { verdictName } from "./judgement";
 import { View } from "./view";
 import { fill } from "./words";
 
@@ -154,5 +155,5 @@ export function noPlanesReason(pane: PaneState): string {
   const w = words.value;
   if (!info.shape) return w.pictureOnly;
   if (pane.model.count < 2) return w.noPlanesOne;
-  return `${fill(w.noPlanesVerdict, { verdict: verdictName(info.verdict, w) })} ${info.reason || info.notes.join("; ")}`.trim();
+  return `${fill(w.noPlanesVerdict, { verdict: verdictName(info.verdict, w) })} ${[info.reason, ...info.notes].filter(Boolean).map((reason) => say(reason, language.value)).join("; ")}`.trim();
 }
