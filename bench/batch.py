@@ -23,6 +23,10 @@ from typing import Any
 
 SERIES, SCANNED, REPEATS = 60, 20_000, 3
 WORKERS = 2
+MALLOC = {"MALLOC_TRIM_THRESHOLD_": "268435456", "MALLOC_MMAP_THRESHOLD_": "33554432"}
+"""For Dask's workers, as docs/batch.md advises: by Dask's own setting each large array is returned to the system at
+once, which makes conversion a third slower in them than in any other process.
+"""
 
 
 def write_series(source: Path, out: Path, count: int) -> None:
@@ -72,7 +76,7 @@ def convert(folder: Path, kind: str) -> dict[str, float]:
         import distributed
 
         local = distributed.LocalCluster(
-            n_workers=WORKERS, threads_per_worker=1, processes=True, dashboard_address=None
+            n_workers=WORKERS, threads_per_worker=1, processes=True, dashboard_address=None, env=MALLOC
         )
         engine = batch.cluster(local.scheduler_address)
     else:
