@@ -28,6 +28,7 @@ from hounsfield.deidentification.profile import table
 from hounsfield.errors import HounsfieldError, UnsupportedError
 from hounsfield.instance import BytesSource, FileSource
 from hounsfield.phantom import PhantomSpec
+from stub_archive import stub_archive
 
 KEY = b"a key of the tests, long enough"
 PLAIN = PhantomSpec(
@@ -379,6 +380,13 @@ def test_the_report_beside_the_data_names_no_source(tmp_path: Path) -> None:
     text = (tmp_path / "out" / "deidentification.json").read_text("utf-8")
     assert "Zyxwvut" not in text
     assert json.loads(text)["objects"] == {"made": 3, "left out": 1}
+
+
+def test_a_series_on_a_server_is_deidentified_too(tmp_path: Path) -> None:
+    paths = phantom.write(PLAIN, tmp_path / "in")
+    with stub_archive(path.read_bytes() for path in paths) as archive:
+        assert cli("deidentify", archive.url, tmp_path / "out", "--json")["objects"] == {"made": 3}
+    assert np.array_equal(load(tmp_path / "out").array, load(tmp_path / "in").array)
 
 
 def test_writing_into_the_source_is_refused(tmp_path: Path) -> None:

@@ -69,6 +69,7 @@ def deidentify(
     from hounsfield import deidentification
     from hounsfield.cli.batches import absolute
     from hounsfield.locations import open_location
+    from hounsfield.reading import is_remote
 
     place = open_location(absolute(location))
     _refuse_within(place, out)
@@ -78,7 +79,7 @@ def deidentify(
         treated = []
         secret = os.urandom(_NEW_KEY_BYTES) if key is None else _secret(key)
         sources = _sources(place, skipped)
-        engine = _engine(workers, cluster)
+        engine = _engine(workers, cluster, waits=is_remote(location))
         for each in deidentification.deidentify(sources, out, key=secret, profile=profile, engine=engine):
             treated.append(each)
             done()
@@ -89,14 +90,15 @@ def deidentify(
         raise click.exceptions.Exit(1)
 
 
-def _engine(workers: int | None, cluster: str | None) -> Any:
+def _engine(workers: int | None, cluster: str | None, *, waits: bool) -> Any:
     from hounsfield import batch
     from hounsfield.cli.batches import engine_of_cluster
 
     if cluster is not None:
         return engine_of_cluster(cluster, workers)
     count = workers or batch.available_cores()
-    return batch.threads() if count == 1 else batch.processes(count)
+    # Off a server, threads share one answer for a whole series.
+    return batch.threads(count) if waits or count == 1 else batch.processes(count)
 
 
 def _secret(path: Path) -> bytes:
