@@ -347,3 +347,16 @@ def test_progress_draws_on_a_terminal_s_stderr_only() -> None:
         drawn = screen.read(1 << 16)
     assert done.stdout == b""
     assert b"Reading" in drawn
+
+
+def test_an_address_as_output_of_a_verb_that_writes_to_a_path_is_wrong_usage(
+    run: Callable[..., Result],
+) -> None:
+    @click.command(name=VERB)
+    @options.out
+    def verb(out: Path) -> None:
+        """A verb."""
+
+    done = run(verb, VERB, "s3://bucket/pictures")
+    assert done.exit_code == 2
+    assert "a path on this machine" in done.stderr

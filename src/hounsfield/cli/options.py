@@ -31,7 +31,7 @@ def location(command: Command) -> Command:
 
 def out(command: Command) -> Command:
     """`out: Path`: the file or folder to write."""
-    return click.argument("out", metavar="OUT", type=click.Path(path_type=Path))(command)
+    return click.argument("out", metavar="OUT", type=_OutOrAddress(only_paths=True))(command)
 
 
 def out_or_address(command: Command) -> Command:
@@ -91,10 +91,19 @@ def examples(*lines: str) -> str:
 
 
 class _OutOrAddress(click.ParamType[Any]):
+    """A path, or text where it is an address (a path of one would lose a slash, and make a folder `s3:`)."""
+
     name = "OUT"
 
+    def __init__(self, *, only_paths: bool = False) -> None:
+        self.only_paths = only_paths
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        return value if "://" in str(value) else Path(value)
+        if "://" not in str(value):
+            return Path(value)
+        if self.only_paths:
+            self.fail("an address; this verb writes to a path on this machine", param, ctx)
+        return value
 
 
 def _remember_verbose(ctx: click.Context, _: click.Parameter, value: bool) -> None:
