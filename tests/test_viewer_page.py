@@ -515,6 +515,22 @@ def test_series_side_by_side_scroll_together_in_space(person: Person, archive: s
     person.see_image(pane=1)
 
 
+def test_phases_of_one_series_are_chosen(person: Person, tmp_path: Path) -> None:
+    folder = _phantom(tmp_path / "phases", phases=2, slices=6)
+    with looking_at(folder) as address:
+        person.open(f"{address}&panel=numbers&lang=en")
+        person.see_image()
+        place = tuple(side / 2 for side in person.size())
+        first = person.point(*place)
+        assert first["value"] == load(folder, phase=0).array[tuple(first["voxel"])]
+        person.page.locator(".panel section", has_text="Phase").get_by_role("combobox").select_option("0/1")
+        person.see_image()
+        second = person.point(*place)
+        assert second["value"] == load(folder, phase=1).array[tuple(second["voxel"])]
+        person.page.wait_for_timeout(300)
+        assert "phase=1" in person.page.url
+
+
 def test_pictures_without_values_are_shown(person: Person, real_data: Path) -> None:
     with looking_at(real_data / "philips_phantom" / "S21570" / "S4010") as address:
         person.open(f"{address}&lang=en")
