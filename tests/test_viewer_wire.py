@@ -79,10 +79,10 @@ def test_the_lock_names_no_registry() -> None:
 
 
 def test_files_of_the_page_are_short_and_only_ui_knows_the_framework() -> None:
-    for path in (VIEWER / "src").rglob("*.ts*"):
+    for path in [*(VIEWER / "src").rglob("*.ts*"), *(VIEWER / "src").rglob("*.css")]:
         text = path.read_text()
         assert text.count("\n") <= LONGEST, path.name
-        assert text.startswith("//"), f"{path.name} says in its first line what it is"
+        assert text.startswith(("//", "/*")), f"{path.name} says in its first line what it is"
         folder = path.relative_to(VIEWER / "src").parts[0]
         if folder in {"wire", "volume", "render", "tools"}:
             assert "preact" not in text, path.name
