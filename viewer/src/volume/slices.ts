@@ -92,7 +92,9 @@ export class Slices {
   }
 
   private pump(): void {
-    while (!this.closed && this.running.size < AT_ONCE && this.queue.length) {
+    // The first slice has the line to itself: it is what somebody waits for.
+    const most = this.held || this.errors.size ? AT_ONCE : 1;
+    while (!this.closed && this.running.size < most && this.queue.length) {
       const index = this.queue.shift()!;
       if (!this.values[index] && !this.running.has(index)) void this.bring(index);
     }

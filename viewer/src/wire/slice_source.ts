@@ -5,7 +5,7 @@ import { seriesAddress } from "./address";
 import { choiceQuery, type Choice } from "./info";
 import { WireError } from "./errors";
 import { authorization } from "./session";
-import type { SliceReply, SliceRequest } from "./slice_worker";
+import { readSlice, type SliceReply, type SliceRequest } from "./slice_reader";
 
 /** Voxels of one slice to which something was done. */
 export interface SliceCounts {
@@ -22,6 +22,7 @@ interface Waiting {
 }
 
 let worker: Worker | null = null;
+let ready = false;
 let nextId = 0;
 const waiting = new Map<number, Waiting>();
 
@@ -32,13 +33,17 @@ export function warmUp(): void {
 
 function startWorker(): Worker {
   const started = new Worker(new URL("./slice_worker.ts", import.meta.url), { type: "module" });
-  started.onmessage = (event: MessageEvent<SliceReply>) => settle(event.data);
+  started.onmessage = (event: MessageEvent<SliceReply | { ready: true }>) => {
+    if ("ready" in event.data) ready = true;
+    else settle(event.data);
+  };
   started.onerror = () => {
     for (const [id, each] of waiting) {
       waiting.delete(id);
       each.reject(new WireError("lost", "the worker that fetches slices stopped"));
     }
     worker = null;
+    ready = false;
   };
   return started;
 }
@@ -60,6 +65,11 @@ export function parseCounts(text: string): SliceCounts {
   return { padded: count("padded"), clamped: count("clamped"), saturated: count("saturated"), rounded: count("rounded") };
 }
 
+/** The first slices are not made to wait for the worker. */
+function bringHere(request: SliceRequest, signal: AbortSignal): void {
+  readSlice(request, signal).then(settle, (error: unknown) => settle({ id: request.id, error: String(error), kind: "lost", status: 0 }));
+}
+
 /** `Fetch` of one series; `rows` × `columns` values a slice; `counted` is told what was done to each slice. */
 export function sliceSource(study: string, series: string, choice: Choice, rows: number, columns: number, counted: (index: number, counts: SliceCounts) => void): Fetch {
   const query = choiceQuery(choice);
@@ -69,7 +79,9 @@ export function sliceSource(study: string, series: string, choice: Choice, rows:
       warmUp();
       const id = nextId++;
       waiting.set(id, { resolve, reject, counted: (counts) => counted(index, counts) });
-      worker!.postMessage({ id, address: base + index + query, values: rows * columns, headers: authorization() } satisfies SliceRequest);
+      const request: SliceRequest = { id, address: base + index + query, values: rows * columns, headers: authorization() };
+      if (ready) worker!.postMessage(request);
+      else bringHere(request, signal);
       signal.addEventListener("abort", () => {
         if (!waiting.delete(id)) return;
         worker?.postMessage({ cancel: id });
