@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,10 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
+from hounsfield import phantom
+from hounsfield.instance import FileSource, read_instance
 from hounsfield.instance.header import ATTRIBUTES, Header
+from hounsfield.phantom import PhantomSpec
 
 
 def header(**values: bytes) -> Header:
@@ -125,3 +129,15 @@ def test_sequences_are_present_or_not() -> None:
     one = Header.from_dataset(dataset, "1.2")
     assert "SharedFunctionalGroupsSequence" in one
     assert "ModalityLUTSequence" not in one
+
+
+def test_a_header_holds_values_in_common_with_its_neighbour_and_stays_the_same(tmp_path: Path) -> None:
+    first, second = (
+        read_instance(FileSource(path)).header
+        for path in phantom.write(PhantomSpec(rows=8, columns=8, slices=2), tmp_path)
+    )
+    shared = second.sharing(first)
+    assert dict(shared.values) == dict(second.values)
+    same = [tag for tag, value in second.values.items() if first.values.get(tag) == value]
+    assert len(same) > 20
+    assert all(shared.values[tag] is first.values[tag] for tag in same)

@@ -70,13 +70,15 @@ def instances(
     Raises `LocationError` when the location itself cannot be read.
     """
     place = _opened(location)
+    last: Instance | None = None
     for source in place.sources():
         if isinstance(source, Skipped):
             if skipped is not None:
                 skipped.append(source)
             continue
         try:
-            yield read_instance(source)
+            last = read_instance(source, neighbour=last)
+            yield last
         except HounsfieldError as error:
             if skipped is not None:
                 reason = str(error).removeprefix(f"{source.name}: ")

@@ -51,12 +51,14 @@ ITEM_HEADER_BYTES = 8  # the least that an encapsulated frame takes (PS3.5 A.4)
 _PMSCT_RLE1 = "PMSCT_RLE1"
 
 
-def read_instance(source: Source) -> Instance:
+def read_instance(source: Source, *, neighbour: Instance | None = None) -> Instance:
     """The instance that `source` holds, header read, pixels not.
 
-    Raises `NotDicomError`, `MalformedError`, `LocationError`.
+    `neighbour`: one that likely shares attribute values, which then are held once. Raises `NotDicomError`,
+    `MalformedError`, `LocationError`.
     """
-    return Instance(source, read_header(source))
+    header = read_header(source)
+    return Instance(source, header if neighbour is None else header.sharing(neighbour.header))
 
 
 @dataclass(frozen=True, repr=False)
