@@ -23,10 +23,11 @@ from hounsfield.syntaxes import TransferSyntax, transfer_syntax
 from hounsfield.transcode import target, transcode
 
 SYNTAXES = ("jpeg-ls", "jpeg-lossless", "jpeg2000", "htj2k", "jpeg-xl", "rle")
-REPEATS = 3
+REPEATS = 5
 
 
 def timed(function: Callable[[], Any]) -> float:
+    function()
     times = []
     for _ in range(REPEATS):
         start = time.perf_counter()
@@ -57,7 +58,7 @@ def main() -> None:
     folder = parser.parse_args().data / "philips_phantom" / "S21570" / "S2020"
     instances = [read_instance(FileSource(path)) for path in sorted(folder.glob("I*"))]
     megabytes, cores = sum(instance.frame_bytes for instance in instances) / 1e6, os.cpu_count() or 1
-    print(f"\n{len(instances)} slices, {megabytes:.0f} MB of pixels, {cores} cores; median of {REPEATS}")
+    print(f"\n{len(instances)} slices, {megabytes:.0f} MB of pixels, {cores} cores; warm, median of {REPEATS}")
     print(
         f"{'syntax':20} {'ratio':>6} {'codec, 1 core':>14} {'load, all cores':>16} {'of cores × codec':>17}"
     )
