@@ -13,6 +13,7 @@ import pytest
 
 from hounsfield.errors import LocationError
 from hounsfield.instance import BytesSource
+from hounsfield.server import lock
 from hounsfield.server.deployment import Deployment
 from server_support import (
     AS_STORED,
@@ -272,5 +273,7 @@ def test_an_archive_of_a_newer_version_is_refused(tmp_path):
 
     with running(tmp_path) as server, server.archive.index._transaction() as connection:
         connection.execute(schema.update().values(version=99))
-    with pytest.raises(LocationError, match="upgrade"), running(tmp_path):
-        pass
+    deployment = Deployment(str(tmp_path))
+    with pytest.raises(LocationError, match="upgrade"):
+        deployment.open(first=True)
+    lock.release(deployment.lock)
