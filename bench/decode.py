@@ -58,7 +58,9 @@ def main() -> None:
     folder = parser.parse_args().data / "philips_phantom" / "S21570" / "S2020"
     instances = [read_instance(FileSource(path)) for path in sorted(folder.glob("I*"))]
     megabytes, cores = sum(instance.frame_bytes for instance in instances) / 1e6, os.cpu_count() or 1
-    print(f"\n{len(instances)} slices, {megabytes:.0f} MB of pixels, {cores} cores; warm, median of {REPEATS}")
+    print(
+        f"\n{len(instances)} slices, {megabytes:.0f} MB of pixels, {cores} cores; warm, median of {REPEATS}"
+    )
     print(
         f"{'syntax':20} {'ratio':>6} {'codec, 1 core':>14} {'load, all cores':>16} {'of cores × codec':>17}"
     )
