@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import logging
 import os
 import socket
@@ -21,6 +22,7 @@ from hounsfield.server.adoption import SECONDS
 from hounsfield.server.deployment import VARIABLE, Deployment, of_environment
 from hounsfield.server.journal import JsonLines
 from hounsfield.server.sending import HANG_UP
+from hounsfield.server.streams import BLOCK
 
 BACKLOG = 1024
 STOP_SECONDS = 20
@@ -28,6 +30,8 @@ STOP_SECONDS = 20
 
 HEAD_SECONDS = 20.0
 """How long a client may take over the head of a request."""
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENAS = -1, -3, -8  # of mallopt(3)
 
 HEAD_BYTES = 64 * 1024
 """Longest head of a request: line and header fields."""
@@ -75,7 +79,7 @@ def serve(
     told: Callable[[str], None] = print,
 ) -> None:
     """Serve until a signal stops it; `told` gets the URL once requests are taken. `watching`: adopted folders too."""
-    share_fairly()
+    keep_memory()
     deployment.access()
     archive = deployment.open(first=True)
     adopted = deployment.adopted(archive)
@@ -115,15 +119,22 @@ def _serve_by_workers(
 
 def worker_app() -> Starlette:
     """The application of one worker process."""
-    share_fairly()
+    keep_memory()
     log_requests(as_json=os.environ.get("HOUNSFIELD_LOG") == "json")
     deployment = of_environment()
     return deployment.app(deployment.open(first=False))
 
 
-def share_fairly() -> None:
-    """Let threads take turns oftener than Python's five milliseconds: answers go out from one of them."""
-    sys.setswitchinterval(0.0005)
+def keep_memory() -> None:
+    """Let the memory of blocks be used again.
+
+    glibc gives a large block back to the kernel when it is freed, which then has to clear it anew for the next one.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        library = ctypes.CDLL(None)
+        library.mallopt(_MMAP_THRESHOLD, 4 * BLOCK)
+        library.mallopt(_TRIM_THRESHOLD, 64 * BLOCK)
+        library.mallopt(_ARENAS, 2)
 
 
 def log_requests(*, as_json: bool) -> None:

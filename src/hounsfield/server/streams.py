@@ -1,11 +1,12 @@
-"""Instances on their way out, in blocks of half a megabyte: one read, one write, no copy between.
+"""Instances on their way out, in blocks of up to a megabyte: one read, one write, no copy between.
 
-A block is large, so that a thread is asked seldom; and there is one at a time, so that sixty-four clients at once
-need sixty-four of them and no more.
+A block is large, so that a thread is asked seldom; with many clients it is smaller, so that they do not fill the
+memory.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import BinaryIO
 
@@ -13,27 +14,58 @@ from hounsfield.dicomweb.multipart import closing, new_boundary, part_head
 from hounsfield.errors import LocationError
 from hounsfield.instance import Source
 
-BLOCK = 1 << 19
-"""Bytes read at once."""
+BLOCK = 1 << 20
+"""Bytes read at once, at most."""
+
+FEW = 8
+"""Bodies that may go out in full blocks; with more, each gets a quarter."""
 
 Blocks = Iterator[bytes | bytearray]
 Piece = bytes | tuple[Source, int, int]
 """Bytes as they are, or a source with the range (start, stop) of it to send."""
 
 
+class _Streams:
+    """How many bodies go out now: few get large blocks, which cost least; many get small ones, which fit."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._lock = threading.Lock()
+
+    def change(self, by: int) -> None:
+        with self._lock:
+            self._count += by
+
+    def fresh(self) -> bytearray:
+        """An empty block of the size that suits the moment."""
+        return bytearray(BLOCK if self._count <= FEW else BLOCK // 4)
+
+
+_streams = _Streams()
+
+
 def blocks(pieces: Iterable[Piece]) -> Blocks:
-    """The pieces one after another, in blocks of `BLOCK` bytes. A source that is too short is an error."""
-    block, filled = bytearray(BLOCK), 0
+    """The pieces one after another, in blocks of at most `BLOCK` bytes. A source that is too short is an error."""
+    _streams.change(1)
+    try:
+        yield from _blocks(pieces)
+    finally:
+        _streams.change(-1)
+
+
+def _blocks(pieces: Iterable[Piece]) -> Blocks:
+    block, filled = _streams.fresh(), 0
     for piece in pieces:
-        if isinstance(piece, bytes):
+        for view in _views(piece):
             start = 0
-            while start < len(piece):
-                count = min(len(piece) - start, BLOCK - filled)
-                block[filled : filled + count] = piece[start : start + count]
+            while start < len(view):
+                count = min(len(view) - start, len(block) - filled)
+                block[filled : filled + count] = view[start : start + count]
                 start, filled = start + count, filled + count
-                if filled == BLOCK:
+                if filled == len(block):
                     yield block
-                    block, filled = bytearray(BLOCK), 0
+                    block, filled = _streams.fresh(), 0
+        if isinstance(piece, bytes):
             continue
         source, first, last = piece
         with source.open() as stream:
@@ -41,16 +73,22 @@ def blocks(pieces: Iterable[Piece]) -> Blocks:
                 stream.seek(first)
             left = last - first
             while left:
-                count = _read_into(stream, memoryview(block)[filled : filled + min(left, BLOCK - filled)])
+                room = min(left, len(block) - filled)
+                count = _read_into(stream, memoryview(block)[filled : filled + room])
                 if not count:
                     raise LocationError("a stored instance is shorter than it was", where=source.name)
                 left, filled = left - count, filled + count
-                if filled == BLOCK:
+                if filled == len(block):
                     yield block
-                    block, filled = bytearray(BLOCK), 0
+                    block, filled = _streams.fresh(), 0
     if filled:
         del block[filled:]
         yield block
+
+
+def _views(piece: Piece) -> tuple[bytes, ...]:
+    """The bytes of a piece that is in memory already."""
+    return (piece,) if isinstance(piece, bytes) else ()
 
 
 def _read_into(stream: BinaryIO, view: memoryview) -> int:
