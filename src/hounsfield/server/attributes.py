@@ -19,7 +19,10 @@ Kind = Literal["text", "name", "date", "time", "uid", "number"]
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """One attribute with a column of its own; `keyword` is also the column's name."""
+    """One attribute with a column of its own; `keyword` is also the column's name.
+
+    All of them have one value (VM 1, PS3.6); where a file has more, the first is searched by.
+    """
 
     keyword: str
     tag: int

@@ -92,7 +92,7 @@ def read_header_text(source: Source) -> HeaderText:
         )
         vr = {0x7FE00008: "OF", 0x7FE00009: "OD"}.get(pixel_tag, vr)
         elements[pixel_tag] = _bulk_member(pixel_tag, vr, f"{pixel_tag:08X}")
-    elements[0x00083002] = f'"00083002":{{"vr":"UI","Value":["{syntax}"]}}'
+    elements[0x00083002] = f'"00083002":{{"vr":"UI","Value":[{json.dumps(syntax)}]}}'
     return HeaderText(instance, dict(sorted(elements.items())))
 
 
