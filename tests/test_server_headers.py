@@ -94,11 +94,12 @@ def test_any_header_gives_text_or_one_of_our_errors(data):
 
 def test_a_transfer_syntax_with_a_quote_or_a_control_character_is_text():
     content = instances(slices=1, rows=4, columns=4)[0]
-    uid = content[: content.index(b"1.2.840.10008.1.2.1", 200) + 19][-19:]
+    meta = content.index(b"\x02\x00\x10\x00")
     for odd in (b'1.2.840.10008.1.2."', b"1.2.840.10008.1\x03.21"):
-        head = content[:340].replace(uid, odd, 5)
-        text = read_header_text(BytesSource("x", head + content[340:]))
-        json.loads(text.text().replace(INSTANCE_URL, ""))
+        head = content[meta : meta + 40].replace(b"1.2.840.10008.1.2.1", odd)
+        text = read_header_text(BytesSource("x", content[:meta] + head + content[meta + 40 :]))
+        told = json.loads(text.text().replace(INSTANCE_URL, ""))
+        assert told["00083002"]["Value"] == [odd.decode()]
 
 
 def test_nesting_without_end_is_refused():
