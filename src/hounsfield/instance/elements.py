@@ -156,12 +156,11 @@ def _walk_explicit(
     return None
 
 
-def _sequence_length(buffer: bytes, start: int, vr: bytes) -> int:
-    """Length of a sequence that ends by its delimiter; past the buffer's end when that comes first."""
+def _sequence_length(buffer: bytes, start: int, vr: bytes, *, implicit: bool = False) -> int:
+    """Length of a sequence that ends by its delimiter; beyond the buffer when that ends first."""
     if vr != b"SQ":
         raise _Unrecognised
-    stop = _skip_items(buffer, start)
-    return len(buffer) + 1 if stop is None else stop - start
+    return _skip_items(buffer, start, implicit=implicit) - start
 
 
 def _walk_implicit(
@@ -180,10 +179,7 @@ def _walk_implicit(
         last = tag
         start = position + 8
         if length == UNDEFINED:
-            stop = _skip_items(buffer, start, implicit=True)
-            if stop is None:
-                return None
-            length = stop - start
+            length = _skip_items(buffer, start, implicit=True) - start
         position = start + length
         if tag in wanted:
             if position > end:
@@ -212,8 +208,8 @@ def _keep(
     values[tag] = buffer[start:stop]
 
 
-def _skip_items(buffer: bytes, position: int, *, implicit: bool = False) -> int | None:
-    """The position after an undefined-length sequence's delimiter (PS3.5 7.5); None when the buffer ends first."""
+def _skip_items(buffer: bytes, position: int, *, implicit: bool = False) -> int:
+    """The position after an undefined-length sequence's delimiter (PS3.5 7.5); past the buffer when it ends first."""
     end = len(buffer)
     while position + 8 <= end:
         group, element, length = _IMPLICIT(buffer, position)
@@ -224,25 +220,22 @@ def _skip_items(buffer: bytes, position: int, *, implicit: bool = False) -> int 
         if tag != ITEM:
             raise _Unrecognised
         if length == UNDEFINED:
-            stop = _skip_item(buffer, position, implicit=implicit)
-            if stop is None:
-                return None
-            position = stop
+            position = _skip_item(buffer, position, implicit=implicit)
         else:
             position += length
-    return None
+    return end + 1
 
 
-def _skip_item(buffer: bytes, position: int, *, implicit: bool) -> int | None:
-    """The position after an undefined-length item's delimiter."""
+def _skip_item(buffer: bytes, position: int, *, implicit: bool) -> int:
+    """The position after an undefined-length item's delimiter; past the buffer when it ends first."""
     end = len(buffer)
     while position + 8 <= end:
         group, element, length = _IMPLICIT(buffer, position)
         if group << 16 | element == ITEM_END:
             return position + 8
         position += 8
+        vr = b"SQ" if implicit else buffer[position - 4 : position - 2]
         if not implicit:
-            vr = buffer[position - 4 : position - 2]
             if vr in _SHORT_VRS:
                 length >>= 16
             elif vr in _LONG_VRS and position + 4 <= end:
@@ -251,15 +244,10 @@ def _skip_item(buffer: bytes, position: int, *, implicit: bool) -> int | None:
             else:
                 raise _Unrecognised
         if length == UNDEFINED:
-            if not implicit and vr != b"SQ":
-                raise _Unrecognised
-            stop = _skip_items(buffer, position, implicit=implicit)
-            if stop is None:
-                return None
-            position = stop
+            position += _sequence_length(buffer, position, vr, implicit=implicit)
         else:
             position += length
-    return None
+    return end + 1
 
 
 def _pixel_element(buffer: bytes, position: int, *, implicit: bool) -> PixelElement | None:

@@ -274,12 +274,12 @@ class Instance:
         from hounsfield.codecs import decode_frame
         from hounsfield.frames import read_frame
 
-        frames = self._frames(stream, truncated=truncated)
+        frames = self.frames_in(stream, truncated=truncated)
         if frame >= len(frames):
             raise TruncatedError(f"pixel data ends before frame {frame + 1} does")
         return decode_frame(read_frame(stream, frames[frame]), self.syntax, self.frame_format)
 
-    def _frames(self, stream: BinaryIO, *, truncated: bool) -> tuple[Frame, ...]:
+    def frames_in(self, stream: BinaryIO, *, truncated: bool) -> tuple[Frame, ...]:
         """Where each encapsulated frame's bytes are; found once for an instance of many frames."""
         known: tuple[Frame, ...] | None = self.__dict__.get("_located")
         if known is None:

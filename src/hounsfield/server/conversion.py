@@ -78,7 +78,7 @@ def stored_frame(instance: Instance, frame: int) -> bytes:
     if instance.is_native:
         return _native(instance, frame)
     with open_pixels(instance.source, instance.header) as stream:
-        return read_frame(stream, instance._frames(stream, truncated=False)[frame])
+        return read_frame(stream, instance.frames_in(stream, truncated=False)[frame])
 
 
 def is_plain(instance: Instance) -> bool:
@@ -127,7 +127,7 @@ def cells(instance: Instance, frame: int) -> Any:
         # Two pixels share their chrominance: the decoder of native frames takes them apart.
         return decode_frame(_native(instance, frame), transfer_syntax(EXPLICIT), instance.frame_format)
     with open_pixels(instance.source, instance.header) as stream:
-        data = read_frame(stream, instance._frames(stream, truncated=False)[frame])
+        data = read_frame(stream, instance.frames_in(stream, truncated=False)[frame])
     return decode_frame(data, instance.syntax, instance.frame_format)
 
 

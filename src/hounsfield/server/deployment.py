@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, dataclass, field, fields
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +33,7 @@ from hounsfield.server.limits import Limits
 from hounsfield.server.service import Service
 from hounsfield.server.store import Store
 from hounsfield.server.store.folder import PRIVATE, FolderStore
+from hounsfield.viewer import page
 
 VARIABLE = "HOUNSFIELD_SERVE"
 """The environment variable by which worker processes learn of their deployment."""
@@ -135,7 +135,7 @@ class Deployment:
     def app(self, archive: Archive) -> Starlette:
         """The application over an open archive."""
         journal = Journal(Path(self.audit) if self.audit else self.private / "audit.log")
-        return make_app(self.service(archive), access=self.access(), journal=journal, pages=built_pages())
+        return make_app(self.service(archive), access=self.access(), journal=journal, pages=page())
 
     def access(self) -> Access:
         """Who may. Raises `LocationError` where an address would be open to strangers."""
@@ -191,12 +191,6 @@ class Deployment:
             archive.rebuild()
         archive.index.prepare()
         archive.repair()
-
-
-def built_pages() -> Path | None:
-    """The built viewer within this package; None where it was not built."""
-    folder = Path(str(resources.files("hounsfield"))) / "viewer" / "page"
-    return folder if (folder / "index.html").is_file() else None
 
 
 def of_environment() -> Deployment:
