@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hounsfield.dicomweb.attributes import canonical, first, values
+from hounsfield.dicomweb.attributes import canonical, first, values, vr_of
 from hounsfield.dicomweb.matching import glob, matches, value_matches
 from hounsfield.dicomweb.queries import Query
 from hounsfield.errors import DicomwebError
@@ -129,14 +129,56 @@ def test_each_kind_of_matching(vr, asked, found, expected):
 
 
 def test_fuzzy_names_match_by_the_beginnings_of_words():
-    assert value_matches("jur mull", ("Müller^Jürgen",), vr="PN", fuzzy=True)
-    assert not value_matches("jur smith", ("Müller^Jürgen",), vr="PN", fuzzy=True)
+    assert value_matches("jur mull", ("Müller^Jürgen",), vr="PN", query=Query(fuzzy=True))
+    assert not value_matches("jur smith", ("Müller^Jürgen",), vr="PN", query=Query(fuzzy=True))
 
 
 def test_modalities_in_study_are_alternatives():
     model = {"00080061": {"vr": "CS", "Value": ["CT", "SR"]}, "00100020": {"vr": "LO", "Value": ["7"]}}
     assert matches(Query.build({"ModalitiesInStudy": "MR,CT", "PatientID": "7"}), model)
     assert not matches(Query.build({"ModalitiesInStudy": "MR,PT"}), model)
+
+
+EMPTY = Query(match_empty=True)
+SEVERAL = Query(match_multiple=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "found", "query", "expected"),
+    [
+        ("PatientID", '""', (), EMPTY, True),
+        ("PatientID", '""', ("",), EMPTY, True),
+        ("PatientID", '""', (" ",), EMPTY, True),
+        ("PatientID", '""', ("7",), EMPTY, False),
+        ("StudyDate", '""', (), EMPTY, True),
+        ("StudyDate", '""', ("yesterday",), EMPTY, False),
+        ("PatientID", '""', (), Query(), False),
+        ("PatientID", '""', ('""',), Query(), True),
+        ("ModalitiesInStudy", "CT\\PT", ("PT", "SR", "CT"), SEVERAL, True),
+        ("ModalitiesInStudy", "CT,PT", ("CT", "SR"), SEVERAL, False),
+        ("ModalitiesInStudy", "CT,PT", ("CT", "SR"), Query(), True),
+        ("ImageType", "PRIMARY\\ORIGINAL", ("ORIGINAL", "PRIMARY", "AXIAL"), SEVERAL, True),
+        ("OtherPatientIDs", "a, b\\c", ("c", "a, b"), SEVERAL, True),
+        ("PatientID", "a\\b", ("a",), SEVERAL, True),  # VM 1: as without
+    ],
+)
+def test_empty_and_multiple_value_matching(name, asked, found, query, expected):
+    assert value_matches(asked, found, vr=vr_of(name), name=name, query=query) is expected
+
+
+def test_keys_of_one_sequence_are_met_by_one_item_of_it():
+    items = [{"00401001": {"vr": "SH", "Value": [value]}, "00400009": {"vr": "SH", "Value": [other]}}
+             for value, other in (("R1", "S1"), ("R2", "S2"))]  # fmt: skip
+    model = {"00400275": {"vr": "SQ", "Value": items}}
+
+    def asked(procedure, step):
+        names = ("RequestedProcedureID", "ScheduledProcedureStepID")
+        pairs = zip(names, (procedure, step), strict=True)
+        return Query.build({f"RequestAttributesSequence.{name}": value for name, value in pairs})
+
+    assert matches(asked("R1", "S1"), model) and matches(asked("R2", "*"), model)
+    assert not matches(asked("R1", "S2"), model)
+    assert matches(asked("*", ""), {})
 
 
 @given(st.text("ab*?", max_size=12), st.text("ab", max_size=12))

@@ -19,7 +19,8 @@ def test_every_line_of_the_conformance_statement_names_a_test_that_there_is():
     named = set(re.findall(r"`(test_\w+)`", (PROJECT / "docs" / "conformance.md").read_text("utf-8")))
     there = {
         name
-        for path in Path(__file__).parent.glob("test_server_*.py")
+        for pattern in ("test_server_*.py", "test_dicomweb_*.py")
+        for path in Path(__file__).parent.glob(pattern)
         for name in re.findall(r"^def (test_\w+)", path.read_text("utf-8"), re.MULTILINE)
     }
     assert len(named) > 40

@@ -30,6 +30,8 @@ DATES = ["20240101", "20240229", "19991231", ""]
 def study(number: int, **tags) -> list[bytes]:
     """A small study with its own tags."""
     known = {"StudyDate": DATES[number % len(DATES)], "StudyID": str(number)} | tags
+    if number in {6, 9}:
+        known["OtherPatientIDs"] = ["FIRST", "SECOND"] if number == 9 else "SECOND"
     return instances(
         slices=2, rows=8, columns=8, seed=1000 + number, patient_id=f"P{number:03d}",
         patient_name=NAMES[number % len(NAMES)], character_set="ISO_IR 192", tags=known,
@@ -181,9 +183,75 @@ def test_a_server_gives_no_more_than_its_limit(server):
     assert parse_warnings(answer.headers["warning"])[0].remaining == 5
 
 
-def test_unsupported_matching_is_answered_with_a_warning(server):
-    answer = server.get("/studies?emptyvaluematching=true&limit=100")
-    assert any("emptyvaluematching" in each.text for each in parse_warnings(answer.headers["warning"]))
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ('PatientName=""', {"P004", "P010"}),
+        ('StudyDate=""', {"P003", "P007", "P011"}),
+        ('PatientName=""&StudyDate=20240101', {"P004"}),
+        ('PatientID=""', set()),
+        ('OtherPatientIDs=""', {f"P{n:03d}" for n in range(12) if n not in {6, 9}}),
+        ('ModalitiesInStudy=""', set()),
+    ],
+)
+def test_what_is_empty_is_found(server, query, expected):
+    found = set(patients(server.get(f"/studies?{query}&emptyvaluematching=true")))
+    assert found - {"HU-PHANTOM"} == expected
+    assert "warning" not in server.get("/studies?emptyvaluematching=true&limit=100").headers
+    if query.count("=") == 1:
+        # Without the parameter the quotation marks are a value like another.
+        assert patients(server.get(f"/studies?{query}")) == []
+
+
+def test_what_is_no_date_or_number_is_not_empty(tmp_path):
+    with running(tmp_path) as server:
+        server.store(
+            instances(slices=1, rows=8, columns=8, seed=1, tags={"StudyDate": "", "SeriesNumber": ""})
+        )
+        odd = edited(instances(slices=1, rows=8, columns=8, seed=2)[0], StudyDate="yesterday")
+        assert server.store([odd]).status_code == 200
+        assert len(server.get('/studies?StudyDate=""&emptyvaluematching=true').json()) == 1
+        assert len(server.get('/series?SeriesNumber=""&emptyvaluematching=true').json()) == 1
+        found = server.get('/instances?StudyDate=""&InstanceNumber=1&emptyvaluematching=true').json()
+        assert len(found) == 1
+
+
+def edited(content: bytes, **values) -> bytes:
+    """`content` with values that pydicom would not let pass."""
+    import io
+
+    import pydicom
+    from pydicom.config import IGNORE
+    from pydicom.dataelem import DataElement
+
+    dataset = pydicom.dcmread(io.BytesIO(content))
+    for name, value in values.items():
+        dataset[name] = DataElement(dataset[name].tag, "LO", value, validation_mode=IGNORE)
+        dataset[name].VR = "DA"
+    out = io.BytesIO()
+    with pydicom.config.disable_value_validation():
+        dataset.save_as(out)
+    return out.getvalue()
+
+
+def test_any_of_an_attributes_values_matches_and_each_asked_must_where_several_are(server):
+    for value in ("ORIGINAL", "PRIMARY", "AXIAL", "PRI*"):
+        assert len(server.get(f"/instances?PatientID=P001&ImageType={value}").json()) == 2
+    assert patients(server.get("/studies?OtherPatientIDs=SECOND")) == ["P006", "P009"]
+    assert patients(server.get("/studies?OtherPatientIDs=FIRST")) == ["P009"]
+    several = "&multiplevaluematching=true"
+    assert patients(server.get(f"/studies?OtherPatientIDs=SECOND\\FIRST{several}")) == ["P009"]
+    assert patients(server.get(f"/studies?OtherPatientIDs=SECOND\\THIRD{several}")) == []
+    assert len(server.get(f"/instances?PatientID=P001&ImageType=AXIAL,ORIGINAL{several}").json()) == 2
+    assert server.get(f"/instances?PatientID=P001&ImageType=AXIAL,DERIVED{several}").json() == []
+
+
+def test_modalities_in_study_are_all_there_where_several_are_asked_for(server):
+    both = server.get("/studies?ModalitiesInStudy=CT\\SR&multiplevaluematching=true")
+    assert len(patients(both)) == 1
+    assert patients(server.get("/studies?ModalitiesInStudy=CT\\MR&multiplevaluematching=true")) == []
+    of_series = server.get("/series?ModalitiesInStudy=CT,SR&multiplevaluematching=true").json()
+    assert {each["00080060"]["Value"][0] for each in of_series} == {"CT", "SR"}
 
 
 def test_results_come_as_xml_to_who_asks(server):
@@ -208,8 +276,9 @@ def test_the_requests_of_ohif_are_answered(server, path):
 
 _MODELS: list[dict] = []
 _PATTERNS = st.one_of(
-    st.sampled_from(["*", "", "P00?", "*0*", "P003", "p*", "*^*", "*=*", "?*", "mul*", "MÜLLER^HANS", "山田*", "[x]",
-                     "*[x]*", "a_b*", "*%*", "o'neil*", "*\\*", "20240101", "20240101-", "-2024", "2024", "-", "abc"]),
+    st.sampled_from(["*", "", '""', ' ""', "CT\\SR", "CT,SR", "SECOND\\FIRST", "P00?", "*0*", "P003", "p*", "*^*",
+                     "*=*", "?*", "mul*", "MÜLLER^HANS", "山田*", "[x]", "*[x]*", "a_b*", "*%*", "o'neil*", "*\\*",
+                     "20240101", "20240101-", "-2024", "2024", "-", "abc"]),
     st.text(alphabet="MmüÜul^er*?=[]%_\\'P0123-9", max_size=8),
 )  # fmt: skip
 
@@ -217,13 +286,24 @@ _PATTERNS = st.one_of(
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     name=st.sampled_from(
-        ["PatientID", "PatientName", "StudyDate", "StudyTime", "StudyID", "AccessionNumber"]
+        [
+            "PatientID",
+            "PatientName",
+            "StudyDate",
+            "StudyTime",
+            "StudyID",
+            "AccessionNumber",
+            "OtherPatientIDs",
+            "ModalitiesInStudy",
+        ]
     ),
     value=_PATTERNS,
     fuzzy=st.booleans(),
+    empty=st.booleans(),
+    several=st.booleans(),
 )
-def test_sql_matches_as_the_plain_matcher_does(server, name, value, fuzzy):
-    query = Query(((name, value),), fuzzy=fuzzy)
+def test_sql_matches_as_the_plain_matcher_does(server, name, value, fuzzy, empty, several):
+    query = Query(((name, value),), fuzzy=fuzzy, match_empty=empty, match_multiple=several)
     found = server.archive.search("study", _everything(), query, limit=100)
     wanted = [model for model in _all_models(server) if matches(query, model)]
     assert len(found.models) == len(wanted)

@@ -42,6 +42,16 @@ def vr_of(name: str) -> str:
         return "UN"
 
 
+def may_have_several(name: str) -> bool:
+    """Whether the last step of a path has a value multiplicity of more than one; not where the dictionary is silent."""
+    from pydicom.datadict import dictionary_VM
+
+    try:
+        return dictionary_VM(int(tag_path(name)[-1], 16)) != "1"
+    except KeyError:
+        return False
+
+
 def values(model: Mapping[str, Any], name: str) -> tuple[str, ...]:
     """Every value of `name` in a DICOM JSON object, as text; sequences on the path give those of all items.
 
@@ -53,6 +63,11 @@ def values(model: Mapping[str, Any], name: str) -> tuple[str, ...]:
     for step in above:
         found = [item for each in found for item in _raw(each, step) if isinstance(item, Mapping)]
     return tuple(_text(value) for each in found for value in _raw(each, last) if value is not None)
+
+
+def items(model: Mapping[str, Any], name: str) -> tuple[Mapping[str, Any], ...]:
+    """The items of the sequence `name` of a DICOM JSON object."""
+    return tuple(item for item in _raw(model, tag_path(name)[0]) if isinstance(item, Mapping))
 
 
 def first(model: Mapping[str, Any], name: str, default: str = "") -> str:

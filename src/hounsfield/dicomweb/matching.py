@@ -1,4 +1,5 @@
-"""What a search value matches (PS3.4 C.2.2.2), told of values as text: single, list, wildcard, range, universal.
+"""What a search value matches (PS3.4 C.2.2.2), told of values as text: single, list, wildcard, range, universal,
+and where a query wants them empty and multiple value matching.
 
 One meaning for the folder search of the command line and for a server that has no better index.
 """
@@ -7,9 +8,10 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from hounsfield.dicomweb.attributes import values, vr_of
+from hounsfield.dicomweb.attributes import items, may_have_several, values, vr_of
 from hounsfield.dicomweb.queries import Query
 
 Matcher = Callable[[str], bool]
@@ -18,25 +20,71 @@ _DATES = frozenset({"DA", "TM", "DT"})
 _NUMBERS = frozenset({"IS", "DS", "FL", "FD", "SL", "SS", "SV", "UL", "US", "UV"})
 _ALTERNATIVES = frozenset({"ModalitiesInStudy", "Modality", "SOPClassesInStudy"})
 _DIGITS = {"DA": 8, "TM": 6, "DT": 14}
+_SEVERAL = frozenset({"AE", "AS", "AT", "CS", "LO", "PN", "SH", "UC"})
+_WITHOUT_COMMAS = frozenset({"AS", "AT", "CS"})
+_PLAIN = Query()
+
+
+EMPTY = '""'
+"""What asks for an attribute that is absent or empty, where a query says that it may (C.2.2.2.7)."""
 
 
 def matches(query: Query, model: Mapping[str, Any]) -> bool:
     """Whether a DICOM JSON object has everything `query` asks for; its page and fields play no part."""
+    return matches_all(query, query.matches, model)
+
+
+def matches_all(query: Query, asked: Sequence[tuple[str, str]], model: Mapping[str, Any]) -> bool:
+    """Whether `model` has all that is `asked`; what lies in one sequence is met by one item of it (C.2.2.2.6)."""
+    within: dict[str, list[tuple[str, str]]] = {}
+    for name, value in asked:
+        step, _, rest = name.partition(".")
+        if is_universal(value):
+            continue
+        if rest:
+            within.setdefault(step, []).append((rest, value))
+        elif not value_matches(value, values(model, name), vr=vr_of(name), name=name, query=query):
+            return False
     return all(
-        value_matches(value, values(model, name), vr=vr_of(name), fuzzy=bool(query.fuzzy), name=name)
-        for name, value in query.matches
+        any(matches_all(query, inner, item) for item in items(model, step) or ({},))
+        for step, inner in within.items()
     )
 
 
-def value_matches(asked: str, found: Sequence[str], *, vr: str, fuzzy: bool = False, name: str = "") -> bool:
+def is_universal(asked: str) -> bool:
+    """Whether a value matches everything, an absent attribute included (C.2.2.2.3)."""
+    return asked.strip() in {"", "*"}
+
+
+def value_matches(
+    asked: str, found: Sequence[str], *, vr: str, name: str = "", query: Query = _PLAIN
+) -> bool:
     """Whether any of the values `found` of an attribute of VR `vr` is what `asked` describes.
 
-    Nothing asked, or a lone `*`, matches everything, an absent attribute included (C.2.2.2.3).
+    `query` says how: fuzzy, and with empty or multiple value matching.
     """
-    if asked.strip() in {"", "*"}:
+    if is_universal(asked):
         return True
-    matcher = _matcher(asked, vr, fuzzy=fuzzy, alternatives=name.rpartition(".")[2] in _ALTERNATIVES)
+    if query.match_empty and asked.strip() == EMPTY:
+        return not any(value.strip() for value in found)
+    every = several_asked(query, name, asked, vr)
+    if len(every) > 1:
+        single = replace(query, match_multiple=False)
+        return all(value_matches(each, found, vr=vr, name=name, query=single) for each in every)
+    alternatives = name.rpartition(".")[2] in _ALTERNATIVES
+    matcher = _matcher(asked, vr, fuzzy=bool(query.fuzzy), alternatives=alternatives)
     return any(matcher(value) for value in found)
+
+
+def several_asked(query: Query, name: str, asked: str, vr: str) -> list[str]:
+    """The values each of which an attribute must have: more than one only by multiple value matching (C.2.2.2.8).
+
+    They are parted by backslashes, or by commas where the VR has none.
+    """
+    if not query.match_multiple or vr not in _SEVERAL or not name or not may_have_several(name):
+        return [asked]
+    text = asked.replace(",", "\\") if vr in _WITHOUT_COMMAS else asked
+    return [part.strip() for part in text.split("\\") if part.strip()]
 
 
 def _matcher(asked: str, vr: str, *, fuzzy: bool, alternatives: bool) -> Matcher:

@@ -30,11 +30,11 @@ def search(service: Service, ask: Ask) -> Answer:
     page = service.library.search(level, ask.scope, query, limit=service.limits.page)
     text = "[" + ",".join(page.models) + "]"
     body = text.replace(INSTANCE_URL, ask.base).encode("utf-8", "surrogatepass")
-    warnings = page.notes
+    warnings: tuple[str, ...] = ()
     if page.remaining:
         least = "at least " if page.at_least else ""
         told = f"There are {least}{page.remaining} additional results that can be requested"
-        warnings = (told, *warnings)
+        warnings = (told,)
     if chosen.name == MULTIPART:
         return _as_xml(body, warnings)
     return Answer(body, chosen.name, warnings=warnings)

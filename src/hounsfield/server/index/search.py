@@ -26,9 +26,17 @@ from sqlalchemy import (
     true,
 )
 
-from hounsfield.dicomweb.attributes import tag_path, vr_of
-from hounsfield.dicomweb.attributes import values as values_in
-from hounsfield.dicomweb.matching import bounds, folded, value_matches, values_asked, words
+from hounsfield.dicomweb.attributes import tag_path
+from hounsfield.dicomweb.matching import (
+    EMPTY,
+    bounds,
+    folded,
+    is_universal,
+    matches_all,
+    several_asked,
+    values_asked,
+    words,
+)
 from hounsfield.dicomweb.queries import Query
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.errors import DicomwebError
@@ -56,16 +64,14 @@ class Page:
     models: tuple[str, ...]
     remaining: int = 0
     at_least: bool = False
-    notes: tuple[str, ...] = ()
 
 
 def search(connection: Connection, level: Level, scope: Resource, query: Query, *, limit: int) -> Page:
     """The instances, series or studies below `scope` that match, in the order in which they came."""
     plan = _Plan(connection.dialect.name, level, scope, query)
-    notes = _notes(query)
     offset = query.offset or 0
     if plan.others:
-        return _filtered(connection, plan, query, limit, offset, notes)
+        return _filtered(connection, plan, limit, offset)
     rows = connection.execute(plan.rows().limit(limit + 1).offset(offset)).mappings().all()
     remaining = 0
     if len(rows) > limit:
@@ -74,12 +80,10 @@ def search(connection: Connection, level: Level, scope: Resource, query: Query, 
         )
         remaining = int(connection.execute(counted).scalar_one())
     models = tuple(plan.answer(row) for row in rows[:limit])
-    return Page(models, remaining, remaining >= COUNTED_UP_TO, notes)
+    return Page(models, remaining, remaining >= COUNTED_UP_TO)
 
 
-def _filtered(
-    connection: Connection, plan: _Plan, query: Query, limit: int, offset: int, notes: tuple[str, ...]
-) -> Page:
+def _filtered(connection: Connection, plan: _Plan, limit: int, offset: int) -> Page:
     found: list[str] = []
     matched = 0
     rows = connection.execution_options(stream_results=True).execute(plan.rows().limit(MAX_CANDIDATES + 1))
@@ -95,16 +99,7 @@ def _filtered(
             matched += 1
             if offset < matched <= offset + limit:
                 found.append(plan.answer(row))
-    return Page(tuple(found), max(matched - offset - limit, 0), False, notes)
-
-
-def _notes(query: Query) -> tuple[str, ...]:
-    notes = []
-    if query.match_empty:
-        notes.append("The emptyvaluematching parameter is not supported; empty values match everything")
-    if query.match_multiple:
-        notes.append("The multiplevaluematching parameter is not supported; values were matched singly")
-    return tuple(notes)
+    return Page(tuple(found), max(matched - offset - limit, 0))
 
 
 class _Plan:
@@ -127,19 +122,13 @@ class _Plan:
         self.wanted = self._wanted()
 
     def _add(self, name: str, value: str) -> None:
-        if value.strip() in {"", "*"}:
+        if is_universal(value):
             _check_level(name, self.level)
             return
+        empty = bool(self.query.match_empty) and value.strip() == EMPTY
         if name == "ModalitiesInStudy":
-            wanted = [part.strip() for part in value.replace("\\", ",").split(",") if part.strip()]
-            alternatives = or_(*(fits(self.dialect, series.c.Modality, each) for each in wanted))
-            of_study = series.alias() if self.level != "study" else series
-            if of_study is not series:
-                alternatives = or_(*(fits(self.dialect, of_study.c.Modality, each) for each in wanted))
-            self.conditions["study"].append(
-                select(of_study.c.id).where(of_study.c.study_id == studies.c.id, alternatives)
-                .correlate(studies).exists()
-            )  # fmt: skip
+            condition = studies.c.modalities == "" if empty else self._modalities(value)
+            self.conditions["study"].append(condition)
             return
         if name in COUNTED:
             raise DicomwebError(
@@ -152,7 +141,32 @@ class _Plan:
             return
         level, each = found
         column = TABLES[level].c[each.keyword]
+        if empty:
+            self.conditions[level].append(column.is_(None))
+            if each.kind in {"date", "time", "number"}:
+                # What is no date or number has no cell either, and yet is not empty.
+                self.others.append((name, value))
+            return
         self.conditions[level].append(self._condition(column, each.kind, level, name, value))
+
+    def _modalities(self, value: str) -> ColumnElement[bool]:
+        """Series of any of these modalities; of each of them by multiple value matching (C.2.2.2.8)."""
+        wanted = [part.strip() for part in value.replace("\\", ",").split(",") if part.strip()]
+        every = len(several_asked(self.query, "ModalitiesInStudy", value, "CS")) > 1
+        groups = [[each] for each in wanted] if every else [wanted]
+        of_study = series.alias() if self.level != "study" else series
+        return and_(
+            *(
+                select(of_study.c.id)
+                .where(
+                    of_study.c.study_id == studies.c.id,
+                    or_(*(fits(self.dialect, of_study.c.Modality, each) for each in group)),
+                )
+                .correlate(studies)
+                .exists()
+                for group in groups
+            )
+        )
 
     def _condition(
         self, column: Column[Any], kind: str, level: Level, name: str, value: str
@@ -261,17 +275,10 @@ class _Plan:
 
     def matches_others(self, row: RowMapping) -> bool:
         model: dict[str, Any] = {}
-        for key in ("study_header", "series_header"):
-            if row.get(key):
-                model |= json.loads(row[key])
-        if row.get("header") is not None:
-            model |= json.loads(zlib.decompress(row["header"]).replace(INSTANCE_URL.encode(), b""))
-        return all(
-            value_matches(
-                value, values_in(model, name), vr=vr_of(name), fuzzy=bool(self.query.fuzzy), name=name
-            )
-            for name, value in self.others
-        )
+        for level in self.above:
+            if level == "instance" or row.get(f"{level}_header"):
+                model |= _parsed(row, level)
+        return matches_all(self.query, self.others, model)
 
     def answer(self, row: RowMapping) -> str:
         """One result as JSON text."""
