@@ -30,7 +30,7 @@ $(PAGE): $(PAGE_SOURCES)
 	  && cd viewer && npm ci --silent --no-progress && npm run --silent build -- --logLevel warn; } \
 	  || echo "the viewer's page is NOT built: that needs Node 20.19 or later and npm; all else works"
 
-demo: setup      ## a CT phantom: written, loaded, measured, pictured
+demo: setup      ## a CT phantom: written, loaded, measured, pictured, on a desktop shown
 	@$(BIN)/hounsfield demo --out demo-output --force
 
 lint: setup      ## ruff, mypy --strict, the direction of imports

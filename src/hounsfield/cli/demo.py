@@ -1,4 +1,4 @@
-"""`hounsfield demo`: a CT phantom of known Hounsfield units goes the whole way, and is measured at its end.
+"""`hounsfield demo`: a CT phantom of known Hounsfield units goes the whole way, is measured, and is shown.
 
 Nothing is faked: the phantom is written as DICOM files, read back like anybody's, and the rods are looked up by
 their place in the patient. When one is off by more than its tolerance, the exit status is 1.
@@ -57,6 +57,7 @@ WORDS = {
         "volume": "the volume in HU",
         "picture": "three planes of it",
         "next": "Try next:",
+        "browser": "In the browser, from an archive that takes files of your own as well:",
     },
     "zh": {
         "wrote": "写出    {files} 个 DICOM 文件：层序打乱，圆外填充 {padding}，混有定位像和剂量页各一",
@@ -76,6 +77,7 @@ WORDS = {
         "volume": "HU 体数据",
         "picture": "三个断面",
         "next": "接下来可以试试：",
+        "browser": "在浏览器中查看（这个存档也可以接收您自己的文件）：",
     },
 }
 """What is printed, by language. −1024 is what `hounsfield` puts where nothing was imaged."""
@@ -99,7 +101,9 @@ class Outcome:
         return sum(not one.agrees for one in self.measured)
 
 
-@click.command(epilog=examples("hounsfield demo", "hounsfield demo --out phantom --lang zh"))
+@click.command(
+    epilog=examples("hounsfield demo", "hounsfield demo --view", "hounsfield demo --out phantom --lang zh")
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -107,16 +111,24 @@ class Outcome:
     show_default=True,
     help="Folder to write into.",
 )
+@click.option(
+    "--view/--no-view",
+    "view",
+    default=None,
+    help="Open it in the browser, until Ctrl+C; by default on a terminal with a desktop.",
+)
 @force
 @lang
 @as_json
 @click.pass_context
-def demo(ctx: click.Context, out: Path, force: bool, lang: str, as_json: bool) -> None:
-    """Make a CT phantom of known Hounsfield units and measure it.
+def demo(ctx: click.Context, out: Path, view: bool | None, force: bool, lang: str, as_json: bool) -> None:
+    """Make a CT phantom of known Hounsfield units, measure it, and look at it.
 
     Writes DICOM, reads it back, converts it to NIfTI, draws it, and prints measured against nominal HU of
-    every insert. The exit status is 1 when one of them is off.
+    every insert; then serves it as an archive and opens the viewer, where there is a browser to open. The
+    exit status is 1 when an insert is off.
     """
+    from hounsfield.cli.showing import has_browser
     from hounsfield.outputs import whole_folder
 
     with whole_folder(out, force=force) as folder:
@@ -125,8 +137,33 @@ def demo(ctx: click.Context, out: Path, force: bool, lang: str, as_json: bool) -
         _print_json(out, outcome)
     else:
         _print(out, outcome, WORDS[lang], NAMES_ZH if lang == "zh" else NAMES_EN)
+    if view or (view is None and not as_json and sys.stdout.isatty() and has_browser()):
+        _view(out, outcome, lang)
     if outcome.off:
         ctx.exit(FAILED)
+
+
+def _view(out: Path, outcome: Outcome, lang: str) -> None:
+    """The phantom in an archive of its own beside it, its files indexed where they lie, until Ctrl+C."""
+    from urllib.parse import urlencode
+
+    from hounsfield.cli.showing import has_browser, show
+    from hounsfield.cli.terminal import echo
+    from hounsfield.server.deployment import Deployment
+
+    deployment = Deployment(str(out / "archive"))
+    archive = deployment.open(first=True)
+    try:
+        adopted = deployment.adopted(archive)
+        adopted.add([out / "dicom"])
+        adopted.look(settled=True)
+        header = outcome.volume.header
+        shown = {"study": header["StudyInstanceUID"], "series": header["SeriesInstanceUID"], "lang": lang}
+        echo()
+        echo(WORDS[lang]["browser"])
+        show(deployment.app(archive), f"#/?{urlencode(shown)}", browser=has_browser())
+    finally:
+        deployment.close(archive)
 
 
 def demo_spec() -> PhantomSpec:
