@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from hounsfield.errors import HounsfieldError, LocationError, NotHounsfieldError, SelectionError
-from hounsfield.instance import Instance, Skipped, read_instance
+from hounsfield.instance import HeaderReader, Instance, Skipped, read_instance
 from hounsfield.locations import Location, open_location
 from hounsfield.series import LoadOptions, Series, find_series
 from hounsfield.volume import HOUNSFIELD_UNITS, Volume
@@ -70,15 +70,14 @@ def instances(
     Raises `LocationError` when the location itself cannot be read.
     """
     place = _opened(location)
-    last: Instance | None = None
+    reader = HeaderReader()
     for source in place.sources():
         if isinstance(source, Skipped):
             if skipped is not None:
                 skipped.append(source)
             continue
         try:
-            last = read_instance(source, neighbour=last)
-            yield last
+            yield read_instance(source, reader=reader)
         except HounsfieldError as error:
             if skipped is not None:
                 reason = str(error).removeprefix(f"{source.name}: ")

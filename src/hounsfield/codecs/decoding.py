@@ -15,9 +15,9 @@ from hounsfield.codecs.rle import decode_rle
 from hounsfield.errors import UnsupportedError
 from hounsfield.syntaxes import TransferSyntax
 
-_DECODERS: MappingProxyType[str, Callable[[bytes, FrameFormat], Pixels]] = MappingProxyType(
+_DECODERS: MappingProxyType[str, Callable[[bytes, FrameFormat, Pixels | None], Pixels]] = MappingProxyType(
     {
-        "uncompressed": decode_native,
+        "uncompressed": lambda data, frame_format, out: decode_native(data, frame_format),
         "deflated-frame": decode_deflated_frame,
         "rle": decode_rle,
         "jpeg": decode_jpeg,
@@ -57,6 +57,7 @@ def decode_frame(
     syntax: TransferSyntax,
     frame_format: FrameFormat,
     *,
+    out: Pixels | None = None,
     swap_words: bool = False,
     bit_offset: int = 0,
 ) -> Pixels:
@@ -69,6 +70,8 @@ def decode_frame(
 
     The codestream's own header is held against `frame_format` before anything is allocated: disagreement is a
     `MalformedError`, missing bytes a `TruncatedError`, a coding without decoder an `UnsupportedError`.
+    `out`: memory to decode into where that saves a copy, C-contiguous and with cells of the right width; what is
+    returned may be a view of it or not, and whatever `out` held is lost even where decoding fails.
     `swap_words` and `bit_offset` are those of `hounsfield.codecs.native.decode_native`.
     """
     if not syntax.encapsulated:
@@ -88,4 +91,4 @@ def decode_frame(
     frame_format.check(len(data))
     if is_native_disguised(data, syntax, frame_format):
         return decode_native(data, frame_format)
-    return decoder(data, frame_format)
+    return decoder(data, frame_format, out)

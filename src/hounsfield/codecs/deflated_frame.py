@@ -11,8 +11,8 @@ from hounsfield.errors import MalformedError, TruncatedError
 _RAW = -15
 
 
-def decode_deflated_frame(data: bytes, frame_format: FrameFormat) -> Pixels:
-    """Inflates at most as many bytes as the frame has."""
+def decode_deflated_frame(data: bytes, frame_format: FrameFormat, out: Pixels | None = None) -> Pixels:
+    """Inflates at most as many bytes as the frame has, into memory of its own (`out` is not used)."""
     expected = frame_format.native_bytes
     inflater = zlib.decompressobj(_RAW)
     try:

@@ -134,11 +134,21 @@ class CodestreamHeader:
             )
 
 
+def decoding_target(out: Pixels | None, header: CodestreamHeader, frame_format: FrameFormat) -> Pixels | None:
+    """`out` as the samples that a decoder of such a codestream writes; None where it does not hold them."""
+    cell = 1 if header.precision <= 8 else 2 if header.precision <= 16 else 4
+    if out is None or out.shape != frame_format.shape or not out.flags.c_contiguous:
+        return None
+    if out.dtype.kind not in "iu" or not out.dtype.itemsize == frame_format.cell_bytes == cell:
+        return None
+    return out.view(f"{'i' if header.signed else 'u'}{cell}")
+
+
 def to_stored(samples: Pixels, header: CodestreamHeader, frame_format: FrameFormat) -> Pixels:
     """Decoded samples as stored values of the header's type.
 
     A coding without sign, or of the other sign, is reinterpreted at the codestream's own precision: the bits
-    are right, only the reading of the highest one differs.
+    are right, only the reading of the highest one differs. Done in place: `samples` are the caller's to give.
     """
     if samples.shape != frame_format.shape:
         raise MalformedError(
@@ -150,10 +160,11 @@ def to_stored(samples: Pixels, header: CodestreamHeader, frame_format: FrameForm
     unsigned = samples.astype(f"u{target.itemsize}", copy=False)
     if header.precision >= target.itemsize * 8:
         return unsigned.view(target)
-    stored: Pixels
     if frame_format.signed:
         sign = target.type(1 << (header.precision - 1))
-        stored = (unsigned.view(target) ^ sign) - sign
-    else:
-        stored = unsigned & unsigned.dtype.type((1 << header.precision) - 1)
-    return stored
+        stored: Pixels = unsigned.view(target)
+        stored ^= sign
+        stored -= sign
+        return stored
+    unsigned &= unsigned.dtype.type((1 << header.precision) - 1)
+    return unsigned

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hounsfield.codecs.foreign import call_decoder, call_encoder
-from hounsfield.codecs.frame_format import CodestreamHeader, FrameFormat, Pixels, to_stored
+from hounsfield.codecs.frame_format import CodestreamHeader, FrameFormat, Pixels, decoding_target, to_stored
 from hounsfield.codecs.rate import Rate, as_unsigned, used_bits
 from hounsfield.errors import MalformedError, TruncatedError, UnsupportedError
 
@@ -81,13 +81,13 @@ def check_end_of_image(data: bytes) -> None:
         )
 
 
-def decode_jpeg(data: bytes, frame_format: FrameFormat) -> Pixels:
+def decode_jpeg(data: bytes, frame_format: FrameFormat, out: Pixels | None = None) -> Pixels:
     """Every JPEG process libjpeg-turbo has (baseline, extended, progressive, lossless), 2 to 16 bits."""
     import imagecodecs
 
     header = read_jpeg_header(data)
     if header.marker == _LS:
-        return decode_jpeg_ls(data, frame_format)
+        return decode_jpeg_ls(data, frame_format, out)
     if header.marker not in _SEQUENTIAL and header.marker != _LOSSLESS:
         raise UnsupportedError(
             f"JPEG process with frame marker FF{header.marker:02X}",
@@ -99,7 +99,14 @@ def decode_jpeg(data: bytes, frame_format: FrameFormat) -> Pixels:
     # The same colour space in and out is how libjpeg is told to leave samples alone.
     space = {1: None, 3: "YCbCr", 4: "CMYK"}.get(stream.components, 0)
     try:
-        samples = call_decoder("JPEG", imagecodecs.jpeg8_decode, data, colorspace=space, outcolorspace=space)
+        samples = call_decoder(
+            "JPEG",
+            imagecodecs.jpeg8_decode,
+            data,
+            colorspace=space,
+            outcolorspace=space,
+            out=decoding_target(out, stream, frame_format),
+        )
     except MalformedError:
         if header.marker != _LOSSLESS:
             raise
@@ -108,16 +115,17 @@ def decode_jpeg(data: bytes, frame_format: FrameFormat) -> Pixels:
     return to_stored(samples, stream, frame_format)
 
 
-def decode_jpeg_ls(data: bytes, frame_format: FrameFormat) -> Pixels:
+def decode_jpeg_ls(data: bytes, frame_format: FrameFormat, out: Pixels | None = None) -> Pixels:
     """JPEG-LS, lossless or near-lossless; it has no sign, so signed pixels are extended at its precision."""
     import imagecodecs
 
     header = read_jpeg_header(data)
     if header.marker != _LS:
-        return decode_jpeg(data, frame_format)
+        return decode_jpeg(data, frame_format, out)
     header.codestream.check(frame_format, "JPEG-LS")
     check_end_of_image(data)  # CharLS notices too, but may take seconds
-    samples = call_decoder("JPEG-LS", imagecodecs.jpegls_decode, data)
+    target = decoding_target(out, header.codestream, frame_format)
+    samples = call_decoder("JPEG-LS", imagecodecs.jpegls_decode, data, out=target)
     return to_stored(samples, header.codestream, frame_format)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hounsfield.codecs.foreign import call_decoder, call_encoder
-from hounsfield.codecs.frame_format import CodestreamHeader, FrameFormat, Pixels, to_stored
+from hounsfield.codecs.frame_format import CodestreamHeader, FrameFormat, Pixels, decoding_target, to_stored
 from hounsfield.codecs.rate import Rate, used_bits
 from hounsfield.errors import MalformedError, TruncatedError, UnsupportedError
 
@@ -114,17 +114,20 @@ def check_tile_parts(data: bytes) -> bool:
     return high_throughput
 
 
-def decode_jpeg2000(data: bytes, frame_format: FrameFormat) -> Pixels:
+def decode_jpeg2000(data: bytes, frame_format: FrameFormat, out: Pixels | None = None) -> Pixels:
     """Either kind of block coder, told apart by the codestream and not by the transfer syntax."""
     import imagecodecs
 
     data = bare_codestream(data)
     header = read_jpeg2000_header(data)
     header.check(frame_format, "JPEG 2000")
+    target = decoding_target(out, header, frame_format)
     if check_tile_parts(data):
-        samples = call_decoder("HTJ2K", imagecodecs.htj2k_decode, data, planar=False)
+        samples = call_decoder("HTJ2K", imagecodecs.htj2k_decode, data, planar=False, out=target)
     else:
-        samples = call_decoder("JPEG 2000", imagecodecs.jpeg2k_decode, data, planar=False, numthreads=1)
+        samples = call_decoder(
+            "JPEG 2000", imagecodecs.jpeg2k_decode, data, planar=False, numthreads=1, out=target
+        )
     return to_stored(samples, header, frame_format)
 
 

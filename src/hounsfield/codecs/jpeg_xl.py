@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from hounsfield.codecs.foreign import call_decoder, call_encoder
-from hounsfield.codecs.frame_format import CodestreamHeader, FrameFormat, Pixels, to_stored
+from hounsfield.codecs.frame_format import CodestreamHeader, FrameFormat, Pixels, decoding_target, to_stored
 from hounsfield.codecs.jpeg import decode_jpeg
 from hounsfield.codecs.rate import Rate, as_unsigned, used_bits
 from hounsfield.errors import MalformedError, TruncatedError, UnsupportedError
@@ -109,15 +109,22 @@ def read_jpeg_xl_header(data: bytes) -> tuple[CodestreamHeader, bool]:
     return CodestreamHeader(rows, columns, components, precision), rebuilds
 
 
-def decode_jpeg_xl(data: bytes, frame_format: FrameFormat) -> Pixels:
+def decode_jpeg_xl(data: bytes, frame_format: FrameFormat, out: Pixels | None = None) -> Pixels:
     """Modular or VarDCT pixels; a recompressed JPEG is rebuilt first, so its samples are those it had."""
     import imagecodecs
 
     header, rebuilds = read_jpeg_xl_header(data)
     header.check(frame_format, "JPEG XL")
     if rebuilds:
-        return decode_jpeg(rebuild_jpeg(data), frame_format)
-    samples = call_decoder("JPEG XL", imagecodecs.jpegxl_decode, data, keeporientation=True, numthreads=1)
+        return decode_jpeg(rebuild_jpeg(data), frame_format, out)
+    samples = call_decoder(
+        "JPEG XL",
+        imagecodecs.jpegxl_decode,
+        data,
+        keeporientation=True,
+        numthreads=1,
+        out=decoding_target(out, header, frame_format),
+    )
     return to_stored(samples, header, frame_format)
 
 

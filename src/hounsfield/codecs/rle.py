@@ -39,25 +39,40 @@ def _check_segments(data: bytes, frame_format: FrameFormat) -> None:
             )
 
 
-def decode_rle(data: bytes, frame_format: FrameFormat) -> Pixels:
+def decode_rle(data: bytes, frame_format: FrameFormat, out: Pixels | None = None) -> Pixels:
     """One frame of RLE; the result's size is known before it is unpacked, and nothing more is written."""
     import imagecodecs
 
     _check_segments(data, frame_format)
     unsigned = f"u{frame_format.cell_bytes}"
-    out = bytearray(frame_format.decoded_bytes)
-    flat = call_decoder(
-        "RLE", lambda stream: memoryview(imagecodecs.dicomrle_decode(stream, f"<{unsigned}", out=out)), data
+    target = _flat(out, frame_format)
+    unpacked = call_decoder(
+        "RLE",
+        lambda stream: memoryview(imagecodecs.dicomrle_decode(stream, f"<{unsigned}", out=target)),
+        data,
     )
-    if flat.size != frame_format.decoded_bytes:
+    if unpacked.size != frame_format.decoded_bytes:
         raise TruncatedError(
-            f"RLE frame unpacks to {flat.size} bytes", expected=f"{frame_format.decoded_bytes}"
+            f"RLE frame unpacks to {unpacked.size} bytes", expected=f"{frame_format.decoded_bytes}"
         )
-    cells: Pixels = flat.view(f"<{unsigned}").astype(unsigned, copy=False).view(frame_format.dtype)
+    cells: Pixels = unpacked.view(f"<{unsigned}").astype(unsigned, copy=False).view(frame_format.dtype)
     if frame_format.samples_per_pixel == 1:
         return cells.reshape(frame_format.shape)
     planes = cells.reshape(frame_format.samples_per_pixel, frame_format.rows, frame_format.columns)
     return np.ascontiguousarray(np.moveaxis(planes, 0, -1))
+
+
+def _flat(out: Pixels | None, frame_format: FrameFormat) -> memoryview[int]:
+    """The bytes to unpack into: those of `out` where it holds cells of this width in their order."""
+    if (
+        out is not None
+        and out.shape == frame_format.shape
+        and out.ndim == 2
+        and out.dtype.itemsize == frame_format.cell_bytes
+        and out.flags.c_contiguous
+    ):
+        return out.reshape(-1).view(np.uint8).data
+    return np.empty(frame_format.decoded_bytes, np.uint8).data
 
 
 def encode_rle(array: Pixels, frame_format: FrameFormat) -> bytes:

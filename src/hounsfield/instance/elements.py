@@ -9,13 +9,14 @@ Not a general parser: values stay bytes, sequences are stepped over, nothing aft
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from struct import Struct
 from typing import BinaryIO
 
 FIRST_READ = 16 * 1024  # most CT headers end before; one read, one page-cache copy
 HEADER_LIMIT = 4 * 1024 * 1024  # larger headers (private blobs) are left to pydicom
 UNDEFINED = 0xFFFFFFFF
+LARGEST_ELEMENT_HEADER = 12  # bytes: tag, VR, two reserved, a 32-bit length (PS3.5 7.1.2)
 
 _EXPLICIT = Struct("<HH2sH").unpack_from
 _IMPLICIT = Struct("<HHI").unpack_from
@@ -64,28 +65,55 @@ class Elements:
     pixels: PixelElement | None
 
 
-class _Unrecognised(Exception):
+class Unrecognised(Exception):
     """Something this walk leaves to pydicom."""
 
 
-def scan_elements(stream: BinaryIO, wanted: dict[int, bytes]) -> Elements | None:
+@dataclass(slots=True)
+class Trace:
+    """Where the elements of a header lie in `buffer`: their tags, where each starts (and, last, where the pixels
+    do), where each value does, and where the data set begins after the file meta group.
+    """
+
+    buffer: bytes = b""
+    tags: list[int] = field(default_factory=list)
+    starts: list[int] = field(default_factory=list)
+    values: list[int] = field(default_factory=list)
+    data_set: int = 0
+    implicit: bool = False
+
+    def begin(self, buffer: bytes) -> None:
+        self.buffer = buffer
+        for found in (self.tags, self.starts, self.values):
+            found.clear()
+
+    def add(self, tag: int, start: int, value: int) -> None:
+        self.tags.append(tag)
+        self.starts.append(start)
+        self.values.append(value)
+
+
+def scan_elements(
+    stream: BinaryIO, wanted: dict[int, bytes], *, trace: Trace | None = None
+) -> Elements | None:
     """Read the `wanted` elements from the start of `stream`; None when the file is not of the plain kind.
 
-    `wanted` maps a tag to its expected VR (PS3.6). Reads up to the pixel element and no further.
+    `wanted` maps a tag to its expected VR (PS3.6). Reads up to the pixel element and no further. `trace` is told
+    where every element was.
     """
     buffer = stream.read(FIRST_READ)
     if buffer[128:132] != b"DICM":
         return None
     try:
         while True:
-            elements = _walk(buffer, wanted)
+            elements = _walk(buffer, wanted, trace)
             if elements is not None:
                 return elements
             more = stream.read(len(buffer)) if len(buffer) < HEADER_LIMIT else b""
             if not more:
                 return None
             buffer += more
-    except (_Unrecognised, RecursionError):
+    except (Unrecognised, RecursionError):
         return None
 
 
@@ -96,37 +124,49 @@ def file_meta(start: bytes) -> tuple[str, int]:
     values: dict[int, bytes] = {}
     try:
         position = _walk_explicit(start, 132, values, {TRANSFER_SYNTAX: b"UI"}, _PAST_META)
-    except (_Unrecognised, RecursionError):
+    except (Unrecognised, RecursionError):
         return "", 0
     syntax = values.get(TRANSFER_SYNTAX, b"").rstrip(b"\0 ")
     return ("", 0) if position is None else (syntax.decode("ascii", "replace"), position)
 
 
-def _walk(buffer: bytes, wanted: dict[int, bytes]) -> Elements | None:
+def _walk(buffer: bytes, wanted: dict[int, bytes], trace: Trace | None) -> Elements | None:
     """One pass over the buffered header; None when it ends before Pixel Data does begin."""
     values: dict[int, bytes] = {}
-    position = _walk_explicit(buffer, 132, values, {TRANSFER_SYNTAX: b"UI"}, _PAST_META)
+    if trace is not None:  # the pass before ended with its buffer
+        trace.begin(buffer)
+    position = _walk_explicit(buffer, 132, values, {TRANSFER_SYNTAX: b"UI"}, _PAST_META, trace)
     if position is None:
         return None
     syntax = values.pop(TRANSFER_SYNTAX, b"").rstrip(b"\0 ")
     if not syntax or syntax in _NOT_LITTLE_EXPLICIT:
-        raise _Unrecognised
-    walk = _walk_implicit if syntax == IMPLICIT_LITTLE else _walk_explicit
-    position = walk(buffer, position, values, wanted)
+        raise Unrecognised
+    implicit = syntax == IMPLICIT_LITTLE
+    if trace is not None:
+        trace.data_set, trace.implicit = position, implicit
+    walk = _walk_implicit if implicit else _walk_explicit
+    position = walk(buffer, position, values, wanted, _PIXELS, trace)
     if position is None:
         return None
-    pixels = _pixel_element(buffer, position, implicit=walk is _walk_implicit)
+    if trace is not None:
+        trace.starts.append(position)
+    pixels = pixel_element(buffer, position, implicit=implicit)
     return None if pixels is None else Elements(values, syntax.decode("ascii", "replace"), pixels)
 
 
 def _walk_explicit(
-    buffer: bytes, position: int, values: dict[int, bytes], wanted: dict[int, bytes], beyond: int = _PIXELS
+    buffer: bytes,
+    position: int,
+    values: dict[int, bytes],
+    wanted: dict[int, bytes],
+    beyond: int,
+    trace: Trace | None = None,
 ) -> int | None:
     """Step over Explicit VR Little Endian elements; the position of the first one whose tag is not below `beyond`.
 
     The loop that headers are read in: some 130 turns a file, so it calls nothing that it need not call.
     """
-    last_start = len(buffer) - 12
+    last_start = len(buffer) - LARGEST_ELEMENT_HEADER
     last = 0
     while position <= last_start:
         group, element, vr, length = _EXPLICIT(buffer, position)
@@ -134,37 +174,44 @@ def _walk_explicit(
         if tag >= beyond:
             return position
         if tag <= last:
-            raise _Unrecognised
+            raise Unrecognised
         last = tag
         position += 8
         if vr in _LONG_VRS:
             (length,) = _LONG_LENGTH(buffer, position)
             position += 4
             if length == UNDEFINED:
-                length = _sequence_length(buffer, position, vr)
+                length = undefined_length(buffer, position, vr)
         elif vr not in _SHORT_VRS:
-            raise _Unrecognised
+            raise Unrecognised
         start = position
         position += length
+        if trace is not None:
+            trace.add(tag, start - (12 if vr in _LONG_VRS else 8), start)
         if tag in wanted:
             if position > len(buffer):
                 return None
             if vr == wanted[tag] and vr != b"SQ":
                 values[tag] = buffer[start:position]
             else:
-                _keep(values, buffer, tag, vr, start, position, wanted[tag])
+                keep_value(values, buffer, tag, vr, start, position, wanted[tag])
     return None
 
 
-def _sequence_length(buffer: bytes, start: int, vr: bytes, *, implicit: bool = False) -> int:
+def undefined_length(buffer: bytes, start: int, vr: bytes, *, implicit: bool = False) -> int:
     """Length of a sequence that ends by its delimiter; beyond the buffer when that ends first."""
-    if vr != b"SQ":
-        raise _Unrecognised
+    if vr != b"SQ" and not implicit:
+        raise Unrecognised
     return _skip_items(buffer, start, implicit=implicit) - start
 
 
 def _walk_implicit(
-    buffer: bytes, position: int, values: dict[int, bytes], wanted: dict[int, bytes]
+    buffer: bytes,
+    position: int,
+    values: dict[int, bytes],
+    wanted: dict[int, bytes],
+    beyond: int,
+    trace: Trace | None = None,
 ) -> int | None:
     """The same for Implicit VR Little Endian, where the VR is the dictionary's."""
     end = len(buffer)
@@ -172,23 +219,25 @@ def _walk_implicit(
     while position + 8 <= end:
         group, element, length = _IMPLICIT(buffer, position)
         tag = group << 16 | element
-        if tag >= _PIXELS:
+        if tag >= beyond:
             return position
         if tag <= last:
-            raise _Unrecognised
+            raise Unrecognised
         last = tag
         start = position + 8
         if length == UNDEFINED:
-            length = _skip_items(buffer, start, implicit=True) - start
+            length = undefined_length(buffer, start, b"SQ", implicit=True)
+        if trace is not None:
+            trace.add(tag, position, start)
         position = start + length
         if tag in wanted:
             if position > end:
                 return None
-            _keep(values, buffer, tag, wanted[tag], start, position, wanted[tag])
+            keep_value(values, buffer, tag, wanted[tag], start, position, wanted[tag])
     return None
 
 
-def _keep(
+def keep_value(
     values: dict[int, bytes], buffer: bytes, tag: int, vr: bytes, start: int, stop: int, expected: bytes
 ) -> None:
     """Keep one wanted value, if it is written with a VR that means what the dictionary's does.
@@ -197,14 +246,14 @@ def _keep(
     """
     if expected == b"SQ":
         if vr not in (b"SQ", b"UN"):
-            raise _Unrecognised
+            raise Unrecognised
         if buffer[start : min(start + 4, stop)] == _ITEM_TAG:
             values[tag] = b""
         return
     if vr != expected and not (
         (vr in _TEXT_VRS and expected in _TEXT_VRS) or (vr in (b"US", b"SS") and expected in (b"US", b"SS"))
     ):
-        raise _Unrecognised
+        raise Unrecognised
     values[tag] = buffer[start:stop]
 
 
@@ -218,7 +267,7 @@ def _skip_items(buffer: bytes, position: int, *, implicit: bool = False) -> int:
         if tag == SEQUENCE_END:
             return position
         if tag != ITEM:
-            raise _Unrecognised
+            raise Unrecognised
         if length == UNDEFINED:
             position = _skip_item(buffer, position, implicit=implicit)
         else:
@@ -242,26 +291,26 @@ def _skip_item(buffer: bytes, position: int, *, implicit: bool) -> int:
                 (length,) = _LONG_LENGTH(buffer, position)
                 position += 4
             else:
-                raise _Unrecognised
+                raise Unrecognised
         if length == UNDEFINED:
-            position += _sequence_length(buffer, position, vr, implicit=implicit)
+            position += undefined_length(buffer, position, vr, implicit=implicit)
         else:
             position += length
     return end + 1
 
 
-def _pixel_element(buffer: bytes, position: int, *, implicit: bool) -> PixelElement | None:
+def pixel_element(buffer: bytes, position: int, *, implicit: bool) -> PixelElement | None:
     """The pixel element whose header starts at `position`; None when the buffer ends inside that header."""
     group, element, length = _IMPLICIT(buffer, position)
     start = position + 8
     if not implicit:
         if buffer[position + 4 : position + 6] not in _LONG_VRS:
-            raise _Unrecognised
+            raise Unrecognised
         if start + 4 > len(buffer):
             return None
         (length,) = _LONG_LENGTH(buffer, start)
         start += 4
     keyword = PIXEL_TAGS.get(group << 16 | element)
     if keyword is None:
-        raise _Unrecognised
+        raise Unrecognised
     return PixelElement(keyword, start, None if length == UNDEFINED else length)

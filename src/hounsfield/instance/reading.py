@@ -11,7 +11,7 @@ import os
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -20,11 +20,13 @@ from hounsfield.instance.elements import (
     FIRST_READ,
     PIXEL_TAGS,
     UNDEFINED,
+    Elements,
     PixelElement,
     file_meta,
     scan_elements,
 )
 from hounsfield.instance.header import WANTED, Header
+from hounsfield.instance.layout import ElementLayout
 from hounsfield.instance.source import MetadataSource, Source
 
 if TYPE_CHECKING:
@@ -48,17 +50,42 @@ _LAST_IMAGE_LEVEL_0008 = 0x2112  # no data set begins with a later element of gr
 _PLAUSIBLE_FIRST_LENGTH = 1024  # bytes: the first element is a group length, a character set or a UID
 
 
+class HeaderReader:
+    """Reads headers one after another that likely are those of one series, and holds equal values once.
+
+    One reader's own, not for several threads.
+    """
+
+    def __init__(self) -> None:
+        self._layout = ElementLayout(WANTED)
+        self._last: Header | None = None
+
+    def read(self, source: Source) -> Header:
+        """The header of `source`. Raises `NotDicomError`, `MalformedError`, `LocationError`."""
+        header, is_shared = _read_header(source, self._layout.scan)
+        if not is_shared and self._last is not None:
+            header = header.sharing(self._last)
+        self._last = header
+        return header
+
+
 def read_header(source: Source) -> Header:
-    """The header of `source`. Raises `NotDicomError`, `MalformedError`, `LocationError`."""
+    """The header of `source` alone. Raises `NotDicomError`, `MalformedError`, `LocationError`."""
+    return _read_header(source, lambda stream: (scan_elements(stream, WANTED), False))[0]
+
+
+def _read_header(
+    source: Source, scan: Callable[[BinaryIO], tuple[Elements | None, bool]]
+) -> tuple[Header, bool]:
     if hasattr(source, "metadata"):  # as isinstance(source, MetadataSource), at a tenth of its time
-        return _header_of_metadata(cast(MetadataSource, source))
+        return _header_of_metadata(cast(MetadataSource, source)), False
     with source.open() as stream:
-        elements = scan_elements(stream, WANTED)
+        elements, is_shared = scan(stream)
         if elements is not None:
-            return Header(elements.values, elements.transfer_syntax, elements.pixels)
+            return Header(elements.values, elements.transfer_syntax, elements.pixels), is_shared
         stream.seek(0)
         dataset, syntax, pixels = _read_with_pydicom(stream, source.name)
-        return Header.from_dataset(dataset, syntax, pixels)
+        return Header.from_dataset(dataset, syntax, pixels), False
 
 
 def read_dataset(source: Source) -> Dataset:
