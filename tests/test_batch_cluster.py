@@ -22,6 +22,7 @@ from hounsfield import batch, load, phantom
 from hounsfield.batch import LEDGER_NAME, engines, read_ledger
 from hounsfield.cli import main
 from hounsfield.phantom import PhantomSpec
+from stub_archive import stub_archive
 
 distributed = pytest.importorskip(
     "distributed", reason="distributed is not installed: pip install 'hounsfield[cluster]'"
@@ -132,6 +133,25 @@ def test_files_are_compressed_and_deidentified_on_a_cluster(cluster: Cluster, tm
         done = CliRunner().invoke(main, arguments)
         assert done.exit_code == 0, done.output
         assert (load(out).array == load(tmp_path / "in").array).all()
+
+
+def test_series_are_copied_on_a_cluster_between_folders_and_servers(cluster: Cluster, tmp_path: Path) -> None:
+    for seed in range(3):
+        phantom.write(replace(PLAIN, seed=seed, series_number=seed), tmp_path / "in" / str(seed))
+
+    def copied(*arguments: object) -> dict[str, object]:
+        command = ["copy", *map(str, arguments), "--cluster", cluster.address, "--json"]
+        done = CliRunner().invoke(main, command)
+        assert done.exit_code == 0, done.output
+        return dict(json.loads(done.stdout))
+
+    with stub_archive() as archive:
+        assert copied(tmp_path / "in", archive.url)["moved"] == 18
+        assert copied(archive.url, tmp_path / "out", "--verify")["moved"] == 18
+        assert copied(archive.url, tmp_path / "out")["present"] == 18
+    assert [record.status for record in read_ledger(tmp_path / "out" / LEDGER_NAME)].count("made") == 3
+    original = sorted(path.read_bytes() for path in (tmp_path / "in").rglob("*.dcm"))
+    assert sorted(path.read_bytes() for path in (tmp_path / "out").rglob("*.dcm")) == original
 
 
 def test_an_item_that_kills_every_worker_it_meets_fails_alone(cluster: Cluster) -> None:

@@ -11,17 +11,21 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 from pydicom import dcmread
 
+from hounsfield.batch import LEDGER_NAME, Record, processes, read_ledger
 from hounsfield.cli import main
 from hounsfield.client import Client, Retries
 from hounsfield.dicomweb.multipart import encode
 from hounsfield.errors import HounsfieldError, LocationError
+from hounsfield.instance import BytesSource, FileSource
 from hounsfield.phantom import PhantomSpec, write
 from hounsfield.transfer import Summary, copy
+from hounsfield.transfer.moving import instance_digest
 from orthanc import OrthancMissing, find_orthanc, running_orthanc
 from stub_archive import StubArchive, stub_archive
 from stub_server import head
@@ -294,6 +298,209 @@ def test_the_command_tells_and_fails_where_something_is_missing(archive, tmp_pat
     bad = CliRunner().invoke(main, ["copy", archive.url, str(tmp_path / "other")])
     assert bad.exit_code == 1
     assert "1 failed" in bad.stdout
+
+
+def ledger_of(folder: Path) -> dict[str, Record]:
+    return {record.key: record for record in read_ledger(folder / LEDGER_NAME)}
+
+
+def told(*arguments: object) -> tuple[int, dict[str, Any]]:
+    done = CliRunner().invoke(main, ["copy", *map(str, arguments), "--json"])
+    return done.exit_code, json.loads(done.stdout)
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> Path:
+    for number in range(3):
+        spec = PhantomSpec(rows=24, columns=24, slices=4, seed=number, series_number=number)
+        write(spec, tmp_path / "in" / str(number))
+    return tmp_path / "in"
+
+
+@pytest.mark.parametrize("kind", ["folder", "server"])
+def test_the_ledger_tells_of_each_series_and_a_second_copy_keeps_them(three, tmp_path, kind):
+    with stub_archive() as target:
+        out = tmp_path / "out" if kind == "folder" else target.url
+        more = [] if kind == "folder" else ["--ledger", tmp_path / "out" / LEDGER_NAME]
+        status, first = told(three, out, *more)
+        assert (status, first["moved"]) == (0, 12)
+        assert [each["kept"] for each in first["series"]] == [False] * 3
+        lines = (tmp_path / "out" / LEDGER_NAME).read_bytes()
+        for record in ledger_of(tmp_path / "out").values():
+            assert (record.status, record.verb, record.counts) == ("made", "copy", {"moved": 4})
+            assert record.source.startswith(str(three)) and record.digest and record.bytes
+            assert record.uid in record.output and record.series.endswith("Phantom")
+        status, again = told(three, out, *more)
+        assert (status, again["moved"], again["present"]) == (0, 0, 12)
+        assert [each["kept"] for each in again["series"]] == [True] * 3
+        assert (tmp_path / "out" / LEDGER_NAME).read_bytes() == lines
+        assert {"hounsfield.csv", "hounsfield.html"} <= {each.name for each in (tmp_path / "out").iterdir()}
+
+
+def test_what_changed_joined_or_was_lost_is_copied_and_the_rest_is_kept(three, tmp_path):
+    told(three, tmp_path / "out")
+    (lost,) = list((tmp_path / "out").rglob("*.dcm"))[:1]
+    series = lost.parent.name
+    lost.unlink()
+    write(PhantomSpec(rows=24, columns=24, slices=2, seed=9, series_number=9), three / "9")
+    status, again = told(three, tmp_path / "out")
+    assert (status, again["moved"], again["present"]) == (0, 3, 11)
+    assert {each["SeriesInstanceUID"] for each in again["series"] if not each["kept"]} > {series}
+    assert sum(each["kept"] for each in again["series"]) == 2
+    assert lost.is_file()
+    assert "earlier run" in " ".join(
+        each["reason"] for each in told(tmp_path / "out", tmp_path / "b")[1]["skipped"]
+    )
+
+
+def test_a_series_of_a_server_that_gains_an_instance_is_no_longer_kept(folder, tmp_path):
+    contents = [path.read_bytes() for path in sorted(folder.iterdir())]
+    with stub_archive(contents[:-1]) as archive:
+        assert told(archive.url, tmp_path / "out")[1]["moved"] == COUNT - 1
+        assert told(archive.url, tmp_path / "out")[1]["series"][0]["kept"]
+        archive.add(contents[-1])
+        again = told(archive.url, tmp_path / "out")[1]
+    assert (again["moved"], again["series"][0]["kept"]) == (1, False)
+    assert ledger_of(tmp_path / "out").popitem()[1].bytes == sum(map(len, contents))
+
+
+def test_a_series_that_failed_is_recorded_and_tried_again(three, tmp_path):
+    with stub_archive(fault=refuse_posts) as target:
+        more = ["--ledger", tmp_path / "run" / LEDGER_NAME]
+        status, first = told(three, target.url, *more)
+        assert (status, first["failed"]) == (1, 12)
+        assert all("4 of 4 are not there" in each["reason"] for each in first["series"])
+        assert [record.status for record in ledger_of(tmp_path / "run").values()] == ["failed"] * 3
+        target.fault = lambda exchange: False
+        assert told(three, target.url, *more)[1]["moved"] == 12
+        assert [record.status for record in ledger_of(tmp_path / "run").values()] == ["made"] * 3
+
+
+def refuse_posts(exchange):
+    if exchange.method == "POST":
+        exchange.answer(507, b"disk full")
+    return exchange.method == "POST"
+
+
+def test_fail_fast_begins_no_series_after_one_that_is_not_whole(three, tmp_path):
+    for number in range(3, 9):
+        write(
+            PhantomSpec(rows=24, columns=24, slices=1, seed=number, series_number=number), three / str(number)
+        )
+    with stub_archive(fault=refuse_posts) as target:
+        status, told_ = told(three, target.url, "--fail-fast", "--workers", "1")
+    assert status == 1
+    assert 1 <= len(told_["series"]) < 9
+
+
+def test_a_file_that_disappears_fails_its_series_and_the_rest_is_copied(three, tmp_path):
+    class Vanishing:
+        """Takes a file away once all headers are read."""
+
+        def __init__(self) -> None:
+            self.gone = False
+
+        def __call__(self, count: int) -> None:
+            if not self.gone:
+                next((three / "1").iterdir()).unlink()
+                self.gone = True
+
+    summary = copy(three, tmp_path / "out", expect=Vanishing(), workers=1)
+    assert counts(summary)[0] >= 8
+    assert sorted(each.record.status for each in summary.series) == ["failed", "made", "made"]
+
+
+def test_a_full_disk_fails_what_does_not_fit_and_the_next_copy_finishes(three, tmp_path):
+    write(PhantomSpec(rows=256, columns=256, slices=2, seed=9, series_number=9), three / "9")
+    program = (
+        "import resource, sys\n"
+        "from hounsfield.cli import main\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))\n"
+        "main(sys.argv[1:])\n"
+    )
+    command = [sys.executable, "-c", program, "copy", three, tmp_path / "out", "--json"]
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    first = json.loads(done.stdout)
+    assert (first["moved"], first["failed"]) == (12, 2)
+    assert sorted(each["status"] for each in first["series"]) == ["failed", "made", "made", "made"]
+    assert len(list((tmp_path / "out").rglob("*.dcm"))) == 12
+    status, again = told(three, tmp_path / "out")
+    assert (status, again["moved"], again["present"]) == (0, 2, 12)
+
+
+def altered(content: bytes) -> bytes:
+    return content[:-1] + bytes([content[-1] ^ 1])
+
+
+def test_verify_finds_other_bytes_under_the_same_uid_on_a_server(archive, folder, tmp_path):
+    contents = [path.read_bytes() for path in sorted(folder.iterdir())]
+    with stub_archive([altered(contents[0]), *contents[1:4]]) as target:
+        assert counts(quick(folder, target.url)) == (COUNT - 4, 4, 0, 0)
+        for source in (folder, archive.url):
+            summary = copy(source, target.url, verify=True)
+            assert counts(summary) == (0, COUNT - 1, 1, 0)
+            assert "other bytes" in summary.told[0].reason
+
+
+def test_verify_finds_what_a_server_did_to_what_it_was_sent(folder):
+    with stub_archive() as target:
+        add = target.add
+        target.add = lambda content: add(altered(content))
+        summary = copy(folder, target.url, verify=True)
+    assert counts(summary) == (0, 0, 0, COUNT)
+    assert "not what was sent" in summary.told[0].reason
+
+
+def test_verify_finds_a_file_that_changed_though_its_size_did_not(archive, tmp_path):
+    quick(archive.url, tmp_path / "out")
+    changed = next((tmp_path / "out").rglob("*.dcm"))
+    changed.write_bytes(altered(changed.read_bytes()))
+    assert counts(quick(archive.url, tmp_path / "out")) == (0, COUNT, 0, 0)
+    assert counts(copy(archive.url, tmp_path / "out", verify=True)) == (0, COUNT - 1, 1, 0)
+    assert counts(copy(archive.url, tmp_path / "other", verify=True)) == (COUNT, 0, 0, 0)
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_file_meta_of_a_server_s_own_is_no_difference(folder):
+    (path, *_) = sorted(folder.iterdir())
+    dataset = dcmread(path)
+    dataset.file_meta.ImplementationVersionName = "ANOTHER"
+    stream = io.BytesIO()
+    dataset.save_as(stream)
+    assert stream.getvalue() != path.read_bytes()
+    same = instance_digest(BytesSource("x", stream.getvalue()))
+    assert same == instance_digest(FileSource(path))
+    assert same != instance_digest(BytesSource("x", altered(stream.getvalue())))
+    other = path.read_bytes().replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.5\0", 1)
+    assert same != instance_digest(BytesSource("x", other))
+
+
+def test_a_copy_to_our_own_server_is_verified(folder, tmp_path):
+    from server_support import running
+
+    with running(tmp_path / "archive") as server:
+        assert counts(copy(folder, server.url, verify=True)) == (COUNT, 0, 0, 0)
+        assert counts(copy(folder, server.url, verify=True)) == (0, COUNT, 0, 0)
+        assert counts(copy(server.url, tmp_path / "out", verify=True)) == (COUNT, 0, 0, 0)
+    assert bytes_below(tmp_path / "out") == bytes_below(folder)
+
+
+def test_a_copy_to_an_orthanc_is_verified(folder, tmp_path):
+    try:
+        find_orthanc()
+    except OrthancMissing as missing:
+        pytest.skip(str(missing))
+    with running_orthanc(tmp_path / "a") as one:
+        assert counts(copy(folder, one, verify=True)) == (COUNT, 0, 0, 0)
+        assert counts(copy(folder, one, verify=True)) == (0, COUNT, 0, 0)
+
+
+def test_worker_processes_copy_by_the_words_for_both_ends(three, tmp_path):
+    with stub_archive() as target:
+        assert counts(copy(three, target.url, engine=processes(2))) == (12, 0, 0, 0)
+        assert counts(copy(target.url, tmp_path / "out", engine=processes(2), verify=True)) == (12, 0, 0, 0)
+    assert bytes_below(tmp_path / "out") == bytes_below(three)
 
 
 def test_two_orthancs_and_back_give_the_same_bytes(folder, tmp_path):

@@ -20,6 +20,11 @@ _SYSTEM_FOLDERS = {
     "$recycle.bin",
     "system volume information",
 }
+_RECORDS = re.compile(
+    r"hounsfield(-\d+)?\.(jsonl|csv|html)|hounsfield-previews\.jsonl|deidentification\.json"
+)
+"""What runs over many series leave in a folder of instances."""
+
 _ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".tar.gz", ".tbz2", ".tar.bz2", ".txz", ".tar.xz")
 
 
@@ -45,6 +50,8 @@ def why_not_an_image(name: str) -> str | None:
         return "a file of the operating system"
     if lowered.startswith(".") and ".partial." in lowered:
         return "an output that was never finished"
+    if _RECORDS.fullmatch(lowered):
+        return "the record of an earlier run"
     return None
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 from hounsfield.errors import LocationError
 from hounsfield.instance import Instance, Source
@@ -39,15 +38,15 @@ def _of_instance(instance: Instance, content: bool) -> bytes:
         value = header.values[tag]
         told.update(b"%08x%d:" % (tag, len(value)))
         told.update(value)
-    if content:
-        _add_content(told, instance.source)
-    else:
-        told.update(_identity(instance.source).encode())
+    told.update((content_digest if content else identity)(instance.source).encode())
     return told.digest()
 
 
-def _identity(source: Source) -> str:
-    """Size and time of a file; of a member its place and checksum; nothing for what only the header identifies."""
+def identity(source: Source) -> str:
+    """Size and time of a file; of a member its place and checksum; nothing for what only the header identifies.
+
+    Raises `LocationError` where it is gone.
+    """
     facts = [f"{name}={getattr(source, name)}" for name in _MEMBER_FACTS if hasattr(source, name)]
     path = getattr(source, "path", None)
     if path is not None and not facts:
@@ -61,7 +60,16 @@ def _identity(source: Source) -> str:
     return " ".join(facts)
 
 
-def _add_content(told: Any, source: Source) -> None:
+def content_digest(source: Source) -> str:
+    """Of all bytes of a source, in hexadecimal. Raises `LocationError`."""
+    told = hashlib.blake2b(digest_size=_DIGEST_BYTES)
     with source.open() as stream:
         while chunk := stream.read(_CHUNK):
             told.update(chunk)
+    return told.hexdigest()
+
+
+def folder_of(name: str) -> str:
+    """The folder, archive or address that the name of a source begins with."""
+    archive, inside, _ = name.rpartition("!/")
+    return archive if inside else name.rpartition("/")[0] or name

@@ -18,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
-from hounsfield.batch.digest import digest
+from hounsfield.batch.digest import digest, folder_of
 from hounsfield.batch.engines import Engine
 from hounsfield.batch.ledger import FAILED, LEFT_OUT, MADE, STARTED, Ledger, Record
 from hounsfield.batch.running import Finished, run_each
@@ -285,9 +285,7 @@ def file_name(series: Series, phase: int | None) -> str:
 
 def source_of(series: Series) -> str:
     """Where the series was read from: the folder, archive or address that its first slice names."""
-    name = series.slices[0].instance.name
-    archive, inside, _ = name.rpartition("!/")
-    return archive if inside else name.rpartition("/")[0] or name
+    return folder_of(series.slices[0].instance.name)
 
 
 @lru_cache

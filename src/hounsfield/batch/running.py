@@ -38,19 +38,28 @@ class Finished(Generic[Item, Value]):
 
 
 def run_each(
-    function: Callable[[Item], Value], items: Iterable[Item], engine: Engine, *, fail_fast: bool = False
+    function: Callable[[Item], Value],
+    items: Iterable[Item],
+    engine: Engine,
+    *,
+    fail_fast: bool = False,
+    fails: Callable[[Value], bool] | None = None,
 ) -> Iterator[Finished[Item, Value]]:
     """`function(item)` for each item on `engine`; yields each as it is finished, in no order.
 
     `items` is drawn from as workers get free. `function` and items must pickle unless the engine is threads. With
-    `fail_fast` nothing is begun after the first failure; what is under way is finished. Raises `LocationError` when
+    `fail_fast` nothing is begun after the first failure (an error, or a value that `fails`); what is under way is
+    finished. Raises `LocationError` when
     the engine goes away for good.
     """
     run: _Run[Item, Value] = _Run(function, engine, iter(items))
     try:
         for finished in run.all():
             yield finished
-            if finished.error is not None and fail_fast:
+            failed = finished.error is not None
+            if finished.value is not None and fails is not None:
+                failed = fails(finished.value)
+            if failed and fail_fast:
                 run.stop_feeding()
     finally:
         run.close()

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
 from hounsfield.cli import options
+from hounsfield.cli.batches import absolute, engine_of_cluster, recorded
 from hounsfield.cli.terminal import Column, console, echo, print_json, table
 
 if TYPE_CHECKING:
+    from hounsfield.batch import Place
     from hounsfield.transfer import Item, Summary
 
 _TOLD = 20
@@ -22,7 +25,8 @@ _TOLD = 20
     epilog=options.examples(
         "hounsfield copy https://host/dicom-web/studies/1.2.3 scans/",
         "hounsfield copy scans/ pacs:",
-        "hounsfield copy pacs:/studies/1.2.3 research:",
+        "hounsfield copy pacs:/studies/1.2.3 research: --verify",
+        "hounsfield copy scans/ pacs: --ledger run/hounsfield.jsonl",
     )
 )
 @click.argument("source", metavar="SOURCE")
@@ -33,29 +37,69 @@ _TOLD = 20
     default="*",
     help="Ask the server for this one, by UID or keyword such as jpeg-ls; as stored otherwise.",
 )
-@click.option("--workers", type=click.IntRange(1, 64), help="Series on their way at once.")
+@click.option(
+    "--verify", is_flag=True, help="Read back what is at TARGET in the end and compare it with SOURCE."
+)
+@click.option(
+    "--workers", type=click.IntRange(1, 64), metavar="N", help="Series on their way at once [default: 4]"
+)
+@click.option("--cluster", metavar="tcp://HOST:8786", help="Work on the Dask cluster of this scheduler.")
+@click.option("--fail-fast", is_flag=True, help="Begin no other series after one that is not whole.")
+@recorded
 @options.as_json
-def copy(source: str, target: str, transfer_syntax: str, workers: int | None, as_json: bool) -> None:
+def copy(
+    source: str,
+    target: str,
+    transfer_syntax: str,
+    verify: bool,
+    workers: int | None,
+    cluster: str | None,
+    fail_fast: bool,
+    ledger: Path | None,
+    content: bool,
+    as_json: bool,
+) -> None:
     """Copy every instance of SOURCE to TARGET, a folder or a server.
 
-    In a folder they become study/series/instance.dcm. Run it again after an interruption: only what is missing
-    moves. Exit status 1 if anything of SOURCE is not at TARGET in the end.
+    In a folder they become study/series/instance.dcm, and hounsfield.jsonl tells what became of each series; for a
+    server, --ledger says where that goes. Run it again after an interruption: only what is missing moves. Exit status
+    1 if anything of SOURCE is not at TARGET in the end.
     """
-    from hounsfield import transfer
-    from hounsfield.transfer.moving import WORKERS
+    from hounsfield import batch, transfer
+    from hounsfield.transfer.copying import WORKERS
 
-    with _bar() as bar:
+    engine = batch.threads(workers or WORKERS) if cluster is None else engine_of_cluster(cluster, workers)
+    with _place(target, ledger, content) as place, _bar() as bar:
         summary = transfer.copy(
-            source,
+            absolute(source),
             target,
             transfer_syntax=transfer_syntax,
-            workers=workers or WORKERS,
+            verify=verify,
+            engine=engine,
+            place=place,
+            fail_fast=fail_fast,
             progress=bar.settled,
             expect=bar.expect,
         )
     print_json(summary.to_json()) if as_json else _show(summary)
     if not summary.complete:
         raise click.exceptions.Exit(1)
+
+
+def _place(target: str, ledger: Path | None, content: bool) -> AbstractContextManager[Place | None]:
+    """Where the ledger is kept: beside what is copied, or where `--ledger` says; nowhere for a server without it."""
+    from hounsfield.locations import is_server, is_web_address
+    from hounsfield.report import open_place
+
+    if not (is_web_address(target) or is_server(target)):
+        if Path(target).is_file():
+            return nullcontext()  # the copy itself says what is wrong with it
+        return open_place(target, ledger=ledger, content=content)
+    if ledger is not None:
+        return open_place(ledger.parent, ledger=ledger, content=content)
+    if content:
+        raise click.UsageError("--content is for a ledger; give --ledger a path")
+    return nullcontext()
 
 
 def _show(summary: Summary) -> None:

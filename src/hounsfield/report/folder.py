@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,12 +62,12 @@ def open_place(
             _clean(place)
             if opened.latest:
                 write_summaries(beside, ledger=path)
-            else:
-                _remove_empty(made)
+                made = [beside / PREVIEWS_NAME] if not os.fstat(previews).st_size else []
+            _remove_empty(made)
 
 
 def _remove_empty(made: list[Path]) -> None:
-    """Nothing was there to do: leave nothing behind."""
+    """What was made and not needed (nothing to do, nothing to show) is not left behind."""
     for path in reversed(made):
         with contextlib.suppress(OSError):
             path.rmdir() if path.is_dir() else path.unlink()

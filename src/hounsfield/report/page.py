@@ -25,6 +25,9 @@ CARDS = 100
 Preview = Callable[[str], Mapping[str, Any]]
 
 _ORDER = (FAILED, STARTED, MADE, LEFT_OUT)
+_COUNTED = {"copy": "instances"}
+"""What the counts of a verb are of, where not voxels."""
+
 _SHOWN = {STARTED: "not finished"}
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --dim: #6b7280; --bad: #b91c1c; --warn: #a16207; --good: #15803d }
@@ -128,7 +131,9 @@ def _card(record: Record, shown: Mapping[str, Any]) -> str:
             _look(shown) if record.status == MADE else "",
             f'<p class="reason">{html.escape(reason)}</p>' if reason else "",
             f'<ul class="warnings">{warnings}</ul>' if warnings else "",
-            f'<p class="dim">voxels: {html.escape(counts)}</p>' if counts else "",
+            f'<p class="dim">{_COUNTED.get(record.verb, "voxels")}: {html.escape(counts)}</p>'
+            if counts
+            else "",
             f'<p class="dim uid">{html.escape(record.uid)}<br>{html.escape(record.source)}</p></article>',
         )
     )

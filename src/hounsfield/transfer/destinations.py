@@ -10,7 +10,7 @@ import contextlib
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -21,7 +21,8 @@ from hounsfield.dicomweb.store_results import StoredInstance
 from hounsfield.errors import DicomwebError, HounsfieldError, LocationError
 from hounsfield.instance import FileSource
 from hounsfield.locations import FolderSink
-from hounsfield.transfer.origins import Delivered, SeriesTask, written_uids
+from hounsfield.locations.dicomweb import DicomwebLocation
+from hounsfield.transfer.origins import Delivered, SeriesTask, ServerOrigin, written_uids
 from hounsfield.transfer.summary import Item, Status
 
 STALE_SECONDS = 3600.0
@@ -45,6 +46,18 @@ class Destination(Protocol):
 
     def present(self, task: SeriesTask) -> set[str]:
         """The SOP Instance UIDs of a series that are there, whole."""
+
+    def holds(self, task: SeriesTask, uids: set[str], size: int) -> bool:
+        """Whether all these are there still, as a ledger remembers them; told without reading them."""
+
+    def size(self, task: SeriesTask, uids: set[str], items: Iterable[Item]) -> int:
+        """Bytes of these there; of a server those that `items` say were moved."""
+
+    def address(self, task: SeriesTask) -> str:
+        """Where a series is, for the ledger."""
+
+    def held(self, task: SeriesTask, uids: set[str], spool: Path) -> Iterator[Delivered | Item]:
+        """These as they are there, to be compared."""
 
     def spool(self, task: SeriesTask) -> Path:
         """A folder that exists, for files on their way."""
@@ -73,6 +86,30 @@ class FolderDestination:
                 if written_uids(FileSource(path)) == expected:
                     found.add(path.stem)
         return found
+
+    def holds(self, task: SeriesTask, uids: set[str], size: int) -> bool:
+        try:
+            return self.size(task, uids, ()) == size
+        except LocationError:
+            return False
+
+    def size(self, task: SeriesTask, uids: set[str], items: Iterable[Item]) -> int:
+        folder = self._folder(task)
+        try:
+            return sum((folder / f"{uid}.dcm").stat().st_size for uid in uids)
+        except FileNotFoundError:
+            return 0
+        except OSError as error:
+            raise LocationError(f"cannot be read: {error.strerror}", where=str(folder)) from error
+
+    def address(self, task: SeriesTask) -> str:
+        return f"{task.study}/{task.series}"
+
+    def held(self, task: SeriesTask, uids: set[str], spool: Path) -> Iterator[Delivered | Item]:
+        for uid in uids:
+            path = self._folder(task) / f"{uid}.dcm"
+            if path.is_file():
+                yield Delivered(task.study, task.series, uid, FileSource(path), path.stat().st_size)
 
     def spool(self, task: SeriesTask) -> Path:
         folder = self._folder(task)
@@ -134,6 +171,19 @@ class ServerDestination:
                 return set()
             raise
         return {first(model, "SOPInstanceUID") for model in found}
+
+    def holds(self, task: SeriesTask, uids: set[str], size: int) -> bool:
+        return uids <= self.present(task)
+
+    def size(self, task: SeriesTask, uids: set[str], items: Iterable[Item]) -> int:
+        return sum(item.size for item in items if item.status == "moved")
+
+    def address(self, task: SeriesTask) -> str:
+        return self.client.resource(task.study, task.series).url
+
+    def held(self, task: SeriesTask, uids: set[str], spool: Path) -> Iterator[Delivered | Item]:
+        location = DicomwebLocation(self.client, self.client.resource(task.study, task.series))
+        return ServerOrigin(location).deliver(task, uids, spool)
 
     def spool(self, task: SeriesTask) -> Path:
         return Path(self._folder.name)

@@ -6,14 +6,17 @@ not be listed. What it delivers from a server is a file that is whole and is the
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
+from hounsfield.batch.digest import content_digest, folder_of, identity
 from hounsfield.client import Client, Part
 from hounsfield.dicomweb.attributes import first
 from hounsfield.dicomweb.resources import Resource
@@ -37,12 +40,13 @@ _UIDS = {0x0020000D: b"UI", 0x0020000E: b"UI", 0x00080018: b"UI"}
 
 @dataclass(frozen=True, slots=True)
 class SeriesTask:
-    """One series to copy; `count` is how many instances are expected, 0 when nobody said."""
+    """One series to copy; `count` is how many instances are expected, 0 when nobody said. `name` is for people."""
 
     study: str
     series: str
     count: int = 0
     sources: tuple[tuple[str, Source], ...] = field(default=(), repr=False)
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,15 @@ class Origin(Protocol):
     def instances(self, task: SeriesTask) -> list[str]:
         """The SOP Instance UIDs of a series."""
 
+    def digest(self, task: SeriesTask, uids: Sequence[str], *, content: bool) -> str:
+        """What the series is now, in hexadecimal, told without reading pixels unless `content`; of a server, its UIDs.
+
+        Raises `LocationError` where it is gone.
+        """
+
+    def address(self, task: SeriesTask) -> str:
+        """Where the series is, for the ledger."""
+
     def deliver(self, task: SeriesTask, wanted: set[str] | None, spool: Path) -> Iterator[Delivered | Item]:
         """Those wanted (None: all), in any order, new files in `spool`; an `Item` for what came and is not fit.
 
@@ -84,6 +97,7 @@ class PlaceOrigin:
 
     def tasks(self, skipped: list[Skipped]) -> Iterator[SeriesTask]:
         found: dict[tuple[str, str], dict[str, Source]] = {}
+        names: dict[tuple[str, str], str] = {}
         for source in self.location.sources():
             if isinstance(source, Skipped):
                 skipped.append(source)
@@ -98,11 +112,24 @@ class PlaceOrigin:
                 skipped.append(Skipped(source.name, "no study, series or SOP Instance UID"))
             elif found.setdefault((study, series), {}).setdefault(uid, source) is not source:
                 skipped.append(Skipped(source.name, f"a second file of {uid}; the first was taken"))
-        for (study, series), sources in found.items():
-            yield SeriesTask(study, series, len(sources), tuple(sources.items()))
+            else:
+                words = (header.text("SeriesNumber"), header.text("SeriesDescription"))
+                names.setdefault((study, series), " ".join(filter(None, words)))
+        for key, sources in found.items():
+            yield SeriesTask(*key, len(sources), tuple(sources.items()), names[key])
 
     def instances(self, task: SeriesTask) -> list[str]:
         return [uid for uid, _ in task.sources]
+
+    def digest(self, task: SeriesTask, uids: Sequence[str], *, content: bool) -> str:
+        told = (
+            (uid, content_digest(source) if content else identity(source))
+            for uid, source in sorted(task.sources, key=lambda each: each[0])
+        )
+        return _short(chain.from_iterable(told))
+
+    def address(self, task: SeriesTask) -> str:
+        return folder_of(task.sources[0][1].name)
 
     def deliver(self, task: SeriesTask, wanted: set[str] | None, spool: Path) -> Iterator[Delivered | Item]:
         for uid, source in task.sources:
@@ -132,6 +159,12 @@ class ServerOrigin:
         found = self.client.search_for_instances(task.study, task.series)
         return [uid for model in found if (uid := first(model, "SOPInstanceUID"))]
 
+    def digest(self, task: SeriesTask, uids: Sequence[str], *, content: bool) -> str:
+        return _short(uids)
+
+    def address(self, task: SeriesTask) -> str:
+        return self.client.resource(task.study, task.series).url
+
     def deliver(self, task: SeriesTask, wanted: set[str] | None, spool: Path) -> Iterator[Delivered | Item]:
         for resource in self._requests(task, wanted):
             for part in self.client.iter_parts(resource, transfer_syntax=self.transfer_syntax):
@@ -149,6 +182,13 @@ class ServerOrigin:
             yield series
         else:
             yield from (series.at(instance=uid) for uid in sorted(wanted))
+
+
+def _short(words: Iterable[str]) -> str:
+    told = hashlib.blake2b(digest_size=16)
+    for word in words:
+        told.update(word.encode() + b"\0")
+    return told.hexdigest()
 
 
 def _saved(part: Part, resource: Resource, spool: Path) -> Delivered | Item:

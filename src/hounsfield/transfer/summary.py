@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from hounsfield.batch import Answer
 from hounsfield.instance import Skipped
 
 Status = Literal["moved", "present", "refused", "failed"]
@@ -27,7 +28,7 @@ class Item:
 
 @dataclass(slots=True)
 class Summary:
-    """A copy's account. `seconds` is wall clock; `skipped` is what was no instance at all."""
+    """A copy's account. `seconds` is wall clock, `skipped` what was no instance at all, `series` a record of each."""
 
     source: str
     target: str
@@ -36,6 +37,7 @@ class Summary:
     seconds: float = 0.0
     told: list[Item] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
+    series: list[Answer] = field(default_factory=list)
 
     def add(self, items: Iterable[Item]) -> None:
         for item in items:
@@ -61,6 +63,16 @@ class Summary:
             "bytes": self.size,
             "seconds": round(self.seconds, 3),
             "bytes_per_second": None if rate is None else round(rate),
+            "series": [
+                {
+                    "SeriesInstanceUID": each.record.uid,
+                    "status": each.record.status,
+                    "kept": each.kept,
+                    "output": each.record.output,
+                    "reason": each.record.reason,
+                }
+                for each in self.series
+            ],
             "told": [{"name": each.name, "status": each.status, "reason": each.reason} for each in self.told],
             "skipped": [{"name": each.name, "reason": each.reason} for each in self.skipped],
         }
