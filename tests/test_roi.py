@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hounsfield.errors import GeometryError, HounsfieldError, MalformedError
-from hounsfield.roi import Roi, measure, read_rois, write_csv, write_json
+from hounsfield.roi import Plane, PlaneRoi, Roi, measure, read_rois, write_csv, write_json
 from hounsfield.volume import Volume
 
 POINT = st.tuples(st.floats(-20, 60), st.floats(-20, 60))
@@ -164,3 +164,83 @@ def test_regions_that_cannot_be_are_refused(kind: str, points: tuple[tuple[float
 def test_a_slice_that_is_not_there_is_refused() -> None:
     with pytest.raises(GeometryError, match="slice 9"):
         measure(_volume(), Roi("rectangle", 9, ((0, 0), (1, 1))))
+
+
+# --- planes across slices ------------------------------------------------------------------------------------
+
+
+def _coronal(volume: Volume, row: int) -> Plane:
+    """The voxels of one row of every slice: columns across, slices down."""
+    return Plane(tuple(volume.lps(0, row, 0)), tuple(volume.affine[:3, 2]), tuple(volume.affine[:3, 0]))  # type: ignore[arg-type]
+
+
+def test_a_plane_through_voxel_centres_measures_voxels() -> None:
+    volume = _volume()
+    found = measure(volume, PlaneRoi("rectangle", _coronal(volume, 11), ((0.5, 6), (2.5, 30.2))))
+    inside = volume.array[1:3, 11, 6:31].astype(float)
+    assert found.statistics is not None and not found.interpolated
+    assert (found.statistics.count, found.statistics.minimum) == (inside.size, inside.min())
+    assert found.statistics.mean == pytest.approx(inside.mean(), rel=1e-12)
+    assert found.statistics.area == pytest.approx(inside.size * 0.5 * np.linalg.norm(volume.affine[:3, 0]))
+    assert found.uid == ""
+
+
+def test_a_plane_between_voxels_measures_what_lies_linearly_between() -> None:
+    ramp = np.broadcast_to(np.arange(30)[:, None] * 10, (4, 30, 40)).astype(np.int16)
+    volume = Volume(ramp, np.diag([2.0, 0.8, 0.5, 1.0]), (2.0, 0.8, 0.5))
+    plane = Plane(tuple(volume.lps(0, 3.25, 0)), tuple(volume.affine[:3, 2]), tuple(volume.affine[:3, 0]))  # type: ignore[arg-type]
+    found = measure(volume, PlaneRoi("rectangle", plane, ((0, 0), (3, 39))))
+    assert found.statistics is not None and found.interpolated
+    assert (found.statistics.minimum, found.statistics.maximum) == pytest.approx((32.5, 32.5))
+
+
+def test_what_lies_outside_the_volume_is_in_no_region() -> None:
+    volume = _volume()
+    found = measure(volume, PlaneRoi("rectangle", _coronal(volume, 2), ((-50, -50), (50, 50))))
+    assert found.statistics is not None and found.statistics.count == 4 * 40
+    assert measure(volume, PlaneRoi("rectangle", _coronal(volume, 2), ((9, 9), (20, 20)))).statistics is None
+
+
+def test_planes_come_back_from_their_files() -> None:
+    volume = _volume()
+    rois = [PlaneRoi(kind, _coronal(volume, 4), points, "p") for kind, points in (
+        ("ellipse", ((0, 2), (3, 30))), ("length", ((0, 0), (3, 30))), ("angle", ((0, 0), (3, 0), (3, 9))),
+    )]  # fmt: skip
+    measured = [measure(volume, roi) for roi in rois]
+    assert list(read_rois(write_json(measured))) == rois
+    first = next(iter(csv.DictReader(io.StringIO(write_csv(measured)))))
+    assert first["samples"] == "voxels"
+    assert [float(mm) for mm in first["plane_down_lps_mm"].split()] == list(volume.affine[:3, 0])
+    assert [float(mm) for mm in first["points_lps_mm"].split(";")[0].split()] == list(measured[0].lps[0])
+
+
+@pytest.mark.parametrize(
+    ("across", "down"), [((0, 0, 0), (0, 1, 0)), ((1, 0, 0), (2, 0, 0)), ((1, 0, 0), (0, float("nan"), 0))]
+)
+def test_steps_that_span_no_plane_are_refused(
+    across: tuple[float, float, float], down: tuple[float, float, float]
+) -> None:
+    with pytest.raises(GeometryError, match="no plane"):
+        Plane((0, 0, 0), across, down)
+
+
+def test_a_region_of_too_many_samples_is_refused() -> None:
+    volume = _volume()
+    with pytest.raises(GeometryError, match="too many"):
+        measure(volume, PlaneRoi("rectangle", _coronal(volume, 2), ((-1e5, -1e5), (1e5, 1e5))))
+
+
+@settings(max_examples=60)
+@given(st.lists(POINT, min_size=3, max_size=8), st.integers(0, 29))
+def test_a_freehand_on_a_plane_holds_the_voxels_it_would_hold_on_a_slice(
+    points: list[tuple[float, float]], row: int
+) -> None:
+    array = _volume().array
+    volume = Volume(array, np.diag([2.0, 0.8, 0.5, 1.0]), (2.0, 0.8, 0.5))
+    turned = Volume(array.transpose(1, 0, 2).copy(), volume.affine[:, [1, 0, 2, 3]], (0.8, 2.0, 0.5))
+    plane = measure(volume, PlaneRoi("freehand", _coronal(volume, row), tuple(points))).statistics
+    slice_ = measure(turned, Roi("freehand", row, tuple(points))).statistics
+    assert (plane is None) == (slice_ is None)
+    if plane is not None and slice_ is not None:
+        assert (plane.count, plane.minimum, plane.maximum) == (slice_.count, slice_.minimum, slice_.maximum)
+        assert plane.mean == pytest.approx(slice_.mean)

@@ -219,6 +219,69 @@ def test_regions_measure_what_hounsfield_roi_measures(
             assert shown["statistics"][name] == pytest.approx(value, rel=1e-9, abs=1e-9), (roi.kind, name)
 
 
+def _drawn_on_planes(person: Person) -> list[dict[str, Any]]:
+    """An ellipse, a rectangle, a freehand and a length on each of the three planes, as they are exported."""
+    for view in ("axial", "coronal", "sagittal"):
+        box = person.page.locator(f'[data-view="{view}"]').bounding_box()
+        for key, corners in SHAPES.items():
+            person.page.keyboard.press(key)
+            path = [(x / 1000 + 0.05, y / 600) for x, y in corners]
+            _drag(person, [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in path])
+    with person.page.expect_download() as waiting:
+        person.page.get_by_role("button", name="Export JSON").click()
+    return list(json.loads(Path(waiting.value.path()).read_text())["measurements"])
+
+
+def _as_python_measures(shown: list[dict[str, Any]], volume: Volume) -> list[str]:
+    """Asserts that every exported measurement is what `hounsfield.roi` measures; what each was measured on."""
+    found = []
+    text = json.dumps({"format": "hounsfield measurements", "measurements": shown})
+    for each, roi in zip(shown, read_rois(text), strict=True):
+        ours = measure(volume, roi).to_json()
+        assert np.allclose(each["lps"], ours["lps"], atol=1e-6)
+        assert each["SOPInstanceUID"] == ours["SOPInstanceUID"]
+        assert each.get("samples") == ours.get("samples")
+        found.append(ours.get("samples", "slice"))
+        if roi.kind == "length":
+            assert each["length_mm"] == pytest.approx(ours["length_mm"], abs=1e-6)
+            continue
+        assert ours["statistics"]["count"] > 100
+        for name, value in ours["statistics"].items():
+            assert each["statistics"][name] == pytest.approx(value, rel=1e-9, abs=1e-7), (roi, name)
+    return found
+
+
+def test_regions_on_the_planes_of_an_upright_volume_measure_its_voxels(
+    person: Person, phantom: Path, url: str
+) -> None:
+    person.open(f"{url}&layout=planes&panel=measure&cross=3,-7,4.1&lang=en")
+    person.see_image("sagittal")
+    volume = load(phantom)
+    shown = _drawn_on_planes(person)
+    assert _as_python_measures(shown, volume) == ["slice"] * 4 + ["voxels"] * 8
+    coronal = next(each for each in shown if each["kind"] == "rectangle" and each.get("samples"))
+    # By hand: the voxels of one row of every slice, between the corners.
+    places = np.linalg.solve(volume.affine[:3, :3], (np.array(coronal["lps"]) - volume.affine[:3, 3]).T).T
+    row = round(places[0][1])
+    low, high = np.ceil(places.min(axis=0)).astype(int), np.floor(places.max(axis=0)).astype(int)
+    inside = volume.array[low[0] : high[0] + 1, row, low[2] : high[2] + 1]
+    assert coronal["statistics"]["count"] == inside.size
+    assert coronal["statistics"]["mean"] == pytest.approx(inside.mean(), rel=1e-12)
+
+
+def test_regions_on_the_planes_of_a_tilted_series_measure_the_samples_shown(
+    person: Person, real_data: Path
+) -> None:
+    folder = real_data / "philips_phantom" / "S21610" / "S2010"
+    with looking_at(folder) as address:
+        person.open(f"{address}&layout=planes&panel=measure&lang=en")
+        for view in ("axial", "coronal", "sagittal"):
+            person.see_image(view)
+        told = _as_python_measures(_drawn_on_planes(person), load(folder))
+    assert told[:4] == ["slice"] * 4
+    assert "interpolated" in told[4:]
+
+
 def _drag(person: Person, path: list[tuple[float, float]]) -> None:
     mouse = person.page.mouse
     mouse.move(*path[0])

@@ -40,6 +40,7 @@ def made() -> dict[str, bytes]:
         "crc32": [f"{zlib.crc32(each):08x}" for each in slices],
         "greys": _greys(),
         "regions": _regions(volume),
+        "planes": _planes(volume),
         "places": _places(volume),
     }
     return {"info.json": _json(info), "slices.i16": b"".join(slices), "expected.json": _json(told)}
@@ -85,6 +86,20 @@ def _regions(volume: Any) -> list[dict[str, Any]]:
     from hounsfield.roi import Roi, measure
 
     return [measure(volume, Roi(kind, 3, points)).to_json() for kind, points in _REGIONS]  # type: ignore[arg-type]
+
+
+def _planes(volume: Any) -> list[dict[str, Any]]:
+    """Regions across slices: on a plane of voxels (which leans as the stack does), and between them."""
+    from hounsfield.roi import Plane, PlaneRoi, measure
+
+    step, row, column, origin = volume.affine[:3].T
+    voxels = Plane((origin + 7 * row).tolist(), column.tolist(), (-step).tolist())
+    between = Plane(volume.lps(2.2, 3.4, 5.1).tolist(), (1.3, 0.2, 0.0), (0.1, -0.4, 1.9))
+    found = []
+    for plane in (voxels, between):
+        for kind, points in (*_REGIONS, ("rectangle", ((-40, -40), (40, 40)))):
+            found.append(measure(volume, PlaneRoi(kind, plane, points)).to_json())  # type: ignore[arg-type]
+    return found
 
 
 def _places(volume: Any) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { affineFromRows } from "../src/volume/affine";
+import type { Lattice } from "../src/volume/lattice";
 import type { Grid } from "../src/volume/planes";
 import type { Kind, Spot } from "../src/tools/shapes";
 import type { Vec3 } from "../src/volume/vector";
@@ -13,6 +14,7 @@ export interface Expected {
   readonly crc32: string[];
   readonly greys: { center: number; width: number; values: number[]; greys: number[] }[];
   readonly regions: { kind: Kind; points: Spot[]; lps: Vec3[]; statistics?: Record<string, number> }[];
+  readonly planes: { kind: Kind; points: Spot[]; plane: Lattice; samples: string; statistics?: Record<string, number> }[];
   readonly places: { index: Vec3; lps: Vec3; value: number }[];
 }
 

@@ -2,12 +2,15 @@ import { expect, test } from "vitest";
 import { commandOf, KEYS } from "../src/tools/bindings";
 import { History } from "../src/tools/history";
 import { angleDegrees, fromJson, lengthMm, toCsv, toJson, type Measurement } from "../src/tools/measurements";
-import { statistics } from "../src/tools/statistics";
+import { planeStatistics, statistics } from "../src/tools/statistics";
+import { affineFromRows, invert, toLps } from "../src/volume/affine";
+import { latticeValues, measuredPlane, sampleArea } from "../src/volume/lattice";
+import { planeRaster } from "../src/volume/planes";
 import { chain } from "../src/ui/chain";
 import { judge } from "../src/ui/judgement";
 import { say } from "../src/ui/reasons";
 import { fill, WORDS } from "../src/ui/words";
-import { expected, info, slices } from "./fixtures";
+import { expected, grid, info, slices } from "./fixtures";
 
 const [, rows, columns] = info.shape!;
 const area = info.spacing![1] * info.spacing![2];
@@ -20,6 +23,33 @@ test("regions measure what hounsfield.roi measures", () => {
     expect(ours.sd).toBeCloseTo(theirs!["sd"]!, 7);
     expect(ours.area).toBeCloseTo(theirs!["area_mm2"]!, 7);
   }
+});
+
+test("regions on planes measure what hounsfield.roi measures", () => {
+  const inverse = invert(grid.affine)!;
+  expect(expected.planes.filter((each) => each.statistics).length).toBeGreaterThan(8);
+  for (const { kind, points, plane, samples, statistics: theirs } of expected.planes) {
+    const values = latticeValues(grid, inverse, (index) => slices[index], plane);
+    const ours = planeStatistics(kind, points, values, sampleArea(plane));
+    expect(ours?.count).toBe(theirs?.["count"]);
+    if (!ours || !theirs) continue;
+    for (const name of ["mean", "minimum", "maximum", "sd"] as const) expect(ours[name]).toBeCloseTo(theirs[name]!, 7);
+    if (samples === "voxels") expect(ours.minimum).toBe(theirs["minimum"]);
+    expect(ours.area).toBeCloseTo(theirs["area_mm2"]!, 6);
+  }
+});
+
+test("a plane along the voxels is measured on them, any other on its own samples", () => {
+  const inverse = invert(grid.affine)!;
+  const through = toLps(grid.affine, [2.3, 8.2, 11.4]);
+  const axial = measuredPlane(grid, inverse, planeRaster(grid, "axial", "slices", through));
+  expect([axial.slice, axial.voxels]).toEqual([2, true]);
+  // The stack leans: across it nothing runs along the voxels but sagittal planes, which the lean lies in.
+  expect(measuredPlane(grid, inverse, planeRaster(grid, "coronal", "slices", through)).voxels).toBe(false);
+  const upright = { affine: affineFromRows([[0, 0, 1.5, -10], [0, 2, 0, 5], [4, 0, 0, 0], [0, 0, 0, 1]]), shape: [6, 16, 24] as const };
+  const coronal = measuredPlane(upright, invert(upright.affine)!, planeRaster(upright, "coronal", "slices", toLps(upright.affine, [2, 7.4, 3])));
+  expect([coronal.slice, coronal.voxels]).toEqual([null, true]);
+  expect(coronal.lattice).toEqual({ origin: [-10, 19, 20], across: [1.5, 0, 0], down: [-0, -0, -4] });
 });
 
 test("a region without a voxel has no numbers", () => {
@@ -35,6 +65,7 @@ const item: Measurement = {
   series: "1.2.3",
   instance: "1.2.3.4",
   slice: 3,
+  plane: null,
   points: [[0, 0], [3, 4]],
   lps: [[0, 0, 0], [3, 4, 12]],
   unit: "HU",
@@ -50,6 +81,15 @@ test("lengths and angles are in the patient", () => {
 test("what is exported is imported", () => {
   const [found] = fromJson(toJson([item]));
   expect(found).toMatchObject({ kind: "length", points: item.points, lps: item.lps, instance: "1.2.3.4", slice: 3 });
+});
+
+test("a plane is exported with its samples, and imported", () => {
+  const plane = { origin: [1, 2, 3] as const, across: [0.5, 0, 0] as const, down: [0, 0, -2] as const, voxels: true };
+  const across = { ...item, kind: "ellipse" as const, slice: null, instance: "", plane };
+  expect(fromJson(toJson([across]))[0]).toMatchObject({ kind: "ellipse", slice: null, plane, points: item.points });
+  expect(JSON.parse(toJson([across])).measurements[0].samples).toBe("voxels");
+  expect(toCsv([across])).toContain(",voxels,1 2 3,0.5 0 0,0 0 -2\r\n");
+  expect(toCsv([{ ...item, lps: [[-1, 2, 3], [0, 0, 0]] }])).toContain(",-1 2 3; 0 0 0,");
 });
 
 test("in CSV no label is a formula", () => {

@@ -1,6 +1,7 @@
 // Measurements as things to keep: what was drawn where, exported as JSON or CSV and imported again.
 
-import { angle, distance, subtract, type Vec3 } from "../volume/vector";
+import type { Lattice } from "../volume/lattice";
+import { angle, cross, distance, length, subtract, type Vec3 } from "../volume/vector";
 import type { Kind, Spot } from "./shapes";
 import type { Statistics } from "./statistics";
 
@@ -10,18 +11,25 @@ export interface Measurement {
   readonly label: string;
   readonly study: string;
   readonly series: string;
-  /** SOP Instance UID of the slice; empty for what was drawn on a plane across slices. */
+  /** SOP Instance UID of the slice; empty on a plane across slices. */
   readonly instance: string;
   /** Index of the slice in the loaded order, or null across slices. */
   readonly slice: number | null;
-  /** (row, column) on the slice; empty across slices. */
+  /** (row, column) on the slice, or on the lattice of the plane; empty for a probe across slices. */
   readonly points: readonly Spot[];
+  /** The samples of a plane across slices. */
+  readonly plane: PlaneOf | null;
   /** LPS mm of the same points. */
   readonly lps: readonly Vec3[];
   readonly unit: string;
   readonly statistics: Statistics | null;
   /** Value of the voxel under a probe. */
   readonly value: number | null;
+}
+
+/** A plane across slices; `voxels`: its samples are voxels, not values between them. */
+export interface PlaneOf extends Lattice {
+  readonly voxels: boolean;
 }
 
 export function lengthMm(measurement: Pick<Measurement, "kind" | "lps">): number | null {
@@ -49,6 +57,7 @@ export function toJson(measurements: readonly Measurement[]): string {
     points: item.points,
     lps: item.lps,
     unit: item.unit,
+    ...(item.plane ? { plane: { origin: item.plane.origin, across: item.plane.across, down: item.plane.down }, samples: samplesOf(item.plane) } : {}),
     ...(item.value === null ? {} : { value: item.value }),
     ...(lengthMm(item) === null ? {} : { length_mm: lengthMm(item) }),
     ...(angleDegrees(item) === null ? {} : { angle_degrees: angleDegrees(item) }),
@@ -57,11 +66,13 @@ export function toJson(measurements: readonly Measurement[]): string {
   return `${JSON.stringify({ format: FORMAT, version: VERSION, points: "(row, column)", measurements: items }, null, 1)}\n`;
 }
 
+const samplesOf = (plane: PlaneOf): string => (plane.voxels ? "voxels" : "interpolated");
+
 function withoutArea({ area: _, ...rest }: Statistics): Omit<Statistics, "area"> {
   return rest;
 }
 
-const CSV_COLUMNS = ["kind", "label", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "slice", "unit", "value", "length_mm", "angle_degrees", "count", "mean", "sd", "minimum", "maximum", "area_mm2", "points_row_column", "points_lps_mm"];
+const CSV_COLUMNS = ["kind", "label", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "slice", "unit", "value", "length_mm", "angle_degrees", "count", "mean", "sd", "minimum", "maximum", "area_mm2", "points_row_column", "points_lps_mm", "samples", "plane_origin_lps_mm", "plane_across_lps_mm", "plane_down_lps_mm"];
 
 export function toCsv(measurements: readonly Measurement[]): string {
   const rows = measurements.map((item) => {
@@ -70,16 +81,19 @@ export function toCsv(measurements: readonly Measurement[]): string {
       ...[item.kind, item.label, item.study, item.series, item.instance, item.slice, item.unit, item.value],
       ...[lengthMm(item), angleDegrees(item), s?.count, s?.mean, s?.sd, s?.minimum, s?.maximum, s?.area],
       ...[item.points.map((p) => p.join(" ")).join("; "), item.lps.map((p) => p.join(" ")).join("; ")],
+      ...(item.plane ? [samplesOf(item.plane), item.plane.origin.join(" "), item.plane.across.join(" "), item.plane.down.join(" ")] : ["", "", "", ""]),
     ];
   });
   return [CSV_COLUMNS, ...rows].map((row) => row.map(csvCell).join(",")).join("\r\n") + "\r\n";
 }
 
-/** Quoted where it must be; text that a spreadsheet would take for a formula is led by an apostrophe. */
+const NUMBERS = /^-?\d[-\d.e+ ;]*$/;
+
+/** Quoted where it must be; text that a spreadsheet would take for a formula is led by an apostrophe, numbers are not. */
 function csvCell(value: unknown): string {
   if (value === null || value === undefined) return "";
   if (typeof value === "number") return String(value);
-  const text = String(value).replace(/^[=+\-@\t\r]/, "'$&");
+  const text = NUMBERS.test(String(value)) ? String(value) : String(value).replace(/^[=+\-@\t\r]/, "'$&");
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
@@ -116,8 +130,16 @@ function imported(item: unknown, index: number): Imported {
     slice: typeof found["slice"] === "number" ? found["slice"] : null,
     points: points as unknown as Spot[],
     lps: lps as unknown as Vec3[],
+    plane: planeOf(found["plane"], found["samples"]),
     unit: words("unit"),
   };
+}
+
+function planeOf(value: unknown, samples: unknown): PlaneOf | null {
+  const found = (value ?? {}) as Record<string, unknown>;
+  const numbers = tuples([found["origin"], found["across"], found["down"]], 3) as unknown as [Vec3, Vec3, Vec3] | null;
+  if (!numbers || !(length(cross(numbers[1], numbers[2])) > 0)) return null;
+  return { origin: numbers[0], across: numbers[1], down: numbers[2], voxels: samples === "voxels" };
 }
 
 function tuples(value: unknown, size: number): number[][] | null {

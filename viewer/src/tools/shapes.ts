@@ -19,17 +19,21 @@ export function bounds(points: readonly Spot[]): Box {
   return { top: Math.min(...rows), left: Math.min(...columns), bottom: Math.max(...rows), right: Math.max(...columns) };
 }
 
-/** Calls `each` with the index of every voxel inside. */
-export function forEachInside(kind: Kind, points: readonly Spot[], rows: number, columns: number, each: (index: number) => void): void {
+/** In the box of one region; a plane that is shown has less than a million. */
+const MOST_PLACES = 16_000_000;
+
+/** Calls `each` with every whole-numbered place inside that lies in `limits`. */
+export function forEachInside(kind: Kind, points: readonly Spot[], limits: Box, each: (row: number, column: number) => void): void {
   const contains = membership(kind, points);
   if (!contains) return;
   const box = bounds(points);
-  const lastRow = Math.min(rows - 1, Math.floor(box.bottom));
-  const lastColumn = Math.min(columns - 1, Math.floor(box.right));
-  for (let row = Math.max(0, Math.ceil(box.top)); row <= lastRow; row++)
-    for (let column = Math.max(0, Math.ceil(box.left)); column <= lastColumn; column++)
-      if (contains(row, column)) each(row * columns + column);
+  const [firstRow, lastRow] = [Math.max(limits.top, Math.ceil(box.top)), Math.min(limits.bottom, Math.floor(box.bottom))];
+  const [firstColumn, lastColumn] = [Math.max(limits.left, Math.ceil(box.left)), Math.min(limits.right, Math.floor(box.right))];
+  if ((lastRow - firstRow + 1) * (lastColumn - firstColumn + 1) > MOST_PLACES) return;
+  for (let row = firstRow; row <= lastRow; row++) for (let column = firstColumn; column <= lastColumn; column++) if (contains(row, column)) each(row, column);
 }
+
+export const ANYWHERE: Box = { top: -Infinity, left: -Infinity, bottom: Infinity, right: Infinity };
 
 function membership(kind: Kind, points: readonly Spot[]): ((row: number, column: number) => boolean) | null {
   if (kind === "rectangle" && points.length === 2) return () => true;

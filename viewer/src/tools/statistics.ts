@@ -1,6 +1,7 @@
 // Numbers of the voxels in a region: the same definitions as `hounsfield.roi`, so the same numbers.
 
-import { forEachInside, type Kind, type Spot } from "./shapes";
+import type { LatticeValues } from "../volume/lattice";
+import { ANYWHERE, forEachInside, type Kind, type Spot } from "./shapes";
 
 export interface Statistics {
   readonly count: number;
@@ -13,20 +14,46 @@ export interface Statistics {
   readonly area: number;
 }
 
-/** Null when no voxel centre lies inside. `pixelArea` in mm². */
+class Sums {
+  private count = 0;
+  private sum = 0;
+  private squares = 0;
+  private minimum = Infinity;
+  private maximum = -Infinity;
+
+  add(value: number): void {
+    this.count += 1;
+    this.sum += value;
+    this.squares += value * value;
+    if (value < this.minimum) this.minimum = value;
+    if (value > this.maximum) this.maximum = value;
+  }
+
+  /** Of whole numbers exact until the division: all stays below 2^53. */
+  result(area: number): Statistics | null {
+    const { count, sum, squares, minimum, maximum } = this;
+    if (!count) return null;
+    const mean = sum / count;
+    return { count, mean, sd: Math.sqrt(Math.max(0, (squares - sum * mean) / count)), minimum, maximum, area: count * area };
+  }
+}
+
+/** Of a slice's own voxels; null when no voxel centre lies inside. `pixelArea` in mm². */
 export function statistics(kind: Kind, points: readonly Spot[], values: Int16Array, rows: number, columns: number, pixelArea: number): Statistics | null {
-  let [count, sum, squares, minimum, maximum] = [0, 0, 0, 32767, -32768];
-  forEachInside(kind, points, rows, columns, (index) => {
-    const value = values[index]!;
-    count += 1;
-    sum += value;
-    squares += value * value;
-    if (value < minimum) minimum = value;
-    if (value > maximum) maximum = value;
+  const sums = new Sums();
+  forEachInside(kind, points, { top: 0, left: 0, bottom: rows - 1, right: columns - 1 }, (row, column) => sums.add(values[row * columns + column]!));
+  return sums.result(pixelArea);
+}
+
+/** Of the samples of a plane; null also while a slice that is needed is on its way. */
+export function planeStatistics(kind: Kind, points: readonly Spot[], valueAt: LatticeValues, area: number): Statistics | null {
+  const sums = new Sums();
+  let waiting = false;
+  forEachInside(kind, points, ANYWHERE, (row, column) => {
+    if (waiting) return;
+    const value = valueAt(row, column);
+    if (value === undefined) waiting = true;
+    else if (value !== null) sums.add(value);
   });
-  if (!count) return null;
-  // Whole numbers below 2^53 throughout: exact until the division.
-  const mean = sum / count;
-  const sd = Math.sqrt(Math.max(0, (squares - sum * mean) / count));
-  return { count, mean, sd, minimum, maximum, area: count * pixelArea };
+  return waiting ? null : sums.result(area);
 }

@@ -5,7 +5,7 @@ import type { Kind } from "../tools/shapes";
 import type { Measurement } from "../tools/measurements";
 import { rasterLps, type Point } from "../volume/raster";
 import type { Drag, GestureHandlers } from "./gestures";
-import { canMeasure, commit, draft, isMeasuring, pointsOn, visible, withPoint } from "./measuring";
+import { commit, draft, isMeasuring, pointsOn, visible, withPoint } from "./measuring";
 import { activeId, chosen, tool, type Tool } from "./session";
 import { buttons } from "./settings";
 import type { ViewValues } from "./view_values";
@@ -78,7 +78,7 @@ export function interaction(port: ViewPort): GestureHandlers {
     edit = nearest(at);
     const point = raster(at);
     if (edit) chosen.value = edit.item.id;
-    else if (point && canMeasure(kind, view)) trail = kind === "angle" && corner.length ? [...corner, point] : [point, point];
+    else if (point) trail = kind === "angle" && corner.length ? [...corner, point] : [point, point];
     corner = [];
   };
 

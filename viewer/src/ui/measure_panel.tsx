@@ -51,6 +51,7 @@ function Entry({ item, pane }: { item: Measurement; pane: PaneState }) {
   const go = (): void => {
     chosen.value = item.id;
     if (elsewhere) return;
+    if (item.slice === null && pane.model.hasPlanes && pane.layout.peek() === "stack") pane.layout.value = "planes";
     if (item.slice !== null) pane.goTo(item.slice);
     else if (item.lps[0]) pane.lookAt(item.lps[0]);
   };

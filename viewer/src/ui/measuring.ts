@@ -3,8 +3,11 @@
 import type { Measurement } from "../tools/measurements";
 import { angleDegrees, lengthMm } from "../tools/measurements";
 import { REGIONS, type Kind, type Spot } from "../tools/shapes";
-import { statistics } from "../tools/statistics";
-import { distanceToRaster, pixelSize, rasterLps, rasterPoint, type Point, type Raster } from "../volume/raster";
+import { planeStatistics, statistics, type Statistics } from "../tools/statistics";
+import { stepToIndex } from "../volume/affine";
+import { latticeLps, latticeValues, measuredPlane, sampleArea, type Lattice } from "../volume/lattice";
+import { distanceToRaster, pixelSize, rasterLps, rasterNormal, rasterPoint, type Point, type Raster } from "../volume/raster";
+import type { Vec3 } from "../volume/vector";
 import { isHounsfield } from "../wire/info";
 import type { PaneState, ViewName } from "./pane_state";
 import { change, chosen, measurements, newId } from "./session";
@@ -14,58 +17,85 @@ import type { Words } from "./words";
 
 export const isMeasuring = (tool: string): tool is Kind => ["probe", "length", "angle", ...REGIONS].includes(tool);
 
-/** Regions are of voxels, so of slices; a plane across slices takes lengths, angles and probes. */
-export const canMeasure = (kind: Kind, view: ViewName): boolean => view === "stack" || !REGIONS.includes(kind);
-
-/** A measurement whose numbers are taken anew from the slice it lies on. */
+/** A measurement whose numbers are taken anew from the slice or plane it lies on. */
 export function measured(item: Measurement, pane: PaneState): Measurement {
+  if (item.slice === null) return item.plane && isRegion(item.kind) ? { ...item, statistics: onPlane(item, item.plane, pane) } : item;
   const shape = pane.model.info.value?.shape;
-  const values = item.slice === null ? undefined : pane.model.slices?.get(item.slice);
-  if (!shape || !values || item.slice === null) return item;
+  const values = pane.model.slices?.get(item.slice);
+  if (!shape || !values) return item;
   const raster = pane.model.raster(item.slice);
   const size = raster?.placed ? pixelSize(raster) : { x: 1, y: 1 };
   const probe = item.kind === "probe" && item.points[0];
   const at = probe ? Math.floor(probe[0] + 0.5) * shape[2] + Math.floor(probe[1] + 0.5) : -1;
   return {
     ...item,
-    statistics: REGIONS.includes(item.kind) ? statistics(item.kind, item.points, values, shape[1], shape[2], size.x * size.y) : null,
+    statistics: isRegion(item.kind) ? statistics(item.kind, item.points, values, shape[1], shape[2], size.x * size.y) : null,
     value: probe ? (values[at] ?? null) : null,
   };
+}
+
+const isRegion = (kind: Kind): boolean => REGIONS.includes(kind);
+
+function onPlane(item: Measurement, plane: Lattice, { model }: PaneState): Statistics | null {
+  if (!model.grid || !model.inverse || !model.hasPlanes) return null;
+  const values = latticeValues(model.grid, model.inverse, (index) => model.slices?.get(index), plane);
+  return planeStatistics(item.kind, item.points, values, sampleArea(plane));
+}
+
+/** Measures what could not be measured before, because a slice had not come. */
+export function measureWaiting(pane: PaneState): void {
+  const waits = (item: Measurement): boolean => item.series === pane.model.series && ((isRegion(item.kind) && !item.statistics) || (item.kind === "probe" && item.value === null));
+  if (!measurements.peek().some(waits)) return;
+  const next = measurements.peek().map((item) => (waits(item) ? measured(item, pane) : item));
+  if (next.some((item, k) => item.statistics !== measurements.peek()[k]!.statistics || item.value !== measurements.peek()[k]!.value)) measurements.value = next;
 }
 
 /** A new measurement from raster points of a view. */
 export function draft(kind: Kind, points: readonly Point[], view: ViewValues): Measurement {
   const { pane, raster } = view;
-  const onSlice = view.view === "stack";
-  const slice = onSlice ? pane.slice.value : null;
-  const probed = !onSlice && kind === "probe" && points[0] ? view.voxelAt(points[0]) : null;
-  const item: Measurement = {
-    id: newId(),
-    kind,
-    label: "",
-    study: pane.model.study,
-    series: pane.model.series,
-    instance: slice === null ? "" : sliceFacts(pane.model, slice).instance,
-    slice,
-    points: onSlice ? points.map((point): Spot => [point.y, point.x]) : [],
-    lps: raster?.placed ? points.map((point) => rasterLps(raster, point)) : [],
-    unit: pane.model.info.value?.unit ?? "",
-    statistics: null,
-    value: probed?.value ?? null,
-  };
-  return measured(item, pane);
+  const placed = { id: newId(), kind, label: "", study: pane.model.study, series: pane.model.series, unit: pane.model.info.value?.unit ?? "", statistics: null, value: null };
+  if (view.view === "stack" || !raster || !pane.model.grid || !pane.model.inverse) {
+    const lps = raster?.placed ? points.map((point) => rasterLps(raster, point)) : [];
+    return measured({ ...placed, ...ofSlice(pane, pane.slice.value), points: points.map((point): Spot => [point.y, point.x]), lps }, pane);
+  }
+  const lps = points.map((point) => rasterLps(raster, point));
+  if (kind === "probe") return { ...placed, instance: "", slice: null, plane: null, points: [], lps, value: view.voxelAt(points[0]!)?.value ?? null };
+  const { lattice, slice, voxels } = measuredPlane(pane.model.grid, pane.model.inverse, raster);
+  const plane = slice === null ? { origin: lattice.origin, across: lattice.across, down: lattice.down, voxels } : null;
+  const empty: Measurement = { ...placed, ...ofSlice(pane, slice), plane, points: [], lps };
+  return measured(lps.reduce((item, place, k) => withPlace(item, k, place, pane), empty), pane);
+}
+
+const ofSlice = (pane: PaneState, slice: number | null) => ({ slice, plane: null, instance: slice === null ? "" : sliceFacts(pane.model, slice).instance });
+
+/** Point `index` at a place in the patient, moved onto the slice or plane that the measurement lies on. */
+function withPlace(item: Measurement, index: number, place: Vec3, pane: PaneState): Measurement {
+  const ground = item.slice === null ? item.plane : pane.model.raster(item.slice);
+  const put = <Item>(list: readonly Item[], value: Item): Item[] => [...list.slice(0, index), value, ...list.slice(index + 1)];
+  if (!ground) return { ...item, lps: put(item.lps, place) };
+  const foot = rasterPoint(ground, place);
+  return { ...item, points: put(item.points, [foot.y, foot.x]), lps: put(item.lps, latticeLps(ground, foot)) };
 }
 
 /** The measurements that lie on what a view shows. */
 export function visible(view: ViewValues): Measurement[] {
   const { raster, pane } = view;
   if (!raster) return [];
-  const half = Math.max(0.5, (pane.model.info.value?.spacing?.[0] ?? 1) / 2);
+  const half = nearness(view, raster);
   return measurements.value.filter((item) => {
     if (item.series !== pane.model.series) return false;
     if (view.view === "stack" && item.slice !== null) return item.slice === pane.slice.value;
     return item.lps.length > 0 && item.lps.every((place) => distanceToRaster(raster, place) <= half);
   });
+}
+
+/** How far from a view's raster, mm, a measurement may lie and still belong to it: half a voxel. */
+function nearness({ view, pane }: ViewValues, raster: Raster): number {
+  const [slice, row, column] = pane.model.info.value?.spacing ?? [1, 1, 1];
+  if (view === "stack" || !pane.model.inverse) return Math.max(0.5, slice / 2);
+  const step = stepToIndex(pane.model.inverse, rasterNormal(raster));
+  const most = step.reduce((best, each, axis) => (Math.abs(each) > Math.abs(step[best]!) ? axis : best), 0);
+  return Math.max(0.05, ([slice, row, column][most]! / 2) * 1.001);
 }
 
 /** Points of a measurement on a raster. */
@@ -75,11 +105,10 @@ export function pointsOn(item: Measurement, raster: Raster, view: ViewName): Poi
 }
 
 /** Replaces point `index` of a measurement. */
-export function withPoint(item: Measurement, index: number, at: Point, view: ViewValues): Measurement {
+export function withPoint(item: Measurement, index: number, point: Point, view: ViewValues): Measurement {
   const raster = view.raster!;
-  const points = item.points.map((point, k): Spot => (k === index ? [at.y, at.x] : point));
-  const lps = item.lps.map((place, k) => (k === index ? rasterLps(raster, at) : place));
-  return measured({ ...item, points, lps }, view.pane);
+  if (raster.placed) return measured(withPlace(item, index, rasterLps(raster, point), view.pane), view.pane);
+  return measured({ ...item, points: item.points.map((each, k): Spot => (k === index ? [point.y, point.x] : each)) }, view.pane);
 }
 
 export function commit(item: Measurement): void {
@@ -104,7 +133,7 @@ export function lines(item: Measurement, words: Words): string[] {
   if (s) {
     found.push(`${short(s.mean)} ± ${short(s.sd)} ${unit}`.trim());
     found.push(`${short(s.minimum)} … ${short(s.maximum)}`);
-    found.push(`${short(s.area)} mm² · ${s.count} ${words.count}`);
+    found.push(`${short(s.area)} mm² · ${s.count} ${item.plane && !item.plane.voxels ? words.samples : words.count}`);
   }
   return found;
 }

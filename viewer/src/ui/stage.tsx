@@ -1,8 +1,9 @@
 // The images: one pane or several side by side, each a stack with its slider or three planes.
 
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { PLANES } from "../volume/planes";
 import { Icon } from "./icons";
+import { measureWaiting } from "./measuring";
 import type { PaneState } from "./pane_state";
 import { active, activeId, closePane, linked, panes, sharePlace } from "./session";
 import { say } from "./reasons";
@@ -25,6 +26,8 @@ export function Stage() {
 function Pane({ pane }: { pane: PaneState }) {
   const several = panes.value.length > 1;
   const isActive = several && active.value === pane;
+  const version = pane.model.version.value;
+  useEffect(() => measureWaiting(pane), [pane, version]);
   return (
     <section class={isActive ? "pane active" : "pane"} aria-label={seriesTitle(pane)} onFocusIn={() => (activeId.value = pane.id)}>
       {pane.layout.value === "planes" && pane.model.hasPlanes ? <Planes pane={pane} /> : <Stack pane={pane} />}

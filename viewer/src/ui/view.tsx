@@ -112,6 +112,13 @@ export class ViewDrawing implements ViewPort {
     this.below.dataset["drawn"] = String(this.drawn);
   }
 
+  /** What stands beside a measurement; a region on a slab says that it is of the thin plane. */
+  private linesOf(item: Measurement): string[] {
+    const { pane, view } = this.values;
+    const slab = view !== "stack" && pane.slab.peek().thickness > 0 && item.statistics !== null;
+    return slab ? [...lines(item, words.peek()), words.peek().slabThin] : lines(item, words.peek());
+  }
+
   private drawOver(over: CanvasRenderingContext2D, matrix: Matrix): void {
     const { pane, view, raster } = this.values;
     if (!raster) return;
@@ -121,7 +128,7 @@ export class ViewDrawing implements ViewPort {
     drawLetters(over, raster, matrix, this.size);
     const items = visible(this.values).filter((item) => item.id !== this.draft?.id);
     for (const item of this.draft ? [...items, this.draft] : items) {
-      const drawing = { kind: item.kind, points: pointsOn(item, raster, view), lines: lines(item, words.peek()), chosen: item.id === chosen.peek() };
+      const drawing = { kind: item.kind, points: pointsOn(item, raster, view), lines: this.linesOf(item), chosen: item.id === chosen.peek() };
       drawMeasurement(over, drawing, matrix, this.size);
     }
   }

@@ -25,7 +25,7 @@ export function rasterLps(raster: Raster, at: Point): Vec3 {
 }
 
 /** Pixel coordinates (centres at whole numbers) of the foot of a place on the raster's plane. */
-export function rasterPoint(raster: Raster, lps: Vec3): Point {
+export function rasterPoint(raster: Pick<Raster, "origin" | "across" | "down">, lps: Vec3): Point {
   const from = subtract(lps, raster.origin);
   const { across, down } = raster;
   const aa = dot(across, across);

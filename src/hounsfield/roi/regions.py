@@ -1,0 +1,112 @@
+"""Shapes on a slice, and which whole-numbered places they hold. Points are (row, column), voxel centres whole numbers.
+
+No values here: a shape is the same on a slice of voxels and on a lattice of samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hounsfield.errors import GeometryError
+
+Kind = Literal["probe", "length", "angle", "rectangle", "ellipse", "freehand"]
+Points = tuple[tuple[float, float], ...]
+
+MAX_POINTS = 100_000
+"""Of one freehand region; more is no drawing."""
+
+_POINTS: Mapping[str, tuple[int, int]] = {
+    "probe": (1, 1),
+    "length": (2, 2),
+    "angle": (3, 3),
+    "rectangle": (2, 2),
+    "ellipse": (2, 2),
+    "freehand": (3, MAX_POINTS),
+}
+
+
+@dataclass(frozen=True)
+class Roi:
+    """What is drawn on slice `slice` (index into the volume): `points` are (row, column).
+
+    rectangle and ellipse: two opposite corners of the box; freehand: a closed polygon, even–odd; angle: at the
+    second of three points. Raises `GeometryError` for another number of points or one that is not finite.
+    """
+
+    kind: Kind
+    slice: int
+    points: Points
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "points", checked(self.kind, self.points))
+
+    def mask(self, rows: int, columns: int) -> NDArray[np.bool_]:
+        """(rows, columns): which voxels lie inside; none for a length or an angle, one for a probe."""
+        inside = np.zeros((rows, columns), bool)
+        top, left, bottom, right = box(self.kind, self.points)
+        top, left = (int(np.clip(value, 0, size)) for value, size in ((top, rows), (left, columns)))
+        bottom, right = (
+            int(np.clip(value, -1, size - 1)) for value, size in ((bottom, rows), (right, columns))
+        )
+        grid = np.mgrid[top : bottom + 1, left : right + 1]
+        if grid.size:
+            inside[top : bottom + 1, left : right + 1] = contains(self.kind, self.points, grid[0], grid[1])
+        return inside
+
+
+def checked(kind: Kind, points: Sequence[Sequence[float]]) -> Points:
+    """`points` as floats. Raises `GeometryError` for a kind that is none, or points it cannot have."""
+    if kind not in get_args(Kind):
+        raise GeometryError(f"a region of kind {kind!r}", expected=", ".join(get_args(Kind)))
+    found = tuple((float(row), float(column)) for row, column in points)
+    least, most = _POINTS[kind]
+    if not least <= len(found) <= most or not all(isfinite(value) for point in found for value in point):
+        wanted = str(least) if least == most else f"{least} to {most}"
+        raise GeometryError(f"a {kind} of {len(found)} points", expected=f"{wanted}, all finite")
+    return found
+
+
+def box(kind: Kind, points: Points) -> tuple[float, float, float, float]:
+    """(top, left, bottom, right), whole numbers, both ends belonging to it; empty (bottom < top) for a line."""
+    places = np.array(points)
+    if kind == "probe":
+        row, column = np.floor(places[0] + 0.5)
+        return float(row), float(column), float(row), float(column)
+    if kind in ("length", "angle"):
+        return 0.0, 0.0, -1.0, -1.0
+    low, high = np.ceil(places.min(axis=0)), np.floor(places.max(axis=0))
+    return float(low[0]), float(low[1]), float(high[0]), float(high[1])
+
+
+def contains(kind: Kind, points: Points, row: NDArray[Any], column: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which of the places in the `box` lie inside; `row` and `column` of one shape."""
+    places = np.array(points)
+    if kind == "ellipse":
+        low, high = places.min(axis=0), places.max(axis=0)
+        half, centre = (high - low) / 2, (low + high) / 2
+        if not (half > 0).all():
+            return np.zeros(row.shape, bool)
+        y, x = (row - centre[0]) / half[0], (column - centre[1]) / half[1]
+        return np.asarray(y * y + x * x <= 1)
+    if kind == "freehand":
+        return _in_polygon(places, row, column)
+    return np.ones(row.shape, bool)
+
+
+def _in_polygon(points: NDArray[Any], row: NDArray[Any], column: NDArray[Any]) -> NDArray[np.bool_]:
+    """Even–odd rule of the closed polygon."""
+    inside = np.zeros(row.shape, bool)
+    for (r1, c1), (r2, c2) in zip(points, np.roll(points, 1, axis=0), strict=True):
+        crosses = (r1 > row) != (r2 > row)
+        if crosses.any():
+            # Rows that differ by next to nothing: infinity, and it is not crossed.
+            with np.errstate(all="ignore"):
+                inside ^= crosses & (column < (c2 - c1) * (row - r1) / (r2 - r1) + c1)
+    return inside
