@@ -154,9 +154,22 @@ def _elements(
     found: dict[int, str] = {}
     if depth > MAX_DEPTH:
         raise _Odd
+    short = {} if implicit else _SHORT
     while position + 8 <= end:
-        group, element, vr_bytes, _ = _EXPLICIT(buffer, position)
+        group, element, vr_bytes, length = _EXPLICIT(buffer, position)
         tag = group << 16 | element
+        if (
+            vr_bytes in short
+            and element
+            and group != 2
+            and tag != _CHARACTER_SET
+            and length <= _REMEMBERED_BYTES
+        ):
+            # Nine in ten elements; every instance that is stored passes here a hundred times.
+            start = position + 8
+            position = start + length
+            found[tag] = _member(tag, short[vr_bytes], buffer[start:position], charset)
+            continue
         if tag == ITEM_END:
             return found, position + 8
         if tag in PIXEL_TAGS and not depth:
@@ -271,6 +284,9 @@ def _member(tag: int, vr: str, value: bytes, charset: str) -> str:
 _SHORT_TEXT = frozenset(
     ["AE", "AS", "AT", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UI"]
 )
+_SHORT = {vr.encode(): vr for vr in (*_SHORT_TEXT, *_NUMBERS) if vr not in {"SV", "UV"}}
+"""VRs with a length of 16 bits, as they are written (PS3.5 7.1.2)."""
+
 _IN_CHARACTER_SET = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 
 

@@ -36,6 +36,9 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENAS = -1, -3, -8  # of mallopt(3)
 HEAD_BYTES = 64 * 1024
 """Longest head of a request: line and header fields."""
 
+AHEAD_BYTES = 1 << 20
+"""Bytes of a body that may wait for whoever takes it in."""
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -187,6 +190,12 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._watch is None:
             self._await_head()
         super().on_message_begin()
+
+    def on_body(self, body: bytes) -> None:
+        super().on_body(body)
+        if len(self.cycle.body) <= AHEAD_BYTES:
+            # uvicorn stops at 64 KiB, which makes large bodies come in very many steps.
+            self.flow.resume_reading()
 
     def on_headers_complete(self) -> None:
         self._stop_watch()

@@ -72,14 +72,24 @@ def _uid(text: HeaderText, level: Level) -> str:
     return uid
 
 
+@lru_cache(maxsize=256)
+def _places(tags: tuple[int, ...]) -> Mapping[Level, tuple[int, ...]]:
+    """Which elements belong to study and series, and which of an instance are shown; slices of a series agree."""
+    shown = SHOWN["instance"]
+    return {
+        "study": tuple(tag for tag in tags if belongs(tag, "study")),
+        "series": tuple(tag for tag in tags if belongs(tag, "series")),
+        "instance": tuple(tag for tag in tags if tag in shown),
+    }
+
+
 def _joined(text: HeaderText, level: Level) -> str:
     """What of a header belongs to `level`, as one JSON object."""
-    return "{" + ",".join(member for tag, member in text.elements.items() if belongs(tag, level)) + "}"
+    return "{" + ",".join([text.elements[tag] for tag in _places(tuple(text.elements))[level]]) + "}"
 
 
 def _brief(text: HeaderText) -> str:
-    shown = SHOWN["instance"]
-    members = {tag: member for tag, member in text.elements.items() if tag in shown}
+    members = {tag: text.elements[tag] for tag in _places(tuple(text.elements))["instance"]}
     members[0x00080056] = '"00080056":{"vr":"CS","Value":["ONLINE"]}'
     members[0x00081190] = f'"00081190":{{"vr":"UR","Value":["{INSTANCE_URL}"]}}'
     return "{" + ",".join(members[tag] for tag in sorted(members)) + "}"

@@ -144,9 +144,6 @@ class FolderArrival:
         self._store, self._path = store, path
         self.size = path.stat().st_size if found else 0
         self._descriptor = -1
-        if not found:
-            with _told(store.root):
-                self._descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
 
     @property
     def source(self) -> Source:
@@ -154,6 +151,8 @@ class FolderArrival:
 
     def write(self, pieces: Sequence[bytes | memoryview]) -> None:
         with _told(self._store.root):
+            if self._descriptor < 0:
+                self._descriptor = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
             for start in range(0, len(pieces), _VECTORS):
                 part = pieces[start : start + _VECTORS]
                 left = sum(map(len, part)) - os.writev(self._descriptor, part)
@@ -175,14 +174,13 @@ class FolderArrival:
     def publish(self, key: str, *, replace: bool = False) -> Published:
         target = self._store._path(key)
         with _told(self._store.root):
-            target.parent.mkdir(parents=True, exist_ok=True)
             if replace and target.exists():
                 if _same(self._path, target):
                     return "present"
                 self._path.replace(target)
                 return "replaced"
             try:
-                os.link(self._path, target)
+                self._link(target)
             except FileExistsError:
                 return "present" if _same(self._path, target) else "other"
             except OSError:
@@ -190,6 +188,13 @@ class FolderArrival:
                     return "present" if _same(self._path, target) else "other"
                 self._path.rename(target)
         return "stored"
+
+    def _link(self, target: Path) -> None:
+        try:
+            os.link(self._path, target)
+        except FileNotFoundError:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.link(self._path, target)
 
     def discard(self) -> None:
         self._close()
