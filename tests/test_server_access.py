@@ -263,6 +263,35 @@ def test_methods_that_are_not_there_are_405_with_allow(tmp_path):
         assert http.options("/studies").headers["allow"] == "GET, HEAD, OPTIONS, POST"
 
 
+def test_capabilities_are_told_as_openapi_and_as_wadl_of_the_same_resources(tmp_path):
+    from xml.etree import ElementTree
+
+    name = "{http://wadl.dev.java.net/2009/02}"
+    wadl = {"Accept": "application/vnd.sun.wadl+xml"}
+    with opened(tmp_path) as http:
+        described = http.options("/").json()["paths"]
+        answer = http.options("/", headers=wadl)
+        assert answer.headers["content-type"] == wadl["Accept"]
+        root = ElementTree.fromstring(answer.content)
+        assert root[0].attrib["base"] == str(http.base_url)
+        told = {
+            (f"/{each.attrib['path']}", method.attrib["name"].lower())
+            for each in root.iter(f"{name}resource")
+            for method in each.iter(f"{name}method")
+        }
+        assert told == {(path, method) for path, methods in described.items() for method in methods}
+        assert http.get("/", headers=wadl).content == answer.content
+        # What a resource can do is told of it and of what is below it.
+        below = ElementTree.fromstring(http.options("/studies/1.2/series/1.3", headers=wadl).content)
+        paths = {each.attrib["path"] for each in below.iter(f"{name}resource")}
+        assert "studies/{study}/series/{series}/metadata" in paths
+        assert all(path.startswith("studies/{study}/series/{series}") for path in paths)
+        kinds = {each.attrib["mediaType"] for each in root.iter(f"{name}representation")}
+        assert {"application/dicom+json", 'multipart/related; type="application/dicom+json"'} <= kinds
+        assert http.options("/", headers={"Accept": "text/html"}).status_code == 406
+        assert http.options("/studies").status_code == 204
+
+
 def test_too_many_at_once_are_told_to_come_back(tmp_path):
     with opened(tmp_path, limits=Limits(requests=0)) as http:
         answer = http.get("/studies")

@@ -77,6 +77,8 @@ class _Reader:
         if self._depth > MAX_DEPTH * _SEVERAL_ELEMENTS:
             raise DicomwebError("XML nested too deep", expected=f"at most {MAX_DEPTH} sequences")
         local = name.rpartition(":")[2]
+        # The standard's own examples write Tag and VR (PS3.18 B.23).
+        attributes = {key.lower(): value for key, value in attributes.items()}
         self._text = []
         if local == "NativeDicomModel" and self.model is None:
             self.model = {}
@@ -96,7 +98,7 @@ class _Reader:
         elif local in _PERSON_GROUPS:
             self._group = local
         elif local == "BulkData" and self._attributes:
-            self._attributes[-1]["BulkDataURI"] = attributes.get("uri") or attributes.get("URI") or ""
+            self._attributes[-1]["BulkDataURI"] = attributes.get("uri") or attributes.get("uuid") or ""
 
     def text(self, text: str) -> None:
         self._text.append(text)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from anyio import CapacityLimiter, to_thread
@@ -22,6 +22,7 @@ from hounsfield.server.access import Access, Principal
 from hounsfield.server.answers import Answer, as_json, compressed, of_error, ranged
 from hounsfield.server.archive import Archive
 from hounsfield.server.ask import Ask
+from hounsfield.server.endpoints.describing import capabilities, is_asked_for
 from hounsfield.server.endpoints.table import ENDPOINTS, Endpoint
 from hounsfield.server.forwarding import Seen, seen
 from hounsfield.server.index.database import IndexUnavailable
@@ -71,7 +72,7 @@ def make_app(
         Route(service.prefix + path, _Resource(desk, path, tuple(endpoints)))
         for path, endpoints in by_path.items()
     ]
-    root = by_path["/openapi.json"][0]
+    root = replace(by_path["/openapi.json"][0], function=capabilities)
     routes.append(Route(service.prefix or "/", _Resource(desk, "", (root,))))
     if service.prefix:
         routes.append(Route(service.prefix + "/", _Resource(desk, "/", (root,))))
@@ -146,10 +147,12 @@ class _Resource:
         """A browser's question before it asks; or what the service can do (PS3.18 8.9)."""
         if "access-control-request-method" in ask.headers:
             return Answer(status=204)
-        if self._path in {"", "/"}:
-            endpoint = self._by_method["GET"]
-            return await to_thread.run_sync(_run, endpoint, self._desk, ask)
-        return Answer(status=204)
+        if self._path not in {"", "/"} and not (self._by_method and is_asked_for(ask)):
+            return Answer(status=204)
+        return await to_thread.run_sync(self._capabilities, ask)
+
+    def _capabilities(self, ask: Ask) -> Answer:
+        return compressed(ask, capabilities(self._desk.service, ask, below=self._path.rstrip("/")))
 
     def _check_room(self) -> None:
         if self._desk.active > self._desk.service.limits.requests:

@@ -10,15 +10,17 @@ class Limits:
     """Limits of one server.
 
     `body` bytes of a store request, `parts` instances in it, `instance` bytes of one, `header` bytes of its header
-    (deflated); `decoded` bytes of what is decoded for one request, `pixels` those of a rendered picture; `page`
-    results of a search; `stores`, `heavy` and `requests` at once: stores, requests that decode, all; `seconds`
-    without progress before a client is given up; `cache` bytes of volumes kept.
+    (deflated), `metadata` bytes of what comes apart from bulk data; `decoded` bytes of what is decoded for one
+    request, `pixels` those of a rendered picture; `page` results of a search; `stores`, `heavy` and `requests` at
+    once: stores, requests that decode, all; `seconds` without progress before a client is given up; `cache` bytes of
+    volumes kept.
     """
 
     body: int = 64 * 1024**3
     parts: int = 100_000
     instance: int = 16 * 1024**3
     header: int = 16 * 1024**2
+    metadata: int = 16 * 1024**2
     decoded: int = 4 * 1024**3
     pixels: int = 4096 * 4096
     page: int = 5000

@@ -18,6 +18,7 @@ from hounsfield.errors import DicomwebError
 from hounsfield.server.answers import JSON, Answer
 from hounsfield.server.ask import Ask
 from hounsfield.server.intake import Intake
+from hounsfield.server.separate import SeparateIntake, is_separate
 from hounsfield.server.service import Service
 
 FED = 1 << 20
@@ -29,10 +30,7 @@ async def store(service: Service, ask: Ask, receive: Receive) -> tuple[Answer, S
     media_type = negotiate(ask.accept, (MediaType(DICOM_JSON), MediaType(JSON), MediaType(DICOM_XML)))
     if media_type is None:
         raise DicomwebError("no such form of a store's answer", expected=DICOM_JSON, status=406)
-    content_type = MediaType.parse(ask.headers.get("content-type", ""))
-    intake = await to_thread.run_sync(
-        lambda: Intake(service.archive, content_type, ask.scope.study, service.limits)
-    )
+    intake = await to_thread.run_sync(_intake, service, ask)
     try:
         waiting: list[bytes] = []
         size = 0
@@ -49,6 +47,18 @@ async def store(service: Service, ask: Ask, receive: Receive) -> tuple[Answer, S
             await to_thread.run_sync(intake.abandon)
         raise
     return _answer(result, media_type, ask), result
+
+
+def _intake(service: Service, ask: Ask) -> Intake | SeparateIntake:
+    """What takes in a body of the request's media type."""
+    content_type = MediaType.parse(ask.headers.get("content-type", ""))
+    coding = ask.headers.get("content-encoding", "identity").strip().lower()
+    if coding not in {"", "identity"}:
+        raise DicomwebError(f"a body in {coding[:20]}", expected="no Content-Encoding", status=415)
+    if is_separate(content_type):
+        base = f"{ask.base}{ask.path}"
+        return SeparateIntake(service.archive, content_type, ask.scope.study, service.limits, base)
+    return Intake(service.archive, content_type, ask.scope.study, service.limits)
 
 
 async def _timely(receive: Receive, seconds: float) -> AsyncIterator[bytes]:

@@ -1,15 +1,20 @@
-"""What a server says of itself: capabilities, OpenAPI, health, readiness, metrics."""
+"""What a server says of itself: capabilities as OpenAPI or WADL, health, readiness."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hounsfield import __version__
-from hounsfield.errors import HounsfieldError
-from hounsfield.server.answers import Answer, as_json
+from hounsfield.dicomweb.media_types import MediaType, negotiate
+from hounsfield.errors import DicomwebError, HounsfieldError
+from hounsfield.server.answers import JSON, Answer, as_json
 from hounsfield.server.ask import Ask
+from hounsfield.server.endpoints.wadl import WADL, wadl
 from hounsfield.server.service import Service
+
+if TYPE_CHECKING:
+    from hounsfield.server.endpoints.table import Endpoint
 
 _PARAMETER = re.compile(r"{(\w+)(?::path)?}")
 _BYTES = {"type": "string", "format": "binary"}
@@ -22,26 +27,45 @@ _PATH_PARAMETERS: dict[str, dict[str, Any]] = {
     "number": {"type": "string", "pattern": "^[0-9]{1,9}$"},
     "reference": {"type": "string", "pattern": r"^[0-9A-F]{8}(\.[0-9]+\.[0-9A-F]{8})*$"},
 }
-_SEARCH = (
-    ("limit", "how many results at most"),
-    ("offset", "how many to leave out first"),
-    ("fuzzymatching", "true: words of names by their beginnings"),
-    ("includefield", "further attributes, by keyword or tag, or all"),
-    ("PatientName", "with * and ?, without regard to case and accents"),
-    ("PatientID", "with * and ?"),
-    ("StudyDate", "a date, or a range a-b, a-, -b"),
-    ("ModalitiesInStudy", "one or several"),
-)
+
+
+def capabilities(service: Service, ask: Ask, *, below: str = "") -> Answer:
+    """What can be asked at `below` and under it (PS3.18 8.9): OpenAPI, or WADL for who accepts only that."""
+    chosen = negotiate(ask.accept, (MediaType(JSON), MediaType(WADL)))
+    if chosen is None:
+        raise DicomwebError("no such form of capabilities", expected=f"{JSON} or {WADL}", status=406)
+    if chosen.name == JSON:
+        return _open_api(service, ask, below)
+    described = [
+        (_PARAMETER.sub(r"{\1}", each.path), tuple(_PARAMETER.findall(each.path)), each)
+        for each in _offered(service, below)
+    ]
+    return Answer(wadl(ask.base, described), WADL)
+
+
+def is_asked_for(ask: Ask) -> bool:
+    """Whether a client names a form of capabilities, rather than take anything or nothing."""
+    return any(entry.media_type.name in {JSON, WADL} for entry in ask.accept)
+
+
+def _offered(service: Service, below: str) -> list[Endpoint]:
+    from hounsfield.server.endpoints.table import ENDPOINTS
+
+    return [
+        each
+        for each in ENDPOINTS
+        if (each.method == "GET" or service.writable) and (each.path + "/").startswith(f"{below}/")
+    ]
 
 
 def open_api(service: Service, ask: Ask) -> Answer:
     """The OpenAPI document of this very server, made of the table its routes are made of."""
-    from hounsfield.server.endpoints.table import ENDPOINTS
+    return _open_api(service, ask, "")
 
+
+def _open_api(service: Service, ask: Ask, below: str) -> Answer:
     paths: dict[str, dict[str, Any]] = {}
-    for endpoint in ENDPOINTS:
-        if endpoint.method != "GET" and not service.writable:
-            continue
+    for endpoint in _offered(service, below):
         path = _PARAMETER.sub(r"{\1}", endpoint.path)
         paths.setdefault(path, {})[endpoint.method.lower()] = _operation(endpoint)
     return as_json(
@@ -54,15 +78,14 @@ def open_api(service: Service, ask: Ask) -> Answer:
     )
 
 
-def _operation(endpoint: Any) -> dict[str, Any]:
+def _operation(endpoint: Endpoint) -> dict[str, Any]:
     names = _PARAMETER.findall(endpoint.path)
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": _PATH_PARAMETERS[name]} for name in names
     ]
-    known = (*endpoint.parameters, *(_SEARCH if endpoint.search else ()))
     parameters += [
         {"name": name, "in": "query", "required": False, "description": what, "schema": {"type": "string"}}
-        for name, what in known
+        for name, what in endpoint.queries
     ]
     operation: dict[str, Any] = {"summary": endpoint.summary, "parameters": parameters, "responses": {}}
     good: dict[str, Any] = {"description": "as asked"}
@@ -71,9 +94,9 @@ def _operation(endpoint: Any) -> dict[str, Any]:
     if endpoint.method == "POST":
         operation["requestBody"] = {
             "required": True,
-            "content": {kind: {"schema": _BYTES} for kind in ("multipart/related", "application/dicom")},
+            "content": {kind.partition(";")[0]: {"schema": _BYTES} for kind in endpoint.consumes},
         }
-        good["content"] = {"application/dicom+json": {}}
+        good["content"] = {kind: {} for kind in endpoint.produces}
     responses = {"204" if endpoint.method == "DELETE" else "200": good}
     for status, meaning in _problems(endpoint):
         responses[status] = {"description": meaning, "content": {"application/json": {}}}
@@ -81,7 +104,7 @@ def _operation(endpoint: Any) -> dict[str, Any]:
     return operation
 
 
-def _problems(endpoint: Any) -> list[tuple[str, str]]:
+def _problems(endpoint: Endpoint) -> list[tuple[str, str]]:
     found = [
         ("400", "not understood"),
         ("401", "who are you?"),

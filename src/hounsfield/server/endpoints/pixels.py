@@ -15,7 +15,7 @@ from hounsfield.dicomweb.media_types import (
     multipart,
 )
 from hounsfield.dicomweb.resources import parse_frames
-from hounsfield.errors import DicomwebError, UnsupportedError
+from hounsfield.errors import DicomwebError, MalformedError, UnsupportedError
 from hounsfield.instance import Instance, read_instance
 from hounsfield.server.answers import Answer, etag, unchanged
 from hounsfield.server.ask import Ask
@@ -137,6 +137,8 @@ def _frame(instance: Instance, frame: int, syntax: str, size: int | None) -> Pie
     pixels = instance.header.pixels
     if size is None or pixels is None:
         return frame_bytes(instance, frame, syntax)
+    if pixels.length is not None and (frame + 1) * size > pixels.length:
+        raise MalformedError(f"frame {frame + 1} is not all there", where=instance.name)
     start = pixels.offset + frame * size
     return instance.source, start, start + size
 

@@ -32,9 +32,27 @@ SERIES = f"{STUDY}/series/{{series}}"
 INSTANCE = f"{SERIES}/instances/{{instance}}"
 
 
+SEARCH = (
+    ("limit", "how many results at most"),
+    ("offset", "how many to leave out first"),
+    ("fuzzymatching", "true: words of names by their beginnings"),
+    ("emptyvaluematching", 'true: "" finds what is absent or empty'),
+    ("multiplevaluematching", "true: each value asked for must be there"),
+    ("includefield", "further attributes, by keyword or tag, or all"),
+    ("PatientName", "with * and ?, without regard to case and accents"),
+    ("PatientID", "with * and ?"),
+    ("StudyDate", "a date, or a range a-b, a-, -b"),
+    ("ModalitiesInStudy", "one or several"),
+)
+"""What a search may say; and any attribute by its keyword or tag."""
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """`path` below the prefix; `parameters` of the query, each with what it is; `heavy`: it decodes pixels."""
+    """`path` below the prefix; `parameters` of the query, each with what it is; `heavy`: it decodes pixels.
+
+    `produces` and `consumes`: media types of answers and of bodies.
+    """
 
     path: str
     function: Function
@@ -42,9 +60,15 @@ class Endpoint:
     method: str = "GET"
     scope: Scope = "read"
     produces: tuple[str, ...] = ("application/dicom+json",)
+    consumes: tuple[str, ...] = ()
     parameters: tuple[tuple[str, str], ...] = ()
     heavy: bool = False
     search: bool = False
+
+    @property
+    def queries(self) -> tuple[tuple[str, str], ...]:
+        """The parameters that a query may have, each with what it is."""
+        return (*self.parameters, *(SEARCH if self.search else ()))
 
 
 def answered_by_app(service: Service, ask: Ask) -> Answer:
@@ -161,7 +185,22 @@ _WADO_URI = Endpoint(
     heavy=True,
 )
 _STORES = tuple(
-    Endpoint(path, answered_by_app, f"Store instances{what}", method="POST", scope="write")
+    Endpoint(
+        path,
+        answered_by_app,
+        f"Store instances{what}",
+        method="POST",
+        scope="write",
+        produces=("application/dicom+json", "application/dicom+xml"),
+        consumes=(
+            'multipart/related; type="application/dicom"',
+            "application/dicom",
+            'multipart/related; type="application/dicom+json"',
+            "application/dicom+json",
+            'multipart/related; type="application/dicom+xml"',
+            "application/dicom+xml",
+        ),
+    )
     for path, what in (("/studies", ""), (STUDY, " of one study"))
 )
 _REMOVALS = tuple(
