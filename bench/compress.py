@@ -23,9 +23,10 @@ from typing import Any
 import pydicom
 
 from hounsfield.codecs import FrameFormat, Pixels, decode_frame, encode_frame
+from hounsfield.compression import Job, transcode_files
 from hounsfield.instance import FileSource, read_instance
 from hounsfield.syntaxes import transfer_syntax
-from hounsfield.transcode import Job, target, transcode_files
+from hounsfield.transcode import target
 
 SYNTAXES = ("jpeg-ls", "jpeg-lossless", "jpeg2000", "htj2k", "jpeg-xl", "rle")
 COMMANDS = {

@@ -21,14 +21,32 @@ _KEPT_OF_NAME = 40
 _PARTIAL = re.compile(r"\.[0-9a-f]{12}\.partial\.(.+)", re.DOTALL)
 
 
+class Folders:
+    """Folders that many files are placed in: each is synced once, when the block ends, and not for every file."""
+
+    def __init__(self) -> None:
+        self._placed_in: set[Path] = set()
+
+    def __enter__(self) -> Folders:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for folder in sorted(self._placed_in):
+            with contextlib.suppress(FileNotFoundError), _writing(folder):
+                _sync(folder)
+
+    def add(self, folder: Path) -> None:
+        self._placed_in.add(folder)
+
+
 @contextmanager
-def whole_file(path: Path, *, force: bool = False) -> Iterator[Path]:
+def whole_file(path: Path, *, force: bool = False, folders: Folders | None = None) -> Iterator[Path]:
     """Yield a temporary path in the folder of `path`; rename it to `path` when the block ends without error.
 
     The temporary name keeps the suffixes of `path`, since writers choose a format by them. Raises
     `OutputExistsError` when `path` exists and `force` is false: before any work, and again at its end, so that of
     several writers of one path exactly one succeeds. Raises `LocationError` when the folder cannot be written,
-    the disk is full, or `path` is a folder.
+    the disk is full, or `path` is a folder. `folders` syncs the folder later, with the others of a run.
     """
     path = refuse_existing(path, force=force)
     if path.is_dir():
@@ -44,7 +62,10 @@ def whole_file(path: Path, *, force: bool = False) -> Iterator[Path]:
         with _writing(path):
             _sync(temporary)
             _place(temporary, path, force=force)
-            _sync(path.parent)
+            if folders is None:
+                _sync(path.parent)
+            else:
+                folders.add(path.parent)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,9 +13,11 @@ from hounsfield.cli import options
 from hounsfield.errors import HounsfieldError, LocationError
 
 if TYPE_CHECKING:
+    from hounsfield.batch import Engine
+    from hounsfield.compression import Job, Outcome
     from hounsfield.instance import Skipped, Source
     from hounsfield.locations import Location
-    from hounsfield.transcode import Job, Outcome, Target
+    from hounsfield.transcode import Target
 
 
 def _auto_table(_: click.Context, __: click.Parameter, entries: tuple[str, ...]) -> dict[str, str] | None:
@@ -63,7 +64,12 @@ def _auto_table(_: click.Context, __: click.Parameter, entries: tuple[str, ...])
     help="Change what auto chooses; *=SYNTAX for the rest.",
 )
 @click.option("--extended-offsets", is_flag=True, help="Write Extended Offset Tables.")
-@click.option("--workers", type=click.IntRange(1), metavar="N", help="Files at once [default: four a core].")
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Files at once [default: eight a core; most wait for the disk].",
+)
 @click.option("--cluster", metavar="tcp://HOST:8786", help="Work on the Dask cluster of this scheduler.")
 @click.option("--fail-fast", is_flag=True, help="Begin nothing more after the first failure.")
 @click.option(
@@ -95,8 +101,8 @@ def compress(location: str, out: Path | None, as_json: bool, force: bool, **aske
         raise click.UsageError("--plot goes with --estimate.")
     if asked["to"] is None:
         raise click.UsageError("Missing option '--to'.")
-    at_once = {name: asked[name] for name in ("workers", "cluster", "fail_fast")}
-    _compress(place, out, _target(asked), force=force, as_json=as_json, **at_once)
+    engine = _engine(asked["workers"], asked["cluster"])
+    _compress(place, out, _target(asked), engine, force=force, as_json=as_json, fail_fast=asked["fail_fast"])
 
 
 def _target(asked: dict[str, Any]) -> Target:
@@ -114,20 +120,26 @@ def _target(asked: dict[str, Any]) -> Target:
 
 
 def _compress(
-    place: Location, out: Path, target: Target, *, force: bool, as_json: bool, fail_fast: bool, **at_once: Any
+    place: Location,
+    out: Path,
+    target: Target,
+    engine: Engine | None,
+    *,
+    force: bool,
+    as_json: bool,
+    fail_fast: bool,
 ) -> None:
     from hounsfield.cli.terminal import progress
+    from hounsfield.compression import transcode_files
 
     skipped: list[Skipped] = []
     outcomes = []
     with progress("Compressing") as done:
         jobs = list(_jobs(place, out, skipped))
         done.expect(len(jobs))
-        for outcome in _outcomes(jobs, target, force, **at_once):
+        for outcome in transcode_files(jobs, target, force=force, engine=engine, fail_fast=fail_fast):
             outcomes.append(outcome)
             done()
-            if fail_fast and outcome.status == "failed":
-                break
     outcomes.sort(key=lambda outcome: outcome.name)
     _report(outcomes, skipped, as_json=as_json)
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
@@ -141,30 +153,21 @@ def _compress(
         raise LocationError("no DICOM file in it", where=place.name, remedy="check the location")
 
 
-def _outcomes(
-    jobs: list[Job], target: Target, force: bool, *, workers: int | None, cluster: str | None
-) -> Iterator[Outcome]:
-    """Every file transcoded, on this machine or on the workers of a cluster."""
-    from hounsfield.transcode import Outcome, transcode_files
-    from hounsfield.transcode.tree import transcode_file
-
-    if cluster is None:
-        yield from transcode_files(jobs, target, force=force, workers=workers)
-        return
-    from hounsfield.batch import run_each
+def _engine(workers: int | None, cluster: str | None) -> Engine | None:
+    """What the options ask for; None for what is best on this machine."""
+    from hounsfield import batch
     from hounsfield.cli.batches import engine_of_cluster
 
-    function = functools.partial(transcode_file, target=target, force=force)
-    for finished in run_each(function, jobs, engine_of_cluster(cluster, workers)):
-        job = finished.item
-        yield finished.value or Outcome(job.source.name, "failed", job.out, str(finished.error))
+    if cluster is not None:
+        return engine_of_cluster(cluster, workers)
+    return None if workers is None else batch.threads(workers)
 
 
 def _jobs(place: Location, out: Path, skipped: list[Skipped]) -> Iterator[Job]:
     """Each source and where it goes: a file to a file, the rest below `out` under the names they have."""
+    from hounsfield.compression import Job
     from hounsfield.instance import FileSource, Skipped
     from hounsfield.locations import FileLocation
-    from hounsfield.transcode import Job
 
     if isinstance(place, FileLocation):
         yield Job(FileSource(place.path), out / place.path.name if out.is_dir() else out)

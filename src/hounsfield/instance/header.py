@@ -12,6 +12,7 @@ import struct
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -133,18 +134,7 @@ class Header:
     def numbers(self, keyword: str) -> tuple[float, ...] | None:
         """All values as finite floats; None when absent, empty, or when any of them is not a number."""
         raw = self.raw(keyword)
-        if not raw:
-            return None
-        vr = ATTRIBUTES[keyword][1]
-        try:
-            if vr in _BINARY:
-                size = struct.calcsize(_BINARY[vr])
-                numbers = tuple(float(n) for n in struct.unpack(f"<{len(raw) // size}{_BINARY[vr]}", raw))
-            else:
-                numbers = tuple(float(part) for part in raw.split(b"\\"))
-        except (ValueError, struct.error):
-            return None
-        return numbers if numbers and all(map(math.isfinite, numbers)) else None
+        return _numbers(raw, ATTRIBUTES[keyword][1]) if raw else None
 
     def number(self, keyword: str) -> float | None:
         """The first value as a finite float, or None."""
@@ -201,6 +191,19 @@ class Header:
         if charset:
             values[ATTRIBUTES["SpecificCharacterSet"][0]] = b"ISO_IR 192"
         return cls(values, transfer_syntax, pixels)
+
+
+@lru_cache(maxsize=1024)  # orientation, spacing and rescale are the same bytes on every slice of a series
+def _numbers(raw: bytes, vr: str) -> tuple[float, ...] | None:
+    try:
+        if vr in _BINARY:
+            size = struct.calcsize(_BINARY[vr])
+            numbers = tuple(float(n) for n in struct.unpack(f"<{len(raw) // size}{_BINARY[vr]}", raw))
+        else:
+            numbers = tuple(float(part) for part in raw.split(b"\\"))
+    except (ValueError, struct.error):
+        return None
+    return numbers if numbers and all(map(math.isfinite, numbers)) else None
 
 
 def _charset_of(dataset: Dataset) -> bool:

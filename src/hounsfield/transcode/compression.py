@@ -13,7 +13,7 @@ from hounsfield.codecs import FrameFormat, Pixels, Rate, decode_frame, encode_fr
 from hounsfield.codecs.jpeg_xl import rebuild_jpeg, recompress_jpeg
 from hounsfield.errors import HounsfieldError, MalformedError, UnsupportedError
 from hounsfield.frames import encapsulate
-from hounsfield.instance import BytesSource, Instance, Source, read_instance
+from hounsfield.instance import BytesSource, HeaderReader, Instance, Source, read_instance
 from hounsfield.instance.reading import open_pixels as open_pixel_stream
 from hounsfield.syntaxes import TransferSyntax
 from hounsfield.transcode.derivation import derivation_edits, derived_uid
@@ -36,6 +36,7 @@ _ENCAPSULATED_ICON = b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff"
 _NOTHING_LOST = Loss(0.0, math.inf)
 _LONGEST_NATIVE = 0xFFFFFFFE
 _MOST_AT_ONCE = 2**32
+_WORD = 8  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,43 +80,63 @@ class Transcoded:
 
 
 def transcode(source: Source, target: Target, *, hint: Rate | None = None) -> Transcoded:
-    """`source` in the syntax of `target`; every tag that need not change is kept byte for byte.
+    """One file by a `Transcoder` of its own."""
+    return Transcoder().transcode(source, target, hint=hint)
 
-    Lossless results are read back out of the finished file and compared before they are given. Lossy ones meet
-    the goal of `target`, carry their own SOP Instance UID, and say what was done (PS3.3 C.7.6.1.1.5). `hint` is
-    the `rate` of a similar image. Errors are `HounsfieldError` with the source's name, and frame where there is
-    one.
+
+class Transcoder:
+    """Transcodes one file after another, and holds what neighbours share: the layout of headers, a frame's memory.
+
+    For one thread at a time.
     """
-    try:
-        with source.open() as stream:
-            content = stream.read()
-        return _transcode(BytesSource(source.name, content), target, hint)
-    except HounsfieldError as error:
-        raise error.at(source.name) from error
 
+    def __init__(self) -> None:
+        self._originals, self.results = HeaderReader(), HeaderReader()
+        self._scratch: Pixels | None = None
 
-def _transcode(source: BytesSource, target: Target, hint: Rate | None) -> Transcoded:
-    instance = read_instance(source)
-    before = instance.syntax
-    target = target.chosen_for(instance.header)
-    syntax = target.syntax
-    assert syntax is not None
-    inflated = None
-    if before.deflated:
-        with open_pixel_stream(source, instance.header) as stream:
-            inflated = stream.read()
-    pixels = open_pixels(source.content if inflated is None else inflated, instance.header)
-    if pixels is None:
-        return _unchanged(source, before, None, "has no pixels")
-    if before is syntax and not target.lossy and not (pixels.native and syntax.encapsulated):
-        return _unchanged(source, before, pixels, f"is {syntax.keyword} already")
-    part = read_part10(source.content, before, inflated)
-    _refuse_compressed_icons(part)
-    work = _Work(instance, pixels, part, target, syntax, hint)
-    result = work.run()
-    if target.auto is not None and len(result.content) >= len(source.content) and not before.deflated:
-        return _unchanged(source, before, pixels, f"is no smaller as {syntax.keyword}")
-    return result
+    def unlike(self, cells: Pixels) -> Pixels:
+        """Memory that differs from `cells` everywhere, so that what equals them afterwards was decoded into it."""
+        if self._scratch is None or (self._scratch.shape, self._scratch.dtype) != (cells.shape, cells.dtype):
+            self._scratch = np.empty_like(cells, order="C", subok=False)
+        return np.invert(cells, out=self._scratch)
+
+    def transcode(self, source: Source, target: Target, *, hint: Rate | None = None) -> Transcoded:
+        """`source` in the syntax of `target`; every tag that need not change is kept byte for byte.
+
+        Lossless results are read back out of the finished file and compared before they are given. Lossy ones
+        meet the goal of `target`, carry their own SOP Instance UID, and say what was done (PS3.3 C.7.6.1.1.5).
+        `hint` is the `rate` of a similar image. Errors are `HounsfieldError` with the source's name, and frame
+        where there is one.
+        """
+        try:
+            with source.open() as stream:
+                content = stream.read()
+            return self._transcode(BytesSource(source.name, content), target, hint)
+        except HounsfieldError as error:
+            raise error.at(source.name) from error
+
+    def _transcode(self, source: BytesSource, target: Target, hint: Rate | None) -> Transcoded:
+        instance = read_instance(source, reader=self._originals)
+        before = instance.syntax
+        target = target.chosen_for(instance.header)
+        syntax = target.syntax
+        assert syntax is not None
+        inflated = None
+        if before.deflated:
+            with open_pixel_stream(source, instance.header) as stream:
+                inflated = stream.read()
+        pixels = open_pixels(source.content if inflated is None else inflated, instance.header)
+        if pixels is None:
+            return _unchanged(source, before, None, "has no pixels")
+        if before is syntax and not target.lossy and not (pixels.native and syntax.encapsulated):
+            return _unchanged(source, before, pixels, f"is {syntax.keyword} already")
+        part = read_part10(source.content, before, inflated)
+        _refuse_compressed_icons(part)
+        work = _Work(self, instance, pixels, part, target, syntax, hint)
+        result = work.run()
+        if target.auto is not None and len(result.content) >= len(source.content) and not before.deflated:
+            return _unchanged(source, before, pixels, f"is no smaller as {syntax.keyword}")
+        return result
 
 
 def _unchanged(
@@ -139,6 +160,7 @@ def _refuse_compressed_icons(part: Part10) -> None:
 class _Work:
     """One instance on its way."""
 
+    transcoder: Transcoder
     instance: Instance
     pixels: PixelSource
     part: Part10
@@ -202,7 +224,8 @@ class _Work:
     def _proved(self, cells: Pixels, form: FrameFormat, index: int) -> bytes:
         """One frame encoded, decoded, and found to be the same."""
         stream = encode_frame(cells, self.syntax, form, rate=Rate(effort=self.target.effort))
-        if not np.array_equal(decode_frame(stream, self.syntax, form), cells):
+        decoded = decode_frame(stream, self.syntax, form, out=self.transcoder.unlike(cells))
+        if not _is_same(decoded, cells):
             raise self._broken(index)
         return stream
 
@@ -269,7 +292,7 @@ class _Work:
 
     def _verify(self, content: bytes, streams: Sequence[bytes]) -> None:
         """Read the finished file as anyone would: each frame must be the one that was encoded and proved."""
-        header = read_instance(BytesSource(self.instance.name, content)).header
+        header = self.transcoder.results.read(BytesSource(self.instance.name, content))
         if self.syntax.deflated:
             with open_pixel_stream(BytesSource(self.instance.name, content), header) as stream:
                 content = stream.read()
@@ -298,6 +321,15 @@ class _Work:
             coded.loss.psnr,
             coded.rate,
         )
+
+
+def _is_same(decoded: Pixels, cells: Pixels) -> bool:
+    """Every cell equal; eight bytes at once where they lie in one piece, which nearly all do."""
+    if decoded.shape != cells.shape or decoded.dtype != cells.dtype:
+        return False
+    if decoded.nbytes % _WORD == 0 and decoded.flags.c_contiguous and cells.flags.c_contiguous:
+        decoded, cells = (array.reshape(-1).view(np.uint64) for array in (decoded, cells))
+    return np.array_equal(decoded, cells)
 
 
 def _packed(streams: Sequence[bytes], form: FrameFormat) -> list[bytes]:

@@ -79,12 +79,14 @@ def write_part10(
     Instance UID. Group lengths of touched groups go: they are retired, and would be wrong.
     """
     touched = {tag >> 16 for tag in edits}
-    dataset = b"".join(_spliced(part, {**{group << 16: b"" for group in touched}, **edits}))
+    start = _start(part, syntax, instance_uid)
+    pieces = _spliced(part, {**{group << 16: b"" for group in touched}, **edits})
     if syntax.deflated:
+        dataset = b"".join(pieces)
         deflater = zlib.compressobj(zlib.Z_DEFAULT_COMPRESSION, zlib.DEFLATED, -zlib.MAX_WBITS)
         dataset = deflater.compress(dataset) + deflater.flush()
-        dataset += b"\0" * (len(dataset) % 2)
-    return _start(part, syntax, instance_uid) + dataset
+        pieces = [dataset, b"\0" * (len(dataset) % 2)]
+    return b"".join([start, *pieces])
 
 
 def _spliced(part: Part10, edits: Mapping[int, bytes]) -> list[bytes]:

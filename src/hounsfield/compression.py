@@ -1,29 +1,28 @@
-"""Many files at once: on all cores, in bounded memory, resumable, one failure never the next one's.
+"""Many files to another transfer syntax: on all cores or a cluster, in bounded memory, resumable, one failure never
+the next one's.
 
-Which file goes where is the caller's to say (`Job`); here it is done.
+Which file goes where is the caller's to say (`Job`); what becomes of one file is `hounsfield.transcode`'s business.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+import functools
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from queue import LifoQueue
 from typing import Any, Literal
 
+from hounsfield.batch import Engine, available_cores, run_each, threads
 from hounsfield.codecs import Rate
 from hounsfield.errors import HounsfieldError, NotDicomError, OutputExistsError
 from hounsfield.instance import FileSource, Header, Source, read_instance
-from hounsfield.outputs import whole_file
-from hounsfield.transcode.compression import goal_of, transcode
-from hounsfield.transcode.derivation import derived_uid
-from hounsfield.transcode.target import Target
+from hounsfield.outputs import Folders, whole_file
+from hounsfield.transcode import Target, Transcoded, Transcoder, derived_uid, goal_of, transcode
 
 Status = Literal["written", "copied", "present", "skipped", "failed"]
-_THREADS_A_CORE, _MOST_THREADS = 4, 32
-"""Threads wait for the disk to confirm a file as long as a core takes to make the next."""
+_THREADS_A_CORE, _MOST_THREADS = 8, 64
+"""Most threads wait for the disk to confirm what they wrote: files confirmed together cost it little more than one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,6 @@ class Outcome:
     out: Path
     reason: str = ""
     facts: dict[str, Any] | None = None
-    rate: Rate | None = None
 
 
 def transcode_files(
@@ -55,54 +53,78 @@ def transcode_files(
     target: Target,
     *,
     force: bool = False,
-    executor: Executor | None = None,
-    workers: int | None = None,
+    engine: Engine | None = None,
+    fail_fast: bool = False,
 ) -> Iterator[Outcome]:
     """Transcode every job; outcomes come as they are done, in no order. Outputs appear whole or not at all.
 
-    Threads on all cores by default, a few more than those: codecs leave the interpreter free, and outputs wait for
-    the disk. `workers` bounds how many jobs, and so how many images, are in memory. A file that an earlier run
-    finished is `present`; another that exists is a failure unless `force`.
+    `engine`: by default threads of this process, since codecs leave the interpreter free; `hounsfield.batch` has
+    others. Its workers bound how many images are in memory. A file that an earlier run finished is `present`;
+    another that exists is a failure unless `force`. With `fail_fast` nothing is begun after the first failure.
     """
-    workers = workers or min(_MOST_THREADS, _THREADS_A_CORE * (os.cpu_count() or 1))
-    hint: Rate | None = None
-    with _running(executor, workers) as pool:
-        pending: set[Future[Outcome]] = set()
-        queue = iter(jobs)
-        for job in queue:
-            pending.add(pool.submit(transcode_file, job, target, force=force, hint=hint))
-            if len(pending) > workers:
-                done, pending = wait(pending, return_when=FIRST_COMPLETED)
-                for future in done:
-                    outcome = future.result()
-                    hint = outcome.rate or hint
-                    yield outcome
-        while pending:
-            done, pending = wait(pending, return_when=FIRST_COMPLETED)
-            yield from (future.result() for future in done)
-
-
-@contextmanager
-def _running(executor: Executor | None, workers: int) -> Iterator[Executor]:
-    """The caller's executor, left as it is, or threads of our own; what waits is dropped when the block fails."""
-    if executor is not None:
-        yield executor
+    if engine is None or engine.name == "threads":
+        engine = engine or threads(min(_MOST_THREADS, _THREADS_A_CORE * available_cores()))
+        with Folders() as folders:
+            work = _Here(target, force, folders, min(engine.workers, available_cores()))
+            yield from _outcomes(work, jobs, engine, fail_fast=fail_fast)
         return
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="transcode")
-    try:
-        yield pool
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    function = functools.partial(transcode_file, target=target, force=force)
+    yield from _outcomes(function, jobs, engine, fail_fast=fail_fast)
 
 
-def transcode_file(job: Job, target: Target, *, force: bool = False, hint: Rate | None = None) -> Outcome:
+def _outcomes(
+    function: Callable[[Job], Outcome], jobs: Iterable[Job], engine: Engine, *, fail_fast: bool
+) -> Iterator[Outcome]:
+    def fails(outcome: Outcome) -> bool:
+        return outcome.status == "failed"
+
+    for finished in run_each(function, jobs, engine, fail_fast=fail_fast, fails=fails):
+        job = finished.item
+        yield finished.value or Outcome(job.source.name, "failed", job.out, str(finished.error))
+
+
+class _Here:
+    """Jobs on threads of this process: as many at the codecs as there are cores, the others wait for the disk."""
+
+    def __init__(self, target: Target, force: bool, folders: Folders, cores: int) -> None:
+        self._target, self._force, self._folders = target, force, folders
+        self._hint: Rate | None = None
+        self._free: LifoQueue[Transcoder] = LifoQueue()
+        for _ in range(cores):
+            self._free.put(Transcoder())
+
+    def __call__(self, job: Job) -> Outcome:
+        return _outcome(job, self._transcoded, self._target, force=self._force, folders=self._folders)
+
+    def _transcoded(self, source: Source) -> Transcoded:
+        transcoder = self._free.get()
+        try:
+            result = transcoder.transcode(source, self._target, hint=self._hint)
+        finally:
+            self._free.put(transcoder)
+        self._hint = result.rate or self._hint
+        return result
+
+
+def transcode_file(job: Job, target: Target, *, force: bool = False) -> Outcome:
     """One job, start to end; never raises for what is wrong with it."""
+    return _outcome(job, functools.partial(transcode, target=target), target, force=force)
+
+
+def _outcome(
+    job: Job,
+    transcoded: Callable[[Source], Transcoded],
+    target: Target,
+    *,
+    force: bool,
+    folders: Folders | None = None,
+) -> Outcome:
     try:
         if job.out.exists() and not force and _done(job, target):
             return Outcome(job.source.name, "present", job.out)
         _spare_source(job)
-        result = transcode(job.source, target, hint=hint)
-        with whole_file(job.out, force=force) as temporary:
+        result = transcoded(job.source)
+        with whole_file(job.out, force=force, folders=folders) as temporary:
             temporary.write_bytes(result.content)
     except NotDicomError as error:
         return Outcome(job.source.name, "skipped", job.out, _reason(error, job))
@@ -111,7 +133,7 @@ def transcode_file(job: Job, target: Target, *, force: bool = False, hint: Rate 
     except OSError as error:
         return Outcome(job.source.name, "failed", job.out, error.strerror or str(error))
     status: Status = "written" if result.changed else "copied"
-    return Outcome(job.source.name, status, job.out, result.why, result.to_json(), result.rate)
+    return Outcome(job.source.name, status, job.out, result.why, result.to_json())
 
 
 def _reason(error: HounsfieldError, job: Job) -> str:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from hounsfield.batch import existing, threads
+from hounsfield.compression import Job, Outcome, transcode_files
 from hounsfield.instance import BytesSource, FileSource, read_instance
-from hounsfield.transcode import Job, Outcome, Target, target, transcode_files
+from hounsfield.transcode import Target, target
 from test_transcode import image, phantom, saved
 
 
@@ -88,7 +90,7 @@ def test_originals_are_never_replaced_not_even_by_force(tmp_path: Path) -> None:
 def test_an_executor_of_processes_does_the_same(tmp_path: Path) -> None:
     jobs = folder_of(tmp_path, 3)
     with ProcessPoolExecutor(2) as pool:
-        assert statuses(run(jobs, target("jpeg-ls"), executor=pool)) == ["written"] * 3
+        assert statuses(run(jobs, target("jpeg-ls"), engine=existing(pool))) == ["written"] * 3
     assert read_instance(FileSource(jobs[2].out)).syntax.keyword == "jpeg-ls"
 
 
@@ -101,7 +103,7 @@ def test_jobs_are_taken_only_as_they_are_worked_on(tmp_path: Path) -> None:
             taken += 1
             yield Job(BytesSource("", content), tmp_path / f"{taken}.dcm")
 
-    outcomes = transcode_files(endless(), target("rle"), workers=2)
+    outcomes = transcode_files(endless(), target("rle"), engine=threads(2))
     for _ in range(5):
         next(outcomes)
     outcomes.close()
