@@ -135,6 +135,19 @@ def test_files_are_compressed_and_deidentified_on_a_cluster(cluster: Cluster, tm
         assert (load(out).array == load(tmp_path / "in").array).all()
 
 
+def test_series_are_looked_at_and_pictured_on_a_cluster(cluster: Cluster, tmp_path: Path) -> None:
+    for seed in range(3):
+        phantom.write(replace(PLAIN, seed=seed, series_number=seed), tmp_path / "in" / str(seed))
+    for command in (["info", tmp_path / "in"], ["image", tmp_path / "in", tmp_path / "out"]):
+        arguments = [*map(str, command), "--json"]
+        done = CliRunner().invoke(main, [*arguments, "--cluster", cluster.address])
+        assert done.exit_code == 0, done.output
+        if command[0] == "info":
+            assert json.loads(done.stdout) == json.loads(CliRunner().invoke(main, arguments).stdout)
+    assert len(list((tmp_path / "out").glob("*.png"))) == 3
+    assert {record.status for record in read_ledger(tmp_path / "out" / LEDGER_NAME)} == {"started", "made"}
+
+
 def test_series_are_copied_on_a_cluster_between_folders_and_servers(cluster: Cluster, tmp_path: Path) -> None:
     for seed in range(3):
         phantom.write(replace(PLAIN, seed=seed, series_number=seed), tmp_path / "in" / str(seed))

@@ -287,6 +287,41 @@ def test_a_series_that_takes_all_memory_fails_and_the_rest_is_made(three: Path) 
     assert len(outputs(three)) == 3
 
 
+@posix
+def test_info_tells_of_every_series_but_the_one_that_takes_all_memory(three: Path) -> None:
+    phantom.write(
+        replace(PLAIN, seed=8, series_number=8, tags={"Rows": 40000, "Columns": 40000}), three / "in" / "big"
+    )
+    program = (
+        "import resource, sys\n"
+        "from hounsfield.cli import main\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))\n"
+        "main(sys.argv[1:])\n"
+    )
+    arguments = ["info", three / "in", "--workers", "2", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False
+    )
+    told = json.loads(done.stdout)
+    unread = [item["name"] for item in told["series"] if item["trust"] == "red"]
+    unread += [item["name"] for item in told["failed"]]
+    assert unread == ["8 Phantom"]
+    assert len(told["series"]) + len(told["failed"]) == 4
+    assert done.returncode == (1 if told["failed"] else 0)
+
+
+def test_info_and_image_work_through_many_series_on_worker_processes(three: Path) -> None:
+    alone = json.loads(run("info", three / "in", "--workers", "1", "--json").stdout)
+    told = json.loads(run("info", three / "in", "--workers", "2", "--json").stdout)
+    assert told == alone and len(told["series"]) == 3
+    for status in ("made", "kept"):
+        done = run("image", three / "in", three / "pictures", "--workers", "2", "--json")
+        pictures = json.loads(done.stdout)["pictures"]
+        assert [row["status"] for row in pictures] == ["made"] * 3
+        assert [row["kept"] for row in pictures] == [status == "kept"] * 3
+    assert len(list((three / "pictures").glob("*.png"))) == 3
+
+
 def test_a_server_s_series_become_volumes_and_are_kept(tmp_path: Path) -> None:
     paths = phantom.write(PLAIN, tmp_path / "in")
     with stub_archive(path.read_bytes() for path in paths) as archive:

@@ -43,7 +43,7 @@ def run_each(
     engine: Engine,
     *,
     fail_fast: bool = False,
-    fails: Callable[[Value], bool] | None = None,
+    fails: Callable[[Value], object] | None = None,
 ) -> Iterator[Finished[Item, Value]]:
     """`function(item)` for each item on `engine`; yields each as it is finished, in no order.
 
@@ -52,13 +52,13 @@ def run_each(
     finished. Raises `LocationError` when
     the engine goes away for good.
     """
-    run: _Run[Item, Value] = _Run(function, engine, iter(items))
+    run: _Run[Item, Value] = _Run(engine.around(function) if engine.around else function, engine, iter(items))
     try:
         for finished in run.all():
             yield finished
             failed = finished.error is not None
             if finished.value is not None and fails is not None:
-                failed = fails(finished.value)
+                failed = bool(fails(finished.value))
             if failed and fail_fast:
                 run.stop_feeding()
     finally:

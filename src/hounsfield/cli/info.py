@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -54,46 +55,64 @@ def info(
     found = chosen(scanned(absolute(location)), series)
     remote = is_remote(location)
     read = not short and (not remote if pixels is None else pixels)
-    looked = _looked(found, engine_for(workers, cluster, found, waits=remote or not read), read, fail_fast)
+    looked, failed = _looked(
+        found, engine_for(workers, cluster, found, waits=remote or not read), read, fail_fast
+    )
     if as_json:
-        skipped = [{"name": item.name, "reason": item.reason} for item in found.skipped]
-        print_json({"location": location, "series": [item.to_json() for item in looked], "skipped": skipped})
-        return
-    from hounsfield.cli.inspections import show, summary
-
-    if short:
-        narrow = console().width < _WIDE
-        columns = [column for column in _COLUMNS if not (narrow and column.key in _WIDE_ONLY)]
-        table([summary(item) for item in looked], columns)
+        print_json(
+            {
+                "location": location,
+                "series": [item.to_json() for item in looked],
+                "failed": [{"name": name, "reason": str(error)} for name, error in failed],
+                "skipped": [{"name": item.name, "reason": item.reason} for item in found.skipped],
+            }
+        )
     else:
-        for inspected in looked:
-            show(inspected, width())
-            echo()
-    if found.skipped and series is None:
-        show_skipped(found.skipped)
-    if not looked:
+        _show(looked, short)
+        if found.skipped and series is None:
+            show_skipped(found.skipped)
+    for name, error in failed:
+        echo(f"failed: {name}: {error}", err=True)
+    if failed:
+        raise click.exceptions.Exit(1)
+    if not looked and not as_json:
         found.choose()  # nothing to tell of is an error, as for every other verb
 
 
-def _looked(found: Scan, engine: Engine, pixels: bool, fail_fast: bool) -> list[Inspection]:
-    """Every series looked at, in the order of the scan; the first whose worker died is the verb's error."""
+def _show(looked: list[Inspection], short: bool) -> None:
+    from hounsfield.cli.inspections import show, summary
+
+    if not short:
+        for inspected in looked:
+            show(inspected, width())
+            echo()
+        return
+    narrow = console().width < _WIDE
+    columns = [column for column in _COLUMNS if not (narrow and column.key in _WIDE_ONLY)]
+    table([summary(item) for item in looked], columns)
+
+
+def _looked(
+    found: Scan, engine: Engine, pixels: bool, fail_fast: bool
+) -> tuple[list[Inspection], list[tuple[str, HounsfieldError]]]:
+    """Every series looked at, in the order of the scan; and those that could not be, by name."""
     from hounsfield.batch import run_each
     from hounsfield.inspection import inspect
 
     places = {id(series): place for place, series in enumerate(found.series)}
     looked: dict[int, Inspection] = {}
-    problem: HounsfieldError | None = None
+    failed: dict[int, tuple[str, HounsfieldError]] = {}
     with progress("Reading", total=len(found.series)) as done:
         look = functools.partial(inspect, pixels=pixels)
-        for finished in run_each(look, found.series, engine, fail_fast=fail_fast):
+        unread = operator.attrgetter("problem")
+        for finished in run_each(look, found.series, engine, fail_fast=fail_fast, fails=unread):
+            place = places[id(finished.item)]
             if finished.value is not None:
-                looked[places[id(finished.item)]] = finished.value
-            elif problem is None and finished.error is not None:
-                problem = finished.error.at(finished.item.name)
+                looked[place] = finished.value
+            elif finished.error is not None:
+                failed[place] = (finished.item.name, finished.error)
             done()
-    if problem is not None:
-        raise problem
-    return [looked[place] for place in sorted(looked)]
+    return [looked[place] for place in sorted(looked)], [failed[place] for place in sorted(failed)]
 
 
 def show_skipped(skipped: Iterable[Skipped]) -> None:
