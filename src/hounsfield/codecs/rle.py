@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from itertools import accumulate, pairwise
+import sys
+from itertools import accumulate, pairwise, product
 
 import numpy as np
 
@@ -85,11 +86,13 @@ def encode_rle(array: Pixels, frame_format: FrameFormat) -> bytes:
             f"RLE of {frame_format.samples_per_pixel} × {frame_format.bits_allocated} bits",
             expected="whole bytes, at most 15 of them a pixel",
         )
-    cells = np.ascontiguousarray(array).astype(f">u{frame_format.cell_bytes}", copy=False)
-    planes = cells.view(np.uint8).reshape(frame_format.rows, frame_format.columns, count)
+    width = frame_format.cell_bytes
+    cells = np.ascontiguousarray(array).view(np.uint8)
+    planes = cells.reshape(frame_format.rows, frame_format.columns, count // width, width)
+    significance = range(width) if sys.byteorder == "big" else range(width - 1, -1, -1)
     segments = []
-    for index in range(count):
-        plane = np.ascontiguousarray(planes[:, :, index])
+    for sample, byte in product(range(count // width), significance):
+        plane = np.ascontiguousarray(planes[:, :, sample, byte])
         segment = call_encoder("RLE", imagecodecs.packbits_encode, plane, axis=-1)
         segments.append(segment + b"\0" * (len(segment) % 2))
     starts = [_HEADER, *(_HEADER + end for end in accumulate(map(len, segments)))][:count]

@@ -10,6 +10,7 @@ from hounsfield.transcode.derivation import derived_uid
 from hounsfield.transcode.estimating import Cost, Estimate, estimate
 from hounsfield.transcode.plot import write_plot
 from hounsfield.transcode.pydicom_plugin import register_pydicom
+from hounsfield.transcode.reencoding import reencoded
 from hounsfield.transcode.target import AUTO, Target, target
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "derived_uid",
     "estimate",
     "goal_of",
+    "reencoded",
     "register_pydicom",
     "target",
     "transcode",

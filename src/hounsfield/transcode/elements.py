@@ -65,9 +65,10 @@ class Element(NamedTuple):
 def walk(data: bytes, start: int, stop: int, encoding: Encoding) -> Iterator[Element]:
     """The elements between `start` and `stop`, sequences in one piece. Raises `MalformedError`."""
     position = start
+    is_plain = encoding == EXPLICIT_LITTLE
     while position < stop:
         element = None
-        if encoding == EXPLICIT_LITTLE and position + 8 <= stop:
+        if is_plain and position + 8 <= stop:
             # Nine of ten elements are of this kind, and this is where rewriting a file spends its time.
             group, number, vr, length = _SHORT_HEAD(data, position)
             value = position + 8
