@@ -23,9 +23,9 @@ from hounsfield.phantom.writer import serialise
 from hounsfield.server import lock
 from hounsfield.server.app import make_app
 from hounsfield.server.archive import Archive
+from hounsfield.server.connection import GuardedProtocol
 from hounsfield.server.deployment import Deployment
 from hounsfield.server.limits import Limits
-from hounsfield.server.running import GuardedProtocol
 from hounsfield.server.service import Service
 
 STOW = 'multipart/related; type="application/dicom"; boundary=b'

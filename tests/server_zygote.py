@@ -97,14 +97,14 @@ def warm_up() -> None:
 
 def serve(folder: str) -> None:
     from hounsfield.errors import HounsfieldError
-    from hounsfield.server import running
+    from hounsfield.server import connection
     from hounsfield.server.deployment import Deployment
     from hounsfield.server.running import Address
     from hounsfield.server.running import serve as run
 
     seconds = os.environ.get("HOUNSFIELD_TEST_HEAD_SECONDS")
     if seconds:
-        running.HEAD_SECONDS = float(seconds)
+        connection.HEAD_SECONDS = float(seconds)
     try:
         run(Deployment(folder), Address(port=0), told=lambda url: print(os.getpid(), url, flush=True))
     except HounsfieldError as error:

@@ -12,7 +12,7 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hounsfield.server import running as running_module
+from hounsfield.server import connection
 from hounsfield.server.limits import Limits
 from server_support import AS_STORED, STOW, body, client, instances, path_of, running
 from server_zygote import Zygote
@@ -160,11 +160,11 @@ def test_a_head_that_never_ends_is_hung_up_on(guarded):
         link.sendall(b"GET /dicom-web/studies HTTP/1.1\r\nHost: 127.0.0.1\r\n")
         sent = 0
         with pytest.raises(OSError):
-            while sent < 50 * running_module.HEAD_BYTES:
+            while sent < 50 * connection.HEAD_BYTES:
                 link.sendall(b"X-Filler: " + b"x" * 1000 + b"\r\n")
                 sent += 1012
                 time.sleep(0.0005)
-        assert sent < 40 * running_module.HEAD_BYTES
+        assert sent < 40 * connection.HEAD_BYTES
 
 
 def test_a_long_body_is_no_long_head(guarded):

@@ -30,7 +30,7 @@ from hounsfield.server.journal import Journal, Line
 from hounsfield.server.pages import Pages
 from hounsfield.server.sending import send_answer
 from hounsfield.server.service import Service
-from hounsfield.server.storing import store
+from hounsfield.server.storing import INBOX, store
 
 log = logging.getLogger("hounsfield.server")
 
@@ -128,16 +128,17 @@ class _Resource:
         authorization = ask.headers.get("authorization")
         principal = await to_thread.run_sync(self._desk.access.admit, authorization, endpoint.scope)
         if method == "POST":
-            return principal, await self._stored(ask, request.receive, told)
+            return principal, await self._stored(ask, request, told)
         limiter = self._desk.heavy if endpoint.heavy else self._desk.threads
         return principal, await to_thread.run_sync(_run, endpoint, self._desk, ask, limiter=limiter)
 
-    async def _stored(self, ask: Ask, receive: Receive, told: list[str]) -> Answer:
+    async def _stored(self, ask: Ask, request: Request, told: list[str]) -> Answer:
         if self._desk.stores >= self._desk.service.limits.stores:
             raise DicomwebError("too many stores at once", status=503)
         self._desk.stores += 1
         try:
-            answer, result = await store(self._desk.service, ask, receive)
+            inbox = request.scope.get("extensions", {}).get(INBOX)
+            answer, result = await store(self._desk.service, ask, request.receive, inbox)
         finally:
             self._desk.stores -= 1
         told += _studies_of(result)

@@ -29,7 +29,7 @@ PENDING = 256
 HELD_BYTES = 8 * 1024 * 1024
 """Bytes of one request that wait to be written."""
 
-LOT_BYTES = 1024 * 1024
+LOT_BYTES = 2 * 1024 * 1024
 LOT = 16
 """What one thread writes and brings to the disk, one after another: so many bytes, or instances."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import ctypes
 import logging
@@ -11,33 +10,22 @@ import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from hounsfield.errors import LocationError
 from hounsfield.server.adoption import SECONDS
+from hounsfield.server.connection import GuardedProtocol
 from hounsfield.server.deployment import VARIABLE, Deployment, of_environment
 from hounsfield.server.journal import JsonLines
-from hounsfield.server.sending import HANG_UP
 from hounsfield.server.streams import BLOCK
 
 BACKLOG = 1024
 STOP_SECONDS = 20
 """How long a stop waits for requests that are being answered."""
 
-HEAD_SECONDS = 20.0
-"""How long a client may take over the head of a request."""
-
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENAS = -1, -3, -8  # of mallopt(3)
-
-HEAD_BYTES = 64 * 1024
-"""Longest head of a request: line and header fields."""
-
-AHEAD_BYTES = 1 << 20
-"""Bytes of a body that may wait for whoever takes it in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,61 +154,6 @@ def _configured(app: object, address: Address, **more: object) -> uvicorn.Config
         ssl_keyfile=address.key,
         **more,  # type: ignore[arg-type]
     )
-
-
-class GuardedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with bounds on what precedes a request: a head that drips or never ends is hung up on."""
-
-    _watch: asyncio.TimerHandle | None = None
-    _head = 0
-
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        self._await_head()
-
-    def data_received(self, data: bytes) -> None:
-        if self._watch is not None:
-            self._head += len(data)
-        super().data_received(data)
-        # A body that came in the same packet is no part of the head, and the watch is off by then.
-        if self._watch is not None and self._head > HEAD_BYTES:
-            self._hang_up()
-
-    def on_message_begin(self) -> None:
-        if self._watch is None:
-            self._await_head()
-        super().on_message_begin()
-
-    def on_body(self, body: bytes) -> None:
-        super().on_body(body)
-        if len(self.cycle.body) <= AHEAD_BYTES:
-            # uvicorn stops at 64 KiB, which makes large bodies come in very many steps.
-            self.flow.resume_reading()
-
-    def on_headers_complete(self) -> None:
-        self._stop_watch()
-        super().on_headers_complete()
-        if self.scope is not None:
-            extensions: dict[str, Any] = self.scope.setdefault("extensions", {})
-            extensions[HANG_UP] = self._hang_up
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_watch()
-        super().connection_lost(exc)
-
-    def _await_head(self) -> None:
-        self._head = 0
-        self._watch = self.loop.call_later(HEAD_SECONDS, self._hang_up)
-
-    def _stop_watch(self) -> None:
-        if self._watch is not None:
-            self._watch.cancel()
-            self._watch = None
-
-    def _hang_up(self) -> None:
-        self._stop_watch()
-        if self.transport is not None and not self.transport.is_closing():
-            self.transport.abort()
 
 
 class _Server(uvicorn.Server):

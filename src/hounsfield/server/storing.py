@@ -21,11 +21,33 @@ from hounsfield.server.intake import Intake
 from hounsfield.server.separate import SeparateIntake, is_separate
 from hounsfield.server.service import Service
 
-FED = 1 << 20
+FED = 2 << 20
 """Bytes handed to a thread at once."""
 
+INBOX = "hounsfield.inbox"
+"""The extension of an ASGI scope with the `Inbox` of its request, where the server has one."""
 
-async def store(service: Service, ask: Ask, receive: Receive) -> tuple[Answer, StoreResult]:
+
+class Inbox:
+    """A body as it came off the connection, piece by piece, for who claims it before asking for more."""
+
+    def __init__(self) -> None:
+        self.claimed, self.size = False, 0
+        self._pieces: list[bytes] = []
+
+    def put(self, piece: bytes) -> None:
+        self._pieces.append(piece)
+        self.size += len(piece)
+
+    def take(self) -> list[bytes]:
+        """All that came since it was last asked."""
+        pieces, self._pieces, self.size = self._pieces, [], 0
+        return pieces
+
+
+async def store(
+    service: Service, ask: Ask, receive: Receive, inbox: Inbox | None = None
+) -> tuple[Answer, StoreResult]:
     """Take in the body that `receive` gives; the answer with the status of PS3.18 Table 10.5.3-1."""
     media_type = negotiate(ask.accept, (MediaType(DICOM_JSON), MediaType(JSON), MediaType(DICOM_XML)))
     if media_type is None:
@@ -34,9 +56,9 @@ async def store(service: Service, ask: Ask, receive: Receive) -> tuple[Answer, S
     try:
         waiting: list[bytes] = []
         size = 0
-        async for chunk in _timely(receive, service.limits.seconds):
-            waiting.append(chunk)
-            size += len(chunk)
+        async for pieces in _timely(receive, service.limits.seconds, inbox):
+            waiting += pieces
+            size += sum(map(len, pieces))
             if size >= FED:
                 await to_thread.run_sync(intake.feed, waiting)
                 waiting, size = [], 0
@@ -61,8 +83,10 @@ def _intake(service: Service, ask: Ask) -> Intake | SeparateIntake:
     return Intake(service.archive, content_type, ask.scope.study, service.limits)
 
 
-async def _timely(receive: Receive, seconds: float) -> AsyncIterator[bytes]:
+async def _timely(receive: Receive, seconds: float, inbox: Inbox | None) -> AsyncIterator[list[bytes]]:
     """The body; 408 when the client sends nothing for too long, `ClientDisconnect` when it is gone."""
+    if inbox is not None:
+        inbox.claimed = True
     more = True
     while more:
         try:
@@ -73,8 +97,9 @@ async def _timely(receive: Receive, seconds: float) -> AsyncIterator[bytes]:
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         more = message.get("more_body", False)
-        if chunk := message.get("body", b""):
-            yield chunk
+        pieces = [message["body"]] if message.get("body") else []
+        # What came before the claim is in the message; only then comes what is in the inbox.
+        yield pieces + (inbox.take() if inbox is not None else [])
 
 
 def _answer(result: StoreResult, media_type: MediaType, ask: Ask) -> Answer:
