@@ -515,6 +515,54 @@ def test_series_side_by_side_scroll_together_in_space(person: Person, archive: s
     person.see_image(pane=1)
 
 
+def test_planes_stand_side_by_side_linked_by_place(person: Person, archive: str, data: Path) -> None:
+    _open_series(person, archive, "Thin")
+    person.page.get_by_role("button", name="Series", exact=True).click()
+    person.page.get_by_role("button", name="Compare with this series: 3 · Tilted").click()
+    person.see_image(pane=1)
+    panes = person.page.locator(".pane")
+    panes.first.get_by_label("View").select_option("coronal")
+    panes.last.get_by_label("View").select_option("planes")
+    for view in ("coronal", "axial"):
+        person.see_image(view)
+    panes.first.locator(".view").click(button="middle")
+    checked = 0
+    for key in ("Home", "ArrowDown", "End", "ArrowUp", "ArrowUp"):
+        person.page.keyboard.press(key)
+        person.page.wait_for_timeout(220)
+        state = dict(part.split("=") for part in person.page.url.partition("?")[2].split("&"))
+        assert (state["layout"], state["2-layout"]) == ("coronal", "planes")
+        place = np.array([float(mm) for mm in state["cross"].split(",")])
+        other = np.array([float(mm) for mm in state["2-cross"].split(",")])
+        tilted = load(data / "tilted")
+        index = np.linalg.solve(tilted.affine[:3, :3], place - tilted.affine[:3, 3])
+        if all(0 <= round(at) < size for at, size in zip(index, tilted.shape, strict=True)):
+            assert np.allclose(place, other, atol=0.002)
+            checked += 1
+    assert checked
+    address = person.page.url
+    person.open(address)
+    person.see_image("sagittal")
+    assert person.page.locator('[data-view="coronal"]').count() == 2
+
+
+def test_a_double_click_shows_one_plane_alone_and_all_three_again(person: Person, url: str) -> None:
+    person.open(f"{url}&layout=planes&lang=en")
+    person.see_image("coronal")
+    person.page.locator('[data-view="coronal"]').dblclick()
+    person.see_image("coronal")
+    assert person.page.locator(".view").count() == 1
+    slider = person.page.get_by_role("slider", name="Coronal")
+    assert slider.get_attribute("max") == "64"
+    slider.fill("9")
+    person.page.wait_for_timeout(250)
+    assert "9 / 64" in person.page.locator(".corner.bottom-left").inner_text()
+    assert "layout=coronal" in person.page.url
+    person.page.locator(".view").dblclick()
+    person.see_image("sagittal")
+    assert person.page.locator(".view").count() == 3
+
+
 def test_phases_of_one_series_are_chosen(person: Person, tmp_path: Path) -> None:
     folder = _phantom(tmp_path / "phases", phases=2, slices=6)
     with looking_at(folder) as address:

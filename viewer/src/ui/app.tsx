@@ -1,5 +1,6 @@
 // The page: the list of studies, or what is open, with the panel beside it.
 
+import { Announcer } from "./announcer";
 import { Help } from "./help";
 import { Icon } from "./icons";
 import { MeasurePanel } from "./measure_panel";
@@ -36,6 +37,7 @@ function Viewer() {
         {pane && panel.value && <SidePanel key={pane.id} pane={pane} />}
       </div>
       <Readout />
+      <Announcer />
     </div>
   );
 }

@@ -3,6 +3,7 @@
 import { flipped, turned, UPRIGHT, actualSize } from "../render/pose";
 import { PRESETS } from "../render/window";
 import { commandOf, type Command } from "../tools/bindings";
+import { graspByKey } from "./grasping";
 import type { PaneState, ViewName } from "./pane_state";
 import { savePng } from "./png";
 import { active, helpOpen, panel, railOpen, redo, removeChosen, stepSeries, tool, undo, type Panel, type Tool } from "./session";
@@ -39,13 +40,20 @@ function actual(pane: PaneState): void {
   }
 }
 
+/** The view that has the keyboard's focus; else the only one, or the slices themselves. */
+export function focusedView(pane: PaneState): ViewName {
+  const element = document.activeElement?.closest<HTMLElement>(`[data-pane="${pane.id}"]`);
+  const focused = pane.views.find((view) => view === element?.dataset["view"]);
+  return focused ?? (pane.views.length === 1 ? pane.views[0]! : "stack");
+}
+
 const onPane: Partial<Record<Command, (pane: PaneState) => void>> = {
-  next: (pane) => pane.scroll(1),
-  previous: (pane) => pane.scroll(-1),
-  first: (pane) => pane.goTo(0),
-  last: (pane) => pane.goTo(pane.model.count - 1),
-  pageNext: (pane) => pane.scroll(10),
-  pagePrevious: (pane) => pane.scroll(-10),
+  next: (pane) => pane.scrollView(focusedView(pane), 1),
+  previous: (pane) => pane.scrollView(focusedView(pane), -1),
+  first: (pane) => pane.goView(focusedView(pane), 0),
+  last: (pane) => pane.goView(focusedView(pane), pane.steps(focusedView(pane)).count - 1),
+  pageNext: (pane) => pane.scrollView(focusedView(pane), 10),
+  pagePrevious: (pane) => pane.scrollView(focusedView(pane), -10),
   zoomIn: (pane) => pane.changePoses((pose) => ({ ...pose, zoom: pose.zoom * 1.25, x: pose.x * 1.25, y: pose.y * 1.25 })),
   zoomOut: (pane) => pane.changePoses((pose) => ({ ...pose, zoom: pose.zoom / 1.25, x: pose.x / 1.25, y: pose.y / 1.25 })),
   fit: (pane) => pane.changePoses((pose) => ({ ...UPRIGHT, turn: pose.turn, flip: pose.flip })),
@@ -107,6 +115,12 @@ export function listenToKeys(): void {
     const target = event.target as HTMLElement;
     if (target.closest("input:not([type=range]):not([type=checkbox]), textarea, select")) {
       if (event.key === "Escape") target.blur();
+      return;
+    }
+    if (event.defaultPrevented) return;
+    const view = target.closest<HTMLElement>(".view");
+    if (view && graspByKey(event, drawings.get(`${view.dataset["pane"]}/${view.dataset["view"]}`))) {
+      event.preventDefault();
       return;
     }
     const command = commandOf(event);

@@ -72,6 +72,10 @@ function HelpDialog() {
             <dt>{w.touch}</dt>
             <dd>{w.touchDoes}</dd>
           </div>
+          <div>
+            <dt>{w.doubleClick}</dt>
+            <dd>{w.doubleClickDoes}</dd>
+          </div>
         </dl>
         <h3>{w.keyboard}</h3>
         <dl class="keys">
@@ -83,6 +87,12 @@ function HelpDialog() {
               <dd>{w[NAMES[command] ?? (command as Word)]}</dd>
             </div>
           ))}
+          <div>
+            <dt>
+              <kbd>Enter</kbd>
+            </dt>
+            <dd>{w.enterKey}</dd>
+          </div>
           {PRESETS.map((preset) => (
             <div key={preset.key}>
               <dt>

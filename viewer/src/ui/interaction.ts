@@ -50,12 +50,7 @@ export function interaction(port: ViewPort): GestureHandlers {
     scrollRest += drag.dy;
     const steps = Math.trunc(scrollRest / PIXELS_PER_SLICE);
     scrollRest -= steps * PIXELS_PER_SLICE;
-    if (steps) scroll(steps);
-  };
-
-  const scroll = (steps: number): void => {
-    if (view === "stack") pane.scroll(steps);
-    else pane.scrollPlane(view, steps);
+    if (steps) pane.scrollView(view, steps);
   };
 
   const moveCross = (at: Point): void => {
@@ -140,7 +135,7 @@ export function interaction(port: ViewPort): GestureHandlers {
       activeId.value = pane.id;
       if (keys.ctrl) pane.setPose(view, zoomAbout(pose(), port.pane(), at, Math.exp(-steps * 0.12)));
       else if (keys.shift) pane.setPose(view, turned(pose(), steps * 3));
-      else scroll(steps);
+      else pane.scrollView(view, steps);
     },
     pinch(at, factor, dx, dy, turn) {
       const moved = zoomAbout(pose(), port.pane(), at, factor);

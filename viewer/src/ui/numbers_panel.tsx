@@ -23,7 +23,7 @@ export function NumbersPanel({ pane }: { pane: PaneState }) {
     <>
       <Trusted pane={pane} />
       {info.shape && <Distribution pane={pane} />}
-      {pane.layout.value === "planes" && <PlaneControls pane={pane} />}
+      {pane.layout.value !== "stack" && <PlaneControls pane={pane} />}
       <Facts pane={pane} />
       {(info.parts.length > 1 || info.parts.some((part) => part.phases.length > 1)) && <Parts pane={pane} />}
     </>

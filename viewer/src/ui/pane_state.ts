@@ -5,14 +5,16 @@ import type { ColourMapName } from "../render/colour_maps";
 import { UPRIGHT, type Pose } from "../render/pose";
 import { automaticWindow, palette, type Threshold, type Window } from "../render/window";
 import { toIndex } from "../volume/affine";
-import { centreOf, stepThrough, type Frame, type PlaneName } from "../volume/planes";
+import { centreOf, planeSteps, PLANES, stepThrough, type Frame, type PlaneName } from "../volume/planes";
 import type { Slab } from "../volume/sample";
 import type { Vec3 } from "../volume/vector";
 import { ANY, isHounsfield, type Choice } from "../wire/info";
 import { acquire, release, type SeriesModel } from "./series_model";
 
 export type ViewName = "stack" | PlaneName;
-export type Layout = "stack" | "planes";
+/** One stack, the three planes together, or one of them alone. */
+export type Layout = "stack" | "planes" | PlaneName;
+export const LAYOUTS: readonly Layout[] = ["stack", "planes", ...PLANES];
 export type Poses = Readonly<Record<ViewName, Pose>>;
 
 const ALL_UPRIGHT: Poses = { stack: UPRIGHT, axial: UPRIGHT, coronal: UPRIGHT, sagittal: UPRIGHT };
@@ -62,9 +64,10 @@ export class PaneState {
     batch(() => {
       if (this.slice.peek() < 0 || this.slice.peek() >= this.model.count) this.slice.value = Math.max(0, Math.min(start ?? Math.floor(this.model.count / 2), this.model.count - 1));
       const grid = this.model.grid;
-      if (grid && !this.cross.peek()) this.cross.value = centreOf(grid);
+      // On the slice that is shown: the middle of an even number of slices lies between two.
+      if (grid && !this.cross.peek()) this.cross.value = this.model.lps([this.slice.peek(), (grid.shape[1] - 1) / 2, (grid.shape[2] - 1) / 2]);
       if (!this.ownWindow.peek()) this.ownWindow.value = this.firstWindow();
-      if (this.layout.peek() === "planes" && !this.model.hasPlanes) this.layout.value = "stack";
+      if (!this.model.hasPlanes) this.layout.value = "stack";
     });
   }
 
@@ -107,13 +110,36 @@ export class PaneState {
     if (grid && cross) this.lookAt(stepThrough(grid, view, this.frame.value, cross, steps));
   }
 
+  /** Steps through a view: slices of the stack, or along a plane's normal. */
+  scrollView(view: ViewName, steps: number): void {
+    if (view === "stack") this.scroll(steps);
+    else this.scrollPlane(view, steps);
+  }
+
+  /** How far one is in a view. */
+  steps(view: ViewName): { count: number; at: number } {
+    const [grid, cross] = [this.model.grid, this.cross.value];
+    if (view === "stack" || !grid || !cross) return { count: this.model.count, at: this.slice.value };
+    return planeSteps(grid, view, this.frame.value, cross);
+  }
+
+  goView(view: ViewName, to: number): void {
+    if (view === "stack") this.goTo(to);
+    else this.scrollPlane(view, to - this.steps(view).at);
+  }
+
+  /** The views that the layout shows. */
+  get views(): readonly ViewName[] {
+    const layout = this.layout.value;
+    return layout === "planes" ? PLANES : [layout];
+  }
+
   setPose(view: ViewName, pose: Pose): void {
     this.poses.value = { ...this.poses.value, [view]: pose };
   }
 
   changePoses(change: (pose: Pose) => Pose): void {
-    const views: ViewName[] = this.layout.value === "stack" ? ["stack"] : ["axial", "coronal", "sagittal"];
-    this.poses.value = { ...this.poses.value, ...Object.fromEntries(views.map((view) => [view, change(this.poses.value[view])])) };
+    this.poses.value = { ...this.poses.value, ...Object.fromEntries(this.views.map((view) => [view, change(this.poses.value[view])])) };
   }
 
   reset(): void {

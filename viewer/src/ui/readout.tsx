@@ -34,18 +34,18 @@ export function Readout() {
   const found = at && at.view.voxelAt(at.point);
   if (!found || found.value === null) {
     return (
-      <div class="readout quiet" role="status">
+      <footer class="readout quiet">
         {pane?.model.pictures.value ? w.pictureOnly : w.pointAt}
-      </div>
+      </footer>
     );
   }
   return (
-    <div class="readout" data-value={found.value} data-voxel={found.index.join(",")} data-index={found.exact.join(",")} data-lps={found.lps?.join(",")}>
+    <footer class="readout" data-value={found.value} data-voxel={found.index.join(",")} data-index={found.exact.join(",")} data-lps={found.lps?.join(",")}>
       <button class="chain" onClick={() => (panel.value = "tags")} title={w.conversion}>
         {chainOf(at.view, found.index[0], found.value)}
       </button>
       <span title={w.voxel}>[{found.index.join(", ")}]</span>
       {found.lps && <span class="lps">{found.lps.map((mm, axis) => `${"LPS"[axis]} ${minus(mm.toFixed(1))}`).join("  ")} mm</span>}
-    </div>
+    </footer>
   );
 }

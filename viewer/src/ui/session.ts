@@ -25,6 +25,8 @@ export const siblings = signal<readonly Series[]>([]);
 
 export const measurements = signal<readonly Measurement[]>([]);
 export const chosen = signal(0);
+/** The measurement that the keyboard holds. */
+export const grasped = signal(0);
 const history = new History<readonly Measurement[]>();
 let nextMeasurement = 1;
 
@@ -63,7 +65,7 @@ export function show(study: string, series: string, options: Opening & { alone?:
     const kept = options.alone ? [] : panes.value.map((each) => (old.includes(each) ? pane : each));
     panes.value = kept.length ? kept : [pane];
     activeId.value = pane.id;
-    if (layout === "planes" && panes.value.length === 1) pane.layout.value = "planes";
+    if (layout) pane.layout.value = layout;
   });
   for (const each of old) each.close();
   return pane;
@@ -72,8 +74,9 @@ export function show(study: string, series: string, options: Opening & { alone?:
 export function showBeside(study: string, series: string, options: Opening = {}): PaneState | null {
   if (panes.value.length >= MOST_PANES) return null;
   const pane = new PaneState(study, series, options.start ?? null, options.choice);
+  const layout = active.peek()?.layout.peek();
   batch(() => {
-    for (const each of panes.value) each.layout.value = "stack";
+    if (layout) pane.layout.value = layout;
     panes.value = [...panes.value, pane];
     activeId.value = pane.id;
   });
@@ -124,16 +127,17 @@ export function sharePlace(a: PaneState, b: PaneState): boolean {
   return !!a.model.grid && !!b.model.grid && frameOf(a) !== "" && frameOf(a) === frameOf(b);
 }
 
-/** Linked scrolling: the others go to the slice nearest in space to the middle of the active one's. */
+/** Linked by place: the others go where the active one is, as far as they reach there. */
 effect(() => {
   const lead = active.value;
-  if (!lead || !linked.value || panes.value.length < 2) return;
-  const shape = lead.model.info.value?.shape;
-  const middle = shape && lead.model.lps([lead.slice.value, (shape[1] - 1) / 2, (shape[2] - 1) / 2]);
-  if (!middle) return;
+  const place = lead?.cross.value;
+  if (!lead || !place || !linked.value) return;
   for (const pane of panes.value) {
-    if (pane === lead || !sharePlace(lead, pane) || !pane.model.inverse) continue;
-    const slice = Math.round(toIndex(pane.model.inverse, middle)[0]);
-    if (slice >= 0 && slice < pane.model.count && pane.slice.peek() !== slice) pane.goTo(slice);
+    const { model } = pane;
+    if (pane === lead || !sharePlace(lead, pane) || !model.inverse) continue;
+    const at = toIndex(model.inverse, place).map(Math.round);
+    const within = (axis: number): boolean => at[axis]! >= 0 && at[axis]! < model.grid!.shape[axis]!;
+    if (within(0) && within(1) && within(2)) pane.lookAt(place);
+    else if (within(0)) pane.goTo(at[0]!);
   }
 });

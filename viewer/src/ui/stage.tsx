@@ -1,11 +1,11 @@
 // The images: one pane or several side by side, each a stack with its slider or three planes.
 
 import { useEffect, useState } from "preact/hooks";
-import { PLANES } from "../volume/planes";
+import { PLANES, type PlaneName } from "../volume/planes";
 import { Icon } from "./icons";
-import { measureWaiting } from "./measuring";
-import type { PaneState } from "./pane_state";
-import { active, activeId, closePane, linked, panes, sharePlace } from "./session";
+import { isMeasuring, measureWaiting } from "./measuring";
+import { LAYOUTS, type Layout, type PaneState, type ViewName } from "./pane_state";
+import { active, activeId, closePane, linked, panes, sharePlace, tool } from "./session";
 import { say } from "./reasons";
 import { language, words } from "./settings";
 import { Trouble } from "./trouble";
@@ -29,12 +29,24 @@ function Pane({ pane }: { pane: PaneState }) {
   const version = pane.model.version.value;
   useEffect(() => measureWaiting(pane), [pane, version]);
   return (
-    <section class={isActive ? "pane active" : "pane"} aria-label={seriesTitle(pane)} onFocusIn={() => (activeId.value = pane.id)}>
-      {pane.layout.value === "planes" && pane.model.hasPlanes ? <Planes pane={pane} /> : <Stack pane={pane} />}
+    <section class={`pane${several ? " beside" : ""}${isActive ? " active" : ""}`} aria-label={seriesTitle(pane)} onFocusIn={() => (activeId.value = pane.id)}>
+      <Views pane={pane} />
       <Caption pane={pane} several={several} />
+      {several && (
+        <button class="small close-pane" title={words.value.stopCompare} aria-label={words.value.stopCompare} onClick={() => closePane(pane)}>
+          <Icon name="close" />
+        </button>
+      )}
       <Overlays pane={pane} />
     </section>
   );
+}
+
+function Views({ pane }: { pane: PaneState }) {
+  const layout = pane.model.hasPlanes ? pane.layout.value : "stack";
+  if (layout === "stack") return <Stack pane={pane} />;
+  if (layout === "planes") return <Planes pane={pane} />;
+  return <OnePlane pane={pane} name={layout} />;
 }
 
 export function seriesTitle(pane: PaneState): string {
@@ -48,44 +60,68 @@ function Caption({ pane, several }: { pane: PaneState; several: boolean }) {
   const apart = several && linked.value && lead && lead !== pane && pane.model.info.value && !sharePlace(lead, pane);
   return (
     <div class="caption">
-      <span>{seriesTitle(pane)}</span>
+      <span class="caption-title">{seriesTitle(pane)}</span>
+      {pane.model.hasPlanes && (several || (pane.layout.value !== "stack" && pane.layout.value !== "planes")) && <LayoutChoice pane={pane} />}
       {apart && <small>{w.linkRefused}</small>}
-      {several && (
-        <button class="small" title={w.stopCompare} aria-label={w.stopCompare} onClick={() => closePane(pane)}>
-          <Icon name="close" />
-        </button>
-      )}
     </div>
   );
+}
+
+/** Which planes a pane shows; beside others, or where one plane is alone, it is chosen on the pane itself. */
+function LayoutChoice({ pane }: { pane: PaneState }) {
+  const w = words.value;
+  return (
+    <select class="layout" aria-label={w.view} value={pane.layout.value} onChange={(event) => (pane.layout.value = LAYOUTS.find((each) => each === event.currentTarget.value) ?? "stack")}>
+      {LAYOUTS.map((each) => (
+        <option key={each} value={each}>
+          {w[each]}
+        </option>
+      ))}
+    </select>
+  );
+}
+
+function Slider({ pane, view }: { pane: PaneState; view: ViewName }) {
+  const { count, at } = pane.steps(view);
+  if (count < 2) return null;
+  const name = view === "stack" ? words.value.slice : words.value[view];
+  return <input class="slider" type="range" min={1} max={count} value={at + 1} aria-label={name} aria-valuetext={`${at + 1} / ${count}`} onInput={(event) => pane.goView(view, event.currentTarget.valueAsNumber - 1)} />;
 }
 
 function Stack({ pane }: { pane: PaneState }) {
   const w = words.value;
   const count = pane.model.count;
-  const slice = pane.slice.value;
   return (
     <div class="stack">
       <View key={`${pane.id}/stack`} pane={pane} view="stack" />
-      {count > 1 && (
-        <>
-          <input
-            class="slider"
-            type="range"
-            min={1}
-            max={count}
-            value={slice + 1}
-            aria-label={w.slice}
-            onInput={(event) => pane.goTo(event.currentTarget.valueAsNumber - 1)}
-          />
-          <Loaded pane={pane} />
-        </>
-      )}
+      <Slider pane={pane} view="stack" />
+      {count > 1 && <Loaded pane={pane} />}
       <div class="corner bottom-left">
-        {count > 0 && `${pane.model.pictures.value ? w.picture : w.slice} ${slice + 1} / ${count}`}
+        {count > 0 && `${pane.model.pictures.value ? w.picture : w.slice} ${pane.slice.value + 1} / ${count}`}
         <WindowText pane={pane} />
       </div>
     </div>
   );
+}
+
+function OnePlane({ pane, name }: { pane: PaneState; name: PlaneName }) {
+  const { count, at } = pane.steps(name);
+  return (
+    <div class="stack" onDblClick={() => enlarge(pane, "planes")}>
+      <View key={`${pane.id}/${name}`} pane={pane} view={name} />
+      <Slider pane={pane} view={name} />
+      <Loaded pane={pane} />
+      <div class="corner bottom-left">
+        <span class={`plane-name ${name}`}>{words.value[name]}</span> {at + 1} / {count}
+        <WindowText pane={pane} />
+      </div>
+    </div>
+  );
+}
+
+/** A double click shows one plane alone, or all three again; while something is drawn it is part of the drawing. */
+function enlarge(pane: PaneState, layout: Layout): void {
+  if (!isMeasuring(tool.peek())) pane.layout.value = layout;
 }
 
 function WindowText({ pane }: { pane: PaneState }) {
@@ -111,7 +147,7 @@ function Planes({ pane }: { pane: PaneState }) {
   return (
     <div class="planes">
       {PLANES.map((name) => (
-        <div key={name} class={`plane ${name}`}>
+        <div key={name} class={`plane ${name}`} onDblClick={() => enlarge(pane, name)}>
           <View key={`${pane.id}/${name}`} pane={pane} view={name} />
           <div class={`corner top-left plane-name ${name}`}>{words.value[name]}</div>
           {name === "axial" && (

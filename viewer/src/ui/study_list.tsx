@@ -81,12 +81,14 @@ export function StudyList() {
         <UploadButton />
         <PageButtons />
       </header>
-      {error ? <Trouble error={error} retry={reload} /> : !found ? <p class="quiet centred">{w.loading}</p> : <Table found={found} reload={reload} />}
-      {found?.more && (
-        <button class="more" onClick={showMore}>
-          {w.more}
-        </button>
-      )}
+      <main>
+        {error ? <Trouble error={error} retry={reload} /> : !found ? <p class="quiet centred">{w.loading}</p> : <Table found={found} reload={reload} />}
+        {found?.more && (
+          <button class="more" onClick={showMore}>
+            {w.more}
+          </button>
+        )}
+      </main>
     </div>
   );
 }
@@ -106,7 +108,7 @@ function Table({ found, reload }: { found: Found; reload: () => void }) {
               </button>
             </th>
           ))}
-          <th class="column-remove" />
+          <td class="column-remove" />
         </tr>
       </thead>
       {sorted(found.items).map((study) => (

@@ -43,7 +43,7 @@ function Identity({ pane }: { pane: PaneState }) {
   const what = [header["StudyDescription"], dateText(header["StudyDate"] ?? "")].filter(Boolean).join(" · ");
   return (
     <div class="identity" title={`${patient} ${what}`}>
-      <strong>{patient}</strong>
+      <h1>{patient}</h1>
       <span>{what}</span>
     </div>
   );
@@ -104,7 +104,7 @@ function ViewTools({ pane }: { pane: PaneState }) {
     <>
       <div class="group" role="group" aria-label={w.view}>
         <Command command="stack" icon="stack" name={w.stack} pressed={pane.layout.value === "stack"} />
-        <Command command="planes" icon="planes" name={pane.model.hasPlanes ? w.planes : w.noPlanes} pressed={pane.layout.value === "planes"} disabled={!pane.model.hasPlanes || panes.value.length > 1} />
+        <Command command="planes" icon="planes" name={pane.model.hasPlanes ? w.planes : w.noPlanes} pressed={pane.layout.value !== "stack"} disabled={!pane.model.hasPlanes} />
         {panes.value.length > 1 && <IconButton icon="link" name={w.link} pressed={linked.value} onClick={() => (linked.value = !linked.value)} />}
       </div>
       <div class="group poses">
@@ -158,7 +158,7 @@ export function Toolbar() {
         <PageButtons />
       </div>
       <div class="bar second">
-        <div class="group" role="radiogroup" aria-label={w.tools}>
+        <div class="group" role="group" aria-label={w.tools}>
           {TOOLS.map(([name, word, icon, command]) => (
             <IconButton key={name} icon={icon} name={w[word]} hint={keyOf(command)} pressed={tool.value === name} disabled={!hasValues && !["pan", "zoom", "scroll", "window"].includes(name)} onClick={() => (tool.value = name)} />
           ))}

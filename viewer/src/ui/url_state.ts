@@ -5,7 +5,7 @@ import { batch, effect, signal } from "@preact/signals";
 import { COLOUR_MAPS } from "../render/colour_maps";
 import { UPRIGHT, type Pose } from "../render/pose";
 import type { Vec3 } from "../volume/vector";
-import type { PaneState, ViewName } from "./pane_state";
+import { LAYOUTS, type PaneState, type ViewName } from "./pane_state";
 import { closeAll, linked, panel, panes, show, showBeside, tool, type Panel, type Tool } from "./session";
 import { isLanguage, isTheme, language, theme } from "./settings";
 
@@ -41,8 +41,8 @@ function writePane(pane: PaneState, query: URLSearchParams, prefix: string): voi
   put("smooth", pane.smooth.value ? null : "0");
   const threshold = pane.threshold.value;
   put("threshold", threshold && `${threshold.low},${threshold.high}`);
-  if (pane.layout.value !== "planes") return;
-  put("layout", "planes");
+  if (pane.layout.value === "stack") return;
+  put("layout", pane.layout.value);
   put("cross", pane.cross.value && pane.cross.value.map(short).join(","));
   put("frame", pane.frame.value === "slices" ? null : pane.frame.value);
   put("slab", pane.slab.value.thickness ? `${pane.slab.value.mode},${pane.slab.value.thickness}` : null);
@@ -62,7 +62,7 @@ function readPane(pane: PaneState, query: URLSearchParams, prefix: string): void
   pane.smooth.value = get("smooth") !== "0";
   const threshold = numbers(get("threshold"), 2);
   if (threshold) pane.threshold.value = { low: threshold[0]!, high: threshold[1]! };
-  if (get("layout") === "planes") pane.layout.value = "planes";
+  pane.layout.value = LAYOUTS.find((known) => known === get("layout")) ?? "stack";
   const cross = numbers(get("cross"), 3);
   if (cross) pane.cross.value = cross as unknown as Vec3;
   if (get("frame") === "patient") pane.frame.value = "patient";

@@ -206,6 +206,14 @@ const pairs = {
   escape: ["Close, or put the tool away", "关闭或收起工具"],
   anonymous: ["No name", "无姓名"],
   mainImage: ["Image. Arrow keys scroll; question mark for help.", "图像。方向键滚动，问号查看帮助。"],
+  saySlice: ["Slice {n} of {count}", "第 {n} 层，共 {count} 层"],
+  sayAt: ["at {mm} mm", "位置 {mm} mm"],
+  sayCross: ["Crosshair at {place} mm", "十字线位于 {place} mm"],
+  sayWindow: ["Level {center}, width {width} {unit}", "窗位 {center}，窗宽 {width} {unit}"],
+  sayGrasped: ["Arrow keys move it, Shift and arrows change its size, Enter lets go", "方向键移动，Shift 加方向键调整大小，回车键结束"],
+  enterKey: ["with a measuring tool: measure at the crosshair; arrows move, Shift and arrows resize, Enter ends", "选中测量工具时：在十字线处测量；方向键移动，Shift 加方向键调整大小，回车结束"],
+  doubleClick: ["Double click on a plane", "双击平面"],
+  doubleClickDoes: ["that plane alone, or all three again", "单独显示该平面，或恢复三平面"],
 } as const satisfies Record<string, readonly [string, string]>;
 
 export type Word = keyof typeof pairs;

@@ -108,6 +108,17 @@ export function stepThrough(grid: Grid, name: PlaneName, frame: Frame, through: 
   return clampInside(grid, moved, normal);
 }
 
+/** How many steps of `stepThrough` cross the volume, and at which of them, from 0, `through` lies. */
+export function planeSteps(grid: Grid, name: PlaneName, frame: Frame, through: Vec3): { count: number; at: number } {
+  const { across, down } = directions(name, axes(grid.affine, frame));
+  const along = scale(cross(across, down), name === "sagittal" ? 1 : -1);
+  const places = corners(grid).map((corner) => dot(corner, along));
+  const [low, high] = [Math.min(...places), Math.max(...places)];
+  const size = Math.abs(dot(subtract(stepThrough(grid, name, frame, centreOf(grid), 1), centreOf(grid)), along)) || 1;
+  const count = Math.floor((high - low) / size + 1e-6) + 1;
+  return { count, at: Math.max(0, Math.min(count - 1, Math.round((dot(through, along) - low) / size))) };
+}
+
 function clampInside(grid: Grid, place: Vec3, along: Vec3): Vec3 {
   const ends = corners(grid).map((corner) => dot(corner, along));
   const at = dot(place, along);
