@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import numpy as np
 import pydicom
 import pytest
+from PIL import Image
 from pydicom.data import get_testdata_file
 
 from hounsfield.instance import BytesSource, read_instance
@@ -258,6 +260,71 @@ def test_gzip_is_for_text_only(server: Running, series):
     assert text.headers["content-encoding"] == "gzip" and len(text.json()) == len(series)
     pixels = server.get(path_of(series[0]), AS_STORED, **{"Accept-Encoding": "gzip"})
     assert "content-encoding" not in pixels.headers
+
+
+def bits(syntax: str) -> tuple[bytes, np.ndarray]:
+    """A file of three frames of 5 × 5 single bits, which do not end where bytes do."""
+    dataset = pydicom.dcmread(io.BytesIO(instances(slices=1, rows=8, columns=8)[0]))
+    wanted = np.random.default_rng(3).integers(0, 2, (3, 5, 5)).astype(np.uint8)
+    packed = np.packbits(wanted.ravel(), bitorder="little").tobytes()
+    dataset.Rows = dataset.Columns = 5
+    dataset.NumberOfFrames = 3
+    dataset.BitsAllocated = dataset.BitsStored = 1
+    dataset.HighBit = dataset.PixelRepresentation = 0
+    for name in (
+        "RescaleIntercept",
+        "RescaleSlope",
+        "RescaleType",
+        "PixelPaddingValue",
+        "WindowCenter",
+        "WindowWidth",
+    ):
+        if name in dataset:
+            del dataset[name]
+    dataset.PixelData = packed
+    dataset["PixelData"].VR = "OB"
+    dataset.file_meta.TransferSyntaxUID = pydicom.uid.UID(syntax)
+    out = io.BytesIO()
+    pydicom.dcmwrite(out, dataset, enforce_file_format=True)
+    return out.getvalue(), wanted
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, "1.2.840.10008.1.2"])
+def test_single_bits_are_served_frame_by_frame_and_whole(tmp_path, syntax):
+    content, wanted = bits(syntax)
+    with running(tmp_path) as server:
+        assert server.store([content]).status_code == 200
+        parts = parts_of(server.get(path_of(content) + "/frames/1,2,3"))
+        got = [np.unpackbits(np.frombuffer(each, np.uint8), count=25, bitorder="little") for _, each in parts]
+        assert np.array_equal(np.stack(got).reshape(3, 5, 5), wanted)
+        (whole,) = parts_of(server.get(path_of(content), AS_STORED))
+        assert np.array_equal(read(whole[1]).pixel_array, wanted)
+        assert read(whole[1]).file_meta.TransferSyntaxUID == EXPLICIT
+        picture = server.get(path_of(content) + "/frames/2/rendered", "image/png")
+        assert picture.status_code == 200, picture.text
+        assert np.array_equal(np.asarray(Image.open(io.BytesIO(picture.content))) > 127, wanted[1] > 0)
+
+
+def test_a_frame_that_is_not_all_there_is_422_and_not_served(tmp_path):
+    dataset = pydicom.dcmread(io.BytesIO(instances(slices=1, rows=8, columns=8)[0]))
+    dataset.NumberOfFrames = 2
+    out = io.BytesIO()
+    dataset.save_as(out)
+    with running(tmp_path) as server:
+        assert server.store([out.getvalue()]).status_code == 200
+        assert server.get(path_of(out.getvalue()) + "/frames/1").status_code == 200
+        assert server.get(path_of(out.getvalue()) + "/frames/2").status_code == 422
+
+
+def test_a_lossy_coding_that_is_asked_for_says_so(tmp_path):
+    content = instances(slices=1)[0]
+    with running(tmp_path) as server:
+        server.store([content])
+        accept = 'multipart/related; type="application/dicom"; transfer-syntax=1.2.840.10008.1.2.4.91'
+        (whole,) = parts_of(server.get(path_of(content), accept))
+        got = read(whole[1])
+        assert got.LossyImageCompression == "01" and got.SOPInstanceUID != read(content).SOPInstanceUID
+        assert np.abs(got.pixel_array.astype(int) - read(content).pixel_array).max() < 200
 
 
 def test_every_file_that_pydicom_brings_is_served_as_dicomweb_clients_file_reader_has_it(tmp_path):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import io
 import itertools
 
+import pydicom
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -119,7 +121,7 @@ def test_series_and_instances_are_searched_below_and_across(server):
 def one_of(content: bytes) -> bytes:
     return min(
         study(2),
-        key=lambda each: __import__("pydicom").dcmread(__import__("io").BytesIO(each)).InstanceNumber,
+        key=lambda each: pydicom.dcmread(io.BytesIO(each)).InstanceNumber,
     )
 
 
@@ -134,6 +136,28 @@ def test_answers_hold_what_the_standard_asks_for(server):
     (first, _) = server.get(path_of(study(1)[0], "series") + "/instances").json()
     assert {"00080016", "00080018", "00200013", "00280010", "00280011", "00280100"} <= set(first)
     assert list(first) == sorted(first)
+
+
+def test_required_attributes_are_told_empty_where_files_do_not_have_them(tmp_path):
+    content = instances(slices=1, rows=8, columns=8)[0]
+    dataset = pydicom.dcmread(io.BytesIO(content))
+    names = "StudyDate StudyTime AccessionNumber ReferringPhysicianName PatientName PatientID PatientBirthDate PatientSex"
+    for name in (*names.split(), "StudyID", "Modality", "SeriesNumber", "InstanceNumber"):
+        if name in dataset:
+            del dataset[name]
+    out = io.BytesIO()
+    dataset.save_as(out)
+    with running(tmp_path) as server:
+        assert server.store([out.getvalue()]).status_code == 200
+        (study,) = server.get("/studies").json()
+        for tag in ("00080020", "00080050", "00080061", "00080090", "00100010", "00100020", "00200010"):
+            assert study[tag].keys() == {"vr"}
+        (series,) = server.get("/series").json()
+        assert (
+            series["00080060"] == {"vr": "CS"} and series["00200011"] == {"vr": "IS"} and "00100020" in series
+        )
+        (instance,) = server.get(path_of(content, "series") + "/instances").json()
+        assert instance["00200013"] == {"vr": "IS"} and list(instance) == sorted(instance)
 
 
 def test_further_fields_are_included_and_lower_ones_are_not(server):
@@ -218,9 +242,6 @@ def test_what_is_no_date_or_number_is_not_empty(tmp_path):
 
 def edited(content: bytes, **values) -> bytes:
     """`content` with values that pydicom would not let pass."""
-    import io
-
-    import pydicom
     from pydicom.config import IGNORE
     from pydicom.dataelem import DataElement
 

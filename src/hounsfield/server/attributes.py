@@ -93,6 +93,24 @@ SHOWN: dict[Level, frozenset[int]] = {
 }
 """What an answer holds without `includefield`, beside what the server adds."""
 
+REQUIRED: dict[Level, dict[int, str]] = {
+    "study": {
+        0x00080020: "DA",
+        0x00080030: "TM",
+        0x00080050: "SH",
+        0x00080061: "CS",
+        0x00080090: "PN",
+        0x00100010: "PN",
+        0x00100020: "LO",
+        0x00100030: "DA",
+        0x00100040: "CS",
+        0x00200010: "SH",
+    },
+    "series": {0x00080060: "CS", 0x00200011: "IS"},
+    "instance": {0x00080016: "UI", 0x00200013: "IS"},
+}
+"""Those of type R with their VR: told as empty where the files do not have them (PS3.4 C.2.2.1.2)."""
+
 COUNTED: dict[str, tuple[Level, int]] = {
     "ModalitiesInStudy": ("study", 0x00080061),
     "NumberOfStudyRelatedSeries": ("study", 0x00201206),

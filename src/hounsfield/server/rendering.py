@@ -25,7 +25,7 @@ from hounsfield.hu import Conversion, convert
 from hounsfield.instance import Instance
 from hounsfield.series import Slice
 from hounsfield.series.assembly import conversion_of
-from hounsfield.server.conversion import cells
+from hounsfield.server.conversion import cells, is_bits
 from hounsfield.units import unit_of
 from hounsfield.windowing import Window, apply_window, window
 
@@ -126,6 +126,10 @@ def picture(instance: Instance, frame: int, look: Look) -> Image.Image:
         image = _coloured(instance, frame, photometric)
     elif photometric == "PALETTE COLOR":
         image = Image.fromarray(_eight_bits(palette_to_rgb(cells(instance, frame), _palette(instance))))
+    elif samples == 1 and is_bits(instance):
+        image = Image.fromarray(
+            cells(instance, frame) * np.uint8(255) ^ np.uint8(255 * (photometric == "MONOCHROME1"))
+        )
     elif samples == 1:
         image = Image.fromarray(np.ascontiguousarray(_grey(instance, frame, look, photometric)))
     else:

@@ -19,7 +19,7 @@ from hounsfield.errors import DicomwebError, MalformedError, UnsupportedError
 from hounsfield.instance import Instance, read_instance
 from hounsfield.server.answers import Answer, etag, unchanged
 from hounsfield.server.ask import Ask
-from hounsfield.server.conversion import frame_bytes, is_plain
+from hounsfield.server.conversion import frame_bytes, is_bits, is_plain
 from hounsfield.server.endpoints.retrieval import found
 from hounsfield.server.service import Service
 from hounsfield.server.streams import Multipart, Piece, blocks
@@ -130,7 +130,7 @@ def _native_size(instance: Instance, syntax: str) -> int | None:
     plain = is_plain(instance) and syntax == EXPLICIT_LITTLE_ENDIAN
     if not plain or instance.header.pixels is None or instance.header.pixels.keyword != "PixelData":
         return None
-    return instance.frame_format.native_bytes if instance.frame_format.bits_allocated > 1 else None
+    return None if is_bits(instance) else instance.frame_format.native_bytes
 
 
 def _frame(instance: Instance, frame: int, syntax: str, size: int | None) -> Piece:

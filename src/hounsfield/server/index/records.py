@@ -11,7 +11,7 @@ from isal import isal_zlib
 from hounsfield.dicomweb.matching import folded, moment, words
 from hounsfield.dicomweb.uids import is_uid
 from hounsfield.errors import MalformedError
-from hounsfield.server.attributes import LEVELS, SEARCHED, SHOWN, UIDS, Level, Searched, belongs
+from hounsfield.server.attributes import LEVELS, REQUIRED, SEARCHED, SHOWN, UIDS, Level, Searched, belongs
 from hounsfield.server.header_text import INSTANCE_URL, HeaderText, values_of
 from hounsfield.server.index.tables import NAME_GROUPS
 
@@ -89,7 +89,8 @@ def _joined(text: HeaderText, level: Level) -> str:
 
 
 def _brief(text: HeaderText) -> str:
-    members = {tag: text.elements[tag] for tag in _places(tuple(text.elements))["instance"]}
+    members = {tag: f'"{tag:08X}":{{"vr":"{vr}"}}' for tag, vr in REQUIRED["instance"].items()}
+    members |= {tag: text.elements[tag] for tag in _places(tuple(text.elements))["instance"]}
     members[0x00080056] = '"00080056":{"vr":"CS","Value":["ONLINE"]}'
     members[0x00081190] = f'"00081190":{{"vr":"UR","Value":["{INSTANCE_URL}"]}}'
     return "{" + ",".join(members[tag] for tag in sorted(members)) + "}"

@@ -40,7 +40,7 @@ from hounsfield.dicomweb.matching import (
 from hounsfield.dicomweb.queries import Query
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.errors import DicomwebError
-from hounsfield.server.attributes import COUNTED, LEVELS, SHOWN, UIDS, Level, belongs, searched
+from hounsfield.server.attributes import COUNTED, LEVELS, REQUIRED, SHOWN, UIDS, Level, belongs, searched
 from hounsfield.server.header_text import INSTANCE_URL
 from hounsfield.server.index.database import fits
 from hounsfield.server.index.tables import NAME_GROUPS, TABLES, instances, series, studies
@@ -305,6 +305,8 @@ class _Plan:
                 number = int(tag, 16)
                 if wanted(number) and belongs(number, level):
                     model[tag] = element
+            for number, vr in REQUIRED[level].items() if level in self.told else ():
+                model.setdefault(f"{number:08X}", {"vr": vr})
             if level == "study" and "study_header" in row:
                 kinds = [kind for kind in row["modalities"].split("\\") if kind]
                 model["00080061"] = {"vr": "CS", "Value": kinds} if kinds else {"vr": "CS"}

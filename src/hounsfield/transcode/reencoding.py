@@ -1,0 +1,26 @@
+"""A file without integer pixels in the encoding of another transfer syntax: the same elements, and nothing else."""
+
+from __future__ import annotations
+
+from hounsfield.errors import HounsfieldError
+from hounsfield.instance import BytesSource, Source, read_instance
+from hounsfield.instance.reading import open_pixels
+from hounsfield.syntaxes import TransferSyntax, transfer_syntax
+from hounsfield.transcode.part10 import read_part10, recoded, write_part10
+
+
+def reencoded(source: Source, syntax: TransferSyntax) -> bytes:
+    """`source` as a file in `syntax`. Raises `MalformedError` where it cannot be taken apart, `LocationError`."""
+    try:
+        with source.open() as stream:
+            content = stream.read()
+        held = BytesSource(source.name, content)
+        header = read_instance(held).header
+        before = transfer_syntax(header.transfer_syntax)
+        inflated = None
+        if before.deflated:
+            with open_pixels(held, header) as stream:
+                inflated = stream.read()
+        return write_part10(recoded(read_part10(content, before, inflated), syntax), syntax, {})
+    except HounsfieldError as error:
+        raise error.at(source.name) from error
