@@ -12,8 +12,9 @@ import click
 from hounsfield.cli.terminal import Column, echo, print_json, progress, table
 
 if TYPE_CHECKING:
-    from hounsfield.batch import Answer, Engine, Record
+    from hounsfield.batch import Answer, Engine, Made, Record
     from hounsfield.reading import Scan
+    from hounsfield.series import Series
 
 Command = TypeVar("Command", bound="Callable[..., Any] | click.Command")
 
@@ -130,6 +131,23 @@ def row(record: Record, *, folder: str = "", kept: bool = False) -> dict[str, An
         "unit": record.unit,
         "warnings": list(record.warnings),
         "reason": record.reason,
+    }
+
+
+def row_of_one(series: Series, made: Made, out: Path | str, phase: int | None) -> dict[str, Any]:
+    """The same for a series that was written to a file by itself, without a ledger."""
+    return {
+        "series": series.name,
+        "SeriesInstanceUID": series.uid,
+        "phase": phase or 0,
+        "status": "made",
+        "kept": False,
+        "output": str(out),
+        "verdict": made.verdict,
+        "shape": list(made.shape),
+        "unit": made.unit,
+        "warnings": list(made.warnings),
+        "reason": "",
     }
 
 

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hounsfield.cli.batches import absolute, at_once, chosen, collected, engine_for, recorded, row, show
+from hounsfield.cli.batches import (
+    absolute,
+    at_once,
+    chosen,
+    collected,
+    engine_for,
+    recorded,
+    row,
+    row_of_one,
+    show,
+)
+from hounsfield.cli.loading import loading as load_options
 from hounsfield.cli.options import as_json, examples, force, location, out, series
 from hounsfield.errors import UnsupportedError
 
@@ -90,7 +101,7 @@ def _montage(_: click.Context, __: click.Parameter, text: str | None) -> tuple[i
 @location
 @out
 @series
-@click.option("--phase", type=int, metavar="N", help="Which of several volumes at the same place, from 0.")
+@load_options(values=False)
 @click.option("--window", metavar="PRESET|C/W", help="lung, bone, brain …, or centre/width such as 40/400.")
 @click.option("--invert", is_flag=True, help="Black is high.")
 @click.option(
@@ -113,10 +124,6 @@ def _montage(_: click.Context, __: click.Parameter, text: str | None) -> tuple[i
 @click.option(
     "--format", "format_", type=click.Choice(["png", "jpg", "mp4"]), help="Of pictures in a folder."
 )
-@click.option(
-    "--gaps", type=click.Choice(["error", "fill", "interpolate"]), default="error", help="Missing slices."
-)
-@click.option("--step", type=float, metavar="MM", help="Resample uneven slices to this step.")
 @at_once
 @recorded
 @force
@@ -126,8 +133,7 @@ def image(
     out: Path,
     series: str | None,
     phase: int | None,
-    gaps: Any,
-    step: float | None,
+    loading: LoadOptions,
     workers: int | None,
     cluster: str | None,
     fail_fast: bool,
@@ -145,20 +151,21 @@ def image(
     """
     from hounsfield.cli.scanning import scanned
     from hounsfield.reading import is_remote
-    from hounsfield.series import LoadOptions
 
-    request, options = Request(**asked), LoadOptions(gaps=gaps, step=step)
+    request = Request(**asked)
     suffix = out.suffix.lower()
     if not out.is_dir() and suffix:
         _refuse_unknown(out, request)
         from hounsfield.outputs import refuse_existing
 
         refuse_existing(out, force=force)
-        _write(scanned(location).choose(series).load(options, phase=phase), out, request, force)
+        found = scanned(location)
+        rows = [_write_one(found.choose(series), out, _Draw(request, loading, phase), force=force)]
+        show(rows, found, name="pictures", as_json=as_json)
         return
     found = chosen(scanned(absolute(location)), series)
     engine = engine_for(workers, cluster, found, waits=is_remote(location))
-    draw = _Draw(request, options, phase)
+    draw = _Draw(request, loading, phase)
     kept = {"ledger": ledger, "force": force, "content": content}
     _write_each(found, out, draw, engine, fail_fast=fail_fast, as_json=as_json, **kept)
 
@@ -228,6 +235,14 @@ class _Draw:
         return made(volume)
 
 
+def _write_one(series: Series, out: Path, draw: _Draw, *, force: bool) -> dict[str, Any]:
+    from hounsfield.conversion import made
+
+    volume = series.load(draw.options, phase=draw.phase)
+    _write(volume, out, draw.request, force)
+    return row_of_one(series, made(volume), out, draw.phase)
+
+
 def _localizer(series: Series) -> str:
     return series.reasons[0] if series.slices[0].is_localizer and not series.phases else ""
 
@@ -239,12 +254,8 @@ def _write_each(
     from hounsfield.batch import Task, run_recorded
     from hounsfield.report import open_place
 
-    options = {
-        **asdict(draw.request),
-        "gaps": draw.options.gaps,
-        "step": draw.options.step,
-        "phase": draw.phase,
-    }
+    told = {name: value for name, value in asdict(draw.options).items() if name != "workers"}
+    options = {**asdict(draw.request), **told, "phase": draw.phase}
     draw = replace(draw, options=replace(draw.options, workers=engine.cores))
     task = Task("image", draw, draw.request.suffix, options, _localizer, by_phase=draw.phase is None)
     with open_place(folder, **kept) as place:

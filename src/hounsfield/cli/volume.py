@@ -2,42 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hounsfield.cli import options
-from hounsfield.cli.batches import absolute, at_once, chosen, collected, engine_for, recorded, row, show
+from hounsfield.cli.batches import (
+    absolute,
+    at_once,
+    chosen,
+    collected,
+    engine_for,
+    recorded,
+    row,
+    row_of_one,
+    show,
+)
+from hounsfield.cli.loading import loading as load_options
+from hounsfield.cli.loading import one_of
 from hounsfield.cli.terminal import progress
 
 if TYPE_CHECKING:
     from hounsfield.reading import Scan
     from hounsfield.series import LoadOptions
 
-_Function = TypeVar("_Function", bound=Callable[..., Any])
 _SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha", ".npy", ".zarr")
-
-
-class Spacing(click.ParamType[tuple[float, ...]]):
-    """Three lengths in mm, as `2.5,0.7,0.7`: slice, row, column."""
-
-    name = "SLICE,ROW,COLUMN"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        try:
-            parts = tuple(float(part) for part in str(value).split(","))
-        except ValueError:
-            parts = ()
-        if len(parts) != 3 or not all(0 < part < float("inf") for part in parts):
-            self.fail(f"{value!r} is not three lengths in mm, such as 2.5,0.7,0.7", param, ctx)
-        return parts
-
-
-def _choice(name: str, *values: str, help: str) -> Callable[[_Function], _Function]:
-    """An option of several words, the first of which is the default."""
-    return click.option(name, type=click.Choice(values), default=values[0], show_default=True, help=help)
 
 
 @click.command(
@@ -52,19 +42,8 @@ def _choice(name: str, *values: str, help: str) -> Callable[[_Function], _Functi
 @options.location
 @options.out_or_address
 @options.series
-@click.option("--phase", type=int, help="Which of several volumes at the same positions, from 0.")
-@_choice("--dtype", "int16", "float32", help="float32 keeps fractions.")
-@click.option(
-    "--clamp/--no-clamp", default=True, show_default=True, help="Raise what lies below −1024 HU to it."
-)
-@_choice("--gaps", "error", "fill", "interpolate", help="What to do about missing slices.")
-@click.option(
-    "--step", type=click.FloatRange(min=0, min_open=True), metavar="MM", help="Resample to this slice step."
-)
-@click.option("--rectify", is_flag=True, help="Make a tilted series upright.")
-@_choice("--truncated", "error", "fill", help="What to do about files that end early.")
-@click.option("--spacing", type=Spacing(), help="In mm, for frames that have no place in the patient.")
-@_choice("--format", *_SUFFIXES, help="Format of the files when OUT is a folder.")
+@load_options(values=True)
+@one_of("--format", *_SUFFIXES, help="Format of the files when OUT is a folder.")
 @at_once
 @recorded
 @options.force
@@ -74,13 +53,7 @@ def volume(
     out: Path | str,
     series: str | None,
     phase: int | None,
-    dtype: Literal["int16", "float32"],
-    clamp: bool,
-    gaps: Literal["error", "fill", "interpolate"],
-    step: float | None,
-    rectify: bool,
-    truncated: Literal["error", "fill"],
-    spacing: tuple[float, float, float] | None,
+    loading: LoadOptions,
     format: str,
     workers: int | None,
     cluster: str | None,
@@ -98,16 +71,13 @@ def volume(
     """
     from hounsfield.cli.scanning import scanned
     from hounsfield.reading import is_remote
-    from hounsfield.series import LoadOptions
 
-    if not _is_one(out):
-        _refuse_unknown(out)
-    loading = LoadOptions(dtype, clamp, gaps, step, rectify, truncated, spacing)
     if _is_one(out):
         found = scanned(location)
         rows = [_write_one(found, out, series, phase, loading, force)]
         show(rows, found, name="volumes", as_json=as_json)
         return
+    _refuse_unknown(out)
     from hounsfield.conversion import convert_all
     from hounsfield.report import open_place
 
@@ -157,16 +127,4 @@ def _write_one(
     with progress("Converting", total=1) as done:
         made = write_made(picked, out, loading, phase=phase, force=force)
         done()
-    return {
-        "series": picked.name,
-        "SeriesInstanceUID": picked.uid,
-        "phase": phase or 0,
-        "status": "made",
-        "kept": False,
-        "output": str(out),
-        "verdict": made.verdict,
-        "shape": list(made.shape),
-        "unit": made.unit,
-        "warnings": list(made.warnings),
-        "reason": "",
-    }
+    return row_of_one(picked, made, out, phase)

@@ -1,0 +1,80 @@
+"""Options of how slices become a volume, which every verb that loads one has in common."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class Spacing(click.ParamType[tuple[float, ...]]):
+    """Three lengths in mm, as `2.5,0.7,0.7`: slice, row, column."""
+
+    name = "SLICE,ROW,COLUMN"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            parts = tuple(float(part) for part in str(value).split(","))
+        except ValueError:
+            parts = ()
+        if len(parts) != 3 or not all(0 < part < float("inf") for part in parts):
+            self.fail(f"{value!r} is not three lengths in mm, such as 2.5,0.7,0.7", param, ctx)
+        return parts
+
+
+def one_of(name: str, *values: str, help: str) -> Callable[[Function], Function]:
+    """An option of several words, the first of which is the default."""
+    return click.option(name, type=click.Choice(values), default=values[0], show_default=True, help=help)
+
+
+def _values(command: Function) -> Function:
+    """`dtype`, `clamp`: what a voxel of a written volume holds."""
+    clamp = click.option(
+        "--clamp/--no-clamp", default=True, show_default=True, help="Raise what lies below −1024 HU to it."
+    )
+    return one_of("--dtype", "int16", "float32", help="float32 keeps fractions.")(clamp(command))
+
+
+def _slices(command: Function) -> Function:
+    """`phase`, `gaps`, `step`, `rectify`, `truncated`, `spacing`: which slices, and what of those that do not fit."""
+    for option in (
+        click.option(
+            "--spacing", type=Spacing(), help="In mm, for frames that have no place in the patient."
+        ),
+        one_of("--truncated", "error", "fill", help="What to do about files that end early."),
+        click.option("--rectify", is_flag=True, help="Make a tilted series upright."),
+        click.option(
+            "--step",
+            type=click.FloatRange(min=0, min_open=True),
+            metavar="MM",
+            help="Resample to this slice step.",
+        ),
+        one_of("--gaps", "error", "fill", "interpolate", help="What to do about missing slices."),
+    ):
+        command = option(command)
+    return command
+
+
+def loading(*, values: bool) -> Callable[[Function], Callable[..., Any]]:
+    """`loading: LoadOptions` and `phase: int | None` for the command. `values`: what voxels hold is asked too."""
+
+    def decorated(command: Function) -> Callable[..., Any]:
+        @functools.wraps(command)
+        def with_options(*args: Any, **asked: Any) -> Any:
+            from hounsfield.series import LoadOptions
+
+            names = LoadOptions.__dataclass_fields__.keys() & asked.keys()
+            chosen = {name: asked.pop(name) for name in names - {"workers"}}
+            return command(*args, loading=LoadOptions(**chosen), **asked)
+
+        phase = click.option(
+            "--phase", type=int, metavar="N", help="Which of several volumes at the same positions, from 0."
+        )
+        slices = _slices(with_options)
+        return phase(_values(slices) if values else slices)
+
+    return decorated
