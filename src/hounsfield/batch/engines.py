@@ -12,6 +12,7 @@ import functools
 import importlib
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 import threading
@@ -21,6 +22,7 @@ from concurrent.futures import (
     BrokenExecutor,
     CancelledError,
     Executor,
+    Future,
     ProcessPoolExecutor,
     ThreadPoolExecutor,
 )
@@ -62,8 +64,8 @@ class Engine:
     """`open()` gives a fresh executor of `workers` workers; `ending` reads what its errors mean.
 
     `cores`: threads that a task may use itself, so that workers together use the machine once. `deadly`: names of
-    errors that mean a dead worker. `present` tells how many workers there are now, where that changes. `around` is
-    what a worker does about the function of a task, before its first.
+    errors that mean a dead worker. `present` tells how many workers there are now, where that changes. `submit` hands
+    over a task where that is not the executor's own way.
     """
 
     name: str
@@ -73,7 +75,9 @@ class Engine:
     cores: int = 1
     deadly: frozenset[str] = field(default_factory=frozenset)
     present: Callable[[Executor], int] | None = None
-    around: Callable[[Callable[[Any], Any]], Callable[[Any], Any]] | None = None
+    submit: Callable[[Executor, Callable[[Any], Any], Any], Future[Any]] = lambda executor, function, item: (
+        executor.submit(function, item)
+    )
 
     def ending(self, error: BaseException) -> Ending | None:
         """None for an error of the task itself."""
@@ -155,6 +159,11 @@ def cluster(address: str) -> Engine:
             counted[0] = time.monotonic()
         return int(counted[1])
 
+    def submitted(executor: Executor, function: Callable[[Any], Any], item: Any) -> Future[Any]:
+        # As bytes: the scheduler then need not unpack and pack again what it only passes on.
+        packed = distributed.protocol.pickle.dumps((function, item))
+        return executor.submit(_on_a_cluster, packed)
+
     first = opened()
     waiting = [first]
     return Engine(
@@ -164,12 +173,13 @@ def cluster(address: str) -> Engine:
         close=closed,
         deadly=frozenset({"KilledWorker"}),
         present=present,
-        around=lambda function: functools.partial(_on_a_cluster, function),
+        submit=submitted,
     )
 
 
-def _on_a_cluster(function: Callable[[Any], Any], item: Any) -> Any:
+def _on_a_cluster(packed: bytes) -> Any:
     _keep_memory()
+    function, item = pickle.loads(packed)  # noqa: S301 (from the client whose code this worker runs anyway)
     return function(item)
 
 

@@ -52,7 +52,7 @@ def run_each(
     finished. Raises `LocationError` when
     the engine goes away for good.
     """
-    run: _Run[Item, Value] = _Run(engine.around(function) if engine.around else function, engine, iter(items))
+    run: _Run[Item, Value] = _Run(function, engine, iter(items))
     try:
         for finished in run.all():
             yield finished
@@ -123,7 +123,7 @@ class _Run(Generic[Item, Value]):
         if self.executor is None:
             self.executor = self.engine.open()
         try:
-            self.flying[self.executor.submit(self.function, item)] = item
+            self.flying[self.engine.submit(self.executor, self.function, item)] = item
         except BrokenExecutor:
             return False
         return True
