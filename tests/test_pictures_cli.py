@@ -55,10 +55,23 @@ def run(*arguments):
 )
 def test_every_kind_of_picture(one, tmp_path, options):
     result = run(one, tmp_path / "a.png", *options)
-    assert (result.exit_code, result.output) == (0, "")
+    assert result.exit_code == 0
+    assert "6×48×48" in result.output
+    assert str(tmp_path / "a.png") in result.output
     with Image.open(tmp_path / "a.png") as image:
         assert np.asarray(image).std() > 5
         assert image.text["Unit"] == "HU"
+
+
+def test_a_tilted_or_truncated_series_is_drawn_with_the_options_of_volume(tmp_path):
+    paths = write(replace(SMALL, tilt=12.0), tmp_path / "in")
+    paths[-1].write_bytes(paths[-1].read_bytes()[:-100])
+    assert run(tmp_path / "in", tmp_path / "a.png").exit_code == 1
+    options = ("--truncated", "fill", "--rectify", "--json")
+    result = run(tmp_path / "in", tmp_path / "a.png", *options)
+    assert result.exit_code == 0
+    (row,) = json.loads(result.output)["pictures"]
+    assert any("truncated" in warning for warning in row["warnings"])
 
 
 def pictures(folder):
