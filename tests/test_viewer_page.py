@@ -527,7 +527,7 @@ def test_planes_stand_side_by_side_linked_by_place(person: Person, archive: str,
         person.see_image(view)
     panes.first.locator(".view").click(button="middle")
     checked = 0
-    for key in ("Home", "ArrowDown", "End", "ArrowUp", "ArrowUp"):
+    for key in ("End", *["Shift+ArrowUp"] * 3, "ArrowUp"):
         person.page.keyboard.press(key)
         person.page.wait_for_timeout(220)
         state = dict(part.split("=") for part in person.page.url.partition("?")[2].split("&"))
