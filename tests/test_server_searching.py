@@ -141,8 +141,8 @@ def test_answers_hold_what_the_standard_asks_for(server):
 def test_required_attributes_are_told_empty_where_files_do_not_have_them(tmp_path):
     content = instances(slices=1, rows=8, columns=8)[0]
     dataset = pydicom.dcmread(io.BytesIO(content))
-    names = "StudyDate StudyTime AccessionNumber ReferringPhysicianName PatientName PatientID PatientBirthDate PatientSex"
-    for name in (*names.split(), "StudyID", "Modality", "SeriesNumber", "InstanceNumber"):
+    names = "StudyDate StudyTime AccessionNumber ReferringPhysicianName PatientName PatientID PatientBirthDate"
+    for name in (*names.split(), "PatientSex", "StudyID", "Modality", "SeriesNumber", "InstanceNumber"):
         if name in dataset:
             del dataset[name]
     out = io.BytesIO()

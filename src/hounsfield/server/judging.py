@@ -14,15 +14,19 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, BinaryIO, cast
 
-from hounsfield.errors import HounsfieldError, LocationError, MalformedError
+from hounsfield.errors import HounsfieldError, LocationError, MalformedError, TruncatedError
 from hounsfield.instance import Instance, Source
 from hounsfield.instance.elements import ITEM, SEQUENCE_END, UNDEFINED
 from hounsfield.server.header_text import read_header_text
 from hounsfield.server.index import Record
 from hounsfield.server.index.records import record_of
+from hounsfield.transcode.part10 import read_part10
 
 DUPLICATE, NOT_UNDERSTOOD, MISMATCH, NO_ROOM, FAILED = 0x0111, 0xC000, 0xA900, 0xA700, 0x0110
 """Failure Reasons (PS3.18 Table I.2-2)."""
+
+WALKED_BYTES = 64 * 1024 * 1024
+"""Instances without pixels up to this size are walked to their end."""
 
 _PREAMBLE = 128
 _DEFLATED = "1.2.840.10008.1.2.1.99"
@@ -76,6 +80,8 @@ def _problem(record: Record, instance: Instance, size: int, study: str | None, h
         missing = _missing_bytes(instance, size)
         if missing:
             return refused(NOT_UNDERSTOOD, f"cut off: {missing}")
+    elif instance.header.pixels is None and size <= WALKED_BYTES and (missing := _missing_elements(instance)):
+        return refused(NOT_UNDERSTOOD, f"cut off: {missing}")
     if len(record.header) > header:
         return refused(NO_ROOM, f"a header of more than {header} bytes")
     return None
@@ -103,6 +109,23 @@ def _missing_bytes(instance: Instance, size: int) -> str:
             position += 8 + length
             if position > size:
                 return f"{position - size} bytes of a fragment are missing"
+
+
+def _missing_elements(instance: Instance) -> str:
+    """What a file without pixels lacks of the elements it declares; "" for nothing that can be told."""
+    syntax = instance.syntax
+    if syntax.deflated:
+        return ""
+    with instance.source.open() as stream:
+        content = stream.read()
+    try:
+        read_part10(content, syntax)
+    except TruncatedError as error:
+        return error.found
+    except HounsfieldError:
+        # Odd in another way; it was read all the same.
+        return ""
+    return ""
 
 
 class HeldSource:
