@@ -16,7 +16,7 @@ DEFAULT_FOLDER = Path("hounsfield-archive")
 @click.command(
     epilog=examples(
         "hounsfield serve",
-        "hounsfield serve archive/ --port 8080 --workers 2",
+        "hounsfield serve archive/ --port 8080",
         "hounsfield serve archive/ --import /data/old --watch /data/incoming",
         "hounsfield serve --database postgresql://db/pacs --store s3://bucket/pacs --host 0.0.0.0",
     )
@@ -26,7 +26,7 @@ DEFAULT_FOLDER = Path("hounsfield-archive")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8042, show_default=True, help="0 for any free one."
 )
-@click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes.")
+@click.option("--workers", type=click.IntRange(1, 256), help="Processes; by default one a core, at most 4.")
 @click.option("--import", "imports", multiple=True, metavar="DIR", help="Index the DICOM in DIR in place.")
 @click.option("--watch", "watches", multiple=True, metavar="DIR", help="The same, and what comes later.")
 @click.option("--database", metavar="URL", help="postgresql://…: the index of several servers.")
@@ -59,7 +59,7 @@ def serve(folder: Path, **options: Any) -> None:
 
     It listens on this machine alone; at another address it asks for credentials.
     """
-    from hounsfield.server.running import Address, log_requests
+    from hounsfield.server.running import Address, default_workers, log_requests
     from hounsfield.server.running import serve as run
 
     if (options["tls_cert"] is None) != (options["tls_key"] is None):
@@ -71,7 +71,7 @@ def serve(folder: Path, **options: Any) -> None:
     run(
         deployment,
         address,
-        workers=options["workers"],
+        workers=options["workers"] or default_workers(),
         watching=bool(options["watches"]),
         told=lambda url: echo(f"DICOMweb at {url}"),
     )

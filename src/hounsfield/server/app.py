@@ -96,7 +96,7 @@ class _Resource:
         begun = time.perf_counter()
         ask = ask_of(request, self._desk)
         self._desk.active += 1
-        self._desk.journal.metrics.active += 1
+        self._desk.journal.metrics.begin()
         told: list[str] = []
         principal: Principal | None = None
         answer = Answer(status=499)
@@ -113,7 +113,7 @@ class _Resource:
             answer, sent = await send_answer(ask, answer, send, self._desk.service.limits.seconds, scope)
         finally:
             self._desk.active -= 1
-            self._desk.journal.metrics.active -= 1
+            self._desk.journal.metrics.end()
             self._tell(ask, answer, principal, told, time.perf_counter() - begun, sent)
 
     async def _answered(self, ask: Ask, request: Request, told: list[str]) -> tuple[Principal | None, Answer]:

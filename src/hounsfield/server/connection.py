@@ -44,7 +44,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_body(self, body: bytes) -> None:
-        inbox: Inbox | None = self.cycle.scope["extensions"].get(INBOX)
+        inbox: Any = self.cycle.scope["extensions"].get(INBOX)
         if inbox is None or not inbox.claimed or self.cycle.response_complete:
             super().on_body(body)
             return

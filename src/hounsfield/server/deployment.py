@@ -19,6 +19,7 @@ from hounsfield.server.access import Access, is_loopback
 from hounsfield.server.adoption import AdoptedFolders
 from hounsfield.server.app import make_app
 from hounsfield.server.archive import Archive
+from hounsfield.server.counters import Counters
 from hounsfield.server.credentials import (
     Authenticator,
     CredentialFile,
@@ -28,7 +29,7 @@ from hounsfield.server.credentials import (
     require_openid,
 )
 from hounsfield.server.index import Index
-from hounsfield.server.journal import Journal
+from hounsfield.server.journal import Journal, Metrics
 from hounsfield.server.limits import Limits
 from hounsfield.server.service import Service
 from hounsfield.server.store import Store
@@ -48,6 +49,7 @@ class Deployment:
     `host`: the address that is listened at. `insecure`: anybody who reaches it may do everything.
     `credentials`: the file of tokens and passwords; `openid_…`: an OpenID provider. `origins`: pages of other
     origins that may use it. `proxies`: addresses whose Forwarded headers are believed. `audit`: the audit log.
+    `counters`: the folder in which the processes of one server count together.
     """
 
     folder: str
@@ -66,6 +68,7 @@ class Deployment:
     origins: tuple[str, ...] = ()
     proxies: tuple[str, ...] = ("127.0.0.1", "::1")
     audit: str | None = None
+    counters: str | None = None
     limits: Limits = field(default_factory=Limits)
 
     @property
@@ -134,7 +137,9 @@ class Deployment:
 
     def app(self, archive: Archive) -> Starlette:
         """The application over an open archive."""
-        journal = Journal(Path(self.audit) if self.audit else self.private / "audit.log")
+        counters = Counters(Path(self.counters) if self.counters else None)
+        audit = Path(self.audit) if self.audit else self.private / "audit.log"
+        journal = Journal(audit, Metrics(counters))
         return make_app(self.service(archive), access=self.access(), journal=journal, pages=page())
 
     def access(self) -> Access:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import logging
 import os
-import threading
 import time
-from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from hounsfield.server.counters import Counters
 
 log = logging.getLogger("hounsfield.requests")
 
@@ -35,53 +36,65 @@ class Line:
     principal: str = ""
 
 
-@dataclass
 class Metrics:
-    """Counters of one process."""
+    """What a server counts, all its processes together."""
 
-    _requests: dict[tuple[str, str, int], int] = field(default_factory=lambda: defaultdict(int))
-    _seconds: dict[tuple[str, int], int] = field(default_factory=lambda: defaultdict(int))
-    _totals: dict[str, tuple[int, float]] = field(default_factory=dict)
-    _bytes: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    active: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    def __init__(self, counters: Counters | None = None) -> None:
+        self._counters = counters or Counters()
+
+    def begin(self) -> None:
+        """A request begins to be answered."""
+        self._counters.add("active", 1)
+
+    def end(self) -> None:
+        self._counters.add("active", -1)
 
     def count(self, line: Line) -> None:
-        with self._lock:
-            self._requests[line.method, line.route, line.status] += 1
-            self._seconds[line.route, sum(line.seconds > bound for bound in BUCKETS)] += 1
-            number, total = self._totals.get(line.route, (0, 0.0))
-            self._totals[line.route] = number + 1, total + line.seconds
-            self._bytes["sent"] += line.sent
-            self._bytes["received"] += line.received
+        add = self._counters.add
+        add(f"requests\t{line.method}\t{line.route}\t{line.status}")
+        add(f"bucket\t{line.route}\t{sum(line.seconds > bound for bound in BUCKETS):02d}")
+        add(f"seconds\t{line.route}", line.seconds)
+        add("sent", line.sent)
+        add("received", line.received)
 
     def exposed(self, totals: tuple[int, int, int] | None) -> str:
         """The text exposition format of Prometheus; `totals`: studies, series, instances."""
-        pid = os.getpid()
-        lines = ["# TYPE hounsfield_requests_total counter"]
-        with self._lock:
-            for (method, route, status), number in sorted(self._requests.items()):
-                labels = f'method="{method}",route="{route}",status="{status}",process="{pid}"'
-                lines.append(f"hounsfield_requests_total{{{labels}}} {number}")
-            lines.append("# TYPE hounsfield_request_seconds histogram")
-            for route, (number, total) in sorted(self._totals.items()):
-                below = 0
-                for index, bound in enumerate(BUCKETS):
-                    below += self._seconds.get((route, index), 0)
-                    labels = f'route="{route}",process="{pid}",le="{bound}"'
-                    lines.append(f"hounsfield_request_seconds_bucket{{{labels}}} {below}")
-                labels = f'route="{route}",process="{pid}"'
-                lines.append(f'hounsfield_request_seconds_bucket{{{labels},le="+Inf"}} {number}')
-                lines.append(f"hounsfield_request_seconds_sum{{{labels}}} {total:.6f}")
-                lines.append(f"hounsfield_request_seconds_count{{{labels}}} {number}")
-            for name, count in sorted(self._bytes.items()):
-                lines.append(f"# TYPE hounsfield_{name}_bytes_total counter")
-                lines.append(f'hounsfield_{name}_bytes_total{{process="{pid}"}} {count}')
+        counted = self._counters.totals()
+        requests = ["# TYPE hounsfield_requests_total counter"]
+        buckets: dict[str, dict[int, float]] = {}
+        seconds: dict[str, float] = {}
+        for name, number in sorted(counted.items()):
+            kind, *labels = name.split("\t")
+            if kind == "requests":
+                method, route, status = labels
+                told = f'method="{method}",route="{route}",status="{status}"'
+                requests.append(f"hounsfield_requests_total{{{told}}} {number:.0f}")
+            elif kind == "bucket":
+                buckets.setdefault(labels[0], {})[int(labels[1])] = number
+            elif kind == "seconds":
+                seconds[labels[0]] = number
+        lines = [*requests, "# TYPE hounsfield_request_seconds histogram"]
+        for route, total in seconds.items():
+            lines += _histogram(route, total, buckets.get(route, {}))
+        for name in ("sent", "received"):
+            lines.append(f"# TYPE hounsfield_{name}_bytes_total counter")
+            lines.append(f"hounsfield_{name}_bytes_total {counted.get(name, 0):.0f}")
         lines.append("# TYPE hounsfield_active_requests gauge")
-        lines.append(f'hounsfield_active_requests{{process="{pid}"}} {self.active}')
+        lines.append(f"hounsfield_active_requests {self._counters.alive('active'):.0f}")
         for name, count in zip(("studies", "series", "instances"), totals or (), strict=False):
             lines += [f"# TYPE hounsfield_{name} gauge", f"hounsfield_{name} {count}"]
         return "\n".join(lines) + "\n"
+
+
+def _histogram(route: str, total: float, numbers: Mapping[int, float]) -> list[str]:
+    """One route's lines; `numbers` by bucket, the last one beyond all bounds."""
+    lines, below = [], 0.0
+    for index, bound in enumerate((*BUCKETS, "+Inf")):
+        below += numbers.get(index, 0)
+        lines.append(f'hounsfield_request_seconds_bucket{{route="{route}",le="{bound}"}} {below:.0f}')
+    lines.append(f'hounsfield_request_seconds_sum{{route="{route}"}} {total:.6f}')
+    lines.append(f'hounsfield_request_seconds_count{{route="{route}"}} {below:.0f}')
+    return lines
 
 
 @dataclass

@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import logging
+import multiprocessing
 import os
+import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import uvicorn
 from starlette.applications import Starlette
@@ -25,6 +28,13 @@ BACKLOG = 1024
 STOP_SECONDS = 20
 """How long a stop waits for requests that are being answered."""
 
+WORKER_SECONDS = 30
+"""How long a worker process may say nothing before another takes its place."""
+
+MOST_WORKERS = 4
+"""Processes of a server that was not told how many: more threads decode in each, and each takes memory."""
+
+_PARENT_DEATH_SIGNAL = 1  # of prctl(2)
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENAS = -1, -3, -8  # of mallopt(3)
 
 
@@ -61,6 +71,12 @@ class Address:
         return f"{'https' if self.certificate else 'http'}://{shown}:{port}"
 
 
+def default_workers() -> int:
+    """A process for each core that this one may use, up to `MOST_WORKERS`."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, MOST_WORKERS)
+
+
 def serve(
     deployment: Deployment,
     address: Address,
@@ -69,7 +85,10 @@ def serve(
     watching: bool = False,
     told: Callable[[str], None] = print,
 ) -> None:
-    """Serve until a signal stops it; `told` gets the URL once requests are taken. `watching`: adopted folders too."""
+    """Serve until a signal stops it; `told` gets the URL once requests are taken.
+
+    `workers`: processes that answer. `watching`: follow adopted folders, too.
+    """
     keep_memory()
     deployment.access()
     archive = deployment.open(first=True)
@@ -102,18 +121,38 @@ def _serve_by_workers(
 ) -> None:
     from uvicorn.supervisors import Multiprocess
 
-    os.environ[VARIABLE] = deployment.to_json()
-    config = _configured("hounsfield.server.running:worker_app", address, workers=workers, factory=True)
-    ready()
-    Multiprocess(config, sockets=[listening]).run()
+    # What limits a server is shared among its processes.
+    limits = deployment.limits
+    limits = replace(limits, cache=limits.cache // workers, heavy=max(limits.heavy // workers, 2))
+    with tempfile.TemporaryDirectory(prefix="hounsfield-counters-") as counters:
+        os.environ[VARIABLE] = replace(deployment, limits=limits, counters=counters).to_json()
+        config = _configured(
+            "hounsfield.server.running:worker_app",
+            address,
+            workers=workers,
+            factory=True,
+            timeout_worker_healthcheck=WORKER_SECONDS,
+        )
+        ready()
+        Multiprocess(config, sockets=[listening]).run()
 
 
 def worker_app() -> Starlette:
     """The application of one worker process."""
+    _die_with_parent()
     keep_memory()
     log_requests(as_json=os.environ.get("HOUNSFIELD_LOG") == "json")
     deployment = of_environment()
     return deployment.app(deployment.open(first=False))
+
+
+def _die_with_parent() -> None:
+    """Stop when the process that started this one is killed: nobody else could stop it, and it holds the archive."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGTERM)
+    parent = multiprocessing.parent_process()
+    if parent is not None and not parent.is_alive():
+        raise SystemExit(1)
 
 
 def keep_memory() -> None:

@@ -5,16 +5,18 @@ The wire format is in `docs/wire.md`.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hounsfield.attributes import Row, attribute_rows
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.instance import read_instance
 from hounsfield.server.answers import Answer, as_json, etag, unchanged
 from hounsfield.server.ask import Ask
 from hounsfield.server.endpoints.retrieval import found
 from hounsfield.server.service import Service
-from hounsfield.tags import ITEM, Phrase
+
+if TYPE_CHECKING:
+    from hounsfield.attributes import Row
+    from hounsfield.tags import Phrase
 
 MAX_COMPARED = 300
 """Instances of a series that are read to mark what differs between them; of more, as many evenly chosen."""
@@ -37,6 +39,8 @@ def capabilities(service: Service, ask: Ask) -> Answer:
 
 def tags(service: Service, ask: Ask) -> Answer:
     """The attributes of one instance, grouped; those in which its series differs are marked."""
+    from hounsfield.attributes import attribute_rows
+
     ask.known()
     entry = found(service, ask)[0]
     series = Resource(ask.base, ask.scope.study, ask.scope.series)
@@ -57,6 +61,8 @@ def tags(service: Service, ask: Ask) -> Answer:
 
 def _distinct(service: Service, series: Resource) -> dict[str, int]:
     """Path → how many values the instances of the series have, for those with more than one."""
+    from hounsfield.attributes import attribute_rows
+
     entries = service.library.entries(series)
     step = max(1, len(entries) / MAX_COMPARED)
     chosen = [entries[int(number * step)] for number in range(min(len(entries), MAX_COMPARED))]
@@ -66,6 +72,8 @@ def _distinct(service: Service, series: Resource) -> dict[str, int]:
 
 def _row(row: Row, distinct: int) -> dict[str, Any]:
     """Each phrase as [English, Chinese]; an item of a sequence lies one deeper than the sequence."""
+    from hounsfield.tags import ITEM
+
     return {
         "group": _both(row.group.title),
         "depth": row.depth * 2 + (row.tag == ITEM),
