@@ -1,11 +1,13 @@
 """A process that has imported the server and forks one for each line it reads: servers that start in no time.
 
-Run as a program; `Zygote` speaks to it. A line is a folder; the answer is the child's process number and URL.
+Run as a program; `Zygote` speaks to it. A line is what to serve, in JSON; the answer is the child's process number
+and URL.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -22,10 +24,14 @@ class Zygote:
         )
         self._children: set[int] = set()
 
-    def start(self, folder: Path, *, user: int | None = None) -> tuple[int, str]:
-        """(process, URL) of a new server over `folder`, run by another user if root asks for it."""
+    def start(self, folder: Path, *, user: int | None = None, **options: str) -> tuple[int, str]:
+        """(process, URL) of a new server over `folder`, run by another user if root asks for it.
+
+        `options` are those of a `Deployment`.
+        """
         assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(f"{folder} {user or ''}\n")
+        told = {"folder": str(folder), "user": user, "options": options}
+        self._process.stdin.write(json.dumps(told) + "\n")
         self._process.stdin.flush()
         line = self._process.stdout.readline().split()
         if len(line) != 2:
@@ -38,7 +44,7 @@ class Zygote:
         os.kill(process, signal.SIGKILL)
         self._children.discard(process)
         assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(f"wait {process}\n")
+        self._process.stdin.write(json.dumps({"wait": process}) + "\n")
         self._process.stdin.flush()
         assert self._process.stdout.readline().strip() == "dead"
 
@@ -61,15 +67,15 @@ def main() -> None:
 
     assert hounsfield and pydicom and uvloop
     for line in sys.stdin:
-        words = line.split()
-        if words[0] == "wait":
-            os.waitpid(int(words[1]), 0)
+        told = json.loads(line)
+        if "wait" in told:
+            os.waitpid(told["wait"], 0)
             print("dead", flush=True)
             continue
         if os.fork() == 0:
-            if len(words) > 1:
-                os.setuid(int(words[1]))
-            serve(words[0])
+            if told["user"]:
+                os.setuid(told["user"])
+            serve(told["folder"], told["options"])
 
 
 def warm_up() -> None:
@@ -95,18 +101,25 @@ def warm_up() -> None:
     uvicorn.Config(lambda: None, log_config=None, lifespan="off").load()
 
 
-def serve(folder: str) -> None:
+def serve(folder: str, options: dict[str, str]) -> None:
     from hounsfield.errors import HounsfieldError
     from hounsfield.server import connection
     from hounsfield.server.deployment import Deployment
     from hounsfield.server.running import Address
     from hounsfield.server.running import serve as run
+    from hounsfield.server.store import folder as folders
 
     seconds = os.environ.get("HOUNSFIELD_TEST_HEAD_SECONDS")
     if seconds:
         connection.HEAD_SECONDS = float(seconds)
+    # Whatever an earlier one left behind is stale: no other server is there.
+    folders.STALE_SECONDS = 0
     try:
-        run(Deployment(folder), Address(port=0), told=lambda url: print(os.getpid(), url, flush=True))
+        run(
+            Deployment(folder, **options),
+            Address(port=0),
+            told=lambda url: print(os.getpid(), url, flush=True),
+        )
     except HounsfieldError as error:
         print("failed:", error, flush=True)
     finally:

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from server_postgres import postgres
 from server_support import AS_STORED, STOW, body, client, instances, parts_of, path_of, uids
 from server_zygote import Zygote
 
@@ -92,12 +93,12 @@ def _check(url: str, folder: Path, known: dict[str, bytes], acknowledged: list[b
     assert not list((folder / ".hounsfield" / "incoming").iterdir())
 
 
-def _kill_again_and_again(zygote: Zygote, folder: Path, rounds: int, seed: int) -> int:
+def _kill_again_and_again(zygote: Zygote, folder: Path, rounds: int, seed: int, **options: str) -> int:
     dice = random.Random(seed)
     known: dict[str, bytes] = {}
     acknowledged: list[bytes] = []
     for number in range(rounds):
-        process, url = zygote.start(folder)
+        process, url = zygote.start(folder, **options)
         requests = _requests(seed + number)
         known |= {uids(content)[2]: content for each in requests for content in each}
         this = Round(url, requests)
@@ -112,7 +113,7 @@ def _kill_again_and_again(zygote: Zygote, folder: Path, rounds: int, seed: int) 
             thread.join()
         acknowledged += this.acknowledged
         if number % 10 == 9 or number == rounds - 1:
-            process, url = zygote.start(folder)
+            process, url = zygote.start(folder, **options)
             _check(url, folder, known, acknowledged)
             zygote.kill(process)
     return len(acknowledged)
@@ -124,7 +125,28 @@ def test_an_acknowledged_instance_survives_fifty_kills(zygote, tmp_path):
     assert acknowledged > 50  # else the kills came too early to say anything
 
 
+@pytest.mark.timeout(240)
+def test_an_acknowledged_instance_survives_kills_of_a_server_over_postgresql(zygote, tmp_path):
+    with postgres(_made(tmp_path / "postgres")) as database:
+        acknowledged = _kill_again_and_again(zygote, tmp_path / "files", 10, seed=2, database=database.url)
+    assert acknowledged > 10
+
+
 @pytest.mark.soak
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("seed", range(1000, 11000, 1000))
 def test_an_acknowledged_instance_survives_many_more_kills(zygote, tmp_path, seed):
     _kill_again_and_again(zygote, tmp_path, 100, seed)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("seed", range(20000, 25000, 1000))
+def test_an_acknowledged_instance_survives_many_more_kills_over_postgresql(zygote, tmp_path, seed):
+    with postgres(_made(tmp_path / "postgres")) as database:
+        _kill_again_and_again(zygote, tmp_path / "files", 100, seed, database=database.url)
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
