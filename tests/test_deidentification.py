@@ -23,8 +23,8 @@ from pydicom.tag import Tag
 from hounsfield import load, phantom
 from hounsfield.cli import main
 from hounsfield.deidentification import Deidentified, Profile, Pseudonyms, deidentify_object
-from hounsfield.deidentification.identity import LONGEST_SHIFT_DAYS, holding, shifted
-from hounsfield.deidentification.profile import table
+from hounsfield.deidentification.identity import _IDENTITY, LONGEST_SHIFT_DAYS, holding, shifted
+from hounsfield.deidentification.profile import KEPT_TEXTS, KEPT_UIDS, table
 from hounsfield.errors import HounsfieldError, UnsupportedError
 from hounsfield.instance import BytesSource, FileSource
 from hounsfield.phantom import PhantomSpec
@@ -94,6 +94,234 @@ def test_no_secret_survives_the_basic_profile_anywhere(dates: Any) -> None:
     made = deidentify_object(BytesSource("x", content), Profile(dates=dates), Pseudonyms(KEY))
     assert b"SECRET" not in made.content
     assert b"Zyxwvut" not in made.content and b"7788123" not in made.content
+
+
+CANARY = "CANARY"
+PLANTED = {
+    **dict.fromkeys(("AE", "CS", "LO", "SH", "PN", "LT", "ST", "UC", "UT"), CANARY),
+    "UR": f"http://{CANARY}",
+    "UI": "1.2.3.999.77777.5",
+    "DA": "19770707",
+    "DT": "19770707070707",
+    "TM": "070707.777",
+    **dict.fromkeys(("OB", "UN", "OW"), CANARY.encode()),
+}
+PLANTED["PN"] = "Finchname"
+TRACES = (b"Finchname", b"FINCH-", CANARY.encode(), b"1.2.3.999.77777.5", b"19770707", b"070707.777")
+NEEDED = {"Modality", "SOPClassUID", "SpecificCharacterSet", "PixelData", "BurnedInAnnotation", "ImageType"}
+SINGLE = {
+    "basic": Profile(),
+    "shift": Profile("shift"),
+    "keep": Profile("keep"),
+    **{
+        name: Profile(**{name: True})
+        for name in ("descriptions", "device", "institution", "patient", "uids", "safe_private")
+    },
+    "everything": EVERYTHING,
+}
+
+
+def planted() -> Dataset:
+    """A CT with a canary in every attribute of the dictionary that can hold one, at the top and in an item."""
+    dataset, item = one(), Dataset()
+    for tag, (vrs, _, _, _, keyword) in DicomDictionary.items():
+        vr = vrs.split(" or ")[0]
+        if tag >> 16 in (0x0000, 0x0002, 0x0004, 0xFFFE) or not keyword or keyword in NEEDED:
+            continue
+        if vr in PLANTED:
+            # What is known to identify would be looked for in all other text, and hide what the profile leaves.
+            value = f"FINCH-{tag:08X}" if keyword in _IDENTITY and vr != "UI" else PLANTED[vr]
+            item.add_new(tag, vr, value)
+            if Tag(tag) not in dataset or dataset[tag].VM == 1:
+                dataset.add_new(tag, vr, value)
+        elif vr == "SQ" and keyword != "ReferencedImageSequence":
+            inner = Dataset()
+            inner.StudyDescription, inner.ConvolutionKernel = CANARY, CANARY
+            dataset.add_new(tag, vr, Sequence([inner]))
+    for target in (dataset, item):
+        target.add_new(0x60003000, "OW", CANARY.encode())
+        target.add_new(0x60004000, "LT", CANARY)
+        target.add_new(0x50003000, "OW", CANARY.encode())
+        for group, creator in ((0x0019, "GEMS_ACQU_01"), (0x0029, "SIEMENS CSA HEADER"), (0x7FE1, CANARY)):
+            block = target.private_block(group, creator, create=True)
+            for element, vr in ((0x99, "LO"), (0x98, "UI"), (0x97, "PN"), (0x96, "DA"), (0x95, "OB")):
+                block.add_new(element, vr, PLANTED[vr])
+    dataset.ReferencedImageSequence = Sequence([item])
+    return dataset
+
+
+def survivors(dataset: Dataset) -> set[Any]:
+    """Tags of what still holds a canary, at any depth."""
+    found = set()
+    for element in _all(dataset):
+        if element.VR == "SQ":
+            continue
+        content = element.value if isinstance(element.value, bytes) else str(element.value).encode()
+        if any(trace in content for trace in TRACES):
+            found.add(element.tag)
+    return found
+
+
+@pytest.mark.parametrize("name", SINGLE)
+def test_a_canary_in_every_attribute_survives_only_where_the_profile_lets_it(name: str) -> None:
+    profile = SINGLE[name]
+    source = planted()
+    assert len(survivors(source)) > 1800
+    left = survivors(read(treated(source, profile)))
+    basic = survivors(read(treated(source)))
+    for tag in left:
+        rule, vr = table().get(int(tag)), str(DicomDictionary[tag][0]).split(" or ")[0]
+        assert tag.group % 2 == 0 and tag.group >> 8 not in (0x50, 0x60) and tag.group != 0x4008
+        kept_dates = (vr in ("DA", "DT", "TM") and profile.dates == "keep") or (
+            vr == "TM" and profile.keeps_dates
+        )
+        option = {"desc": "descriptions"}.get(rule.option, rule.option) if rule is not None else ""
+        assert rule is None or kept_dates or profile.uids or getattr(profile, option), keyword_for_tag(tag)
+        assert vr not in ("PN", "LT", "ST", "UT", "UR", "UC") or keyword_for_tag(tag) in KEPT_TEXTS or rule
+        assert vr not in ("DA", "DT", "TM") or kept_dates
+        assert vr != "UI" or profile.uids or keyword_for_tag(tag) in KEPT_UIDS
+    assert "PatientBirthDate" not in map(keyword_for_tag, left)
+    if name in ("basic", "safe_private"):
+        assert left == basic
+    else:
+        assert left > basic
+
+
+@pytest.mark.parametrize("name", SINGLE)
+def test_the_patient_s_name_in_every_attribute_survives_nowhere(name: str) -> None:
+    dataset = planted()
+    dataset.PatientName = f"{CANARY}^Anna"
+    made = treated(dataset, SINGLE[name])
+    assert made.reason == ""
+    assert CANARY.encode() not in made.content
+    assert b"Finchname" not in made.content
+
+
+def test_what_the_standard_s_table_names_is_not_left_to_its_vr() -> None:
+    """Attributes whose VR alone would keep them; some by name, since the table is long."""
+    for keyword in (
+        "PyramidLabel",
+        "ChannelLabel",
+        "NetworkID",
+        "OtherClinicalTrialProtocolIDsSequence",
+        "SecondaryCaptureDeviceID",
+        "ROICreatorSequence",
+        "SelectorLOValue",
+        "InterpretationID",
+    ):
+        tag = tag_for_keyword(keyword)
+        assert tag is not None
+        assert Profile().action(tag, keyword, DicomDictionary[tag][0])[0] in "XZD", keyword
+    last = tag_for_keyword("LastMenstrualDate")
+    assert last is not None
+    assert Profile(patient=True).action(last, "LastMenstrualDate", "DA")[0] == "X"
+    owner = tag_for_keyword("CameraOwnerName")
+    assert owner is not None
+    assert Profile(device=True).action(owner, "CameraOwnerName", "LO")[0] == "X"
+
+
+def test_chinese_names_are_found_in_text_without_spaces() -> None:
+    dataset = one()
+    dataset.SpecificCharacterSet = "ISO_IR 192"
+    dataset.PatientName = "Wang^XiaoDong=王^小东"
+    dataset.SeriesDescription = "患者王小东复查 WangXiaoDong"
+    dataset.ImageComments = "小东"
+    dataset.StudyDescription = "胸部平扫"
+    made = read(treated(dataset, Profile(descriptions=True)))
+    assert made.SeriesDescription == "患者 复查"
+    assert made.StudyDescription == "胸部平扫"
+    assert "小东" not in str(made) and "xiaodong" not in str(made).lower()
+
+
+def test_names_and_dates_under_a_harmless_vr_are_treated_as_what_they_are() -> None:
+    dataset = one()
+    del dataset.PatientName
+    dataset.add_new(0x00100010, "LO", "Zyxwvut^Qrstuv")
+    dataset.add_new(0x0040A123, "LO", "Mnopqr^Anna")
+    dataset.add_new(0x00404005, "LO", "19991231")
+    dataset.SeriesDescription = "for Zyxwvut, born 07.07.1977"
+    dataset.PatientBirthDate = "19770707"
+    made = treated(dataset, Profile(descriptions=True))
+    for secret in (b"Zyxwvut", b"Mnopqr", b"19991231", b"1977"):
+        assert secret not in made.content, secret
+
+
+def test_an_object_s_own_uids_are_not_told_in_text() -> None:
+    dataset = one()
+    dataset.SeriesDescription = f"copy of {dataset.SOPInstanceUID}"
+    uid = str(dataset.SOPInstanceUID).encode()
+    assert uid not in treated(dataset, Profile(descriptions=True)).content
+    assert uid in treated(dataset, Profile(descriptions=True, uids=True)).content
+
+
+def test_what_lies_behind_the_data_set_or_within_bytes_goes() -> None:
+    dataset = one()
+    dataset.add_new(0xFFFCFFFC, "OB", b"SECRET")
+    dataset.add_new(0x00282000, "OB", b"<xml>Zyxwvut</xml>")
+    content = written(dataset)
+    made = deidentify_object(BytesSource("x", content), Profile(), Pseudonyms(KEY)).content
+    assert b"SECRET" not in made and b"Zyxwvut" not in made
+    assert (
+        b"TRAILING"
+        not in deidentify_object(
+            BytesSource("x", written(one()) + b"\xfc\xff\xfc\xffOB\0\0\x08\0\0\0TRAILING"),
+            Profile(),
+            Pseudonyms(KEY),
+        ).content
+    )
+
+
+def test_functional_groups_of_frames_are_treated_like_the_rest() -> None:
+    dataset = one(replace(PLAIN, multiframe="enhanced"))
+    for item in dataset.PerFrameFunctionalGroupsSequence:
+        content = Dataset()
+        content.FrameAcquisitionDateTime, content.FrameComments = "19770707070707", "SECRET"
+        content.FrameReferenceDateTime = "19770707070707"
+        item.FrameContentSequence = Sequence([content])
+        item.private_block(0x0029, "SECRET", create=True).add_new(1, "PN", "SECRET")
+    content = treated(dataset).content
+    assert b"SECRET" not in content and b"19770707" not in content
+
+
+@pytest.mark.parametrize("seen", ["YES", "NO"])
+def test_an_object_that_shows_a_face_still_says_so(seen: str) -> None:
+    dataset = one()
+    dataset.RecognizableVisualFeatures = seen
+    assert read(treated(dataset)).RecognizableVisualFeatures == seen
+
+
+def test_two_runs_with_one_key_write_the_same_bytes(tmp_path: Path) -> None:
+    phantom.write(PLAIN, tmp_path / "in")
+    for out in ("a", "b"):
+        cli(
+            "deidentify",
+            tmp_path / "in",
+            tmp_path / out,
+            "--key",
+            tmp_path / "k",
+            "--dates",
+            "shift",
+            "--json",
+        )
+    cli("deidentify", tmp_path / "in", tmp_path / "c", "--json")
+    trees = [
+        {path.relative_to(tmp_path / out): path.read_bytes() for path in (tmp_path / out).rglob("*.dcm")}
+        for out in "abc"
+    ]
+    assert trees[0] == trees[1]
+    assert not set(trees[0]) & set(trees[2])
+
+
+def test_directories_are_left_out_and_no_file_name_is_told(tmp_path: Path) -> None:
+    phantom.write(PLAIN, tmp_path / "in")
+    first = next((tmp_path / "in").glob("*.dcm"))
+    first.rename(tmp_path / "in" / "Zyxwvut_Qrstuv_MRN-7788123.dcm")
+    (tmp_path / "in" / "DICOMDIR").write_bytes(b"Zyxwvut")
+    cli("deidentify", tmp_path / "in", tmp_path / "out", "--json", "--workers", "1")
+    told = (tmp_path / "out" / "deidentification.json").read_text("utf-8")
+    names = " ".join(str(path) for path in (tmp_path / "out").rglob("*"))
+    assert "Zyxwvut" not in told + names and "7788123" not in told + names
+    assert len(list((tmp_path / "out").rglob("*.dcm"))) == 3
 
 
 @pytest.mark.parametrize("profile", [Profile(), EVERYTHING, Profile("keep", descriptions=True)])
@@ -219,6 +447,8 @@ def test_options_keep_what_they_name() -> None:
     assert (kept.PatientAge, float(kept.PatientWeight), kept.PatientSex) == ("061Y", 70.0, "O")
     assert "InstitutionName" not in kept
     assert kept.ManufacturerModelName == "Phantom"
+    assert (kept.DeviceSerialNumber, kept.StationName) == ("SN12345", "ROOM4")
+    assert read(treated(dataset, Profile(institution=True))).InstitutionName == "Elsewhere"
 
 
 def test_private_attributes_go_but_safe_ones_may_stay() -> None:

@@ -13,14 +13,18 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from hounsfield.deidentification.profile import Profile, dictionary_vr
+
 if TYPE_CHECKING:
     from pydicom import Dataset
 
 LONGEST_SHIFT_DAYS = 3650
 """Dates move back by up to ten years, never forward: nothing then lies in the future."""
 
-SHORTEST_TOKEN = 3
-"""Characters of a name's part that is looked for in other text; shorter ones are in every word."""
+SHORTEST_TOKEN, SHORTEST_FOREIGN_TOKEN = 3, 2
+"""Characters of a name's part that is looked for in other text, in ASCII and beyond it (two Han characters are a
+name); shorter ones are in every word.
+"""
 
 _IDENTITY = frozenset(
     {
@@ -28,11 +32,11 @@ _IDENTITY = frozenset(
         "OtherPatientIDs",
         "AccessionNumber",
         "IssuerOfPatientID",
-        "PatientBirthDate",
         "PatientAddress",
         "PatientTelephoneNumbers",
         "MedicalRecordLocator",
         "AdmissionID",
+        "ServiceEpisodeID",
         "InstitutionName",
         "InstitutionAddress",
         "InstitutionalDepartmentName",
@@ -40,12 +44,22 @@ _IDENTITY = frozenset(
         "DeviceSerialNumber",
         "ReferringPhysicianAddress",
         "ReferringPhysicianTelephoneNumbers",
+        "PersonTelephoneNumbers",
         "StudyID",
+        "RequestedProcedureID",
+        "PlacerOrderNumberImagingServiceRequest",
+        "FillerOrderNumberImagingServiceRequest",
+        "StudyInstanceUID",
+        "SeriesInstanceUID",
+        "SOPInstanceUID",
+        "FrameOfReferenceUID",
     }
 )
-"""Whose values are looked for in whatever text is kept; all persons' names besides."""
+"""Whose values are looked for in whatever text is kept; all persons' names and the birth date besides."""
 
-_TEXTS = frozenset({"AE", "AS", "CS", "LO", "LT", "SH", "ST", "UC", "UR", "UT", "PN", "DS", "IS"})
+_BIRTH_DATES = ("%Y%m%d", "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y")
+_BETWEEN = re.compile(r"[\^=\s,;\\]+")
+_TEXTS = frozenset({"AE", "AS", "CS", "DA", "LO", "LT", "SH", "ST", "UC", "UI", "UR", "UT", "PN", "DS", "IS"})
 _DATE = re.compile(r"\d{8}")
 
 
@@ -73,23 +87,56 @@ class Pseudonyms:
         return -1 - int.from_bytes(self._digest("days", patient)[:8], "big") % LONGEST_SHIFT_DAYS
 
 
-def tokens(dataset: Dataset) -> frozenset[str]:
-    """Every word or number in the object that identifies somebody, in lower case."""
+def tokens(dataset: Dataset, profile: Profile) -> frozenset[str]:
+    """Every word or number in the object that identifies somebody, in lower case, but what `profile` keeps."""
     found: set[str] = set()
     for element in _elements(dataset):
-        if element.VR == "PN" or element.keyword in _IDENTITY:
-            for text in texts(element):
-                parts = re.split(r"[\^=\s,;\\]+", text) if element.VR == "PN" else [text.strip()]
-                found.update(part.casefold() for part in parts if len(part) >= SHORTEST_TOKEN)
-    return frozenset(found)
+        # A name is one by the dictionary too, whatever VR the file gives it.
+        if element.VR == "PN" or dictionary_vr(int(element.tag)) == "PN":
+            found.update(part for text in texts(element) for part in _names(text))
+        elif element.keyword in _IDENTITY:
+            if profile.action(int(element.tag), element.keyword, element.VR)[1]:
+                continue  # an option keeps it
+            found.update(text.strip() for text in texts(element))
+        elif element.keyword == "PatientBirthDate":
+            found.update(written for text in texts(element) for written in _dates(text))
+    return frozenset(token.casefold() for token in found if len(token) >= _shortest(token))
+
+
+def _names(text: str) -> Iterator[str]:
+    """The parts of a PN value, and each way of writing it (PS3.5 6.2.1) with family and given name together."""
+    for writing in text.split("="):
+        yield from _BETWEEN.split(writing)
+        family, given = (part.strip() for part in (*writing.split("^"), "")[:2])
+        yield from (family + given, given + family)
+
+
+def _dates(text: str) -> Iterator[str]:
+    try:
+        date = datetime.strptime(text.strip(), "%Y%m%d")
+    except ValueError:
+        yield text.strip()
+    else:
+        yield from (date.strftime(form) for form in _BIRTH_DATES)
+
+
+def _shortest(token: str) -> int:
+    return SHORTEST_TOKEN if token.isascii() else SHORTEST_FOREIGN_TOKEN
 
 
 def holding(identities: frozenset[str]) -> re.Pattern[str] | None:
-    """What finds any of the tokens as a whole word; None where there are none."""
+    """What finds any of the tokens: as a whole word, or anywhere where it is not ASCII; None where there are none.
+
+    Chinese and Japanese are written without spaces: a name has no borders there.
+    """
     if not identities:
         return None
-    longest_first = sorted(identities, key=len, reverse=True)
-    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)", re.IGNORECASE)
+    longest_first = sorted(identities, key=lambda token: (-len(token), token))
+    parts = [
+        rf"(?<!\w){re.escape(token)}(?!\w)" if token.isascii() else re.escape(token)
+        for token in longest_first
+    ]
+    return re.compile("|".join(parts), re.IGNORECASE)
 
 
 def texts(element: Any) -> list[str]:

@@ -39,7 +39,7 @@ KEPT_UIDS = frozenset(
 
 STANDARD_ROOT = "1.2.840.10008."
 
-KEPT_TEXTS = frozenset({"LongCodeValue", "URNCodeValue", "PixelDataProviderURL", "CodeMeaning"})
+KEPT_TEXTS = frozenset({"LongCodeValue", "URNCodeValue", "CodeMeaning"})
 """Long text or addresses that are codes."""
 
 _BY_VR: Mapping[str, Action] = {
@@ -49,6 +49,7 @@ _BY_VR: Mapping[str, Action] = {
     "PN": "X",
     "LT": "X",
     "ST": "X",
+    "UC": "X",
     "UT": "X",
     "UR": "X",
     "UI": "U",
@@ -114,8 +115,11 @@ class Profile:
 
     def action(self, tag: int, keyword: str, vr: str) -> tuple[Action, str]:
         """What to do with a public attribute, and the option that kept it, if one did. Dates are told by `dates`."""
-        if vr in ("DA", "DT", "TM") and self.keeps_dates and keyword not in _NEVER_KEPT_DATES:
-            return "K", self.dates
+        if vr in ("DA", "DT", "TM"):
+            if self.keeps_dates and keyword not in _NEVER_KEPT_DATES:
+                return "K", self.dates
+            # No other option keeps a date, whatever it is about.
+            return table().get(tag, Rule("X")).action, ""
         if vr == "UI":
             return self._uid_action(tag, keyword)
         rule = table().get(tag)

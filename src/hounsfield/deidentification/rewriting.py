@@ -44,10 +44,36 @@ DUMMIES = {
 }
 """What stands where something must (action D)."""
 
-_SWEPT = frozenset({"AE", "LO", "LT", "SH", "ST", "UC", "UR", "UT", "PN"})
-"""VRs whose text is searched; coded strings and numbers hold no names."""
+_SWEPT = frozenset({"AE", "CS", "LO", "LT", "SH", "ST", "UC", "UR", "UT", "PN"})
+"""VRs whose text is searched; numbers hold no names."""
 
-_CURVES, _OVERLAYS, _RESULTS = range(0x5000, 0x5100), range(0x6000, 0x6100), 0x4008
+_BYTES = frozenset({"OB", "OW", "UN"})
+_SEARCHED_BYTES = 16 << 20
+_SURE_LETTERS = 5
+"""Letters of ASCII by which bytes are known to hold an identity; fewer stand together by chance."""
+
+_ENCODINGS = ("utf-8", "latin-1", "gb18030", "utf-16-le")
+
+_TERMS = frozenset(
+    {
+        "ORIGINAL", "DERIVED", "PRIMARY", "SECONDARY", "AXIAL", "LOCALIZER", "VOLUME", "HEAD",
+        "BRAIN", "SKULL", "NECK", "CHEST", "THORAX", "LUNG", "HEART", "ABDOMEN", "LIVER", "KIDNEY",
+        "PELVIS", "SPINE", "CSPINE", "TSPINE", "LSPINE", "SHOULDER", "ARM", "HAND", "HIP", "KNEE",
+        "LEG", "FOOT", "EXTREMITY", "WHOLEBODY", "PHANTOM", "YES", "NO", "OTHER", "STANDARD",
+        "HELICAL", "SPIRAL",
+    }
+)  # fmt: skip
+"""Coded strings that stay though somebody, or a phantom, is called so."""
+
+_REMOVED_GROUPS = {0x0000, 0x0002, 0x0004, 0x4008, *range(0x5000, 0x5100), *range(0x6000, 0x6100)}
+"""Commands, file meta and directories (no place of theirs is here), results, curves, overlays."""
+
+_PIXELS = frozenset({0x7FE00001, 0x7FE00002, 0x7FE00003, 0x7FE00008, 0x7FE00009, 0x7FE00010})
+"""What is written again as it is: pixels and where their frames begin."""
+
+# Retired variable pixel data and coefficients: pictures that nobody looks at.
+_REMOVED_GROUPS |= {*range(0x7F00, 0x7FE0)}
+_COEFFICIENTS = frozenset({0x7FE00020, 0x7FE00030, 0x7FE00040})
 _TEMPORAL = {"remove": "REMOVED", "shift": "MODIFIED", "keep": "UNMODIFIED"}
 
 
@@ -70,7 +96,7 @@ class Rewriter:
         )
         patient = pseudonyms.patient(*facts)
         days = pseudonyms.days(patient) if profile.dates == "shift" else 0
-        return cls(profile, pseudonyms, patient, days, holding(tokens(dataset)), Counter())
+        return cls(profile, pseudonyms, patient, days, holding(tokens(dataset, profile)), Counter())
 
     def rewrite(self, dataset: Dataset) -> None:
         """All of it, and the attributes that tell so."""
@@ -84,19 +110,18 @@ class Rewriter:
         for tag in list(dataset.keys()):
             if tag.is_private:
                 self._private(dataset, tag)
-            elif (
-                tag.group in _CURVES
-                or tag.group in _OVERLAYS
-                or tag.group == _RESULTS
-                or dictionary_vr(tag) is None
-            ):
+            elif tag.group in _REMOVED_GROUPS or tag in _COEFFICIENTS or dictionary_vr(tag) is None:
                 self._remove(dataset, tag)
-            elif not (top and tag.group == 0x7FE0):
+            elif not (top and tag in _PIXELS):
                 self._public(dataset, dataset[tag])
 
     def _public(self, dataset: Dataset, element: DataElement) -> None:
         keyword = keyword_for_tag(element.tag)
         action, option = self.profile.action(int(element.tag), keyword, element.VR)
+        meant = dictionary_vr(element.tag)
+        if action == "K" and not option and meant not in (None, element.VR):
+            # A file may give a name or a date a harmless VR.
+            action, option = self.profile.action(int(element.tag), keyword, str(meant))
         if keyword in ("PatientName", "PatientID"):
             # Not emptied, as PS3.15 E.1.1 allows: patients stay apart, in references in items too.
             element.value = self.patient
@@ -116,7 +141,7 @@ class Rewriter:
             for item in element.value or ():
                 self._treat(item)
         else:
-            self._sweep(element)
+            self._sweep(dataset, element)
 
     def _private(self, dataset: Dataset, tag: Any) -> None:
         """Safe ones stay with their creator; all others go."""
@@ -132,6 +157,7 @@ class Rewriter:
                     return
             elif _is_safe(dataset, tag):
                 self.counts["kept private"] += 1
+                self._sweep(dataset, dataset[tag])
                 return
         self._remove(dataset, tag, "removed private")
 
@@ -168,16 +194,27 @@ class Rewriter:
         moved = [shifted(value, self.days) for value in values]
         element.value = moved if len(moved) > 1 else moved[0]
 
-    def _sweep(self, element: DataElement) -> None:
-        """Text that is kept, with no identity left in it."""
-        if self.identities is None or element.VR not in _SWEPT:
+    def _sweep(self, dataset: Dataset, element: DataElement) -> None:
+        """Text that is kept, with no identity left in it; bytes in which there is one go as a whole."""
+        if self.identities is None:
             return
-        values = texts(element)
-        if not any(self.identities.search(value) for value in values):
+        if element.VR in _BYTES:
+            if _found_in(self.identities, element.value):
+                self._remove(dataset, element.tag)
             return
-        self.counts["cleaned"] += 1
-        cleaned = [" ".join(self.identities.sub(" ", value).split()) for value in values]
-        element.value = cleaned if len(cleaned) > 1 else cleaned[0]
+        values = texts(element) if element.VR in _SWEPT else []
+        if element.VR == "CS":
+            cleaned = [
+                value if value in _TERMS or not self.identities.search(value) else "" for value in values
+            ]
+        else:
+            cleaned = [
+                " ".join(self.identities.sub(" ", value).split()) if self.identities.search(value) else value
+                for value in values
+            ]
+        if cleaned != values:
+            self.counts["cleaned"] += 1
+            element.value = cleaned if len(cleaned) > 1 else cleaned[0]
 
     def _declare(self, dataset: Dataset) -> None:
         """PS3.15 E.1.1: what was done, by text and by codes."""
@@ -190,6 +227,20 @@ class Rewriter:
             items.append(item)
         dataset.DeidentificationMethodCodeSequence = Sequence(items)
         dataset.LongitudinalTemporalInformationModified = _TEMPORAL[self.profile.dates]
+
+
+def _found_in(identities: re.Pattern[str], content: Any) -> bool:
+    """Whether any encoding in use would read an identity out of these bytes; what is too long to search counts."""
+    if not isinstance(content, (bytes, bytearray)):
+        return False
+    if len(content) > _SEARCHED_BYTES:
+        return True
+    found = (
+        match[0]
+        for encoding in _ENCODINGS
+        for match in identities.finditer(content.decode(encoding, "replace"))
+    )
+    return any(len(word) >= _SURE_LETTERS or not word.isascii() for word in found)
 
 
 def _mask_unused_bits(dataset: Dataset) -> None:
