@@ -273,3 +273,57 @@ def test_the_openapi_document_is_true(tmp_path):
         assert seen == set(document["paths"])
         assert server.get("/studies").status_code == 200
         assert json.dumps(document)
+
+
+def test_a_body_that_drips_is_given_up_and_leaves_its_place_to_others(tmp_path):
+    with running(tmp_path, limits=Limits(seconds=0.6, stores=1)) as server, connect(server.url) as link:
+        link.sendall(post_head(server.url, 10**6))
+        for byte in WHOLE[:200]:
+            try:
+                link.sendall(bytes([byte]))
+            except OSError:
+                break
+            time.sleep(0.02)
+        link.settimeout(10)
+        assert b" 408 " in _received(link).split(b"\r\n")[0]
+        assert server.store(CONTENTS).status_code == 200
+
+
+FILM = instances(slices=160, rows=256, columns=256)
+
+
+def film(server) -> str:
+    server.store(FILM)
+    return path_of(FILM[0], "series") + "/rendered"
+
+
+def test_an_answer_that_takes_too_long_is_a_503_and_the_place_is_free_again(tmp_path):
+    with running(tmp_path, limits=Limits(answer=0.1, heavy=1)) as server:
+        path = film(server)
+        answer = server.get(path, "video/mp4")
+        assert answer.status_code == 503 and answer.headers["retry-after"]
+        assert "too long" in answer.json()["error"] and "0.1 s" in answer.json()["expected"]
+        assert until(lambda: server.get(path_of(FILM[0]) + "/thumbnail").status_code == 200)
+
+
+def test_whoever_waits_too_long_for_a_turn_is_told(tmp_path):
+    with running(tmp_path, limits=Limits(answer=60, heavy=1)) as server, ThreadPoolExecutor(1) as pool:
+        path = film(server)
+        first = pool.submit(server.get, path, "video/mp4")
+        assert until(lambda: _active(server) == 2)
+        object.__setattr__(server.service.limits, "answer", 0.05)
+        answer = server.get(path_of(FILM[0]) + "/thumbnail")
+        assert answer.status_code == 503 and "busy" in answer.json()["error"]
+        assert first.result().status_code == 200
+
+
+def test_a_client_that_vanishes_frees_the_place_that_its_picture_took(tmp_path):
+    with running(tmp_path, limits=Limits(heavy=1)) as server:
+        path = film(server)
+        for _ in range(8):  # that many films would take minutes
+            with connect(server.url) as link:
+                head = f"GET /dicom-web{path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: video/mp4\r\n\r\n"
+                link.sendall(head.encode())
+                assert until(lambda: _active(server) == 2)
+        assert until(lambda: _active(server) == 1)
+        assert server.get(path_of(FILM[0]) + "/thumbnail").status_code == 200

@@ -121,12 +121,12 @@ def ranged(ask: Ask, answer: Answer) -> Answer:
         return answer
     start, stop = found
     if start >= stop:
-        _close(answer)
+        close_content(answer)
         return replace(
             as_json({"status": 416, "error": "no such range"}, status=416),
             headers={"Content-Range": f"bytes */{answer.length}"},
         )
-    _close(answer)
+    close_content(answer)
     headers = {**answer.headers, "Content-Range": f"bytes {start}-{stop - 1}/{answer.length}"}
     return replace(
         answer, status=206, content=answer.part(start, stop), length=stop - start, headers=headers, part=None
@@ -148,7 +148,8 @@ def _range(text: str, length: int) -> tuple[int, int] | None:
     return int(first), min(int(last) + 1 if last else length, length)
 
 
-def _close(answer: Answer) -> None:
+def close_content(answer: Answer) -> None:
+    """Let go of what an answer would have been read from."""
     close = getattr(answer.content, "close", None)
     if close is not None:
         close()

@@ -11,9 +11,11 @@ class Limits:
 
     `body` bytes of a store request, `parts` instances in it, `instance` bytes of one, `header` bytes of its header
     (deflated), `metadata` bytes of what comes apart from bulk data; `decoded` bytes of what is decoded for one
-    request, `pixels` those of a rendered picture; `page` results of a search; `stores`, `heavy` and `requests` at
-    once: stores, requests that decode, all; `seconds` without progress before a client is given up; `cache` bytes of
-    volumes kept.
+    request, and for all that are answered at once, `frame` those of one frame; `pixels` those of a rendered picture,
+    `pictures` of them in one answer; `page` results of a search; `stores`, `heavy` and `requests` at
+    once: stores, requests that decode, all; `seconds` without progress before a client is given up, `pace` bytes of a
+    body that are progress; `answer` seconds in which an answer that is decoded must be made; `cache` bytes of volumes
+    kept.
     """
 
     body: int = 64 * 1024**3
@@ -22,10 +24,14 @@ class Limits:
     header: int = 16 * 1024**2
     metadata: int = 16 * 1024**2
     decoded: int = 4 * 1024**3
+    frame: int = 512 * 1024**2
     pixels: int = 4096 * 4096
+    pictures: int = 2000
     page: int = 5000
     stores: int = 32
     heavy: int = 8
     requests: int = 512
     seconds: float = 60.0
+    pace: int = 64 * 1024
+    answer: float = 120.0
     cache: int = 512 * 1024**2

@@ -26,6 +26,7 @@ from hounsfield.instance import Instance
 from hounsfield.series import Slice
 from hounsfield.series.assembly import conversion_of
 from hounsfield.server.conversion import cells, is_bits
+from hounsfield.server.deadline import check
 from hounsfield.units import unit_of
 from hounsfield.windowing import Window, apply_window, window
 
@@ -119,7 +120,8 @@ def _finite(text: str, name: str) -> float:
 
 
 def picture(instance: Instance, frame: int, look: Look) -> Image.Image:
-    """Frame `frame` (from 0) as a grey or RGB image."""
+    """Frame `frame` (from 0) as a grey or RGB image; `DicomwebError` 503 when the time for an answer is over."""
+    check()
     samples = instance.header.integer("SamplesPerPixel", 1) or 1
     photometric = instance.header.text("PhotometricInterpretation")
     if samples == 3:

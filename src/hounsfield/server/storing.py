@@ -18,6 +18,7 @@ from hounsfield.errors import DicomwebError
 from hounsfield.server.answers import JSON, Answer
 from hounsfield.server.ask import Ask
 from hounsfield.server.intake import Intake
+from hounsfield.server.limits import Limits
 from hounsfield.server.separate import SeparateIntake, is_separate
 from hounsfield.server.service import Service
 
@@ -56,7 +57,7 @@ async def store(
     try:
         waiting: list[bytes] = []
         size = 0
-        async for pieces in _timely(receive, service.limits.seconds, inbox):
+        async for pieces in _timely(receive, service.limits, inbox):
             waiting += pieces
             size += sum(map(len, pieces))
             if size >= FED:
@@ -83,23 +84,33 @@ def _intake(service: Service, ask: Ask) -> Intake | SeparateIntake:
     return Intake(service.archive, content_type, ask.scope.study, service.limits)
 
 
-async def _timely(receive: Receive, seconds: float, inbox: Inbox | None) -> AsyncIterator[list[bytes]]:
-    """The body; 408 when the client sends nothing for too long, `ClientDisconnect` when it is gone."""
+async def _timely(receive: Receive, limits: Limits, inbox: Inbox | None) -> AsyncIterator[list[bytes]]:
+    """The body; 408 when too little comes for too long, `ClientDisconnect` when the client is gone."""
     if inbox is not None:
         inbox.claimed = True
-    more = True
+    clock = asyncio.get_running_loop().time
+    more, came, end = True, 0, clock() + limits.seconds
     while more:
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout_at(end):
                 message = await receive()
         except TimeoutError as error:
-            raise DicomwebError("the body does not come", expected="some of it", status=408) from error
+            raise DicomwebError(
+                "the body does not come", expected=f"{limits.pace} bytes in {limits.seconds:g} s", status=408
+            ) from error
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         more = message.get("more_body", False)
         pieces = [message["body"]] if message.get("body") else []
         # What came before the claim is in the message; only then comes what is in the inbox.
-        yield pieces + (inbox.take() if inbox is not None else [])
+        pieces += inbox.take() if inbox is not None else []
+        came += sum(map(len, pieces))
+        given = clock()
+        yield pieces
+        # A client that drips must not hold a place for ever; the time that we took is not the client's.
+        end += clock() - given
+        if came >= limits.pace:
+            came, end = 0, clock() + limits.seconds
 
 
 def _answer(result: StoreResult, media_type: MediaType, ask: Ask) -> Answer:
