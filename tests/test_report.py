@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html.parser
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,8 +51,37 @@ def test_each_series_has_its_picture_histogram_and_warnings(tmp_path: Path) -> N
     assert page.tags.count("article") == 3
     assert page.tags.count("img") == page.tags.count("svg") == 2
     assert all(source.startswith("data:image/jpeg;base64,") for source in page.sources)
-    assert "3 series: 1 failed, 2 made; 1 with warnings" in page.text
-    assert all((tmp_path / "out" / link).is_file() for link in page.links)
+    assert all(told in page.text for told in ("3 series", "1 failed", "1 made, with warnings", "1 made"))
+    assert all((tmp_path / "out" / link.partition("#")[0]).is_file() for link in page.links)
+
+
+def test_nothing_on_a_page_overflows_its_card(tmp_path: Path) -> None:
+    """A path in a reason is one word of a hundred letters."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (PyPI)")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("Chromium is not installed (Debian: chromium)")
+    reason = "leave out /" + "very-long-folder-name/" * 12 + "CT0001.dcm"
+    records = [Record(key=str(number), status=FAILED, series="s", reason=reason) for number in range(4)]
+    (path,) = write_pages(records, lambda key: {}, tmp_path)
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 390, "height": 800})
+        page.goto(path.as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert page.evaluate(
+            "[...document.querySelectorAll('article')].every(a => a.scrollWidth <= a.clientWidth + 1)"
+        )
+        browser.close()
+
+
+def test_each_kind_leads_to_where_it_begins(tmp_path: Path) -> None:
+    records = [Record(key=f"f{number}", status=FAILED, verb="volume") for number in range(CARDS + 1)]
+    records += [Record(key="m", status=MADE, verb="volume")]
+    first, second = (Page(path) for path in write_pages(records, lambda key: {}, tmp_path))
+    assert {"hounsfield.html#failed", "hounsfield-2.html#made"} <= set(first.links)
+    assert "hounsfield volume" in first.text
+    assert second.tags.count("h2") == 2
 
 
 def test_text_out_of_files_is_escaped(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ class Place:
     """Where outputs and ledger are. `force`: do everything again, over whatever is there.
 
     `content`: know sources by all their bytes, not by size and time. `exists` tells whether an output is still
-    there as it was recorded.
+    there as it was recorded. `pages`: what a person looks at once the place is closed.
     """
 
     folder: str
@@ -93,6 +93,7 @@ class Place:
     exists: Callable[[Record], bool]
     force: bool = False
     content: bool = False
+    pages: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -233,7 +234,7 @@ class _Planner:
                 job.series,
                 job.phase,
                 FAILED,
-                reason=str(finished.error),
+                reason=str(finished.error).removeprefix(f"{job.series.name}: "),
                 verdict=str(job.series.verdict),
             )
             return dataclasses.replace(record, digest=job.digest, output=job.output)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -151,8 +152,10 @@ def row_of_one(series: Series, made: Made, out: Path | str, phase: int | None) -
     }
 
 
-def show(rows: list[dict[str, Any]], found: Scan, *, name: str, as_json: bool) -> None:
-    """Print what became of each series, and what took no part; exit status 1 if any failed."""
+def show(
+    rows: list[dict[str, Any]], found: Scan, *, name: str, as_json: bool, pages: Path | None = None
+) -> None:
+    """Print what became of each series, what took no part, and where the pages are; exit status 1 if any failed."""
     if as_json:
         skipped = [{"name": item.name, "reason": item.reason} for item in found.skipped]
         print_json({name: rows, "skipped": skipped})
@@ -165,8 +168,16 @@ def show(rows: list[dict[str, Any]], found: Scan, *, name: str, as_json: bool) -
 
         echo()
         show_skipped(found.skipped)
+    if len(rows) > 1 and not as_json:
+        echo(_totals(rows, pages))
     if any(item["status"] == "failed" for item in rows):
         raise click.exceptions.Exit(1)
+
+
+def _totals(rows: list[dict[str, Any]], pages: Path | None) -> str:
+    counted = Counter(_line(item)["status"] for item in rows)
+    told = f"{len(rows)} series: " + ", ".join(f"{count} {status}" for status, count in counted.items())
+    return f"\n{told}" + (f"; to look through: {pages}" if pages is not None and pages.is_file() else "")
 
 
 def _line(item: dict[str, Any]) -> dict[str, Any]:

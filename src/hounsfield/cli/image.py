@@ -264,4 +264,4 @@ def _write_each(
             row(answer.record, folder=str(folder), kept=answer.kept)
             for answer in collected(answers, found, "Pictures")
         ]
-    show(rows, found, name="pictures", as_json=as_json)
+    show(rows, found, name="pictures", as_json=as_json, pages=place.pages)

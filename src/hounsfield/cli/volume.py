@@ -97,7 +97,7 @@ def volume(
             row(answer.record, folder=str(out), kept=answer.kept)
             for answer in collected(answers, found, "Converting")
         ]
-    show(rows, found, name="volumes", as_json=as_json)
+    show(rows, found, name="volumes", as_json=as_json, pages=place.pages)
 
 
 def _is_one(out: Path | str) -> bool:

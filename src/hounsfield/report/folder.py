@@ -54,6 +54,7 @@ def open_place(
             else functools.partial(_is_in, address),
             force,
             content,
+            beside / PAGE_NAME,
         )
         try:
             _clean(place)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -24,42 +25,58 @@ CARDS = 100
 
 Preview = Callable[[str], Mapping[str, Any]]
 
-_ORDER = (FAILED, STARTED, MADE, LEFT_OUT)
+_SECTIONS = {
+    "failed": "failed",
+    "started": "not finished",
+    "warned": "made, with warnings",
+    "made": "made",
+    "left-out": "left out",
+}
+"""Kinds of card in their order: those first that need a look."""
+
+_KINDS = {FAILED: "failed", STARTED: "started", MADE: "made", LEFT_OUT: "left-out"}
 _COUNTED = {"copy": "instances"}
 """What the counts of a verb are of, where not voxels."""
 
-_SHOWN = {STARTED: "not finished"}
 _STYLE = """
-:root { color-scheme: light dark; --line: #8884; --dim: #6b7280; --bad: #b91c1c; --warn: #a16207; --good: #15803d }
-@media (prefers-color-scheme: dark) { :root { --dim: #9ca3af; --bad: #f87171; --warn: #facc15; --good: #4ade80 } }
+:root { color-scheme: light dark; --line: #d8dce2; --dim: #667085; --card: #fff; --page: #f5f6f8; --link: #175cd3;
+ --failed: #b42318; --started: #b42318; --warned: #a15c07; --made: #067647; --left-out: #667085 }
+@media (prefers-color-scheme: dark) { :root { --line: #343a43; --dim: #98a2b3; --card: #1b1f24; --page: #111417;
+ --link: #84adff; --failed: #fda29b; --started: #fda29b; --warned: #fdb022; --made: #47cd89; --left-out: #98a2b3 } }
 * { box-sizing: border-box }
-body { font: 15px/1.45 system-ui, sans-serif; margin: 0 auto; max-width: 76rem; padding: 1rem }
-h1 { font-size: 1.3rem; margin: 0 0 .2rem } h2 { font-size: 1rem; margin: 0; overflow-wrap: anywhere }
-p { margin: .2rem 0 } .dim { color: var(--dim) } .uid { font-size: .8rem; overflow-wrap: anywhere }
-nav { display: flex; gap: 1rem; margin: .8rem 0; flex-wrap: wrap }
-main { display: grid; grid-template-columns: repeat(auto-fill, minmax(23rem, 1fr)); gap: .8rem }
-@media (max-width: 25rem) { main { grid-template-columns: 1fr } }
-article { border: 1px solid var(--line); border-left: 4px solid var(--dim); border-radius: 6px }
-article { padding: .7rem; min-width: 0 }
-article.failed, article.started { border-left-color: var(--bad) } article.warned { border-left-color: var(--warn) }
-article.made { border-left-color: var(--good) }
-.look { display: flex; gap: .7rem; margin: .5rem 0; align-items: flex-end }
+body { font: 15px/1.45 system-ui, sans-serif; margin: 0 auto; max-width: 78rem; padding: 1.25rem;
+ background: var(--page) }
+a { color: var(--link) } p { margin: .25rem 0 } .dim { color: var(--dim) } small, .uid { font-size: .8rem }
+h1 { font-size: 1.35rem; margin: 0 } h2 { font-size: 1.05rem; margin: 1.6rem 0 .6rem; scroll-margin-top: 1rem }
+h2 span { color: var(--dim); font-weight: normal } h3 { font-size: 1rem; margin: 0 }
+nav { display: flex; gap: .5rem; margin: .9rem 0 0; flex-wrap: wrap; align-items: center }
+nav a, nav span { border: 1px solid var(--line); border-radius: 1rem; padding: .15rem .75rem; background: var(--card);
+ text-decoration: none; color: inherit }
+nav b { color: var(--kind) } nav .here { color: var(--dim); border-style: dashed }
+section { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(23rem, 100%), 1fr)); gap: .8rem }
+article { border: 1px solid var(--line); border-left: 4px solid var(--kind); border-radius: 8px; padding: .8rem;
+ min-width: 0; background: var(--card); overflow-wrap: anywhere }
+article, nav a { --kind: var(--dim) } .failed { --kind: var(--failed) } .started { --kind: var(--started) }
+.warned { --kind: var(--warned) } .made { --kind: var(--made) } .left-out { --kind: var(--left-out) }
+.facts span { white-space: nowrap } .facts span + span::before { content: " · "; color: var(--dim) }
+.look { display: flex; gap: .8rem; margin: .6rem 0; align-items: flex-end }
 .look img { background: #000; border-radius: 4px; width: 8rem; height: 8rem; object-fit: contain }
-.look svg { flex: 1; min-width: 0; height: 6rem } .look figure { margin: 0; flex: 1; min-width: 0 }
+.look figure { margin: 0; flex: 1; min-width: 0 } .look svg { width: 100%; height: 6rem; display: block }
+.look line { stroke: var(--link); stroke-dasharray: 2 2; vector-effect: non-scaling-stroke }
 figcaption { font-size: .75rem; color: var(--dim); display: flex; justify-content: space-between }
-ul { margin: .3rem 0; padding-left: 1.1rem } .reason { color: var(--bad) } .warnings { color: var(--warn) }
-.left-out .reason { color: var(--dim) }
+ul { margin: .3rem 0; padding-left: 1.1rem } .reason, .warnings { color: var(--kind) }
+footer { margin-top: 1.5rem }
 """
 
 
 def write_pages(records: Sequence[Record], preview: Preview, folder: Path) -> list[Path]:
     """Write `hounsfield.html`, and `hounsfield-2.html` … where there are many; the paths. `preview` is by key."""
-    ordered = sorted(records, key=_urgency)
+    ordered = sorted(records, key=lambda record: list(_SECTIONS).index(_kind(record)))
     count = max(1, -(-len(ordered) // CARDS))
-    totals, paths = _totals(records), []
+    head, paths = _head(ordered), []
     for number in range(1, count + 1):
         path = folder / _page_name(number)
-        page = _page(ordered[(number - 1) * CARDS : number * CARDS], preview, number, count, totals)
+        page = _page(ordered[(number - 1) * CARDS : number * CARDS], preview, number, count, head)
         with whole_file(path, force=True) as temporary:
             temporary.write_text(page, "utf-8")
         paths.append(path)
@@ -67,9 +84,10 @@ def write_pages(records: Sequence[Record], preview: Preview, folder: Path) -> li
     return paths
 
 
-def _urgency(record: Record) -> tuple[int, bool]:
-    known = record.status in _ORDER
-    return _ORDER.index(record.status) if known else 0, not record.warnings
+def _kind(record: Record) -> str:
+    if record.status == MADE and record.warnings:
+        return "warned"
+    return _KINDS.get(record.status, "failed")
 
 
 def _page_name(number: int) -> str:
@@ -84,56 +102,83 @@ def _remove_surplus(folder: Path, count: int) -> None:
         number += 1
 
 
-def _totals(records: Sequence[Record]) -> str:
-    counted = Counter(record.status for record in records)
-    parts = [f"{counted[status]} {_SHOWN.get(status, status)}" for status in _ORDER if counted[status]]
-    warned = sum(record.status == MADE and bool(record.warnings) for record in records)
-    return f"{len(records)} series: {', '.join(parts)}" + (f"; {warned} with warnings" if warned else "")
+def _head(ordered: Sequence[Record]) -> str:
+    """What the run was, how many of each kind there are, and where these begin."""
+    counted = Counter(map(_kind, ordered))
+    begins: dict[str, int] = {}
+    for place, record in enumerate(ordered):
+        begins.setdefault(_kind(record), place // CARDS + 1)
+    links = "".join(
+        f'<a class="{kind}" href="{_page_name(begins[kind])}#{kind}"><b>{counted[kind]}</b> {_SECTIONS[kind]}</a>'
+        for kind in _SECTIONS
+        if kind in begins
+    )
+    verbs = " and ".join(sorted({record.verb for record in ordered if record.verb}))
+    last = max((record.time for record in ordered), default="")
+    told = [f"{len(ordered)} series", f"last change {last[:16].replace('T', ' ')} UTC" if last else ""]
+    versions = sorted({str(record.versions.get("hounsfield", "")) for record in ordered} - {""})
+    told += [f"version {', '.join(versions)}"] if versions else []
+    return (
+        f"<h1>{html.escape(f'hounsfield {verbs}'.strip())}</h1>"
+        f'<p class="dim">{html.escape(" · ".join(filter(None, told)))}</p><nav>{links}</nav>'
+    )
 
 
-def _page(records: Sequence[Record], preview: Preview, number: int, count: int, totals: str) -> str:
-    cards = "\n".join(_card(record, preview(record.key)) for record in records)
+def _page(records: Sequence[Record], preview: Preview, number: int, count: int, head: str) -> str:
+    here = " on this page" if count > 1 else ""
+    sections = "\n".join(
+        _section(kind, list(group), preview, here) for kind, group in groupby(records, _kind)
+    )
     pages = _pages(number, count)
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<title>hounsfield: {html.escape(totals)}</title><style>{_STYLE}</style></head><body>
-<header><h1>hounsfield</h1><p>{html.escape(totals)}</p>{pages}</header>
+<title>hounsfield: page {number} of {count}</title><style>{_STYLE}</style></head><body>
+<header>{head}{pages}</header>
 <main>
-{cards}
+{sections}
 </main>
-<footer>{pages}<p class="dim">Made from the ledger, which is the truth: hounsfield.jsonl</p></footer>
+<footer>{pages}<p class="dim">Made from the ledger, hounsfield.jsonl, which alone is the truth; hounsfield.csv is the
+same as a table. Thumbnail: the middle slice. Histogram: a sample of the voxels, to the square root of their number so
+that tissue shows beside air; the dashed line is 0 HU, water.</p></footer>
 </body></html>
 """
+
+
+def _section(kind: str, records: Sequence[Record], preview: Preview, here: str) -> str:
+    cards = "\n".join(_card(record, preview(record.key)) for record in records)
+    title = _SECTIONS[kind].capitalize()
+    return f'<h2 id="{kind}">{title} <span>{len(records)}{here}</span></h2>\n<section>\n{cards}\n</section>'
 
 
 def _pages(number: int, count: int) -> str:
     if count == 1:
         return ""
-    parts = [f"<span>page {number} of {count}</span>"]
+    parts = []
     for label, other in (("first", 1), ("previous", number - 1), ("next", number + 1), ("last", count)):
         if 1 <= other <= count and other != number:
             parts.append(f'<a href="{_page_name(other)}">{label}</a>')
-    return f"<nav>{' '.join(parts)}</nav>"
+    return f'<nav><span class="here">page {number} of {count}</span>{"".join(parts)}</nav>'
 
 
 def _card(record: Record, shown: Mapping[str, Any]) -> str:
-    kind = "warned" if record.status == MADE and record.warnings else record.status.replace(" ", "-")
     shape = " × ".join(map(str, record.shape))
-    facts = " · ".join(part for part in (shape, record.unit, record.verdict, _size(record.bytes)) if part)
+    verdict = "" if record.reason.startswith(record.verdict) else record.verdict
+    facts = [fact for fact in (shape, record.unit, verdict, _size(record.bytes)) if fact]
     counts = ", ".join(f"{count:,} {name}" for name, count in record.counts.items() if count)
     reason = INTERRUPTED if record.status == STARTED else record.reason
     warnings = "".join(f"<li>{html.escape(text)}</li>" for text in record.warnings)
+    counted = _COUNTED.get(record.verb, "voxels")
     return "".join(
         (
-            f'<article class="{html.escape(kind)}"><h2>{_link(record)}</h2>',
-            f"<p><b>{html.escape(_SHOWN.get(record.status, record.status))}</b> {html.escape(facts)}</p>",
-            _look(shown) if record.status == MADE else "",
+            f'<article class="{_kind(record)}"><h3>{_link(record)}</h3>',
+            f'<p class="facts">{"".join(f"<span>{html.escape(fact)}</span>" for fact in facts)}</p>'
+            if facts
+            else "",
+            _look(shown, record.unit) if record.status == MADE else "",
             f'<p class="reason">{html.escape(reason)}</p>' if reason else "",
             f'<ul class="warnings">{warnings}</ul>' if warnings else "",
-            f'<p class="dim">{_COUNTED.get(record.verb, "voxels")}: {html.escape(counts)}</p>'
-            if counts
-            else "",
+            f'<p class="dim"><small>{counted}: {html.escape(counts)}</small></p>' if counts else "",
             f'<p class="dim uid">{html.escape(record.uid)}<br>{html.escape(record.source)}</p></article>',
         )
     )
@@ -148,7 +193,7 @@ def _link(record: Record) -> str:
     return f'<a href="{html.escape(quote(record.output))}">{name}</a>'
 
 
-def _look(shown: Mapping[str, Any]) -> str:
+def _look(shown: Mapping[str, Any], unit: str) -> str:
     thumbnail, histogram = str(shown.get("thumbnail", "")), shown.get("histogram")
     if not thumbnail.startswith(DATA_URL) or not isinstance(histogram, Mapping):
         return ""
@@ -156,21 +201,26 @@ def _look(shown: Mapping[str, Any]) -> str:
     picture = (
         f'<img alt="middle slice, window {window}" title="window {window}" src="{html.escape(thumbnail)}">'
     )
-    return f'<div class="look">{picture}{_histogram(histogram)}</div>'
+    return f'<div class="look">{picture}{_histogram(histogram, unit)}</div>'
 
 
-def _histogram(histogram: Mapping[str, Any]) -> str:
-    """Bars to the square root of the count, so that tissue shows beside air."""
+def _histogram(histogram: Mapping[str, Any], unit: str) -> str:
+    """Bars to the square root of the count, so that tissue shows beside air; where units are HU, a line at water."""
     heights = [float(count) ** 0.5 for count in histogram["counts"]]
     top = max(heights) or 1.0
     bars = "".join(
         f"M{place} 60V{60 - 60 * height / top:.1f}h1V60z" for place, height in enumerate(heights) if height
     )
-    low, high = f"{histogram['low']:g}", f"{histogram['high']:g}"
+    least, most = float(histogram["low"]), float(histogram["high"])
+    low, high = f"{least:g}".replace("-", "−"), f"{most:g}"
+    water = ""
+    if unit == "HU" and least < 0 < most:
+        place = -least / (most - least) * len(heights)
+        water = f'<line x1="{place:.1f}" x2="{place:.1f}" y1="0" y2="60"/>'
     return (
         f'<figure><svg viewBox="0 0 {len(heights)} 60" preserveAspectRatio="none" role="img" '
-        f'aria-label="histogram from {low} to {high}"><path fill="currentColor" d="{bars}"/></svg>'
-        f"<figcaption><span>{low}</span><span>√ of counts</span><span>{high}</span></figcaption></figure>"
+        f'aria-label="histogram from {low} to {high}"><path fill="currentColor" d="{bars}"/>{water}</svg>'
+        f"<figcaption><span>{low}</span><span>{html.escape(unit)}</span><span>{high}</span></figcaption></figure>"
     )
 
 
