@@ -58,3 +58,13 @@ def wait_for_word(work: tuple[int, str]) -> int:
 
 def environment(name: str) -> str:
     return os.environ.get(name, "")
+
+
+def swallow_memory(number: int) -> int:
+    """Takes more than its worker may have, page by page, and holds on to it until somebody ends it."""
+    held = []
+    while number == 3:
+        held.append(b"x" * (32 << 20))
+        time.sleep(0.02)
+        assert len(held) < 64, "nobody ended it"
+    return 2 * number

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -17,7 +18,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from batch_work import die_at_seven, wait_for_word
+from batch_work import die_at_seven, swallow_memory, wait_for_word
 from hounsfield import batch, load, phantom
 from hounsfield.batch import LEDGER_NAME, engines, read_ledger
 from hounsfield.cli import main
@@ -77,6 +78,27 @@ class Cluster:
         )
         self.processes.append(process)
         return process
+
+    @contextlib.contextmanager
+    def apart(self) -> Iterator[str]:
+        """A second scheduler with one worker of 400 MB under a nanny; its address."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        options = ["--host", "127.0.0.1", "--port", str(port), "--no-dashboard", "--no-show"]
+        address = f"tcp://127.0.0.1:{port}"
+        scheduler = self._start("distributed.cli.dask_scheduler", *options)
+        limits = ["--nthreads", "1", "--memory-limit", "400MB", "--no-dashboard", "--death-timeout", "60"]
+        nanny = self._start("distributed.cli.dask_worker", address, *limits)
+        try:
+            client = distributed.Client(address, timeout=60, set_as_default=False)
+            client.wait_for_workers(1, timeout=60)
+            client.close()
+            yield address
+        finally:
+            nanny.terminate()
+            nanny.wait(30)
+            self.kill(scheduler)
 
     def kill(self, process: subprocess.Popen[bytes]) -> None:
         process.send_signal(signal.SIGKILL)
@@ -201,6 +223,56 @@ def test_a_worker_killed_in_the_middle_costs_no_item(cluster: Cluster, tmp_path:
     running.join(60)
     assert [str(each.error) for each in results if each.error is not None] == []
     assert sorted(each.value or 0 for each in results) == list(range(0, 20, 2))
+
+
+def test_a_run_whose_worker_and_scheduler_die_in_its_middle_makes_every_volume(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    spec = replace(PLAIN, rows=128, columns=128, slices=20)
+    for seed in range(16):
+        phantom.write(replace(spec, seed=seed, series_number=seed), tmp_path / "in" / str(seed))
+    arguments = [
+        "volume",
+        str(tmp_path / "in"),
+        str(tmp_path / "out"),
+        "--cluster",
+        cluster.address,
+        "--json",
+    ]
+    ledger = tmp_path / "out" / LEDGER_NAME
+    command = [sys.executable, "-m", "hounsfield", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+
+        def made(count: int) -> bool:
+            done = ledger.exists() and sum(record.status == "made" for record in read_ledger(ledger)) >= count
+            return done or process.poll() is not None
+
+        _until(lambda: made(2))
+        cluster.kill(cluster.workers[0])
+        _until(lambda: made(5))
+        cluster.kill(cluster.scheduler)
+        for worker in cluster.workers:
+            cluster.kill(worker)
+        cluster.mend()
+        told, _ = process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert [row["status"] for row in json.loads(told)["volumes"]] == ["made"] * 16
+    for record in {record.key: record for record in read_ledger(ledger)}.values():
+        assert record.status == "made"
+        assert (tmp_path / "out" / record.output).stat().st_size == record.bytes
+    assert all(row["kept"] for row in run(*arguments)[1])
+
+
+def test_an_item_that_swallows_its_worker_s_memory_fails_and_the_rest_goes_on(
+    one_cluster: Cluster, tmp_path: Path
+) -> None:
+    """A worker under Dask's nanny, which ends it at its limit and starts another."""
+    with one_cluster.apart() as address:
+        finished = list(batch.run_each(swallow_memory, range(8), batch.cluster(address)))
+    (failed,) = [each for each in finished if each.error is not None]
+    assert failed.item == 3
+    assert "memory is the likely reason" in str(failed.error)
+    assert sorted(each.value for each in finished if each.value is not None) == [0, 2, 4, 8, 10, 12, 14]
 
 
 def test_a_scheduler_that_restarts_costs_no_item(
