@@ -103,17 +103,16 @@ def warm_up() -> None:
 
 def serve(folder: str, options: dict[str, str]) -> None:
     from hounsfield.errors import HounsfieldError
-    from hounsfield.server import connection
+    from hounsfield.server import connection, deployment
     from hounsfield.server.deployment import Deployment
     from hounsfield.server.running import Address
     from hounsfield.server.running import serve as run
-    from hounsfield.server.store import folder as folders
 
     seconds = os.environ.get("HOUNSFIELD_TEST_HEAD_SECONDS")
     if seconds:
         connection.HEAD_SECONDS = float(seconds)
     # Whatever an earlier one left behind is stale: no other server is there.
-    folders.STALE_SECONDS = 0
+    deployment.STALE_SECONDS = 0.0
     try:
         run(
             Deployment(folder, **options),

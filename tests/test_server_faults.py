@@ -113,7 +113,7 @@ def test_an_index_that_cannot_grow_is_a_503_and_catches_up_later(tmp_path, monke
     with running(tmp_path) as server:
         add = server.archive.index.add
 
-        def fail(records):
+        def fail(records, **_):
             raise IndexUnavailable("the index cannot be used: disk is full")
 
         monkeypatch.setattr(server.archive.index, "add", fail)
@@ -277,3 +277,20 @@ def test_an_archive_of_a_newer_version_is_refused(tmp_path):
     with pytest.raises(LocationError, match="upgrade"):
         deployment.open(first=True)
     lock.release(deployment.lock)
+
+
+def test_an_archive_of_an_older_version_is_brought_up_to_date(tmp_path):
+    from hounsfield.server.index.tables import VERSION, arrivals, schema
+
+    contents = instances()
+    with running(tmp_path) as server:
+        server.store(contents[:1])
+        with server.archive.index._transaction() as connection:
+            arrivals.drop(connection)
+            connection.execute(schema.update().values(version=1))
+    with running(tmp_path) as server:
+        with server.archive.index._reading() as connection:
+            assert connection.execute(schema.select()).scalar() == VERSION
+        assert server.archive.index.expected(0) == []
+        assert server.store(contents).status_code == 200
+        assert server.archive.index.totals() == (1, 1, 3)

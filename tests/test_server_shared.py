@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from hounsfield.dicomweb.resources import Resource
+from hounsfield.errors import LocationError
+from hounsfield.instance import BytesSource
 from hounsfield.server.deployment import Deployment
+from hounsfield.server.upkeep import Upkeep
 from server_postgres import postgres
 from server_support import AS_STORED, STOW, body, client, instances, parts_of, path_of, served
 
@@ -156,6 +162,130 @@ def test_an_object_store_holds_the_files(tmp_path, clean, bucket):
         assert archive.index.totals() == (1, 1, 3)
         assert two.delete(path_of(contents[0], "study")).status_code == 204
         assert list(archive.store.walk()) == []
+
+
+def _half_stored(folder, content: bytes, **shared) -> None:
+    """What a server leaves that dies between the put of an instance and its index."""
+    deployment = Deployment(str(folder), **shared)
+    archive = deployment.open(first=True)
+    archive.index.add = _dies
+    arrival = archive.store.arrival()
+    arrival.write([content])
+    arrival.sync()
+    record = archive.record(BytesSource("x", content), size=len(content))
+    with pytest.raises(_Death):
+        archive.take_in([(record, arrival)])
+    deployment.close(archive)
+
+
+class _Death(BaseException):
+    pass
+
+
+def _dies(*_, **__):
+    raise _Death
+
+
+def test_an_object_whose_store_was_abandoned_is_adopted_by_the_next_start(tmp_path, clean, bucket):
+    contents = instances(seed=78)
+    # Embedded: nobody else can be at work, so that a start settles it at once.
+    _half_stored(tmp_path, contents[0], store=bucket)
+    assert list((tmp_path / ".hounsfield" / "incoming").iterdir())
+    with server(tmp_path, store=bucket) as (http, archive):
+        got = parts_of(http.get(path_of(contents[0]), headers={"Accept": AS_STORED}))
+        assert got[0][1] == contents[0]
+        assert archive.index.expected(0) == []
+        assert not list((tmp_path / ".hounsfield" / "incoming").iterdir())
+    with server(tmp_path, store=bucket, deletes=True) as (http, archive):
+        assert http.delete(path_of(contents[0], "study")).status_code == 204
+        assert key(contents[0]) not in set(archive.store.walk())
+
+
+def test_an_abandoned_object_of_another_server_is_adopted_while_this_one_runs(tmp_path, clean, bucket):
+    contents = instances(seed=79)
+    shared = {"database": clean.url, "store": bucket}
+    with server(tmp_path / "one", **shared) as (http, archive):
+        _half_stored(tmp_path / "two", contents[0], **shared)
+        assert archive.repair(older=60) == 0  # it may still be at work
+        assert http.get(path_of(contents[0])).status_code == 404
+        upkeep = Upkeep(archive, seconds=0.05, older=0.0)
+        upkeep.start()
+        try:
+            for _ in range(200):
+                if http.get(path_of(contents[0])).status_code == 200:
+                    break
+                time.sleep(0.05)
+            assert archive.index.totals()[2] == 1
+        finally:
+            upkeep.stop()
+        assert store(http, contents[:1]).status_code == 200
+
+
+def test_what_was_expected_and_never_came_is_forgotten(tmp_path, clean, bucket):
+    with server(tmp_path, database=clean.url, store=bucket) as (_, archive):
+        archive.index.expect(["1.2/3.4/5.6.dcm", "1.2/3.4/5.7.dcm"])
+        assert archive.repair(older=0.0) == 2
+        assert archive.index.expected(0) == [] and archive.index.totals() == (0, 0, 0)
+
+
+def test_a_store_that_cannot_be_reached_leaves_what_is_expected_for_later(
+    tmp_path, clean, bucket, monkeypatch
+):
+    with server(tmp_path, database=clean.url, store=bucket) as (_, archive):
+        archive.index.expect(["1.2/3.4/5.6.dcm"])
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{taken.getsockname()[1]}")
+        archive = Deployment(str(tmp_path), database=clean.url, store=bucket).open(first=False)
+        with pytest.raises(LocationError):
+            archive.repair(older=0.0)
+        assert archive.index.expected(0) == ["1.2/3.4/5.6.dcm"]
+        archive.close()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_what_is_stored_again_is_not_removed_by_an_unfinished_removal(tmp_path, clean, kind):
+    contents = instances()
+    shared = {"database": clean.url, "store": str(tmp_path / "files")} if kind == "postgresql" else {}
+    with server(tmp_path / "one", **shared) as (http, archive):
+        assert store(http, contents).status_code == 200
+        # A removal that stopped after the index forgot; the bytes are still there.
+        archive.index.remove(Resource("", path_of(contents[0], "study").rpartition("/")[2]))
+        assert store(http, contents[:2]).status_code == 200
+        archive.repair()
+        for content in contents[:2]:
+            assert parts_of(http.get(path_of(content), headers={"Accept": AS_STORED}))[0][1] == content
+        assert http.get(path_of(contents[2])).status_code == 404
+        assert sorted(archive.store.walk()) == sorted(map(key, contents[:2]))
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_stores_and_removals_of_the_same_instances_at_once_leave_files_and_index_agreed(
+    tmp_path, clean, kind
+):
+    contents = instances(slices=4, rows=8, columns=8)
+    shared = {"database": clean.url, "store": str(tmp_path / "files")} if kind == "postgresql" else {}
+    with server(tmp_path / "one", deletes=True, **shared) as (http, archive):
+        study = path_of(contents[0], "study")
+        stop = threading.Event()
+
+        def remove() -> None:
+            with client(str(http.base_url)) as other:
+                while not stop.is_set():
+                    assert other.delete(study).status_code in {204, 404}
+
+        remover = threading.Thread(target=remove)
+        remover.start()
+        try:
+            for _ in range(60):
+                assert store(http, contents).status_code == 200
+        finally:
+            stop.set()
+            remover.join()
+        assert store(http, contents).status_code == 200
+        assert sorted(archive.store.walk()) == sorted(map(key, contents))
+        for content in contents:
+            assert parts_of(http.get(path_of(content), headers={"Accept": AS_STORED}))[0][1] == content
 
 
 def key(content: bytes) -> str:

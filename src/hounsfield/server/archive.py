@@ -1,8 +1,9 @@
 """`Archive`: a store and its index, kept in step.
 
 Order of a write, always: bytes on the disk, synced, at their place, folder synced; then one index transaction;
-then whoever waits is told. Order of a removal: the index forgets and notes the keys in one transaction; then the
-bytes go; then the notes. Whatever dies in between, `repair` finishes.
+then whoever waits is told. A store that does not remember by itself what was on its way has it noted in the index
+before. Order of a removal: the index forgets and notes the keys in one transaction; then the bytes go, with the notes.
+Whatever dies in between, `repair` finishes.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from itertools import islice
 
 from hounsfield.dicomweb.queries import Query
 from hounsfield.dicomweb.resources import Resource
-from hounsfield.errors import DicomwebError, HounsfieldError
+from hounsfield.errors import DicomwebError, HounsfieldError, MalformedError, NotDicomError
 from hounsfield.instance import Skipped, Source
 from hounsfield.server.attributes import Level
 from hounsfield.server.header_text import read_header_text
@@ -29,6 +30,12 @@ SIDE_BY_SIDE = 16
 
 BATCH = 500
 """Instances in one index transaction while many are indexed."""
+
+REMOVED_TOGETHER = 100
+"""Instances that are removed while nobody else may write to the index."""
+
+STALE_SECONDS = 3600.0
+"""Age at which what was on its way counts as left behind, where it may be that somebody still works on it."""
 
 log = logging.getLogger("hounsfield.server")
 
@@ -79,6 +86,8 @@ class Archive:
 
         Raises `LocationError` or `IndexUnavailable`; then nothing may be acknowledged, and nothing is torn.
         """
+        keys = [record.key for record, _ in arrived] if self.store.forgets else []
+        self.index.expect(keys)
         taken = self._published(arrived)
         kept = [each.record for each in taken if each.outcome != "other"]
         self.store.settle([record.key for record in kept])
@@ -88,15 +97,28 @@ class Archive:
         try:
             if replaced:
                 self.index.forget_keys(replaced)
-            self.index.add([*late, *kept])
+            self.index.add([*late, *kept], expected=keys)
         except HounsfieldError:
             # They lie at their place already; whoever stores next brings the index up to date with them.
             with self._lock:
                 self._late += [*late, *kept]
             raise
+        self._keep_present(taken, arrived)
         for _, arrival in arrived:
             arrival.discard()
         return taken
+
+    def _keep_present(self, taken: Sequence[Taken], arrived: Sequence[tuple[Record, Arrival]]) -> None:
+        """Publish once more what was there already, and was removed before the index heard that it is to stay."""
+        gone = [
+            (record.key, arrival)
+            for each, (record, arrival) in zip(taken, arrived, strict=True)
+            if each.outcome == "present" and self.store.size(record.key) is None
+        ]
+        for key, arrival in gone:
+            arrival.publish(key)
+        if gone:
+            self.store.settle([key for key, _ in gone])
 
     def _published(self, arrived: Sequence[tuple[Record, Arrival]]) -> list[Taken]:
         def publish(each: tuple[Record, Arrival]) -> Taken:
@@ -120,24 +142,41 @@ class Archive:
                 status=409,
             )
         keys = self.index.remove(scope)
-        self.store.remove(keys)
-        self.index.removed(keys)
+        self._remove(keys)
         return len(keys)
 
-    def repair(self) -> int:
-        """Finish what a crash left half done; the number of instances that it concerned."""
-        count = 0
+    def _remove(self, keys: Sequence[str]) -> None:
+        for start in range(0, len(keys), REMOVED_TOGETHER):
+            with self.index.removing(keys[start : start + REMOVED_TOGETHER]) as still:
+                self.store.remove(still)
+
+    def repair(self, *, older: float = 0.0) -> int:
+        """Finish what was left half done more than `older` seconds ago; the number of instances that it concerned."""
         keys = self.index.removals()
-        if keys:
-            self.store.remove(keys)
-            self.index.removed(keys)
-            count += len(keys)
-        for state, arrival in self.store.leftovers():
+        self._remove(keys)
+        expected = self.index.expected(older)
+        for key in expected:
+            self._settle(key)
+        count = len(keys) + len(expected)
+        for state, arrival in self.store.leftovers(older):
             if state:
                 count += 1
                 self._finish(arrival)
             arrival.discard()
         return count
+
+    def _settle(self, key: str) -> None:
+        """Index what was expected under `key`, if it came."""
+        size = self.store.size(key)
+        if size is None:
+            self.index.settled([key])
+            return
+        try:
+            found = [self.record(self.store.source(key), size=size, key=key)]
+        except (MalformedError, NotDicomError) as error:
+            log.warning("left behind and unreadable: %s", error)
+            found = []
+        self.index.add(found, expected=[key])
 
     def _finish(self, arrival: Arrival) -> None:
         """Index an arrival that was published but perhaps not indexed."""

@@ -18,7 +18,7 @@ from hounsfield.server import lock
 from hounsfield.server.access import Access, is_loopback
 from hounsfield.server.adoption import AdoptedFolders
 from hounsfield.server.app import make_app
-from hounsfield.server.archive import Archive
+from hounsfield.server.archive import STALE_SECONDS, Archive
 from hounsfield.server.counters import Counters
 from hounsfield.server.credentials import (
     Authenticator,
@@ -33,7 +33,7 @@ from hounsfield.server.journal import Journal, Metrics
 from hounsfield.server.limits import Limits
 from hounsfield.server.service import Service
 from hounsfield.server.store import Store
-from hounsfield.server.store.folder import PRIVATE, FolderStore
+from hounsfield.server.store.folder import PRIVATE, FolderStore, make_private
 from hounsfield.viewer import page
 
 VARIABLE = "HOUNSFIELD_SERVE"
@@ -106,7 +106,7 @@ class Deployment:
     def open(self, *, first: bool) -> Archive:
         """The archive. `first`: of this server's processes; it makes, locks and repairs. Raises `LocationError`."""
         try:
-            self.private.mkdir(parents=True, exist_ok=True)
+            make_private(self.private)
         except OSError as error:
             raise LocationError(
                 f"cannot be used: {error.strerror}",
@@ -175,7 +175,7 @@ class Deployment:
     def _store(self) -> Store:
         if self.store is None or "://" not in self.store:
             root = Path(self.store or self.folder)
-            store = FolderStore(root, shared=not self.embedded)
+            store = FolderStore(root)
             store.prepare()
             return store
         if self.store.startswith("s3://"):
@@ -195,7 +195,8 @@ class Deployment:
             # The index is made of the files; a start without one is a start after its loss, or the very first.
             archive.rebuild()
         archive.index.prepare()
-        archive.repair()
+        # Nobody else works on an embedded archive; on a shared one, others may be in the midst of something.
+        archive.repair(older=0.0 if self.embedded else STALE_SECONDS)
 
 
 def of_environment() -> Deployment:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from hounsfield.server.counters import Counters
 
@@ -131,6 +132,28 @@ class Journal:
             "status": line.status,
         }
         os.write(self._descriptor, (json.dumps(told, ensure_ascii=False) + "\n").encode())
+
+
+class PlainLines(logging.Formatter):
+    """Log records in words; of a fault its kind and place, not the values that were there."""
+
+    def __init__(self) -> None:
+        super().__init__("hounsfield: %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        # Whatever a message quotes stays on its line.
+        return " ".join(super().format(record).splitlines())
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 (logging's name)
+        kind, _, trace = ei
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        at = (
+            f" at {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
+            if trace is not None
+            else ""
+        )
+        return f"{kind.__name__ if kind else 'nothing'}{at}"
 
 
 class JsonLines(logging.Formatter):

@@ -21,8 +21,9 @@ from hounsfield.errors import LocationError
 from hounsfield.server.adoption import SECONDS
 from hounsfield.server.connection import GuardedProtocol
 from hounsfield.server.deployment import VARIABLE, Deployment, of_environment
-from hounsfield.server.journal import JsonLines
+from hounsfield.server.journal import JsonLines, PlainLines
 from hounsfield.server.streams import BLOCK
+from hounsfield.server.upkeep import Upkeep
 
 BACKLOG = 1024
 STOP_SECONDS = 20
@@ -92,7 +93,8 @@ def serve(
     keep_memory()
     deployment.access()
     archive = deployment.open(first=True)
-    adopted = deployment.adopted(archive)
+    adopted, upkeep = deployment.adopted(archive), Upkeep(archive)
+    upkeep.start()
     try:
         with contextlib.closing(address.listen()) as listening:
             url = address.url(listening) + deployment.prefix
@@ -104,6 +106,7 @@ def serve(
                 _serve_by_workers(deployment, address, workers, listening, lambda: told(url))
     finally:
         adopted.stop()
+        upkeep.stop()
         deployment.close(archive)
 
 
@@ -170,7 +173,7 @@ def keep_memory() -> None:
 def log_requests(*, as_json: bool) -> None:
     """Log to stderr: warnings in plain words, or every request and event as a line of JSON."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines() if as_json else logging.Formatter("hounsfield: %(message)s"))
+    handler.setFormatter(JsonLines() if as_json else PlainLines())
     logger = logging.getLogger("hounsfield")
     logger.handlers[:] = [handler]
     logger.setLevel(logging.INFO if as_json else logging.WARNING)

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, create_engine, event, insert, inspect, select, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from hounsfield.errors import HounsfieldError, LocationError, UnsupportedError
@@ -31,6 +31,10 @@ _PRAGMAS = (
     "PRAGMA temp_store=MEMORY",
     "PRAGMA foreign_keys=ON",
 )
+
+
+_CONFLICTS = frozenset({"40P01", "40001"})
+"""SQLSTATE of a deadlock and of a serialisation failure."""
 
 
 class IndexUnavailable(HounsfieldError):
@@ -92,6 +96,15 @@ def available() -> Iterator[None]:
             damaged=_is_damage(cause),
             detail=str(cause).splitlines()[0][:200] if str(cause) else "",
         ) from error
+
+
+def is_conflict(error: IndexUnavailable) -> bool:
+    """Whether two writers met, and one may simply try again: a parent row went away, or each waited for the other."""
+    cause = error.__cause__
+    return (
+        isinstance(cause, IntegrityError)
+        or getattr(getattr(cause, "orig", None), "sqlstate", "") in _CONFLICTS
+    )
 
 
 def _is_damage(error: object) -> bool:
@@ -157,6 +170,7 @@ __all__ = [
     "fits",
     "identity",
     "inspect",
+    "is_conflict",
     "open_database",
     "prepare",
 ]

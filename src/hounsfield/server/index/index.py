@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import random
 import secrets
 import threading
 import time
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from isal import isal_zlib
 from sqlalchemy import Connection, delete, func, select, text
@@ -26,11 +27,16 @@ from hounsfield.server.index import database
 from hounsfield.server.index.database import IndexUnavailable, available, identity
 from hounsfield.server.index.records import Record
 from hounsfield.server.index.search import MAX_PAGE, Page, search
-from hounsfield.server.index.tables import instances, removals, series, studies
-from hounsfield.server.index.writing import add_records, forget
+from hounsfield.server.index.tables import arrivals, instances, removals, series, studies
+from hounsfield.server.index.writing import add_records, forget, note_arrivals
 
 MANY = 500
 """Keys in one statement."""
+
+TRIES = 8
+"""How often a change is tried that meets another one's."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +154,37 @@ class Index:
             )
         self._file = found
 
-    def add(self, records: Sequence[Record]) -> None:
-        """Add instances; those that are there already stay as they are."""
-        if records:
+    def expect(self, keys: Sequence[str]) -> None:
+        """Note what the store is about to hold, until `add` or `settled` says what became of it."""
+        if keys:
             with self._transaction() as connection:
-                add_records(connection, records, changed=time.time_ns())
+                note_arrivals(connection, keys, since=time.time_ns())
+
+    def expected(self, seconds: float) -> list[str]:
+        """Keys that were noted longer than `seconds` ago, and of which nothing was heard since."""
+        with self._reading() as connection:
+            old = arrivals.c.since <= time.time_ns() - int(seconds * 1e9)
+            return list(connection.scalars(select(arrivals.c.key).where(old)))
+
+    def settled(self, keys: Sequence[str]) -> None:
+        """Nothing is expected under these keys any more."""
+        with self._transaction() as connection:
+            for part in _parts(keys):
+                connection.execute(delete(arrivals).where(arrivals.c.key.in_(part)))
+
+    def add(self, records: Sequence[Record], *, expected: Sequence[str] = ()) -> None:
+        """Add instances; those that are there already stay as they are. `expected`: keys that no more are."""
+        if records or expected:
+            _again(lambda: self._add(records, expected))
+
+    def _add(self, records: Sequence[Record], expected: Sequence[str]) -> None:
+        with self._transaction() as connection:
+            # What is stored again must not be removed any more.
+            for part in _parts([record.key for record in records]):
+                connection.execute(delete(removals).where(removals.c.key.in_(part)))
+            for part in _parts(expected):
+                connection.execute(delete(arrivals).where(arrivals.c.key.in_(part)))
+            add_records(connection, records, changed=time.time_ns())
 
     def search(self, level: Level, scope: Resource, query: Query, *, limit: int = MAX_PAGE) -> Page:
         """See `search.search`; never more than `limit` results."""
@@ -182,8 +214,7 @@ class Index:
         """Which of the store's keys are indexed."""
         wanted, found = list(keys), set[str]()
         with self._reading() as connection:
-            for start in range(0, len(wanted), MANY):
-                part = wanted[start : start + MANY]
+            for part in _parts(wanted):
                 found.update(connection.scalars(select(instances.c.key).where(instances.c.key.in_(part))))
         return found
 
@@ -201,7 +232,10 @@ class Index:
             yield from ((row.key, row.size, row.changed) for row in rows)
 
     def remove(self, scope: Resource) -> list[str]:
-        """Forget what is at or below `scope`, and note its keys until `removed` says that the store did too."""
+        """Forget what is at or below `scope`, and note its keys until the store did too (`removing`)."""
+        return _again(lambda: self._remove(scope))
+
+    def _remove(self, scope: Resource) -> list[str]:
         with self._transaction() as connection:
             rows = connection.execute(_selected(scope, instances.c.id, instances.c.key)).all()
             return forget(connection, [(row.id, row.key) for row in rows])
@@ -209,8 +243,7 @@ class Index:
     def forget_keys(self, keys: Sequence[str]) -> None:
         """Forget instances whose bytes are gone."""
         with self._transaction() as connection:
-            for start in range(0, len(keys), MANY):
-                part = keys[start : start + MANY]
+            for part in _parts(keys):
                 rows = connection.execute(
                     select(instances.c.id, instances.c.key).where(instances.c.key.in_(part))
                 ).all()
@@ -221,10 +254,12 @@ class Index:
         with self._reading() as connection:
             return list(connection.scalars(select(removals.c.key)))
 
-    def removed(self, keys: Sequence[str]) -> None:
+    @contextmanager
+    def removing(self, keys: Sequence[str]) -> Iterator[list[str]]:
+        """Those keys that the store is still to remove, while nobody can take them in again; at most `MANY`."""
         with self._transaction() as connection:
-            for start in range(0, len(keys), MANY):
-                connection.execute(delete(removals).where(removals.c.key.in_(keys[start : start + MANY])))
+            noted = removals.c.key.in_(keys)
+            yield list(connection.scalars(delete(removals).where(noted).returning(removals.c.key)))
 
     def totals(self) -> tuple[int, int, int]:
         """(studies, series, instances)"""
@@ -283,6 +318,22 @@ def _scoped(statement: Any, scope: Resource) -> Any:
 
 def _selected(scope: Resource, *columns: Any) -> Any:
     return _scoped(select(*columns), scope).order_by(instances.c.id)
+
+
+def _again(change: Callable[[], T]) -> T:
+    """Make a change; anew where it met another one's."""
+    for attempt in range(TRIES):
+        try:
+            return change()
+        except IndexUnavailable as error:
+            if not database.is_conflict(error) or attempt == TRIES - 1:
+                raise
+            time.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 (no secret)
+    raise AssertionError
+
+
+def _parts(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (keys[start : start + MANY] for start in range(0, len(keys), MANY))
 
 
 @contextmanager

@@ -17,10 +17,10 @@ from sqlalchemy import (
 
 from hounsfield.server.attributes import SEARCHED, Level
 
-VERSION = 1
+VERSION = 2
 """Schema version; `MIGRATIONS[n]` leads from n to n + 1."""
 
-MIGRATIONS: dict[int, tuple[str, ...]] = {}
+MIGRATIONS: dict[int, tuple[str, ...]] = {1: ()}  # tables that are missing are made before; 2 has `arrivals`
 
 NAME_GROUPS = ("1", "2", "3")
 """Alphabetic, ideographic and phonetic representation of a person's name, each in a column of its own."""
@@ -98,5 +98,13 @@ instances = Table(
 
 removals = Table("removals", metadata, Column("key", _Text, primary_key=True))
 """What the index forgot and the store has still to remove."""
+
+arrivals = Table(
+    "arrivals",
+    metadata,
+    Column("key", _Text, primary_key=True),
+    Column("since", BigInteger, nullable=False),
+)
+"""What a store is about to hold and the index does not know yet; `since` in ns."""
 
 TABLES = {"study": studies, "series": series, "instance": instances}

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hounsfield.server.index.records import Record
-from hounsfield.server.index.tables import instances, removals, series, studies
+from hounsfield.server.index.tables import arrivals, instances, removals, series, studies
 
 MANY = 200
 """Values in one IN list or INSERT."""
@@ -160,6 +160,18 @@ def forget(connection: Connection, rows: Sequence[tuple[int, str]], *, noted: bo
         connection.execute(statement, [{"key": key} for key in dict.fromkeys(keys)])
     _recount(connection, sorted(emptied))
     return keys
+
+
+def note_arrivals(connection: Connection, keys: Sequence[str], *, since: int) -> None:
+    """Note keys that are about to be published; those that are noted already are noted anew."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    for part in _parts(sorted(set(keys))):
+        statement = dialect.insert(arrivals)
+        later = {"since": statement.excluded.since}
+        connection.execute(
+            statement.on_conflict_do_update(index_elements=["key"], set_=later),
+            [{"key": key, "since": since} for key in part],
+        )
 
 
 def _recount(connection: Connection, touched: Sequence[int]) -> None:

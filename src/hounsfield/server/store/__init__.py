@@ -1,13 +1,15 @@
 """Where the bytes of instances lie. The contract of a store, in prose; `StoreContract` in the tests enforces it.
 
 - A key is text that the store made; `key_of` gives the same key for the same UIDs. UIDs were checked before.
-- `open(key)` gives a seekable stream of the whole instance; `LocationError` where there is none.
+- `source(key)` opens as a seekable stream of the whole instance; `LocationError` where there is none.
+- `size(key)` is None where there is none; `LocationError` where that cannot be told now.
 - An `Arrival` takes bytes as they come. Nothing of it is visible before `publish`; when that returns "stored", the
   bytes are safe on the disk under the key, and what was there already was not touched: the same bytes are
   "present", others "other".
-- `settle` makes a batch of publications durable; only then may the index hear of them. `forget` drops what an
+- `settle` makes a batch of publications durable; only then may the index hear of them. `discard` drops what an
   arrival left behind once the index has heard.
-- `leftovers` gives what a crash left between publication and index.
+- `leftovers` gives what a crash left between publication and index; a store that `forgets` cannot tell what that was,
+  and has the index note it before.
 """
 
 from __future__ import annotations
@@ -52,6 +54,10 @@ class Store(Protocol):
     def parallel(self) -> bool:
         """Whether publications wait for a network, and are better made side by side."""
 
+    @property
+    def forgets(self) -> bool:
+        """Whether nothing in the store tells a publication of which the index has not heard from others."""
+
     def owns(self, key: str) -> bool:
         """Whether the bytes are the store's own, rather than indexed where a user keeps them."""
 
@@ -70,8 +76,8 @@ class Store(Protocol):
     def walk(self) -> Iterator[str]:
         """Every key there is, found by walking the store."""
 
-    def leftovers(self) -> Iterator[tuple[str, Arrival]]:
-        """(key or "", arrival) of what was on its way in when a process died."""
+    def leftovers(self, older: float) -> Iterator[tuple[str, Arrival]]:
+        """("published" or "", arrival) of what was on its way in more than `older` seconds ago."""
 
     def check(self) -> None:
         """Raise `LocationError` unless the store can be written to now."""

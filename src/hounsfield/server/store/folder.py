@@ -12,9 +12,11 @@ import itertools
 import os
 import secrets
 import shutil
+import stat
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from hounsfield.dicomweb.uids import is_uid
 from hounsfield.errors import LocationError
@@ -24,13 +26,11 @@ from hounsfield.server.store import Published
 PRIVATE = ".hounsfield"
 """The folder, in a store, of what is not instances."""
 
-STALE_SECONDS = 3600
-"""Age at which another server's arrival counts as left behind, where servers share a folder."""
-
 LEAST_FREE_BYTES = 64 * 1024 * 1024
 """Free space below which nothing is taken in: the index must still be able to write."""
 
 _CHUNK = 1 << 20
+_TRIES = 20
 _VECTORS = 512  # pieces in one write; systems take 1024
 
 
@@ -38,12 +38,37 @@ _process = secrets.token_hex(8)
 _numbers = itertools.count()
 
 
-class FolderStore:
-    """The store at `root`. `shared`: other servers write to it, too."""
+class UnlinkedFile(FileSource):
+    """A file in a folder that others write to: opened only while no link leads from its name to somewhere else."""
 
-    def __init__(self, root: Path, *, shared: bool = False) -> None:
+    __slots__ = ()
+
+    def open(self) -> BinaryIO:
+        stream = super().open()
+        try:
+            opened, named = os.fstat(stream.fileno()), self.path.lstat()
+            same = (opened.st_dev, opened.st_ino) == (named.st_dev, named.st_ino)
+            if same and stat.S_ISREG(opened.st_mode) and os.path.realpath(self.path) == str(self.path):
+                return stream
+        except OSError:
+            pass
+        stream.close()
+        raise LocationError("it is no longer the file that was indexed", where=self.name, status=404)
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder that only its owner may enter; one above it too, where that is not there yet."""
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    with contextlib.suppress(OSError):
+        folder.chmod(0o700)
+
+
+class FolderStore:
+    """The store at `root`."""
+
+    def __init__(self, root: Path) -> None:
         self.root = root.absolute()
-        self.shared = shared
         self._incoming = self.root / PRIVATE / "incoming"
 
     @property
@@ -51,9 +76,10 @@ class FolderStore:
         return str(self.root)
 
     parallel = False
+    forgets = False
 
     def source(self, key: str) -> Source:
-        return FileSource(self._path(key))
+        return FileSource(self._path(key)) if self.owns(key) else UnlinkedFile(Path(key))
 
     def size(self, key: str) -> int | None:
         try:
@@ -108,8 +134,8 @@ class FolderStore:
                     if path.suffix == ".dcm" and is_uid(path.stem):
                         yield f"{study}/{series}/{path.name}"
 
-    def leftovers(self) -> Iterator[tuple[str, FolderArrival]]:
-        """Arrivals of processes that are gone. An arrival that was published has a second name."""
+    def leftovers(self, older: float) -> Iterator[tuple[str, FolderArrival]]:
+        """Arrivals that nobody wrote to for so long. One that was published has a second name."""
         try:
             paths = sorted(self._incoming.iterdir())
         except FileNotFoundError:
@@ -117,7 +143,7 @@ class FolderStore:
         for path in paths:
             with contextlib.suppress(OSError):
                 found = path.stat()
-                if self.shared and time.time() - found.st_mtime < STALE_SECONDS:
+                if time.time() - found.st_mtime < older:
                     continue
                 arrival = FolderArrival(self, path, found=True)
                 yield ("published" if found.st_nlink > 1 else "", arrival)
@@ -125,7 +151,8 @@ class FolderStore:
     def prepare(self) -> None:
         """Make the folders. Raises `LocationError`."""
         with _told(self.root):
-            self._incoming.mkdir(parents=True, exist_ok=True)
+            make_private(self._incoming.parent)
+            self._incoming.mkdir(exist_ok=True)
 
     def check(self) -> None:
         with _told(self.root):
@@ -152,7 +179,7 @@ class FolderArrival:
     def write(self, pieces: Sequence[bytes | memoryview]) -> None:
         with _told(self._store.root):
             if self._descriptor < 0:
-                self._descriptor = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+                self._descriptor = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o640)
             for start in range(0, len(pieces), _VECTORS):
                 part = pieces[start : start + _VECTORS]
                 left = sum(map(len, part)) - os.writev(self._descriptor, part)
@@ -174,27 +201,32 @@ class FolderArrival:
     def publish(self, key: str, *, replace: bool = False) -> Published:
         target = self._store._path(key)
         with _told(self._store.root):
-            if replace and target.exists():
-                if _same(self._path, target):
-                    return "present"
-                self._path.replace(target)
-                return "replaced"
-            try:
-                self._link(target)
-            except FileExistsError:
-                return "present" if _same(self._path, target) else "other"
-            except OSError:
-                if target.exists():
-                    return "present" if _same(self._path, target) else "other"
-                self._path.rename(target)
-        return "stored"
+            for _ in range(_TRIES):
+                # A removal may take file and folder away at any step.
+                with contextlib.suppress(FileNotFoundError):
+                    return self._place(target, replace=replace)
+                self._path.stat()
+                with contextlib.suppress(FileNotFoundError):
+                    target.parent.mkdir(parents=True, exist_ok=True)
+            return self._place(target, replace=replace)
 
-    def _link(self, target: Path) -> None:
+    def _place(self, target: Path, *, replace: bool) -> Published:
+        if replace and target.exists():
+            if _same(self._path, target):
+                return "present"
+            self._path.replace(target)
+            return "replaced"
         try:
             os.link(self._path, target)
+        except FileExistsError:
+            return "present" if _same(self._path, target) else "other"
         except FileNotFoundError:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            os.link(self._path, target)
+            raise
+        except OSError:
+            if target.exists():
+                return "present" if _same(self._path, target) else "other"
+            self._path.rename(target)
+        return "stored"
 
     def discard(self) -> None:
         self._close()

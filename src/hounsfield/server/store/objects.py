@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import secrets
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -32,8 +33,6 @@ def open_objects(url: str, spool: Path) -> ObjectStore:
     with _told(url):
         objects = from_url(url)
     spool.mkdir(parents=True, exist_ok=True)
-    for left in spool.iterdir():
-        left.unlink(missing_ok=True)
     return ObjectStore(url, objects, spool)
 
 
@@ -41,6 +40,7 @@ class ObjectStore:
     """Objects below a prefix; keys are their paths."""
 
     parallel = True
+    forgets = True
 
     def __init__(self, url: str, objects: Any, spool: Path) -> None:
         self.url, self._objects, self._spool = url, objects, spool
@@ -56,8 +56,9 @@ class ObjectStore:
         import obstore
 
         try:
-            return int(obstore.head(self._objects, key)["size"])
-        except Exception:  # noqa: BLE001 (the library's errors have no common root that is public)
+            with _told(self.url, FileNotFoundError):
+                return int(obstore.head(self._objects, key)["size"])
+        except FileNotFoundError:
             return None
 
     def owns(self, key: str) -> bool:
@@ -87,9 +88,12 @@ class ObjectStore:
             for page in obstore.list(self._objects):
                 yield from (found["path"] for found in page if found["path"].endswith(".dcm"))
 
-    def leftovers(self) -> Iterator[tuple[str, ObjectArrival]]:
-        """None: what is not indexed is no part of the archive, and the same instance may be stored again."""
-        return iter(())
+    def leftovers(self, older: float) -> Iterator[tuple[str, ObjectArrival]]:
+        """What lies in the spool for so long; whether it was put, the index has noted."""
+        for path in sorted(self._spool.iterdir()):
+            with contextlib.suppress(OSError):
+                if time.time() - path.stat().st_mtime >= older:
+                    yield "", ObjectArrival(self, path, found=True)
 
     def check(self) -> None:
         import obstore
@@ -125,11 +129,10 @@ class ObjectStore:
 class ObjectArrival:
     """A spooled file until it is put."""
 
-    def __init__(self, store: ObjectStore, path: Path) -> None:
+    def __init__(self, store: ObjectStore, path: Path, *, found: bool = False) -> None:
         self._store, self._path = store, path
-        self.size = 0
-        with _told(str(path.parent)):
-            self._stream: BinaryIO | None = path.open("xb")
+        self.size = path.stat().st_size if found else 0
+        self._stream: BinaryIO | None = None
 
     @property
     def source(self) -> Source:
@@ -137,10 +140,11 @@ class ObjectArrival:
 
     def write(self, pieces: Sequence[bytes | memoryview]) -> None:
         with _told(str(self._path.parent)):
-            if self._stream is not None:
-                self._stream.writelines(pieces)
-                # Whoever judges it opens the file by its name.
-                self._stream.flush()
+            if self._stream is None:
+                self._stream = self._path.open("xb")
+            self._stream.writelines(pieces)
+            # Whoever judges it opens the file by its name.
+            self._stream.flush()
         self.size += sum(map(len, pieces))
 
     def sync(self) -> None:
