@@ -6,6 +6,7 @@ One meaning for the folder search of the command line and for a server that has 
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -24,6 +25,9 @@ _SEVERAL = frozenset({"AE", "AS", "AT", "CS", "LO", "PN", "SH", "UC"})
 _WITHOUT_COMMAS = frozenset({"AS", "AT", "CS"})
 _PLAIN = Query()
 
+
+MAX_MATCHED = 64 * 1024
+"""Characters of a value that are matched."""
 
 EMPTY = '""'
 """What asks for an attribute that is absent or empty, where a query says that it may (C.2.2.2.7)."""
@@ -98,7 +102,7 @@ def _matcher(asked: str, vr: str, *, fuzzy: bool, alternatives: bool) -> Matcher
     if vr == "PN":
         return _fuzzy_name(asked) if fuzzy else _name(asked)
     patterns = _patterns(asked, alternatives=alternatives)
-    return lambda value: any(glob(pattern, value.strip()) for pattern in patterns)
+    return lambda value: any(glob(pattern, value[:MAX_MATCHED].strip()) for pattern in patterns)
 
 
 def values_asked(name: str, asked: str) -> list[str]:
@@ -112,22 +116,41 @@ def _patterns(asked: str, *, alternatives: bool) -> list[str]:
 
 
 def glob(pattern: str, text: str) -> bool:
-    """`*` any run, `?` any one character, every other character itself; linear in both for one star."""
-    at = start = 0
-    star = -1
-    while start < len(text):
-        if at < len(pattern) and pattern[at] == "*":
-            star, resume = at, start
-            at += 1
-        elif at < len(pattern) and pattern[at] in {"?", text[start]}:
-            at += 1
-            start += 1
-        elif star >= 0:
-            resume += 1
-            at, start = star + 1, resume
-        else:
+    """`*` any run, `?` any one character, every other character itself.
+
+    Each run between stars is looked for once, from where the one before it ended: no pattern takes long.
+    """
+    first, *others = pattern.split("*")
+    if not others:
+        return len(text) == len(first) and _fits(first, text, 0)
+    *middle, last = others
+    start, stop = len(first), len(text) - len(last)
+    if start > stop or not _fits(first, text, 0) or not _fits(last, text, stop):
+        return False
+    for run in filter(None, middle):
+        start = _found(run, text, start, stop)
+        if start < 0:
             return False
-    return all(character == "*" for character in pattern[at:])
+    return True
+
+
+def _fits(run: str, text: str, at: int) -> bool:
+    """Whether `run` stands at a place of `text`."""
+    if "?" not in run:
+        return text.startswith(run, at)
+    return len(run) <= len(text) - at and all(
+        mark in {"?", character} for mark, character in zip(run, text[at : at + len(run)], strict=True)
+    )
+
+
+def _found(run: str, text: str, start: int, stop: int) -> int:
+    """Where the first `run` between two places ends; −1 for nowhere."""
+    if "?" not in run:
+        at = text.find(run, start, stop)
+        return at + len(run) if at >= 0 else -1
+    expression = "".join("." if mark == "?" else re.escape(mark) for mark in run)
+    found = re.compile(expression, re.DOTALL).search(text, start, stop)
+    return found.end() if found else -1
 
 
 def folded(text: str) -> str:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import ipaddress
+import threading
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hounsfield.errors import DicomwebError
+from hounsfield.server.forwarding import is_host
 
 if TYPE_CHECKING:
     from hounsfield.server.credentials import Authenticator
+
+MAX_GUESSES, GUESSING_SECONDS, MAX_GUESSERS = 20, 60.0, 10_000
+"""Wrong credentials of one address in so many seconds, after which no more passwords are tried; addresses kept."""
 
 SCOPES = ("read", "write", "delete")
 
@@ -27,6 +33,30 @@ EVERYBODY = Principal("anonymous", frozenset(SCOPES))
 """Whoever reaches a server that asks for no credentials."""
 
 
+class Guesses:
+    """Wrong passwords by the address they came from, so that nobody tries many."""
+
+    def __init__(self) -> None:
+        self._wrong: dict[str, tuple[int, float]] = {}
+        self._lock = threading.Lock()
+
+    def check(self, client: str) -> None:
+        """Refuse one who guessed too often, for a while (429)."""
+        with self._lock:
+            count, since = self._wrong.get(client, (0, 0.0))
+        if count >= MAX_GUESSES and time.monotonic() - since < GUESSING_SECONDS:
+            raise DicomwebError("too many wrong passwords", remedy="wait a minute", status=429)
+
+    def note(self, client: str) -> None:
+        now = time.monotonic()
+        with self._lock:
+            count, since = self._wrong.pop(client, (0, now))
+            fresh = now - since < GUESSING_SECONDS
+            self._wrong[client] = (count + 1, since) if fresh else (1, now)
+            while len(self._wrong) > MAX_GUESSERS:
+                del self._wrong[next(iter(self._wrong))]
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """`authenticators`: ways to prove who one is; none: everybody may do everything.
@@ -41,14 +71,20 @@ class Access:
     hosts: frozenset[str] | None = None
     origins: frozenset[str] = frozenset()
     proxies: frozenset[str] = frozenset({"127.0.0.1", "::1"})
+    guesses: Guesses = field(default_factory=Guesses)
 
-    def admit(self, authorization: str | None, scope: str) -> Principal | None:
-        """Who asks, if they may; raises `DicomwebError` 401 or 403. None where nobody is asked."""
+    def admit(self, authorization: str | None, scope: str, client: str = "") -> Principal | None:
+        """Who asks, if they may; raises `DicomwebError` 401, 403 or 429. None where nobody is asked.
+
+        `client`: the address of whoever asks.
+        """
         if scope == "none":
             return None
         if not self.authenticators:
             return EVERYBODY
         scheme, _, credentials = (authorization or "").strip().partition(" ")
+        if scheme.lower() == "basic":
+            self.guesses.check(client)
         for each in self.authenticators if credentials else ():
             principal = each.principal(scheme.lower(), credentials.strip())
             if principal is None:
@@ -56,6 +92,8 @@ class Access:
             if scope not in principal.scopes:
                 raise DicomwebError(f"{scope} is not among your scopes", status=403)
             return principal
+        if credentials:
+            self.guesses.note(client)
         raise DicomwebError("who are you?", expected="an Authorization header that holds", status=401)
 
     def challenges(self) -> str:
@@ -64,7 +102,9 @@ class Access:
         return ", ".join(f'{scheme} realm="hounsfield"' for scheme in schemes)
 
     def check_host(self, host: str) -> None:
-        """Refuse a Host that is not ours (421)."""
+        """Refuse a Host that is none (400), and one that is not ours (421)."""
+        if host and not is_host(host):
+            raise DicomwebError("no such Host", expected="a name or address, perhaps with a port", status=400)
         name = (
             host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() and not host.endswith("]") else host
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -61,13 +62,17 @@ class AdoptedFolders:
         `settled`: whatever is there is complete, however young it is.
         """
         found: dict[str, Stamp] = {}
+        skipped: list[Skipped] = []
         for folder in self.folders():
             for source in FolderLocation(folder).sources():
                 # Members of archive files have no place in a file system that could be indexed.
-                if isinstance(source, FileSource):
-                    stamp = _stamp(source.path)
-                    if stamp is not None:
-                        found[str(source.path)] = stamp
+                if not isinstance(source, FileSource):
+                    continue
+                path = Path(os.path.realpath(source.path))
+                if not path.is_relative_to(folder):
+                    skipped.append(Skipped(source.name, "a link to somewhere outside of the folder"))
+                elif (stamp := _stamp(path)) is not None:
+                    found[str(path)] = stamp
         if not self._looked:
             self._looked = True
             self._taken = self._indexed()
@@ -81,7 +86,7 @@ class AdoptedFolders:
             if key not in self._taken and (settled or self._seen.get(key) == stamp)
         ]  # fmt: skip
         known = self._archive.index.has(ready)
-        skipped = self._archive.adopt(FileSource(Path(key)) for key in ready if key not in known)
+        skipped += self._archive.adopt(FileSource(Path(key)) for key in ready if key not in known)
         self._taken |= {key: found[key] for key in ready}
         self._seen = found
         return skipped

@@ -102,8 +102,8 @@ def of_error(error: HounsfieldError) -> Answer:
     if error.remedy and status < 500:
         told["remedy"] = error.remedy
     answer = as_json(told, status=status)
-    if status == 503:
-        answer.headers["Retry-After"] = "2"
+    if status in {429, 503}:
+        answer.headers["Retry-After"] = "60" if status == 429 else "2"
     return answer
 
 

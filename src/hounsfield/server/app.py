@@ -5,8 +5,11 @@ Pure ASGI beneath Starlette's routes: no response class of Starlette touches pix
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,12 +22,13 @@ from starlette.types import Receive, Scope, Send
 from hounsfield.dicomweb.store_results import StoreResult
 from hounsfield.errors import DicomwebError, HounsfieldError
 from hounsfield.server.access import Access, Principal
-from hounsfield.server.answers import Answer, as_json, compressed, of_error, ranged
+from hounsfield.server.answers import Answer, as_json, close_content, compressed, of_error, ranged
 from hounsfield.server.archive import Archive
 from hounsfield.server.ask import Ask
+from hounsfield.server.deadline import Deadline, set_deadline
 from hounsfield.server.endpoints.describing import capabilities, is_asked_for
 from hounsfield.server.endpoints.table import ENDPOINTS, Endpoint
-from hounsfield.server.forwarding import Seen, seen
+from hounsfield.server.forwarding import Seen, is_host, seen
 from hounsfield.server.index.database import IndexUnavailable
 from hounsfield.server.journal import Journal, Line
 from hounsfield.server.pages import Pages
@@ -126,11 +130,43 @@ class _Resource:
             status = 405 if self._by_method else 404
             raise DicomwebError("not here" if status == 405 else "no such resource", status=status)
         authorization = ask.headers.get("authorization")
-        principal = await to_thread.run_sync(self._desk.access.admit, authorization, endpoint.scope)
+        principal = await to_thread.run_sync(
+            self._desk.access.admit, authorization, endpoint.scope, ask.client
+        )
         if method == "POST":
             return principal, await self._stored(ask, request, told)
-        limiter = self._desk.heavy if endpoint.heavy else self._desk.threads
-        return principal, await to_thread.run_sync(_run, endpoint, self._desk, ask, limiter=limiter)
+        if endpoint.heavy:
+            return principal, await self._in_time(endpoint, ask, request)
+        return principal, await to_thread.run_sync(
+            _run, endpoint, self._desk, ask, limiter=self._desk.threads
+        )
+
+    async def _in_time(self, endpoint: Endpoint, ask: Ask, request: Request) -> Answer:
+        """An answer that is made of pixels, unless it takes too long or nobody waits for it any more."""
+        deadline = Deadline(self._desk.service.limits.answer)
+
+        def run() -> Answer:
+            deadline.begun = True
+            deadline.check()
+            return _run(endpoint, self._desk, ask)
+
+        async def turn() -> Answer:
+            set_deadline(deadline)
+            return await to_thread.run_sync(run, limiter=self._desk.heavy)
+
+        work, gone = asyncio.ensure_future(turn()), asyncio.ensure_future(_gone(request))
+        try:
+            await asyncio.wait({work, gone}, timeout=deadline.seconds, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                return work.result()
+            raise ClientDisconnect if gone.done() else deadline.error()
+        finally:
+            gone.cancel()
+            if not work.done():
+                deadline.stop()
+                work.add_done_callback(_drop)
+                if not deadline.begun:
+                    work.cancel()
 
     async def _stored(self, ask: Ask, request: Request, told: list[str]) -> Answer:
         if self._desk.stores >= self._desk.service.limits.stores:
@@ -176,7 +212,8 @@ class _Resource:
         headers.setdefault("Cache-Control", "private, no-cache")
         headers["X-Content-Type-Options"] = "nosniff"
         # An answer is never a page: nothing in it may run, whoever stored it.
-        headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
+        headers["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'; sandbox"
+        headers["Referrer-Policy"] = "no-referrer"
         headers["Cross-Origin-Resource-Policy"] = (
             "cross-origin" if self._desk.access.origins else "same-origin"
         )
@@ -211,9 +248,21 @@ class _Resource:
         self._desk.journal.request(line)
         endpoint = self._by_method.get("GET" if ask.method == "HEAD" else ask.method)
         if endpoint is not None and endpoint.scope != "none":
-            named = "/".join(ask.names[each] for each in ("study", "series", "instance") if each in ask.names)
+            named = "/".join(_named(ask))
             resources = told or ([named] if named else [])
             self._desk.journal.touched(line, f"{line.method} {self._path}", resources)
+
+
+async def _gone(request: Request) -> None:
+    """Return when the client hung up."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _drop(work: asyncio.Future[Answer]) -> None:
+    """Let go of an answer for which nobody waits."""
+    if not work.cancelled() and work.exception() is None:
+        close_content(work.result())
 
 
 def _run(endpoint: Endpoint, desk: Desk, ask: Ask) -> Answer:
@@ -222,6 +271,17 @@ def _run(endpoint: Endpoint, desk: Desk, ask: Ask) -> Answer:
         totals = archive.index.totals() if isinstance(archive, Archive) else None
         return Answer(desk.journal.metrics.exposed(totals).encode(), "text/plain; version=0.0.4")
     return compressed(ask, ranged(ask, endpoint.function(desk.service, ask)))
+
+
+def _named(ask: Ask) -> Iterator[str]:
+    """The UIDs in the path, or in the query of WADO-URI."""
+    for name, key in (("study", "studyuid"), ("series", "seriesuid"), ("instance", "objectuid")):
+        uid = ask.names.get(name)
+        if uid is None and ask.path == "/wado":
+            with contextlib.suppress(DicomwebError):
+                uid = ask.parameter(key)
+        if uid is not None:
+            yield uid[:64]
 
 
 def _studies_of(result: StoreResult) -> list[str]:
@@ -235,7 +295,7 @@ def ask_of(request: Request, desk: Desk) -> Ask:
     headers = {name.lower(): value for name, value in request.headers.items()}
     peer = request.client.host if request.client else ""
     direct = Seen(request.url.scheme, _host(request), client=peer)
-    met = seen(direct, headers, trusted=peer in desk.access.proxies or not peer)
+    met = seen(direct, headers, proxies=desk.access.proxies, trusted=peer in desk.access.proxies or not peer)
     prefix = desk.service.prefix
     return Ask(
         method=request.method,
@@ -251,6 +311,8 @@ def ask_of(request: Request, desk: Desk) -> Ask:
 def _host(request: Request) -> str:
     """Host and port as the client wrote them."""
     host = request.headers.get("host", "")
+    if not is_host(host):
+        host = ""
     name, port = request.scope.get("server") or ("", None)
     if host == name and port not in {None, 80, 443}:
         # dicomweb-client sends Host without the port, and would then look for bulk data at port 80.

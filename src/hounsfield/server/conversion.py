@@ -35,7 +35,7 @@ def convert(instance: Instance, target: str, *, limit: int) -> bytes:
     pixels = instance.header.pixels
     if pixels is None or pixels.keyword != "PixelData":
         return reencoded(instance.source, syntax)
-    total = _stored_frame_size(instance) * instance.header.number_of_frames
+    total = decoded_size(instance)
     if total > limit:
         raise UnsupportedError(
             f"{total} bytes of pixels to convert", expected=f"at most {limit}",
@@ -43,6 +43,11 @@ def convert(instance: Instance, target: str, *, limit: int) -> bytes:
         )  # fmt: skip
     kept = syntax.lossless or syntax.keyword == "jpeg-xl-jpeg"
     return transcode(instance.source, Target(syntax, quality=None if kept else LOSSY_QUALITY)).content
+
+
+def decoded_size(instance: Instance) -> int:
+    """Bytes of all frames in native form, as the header says; none where there are no pixels."""
+    return frame_size(instance) * instance.header.number_of_frames if instance.header.pixels else 0
 
 
 def frame_bytes(instance: Instance, frame: int, target: str) -> bytes:
@@ -93,7 +98,7 @@ def _native(instance: Instance, frame: int) -> bytes:
         return np.packbits(cells(instance, frame).astype(bool), bitorder="little").tobytes()
     pixels = instance.header.pixels
     if pixels is not None and is_plain(instance) and pixels.length is not None:
-        size = _stored_frame_size(instance)
+        size = frame_size(instance)
         return _read(instance, frame * size, size)
     values = np.ascontiguousarray(cells(instance, frame))
     return values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes()
@@ -113,7 +118,8 @@ def _read(instance: Instance, start: int, size: int) -> bytes:
     return content
 
 
-def _stored_frame_size(instance: Instance) -> int:
+def frame_size(instance: Instance) -> int:
+    """Bytes of a frame in native form, as its header says."""
     width = _PIXELS_BEYOND_INTEGERS.get(instance.header.pixels.keyword if instance.header.pixels else "")
     if width is not None:
         return (

@@ -10,6 +10,7 @@ import binascii
 import hashlib
 import hmac
 import json
+import math
 import os
 import secrets
 import threading
@@ -19,7 +20,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from hounsfield.errors import LocationError, MalformedError, SelectionError, UnsupportedError
+from hounsfield.errors import DicomwebError, LocationError, MalformedError, SelectionError, UnsupportedError
 from hounsfield.outputs import whole_file
 from hounsfield.server.access import SCOPES, Principal
 
@@ -28,6 +29,16 @@ PREFIX = "hu_"
 
 _SCRYPT = {"n": 2**14, "r": 8, "p": 1}
 _REMEMBERED_SECONDS = 60.0
+_NOBODY = "00" * 16
+_scrypting = threading.BoundedSemaphore(2)
+"""Passwords that are tried at once: each takes 16 MiB and a core."""
+
+
+ASK_AGAIN_SECONDS = 10.0
+"""After which a token with an unknown key makes the server look for new ones."""
+
+DOWN_SECONDS = 5.0
+"""For which a provider that could not be reached is left alone."""
 
 
 class Authenticator(Protocol):
@@ -153,6 +164,8 @@ class CredentialFile:
                         self._verified[proof] = (time.monotonic() + _REMEMBERED_SECONDS, each)
                     return Principal(each.name, frozenset(each.scopes))
                 return None
+        # A name that nobody has takes as long as a wrong password.
+        _scrypt(password, _NOBODY)
         return None
 
 
@@ -177,7 +190,8 @@ def _scopes(scopes: Iterable[str]) -> tuple[str, ...]:
 
 
 def _scrypt(password: str, salt: str) -> str:
-    return hashlib.scrypt(password.encode("utf-8", "replace"), salt=bytes.fromhex(salt), **_SCRYPT).hex()
+    with _scrypting:
+        return hashlib.scrypt(password.encode("utf-8", "replace"), salt=bytes.fromhex(salt), **_SCRYPT).hex()
 
 
 @dataclass(frozen=True)
@@ -223,6 +237,8 @@ class OpenId:
     readers: bool = False
     scheme: str = "Bearer"
     _client: Any = None
+    _asked: float = -math.inf
+    _down_until: float = -math.inf
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def principal(self, scheme: str, credentials: str) -> Principal | None:
@@ -231,13 +247,19 @@ class OpenId:
         import jwt
 
         try:
-            key = self._keys().get_signing_key_from_jwt(credentials)
+            key = self._key(credentials)
+            if key is None:
+                return None
             # Only what a private key signs: with a shared secret, whoever verifies could also forge.
             told = jwt.decode(
-                credentials, key.key, algorithms=["RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA"],
+                credentials, key, algorithms=["RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA"],
                 audience=self.audience, issuer=self.issuer, leeway=30,
                 options={"require": ["exp", "iss", "aud", "sub"]},
             )  # fmt: skip
+        except jwt.PyJWKClientConnectionError as error:
+            raise DicomwebError(
+                "the OpenID provider cannot be asked", remedy="try again", status=503
+            ) from error
         except (jwt.PyJWTError, TypeError, ValueError):
             # The last two: a token that names another kind of key than the provider's.
             return None
@@ -254,14 +276,35 @@ class OpenId:
         granted = found & set(SCOPES)
         return frozenset(granted or ({"read"} if self.readers else ()))
 
-    def _keys(self) -> Any:
+    def _key(self, token: str) -> Any:
+        """The provider's key that a token names; None for none. One thread asks the provider, and not too often."""
         import jwt
 
+        kid = jwt.get_unverified_header(token).get("kid")
         with self._lock:
+            known = self._published(refresh=False)
+            found = jwt.PyJWKClient.match_kid(known, str(kid))
+            if found is None and time.monotonic() - self._asked > ASK_AGAIN_SECONDS:
+                # New keys since; a token that nobody signed makes us look no more often than that.
+                found = jwt.PyJWKClient.match_kid(self._published(refresh=True), str(kid))
+        return found.key if found is not None else None
+
+    def _published(self, *, refresh: bool) -> Any:
+        import jwt
+
+        if time.monotonic() < self._down_until:
+            raise jwt.PyJWKClientConnectionError("it could not be reached a moment ago")
+        try:
             if self._client is None:
                 url = self.keys_url or _discovered(self.issuer)
-                self._client = jwt.PyJWKClient(url, cache_keys=True, lifespan=300, timeout=5)
-            return self._client
+                self._client = jwt.PyJWKClient(url, cache_keys=False, lifespan=300, timeout=5)
+                refresh = True
+            if refresh:
+                self._asked = time.monotonic()
+            return self._client.get_signing_keys(refresh=refresh)
+        except jwt.PyJWKClientConnectionError:
+            self._down_until = time.monotonic() + DOWN_SECONDS
+            raise
 
 
 def _discovered(issuer: str) -> str:
@@ -271,10 +314,14 @@ def _discovered(issuer: str) -> str:
 
     url = issuer.rstrip("/") + "/.well-known/openid-configuration"
     try:
-        answer = urllib3.request("GET", url, timeout=5.0, retries=1)
-        return str(answer.json()["jwks_uri"])
-    except (urllib3.exceptions.HTTPError, ValueError, KeyError, TypeError) as error:
-        raise jwt.PyJWKClientError(f"no OpenID configuration: {type(error).__name__}") from error
+        told = urllib3.request("GET", url, timeout=5.0, retries=1).json()
+        keys = str(told["jwks_uri"])
+        of_that_issuer = str(told.get("issuer", issuer)).rstrip("/") == issuer.rstrip("/")
+    except (urllib3.exceptions.HTTPError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise jwt.PyJWKClientConnectionError(f"no OpenID configuration: {type(error).__name__}") from error
+    if not of_that_issuer or not keys.startswith("https://" if issuer.startswith("https://") else "http"):
+        raise jwt.PyJWKClientConnectionError("an OpenID configuration of another issuer, or keys without TLS")
+    return keys
 
 
 def require_openid() -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 _HOST = re.compile(r"[A-Za-z0-9._\-\[\]:]{1,255}")
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~\-]+)*")
+_FOR = re.compile(r'(?i)(?<![A-Za-z])for\s*=\s*("(?:[^"\\]|\\.)*"|[^;,\s]*)')
 _PAIR = re.compile(r'\s*([A-Za-z]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;,\s]*)\s*(?:;|$)')
 
 
@@ -25,14 +26,26 @@ class Seen:
         return f"{self.scheme}://{self.host}{self.prefix}"
 
 
-def seen(direct: Seen, headers: Mapping[str, str], *, trusted: bool) -> Seen:
-    """`direct`, corrected by what a trusted proxy says; what makes no sense is left as it was."""
+def is_host(text: str) -> bool:
+    """Whether a text is a name or an address, perhaps with a port, and nothing else; URLs are made of it."""
+    return _HOST.fullmatch(text) is not None
+
+
+def seen(
+    direct: Seen, headers: Mapping[str, str], *, trusted: bool, proxies: Container[str] = frozenset()
+) -> Seen:
+    """`direct`, corrected by what a trusted proxy says; what makes no sense is left as it was.
+
+    A client may have written what comes first in a list of addresses: its own is the last that is no proxy's.
+    """
     if not trusted:
         return direct
     told = _forwarded(headers.get("forwarded", ""))
     scheme = told.get("proto") or _first(headers.get("x-forwarded-proto"))
     host = told.get("host") or _first(headers.get("x-forwarded-host"))
-    client = told.get("for") or _first(headers.get("x-forwarded-for"))
+    passed = [_unquoted(each) for each in _FOR.findall(headers.get("forwarded", ""))]
+    passed = passed or [each.strip() for each in headers.get("x-forwarded-for", "").split(",")]
+    client = next((each for each in reversed(passed) if each not in proxies), passed[0])
     prefix = _first(headers.get("x-forwarded-prefix")).rstrip("/")
     return Seen(
         scheme if scheme in {"http", "https"} else direct.scheme,
@@ -47,11 +60,15 @@ def _forwarded(text: str) -> dict[str, str]:
     found: dict[str, str] = {}
     position = 0
     while match := _PAIR.match(text, position):
-        found.setdefault(match[1].lower(), re.sub(r"\\(.)", r"\1", match[2].strip('"')))
+        found.setdefault(match[1].lower(), _unquoted(match[2]))
         position = match.end()
         if match.end() == match.start() or text[position : position + 1] == ",":
             break
     return found
+
+
+def _unquoted(text: str) -> str:
+    return re.sub(r"\\(.)", r"\1", text.strip('"'))
 
 
 def _first(text: str | None) -> str:

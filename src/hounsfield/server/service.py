@@ -9,6 +9,7 @@ from hounsfield.errors import DicomwebError
 from hounsfield.server.archive import Archive
 from hounsfield.server.library import Library
 from hounsfield.server.limits import Limits
+from hounsfield.server.room import Room
 
 if TYPE_CHECKING:
     from hounsfield.server.volumes import VolumeCache
@@ -33,6 +34,12 @@ class Service:
     @property
     def writable(self) -> bool:
         return isinstance(self.library, Archive)
+
+    @property
+    def decoding(self) -> Room:
+        """The memory for what is decoded now."""
+        room: Room | None = self.__dict__.get("_room")
+        return room or self.__dict__.setdefault("_room", Room(self.limits.decoded))
 
     @property
     def volumes(self) -> VolumeCache:

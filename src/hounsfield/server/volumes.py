@@ -6,6 +6,7 @@ a whole `Volume` is made only where a file of it is asked for, under `hounsfield
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -68,6 +69,12 @@ class Stack:
     def conversion(self, number: int) -> Conversion:
         """How stored values of slice `number` become HU, clamped at −1024 as `hounsfield.load` does."""
         return conversion_of(self.slices[number], self.series.unit)
+
+    def check(self, number: int, limit: int) -> None:
+        """Refuse a slice of more than `limit` bytes before anything is allocated for it."""
+        size = math.prod(self.slices[number].shape) * 2 if 0 <= number < len(self.slices) else 0
+        if size > limit:
+            raise DicomwebError(f"a slice of {size} bytes", expected=f"at most {limit}", status=413)
 
     def hounsfield(self, number: int) -> tuple[npt.NDArray[np.int16], Counts]:
         """(rows, columns) int16 of slice `number`, the same values as in `hounsfield.load`'s array, and what was

@@ -28,9 +28,11 @@ MAX_TEXT = 4000
 def capabilities(service: Service, ask: Ask) -> Answer:
     """Whether instances may be stored and removed, and what is served."""
     ask.known()
+    name = service.library.name
     return as_json(
         {
-            "name": service.library.name,
+            # Where on its machine an archive lies is nobody else's business.
+            "name": name.rstrip("/").rpartition("/")[2] if service.writable else name,
             "store": service.writable,
             "delete": service.writable and service.deletes,
         }

@@ -19,11 +19,14 @@ from hounsfield.errors import DicomwebError, MalformedError, UnsupportedError
 from hounsfield.instance import Instance, read_instance
 from hounsfield.server.answers import Answer, etag, unchanged
 from hounsfield.server.ask import Ask
-from hounsfield.server.conversion import frame_bytes, is_bits, is_plain
+from hounsfield.server.conversion import frame_bytes, frame_size, is_bits, is_plain
 from hounsfield.server.endpoints.retrieval import found
 from hounsfield.server.service import Service
 from hounsfield.server.streams import Multipart, Piece, blocks
 from hounsfield.syntaxes import SYNTAXES
+
+MAX_FRAMES = 1 << 20
+"""Frames in one answer."""
 
 _PIXELS = "7FE00010"
 
@@ -43,7 +46,7 @@ def frames(service: Service, ask: Ask) -> Answer:
     tag = etag(entry.path, entry.changed, numbers, str(chosen))
     if (same := unchanged(ask, tag)) is not None:
         return same
-    return _sent(instance, numbers, chosen, tag, f"{ask.base}/{entry.path}/frames")
+    return _sent(service, instance, numbers, chosen, tag, f"{ask.base}/{entry.path}/frames")
 
 
 def choose(accept: tuple[Accepted, ...], instance: Instance, *, alone: bool) -> MediaType:
@@ -103,9 +106,19 @@ def _can_be_made(instance: Instance, name: str, wanted: str) -> bool:
     return readable and (known.encapsulated or wanted == EXPLICIT_LITTLE_ENDIAN)
 
 
-def _sent(instance: Instance, numbers: tuple[int, ...], chosen: MediaType, tag: str, base: str) -> Answer:
+def _sent(
+    service: Service, instance: Instance, numbers: tuple[int, ...], chosen: MediaType, tag: str, base: str
+) -> Answer:
     inner = chosen.content
     syntax = inner.transfer_syntax or EXPLICIT_LITTLE_ENDIAN
+    if syntax != instance.header.transfer_syntax and instance.header.pixels is not None:
+        decoded = frame_size(instance)
+        if decoded > service.limits.frame:
+            raise DicomwebError(
+                f"a frame of {decoded} bytes to convert",
+                expected=f"at most {service.limits.frame}",
+                status=413,
+            )
     if chosen.name != MULTIPART:
         content = frame_bytes(instance, numbers[0] - 1, syntax)
         return Answer(content, str(inner), headers={"ETag": tag}, length=len(content),
@@ -116,7 +129,7 @@ def _sent(instance: Instance, numbers: tuple[int, ...], chosen: MediaType, tag: 
         (
             (("Content-Type", content_type), ("Content-Location", f"{base}/{number}")),
             size,
-            partial(_frame, instance, number - 1, syntax, size),
+            partial(_frame, service, instance, number - 1, syntax, size),
         )
         for number in numbers
     ]
@@ -133,10 +146,11 @@ def _native_size(instance: Instance, syntax: str) -> int | None:
     return None if is_bits(instance) else instance.frame_format.native_bytes
 
 
-def _frame(instance: Instance, frame: int, syntax: str, size: int | None) -> Piece:
+def _frame(service: Service, instance: Instance, frame: int, syntax: str, size: int | None) -> Piece:
     pixels = instance.header.pixels
     if size is None or pixels is None:
-        return frame_bytes(instance, frame, syntax)
+        with service.decoding.taken(min(frame_size(instance), service.limits.frame)):
+            return frame_bytes(instance, frame, syntax)
     if pixels.length is not None and (frame + 1) * size > pixels.length:
         raise MalformedError(f"frame {frame + 1} is not all there", where=instance.name)
     start = pixels.offset + frame * size
@@ -156,9 +170,12 @@ def bulk_data(service: Service, ask: Ask) -> Answer:
     pixels = instance.header.pixels
     if path.upper() == _PIXELS and pixels is not None and not is_plain(instance):
         chosen = choose(ask.accept, instance, alone=entry.frames == 1)
-        return _sent(
-            instance, tuple(range(1, entry.frames + 1)), chosen, tag, f"{ask.base}/{entry.path}/frames"
-        )
+        if entry.frames > MAX_FRAMES:
+            raise MalformedError(
+                f"{entry.frames} frames", expected=f"at most {MAX_FRAMES}", where=entry.instance
+            )
+        numbers = tuple(range(1, entry.frames + 1))
+        return _sent(service, instance, numbers, chosen, tag, f"{ask.base}/{entry.path}/frames")
     part: Callable[[int, int], Piece]
     if pixels is not None and pixels.length is not None and path.upper() in {_PIXELS, "7FE00008", "7FE00009"}:
         start, length = pixels.offset, pixels.length

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import accumulate
+from typing import Any
 
 from PIL import Image
 
 from hounsfield.dicomweb.media_types import MULTIPART, Accepted, multipart
 from hounsfield.dicomweb.resources import parse_frames
 from hounsfield.errors import DicomwebError, HounsfieldError
-from hounsfield.instance import read_instance
+from hounsfield.instance import Instance, read_instance
 from hounsfield.server.answers import Answer, etag, unchanged
 from hounsfield.server.ask import Ask
 from hounsfield.server.endpoints.retrieval import found
@@ -20,11 +25,25 @@ from hounsfield.server.service import Service
 from hounsfield.server.streams import Multipart, blocks
 
 THUMBNAIL = Viewport(128, 128)
-MAX_MOVING = 2000
-"""Pictures in one film."""
-
 Shot = tuple[Entry, int]
 """An instance and a frame of it, from 0."""
+
+
+class _Frames(Sequence[Shot]):
+    """Every frame of some instances; their number is what headers say, and may be any."""
+
+    def __init__(self, entries: list[Entry]) -> None:
+        self._entries = entries
+        self._ends = list(accumulate(max(entry.frames, 0) for entry in entries))
+
+    def __len__(self) -> int:
+        return min(self._ends[-1] if self._ends else 0, sys.maxsize)
+
+    def __getitem__(self, index: Any) -> Any:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        at = bisect_right(self._ends, index)
+        return self._entries[at], index - (self._ends[at - 1] if at else 0)
 
 
 def rendered(service: Service, ask: Ask) -> Answer:
@@ -60,11 +79,20 @@ def _answered(service: Service, ask: Ask, look: Look, default: str | None) -> An
     entries = found(service, ask)
     shots = _shots(service, ask, entries)
     media_type, in_parts = _chosen(ask.accept)
-    tag = etag([(entry.path, entry.changed, frame) for entry, frame in shots], look, media_type, in_parts)
+    asked = (ask.names.get("frames"), look, media_type, in_parts, default)
+    tag = etag([(entry.path, entry.changed) for entry in entries], *asked)
     if (same := unchanged(ask, tag)) is not None:
         return same
     _check(service, shots)
     headers = {"ETag": tag}
+    several = len(shots) > 1 and default is None
+    many = default is None and (
+        in_parts or media_type == "video/mp4" or (media_type == "image/gif" and several)
+    )
+    if many and len(shots) > service.limits.pictures:
+        raise DicomwebError(
+            f"{len(shots)} pictures in one answer", expected=f"at most {service.limits.pictures}", status=413
+        )
     if in_parts and default is None:
         parts = [
             (
@@ -78,12 +106,8 @@ def _answered(service: Service, ask: Ask, look: Look, default: str | None) -> An
         return Answer(
             blocks(made.pieces()), str(multipart(media_type, boundary=made.boundary)), headers=headers
         )
-    several = len(shots) > 1 and default is None
-    if media_type == "video/mp4" or (media_type == "image/gif" and several):
-        if len(shots) > MAX_MOVING:
-            raise DicomwebError(
-                f"a film of {len(shots)} pictures", expected=f"at most {MAX_MOVING}", status=413
-            )
+    if many or media_type == "video/mp4":
+        shots = shots if many else [shots[len(shots) // 2]]
         takes = [partial(_taken, service, shot, look) for shot in shots]
         return Answer(moving(takes, media_type), media_type, headers=headers)
     return Answer(_still(service, shots[len(shots) // 2], media_type, look), media_type, headers=headers)
@@ -102,7 +126,7 @@ def _chosen(accept: tuple[Accepted, ...]) -> tuple[str, bool]:
     raise DicomwebError("no such picture", expected=", ".join((*STILL, "video/mp4")), status=406)
 
 
-def _shots(service: Service, ask: Ask, entries: list[Entry]) -> list[Shot]:
+def _shots(service: Service, ask: Ask, entries: list[Entry]) -> Sequence[Shot]:
     """Which frames of which instances, in the order in which one scrolls through them."""
     if "frames" in ask.names:
         numbers = parse_frames(ask.names["frames"])
@@ -113,7 +137,7 @@ def _shots(service: Service, ask: Ask, entries: list[Entry]) -> list[Shot]:
         ordered = _as_stacked(service, ask, {entry.instance: entry for entry in entries})
         if ordered:
             return ordered
-    return [(entry, frame) for entry in entries for frame in range(entry.frames)]
+    return _Frames(entries)
 
 
 def _as_stacked(service: Service, ask: Ask, by_uid: dict[str, Entry]) -> list[Shot]:
@@ -127,10 +151,16 @@ def _as_stacked(service: Service, ask: Ask, by_uid: dict[str, Entry]) -> list[Sh
     return [(by_uid[item.uid], item.plane.frame) for item in stack.slices if item.uid in by_uid]
 
 
-def _check(service: Service, shots: list[Shot]) -> None:
+def _check(service: Service, shots: Sequence[Shot]) -> None:
+    """Refuse what has no picture before anything of it is sent."""
     if not shots:
         raise DicomwebError("nothing to be shown", status=404)
-    instance = read_instance(service.library.source(shots[len(shots) // 2][0]))
+    _checked(service, shots[len(shots) // 2][0])
+
+
+def _checked(service: Service, entry: Entry) -> Instance:
+    """The instance, whose header says that its pictures are none too large."""
+    instance = read_instance(service.library.source(entry))
     if instance.header.pixels is None or "Rows" not in instance.header:
         raise DicomwebError("no picture in it", expected="an image", status=406)
     size = (instance.header.integer("Rows", 0) or 0) * (instance.header.integer("Columns", 0) or 0)
@@ -138,11 +168,12 @@ def _check(service: Service, shots: list[Shot]) -> None:
         raise DicomwebError(
             f"a picture of {size} pixels", expected=f"at most {service.limits.pixels}", status=413
         )
+    return instance
 
 
 def _taken(service: Service, shot: Shot, look: Look) -> Image.Image:
     entry, frame = shot
-    return picture(read_instance(service.library.source(entry)), frame, look)
+    return picture(_checked(service, entry), frame, look)
 
 
 def _still(service: Service, shot: Shot, media_type: str, look: Look) -> bytes:

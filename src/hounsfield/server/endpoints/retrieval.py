@@ -27,7 +27,7 @@ from hounsfield.errors import DicomwebError, UnsupportedError
 from hounsfield.instance import read_instance
 from hounsfield.server.answers import JSON, Answer, etag, unchanged
 from hounsfield.server.ask import Ask
-from hounsfield.server.conversion import convert
+from hounsfield.server.conversion import convert, decoded_size
 from hounsfield.server.header_text import INSTANCE_URL
 from hounsfield.server.index import Entry
 from hounsfield.server.service import Service
@@ -160,7 +160,9 @@ def _target(entry: Entry, asked: str) -> str:
 def _content(service: Service, entry: Entry, target: str) -> Piece:
     source = service.library.source(entry)
     if target != entry.syntax:
-        return convert(read_instance(source), target, limit=service.limits.decoded)
+        instance = read_instance(source)
+        with service.decoding.taken(decoded_size(instance)):
+            return convert(instance, target, limit=service.limits.decoded)
     if entry.size is None:
         with source.open() as stream:
             return stream.read()

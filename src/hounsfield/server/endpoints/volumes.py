@@ -175,6 +175,7 @@ def slice_values(service: Service, ask: Ask) -> Answer:
     if (same := unchanged(ask, tag)) is not None:
         return same
     stack = scanned.chosen(_number(ask, "part"), _number(ask, "phase"))
+    stack.check(number, service.limits.frame)
     values, counts = stack.hounsfield(number)
     raw = values.astype("<i2", copy=False)
     headers = {
@@ -254,11 +255,12 @@ def volume(service: Service, ask: Ask) -> Answer:
             f"a volume of {needed} bytes", expected=f"at most {service.limits.decoded}", status=413
         )
     phase = _number(ask, "phase")
-    made: Volume = service.volumes.value(
-        (ask.scope.series, scanned.version, stack.part, phase, options),
-        lambda: series.load(options, phase=phase),
-        lambda made: int(made.array.nbytes),
-    )
+    with service.decoding.taken(needed):
+        made: Volume = service.volumes.value(
+            (ask.scope.series, scanned.version, stack.part, phase, options),
+            lambda: series.load(options, phase=phase),
+            lambda made: int(made.array.nbytes),
+        )
     return _file(made, name, tag, str(ask.scope.series))
 
 

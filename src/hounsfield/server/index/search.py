@@ -51,6 +51,12 @@ MAX_PAGE = 5000
 COUNTED_UP_TO = 10_000
 """Further results are counted up to here; beyond, an answer says "at least"."""
 
+MAX_TERMS = 200
+"""Values, words and keys that one search may ask for in all; SQL has limits of its own, and they are no answer."""
+
+MAX_ASKED = 1024
+"""Characters of one value that is asked for."""
+
 MAX_CANDIDATES = 50_000
 """Rows read for attributes that have no column."""
 
@@ -117,6 +123,7 @@ class _Plan:
             self.conditions["study"].append(studies.c.StudyInstanceUID == scope.study)
         if scope.series is not None:
             self.conditions["series"].append(series.c.SeriesInstanceUID == scope.series)
+        _check_terms(query)
         for name, value in query.matches:
             self._add(name, value)
         self.wanted = self._wanted()
@@ -348,6 +355,27 @@ def _numbers(value: str) -> list[int]:
         if number.is_integer() and abs(number) < 2**62:
             found.append(int(number))
     return found
+
+
+def _check_terms(query: Query) -> None:
+    """Refuse a search of more parts than a database takes; UIDs are one list, of which ten count as one."""
+    marks = str.maketrans("\\^= ", ",,,,")
+    terms = 0
+    for name, value in query.matches:
+        found = searched(name)
+        number = len(value.translate(marks).split(","))
+        if number == 1 and len(value) > MAX_ASKED:
+            raise DicomwebError(
+                f"{name} of {len(value)} characters", expected=f"at most {MAX_ASKED}", status=400
+            )
+        terms += 1 + number // 10 if found is not None and found[1].kind in {"uid", "number"} else number
+    if terms > MAX_TERMS:
+        raise DicomwebError(
+            f"a search for {terms} values",
+            expected=f"at most {MAX_TERMS}",
+            remedy="ask several times",
+            status=400,
+        )
 
 
 def _check_level(name: str, level: Level) -> None:
