@@ -1,0 +1,68 @@
+"""The fuzz targets of the server over their seeds, mutations of these, random bytes, and what they once found."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+SETTINGS = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
+
+
+def loaded(name: str):
+    path = Path(__file__).parent.parent / "fuzz" / f"{name}.py"
+    specification = importlib.util.spec_from_file_location(name, path)
+    assert specification is not None and specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+fuzz_store, fuzz_search = loaded("fuzz_store"), loaded("fuzz_search")
+BODIES = fuzz_store.seeds()
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    target = fuzz_store.Target(tmp_path_factory.mktemp("store"))
+    yield target
+    target.archive.close()
+
+
+@pytest.fixture(scope="module")
+def search(tmp_path_factory):
+    target = fuzz_search.Target(tmp_path_factory.mktemp("search"))
+    yield target
+    target.service.library.close()
+
+
+@pytest.mark.parametrize("seed", BODIES, ids=range(len(BODIES)))
+def test_seeds_of_stores_end_well(store, seed):
+    store.one_input(seed)
+
+
+@settings(max_examples=60, **SETTINGS)
+@given(
+    st.sampled_from(BODIES),
+    st.lists(st.tuples(st.integers(0, 1500), st.binary(min_size=1, max_size=4)), min_size=1, max_size=5),
+    st.integers(0, 3000),
+)
+def test_mutated_stores_end_well(store, seed, changes, cut):
+    data = bytearray(seed)
+    for position, change in changes:
+        data[position : position + len(change)] = change
+    store.one_input(bytes(data[:cut] if cut > 2 else data))
+
+
+@pytest.mark.parametrize("seed", fuzz_search.SEEDS, ids=range(len(fuzz_search.SEEDS)))
+def test_seeds_of_searches_end_well(search, seed):
+    search.one_input(seed)
+
+
+@settings(max_examples=100, **SETTINGS)
+@given(st.binary(max_size=120))
+def test_any_query_ends_well(search, data):
+    search.one_input(data)
