@@ -20,13 +20,13 @@ SERIES_BYTES = SLICES * SIDE * SIDE * 2
 BEYOND_BYTES = 200 * MEGABYTE
 
 
-def many_series(folder: Path, count: int) -> None:
+def many_series(folder: Path, count: int, *, slices: int = SLICES) -> None:
     (path, *_) = phantom.write(PhantomSpec(rows=SIDE, columns=SIDE, slices=1, noise=0.0), folder / "one")
     dataset = pydicom.dcmread(path)
     for series in range(count):
         (folder / "in" / str(series)).mkdir(parents=True)
         dataset.SeriesInstanceUID, dataset.SeriesNumber = f"1.2.3.{series + 1}", series + 1
-        for index in range(SLICES):
+        for index in range(slices):
             uid = f"1.2.3.{series + 1}.{index + 1}"
             dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = uid
             dataset.ImagePositionPatient[2] = float(index)
@@ -57,29 +57,48 @@ def proportional_bytes(process: int) -> int:
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
 
 
-@pytest.mark.soak
-@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs Linux's smaps_rollup")
-@pytest.mark.parametrize("suffix", [".nii.gz", ".zarr"])
-def test_a_run_stays_within_its_memory(tmp_path: Path, suffix: str) -> None:
-    many_series(tmp_path, 5)
-    command = [
-        sys.executable,
-        "-m",
-        "hounsfield",
-        "volume",
-        "in",
-        "out",
-        "--format",
-        suffix,
-        "--workers",
-        "2",
-    ]
+VERBS = {
+    "volume .nii.gz": ["volume", "in", "out", "--format", ".nii.gz"],
+    "volume .zarr": ["volume", "in", "out", "--format", ".zarr"],
+    "image": ["image", "in", "out"],
+    "image --mip": ["image", "in", "out", "--mip"],
+    "info": ["info", "in", "--json"],
+    "copy": ["copy", "in", "out"],
+    "copy --verify": ["copy", "in", "out", "--verify"],
+    "deidentify": ["deidentify", "in", "out"],
+}
+
+
+def peak_bytes(command: list[str], folder: Path) -> int:
+    """The most that the verb and all its processes took together."""
     most = 0
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL) as process:
+    command = [sys.executable, "-m", "hounsfield", *command, "--workers", "2"]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL) as process:
         while process.poll() is None:
             most = max(most, sum(map(proportional_bytes, tree(process.pid))))
             time.sleep(0.02)
     assert process.returncode == 0
-    assert [record.status for record in read_ledger(tmp_path / "out" / LEDGER_NAME)].count("made") == 5
-    print(f"{suffix}: {most / MEGABYTE:.0f} MB, of {(2 * SERIES_BYTES + BEYOND_BYTES) / MEGABYTE:.0f}")
+    return most
+
+
+@pytest.mark.soak
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs Linux's smaps_rollup")
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_run_stays_within_its_memory(tmp_path: Path, verb: str) -> None:
+    many_series(tmp_path, 5)
+    most = peak_bytes(VERBS[verb], tmp_path)
+    if verb.startswith(("volume", "image", "copy")):
+        statuses = [record.status for record in read_ledger(tmp_path / "out" / LEDGER_NAME)]
+        assert statuses.count("made") == 5
+    print(f"{verb}: {most / MEGABYTE:.0f} MB, of {(2 * SERIES_BYTES + BEYOND_BYTES) / MEGABYTE:.0f}")
     assert most < 2 * SERIES_BYTES + BEYOND_BYTES
+
+
+@pytest.mark.soak
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs Linux's smaps_rollup")
+def test_a_huge_series_streams_into_zarr(tmp_path: Path) -> None:
+    """A gigabyte of slices, in less than half of that."""
+    many_series(tmp_path, 1, slices=2000)
+    most = peak_bytes(["volume", "in", "out", "--format", ".zarr"], tmp_path)
+    print(f"{2000 * SIDE * SIDE * 2 / MEGABYTE:.0f} MB of slices: {most / MEGABYTE:.0f} MB")
+    assert most < 500 * MEGABYTE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html.parser
 import shutil
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -129,6 +130,22 @@ def test_summaries_can_be_made_again_from_the_ledger_alone(tmp_path: Path) -> No
     write_summaries(tmp_path / "out")
     assert Page(tmp_path / "out" / "hounsfield.html").tags.count("article") == 1
     assert (tmp_path / "out" / "hounsfield.csv").read_text("utf-8").count("\n") == 2
+
+
+def test_a_preview_of_a_stream_s_volume_never_makes_all_of_it(tmp_path: Path) -> None:
+    """A stream tells of a volume whose array repeats one slice: a gigabyte that is not there."""
+    phantom.write(PLAIN, tmp_path)
+    volume = load(tmp_path)
+    shape = (5000, *volume.shape[1:])
+    tall = replace(volume, array=np.broadcast_to(volume.array[3], shape), uids=volume.uids[:1] * shape[0])
+    tracemalloc.start()
+    try:
+        shown = preview(tall, volume.array.reshape(-1))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert shown["thumbnail"]
+    assert peak < tall.array.size
 
 
 @pytest.mark.parametrize(

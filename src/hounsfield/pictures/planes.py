@@ -165,7 +165,8 @@ class AcquiredStack:
         row, column = (float(mm) for mm in np.linalg.norm(steps, axis=0))
         return Cut(
             self._plane,
-            self._held(volume.array.take(number, axis=self._through)),
+            # Not `take`: of an array that repeats one slice (a stream's) it would make all of it first.
+            self._held(np.moveaxis(volume.array, self._through, 0)[number].copy()),
             (row, column),
             volume.lps(*first),
             steps,
