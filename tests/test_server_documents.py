@@ -5,29 +5,49 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from hounsfield.cli.serve import serve
+from hounsfield.server.limits import Limits
 from server_support import instances, path_of, running
 
 PROJECT = Path(__file__).parent.parent
 
 
-def test_every_line_of_the_conformance_statement_names_a_test_that_there_is():
-    named = set(re.findall(r"`(test_\w+)`", (PROJECT / "docs" / "conformance.md").read_text("utf-8")))
-    there = {
+def there_are() -> set[str]:
+    """The names of the tests of the server and of the protocol."""
+    return {
         name
         for pattern in ("test_server_*.py", "test_dicomweb_*.py")
         for path in Path(__file__).parent.glob(pattern)
         for name in re.findall(r"^def (test_\w+)", path.read_text("utf-8"), re.MULTILINE)
     }
-    assert len(named) > 40
-    assert named - there == set()
-    lines = (PROJECT / "docs" / "conformance.md").read_text("utf-8").splitlines()
-    rows = [line for line in lines if line.startswith("| ") and "shown by" not in line]
+
+
+@pytest.mark.parametrize(("document", "least"), [("conformance.md", 60), ("security.md", 30)])
+def test_every_line_of_the_statements_names_a_test_that_there_is(document, least):
+    text = (PROJECT / "docs" / document).read_text("utf-8").partition("\n## Limits")[0]
+    named = set(re.findall(r"`(test_\w+)`", text))
+    assert len(named) > least
+    assert named - there_are() == set()
+    rows = [line for line in text.splitlines() if line.startswith("| ") and "shown by" not in line]
     assert all("`test_" in row for row in rows)
+
+
+def test_the_table_of_limits_is_that_of_the_server():
+    text = (PROJECT / "docs" / "security.md").read_text("utf-8").partition("## Limits")[2]
+    told = {
+        name: value.replace(" ", "")
+        for name, value in re.findall(r"^\| `(\w+)` \| ([^|]*) \|", text, re.MULTILINE)
+    }
+    units = {"GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10, "s": 1}
+    for name, value in asdict(Limits()).items():
+        number, unit = re.fullmatch(r"(\d+)([A-Za-z]*)", told.pop(name)).groups()
+        assert int(number) * units.get(unit, 1) == value, name
+    assert told == {}
 
 
 def test_every_resource_of_the_wire_document_is_answered(tmp_path):
