@@ -85,8 +85,8 @@ def test_jitter_within_the_tolerance_changes_no_verdict_and_gaps_are_counted(
     inner = {index for index in missing if index < count - 1}
     if len(inner) >= (count - 1) / 2:
         return
-    # Neighbours differ by twice a slice's own jitter at most.
-    jitter = 0.45 * max(0.01 * step, 0.01)
+    # Neighbours differ by twice the jitter, and the step that the two ends give by twice of it over the slices between.
+    jitter = 0.33 * max(0.01 * step, 0.01)
     random = np.random.default_rng(seed)
     here = np.array([index for index in range(count) if index not in inner])
     if not np.any(np.diff(here) == 1):

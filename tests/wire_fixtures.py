@@ -43,7 +43,18 @@ def made() -> dict[str, bytes]:
         "planes": _planes(volume),
         "places": _places(volume),
     }
-    return {"info.json": _json(info), "slices.i16": b"".join(slices), "expected.json": _json(told)}
+    return {
+        "info.json": _json(info),
+        "slices.i16": b"".join(slices),
+        "expected.json": _json(told),
+        "reasons.json": _json(_reasons()),
+    }
+
+
+def _reasons() -> dict[str, str]:
+    from hounsfield.reasons import REASONS, UNREADABLE
+
+    return {**REASONS, **dict.fromkeys(UNREADABLE.values(), "")}
 
 
 def _json(value: Any) -> bytes:

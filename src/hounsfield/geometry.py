@@ -12,6 +12,8 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
+from hounsfield.reasons import reason
+
 Vector = npt.NDArray[np.float64]
 
 ORIENTATION_TOLERANCE = 1e-4  # in direction cosines: what six written decimals lose, with a margin
@@ -143,20 +145,22 @@ class _Slices:
             1.0,
             affine,
             (0,),
-            reasons=("a single slice: the slice step is a convention (1 mm)",),
+            reasons=(reason("one-slice"),),
         )
 
     def repeats(self, close: npt.NDArray[np.intp]) -> Stack:
         """Slices at one position: bolus tracking if that is all there is, phases or duplicates otherwise."""
         pairs = tuple((self.order[i], self.order[i + 1]) for i in close)
         everywhere = bool(self.distances[-1] - self.distances[0] < SAME_POSITION_MM)
-        reason = (
-            f"all {len(self.order)} slices are at one position (bolus tracking or perfusion)"
-            if everywhere
-            else f"{len(pairs)} of {len(self.order)} slices {'repeats' if len(pairs) == 1 else 'repeat'} a position"
-        )
+        count = len(self.order)
+        if everywhere:
+            why = reason("one-position", count=count)
+        elif len(pairs) == 1:
+            why = reason("repeats-one", count=count)
+        else:
+            why = reason("repeats", repeated=len(pairs), count=count)
         verdict = Verdict.NOT_A_VOLUME if everywhere else Verdict.IRREGULAR
-        return Stack(verdict, self.order, self.points, self.distances, 0.0, repeated=pairs, reasons=(reason,))
+        return Stack(verdict, self.order, self.points, self.distances, 0.0, repeated=pairs, reasons=(why,))
 
     def spread(self, orientation: Vector, pixel_spacing: Vector) -> Stack:
         """Slices at different positions: a grid, a grid with gaps, or neither."""
@@ -165,7 +169,7 @@ class _Slices:
         line = self.points[-1] - self.points[0]
         # Both ends project alike, so what is off the line is off it sideways, in the plane of the slices.
         aside = float(np.abs(self.points - self.points[0] - along[:, None] * line).max())
-        crooked = (f"slices shift sideways by up to {aside:.2f} mm from a straight line",)
+        crooked = (reason("sideways", mm=f"{aside:.2f}"),)
         is_straight = aside <= SHEAR_TOLERANCE_MM
         if grid is None or not is_straight:
             return Stack(
@@ -198,7 +202,7 @@ class _Slices:
     def _grid(self) -> tuple[tuple[int, ...] | None, str]:
         """Grid index of every slice, or None and why there is no even grid."""
         steps = np.diff(self.distances)
-        uneven = f"slice steps vary from {steps.min():.3f} to {steps.max():.3f} mm"
+        uneven = reason("uneven", least=f"{steps.min():.3f}", most=f"{steps.max():.3f}")
         counted = np.concatenate([[0], np.cumsum(np.rint(steps / _base_step(steps)))])
         # More holes than slices is not a volume with gaps but slices of two spacings, or scattered ones.
         if not counted[-1] < 2 * len(counted) or not np.all(np.diff(counted) > 0):
@@ -210,7 +214,7 @@ class _Slices:
             return None, uneven
         drift = float(np.abs(self.distances - self.distances[0] - grid * base).max())
         if drift > max(DRIFT_TOLERANCE * base, SHEAR_TOLERANCE_MM):
-            return None, f"slices drift by up to {drift:.2f} mm from an even grid"
+            return None, reason("drift", mm=f"{drift:.2f}")
         return tuple(grid.tolist()), ""
 
     def _verdict(
@@ -220,14 +224,15 @@ class _Slices:
             first = float(self.distances[0])
             base = (float(self.distances[-1]) - first) / (len(self.order) + len(missing) - 1)
             places = ", ".join(f"{first + index * base:.2f}" for index in missing[:8])
-            more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
-            found = "1 slice is" if len(missing) == 1 else f"{len(missing)} slices are"
-            return Verdict.GAPS, (f"{found} missing, at {places}{more} mm along the normal",)
+            if len(missing) == 1:
+                return Verdict.GAPS, (reason("missing-one", places=places),)
+            if len(missing) <= 8:
+                return Verdict.GAPS, (reason("missing", count=len(missing), places=places),)
+            more = len(missing) - 8
+            return Verdict.GAPS, (reason("missing-more", count=len(missing), places=places, more=more),)
         if tilt > TILT_FLAG_DEGREES:
             along = ", ".join(f"{value:.3f}" for value in step)
-            return Verdict.SHEARED, (
-                f"tilted by {tilt:.2f}°: each slice lies ({along}) mm from the one before",
-            )
+            return Verdict.SHEARED, (reason("tilted", degrees=f"{tilt:.2f}", step=along),)
         return Verdict.REGULAR, ()
 
 

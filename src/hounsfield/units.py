@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hounsfield.reasons import reason
+
 HOUNSFIELD = "HU"
 MODIFIED_HOUNSFIELD = "HU_MOD"
 UNSPECIFIED = "unspecified"
@@ -28,7 +30,7 @@ def unit_of(rescale_type: str, modality: str) -> Unit:
         return Unit(
             kind if kind and kind != "US" else UNSPECIFIED,
             False,
-            f"Modality is {modality}, not CT: values are not HU",
+            reason("not-ct", modality=modality),
         )
     if kind in ("", HOUNSFIELD):
         return Unit(HOUNSFIELD, True)
@@ -36,12 +38,12 @@ def unit_of(rescale_type: str, modality: str) -> Unit:
         return Unit(
             MODIFIED_HOUNSFIELD,
             True,
-            "Rescale Type is HU_MOD: modified Hounsfield units, as the scanner defines them",
+            reason("modified-hu"),
         )
     if kind == "US":
         return Unit(
             UNSPECIFIED,
             False,
-            "Rescale Type is US (unspecified) on a CT: numbers kept as they are, not called HU",
+            reason("unspecified"),
         )
-    return Unit(kind, False, f"Rescale Type is {kind}: another quantity than Hounsfield units, not clamped")
+    return Unit(kind, False, reason("other-unit", unit=kind))

@@ -20,6 +20,8 @@ export interface Expected {
 
 export const expected = JSON.parse(readFileSync(file("expected.json"), "utf8")) as Expected;
 export const info = parseInfo(JSON.parse(readFileSync(file("info.json"), "utf8")));
+/** Key → English sentence of every reason that Python can give; "" where the sentence is an error's own. */
+export const reasons = JSON.parse(readFileSync(file("reasons.json"), "utf8")) as Record<string, string>;
 const bytes = readFileSync(file("slices.i16"));
 const [count, rows, columns] = info.shape!;
 const size = rows * columns * 2;

@@ -8,9 +8,9 @@ import { latticeValues, measuredPlane, sampleArea } from "../src/volume/lattice"
 import { planeRaster } from "../src/volume/planes";
 import { chain } from "../src/ui/chain";
 import { judge } from "../src/ui/judgement";
-import { say } from "../src/ui/reasons";
+import { CHINESE, say } from "../src/ui/reasons";
 import { fill, WORDS } from "../src/ui/words";
-import { expected, grid, info, slices } from "./fixtures";
+import { expected, grid, info, reasons, slices } from "./fixtures";
 
 const [, rows, columns] = info.shape!;
 const area = info.spacing![1] * info.spacing![2];
@@ -134,12 +134,23 @@ test("no word is empty, and both languages fill the same blanks", () => {
   expect(fill("{n} of {m}", { n: 1, m: 2 })).toBe("1 of 2");
 });
 
-test("Python's reasons are told in Chinese, unknown ones as they are", () => {
-  for (const note of info.notes) expect(say(note, "zh")).toMatch(/倾斜 12.00°/);
-  expect(say("2 slices are missing, at -6.25, -3.75 mm along the normal", "zh")).toBe("缺失 2 层，沿法线位置 -6.25, -3.75 mm");
-  expect(say("Rescale Slope (0028,1053) is missing: taken as 1", "zh")).toBe("Rescale Slope (0028,1053) 缺失：取 1");
-  expect(say("something new", "zh")).toBe("something new");
-  expect(say("a localizer in the series", "en")).toBe("a localizer in the series");
+test("every reason of Python's is said in Chinese, with its values and without English", () => {
+  for (const [key, english] of Object.entries(reasons)) {
+    const chinese = CHINESE[key];
+    expect(chinese, key).toBeDefined();
+    const places = (sentence: string): string[] => [...sentence.matchAll(/\{(\w+)\}/g)].map((found) => found[1]!).sort();
+    if (english) expect(places(chinese!), key).toEqual(places(english));
+    expect(chinese!.replace(/\{\w+\}/g, "").match(/\b(?!(?:CT|HU|HU_MOD|US|SOP|UID|DICOM|mm)\b)[A-Za-z]{2,}/g), key).toBeNull();
+  }
+  expect(Object.keys(CHINESE).sort()).toEqual(Object.keys(reasons).sort());
+});
+
+test("reasons are said in the page's language", () => {
+  const told = { "tilted by 12.00°: …": { key: "tilted", values: { degrees: "12.00", step: "0, 0, 2" } } };
+  expect(say("tilted by 12.00°: …", told, "zh")).toBe("倾斜 12.00°：每层相对前一层位移 (0, 0, 2) mm");
+  expect(say("tilted by 12.00°: …", told, "en")).toBe("tilted by 12.00°: …");
+  expect(say("something new", told, "zh")).toBe("something new");
+  for (const sentence of [...info.warnings, ...info.notes]) expect(say(sentence, info.told, "zh")).not.toBe(sentence);
 });
 
 test("the badge judges", () => {

@@ -3,7 +3,7 @@ import { crc32Text } from "../src/wire/crc32";
 import { dateText, personName, text } from "../src/wire/dicom_json";
 import { parseInfo } from "../src/wire/info";
 import { parseCounts } from "../src/wire/slice_source";
-import { batches, outcome } from "../src/wire/store";
+import { batches, instanceUid, results } from "../src/wire/store";
 import { filterRows, type TagRow } from "../src/wire/tags";
 import { expected, info, sent } from "./fixtures";
 
@@ -52,10 +52,34 @@ describe("DICOM JSON", () => {
   });
 });
 
-test("a store's answer is counted, its reasons kept once each", () => {
-  const said = { "00081199": { vr: "SQ", Value: [{}, {}] }, "00081198": { vr: "SQ", Value: [{ "00081197": { vr: "US", Value: [272] } }, { "00081197": { vr: "US", Value: [272] } }] } };
-  expect(outcome(JSON.stringify(said), 4)).toEqual({ stored: 2, failed: 2, reasons: ["272"] });
-  expect(outcome("<html>", 3)).toEqual({ stored: 0, failed: 3, reasons: [] });
+test("every file of an upload has its result", () => {
+  const uid = (value: string) => ({ "00081155": { vr: "UI", Value: [value] } });
+  const code = (tag: string, value: number) => ({ [tag]: { vr: "US", Value: [value] } });
+  const said = {
+    "00081199": { vr: "SQ", Value: [uid("1.1"), { ...uid("1.2"), ...code("00081196", 0xb000) }] },
+    "00081198": { vr: "SQ", Value: [{ ...uid("1.3"), ...code("00081197", 0x111), "00741048": { vr: "SQ", Value: [{ "00000902": { vr: "LO", Value: ["other content"] } }] } }] },
+    "0008119A": { vr: "SQ", Value: [code("00081197", 0xc000)] },
+  };
+  const files = ["1.1", "1.2", "1.3", "", "1.4"].map((each, k) => ({ name: `${k}.dcm`, uid: each }));
+  expect(results(JSON.stringify(said), files).map((each) => [each.name, each.outcome, each.code, each.comment])).toEqual([
+    ["0.dcm", "stored", 0, ""],
+    ["1.dcm", "warned", 0xb000, ""],
+    ["2.dcm", "refused", 0x111, "other content"],
+    ["3.dcm", "refused", 0xc000, ""],
+    ["4.dcm", "unconfirmed", 0, ""],
+  ]);
+  expect(results("<html>", files).every((each) => each.outcome === "unconfirmed")).toBe(true);
+});
+
+test("a file tells its SOP Instance UID", async () => {
+  const element = (number: number, vr: string, value: string) => {
+    const bytes = [2, 0, number, 0, ...Buffer.from(vr)];
+    return vr === "OB" ? [...bytes, 0, 0, value.length, 0, 0, 0, ...Buffer.from(value)] : [...bytes, value.length, 0, ...Buffer.from(value)];
+  };
+  const file = (...elements: number[][]) => new Blob([new Uint8Array([...new Uint8Array(128), ...Buffer.from("DICM"), ...elements.flat()])]);
+  expect(await instanceUid(file(element(0, "UL", "abcd"), element(1, "OB", "\0\x01"), element(2, "UI", "1.2.840\0"), element(3, "UI", "1.2.3.45\0")))).toBe("1.2.3.45");
+  expect(await instanceUid(file(element(1, "OB", "\0\x01")))).toBe("");
+  expect(await instanceUid(new Blob(["no DICOM at all"]))).toBe("");
 });
 
 test("files go in batches by bytes", () => {

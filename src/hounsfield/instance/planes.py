@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from hounsfield.errors import MalformedError
 from hounsfield.hu import ModalityLut, Rescale
+from hounsfield.reasons import reason
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -193,7 +194,8 @@ def _rescale(slope: str | None, intercept: str | None, lut: ModalityLut | None, 
 
 def _half(text: str | None, default: float, name: str, notes: list[str], *, zero_is_valid: bool) -> float:
     if text is None or not text.strip():
-        notes.append(f"{name} is {'missing' if text is None else 'empty'}: taken as {default:g}")
+        key = "rescale-missing" if text is None else "rescale-empty"
+        notes.append(reason(key, name=name, value=f"{default:g}"))
         return default
     try:
         number = float(text)
@@ -201,7 +203,7 @@ def _half(text: str | None, default: float, name: str, notes: list[str], *, zero
         number = math.nan
     if math.isfinite(number) and (number != 0 or zero_is_valid):
         return number
-    notes.append(f"{name} is {text.strip()!r}: taken as {default:g}")
+    notes.append(reason("rescale-senseless", name=name, written=repr(text.strip()), value=f"{default:g}"))
     return default
 
 

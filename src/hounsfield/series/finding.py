@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from hounsfield.geometry import Verdict, is_orthonormal
 from hounsfield.instance import Instance, Skipped
+from hounsfield.reasons import reason
 from hounsfield.series.grouping import Part, group
 from hounsfield.series.phases import Phase, separate
 from hounsfield.series.series import Series
@@ -56,23 +57,23 @@ def _problem(part: Part) -> str | None:
     """Why these slices have no place in space together, or None."""
     plane = part.slices[0].plane
     if part.localizer:
-        return "a localizer: a projection, not slices"
+        return reason("localizer")
     if plane.position is None:
-        return "no Image Position (Patient) (0020,0032)"
+        return reason("no-position")
     if plane.orientation is None:
-        return "no Image Orientation (Patient) (0020,0037)"
+        return reason("no-orientation")
     if plane.spacing is None:
-        return "no Pixel Spacing (0028,0030)"
+        return reason("no-spacing")
     if not is_orthonormal(plane.orientation):
-        return f"Image Orientation (Patient) {plane.orientation} is not two perpendicular unit vectors"
+        return reason("orientation", orientation=plane.orientation)
     return None
 
 
 def _notes(part: Part) -> tuple[str, ...]:
     frames = {item.instance.header.text("FrameOfReferenceUID") for item in part.slices}
-    notes = []
+    notes: list[str] = []
     if len(frames) > 1:
-        notes.append(f"{len(frames)} different Frame of Reference UIDs in one series: taken as one frame")
+        notes.append(reason("frames-of-reference", count=len(frames)))
     if part.unit.warning:
         notes.append(part.unit.warning)
     return tuple(notes)
@@ -81,7 +82,7 @@ def _notes(part: Part) -> tuple[str, ...]:
 def _mixed(phases: Iterable[Phase]) -> tuple[str, ...]:
     """Image Types may differ within a sound volume, and may be what interleaves two (trap 23): told, not judged."""
     kinds = max((len({item.plane.frame_type for item in phase.slices}) for phase in phases), default=1)
-    return (f"{kinds} different Image Types (0008,0008) in one volume",) if kinds > 1 else ()
+    return (reason("image-types", count=kinds),) if kinds > 1 else ()
 
 
 def _instance_order(item: Slice) -> tuple[int, str, int]:

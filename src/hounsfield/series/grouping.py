@@ -15,12 +15,13 @@ import numpy as np
 from hounsfield.errors import HounsfieldError
 from hounsfield.geometry import ORIENTATION_GROUP_TOLERANCE
 from hounsfield.instance import Instance, Skipped
+from hounsfield.reasons import reason, unreadable
 from hounsfield.series.slices import LOCALIZER, Slice, left_out, reason_to_leave_out, slices_of
 from hounsfield.units import UNSPECIFIED, Unit, unit_of
 
-_LOCALIZER_REASON = "a localizer in the series"
+_LOCALIZER_REASON = reason("among-slices")
 SPACING_GROUP_TOLERANCE = 1e-3  # share by which Pixel Spacing may differ between slices of one grid
-_PROJECTED = Unit(UNSPECIFIED, False, "a localizer is a projection: its values are not HU")
+_PROJECTED = Unit(UNSPECIFIED, False, reason("projected"))
 
 
 @dataclass
@@ -48,7 +49,9 @@ def group(instances: Iterable[Instance]) -> tuple[list[Part], list[Skipped]]:
             for item in list(slices_of(instance)):
                 _add(item, parts)
         except HounsfieldError as error:
-            skipped.append(Skipped(instance.name, str(error).removeprefix(f"{instance.name}: ")))
+            skipped.append(
+                Skipped(instance.name, unreadable(error, str(error).removeprefix(f"{instance.name}: ")))
+            )
     return _without_localizers([_largest_group(part) for part in parts.values()]), skipped
 
 
@@ -117,20 +120,16 @@ def _near(
 def _difference(main: Slice, other: Slice) -> str:
     """Why `other` does not lie on the grid of `main`."""
     if main.shape != other.shape:
-        return f"matrix {_times(other.shape)}, the volume's is {_times(main.shape)}"
+        return reason("other-matrix", matrix=_times(other.shape), volume=_times(main.shape))
     if (main.plane.position is None) != (other.plane.position is None):
-        return (
-            "no Image Position (Patient) (0020,0032)"
-            if other.plane.position is None
-            else "has a position, others do not"
-        )
+        return reason("no-position" if other.plane.position is None else "has-position")
     if not _near(
         main.plane.orientation, other.plane.orientation, ORIENTATION_GROUP_TOLERANCE, relative=False
     ):
-        return "another Image Orientation (Patient) than the volume's"
+        return reason("other-orientation")
     if not _near(main.plane.spacing, other.plane.spacing, SPACING_GROUP_TOLERANCE, relative=True):
-        return "another Pixel Spacing than the volume's"
-    return "another SOP Class than the volume's"
+        return reason("other-spacing")
+    return reason("other-class")
 
 
 def _times(shape: tuple[int, int]) -> str:

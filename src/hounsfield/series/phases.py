@@ -16,6 +16,7 @@ import numpy as np
 from hounsfield.errors import HounsfieldError
 from hounsfield.geometry import SAME_POSITION_MM, Stack, Verdict, assess
 from hounsfield.instance import Skipped
+from hounsfield.reasons import reason
 from hounsfield.series.slices import Slice
 
 # Tried in this order; the first that makes every group a volume without clashes wins. Times come last: they may
@@ -37,7 +38,7 @@ _OF_INSTANCES = (
     "AcquisitionTime",
     "ContentTime",
 )
-REPEATS = "repeats position and pixels of"  # and the name of the slice that is kept
+REPEATS = "repeats-slice"  # the key of the reason that names the slice that is kept
 _ATTRIBUTES = ("ImageType", *_OF_FRAMES, *_OF_INSTANCES)
 
 
@@ -75,8 +76,8 @@ def separate(slices: list[Slice]) -> Separation:
     notes: tuple[str, ...] = ()
     if dropped:
         phase = _phase("", kept)
-        found = "1 slice repeats" if len(dropped) == 1 else f"{len(dropped)} slices repeat"
-        notes = (f"{found} another one's position and pixels: dropped",)
+        count = len(dropped)
+        notes = (reason("dropped-one") if count == 1 else reason("dropped", count=count),)
         if not phase.stack.repeated:
             return Separation((phase,), dropped, notes)
     return Separation(_split(kept) or (phase,), dropped, notes)
@@ -129,7 +130,7 @@ def _without_duplicates(phase: Phase) -> tuple[list[Slice], tuple[Skipped, ...]]
             if twin is item:
                 kept.append(item)
             else:
-                dropped.append(Skipped(item.name, f"{REPEATS} {twin.name}"))
+                dropped.append(Skipped(item.name, reason("repeats-slice", name=twin.name)))
         if all_clash and not dropped:
             return list(phase.slices), ()
     return kept, tuple(dropped)

@@ -216,7 +216,7 @@ class Series:
                 "does not look like HU: slope 1, intercept 0, unsigned, most voxels 0; never shifted"
             )
         # Dropped duplicates are a note of the series already.
-        reasons = Counter(item.reason for item in self.left_out if not item.reason.startswith(REPEATS))
+        reasons = Counter(item.reason for item in self.left_out if getattr(item.reason, "key", "") != REPEATS)
         notes += [f"{count} of the series left out: {reason}" for reason, count in reasons.items()]
         return Report(
             warnings=tuple(notes),

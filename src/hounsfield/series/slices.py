@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hounsfield.instance import Instance, Plane, Skipped
+from hounsfield.reasons import reason
 
 LOCALIZER = "LOCALIZER"
 LONGEST_TOLD = 64
@@ -52,16 +53,16 @@ def reason_to_leave_out(instance: Instance) -> str | None:
     if "Rows" not in header or "Columns" not in header:
         kind = told(_class_name(sop_class))
         if "Image Storage" in kind:
-            return f"a damaged or cut {kind}: no Rows (0028,0010) and Columns in it"
-        return f"no image: {kind}"
+            return reason("damaged-image", kind=kind)
+        return reason("no-image", kind=kind) if sop_class else reason("no-class")
     samples = header.integer("SamplesPerPixel", 1) or 1
     photometric = header.text("PhotometricInterpretation")
     if samples != 1 or photometric == "PALETTE COLOR":
-        kind = told(photometric) or f"{samples} samples per pixel"
-        return f"a colour image ({kind}): its values are not HU"
+        kind = told(photometric)
+        return reason("colour", kind=kind) if kind else reason("samples", count=samples)
     if sop_class.startswith(_SECONDARY_CAPTURE):
         kind = told("\\".join(header.texts("ImageType")[2:]))
-        return f"a Secondary Capture{f' ({kind})' if kind else ''}: its values are not HU"
+        return reason("capture-kind", kind=kind) if kind else reason("capture")
     return None
 
 

@@ -20,6 +20,7 @@ from hounsfield.dicomweb.resources import Resource
 from hounsfield.errors import DicomwebError, HounsfieldError, SelectionError
 from hounsfield.hu import Conversion, Counts, convert
 from hounsfield.instance import Instance, Skipped, read_instance
+from hounsfield.reasons import unreadable
 from hounsfield.series import Series, Slice, find_series
 from hounsfield.series.assembly import conversion_of
 from hounsfield.server.library import Library
@@ -129,7 +130,7 @@ class VolumeCache:
             try:
                 instances.append(read_instance(source))
             except HounsfieldError as error:
-                skipped.append(Skipped(entry.instance, error.found))
+                skipped.append(Skipped(entry.instance, unreadable(error)))
         parts, left_out = find_series(instances)
         return Scanned(version, parts, (*skipped, *left_out))
 

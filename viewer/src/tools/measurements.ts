@@ -99,16 +99,26 @@ function csvCell(value: unknown): string {
 
 export type Imported = Omit<Measurement, "id" | "statistics" | "value">;
 
-/** What `toJson` or `hounsfield.roi` wrote; statistics are measured again, never believed. Throws a readable Error. */
+/** Why a file is not imported; `at`: which measurement, from 1. */
+export class ImportError extends Error {
+  constructor(
+    readonly key: "notJson" | "notMeasurements" | "badMeasurement",
+    readonly at = 0,
+  ) {
+    super(key);
+  }
+}
+
+/** What `toJson` or `hounsfield.roi` wrote; statistics are measured again, never believed. Throws `ImportError`. */
 export function fromJson(text: string): Imported[] {
   let body: unknown;
   try {
     body = JSON.parse(text);
   } catch {
-    throw new Error("not JSON");
+    throw new ImportError("notJson");
   }
   const file = body as { format?: unknown; measurements?: unknown };
-  if (file?.format !== FORMAT || !Array.isArray(file.measurements)) throw new Error(`not a file of ${FORMAT}`);
+  if (file?.format !== FORMAT || !Array.isArray(file.measurements)) throw new ImportError("notMeasurements");
   return file.measurements.map(imported);
 }
 
@@ -119,7 +129,7 @@ function imported(item: unknown, index: number): Imported {
   const kind = KINDS.find((known) => known === found?.["kind"]);
   const points = tuples(found?.["points"], 2);
   const lps = tuples(found?.["lps"], 3);
-  if (!kind || !points || !lps) throw new Error(`measurement ${index + 1} has no kind or points`);
+  if (!kind || !points || !lps) throw new ImportError("badMeasurement", index + 1);
   const words = (key: string): string => (typeof found[key] === "string" ? found[key] : "");
   return {
     kind,

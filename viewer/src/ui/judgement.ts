@@ -18,13 +18,13 @@ const LOSSY = ["50", "51", "81", "91", "203"].map((last) => `1.2.840.10008.1.2.4
 
 export function judge(info: SeriesInfo, done: SliceCounts, language: Language): Judgement {
   const w = WORDS[language];
-  const told = (reasons: readonly string[]): string[] => reasons.map((reason) => say(reason, language));
-  if (!info.shape) return { trust: "picture", reasons: [w.pictureOnly, ...told([info.reason, ...info.leftOut])].filter(Boolean) };
+  const told = (reasons: readonly string[]): string[] => reasons.map((reason) => say(reason, info.told, language));
+  if (!info.shape) return { trust: "picture", reasons: [w.pictureOnly, ...told(info.leftOut.length ? info.leftOut : [info.reason])].filter(Boolean) };
   const bad: string[] = [];
   const care: string[] = [];
   // Only of a CT are Hounsfield units expected.
   if (!isHounsfield(info.unit)) (info.header["Modality"] === "CT" ? bad : care).push(fill(w.unitIs, { unit: info.unit === "unspecified" ? w.unspecified : info.unit }));
-  if (!LOADABLE.includes(info.verdict) && info.shape[0] > 1) bad.push(`${w.verdict}: ${verdictName(info.verdict, w)}${info.reason ? ` – ${say(info.reason, language)}` : ""}`);
+  if (!LOADABLE.includes(info.verdict) && info.shape[0] > 1) bad.push(`${w.verdict}: ${verdictName(info.verdict, w)}`, ...told(info.notes));
   if (done.saturated) bad.push(fill(w.saturated, { n: grouped(done.saturated) }));
   if (info.verdict === "sheared") care.push(`${w.verdict}: ${w.sheared} (${Math.abs(info.tilt).toFixed(1)}°)`);
   const slopes = new Set(info.slices.map((slice) => `${slice.slope} ${slice.intercept}`));

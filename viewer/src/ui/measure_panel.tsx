@@ -1,14 +1,14 @@
 // The measurements as a list: go to one, name it, delete it; export and import them.
 
 import { useState } from "preact/hooks";
-import { fromJson, toCsv, toJson, type Measurement } from "../tools/measurements";
+import { fromJson, ImportError, toCsv, toJson, type Measurement } from "../tools/measurements";
 import { Icon, IconButton } from "./icons";
 import { lines, measured } from "./measuring";
 import type { PaneState } from "./pane_state";
 import { saveAs } from "./png";
 import { change, chosen, measurements, newId, redo, removeChosen, undo } from "./session";
 import { words } from "./settings";
-import type { Word } from "./words";
+import { fill, type Word } from "./words";
 
 export const kindWord = (kind: Measurement["kind"]): Word => `tool${kind[0]!.toUpperCase()}${kind.slice(1)}` as Word;
 
@@ -88,7 +88,7 @@ function Import({ pane, tell }: { pane: PaneState; tell: (message: string) => vo
       change([...measurements.peek(), ...found.map((item) => (item.series === pane.model.series ? measured(item, pane) : item))]);
       tell(`${found.length} ${w.imported}`);
     } catch (error) {
-      tell(`${w.importFailed} ${error instanceof Error ? error.message : String(error)}`);
+      tell(`${w.importFailed} ${error instanceof ImportError ? fill(w[error.key], { n: error.at }) : String(error)}`);
     }
   };
   return (

@@ -3,6 +3,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { ValueCounts } from "../volume/histogram";
 import { cross, dot } from "../volume/vector";
+import type { Part } from "../wire/info";
 import { HistogramPlot } from "./histogram";
 import { unitLabel } from "./measuring";
 import type { PaneState } from "./pane_state";
@@ -187,7 +188,7 @@ function Facts({ pane }: { pane: PaneState }) {
   if (info.shape) rows.push([w.unit, info.unit === "unspecified" ? w.unspecified : info.unit]);
   if (info.verdict) rows.push([w.verdict, verdictName(info.verdict, w)]);
   if (slice?.position) rows.push([w.slicePosition, `${slice.position.map(number).join(", ")} mm`]);
-  if (slice?.bits) rows.push([w.bits, slice.bits]);
+  if (slice?.bits) rows.push([w.bits, `${slice.bits} ${w.bit}`]);
   if (facts.slope !== null && facts.intercept !== null) rows.push([w.conversion, `${w.stored} × ${facts.slope} ${facts.intercept < 0 ? "−" : "+"} ${Math.abs(facts.intercept)}`]);
   const noPlanes = noPlanesReason(pane);
   if (noPlanes) rows.push([w.noPlanes, noPlanes]);
@@ -210,7 +211,11 @@ function Facts({ pane }: { pane: PaneState }) {
 function Parts({ pane }: { pane: PaneState }) {
   const w = words.value;
   const info = pane.model.info.value!;
-  const options = info.parts.flatMap((part) => (part.phases.length ? part.phases : [""]).map((label, phase) => ({ part: part.part, phase, text: [part.label || `${w.partOf} ${part.part + 1}`, label, part.unit].filter(Boolean).join(" · ") })));
+  const name = (part: Part): string[] => {
+    const stack = / stack (.+)$/.exec(part.label)?.[1];
+    return [`${w.partOf} ${part.part + 1}`, part.unit === "unspecified" ? w.unspecified : part.unit, stack ? `${w.stack} ${stack}` : ""];
+  };
+  const options = info.parts.flatMap((part) => (part.phases.length ? part.phases : [""]).map((label, phase) => ({ part: part.part, phase, text: [...name(part), label].filter(Boolean).join(" · ") })));
   return (
     <section>
       <h3>

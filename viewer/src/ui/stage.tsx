@@ -8,7 +8,7 @@ import { LAYOUTS, type Layout, type PaneState, type ViewName } from "./pane_stat
 import { active, activeId, closePane, linked, panes, sharePlace, tool } from "./session";
 import { say } from "./reasons";
 import { language, words } from "./settings";
-import { Trouble } from "./trouble";
+import { shortly, Trouble } from "./trouble";
 import { verdictName } from "./judgement";
 import { View } from "./view";
 import { fill } from "./words";
@@ -177,7 +177,7 @@ function Overlays({ pane }: { pane: PaneState }) {
   return (
     <div class="notice" role="alert">
       <span>
-        {failed.size} {w.missingSlices}: {first.message}
+        {failed.size} {w.missingSlices}: {shortly(first)}
       </span>
       <button onClick={() => pane.model.slices?.retry()}>{w.retry}</button>
       <button class="small" aria-label={w.close} onClick={() => setDismissed(true)}>
@@ -194,5 +194,5 @@ export function noPlanesReason(pane: PaneState): string {
   const w = words.value;
   if (!info.shape) return w.pictureOnly;
   if (pane.model.count < 2) return w.noPlanesOne;
-  return `${fill(w.noPlanesVerdict, { verdict: verdictName(info.verdict, w) })} ${[info.reason, ...info.notes].filter(Boolean).map((reason) => say(reason, language.value)).join("; ")}`.trim();
+  return `${fill(w.noPlanesVerdict, { verdict: verdictName(info.verdict, w) })} ${info.notes.map((reason) => say(reason, info.told, language.value)).join("; ")}`.trim();
 }

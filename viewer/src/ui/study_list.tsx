@@ -1,17 +1,18 @@
-// The studies: searched by the server, sorted here, opened with one click.
+// The studies: searched by the server, fetched as one scrolls, sorted here, opened with one click.
 
 import { signal } from "@preact/signals";
-import { useEffect, useState } from "preact/hooks";
-import { remove, seriesOf, studies, type Series, type Study } from "../wire/lists";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { remove, seriesOf, StudySearch, type Series, type Study } from "../wire/lists";
 import { Icon, IconButton } from "./icons";
 import { SeriesCard } from "./series_rail";
 import { show } from "./session";
 import { words } from "./settings";
 import { PageButtons } from "./toolbar";
-import { Trouble } from "./trouble";
+import { shortly, Trouble } from "./trouble";
 import { canDelete, canStore, UploadButton, uploads } from "./upload";
 import { searchText } from "./url_state";
-import type { Word } from "./words";
+import { grouped } from "./judgement";
+import { fill, type Word } from "./words";
 
 type Key = "patient" | "patientId" | "date" | "modalities" | "description" | "series" | "instances";
 
@@ -25,20 +26,30 @@ const COLUMNS: readonly (readonly [Key, Word])[] = [
   ["instances", "images"],
 ];
 
-const sort = signal<{ key: Key; down: boolean }>({ key: "date", down: true });
+/** Until somebody sorts, the newest first where all are here, else the server's own order. */
+const sort = signal<{ key: Key; down: boolean } | null>(null);
+const NEWEST = { key: "date", down: true } as const;
+/** More than this are not fetched only to be sorted. */
+const MOST_SORTED = 20_000;
 
-function sorted(items: readonly Study[]): Study[] {
-  const { key, down } = sort.value;
+/** Whether a study's series are shown, where somebody said so; a single study shows them unasked. */
+const opened = signal<ReadonlyMap<string, boolean>>(new Map());
+
+function sorted(items: readonly Study[], complete: boolean): readonly Study[] {
+  const by = sort.value ?? (complete ? NEWEST : null);
+  if (!by) return items;
+  const { key, down } = by;
+  const collator = new Intl.Collator(undefined, { numeric: true });
   const order = (a: Study, b: Study): number => {
     const [x, y] = [a[key] ?? "", b[key] ?? ""];
-    return typeof x === "number" && typeof y === "number" ? x - y : String(x).localeCompare(String(y), undefined, { numeric: true });
+    return typeof x === "number" && typeof y === "number" ? x - y : collator.compare(String(x), String(y));
   };
   return [...items].sort((a, b) => (down ? -order(a, b) : order(a, b)));
 }
 
 interface Found {
+  readonly search: StudySearch;
   readonly items: readonly Study[];
-  readonly more: boolean;
 }
 
 function useStudies(): { found: Found | null; error: Error | null; reload: () => void; showMore: () => void } {
@@ -46,23 +57,35 @@ function useStudies(): { found: Found | null; error: Error | null; reload: () =>
   const [found, setFound] = useState<Found | null>(null);
   const [error, setError] = useState<Error | null>(null);
   const [round, setRound] = useState(0);
-  const load = (offset: number, before: readonly Study[]): (() => void) => {
-    let left = false;
-    studies(search.trim(), offset).then(
-      (page) => left || (setFound({ items: [...before, ...page.items.filter((item) => !before.some((each) => each.uid === item.uid))], more: page.more }), setError(null)),
-      (failure: unknown) => left || setError(failure instanceof Error ? failure : new Error(String(failure))),
+  const busy = useRef<StudySearch | null>(null);
+  const current = useRef<StudySearch | null>(null);
+  const load = (from: StudySearch, before: readonly Study[], large: boolean): void => {
+    if (busy.current === from) return;
+    busy.current = from;
+    from.next(large).then(
+      (page) => {
+        busy.current = null;
+        if (current.current !== from) return;
+        setFound({ search: from, items: [...before, ...page] });
+        setError(null);
+      },
+      (failure: unknown) => {
+        busy.current = null;
+        if (current.current === from) setError(failure instanceof Error ? failure : new Error(String(failure)));
+      },
     );
-    return () => (left = true);
   };
   useEffect(() => {
-    let stop = (): void => undefined;
-    const timer = setTimeout(() => (stop = load(0, [])), found ? 200 : 0);
-    return () => {
-      clearTimeout(timer);
-      stop();
-    };
+    const begun = (current.current = new StudySearch(search.trim()));
+    const timer = setTimeout(() => load(begun, [], false), found ? 200 : 0);
+    return () => clearTimeout(timer);
   }, [search, round, uploads.value]);
-  return { found, error, reload: () => setRound(round + 1), showMore: () => void (found && load(found.items.length, found.items)) };
+  // Sorted is sorted over all: the rest is fetched.
+  const wantsAll = sort.value !== null && found !== null && found.search.more && found.items.length < MOST_SORTED;
+  useEffect(() => {
+    if (wantsAll) load(found.search, found.items, true);
+  }, [wantsAll, found]);
+  return { found, error, reload: () => setRound(round + 1), showMore: () => found?.search.more && load(found.search, found.items, false) };
 }
 
 export function StudyList() {
@@ -83,49 +106,99 @@ export function StudyList() {
       </header>
       <main>
         {error ? <Trouble error={error} retry={reload} /> : !found ? <p class="quiet centred">{w.loading}</p> : <Table found={found} reload={reload} />}
-        {found?.more && (
-          <button class="more" onClick={showMore}>
-            {w.more}
-          </button>
-        )}
+        {found?.search.more && !error && <More found={found} showMore={showMore} />}
       </main>
+    </div>
+  );
+}
+
+/** How many are here of how many there are; the next ones come when this is seen, or asked for. */
+function More({ found, showMore }: { found: Found; showMore: () => void }) {
+  const w = words.value;
+  const element = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    const watcher = new IntersectionObserver((seen) => seen.some((each) => each.isIntersecting) && showMore(), { rootMargin: "600px" });
+    watcher.observe(element.current!);
+    return () => watcher.disconnect();
+  }, [found]);
+  return (
+    <div class="more" ref={element}>
+      <span class="quiet">{fill(w.ofStudies, { held: grouped(found.items.length), count: grouped(found.search.total) })}</span>
+      <button onClick={showMore}>{w.more}</button>
     </div>
   );
 }
 
 function Table({ found, reload }: { found: Found; reload: () => void }) {
   const w = words.value;
-  const { key, down } = sort.value;
+  const shown = useMemo(() => sorted(found.items, !found.search.more), [found, sort.value]);
+  const by = sort.value ?? (found.search.more ? null : NEWEST);
   if (!found.items.length) return <p class="quiet centred">{searchText.value ? w.noMatch : canStore.value ? w.noStudies : w.noStudiesReadOnly}</p>;
+  const blocks = Array.from({ length: Math.ceil(shown.length / BLOCK) }, (_, k) => shown.slice(k * BLOCK, (k + 1) * BLOCK));
   return (
     <table class="studies">
       <thead>
         <tr>
           {COLUMNS.map(([name, word]) => (
-            <th key={name} class={`column-${name}`} aria-sort={key === name ? (down ? "descending" : "ascending") : "none"}>
-              <button onClick={() => (sort.value = { key: name, down: key === name ? !down : false })}>
-                {w[word]} {key === name && <span aria-hidden="true">{down ? "↓" : "↑"}</span>}
+            <th key={name} class={`column-${name}`} aria-sort={by?.key === name ? (by.down ? "descending" : "ascending") : "none"}>
+              <button onClick={() => (sort.value = { key: name, down: by?.key === name ? !by.down : false })}>
+                {w[word]} {by?.key === name && <span aria-hidden="true">{by.down ? "↓" : "↑"}</span>}
               </button>
             </th>
           ))}
           <td class="column-remove" />
         </tr>
       </thead>
-      {sorted(found.items).map((study) => (
-        <Row key={study.uid} study={study} reload={reload} alone={found.items.length === 1} />
+      {blocks.map((studies, k) => (
+        <Block key={k} studies={studies} reload={reload} alone={found.items.length === 1} />
       ))}
     </table>
   );
 }
 
+const BLOCK = 50;
+
+/** Rows that are drawn while they are near what is seen, and hold their place while they are not. */
+function Block({ studies, reload, alone }: { studies: readonly Study[]; reload: () => void; alone: boolean }) {
+  const element = useRef<HTMLTableSectionElement>(null);
+  const [near, setNear] = useState(true);
+  const height = useRef(0);
+  useEffect(() => {
+    const watcher = new IntersectionObserver(
+      ([seen]) => {
+        if (!seen!.isIntersecting) height.current = element.current!.offsetHeight;
+        setNear(seen!.isIntersecting);
+      },
+      { rootMargin: "1500px" },
+    );
+    watcher.observe(element.current!);
+    return () => watcher.disconnect();
+  }, []);
+  useEffect(() => {
+    if (!near) (element.current!.firstElementChild as HTMLElement).style.height = `${height.current}px`;
+  }, [near]);
+  return (
+    <tbody ref={element}>
+      {near ? (
+        studies.map((study) => <Row key={study.uid} study={study} reload={reload} alone={alone} />)
+      ) : (
+        <tr class="far">
+          <td colSpan={COLUMNS.length + 1} />
+        </tr>
+      )}
+    </tbody>
+  );
+}
+
 function Row({ study, reload, alone }: { study: Study; reload: () => void; alone: boolean }) {
   const w = words.value;
-  const [open, setOpen] = useState(alone);
+  const open = opened.value.get(study.uid) ?? alone;
+  const toggle = (): void => void (opened.value = new Map(opened.peek()).set(study.uid, !open));
   return (
-    <tbody class={open ? "open" : ""}>
-      <tr onClick={() => setOpen(!open)}>
+    <>
+      <tr class={open ? "study open" : "study"} onClick={toggle}>
         <td class="column-patient">
-          <button class="study-open" aria-expanded={open} onClick={(event) => (event.stopPropagation(), setOpen(!open))}>
+          <button class="study-open" aria-expanded={open} onClick={(event) => (event.stopPropagation(), toggle())}>
             <Icon name="back" />
             {study.patient || w.anonymous}
           </button>
@@ -145,7 +218,7 @@ function Row({ study, reload, alone }: { study: Study; reload: () => void; alone
           </td>
         </tr>
       )}
-    </tbody>
+    </>
   );
 }
 
@@ -177,7 +250,7 @@ function Remove({ study, reload }: { study: Study; reload: () => void }) {
   const [asking, setAsking] = useState(false);
   const [error, setError] = useState("");
   const go = (): void => {
-    remove(study.uid).then(reload, (failure: unknown) => setError(failure instanceof Error ? failure.message : String(failure)));
+    remove(study.uid).then(reload, (failure: unknown) => setError(shortly(failure instanceof Error ? failure : new Error(String(failure)))));
   };
   const stop = (event: Event): void => event.stopPropagation();
   if (!asking) return <IconButton icon="remove" name={w.remove} onClick={() => setAsking(true)} />;

@@ -26,7 +26,7 @@ const TOOLS: readonly (readonly [Tool, Word, IconName, Command | null])[] = [
   ["freehand", "toolFreehand", "freehand", "toolFreehand"],
 ];
 
-const keyOf = (command: Command | null): string | undefined => KEYS.find(([, name]) => name === command)?.[0].toUpperCase();
+const keyOf = (command: Command | null): string | undefined => KEYS.find(([, name]) => name === command)?.[0].replace(/(^|\+)\w$/, (key) => key.toUpperCase());
 
 export function presetName(preset: Preset): string {
   const key = `preset${preset.name[0]!.toUpperCase()}${preset.name.slice(1)}` as Word;

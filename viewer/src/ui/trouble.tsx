@@ -3,14 +3,35 @@
 import { useState } from "preact/hooks";
 import { WireError } from "../wire/errors";
 import { signIn } from "../wire/session";
-import { words } from "./settings";
+import { language, words } from "./settings";
 import { askCapabilities } from "./upload";
 import type { Words } from "./words";
 
 export function explain(error: Error, w: Words): string {
-  if (error instanceof WireError && error.kind === "lost") return w.lost;
-  if (error instanceof WireError && error.kind === "unauthorized") return w.unauthorized;
-  return w.failed;
+  if (!(error instanceof WireError)) return w.failed;
+  if (error.kind === "lost") return w.lost;
+  if (error.kind === "unauthorized") return w.unauthorized;
+  if (error.kind === "missing") return w.missingThere;
+  if (error.kind === "corrupt") return w.corrupt;
+  if (error.kind === "malformed") return w.notUnderstood;
+  if (error.status === 413) return w.tooLarge;
+  return error.status >= 500 ? w.serverFailed : w.failed;
+}
+
+/** In one line: in English the server's own words, which say more; in Chinese what kind of trouble it is. */
+export function shortly(error: Error): string {
+  return language.value === "en" ? error.message : explain(error, words.value);
+}
+
+/** The server's own words, which are English: in Chinese only for who asks for them. */
+function OwnWords({ error }: { error: Error }) {
+  if (language.value === "en") return <p>{error.message}</p>;
+  return (
+    <details>
+      <summary>{words.value.ownWords}</summary>
+      <p lang="en">{error.message}</p>
+    </details>
+  );
 }
 
 export function Trouble({ error, retry }: { error: Error; retry: () => void }) {
@@ -18,7 +39,7 @@ export function Trouble({ error, retry }: { error: Error; retry: () => void }) {
   return (
     <div class="trouble" role="alert">
       <strong>{explain(error, w)}</strong>
-      <p>{error.message}</p>
+      <OwnWords error={error} />
       {error instanceof WireError && error.kind === "unauthorized" && <SignIn done={retry} />}
       <button class="primary" onClick={retry}>
         {w.retry}

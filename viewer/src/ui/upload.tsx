@@ -3,9 +3,11 @@
 import { signal } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
 import { capabilities } from "../wire/lists";
-import { batches, store } from "../wire/store";
+import { batches, store, type FileResult } from "../wire/store";
 import { Icon } from "./icons";
 import { words } from "./settings";
+import { shortly } from "./trouble";
+import { UploadProgress } from "./upload_results";
 
 export const canStore = signal(false);
 export const canDelete = signal(false);
@@ -23,12 +25,10 @@ export function askCapabilities(): void {
   );
 }
 
-interface Progress {
+export interface Progress {
   readonly done: number;
   readonly total: number;
-  readonly stored: number;
-  readonly failed: number;
-  readonly reasons: readonly string[];
+  readonly results: readonly FileResult[];
   readonly over: boolean;
 }
 
@@ -36,17 +36,17 @@ const progress = signal<Progress | null>(null);
 
 export async function upload(files: readonly File[]): Promise<void> {
   if (!files.length) return;
-  let now: Progress = { done: 0, total: files.length, stored: 0, failed: 0, reasons: [], over: false };
+  let now: Progress = { done: 0, total: files.length, results: [], over: false };
   progress.value = now;
   for (const batch of batches(files)) {
+    let results: FileResult[];
     try {
-      const outcome = await store(batch);
-      now = { ...now, stored: now.stored + outcome.stored, failed: now.failed + outcome.failed, reasons: [...new Set([...now.reasons, ...outcome.reasons])] };
+      results = await store(batch);
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      now = { ...now, failed: now.failed + batch.length, reasons: [...new Set([...now.reasons, reason])] };
+      const comment = shortly(error instanceof Error ? error : new Error(String(error)));
+      results = batch.map((file) => ({ name: file.name, uid: "", outcome: "refused", code: 0, comment }));
     }
-    progress.value = now = { ...now, done: now.done + batch.length };
+    progress.value = now = { ...now, done: now.done + batch.length, results: [...now.results, ...results] };
   }
   progress.value = { ...now, over: true };
   uploads.value += 1;
@@ -105,24 +105,7 @@ export function UploadArea() {
   return (
     <>
       {over && <div class="drop-here">{w.drop}</div>}
-      {now && (
-        <div class="upload-progress" role="status">
-          <strong>{now.over ? w.upload : w.uploading}</strong>
-          <progress max={now.total} value={now.done} />
-          <span>
-            {now.stored} {w.uploaded}
-            {now.failed > 0 && ` · ${now.failed} ${w.refused}`}
-          </span>
-          {now.reasons.slice(0, 3).map((reason) => (
-            <small key={reason}>{reason}</small>
-          ))}
-          {now.over && (
-            <button class="small" aria-label={w.close} onClick={() => (progress.value = null)}>
-              <Icon name="close" />
-            </button>
-          )}
-        </div>
-      )}
+      {now && <UploadProgress now={now} close={() => (progress.value = null)} />}
     </>
   );
 }

@@ -13,7 +13,9 @@ export interface Progress {
 }
 
 export const CACHE_BYTES = 1_200_000_000;
-const AT_ONCE = 6;
+/** A browser has six lines to a server: one stays free for the slice that somebody goes to. */
+const AT_ONCE = 5;
+const URGENT = 2;
 const ATTEMPTS = 2;
 
 export class Slices {
@@ -72,6 +74,8 @@ export class Slices {
     this.centre = index;
     const near = outwards(this.count, index).slice(0, this.capacity);
     this.queue = near.filter((k) => !this.values[k] && !this.running.has(k) && !this.errors.has(k));
+    // It does not wait for those that are on their way already.
+    if (this.queue[0] === index && this.running.size < AT_ONCE + URGENT) void this.bring(this.queue.shift()!);
     this.pump();
   }
 

@@ -15,6 +15,7 @@ export interface SliceInfo {
   readonly intercept: number | null;
   /** A table converts, instead of slope and intercept. */
   readonly table: boolean;
+  /** Bits stored of bits allocated, and a sign where there is one; "" where it is not known. */
   readonly bits: string;
   readonly syntax: string;
   readonly notes: readonly string[];
@@ -57,7 +58,12 @@ export interface SeriesInfo {
   readonly phase: number;
   readonly parts: readonly Part[];
   readonly leftOut: readonly string[];
+  /** Of the server's sentences: what they are made of, for other languages. */
+  readonly told: Told;
 }
+
+/** Sentence → its key in `hounsfield.reasons`, and its values. */
+export type Told = Readonly<Record<string, { readonly key: string; readonly values: Readonly<Record<string, string>> }>>;
 
 /** Which volume of a series: null for the server's choice. */
 export interface Choice {
@@ -112,11 +118,12 @@ export function parseInfo(body: unknown): SeriesInfo {
     inverted: info["inverted"] === true,
     warnings: list(report["warnings"]).map(word),
     notes: list(report["spacing_notes"]).map(word),
-    header: Object.fromEntries(Object.entries(record(info["header"])).map(([key, value]) => [key, word(value)])),
+    header: words(info["header"]),
     part: numberOr(info["part"], 0),
     phase: numberOr(info["phase"], 0),
     parts: list(info["parts"]).map(parsePart),
     leftOut: list(info["left_out"]).map((item) => word(record(item)["reason"])),
+    told: Object.fromEntries(Object.entries(record(info["reasons"])).map(([sentence, made]) => [sentence, { key: word(record(made)["key"]), values: words(record(made)["values"]) }])),
   };
 }
 
@@ -130,7 +137,7 @@ function parseSlice(item: unknown): SliceInfo {
     slope: isNumber(slice["slope"]) ? slice["slope"] : null,
     intercept: isNumber(slice["intercept"]) ? slice["intercept"] : null,
     table: slice["lut"] === true,
-    bits: isNumber(stored["bits_stored"]) ? `${stored["bits_stored"]}/${numberOr(stored["bits_allocated"], 0)} bit${stored["signed"] ? " ±" : ""}` : "",
+    bits: isNumber(stored["bits_stored"]) ? `${stored["signed"] ? "±" : ""}${stored["bits_stored"]}/${numberOr(stored["bits_allocated"], 0)}` : "",
     syntax: word(slice["syntax"]),
     notes: list(slice["notes"]).map(word),
   };
@@ -164,5 +171,6 @@ const isNumber = (value: unknown): value is number => typeof value === "number" 
 const numberOr = (value: unknown, otherwise: number): number => (isNumber(value) ? value : otherwise);
 const word = (value: unknown): string => (typeof value === "string" ? value : isNumber(value) ? String(value) : "");
 const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
+const words = (value: unknown): Record<string, string> => Object.fromEntries(Object.entries(record(value)).map(([key, each]) => [key, word(each)]));
 const record = (value: unknown): Json => (value && typeof value === "object" && !Array.isArray(value) ? (value as Json) : {});
 const malformed = (expected: string): WireError => new WireError("malformed", `the server's description of the series lacks ${expected}`);

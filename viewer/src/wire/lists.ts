@@ -32,31 +32,64 @@ export interface Instance {
   readonly columns: number | undefined;
 }
 
-export const PAGE = 100;
+const PAGE = 100;
+/** Of a page where all is wanted. */
+const LARGE_PAGE = 1000;
 
-export interface StudyPage {
-  readonly items: Study[];
-  readonly more: boolean;
+/** One query of a search, and how far it has come. */
+interface Cursor {
+  readonly filter: Readonly<Record<string, string>>;
+  offset: number;
+  more: boolean;
+  remaining: number;
 }
 
-/** Studies whose patient, ID, accession number or description holds `search`, or whose UID it is. */
-export async function studies(search: string, offset: number): Promise<StudyPage> {
-  if (!search) return studyPage({}, offset);
-  const like = `*${search.replaceAll(/[*?\\]/g, "?")}*`;
-  const queries: Record<string, string>[] = [{ PatientName: like }, { PatientID: like }, { StudyDescription: like }, { AccessionNumber: like }];
-  if (/^[0-9.]{5,64}$/.test(search)) queries.push({ StudyInstanceUID: search });
-  // QIDO-RS has no "or": one query each, merged.
-  const pages = await Promise.all(queries.map((query) => studyPage(query, offset)));
-  const found = new Map(pages.flatMap((page) => page.items.map((item) => [item.uid, item] as const)));
-  return { items: [...found.values()], more: pages.some((page) => page.more) };
+/**
+ * Studies whose patient, ID, accession number or description holds `search`, or whose UID it is; page by page, each
+ * once. QIDO-RS has no "or": one query each, merged.
+ */
+export class StudySearch {
+  private readonly cursors: readonly Cursor[];
+  private readonly seen = new Set<string>();
+
+  constructor(search: string) {
+    const like = `*${search.replaceAll(/[*?\\]/g, "?")}*`;
+    const filters: Record<string, string>[] = search ? [{ PatientName: like }, { PatientID: like }, { StudyDescription: like }, { AccessionNumber: like }] : [{}];
+    if (/^[0-9.]{5,64}$/.test(search)) filters.push({ StudyInstanceUID: search });
+    this.cursors = filters.map((filter) => ({ filter, offset: 0, more: true, remaining: 0 }));
+  }
+
+  get more(): boolean {
+    return this.cursors.some((cursor) => cursor.more);
+  }
+
+  /** How many there are in all, as far as the server says; of a search, at most so many. */
+  get total(): number {
+    return this.seen.size + this.cursors.reduce((sum, cursor) => sum + cursor.remaining, 0);
+  }
+
+  /** The next page; `large` for a long one. */
+  async next(large = false): Promise<Study[]> {
+    const pages = await Promise.all(this.cursors.filter((cursor) => cursor.more).map((cursor) => page(cursor, large ? LARGE_PAGE : PAGE)));
+    const found: Study[] = [];
+    for (const item of pages.flat()) {
+      if (!this.seen.has(item.uid)) found.push(item);
+      this.seen.add(item.uid);
+    }
+    return found;
+  }
 }
 
-async function studyPage(filter: Readonly<Record<string, string>>, offset: number): Promise<StudyPage> {
-  const query = new URLSearchParams({ limit: String(PAGE), offset: String(offset), ...filter });
+async function page(cursor: Cursor, limit: number): Promise<Study[]> {
+  const query = new URLSearchParams({ limit: String(limit), offset: String(cursor.offset), ...cursor.filter });
   query.set("includefield", "StudyDescription,NumberOfStudyRelatedSeries,NumberOfStudyRelatedInstances,ModalitiesInStudy");
   const answer = await ask(`${studiesAddress()}?${query}`, { headers: { Accept: "application/dicom+json" } });
   const items = answer.status === 204 ? [] : asObjects(await answer.json()).map(study);
-  return { items, more: /additional results/.test(answer.headers.get("Warning") ?? "") };
+  const warning = /(\d*) ?additional results/.exec(answer.headers.get("Warning") ?? "");
+  cursor.offset += items.length;
+  cursor.more = warning !== null && items.length > 0;
+  cursor.remaining = cursor.more ? Number(warning?.[1] ?? 0) : 0;
+  return items;
 }
 
 function study(item: DicomJson): Study {

@@ -14,7 +14,9 @@ from hounsfield.errors import DicomwebError, MalformedError, SelectionError
 from hounsfield.export import write_volume
 from hounsfield.hu import Counts
 from hounsfield.instance import FileSource, Skipped
+from hounsfield.reasons import Reason
 from hounsfield.series import LoadOptions, Series, Slice
+from hounsfield.series.phases import REPEATS
 from hounsfield.server.answers import Answer, as_json, etag, unchanged
 from hounsfield.server.ask import Ask
 from hounsfield.server.service import Service
@@ -59,6 +61,7 @@ def info(service: Service, ask: Ask) -> Answer:
     else:
         told |= _described(stack, scanned)
     told["left_out"] = _left_out(scanned)
+    told["reasons"] = _keyed(told)
     return as_json(told).with_etag(scanned.version, ask.query_text)
 
 
@@ -158,8 +161,18 @@ def _left_out(scanned: Scanned) -> list[dict[str, str]]:
     """What is no slice, by reason; names are those of files on this machine and stay here."""
     skipped: list[Skipped] = [*scanned.skipped]
     for each in scanned.parts:
-        skipped += each.left_out
+        # Those that repeat another are counted among the warnings; their reason names a file.
+        skipped += [item for item in each.left_out if getattr(item.reason, "key", "") != REPEATS]
     return [{"reason": reason} for reason in dict.fromkeys(item.reason for item in skipped)]
+
+
+def _keyed(told: dict[str, Any]) -> dict[str, Any]:
+    """Sentence → its key and values in `hounsfield.reasons`, of every sentence that is told."""
+    report = told["report"]
+    sentences = [*report["warnings"], *report.get("spacing_notes", ()), told["reason"]]
+    sentences += [note for item in told["slices"] for note in item["notes"]]
+    sentences += [item["reason"] for item in told["left_out"]]
+    return {each: {"key": each.key, "values": each.values} for each in sentences if isinstance(each, Reason)}
 
 
 def slice_values(service: Service, ask: Ask) -> Answer:

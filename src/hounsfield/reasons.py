@@ -1,0 +1,110 @@
+"""Reasons and warnings about a series: every sentence once, under a key, so that each can be said in another language.
+
+A `Reason` is its English sentence, a plain `str` to whoever prints it; its key and values go to the viewer, which has
+the Chinese (`viewer/src/ui/reasons.ts`; a test holds both tables together). Not for errors, whose words are written
+where they are raised: `unreadable` says of which kind one was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Self
+
+from hounsfield.errors import (
+    HounsfieldError,
+    LocationError,
+    MalformedError,
+    NotDicomError,
+    TruncatedError,
+    UnsupportedError,
+)
+
+REASONS: Mapping[str, str] = MappingProxyType(
+    {
+        # geometry
+        "one-slice": "a single slice: the slice step is a convention (1 mm)",
+        "one-position": "all {count} slices are at one position (bolus tracking or perfusion)",
+        "repeats-one": "1 of {count} slices repeats a position",
+        "repeats": "{repeated} of {count} slices repeat a position",
+        "sideways": "slices shift sideways by up to {mm} mm from a straight line",
+        "uneven": "slice steps vary from {least} to {most} mm",
+        "drift": "slices drift by up to {mm} mm from an even grid",
+        "missing-one": "1 slice is missing, at {places} mm along the normal",
+        "missing": "{count} slices are missing, at {places} mm along the normal",
+        "missing-more": "{count} slices are missing, at {places} and {more} more mm along the normal",
+        "tilted": "tilted by {degrees}°: each slice lies ({step}) mm from the one before",
+        # units
+        "not-ct": "Modality is {modality}, not CT: values are not HU",
+        "modified-hu": "Rescale Type is HU_MOD: modified Hounsfield units, as the scanner defines them",
+        "unspecified": "Rescale Type is US (unspecified) on a CT: numbers kept as they are, not called HU",
+        "other-unit": "Rescale Type is {unit}: another quantity than Hounsfield units, not clamped",
+        "projected": "a localizer is a projection: its values are not HU",
+        # conversion
+        "rescale-missing": "{name} is missing: taken as {value}",
+        "rescale-empty": "{name} is empty: taken as {value}",
+        "rescale-senseless": "{name} is {written}: taken as {value}",
+        # a series as a whole
+        "localizer": "a localizer: a projection, not slices",
+        "no-position": "no Image Position (Patient) (0020,0032)",
+        "no-orientation": "no Image Orientation (Patient) (0020,0037)",
+        "no-spacing": "no Pixel Spacing (0028,0030)",
+        "orientation": "Image Orientation (Patient) {orientation} is not two perpendicular unit vectors",
+        "frames-of-reference": "{count} different Frame of Reference UIDs in one series: taken as one frame",
+        "image-types": "{count} different Image Types (0008,0008) in one volume",
+        "dropped-one": "1 slice repeats another one's position and pixels: dropped",
+        "dropped": "{count} slices repeat another one's position and pixels: dropped",
+        # what is left out of it
+        "among-slices": "a localizer in the series",
+        "other-matrix": "matrix {matrix}, the volume's is {volume}",
+        "has-position": "has a position, others do not",
+        "other-orientation": "another Image Orientation (Patient) than the volume's",
+        "other-spacing": "another Pixel Spacing than the volume's",
+        "other-class": "another SOP Class than the volume's",
+        "repeats-slice": "repeats position and pixels of {name}",
+        "damaged-image": "a damaged or cut {kind}: no Rows (0028,0010) and Columns in it",
+        "no-image": "no image: {kind}",
+        "no-class": "no image: an object without SOP Class UID",
+        "colour": "a colour image ({kind}): its values are not HU",
+        "samples": "a colour image ({count} samples per pixel): its values are not HU",
+        "capture": "a Secondary Capture: its values are not HU",
+        "capture-kind": "a Secondary Capture ({kind}): its values are not HU",
+    }
+)
+"""Key → the English sentence, values in braces."""
+
+UNREADABLE: Mapping[type[HounsfieldError], str] = MappingProxyType(
+    {
+        NotDicomError: "unreadable-foreign",
+        TruncatedError: "unreadable-cut",
+        MalformedError: "unreadable-malformed",
+        UnsupportedError: "unreadable-unsupported",
+        LocationError: "unreadable-place",
+        HounsfieldError: "unreadable",
+    }
+)
+"""Kinds of errors by which an object is left out, the nearest first; their sentence is the error's own."""
+
+
+class Reason(str):
+    """A sentence in English, and what it is made of."""
+
+    key: str
+    values: dict[str, str]
+
+    def __new__(cls, text: str, key: str = "", values: Mapping[str, str] | None = None) -> Self:
+        made = super().__new__(cls, text)
+        made.key, made.values = key, dict(values or {})
+        return made
+
+
+def reason(key: str, **values: object) -> Reason:
+    """The sentence under `key` with `values` in it. `KeyError` for one that is not in the catalogue."""
+    told = {name: str(value) for name, value in values.items()}
+    return Reason(REASONS[key].format(**told), key, told)
+
+
+def unreadable(error: HounsfieldError, text: str | None = None) -> Reason:
+    """An error as the reason why an object is left out; `text` where it is not to be the error's `found`."""
+    key = next(key for kind, key in UNREADABLE.items() if isinstance(error, kind))
+    return Reason(error.found if text is None else text, key)
