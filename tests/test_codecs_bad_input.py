@@ -95,11 +95,18 @@ def test_a_tiny_codestream_cannot_claim_a_huge_frame() -> None:
         decode_frame(bytes(stream), transfer_syntax("jpeg-ls"), FrameFormat(30000, 30000))
 
 
-def test_a_deflate_bomb_is_inflated_no_further_than_the_frame() -> None:
+def test_a_deflate_bomb_is_inflated_no_further_than_the_frame_and_refused() -> None:
     deflater = zlib.compressobj(9, zlib.DEFLATED, -15)
     bomb = deflater.compress(b"\0" * 50_000_000) + deflater.flush()
-    got = decode_frame(bomb, transfer_syntax("deflated-frame"), FORM)
-    assert got.shape == IMAGE.shape and not got.any()
+    with pytest.raises(MalformedError, match="does not end after 960 bytes"):
+        decode_frame(bomb, transfer_syntax("deflated-frame"), FORM)
+
+
+def test_a_deflated_frame_padded_to_even_length_before_it_was_deflated_is_read() -> None:
+    odd = np.arange(15, dtype=np.uint8).reshape(3, 5)
+    deflater = zlib.compressobj(9, zlib.DEFLATED, -15)
+    stream = deflater.compress(odd.tobytes() + b"\0") + deflater.flush() + b"\0"
+    assert np.array_equal(decode_frame(stream, transfer_syntax("deflated-frame"), form(odd)), odd)
 
 
 def test_an_rle_frame_with_too_many_bytes_is_refused() -> None:
@@ -121,3 +128,57 @@ def test_jpeg_without_its_end_is_truncated_not_grey() -> None:
     stream = imagecodecs.jpeg8_encode(IMAGE, 95, bitspersample=12)
     with pytest.raises(TruncatedError, match="end-of-image"):
         decode_frame(stream[:-2], transfer_syntax("jpeg-extended"), FORM)
+
+
+def jpeg_in_pieces(keyword: str) -> tuple[bytes, bytes]:
+    """A codestream's headers, and its entropy-coded data without the end of image."""
+    stream = STREAMS[keyword]
+    scan = stream.index(b"\xff\xda")
+    begin = scan + 2 + int.from_bytes(stream[scan + 2 : scan + 4], "big")
+    return stream[:begin], stream[begin:].rstrip(b"\0")[:-2]
+
+
+@pytest.mark.parametrize("keyword", ["jpeg-extended", "jpeg-lossless", "jpeg-lossless-14"])
+@pytest.mark.parametrize("marker", [b"\xff\x17", b"\xff\xd3", b"\xff\xd8", b"\xff\xc0", b"\xff\xff\x01"])
+def test_a_jpeg_damaged_in_the_middle_is_refused_where_the_damage_makes_a_marker(
+    keyword: str, marker: bytes
+) -> None:
+    headers, scan = jpeg_in_pieces(keyword)
+    middle = len(scan) // 2
+    damaged = headers + scan[:middle] + marker + scan[middle + len(marker) :] + b"\xff\xd9"
+    with pytest.raises(MalformedError, match=f"marker FF{marker[-1]:02X} at byte"):
+        decode_frame(damaged, transfer_syntax(keyword), FORM)
+
+
+def test_a_jpeg_that_ends_in_its_middle_is_refused() -> None:
+    headers, scan = jpeg_in_pieces("jpeg-lossless")
+    ended = headers + scan[:200] + b"\xff\xd9" + scan[202:] + b"\xff\xd9"
+    with pytest.raises(MalformedError, match="ends at byte"):
+        decode_frame(ended, transfer_syntax("jpeg-lossless"), FORM)
+
+
+def with_restarts() -> bytes:
+    """A lossless JPEG of two rows in two intervals, put together from two of one row each."""
+    row = np.arange(64, dtype=np.uint8).reshape(1, 64)
+    stream = imagecodecs.jpeg8_encode(row, lossless=True, predictor=1)
+    scan = stream.index(b"\xff\xda")
+    begin = scan + 2 + int.from_bytes(stream[scan + 2 : scan + 4], "big")
+    frame = stream.index(b"\xff\xc3")
+    headers = bytearray(stream[:begin])
+    headers[frame + 5 : frame + 7] = (2).to_bytes(2, "big")
+    interval = b"\xff\xdd\0\4\0\x40"
+    data = stream[begin:-2]
+    return bytes(headers[:scan]) + interval + bytes(headers[scan:]) + data + b"\xff\xd0" + data + b"\xff\xd9"
+
+
+def test_restart_markers_are_read_in_their_turn_and_refused_out_of_it() -> None:
+    image = np.arange(64, dtype=np.uint8).reshape(1, 64).repeat(2, axis=0)
+    stream = with_restarts()
+    assert np.array_equal(decode_frame(stream, transfer_syntax("jpeg-lossless"), form(image)), image)
+    with pytest.raises(MalformedError, match="marker FFD1"):
+        decode_frame(stream.replace(b"\xff\xd0", b"\xff\xd1"), transfer_syntax("jpeg-lossless"), form(image))
+
+
+def test_an_image_behind_the_jpeg_of_a_frame_is_no_damage() -> None:
+    twice = STREAMS["jpeg-lossless"] * 2
+    assert np.array_equal(decode_frame(twice, transfer_syntax("jpeg-lossless"), FORM), IMAGE)

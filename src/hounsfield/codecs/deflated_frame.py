@@ -26,6 +26,12 @@ def decode_deflated_frame(data: bytes, frame_format: FrameFormat, out: Pixels | 
             found_bytes=len(native),
             expected_bytes=expected,
         )
+    if len(native) > expected + 1 or not inflater.eof:  # one byte may pad the frame to even length
+        raise MalformedError(
+            f"deflated frame that does not end after {expected} bytes",
+            expected="one whole deflate stream of the frame's size",
+            remedy="the frame is damaged; get it again from where it came",
+        )
     return decode_native(native, frame_format)
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from hounsfield.codecs.foreign import call_decoder, call_encoder
 from hounsfield.codecs.frame_format import CodestreamHeader, FrameFormat, Pixels, decoding_target, to_stored
 from hounsfield.codecs.rate import Rate, as_unsigned, used_bits
-from hounsfield.errors import MalformedError, TruncatedError, UnsupportedError
+from hounsfield.errors import HounsfieldError, MalformedError, TruncatedError, UnsupportedError
 
 _SOI = b"\xff\xd8"
 _EOI = b"\xff\xd9"
@@ -20,6 +22,12 @@ _LOSSLESS = 0xC3
 _LS = 0xF7
 _DCT_BITS = 12
 _MAX_NEAR = 255
+_RESTARTS = range(0xD0, 0xD8)
+_END = 0xD9
+_RESTART_INTERVAL = 0xDD
+_BETWEEN_SCANS = {0xC4, _SOS, 0xDB, 0xDC, _RESTART_INTERVAL, *range(0xE0, 0xF0), 0xFE}
+_WORST_GROWTH = 5  # a code is at most four times its sample (14495-1, LIMIT); stuffed bits come on top
+_HEADER_ROOM = 1024
 _TRAILER = 64  # bytes other than padding that may follow the end of image
 _SEQUENTIAL = {0xC0, 0xC1, 0xC2}
 _FRAME_MARKERS = {*range(0xC0, 0xD0), _LS} - {0xC4, 0xC8, 0xCC}
@@ -71,13 +79,63 @@ def read_jpeg_header(data: bytes) -> JpegHeader:
 
 
 def check_end_of_image(data: bytes) -> None:
-    """Cut streams: libjpeg fills what is missing with grey and does not say so; the end marker must be there."""
+    """The end marker must be there: CharLS takes many seconds to find that a stream was cut."""
     end = data.rfind(_EOI)
     if end < 0 or len(data[end:].rstrip(b"\0")) > _TRAILER:
-        raise TruncatedError(
-            f"JPEG codestream of {len(data)} bytes ends without its end-of-image marker",
-            expected="FFD9 at its end",
-            found_bytes=len(data),
+        raise _endless(data)
+
+
+def _endless(data: bytes) -> TruncatedError:
+    return TruncatedError(
+        f"JPEG codestream of {len(data)} bytes ends without its end-of-image marker",
+        expected="FFD9 at its end",
+        found_bytes=len(data),
+    )
+
+
+def check_scans(data: bytes) -> None:
+    """Walk from marker to marker to the end of image, in a twentieth of the time that decoding takes.
+
+    libjpeg stops at a marker that a damaged byte made within a scan, fills the rest with grey, and tells nobody.
+    What is found: markers that cannot be there, restarts out of turn, an end before the end.
+    Damage that makes no marker is not found: JPEG has no checksum.
+    """
+    octets = np.frombuffer(data, np.uint8)
+    found = np.flatnonzero(octets[:-1] == 0xFF)
+    kinds = octets[found + 1]
+    is_marker = (kinds != 0) & (kinds != 0xFF)  # stuffed and fill bytes
+    position, restarts, has_restarts, is_scanning = 2, 0, False, False
+    for at, kind in zip(found[is_marker].tolist(), kinds[is_marker].tolist(), strict=True):
+        if at < position:
+            continue  # within a segment
+        if kind == _END:
+            _check_rest(data, at + 2)
+            return
+        if kind in _RESTARTS and has_restarts and is_scanning and kind == _RESTARTS[restarts % 8]:
+            restarts += 1
+            continue
+        if kind not in _BETWEEN_SCANS and (is_scanning or kind not in _FRAME_MARKERS):
+            raise MalformedError(
+                f"JPEG codestream with marker FF{kind:02X} at byte {at}, where none can be",
+                expected="compressed data",
+                remedy="the frame is damaged; get it again from where it came",
+            )
+        position = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        if kind == _RESTART_INTERVAL:
+            has_restarts = any(data[at + 4 : at + 6])
+        elif kind == _SOS:
+            restarts, is_scanning = 0, True
+    raise _endless(data)
+
+
+def _check_rest(data: bytes, end: int) -> None:
+    """Behind the end of image there is padding, a few bytes, or another image."""
+    rest = data[end:].strip(b"\0")
+    if len(rest) > _TRAILER and not rest.startswith(_SOI):
+        raise MalformedError(
+            f"JPEG codestream that ends at byte {end} of {len(data)}",
+            expected="its end-of-image marker at its end",
+            remedy="the frame is damaged; get it again from where it came",
         )
 
 
@@ -95,7 +153,7 @@ def decode_jpeg(data: bytes, frame_format: FrameFormat, out: Pixels | None = Non
         )
     stream = header.codestream
     stream.check(frame_format, "JPEG")
-    check_end_of_image(data)
+    check_scans(data)
     # The same colour space in and out is how libjpeg is told to leave samples alone.
     space = {1: None, 3: "YCbCr", 4: "CMYK"}.get(stream.components, 0)
     try:
@@ -123,7 +181,7 @@ def decode_jpeg_ls(data: bytes, frame_format: FrameFormat, out: Pixels | None = 
     if header.marker != _LS:
         return decode_jpeg(data, frame_format, out)
     header.codestream.check(frame_format, "JPEG-LS")
-    check_end_of_image(data)  # CharLS notices too, but may take seconds
+    check_end_of_image(data)
     target = decoding_target(out, header.codestream, frame_format)
     samples = call_decoder("JPEG-LS", imagecodecs.jpegls_decode, data, out=target)
     return to_stored(samples, header.codestream, frame_format)
@@ -175,15 +233,27 @@ def encode_jpeg_lossless(array: Pixels, frame_format: FrameFormat, *, predictor:
     )
 
 
+def largest_near(frame_format: FrameFormat) -> int:
+    """The largest error that JPEG-LS of such cells can have (14495-1 C.2.3): 127 of 8 bits, 255 of more."""
+    return min(_MAX_NEAR, ((1 << frame_format.cell_bytes * 8) - 1) // 2)
+
+
 def encode_jpeg_ls(array: Pixels, frame_format: FrameFormat, rate: Rate) -> bytes:
     """JPEG-LS of the whole cell (8 or 16 bits); `rate.near` is the largest error, 0 for lossless."""
     import imagecodecs
 
     if array.dtype.itemsize > 2:
         raise UnsupportedError("JPEG-LS of 32-bit pixels", expected="at most 16 bits", remedy="use htj2k")
-    if not 0 <= rate.near <= _MAX_NEAR:
-        raise UnsupportedError(f"JPEG-LS with an error of {rate.near}", expected=f"0 to {_MAX_NEAR}")
+    if not 0 <= rate.near <= largest_near(frame_format):
+        raise UnsupportedError(
+            f"JPEG-LS with an error of {rate.near}", expected=f"0 to {largest_near(frame_format)}"
+        )
     cells = as_unsigned(array, array.dtype.itemsize * 8)
-    stream = call_encoder("JPEG-LS", imagecodecs.jpegls_encode, cells, level=rate.near)
+    try:
+        stream = call_encoder("JPEG-LS", imagecodecs.jpegls_encode, cells, level=rate.near)
+    except HounsfieldError:
+        # Noise becomes longer than it was, which imagecodecs leaves no room for.
+        room = cells.nbytes * _WORST_GROWTH + _HEADER_ROOM
+        stream = call_encoder("JPEG-LS", imagecodecs.jpegls_encode, cells, level=rate.near, out=room)
     # The SPIFF header is not wanted in DICOM; some readers stop at it.
     return stream[:2] + stream[stream.index(bytes([0xFF, _LS])) :]

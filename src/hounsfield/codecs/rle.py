@@ -92,7 +92,7 @@ def encode_rle(array: Pixels, frame_format: FrameFormat) -> bytes:
     significance = range(width) if sys.byteorder == "big" else range(width - 1, -1, -1)
     segments = []
     for sample, byte in product(range(count // width), significance):
-        plane = np.ascontiguousarray(planes[:, :, sample, byte])
+        plane = planes[:, :, sample, byte].copy()  # of a single pixel the strides too must be plain
         segment = call_encoder("RLE", imagecodecs.packbits_encode, plane, axis=-1)
         segments.append(segment + b"\0" * (len(segment) % 2))
     starts = [_HEADER, *(_HEADER + end for end in accumulate(map(len, segments)))][:count]

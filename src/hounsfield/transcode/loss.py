@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hounsfield.codecs import FrameFormat, Pixels, Rate, decode_frame, encode_frame
+from hounsfield.codecs.jpeg import largest_near
 from hounsfield.errors import HounsfieldError, UnsupportedError
 from hounsfield.hu import Padding
 from hounsfield.instance import Instance
@@ -157,7 +158,7 @@ class LossySearch:
     def _near_quality(self) -> Coded:
         """JPEG-LS has no quality; its error is half the quantiser step of that quality."""
         step = Rate(quality=self.target.quality or 0.0).step
-        return self._coded(Rate(near=min(255, round(step / 2))))
+        return self._coded(Rate(near=min(largest_near(self.form), round(step / 2))))
 
     def _lossless(self) -> Coded:
         """These syntaxes hold lossless codestreams too: what is asked for is finer than their losses."""
@@ -176,7 +177,7 @@ class LossySearch:
         """The fewest bytes whose largest error is at most `max_error`."""
         steepest = max(abs(scale.slope) for scale in self.scales)
         if self.near:
-            near = min(255, math.floor(max_error / steepest + 1e-9))
+            near = min(largest_near(self.form), math.floor(max_error / steepest + 1e-9))
             return self._coded(Rate(near=near)) if near else self._lossless()
         best: Coded | None = None
         low, high = (1.0, 100.0) if self.syntax.family == "jpeg" else (_COARSEST, _FINEST)
@@ -228,7 +229,8 @@ class LossySearch:
     def _knob(self) -> tuple[float, float, Callable[[float], Rate]]:
         """(finest, coarsest, knob → rate): a number that rises with the loss."""
         if self.near:
-            return 0.0, math.log2(256.0), lambda knob: Rate(near=min(255, round(2**knob) - 1))
+            most = largest_near(self.form)
+            return 0.0, math.log2(most + 1), lambda knob: Rate(near=min(most, round(2**knob) - 1))
         if self.syntax.family == "jpeg":
             return -100.0, -1.0, lambda knob: Rate(quality=round(-knob))
         return -_FINEST, -_COARSEST, lambda knob: Rate(quality=-knob)
