@@ -49,10 +49,14 @@ class Target:
     """A small archive in `folder` that is searched."""
 
     def __init__(self, folder: Path) -> None:
-        archive = Deployment(str(folder)).open(first=True)
+        self._deployment = Deployment(str(folder))
+        self._archive = archive = self._deployment.open(first=True)
         files = [serialise(spec, each) for spec in SPECS for each in datasets(spec)]
         archive.index.add([archive.record(BytesSource("x", content), size=1) for content in files])
         self.service = Service(archive)
+
+    def close(self) -> None:
+        self._deployment.close(self._archive)
 
     def one_input(self, data: bytes) -> None:
         """Search by `data`; raises only what is a bug."""

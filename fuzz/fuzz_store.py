@@ -80,8 +80,12 @@ class Target:
     """An archive in `folder` that takes whatever comes."""
 
     def __init__(self, folder: Path) -> None:
-        self.archive: Archive = Deployment(str(folder)).open(first=True)
+        self._deployment = Deployment(str(folder))
+        self.archive: Archive = self._deployment.open(first=True)
         self._incoming = folder / ".hounsfield" / "incoming"
+
+    def close(self) -> None:
+        self._deployment.close(self.archive)
 
     def one_input(self, data: bytes) -> None:
         """Store `data`; raises only what is a bug."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from dataclasses import asdict
 from pathlib import Path
 
@@ -71,20 +69,3 @@ def test_every_option_that_the_documents_use_is_offered():
         assert commands
         used = {option for command in commands for option in re.findall(r"--[a-z-]+", command)}
         assert used - offered == set(), name
-
-
-@pytest.mark.skipif(
-    shutil.which("nginx", path="/usr/sbin:/usr/bin") is None, reason="apt-get install nginx-light"
-)
-def test_the_nginx_configuration_is_sound(tmp_path):
-    text = (PROJECT / "deploy" / "nginx.conf").read_text("utf-8")
-    # Names and certificates of the deployment are not here, and Debian's nginx is older than `http2 on`.
-    text = re.sub(r"^\s*(ssl_\w+|http2)\s.*\n", "", text, flags=re.MULTILINE)
-    text = text.replace("443 ssl", "127.0.0.1:1").replace("server server:8042", "server 127.0.0.1:8042")
-    (tmp_path / "nginx.conf").write_text(f"pid {tmp_path}/pid; events {{}}\nhttp {{ {text} }}\n")
-    checked = subprocess.run(
-        [str(shutil.which("nginx", path="/usr/sbin:/usr/bin")), "-t", "-c", str(tmp_path / "nginx.conf"), "-g",
-         f"error_log {tmp_path}/error.log;"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert checked.returncode == 0, checked.stderr

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 from pathlib import Path
 
+import pydicom
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -29,14 +31,14 @@ BODIES = fuzz_store.seeds()
 def store(tmp_path_factory):
     target = fuzz_store.Target(tmp_path_factory.mktemp("store"))
     yield target
-    target.archive.close()
+    target.close()
 
 
 @pytest.fixture(scope="module")
 def search(tmp_path_factory):
     target = fuzz_search.Target(tmp_path_factory.mktemp("search"))
     yield target
-    target.service.library.close()
+    target.close()
 
 
 @pytest.mark.parametrize("seed", BODIES, ids=range(len(BODIES)))
@@ -55,6 +57,17 @@ def test_mutated_stores_end_well(store, seed, changes, cut):
     for position, change in changes:
         data[position : position + len(change)] = change
     store.one_input(bytes(data[:cut] if cut > 2 else data))
+
+
+def test_a_searched_attribute_written_as_long_binary_is_stored(store):
+    """Found by the target: header text with the URI of bulk data where a value is looked for."""
+    dataset = pydicom.dcmread(io.BytesIO(BODIES[0][2:]))
+    for tag, vr in ((0x00100020, "OB"), (0x00080060, "OW")):
+        del dataset[tag]
+        dataset.add_new(tag, vr, b"\x01" * 2000)
+    out = io.BytesIO()
+    dataset.save_as(out)
+    store.one_input(b"\x02\xff" + out.getvalue())
 
 
 @pytest.mark.parametrize("seed", fuzz_search.SEEDS, ids=range(len(fuzz_search.SEEDS)))

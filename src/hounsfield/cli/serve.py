@@ -46,7 +46,11 @@ DEFAULT_FOLDER = Path("hounsfield-archive")
     "--origin", "origins", multiple=True, metavar="URL", help="Pages of this origin may use it (CORS)."
 )
 @click.option(
-    "--proxy", "proxies", multiple=True, metavar="ADDRESS", help="Believe Forwarded headers from there."
+    "--proxy",
+    "proxies",
+    multiple=True,
+    metavar="ADDRESS",
+    help="Believe Forwarded headers from there (address or network).",
 )
 @click.option("--tls-cert", metavar="FILE", help="Certificate chain, PEM.")
 @click.option("--tls-key", metavar="FILE", help="Its key, PEM.")

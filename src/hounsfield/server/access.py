@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -64,13 +64,13 @@ class Access:
     `hosts`: the names in Host that are answered, none for any. A server that asks nobody for credentials answers
     only to its own: else any web page could reach it by a name of its own that leads here (DNS rebinding).
     `origins`: pages of other origins that may use the server from a browser; "*" for all.
-    `proxies`: addresses whose Forwarded headers are believed.
+    `proxies`: the peers whose Forwarded headers are believed.
     """
 
     authenticators: Sequence[Authenticator] = ()
     hosts: frozenset[str] | None = None
     origins: frozenset[str] = frozenset()
-    proxies: frozenset[str] = frozenset({"127.0.0.1", "::1"})
+    proxies: Container[str] = frozenset({"127.0.0.1", "::1"})
     guesses: Guesses = field(default_factory=Guesses)
 
     def admit(self, authorization: str | None, scope: str, client: str = "") -> Principal | None:

@@ -31,6 +31,7 @@ from hounsfield.server.credentials import (
 from hounsfield.server.index import Index
 from hounsfield.server.journal import Journal, Metrics
 from hounsfield.server.limits import Limits
+from hounsfield.server.proxies import Proxies
 from hounsfield.server.service import Service
 from hounsfield.server.store import Store
 from hounsfield.server.store.folder import PRIVATE, FolderStore, make_private
@@ -48,7 +49,8 @@ class Deployment:
     `deletes`: instances may be removed by request. `replace`: other bytes under a known UID replace the old ones.
     `host`: the address that is listened at. `insecure`: anybody who reaches it may do everything.
     `credentials`: the file of tokens and passwords; `openid_…`: an OpenID provider. `origins`: pages of other
-    origins that may use it. `proxies`: addresses whose Forwarded headers are believed. `audit`: the audit log.
+    origins that may use it. `proxies`: addresses and networks whose Forwarded headers
+    are believed. `audit`: the audit log.
     `counters`: the folder in which the processes of one server count together.
     """
 
@@ -170,7 +172,7 @@ class Deployment:
             )
         own = frozenset({"localhost", "127.0.0.1", "::1", self.host})
         hosts = own if not authenticators and is_loopback(self.host) else None
-        return Access(tuple(authenticators), hosts, frozenset(self.origins), frozenset(self.proxies))
+        return Access(tuple(authenticators), hosts, frozenset(self.origins), Proxies(self.proxies))
 
     def _store(self) -> Store:
         if self.store is None or "://" not in self.store:

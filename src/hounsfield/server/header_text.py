@@ -99,7 +99,8 @@ def read_header_text(source: Source) -> HeaderText:
 @lru_cache(maxsize=16384)
 def values_of(member: str) -> tuple[str, ...]:
     """The values in one JSON member as text."""
-    element = next(iter(json.loads("{" + member + "}").values()))
+    # Not strict: a URI of bulk data begins with a control character.
+    element = next(iter(json.loads("{" + member + "}", strict=False).values()))
     return tuple(_value_text(value) for value in element.get("Value", ()) if value is not None)
 
 
