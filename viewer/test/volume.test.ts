@@ -125,6 +125,32 @@ describe("slices", () => {
   });
 });
 
+test("the slice somebody goes to does not wait for those on their way, nor does anything exceed the limit", async () => {
+  const asked: number[] = [];
+  const answers = new Map<number, (values: Int16Array) => void>();
+  const held = new Slices(1500, 10, (k) => (asked.push(k), new Promise((resolve) => answers.set(k, resolve))), 750, 1000);
+  const answer = async (k: number): Promise<void> => {
+    answers.get(k)!(Int16Array.of(k));
+    await new Promise((done) => setTimeout(done));
+  };
+  // The first has the line to itself; then five are on their way.
+  expect(asked).toEqual([750]);
+  await answer(750);
+  expect(asked).toEqual([750, 751, 749, 752, 748, 753]);
+  held.look(1400);
+  expect(asked.at(-1)).toBe(1400);
+  held.look(20);
+  expect(asked.at(-1)).toBe(20);
+  await answer(20);
+  expect(held.get(20)).toEqual(Int16Array.of(20));
+  for (let k = 0; k < asked.length; k++) await answer(asked[k]!);
+  expect(held.capacity).toBe(100);
+  expect(held.progress.held).toBeLessThanOrEqual(100);
+  expect(held.get(20)).toBeDefined();
+  expect(held.get(750)).toBeUndefined();
+  held.close();
+});
+
 test("value counts and what lies between two of them", () => {
   const counts = new ValueCounts();
   expect(counts.add(0, Int16Array.of(-5, 0, 0, 7, 100))).toBe(true);
