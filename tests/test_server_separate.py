@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pydicom
@@ -130,6 +131,54 @@ def test_a_baseline_jpeg_is_known_by_its_frame_header(server):
     assert server.get(path_of(content) + "/rendered", "image/png").status_code == 200
 
 
+_DESCRIPTION = (
+    "00280002",
+    "00280004",
+    "00280010",
+    "00280011",
+    "00280100",
+    "00280101",
+    "00280102",
+    "00280103",
+)
+
+
+@pytest.mark.parametrize("keyword", ["jpeg-ls", "jpeg2000", "htj2k", "jpeg-lossless"])
+def test_what_metadata_leave_out_is_read_from_the_codestream(server, keyword):
+    content = instances()[0]
+    model, _ = apart(content, **{f"_{tag}": None for tag in _DESCRIPTION})
+    instance = read_instance(BytesSource("x", content))
+    values = (instance.cells(0).astype(np.int32) & 0xFFF).astype(np.uint16)
+    form = replace(instance.frame_format, pixel_representation=0, bits_stored=12, high_bit=11)
+    coded = encode_frame(values, transfer_syntax(keyword), form)
+    kind = f"{transfer_syntax(keyword).media_type}; transfer-syntax={transfer_syntax(keyword).uid}"
+    answer = send(server, [model], part(coded, kind))
+    assert answer.status_code == 200, answer.text
+    (only,) = parts_of(server.get(path_of(content), AS_STORED))
+    got = read_instance(BytesSource("x", only[1]))
+    assert np.array_equal(got.cells(0), values)
+    assert got.frame_format.photometric_interpretation == "MONOCHROME2" and got.frame_format.bits_stored >= 12
+
+
+@pytest.mark.parametrize(("kind", "photometric"), [("JPEG", "YBR_FULL_422"), ("JPEG2000", "YBR_ICT")])
+def test_a_picture_becomes_an_instance_in_its_own_coding(server, kind, photometric):
+    content = instances()[0]
+    model, _ = apart(content, **{f"_{tag}": None for tag in _DESCRIPTION})
+    picture, out = Image.new("RGB", (40, 24), (200, 30, 60)), io.BytesIO()
+    picture.save(out, kind, **({"quality": 95} if kind == "JPEG" else {"irreversible": True, "mct": 1}))
+    media_type = "image/jpeg" if kind == "JPEG" else "image/jp2; transfer-syntax=1.2.840.10008.1.2.4.91"
+    answer = send(server, [model], part(out.getvalue(), media_type))
+    assert answer.status_code == 200, answer.text
+    got = stored(server, content)
+    assert (got.Rows, got.Columns, got.SamplesPerPixel) == (24, 40, 3)
+    assert got.PhotometricInterpretation == photometric
+    # No file format around the codestream (PS3.5 A.4.4).
+    assert b"jP  " not in got.PixelData[:64]
+    shown = server.get(path_of(content) + "/rendered", "image/png")
+    assert shown.status_code == 200, shown.text
+    assert np.abs(np.asarray(Image.open(io.BytesIO(shown.content)), int)[5, 5] - (200, 30, 60)).max() < 12
+
+
 @pytest.mark.parametrize("where", ["same", "numbered"])
 def test_frames_come_in_one_part_each(server, where):
     content = instances()[0]
@@ -212,12 +261,22 @@ def test_float_pixels(server):
     assert stored(server, content).FloatPixelData == values
 
 
+def _jpeg_ls() -> bytes:
+    instance = read_instance(BytesSource("x", instances()[0]))
+    return encode_frame(instance.cells(0), transfer_syntax("jpeg-ls"), instance.frame_format)
+
+
+JLS = _jpeg_ls()
+
+
 @pytest.mark.parametrize(
     ("change", "parts", "words"),
     [
         ({}, [], "no part of this request"),
         ({}, [part(b"", where="else")], "no part of this request"),
         ({"_00280010": None}, [part(bytes(2048))], "no Rows"),
+        ({"_00280010": {"vr": "US", "Value": [31]}}, [part(JLS, "image/jls")], "in the codestream"),
+        ({}, [part(b"no codestream", "image/jls")], "FFD8"),
         ({}, [part(bytes(2047))], "2047 bytes"),
         ({}, [part(bytes(9999))], "9999 bytes"),
         ({}, [part(bytes(1024)), part(bytes(1024))], "2 parts"),

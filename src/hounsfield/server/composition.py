@@ -11,7 +11,7 @@ import struct
 import warnings
 from bisect import bisect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from hounsfield.dicomweb.media_types import DEFAULT_TRANSFER_SYNTAX, EXPLICIT_LI
 from hounsfield.dicomweb.uids import is_uid
 from hounsfield.errors import HounsfieldError, MalformedError, UnsupportedError
 from hounsfield.instance import Source
+from hounsfield.server.codestream import HEAD_BYTES, bare_at, describe, jpeg_syntax
 from hounsfield.syntaxes import SYNTAXES, TransferSyntax
 
 if TYPE_CHECKING:
@@ -43,7 +44,6 @@ _UTF8 = "ISO_IR 192"
 _NOT_KEPT = frozenset({"00020010", "00083002"})
 """What tells of an encoding that the file may not have."""
 
-_JPEG_PROCESS = {0xC0: "50", 0xC1: "51", 0xC2: "55", 0xC3: "70"}
 _NEEDED = ("Rows", "Columns", "BitsAllocated", "SamplesPerPixel", "PhotometricInterpretation")
 
 
@@ -68,6 +68,11 @@ class Bulk:
         with self.source.open() as stream:
             stream.seek(self.start)
             return stream.read(min(size, self.size))
+
+    def bare(self) -> Bulk:
+        """A codestream without a file format around it."""
+        skipped = bare_at(self.head(HEAD_BYTES))
+        return replace(self, start=self.start + skipped, size=self.size - skipped)
 
 
 _Value = tuple[int, bytes, Iterator[bytes]]
@@ -95,11 +100,11 @@ def composed(model: Model, bulk: Finder) -> Iterator[bytes]:
     for tag, parts in found.items():
         if tag == "7FE00010":
             syntax = _syntax(parts, first(model, "00020010") or first(model, "00083002"))
-        if tag in _PIXELS:
-            _check_pixels(dataset, tag, parts, syntax)
         if tag == "7FE00010" and syntax.encapsulated:
-            values.append((int(tag, 16), *_encapsulated(parts)))
+            values.append((int(tag, 16), *_encapsulated(_frames(dataset, parts, syntax))))
         else:
+            if tag in _PIXELS:
+                _check_native(dataset, tag, parts)
             values.append((int(tag, 16), *_plain(tag, _vr(tag, model[tag], dataset), parts)))
     return _written(dataset, syntax, values)
 
@@ -172,33 +177,35 @@ def _holds(kind: MediaType, uid: str) -> bool:
 
 def _default(part: Bulk) -> str:
     """What a media type means by itself; JPEG's process is told by its own frame header."""
-    if part.media_type.name == "image/jpeg":
-        head, position = part.head(64 * 1024), 2
-        while position + 4 <= len(head) and head[position] == 0xFF:
-            if head[position + 1] in _JPEG_PROCESS:
-                return f"1.2.840.10008.1.2.4.{_JPEG_PROCESS[head[position + 1]]}"
-            position += 2 + int.from_bytes(head[position + 2 : position + 4], "big")
-    return DEFAULT_TRANSFER_SYNTAX.get(part.media_type.name, "")
+    known = jpeg_syntax(part.head(HEAD_BYTES)) if part.media_type.name == "image/jpeg" else None
+    return known or DEFAULT_TRANSFER_SYNTAX.get(part.media_type.name, "")
 
 
-def _check_pixels(dataset: Dataset, key: str, parts: Sequence[Bulk], syntax: TransferSyntax) -> None:
-    """Hold what came against what the metadata says of it."""
-    needed = _NEEDED if key == "7FE00010" else _NEEDED[:2]
+def _frames(dataset: Dataset, parts: Sequence[Bulk], syntax: TransferSyntax) -> Sequence[Bulk]:
+    """The codestreams of all frames, held against the metadata, which they complete."""
+    frames = _integer(dataset, "NumberOfFrames", 1)
+    whole = syntax.family in {"video", "jpeg2000-part2"}
+    if len(parts) != (1 if whole else frames):
+        expected = "1" if whole else f"one for each of {frames} frames"
+        raise MalformedError(f"{len(parts)} parts of Pixel Data", expected=expected)
+    if not all(0 < part.size < _LONGEST for part in parts):
+        raise UnsupportedError("a frame of no or of more than 4 GiB")
+    bare = [part.bare() for part in parts]
+    describe(dataset, bare[0].head(HEAD_BYTES), syntax)
+    _check_described(dataset, _NEEDED)
+    return bare
+
+
+def _check_described(dataset: Dataset, needed: Sequence[str]) -> None:
     missing = [name for name in needed if dataset.get(name) in (None, "")]
     if missing:
         raise MalformedError(f"Pixel Data, but no {', '.join(missing)} in the metadata")
-    frames = _integer(dataset, "NumberOfFrames", 1)
-    if key == "7FE00010" and syntax.encapsulated:
-        whole = syntax.family in {"video", "jpeg2000-part2"}
-        if len(parts) != (1 if whole else frames):
-            raise MalformedError(
-                f"{len(parts)} parts of Pixel Data",
-                expected="1" if whole else f"one for each of {frames} frames",
-            )
-        if not all(0 < part.size < _LONGEST for part in parts):
-            raise UnsupportedError("a frame of no or of more than 4 GiB")
-        return
-    expected = _native_bytes(dataset, key, frames)
+
+
+def _check_native(dataset: Dataset, key: str, parts: Sequence[Bulk]) -> None:
+    """Hold the length of what came against what the metadata says of it."""
+    _check_described(dataset, _NEEDED if key == "7FE00010" else _NEEDED[:2])
+    expected = _native_bytes(dataset, key, _integer(dataset, "NumberOfFrames", 1))
     if len(parts) != 1 or parts[0].size not in {expected, expected + expected % 2}:
         found = sum(part.size for part in parts)
         raise MalformedError(

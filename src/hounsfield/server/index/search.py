@@ -20,6 +20,7 @@ from sqlalchemy import (
     Select,
     Table,
     and_,
+    false,
     func,
     or_,
     select,
@@ -167,7 +168,7 @@ class _Plan:
                 select(of_study.c.id)
                 .where(
                     of_study.c.study_id == studies.c.id,
-                    or_(*(fits(self.dialect, of_study.c.Modality, each) for each in group)),
+                    or_(false(), *(fits(self.dialect, of_study.c.Modality, each) for each in group)),
                 )
                 .correlate(studies)
                 .exists()
