@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import zipfile
 from pathlib import Path
 
@@ -141,3 +142,28 @@ def test_a_location_without_dicom_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "x.bin").write_bytes(b"nothing of the kind")
     assert typed(tmp_path / "in", tmp_path / "out", "--to", "rle").exit_code == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no locks that tell of other writers")
+def test_a_second_run_removes_what_a_killed_one_left_and_goes_on(scan: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert typed(scan, out, "--to", "rle").exit_code == 0
+    (first, *_) = sorted(path for path in out.rglob("*") if path.is_file())
+    left = first.with_name(f".0123456789ab.partial.{first.name}")
+    first.rename(left)
+    result = typed(scan, out, "--to", "rle")
+    assert result.exit_code == 0 and "present" in result.output
+    assert first.exists() and not left.exists()
+
+
+def test_a_second_run_of_which_nothing_is_left_to_do_shows_no_empty_table(scan: Path, tmp_path: Path) -> None:
+    assert "Syntax" in typed(scan, tmp_path / "out", "--to", "rle").output
+    assert "Syntax" not in typed(scan, tmp_path / "out", "--to", "rle").output
+
+
+def test_a_file_goes_into_a_folder_that_is_to_be_made_where_a_slash_says_so(
+    scan: Path, tmp_path: Path
+) -> None:
+    file = next(path for path in scan.rglob("*.dcm"))
+    assert typed(file, f"{tmp_path}/new/", "--to", "rle").exit_code == 0
+    assert (tmp_path / "new" / file.name).is_file()

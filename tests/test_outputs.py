@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from hounsfield.errors import LocationError, OutputExistsError
-from hounsfield.outputs import whole_file, whole_folder
+from hounsfield.outputs import whole_file, whole_folder, writing_below
 
 Whole = Callable[..., AbstractContextManager[Path]]
 KINDS = pytest.mark.parametrize("whole", [whole_file, whole_folder])
@@ -194,3 +194,50 @@ def test_a_killed_writer_leaves_the_old_output(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", program, tmp_path / "out"], check=False)
     assert done.returncode == -signal.SIGKILL
     assert (tmp_path / "out").read_bytes() == b"old"
+
+
+def killed_while_writing(path: Path) -> None:
+    """What `kill -9` leaves of a writer."""
+    script = f"""
+import os, signal
+from pathlib import Path
+from hounsfield.outputs import whole_file
+with whole_file(Path({str(path)!r})) as temporary:
+    temporary.write_bytes(b"half of")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    subprocess.run([sys.executable, "-c", script], check=False, timeout=60)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no locks that tell of other writers")
+def test_the_next_writer_below_a_folder_removes_what_a_killed_one_left_of_the_same_files(
+    tmp_path: Path,
+) -> None:
+    root = tmp_path / "out"
+    mine, other = root / "a" / "1.dcm", root / "a" / "other.dcm"
+    killed_while_writing(mine)
+    killed_while_writing(other)
+    assert len(list((root / "a").iterdir())) == 2
+    with writing_below(root, [mine]):
+        (left,) = (root / "a").iterdir()
+        assert left.name.endswith("other.dcm")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no locks that tell of other writers")
+def test_nothing_is_removed_while_another_writes_there(tmp_path: Path) -> None:
+    path = tmp_path / "out" / "1.dcm"
+    with writing_below(tmp_path / "out", [path]), whole_file(path) as temporary:
+        temporary.write_bytes(b"half of")
+        with writing_below(tmp_path / "out", [path]):
+            assert temporary.exists()
+        temporary.write_bytes(b"whole")
+    assert path.read_bytes() == b"whole"
+
+
+def test_a_folder_that_nothing_was_written_to_goes_again(tmp_path: Path) -> None:
+    with writing_below(tmp_path / "new" / "out", []):
+        pass
+    assert not (tmp_path / "new" / "out").exists()
+    with writing_below(tmp_path, []):
+        pass
+    assert tmp_path.exists()

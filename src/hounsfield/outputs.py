@@ -11,7 +11,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -122,6 +122,57 @@ def remove_partials(folder: Path, names: Collection[str]) -> None:
                 shutil.rmtree(entry, ignore_errors=True)
             else:
                 entry.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing_below(root: Path, outputs: Iterable[Path]) -> Iterator[None]:
+    """Be one of those who write files below `root`, made if need be, while the block runs.
+
+    If nobody else does now, what killed writers of `outputs` left there is removed first. A `root` that was made and
+    stays empty goes again.
+    """
+    with _writing(root):
+        is_made = not root.exists()
+        root.mkdir(parents=True, exist_ok=True)
+    try:
+        with _shared(root, lambda: _remove_leftovers(outputs)):
+            yield
+    finally:
+        if is_made:
+            with contextlib.suppress(OSError):
+                root.rmdir()
+
+
+def _remove_leftovers(outputs: Iterable[Path]) -> None:
+    names: dict[Path, list[str]] = {}
+    for path in outputs:
+        names.setdefault(path.parent, []).append(path.name)
+    for folder, expected in names.items():
+        remove_partials(folder, expected)
+
+
+@contextmanager
+def _shared(folder: Path, alone: Callable[[], None]) -> Iterator[None]:
+    """Hold a shared lock on `folder`; before it is shared, do `alone` if no other process holds one.
+
+    Where nothing tells who else is there (Windows, a file system without locks), `alone` is left out.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    with _writing(folder):
+        descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            alone()
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _beside(path: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,7 +50,7 @@ def _auto_table(_: click.Context, __: click.Parameter, entries: tuple[str, ...])
     )
 )
 @options.location
-@click.argument("out", metavar="[OUT]", type=click.Path(path_type=Path), required=False)
+@click.argument("out", metavar="[OUT]", required=False)
 @click.option("--to", metavar="SYNTAX", help="jpeg-ls, htj2k, jpeg-xl, rle, explicit … , a UID, or auto.")
 @click.option("--ratio", type=float, metavar="N", help="Lossy: native to compressed size, met within 10 %.")
 @click.option("--max-error", type=float, metavar="HU", help="Lossy: the largest error, never exceeded.")
@@ -83,7 +84,7 @@ def _auto_table(_: click.Context, __: click.Parameter, entries: tuple[str, ...])
 )
 @options.force
 @options.as_json
-def compress(location: str, out: Path | None, as_json: bool, force: bool, **asked: Any) -> None:
+def compress(location: str, out: str | None, as_json: bool, force: bool, **asked: Any) -> None:
     """Rewrite LOCATION in another transfer syntax, to OUT.
 
     A file becomes a file, anything else a folder of the same shape. Lossless results are decoded and compared
@@ -102,7 +103,24 @@ def compress(location: str, out: Path | None, as_json: bool, force: bool, **aske
     if asked["to"] is None:
         raise click.UsageError("Missing option '--to'.")
     engine = _engine(asked["workers"], asked["cluster"])
-    _compress(place, out, _target(asked), engine, force=force, as_json=as_json, fail_fast=asked["fail_fast"])
+    _compress(
+        place,
+        _output(place, out),
+        _target(asked),
+        engine,
+        force=force,
+        as_json=as_json,
+        fail_fast=asked["fail_fast"],
+    )
+
+
+def _output(place: Location, out: str) -> Path:
+    """`out` as a path; the file in it where a file is to go into a folder, which is there or ends with a slash."""
+    from hounsfield.locations import FileLocation
+
+    path = Path(out)
+    goes_into = path.is_dir() or out.endswith(("/", os.sep))
+    return path / place.path.name if goes_into and isinstance(place, FileLocation) else path
 
 
 def _target(asked: dict[str, Any]) -> Target:
@@ -131,15 +149,18 @@ def _compress(
 ) -> None:
     from hounsfield.cli.terminal import progress
     from hounsfield.compression import transcode_files
+    from hounsfield.outputs import writing_below
 
     skipped: list[Skipped] = []
     outcomes = []
     with progress("Compressing") as done:
         jobs = list(_jobs(place, out, skipped))
         done.expect(len(jobs))
-        for outcome in transcode_files(jobs, target, force=force, engine=engine, fail_fast=fail_fast):
-            outcomes.append(outcome)
-            done()
+        root = out.absolute().parent if [job.out for job in jobs] == [out] else out
+        with writing_below(root, (job.out.absolute() for job in jobs)):
+            for outcome in transcode_files(jobs, target, force=force, engine=engine, fail_fast=fail_fast):
+                outcomes.append(outcome)
+                done()
     outcomes.sort(key=lambda outcome: outcome.name)
     _report(outcomes, skipped, as_json=as_json)
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
@@ -170,7 +191,7 @@ def _jobs(place: Location, out: Path, skipped: list[Skipped]) -> Iterator[Job]:
     from hounsfield.locations import FileLocation
 
     if isinstance(place, FileLocation):
-        yield Job(FileSource(place.path), out / place.path.name if out.is_dir() else out)
+        yield Job(FileSource(place.path), out)
         return
     _refuse_within(place, out)
     for source in place.sources():
@@ -214,11 +235,13 @@ def _report(outcomes: list[Outcome], skipped: list[Skipped], *, as_json: bool) -
             }
         )
         return
-    table(_summary(outcomes), [
-        Column("way", "Syntax"), Column("files", "Files", "right"), Column("mb", "MB", "right"),
-        Column("ratio", "Ratio", "right"), Column("max_error", "Largest error, HU", "right"),
-        Column("psnr", "PSNR, dB", "right"),
-    ])  # fmt: skip
+    rows = _summary(outcomes)
+    if rows:
+        table(rows, [
+            Column("way", "Syntax"), Column("files", "Files", "right"), Column("mb", "MB", "right"),
+            Column("ratio", "Ratio", "right"), Column("max_error", "Largest error, HU", "right"),
+            Column("psnr", "PSNR, dB", "right"),
+        ])  # fmt: skip
     for outcome in outcomes:
         if outcome.status in ("failed", "skipped"):
             echo(f"{outcome.status}: {outcome.name}: {outcome.reason}", err=True)
