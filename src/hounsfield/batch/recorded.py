@@ -121,12 +121,14 @@ def run_recorded(
 ) -> Iterator[Answer]:
     """Do what is missing, changed or failed, and record it; yields the answer for every series, in no order.
 
+    The largest are begun first, so that at the end no worker waits for one that another began last.
     Raises `LocationError` when the ledger cannot be written or the engine is gone for good: what is done by then
     is recorded.
     """
     planner = _Planner(task, place)
     settled: list[Answer] = []
-    jobs = _started(planner, series, settled)
+    largest_first = sorted(series, key=lambda each: -len(each.slices))
+    jobs = _started(planner, largest_first, settled)
     for finished in run_each(_Timed(task.work), jobs, engine, fail_fast=fail_fast):
         yield from _drained(settled)
         record = planner.finished(finished)
