@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import random
+from itertools import chain
 
 import pytest
 from hypothesis import given
@@ -189,3 +191,22 @@ def test_a_header_cannot_smuggle_a_line():
 def test_boundaries_differ_and_close():
     assert new_boundary() != new_boundary()
     assert closing("b", empty=True) == b"--b--\r\n"
+
+
+def test_long_content_full_of_beginnings_of_the_delimiter_is_kept_whatever_the_chunks():
+    dice = random.Random(1)
+    contents = [
+        b"".join(dice.choices([b"\r", b"\n", b"\r\n--", b"\r\n--b", b"-", b"\0", b"b" * 3000], k=400))
+        for _ in range(3)
+    ]
+    contents = [each.replace(b"\r\n--bo", b"") for each in contents]
+    whole = b"".join(encode([({}, each) for each in contents], "bo"))
+    for size in (17_000, 40_000, len(whole)):
+        parser, found = MultipartParser("bo"), list[bytes]()
+        chunks = [whole[start : start + size] for start in range(0, len(whole), size)]
+        for event in chain(*(parser.feed(chunk) for chunk in chunks), parser.close()):
+            if isinstance(event, PartBegins):
+                found.append(b"")
+            elif isinstance(event, PartData):
+                found[-1] += bytes(event.content)
+        assert found == contents
