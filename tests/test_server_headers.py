@@ -155,3 +155,14 @@ def test_any_location_can_be_served_where_it_lies(tmp_path, kind):
         assert http.delete(path_of(contents[0])).status_code == 405
         assert http.options("/studies").headers["allow"] == "GET, HEAD, OPTIONS"
         assert library.search("study", Resource(""), Query(), limit=5).remaining == 0
+
+
+def test_a_private_creator_is_text_even_where_the_file_lost_its_vr():
+    content = instances(slices=1, rows=8, columns=8)[0]
+    dataset = pydicom.dcmread(io.BytesIO(content))
+    dataset.private_block(0x0011, "A MAKER", create=True).add_new(0x01, "SH", "x")
+    out = io.BytesIO()
+    dataset.save_as(out)
+    lost = out.getvalue().replace(b"\x11\0\x10\0LO\x08\0A MAKER ", b"\x11\0\x10\0UN\0\0\x08\0\0\0A MAKER ")
+    assert lost != out.getvalue()
+    assert read_header_text(BytesSource("x", lost)).values(0x00110010) == ("A MAKER",)

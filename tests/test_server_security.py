@@ -22,6 +22,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from hounsfield.dicomweb.matching import glob
+from hounsfield.server import judging
 from hounsfield.server.access import MAX_GUESSES
 from hounsfield.server.credentials import CredentialFile
 from hounsfield.server.deployment import Deployment
@@ -105,6 +106,16 @@ def test_a_deflated_bomb_is_refused(server):
     assert len(bomb) < 4e6
     assert server.store([out.getvalue()[:start_of_data] + bomb]).status_code == 409
     assert server.get("/studies").json() == []
+
+
+def test_pixels_in_millions_of_empty_fragments_are_refused(server, monkeypatch):
+    content = instances(**LIAR, transfer_syntax="jpeg-ls")[0]
+    end = b"\xfe\xff\xdd\xe0\0\0\0\0"
+    assert content.endswith(end)
+    monkeypatch.setattr(judging, "MAX_FRAGMENTS", 1000)
+    many = content[: -len(end)] + b"\xfe\xff\0\xe0\0\0\0\0" * 1000 + end
+    assert server.store([many]).status_code == 409
+    assert server.store([content]).status_code == 200
 
 
 def test_what_is_decoded_at_once_stays_below_a_limit(tmp_path):
@@ -317,9 +328,9 @@ def test_other_users_of_the_machine_may_not_read_the_archive(tmp_path):
     folder = tmp_path / "archive"
     mask = os.umask(0o022)
     try:
+        CredentialFile(folder / ".hounsfield" / "credentials.json").add_token("x", ["read"])
         with running(folder) as server:
             server.store(instances(**LIAR))
-            CredentialFile(folder / ".hounsfield" / "credentials.json").add_token("x", ["read"])
             for each in (folder, folder / ".hounsfield"):
                 assert stat.S_IMODE(each.stat().st_mode) == 0o700
             for file in (path for path in folder.rglob("*.dcm")):

@@ -23,6 +23,7 @@ from typing import Any, Protocol
 from hounsfield.errors import DicomwebError, LocationError, MalformedError, SelectionError, UnsupportedError
 from hounsfield.outputs import whole_file
 from hounsfield.server.access import SCOPES, Principal
+from hounsfield.server.store.folder import make_private
 
 PREFIX = "hu_"
 """Of every token, so that one that leaked is known for what it is."""
@@ -129,7 +130,8 @@ class CredentialFile:
         self._write([*known, credential])
 
     def _write(self, credentials: list[Credential]) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if not self.path.parent.exists():
+            make_private(self.path.parent)
         with whole_file(self.path, force=True) as temporary:
             descriptor = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w", encoding="utf-8") as stream:

@@ -207,7 +207,9 @@ def _explicit_head(buffer: bytes, position: int, vr_bytes: bytes, group: int) ->
         # A public element of unknown VR is one that the dictionary knows better.
         if (length == UNDEFINED and vr != "SQ") or (vr == "UN" and not group & 1):
             raise _Odd
-        return vr, position + 12, length
+        # Who reserves a block of private elements says so in LO (PS3.5 7.8.1), also where the VR was lost.
+        creator = vr == "UN" and 0x10 <= _EXPLICIT(buffer, position)[1] <= 0xFF
+        return "LO" if creator else vr, position + 12, length
     if not (vr in _NUMBERS or vr in _SHORT_TEXT or vr == "AT"):
         raise _Odd
     return vr, position + 8, _EXPLICIT(buffer, position)[3]

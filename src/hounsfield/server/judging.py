@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, BinaryIO, cast
 
-from hounsfield.errors import HounsfieldError, LocationError, MalformedError, TruncatedError
+from hounsfield.errors import HounsfieldError, LocationError, MalformedError, TruncatedError, UnsupportedError
 from hounsfield.instance import Instance, Source
 from hounsfield.instance.elements import ITEM, SEQUENCE_END, UNDEFINED
 from hounsfield.server.header_text import read_header_text
@@ -24,6 +24,9 @@ from hounsfield.transcode.part10 import read_part10
 
 DUPLICATE, NOT_UNDERSTOOD, MISMATCH, NO_ROOM, FAILED = 0x0111, 0xC000, 0xA900, 0xA700, 0x0110
 """Failure Reasons (PS3.18 Table I.2-2)."""
+
+MAX_FRAGMENTS = 1 << 21
+"""Of one instance's Pixel Data: each costs time and memory whenever one of its frames is looked for."""
 
 WALKED_BYTES = 64 * 1024 * 1024
 """Instances without pixels up to this size are walked to their end."""
@@ -95,8 +98,13 @@ def _missing_bytes(instance: Instance, size: int) -> str:
         missing = pixels.offset + pixels.length - size
         return f"{missing} bytes of Pixel Data are missing" if missing > 0 else ""
     with instance.source.open() as stream:
-        position = pixels.offset
+        position, fragments = pixels.offset, 0
         while True:
+            fragments += 1
+            if fragments > MAX_FRAGMENTS:
+                raise UnsupportedError(
+                    "too many fragments of Pixel Data", expected=f"at most {MAX_FRAGMENTS}"
+                )
             stream.seek(position)
             head = stream.read(8)
             if len(head) < 8:
