@@ -37,7 +37,10 @@ from hounsfield.server.index import Index, Record, record_of
 from orthanc import OrthancMissing, running_orthanc
 from server_postgres import postgres, programs
 
-STOW = 'multipart/related; type="application/dicom"; boundary=bench'
+BOUNDARY = "bench-0b6c7f1e-5f0f-4c39-9d0e-2f2c8d1a7e55"
+"""As long as clients make them."""
+
+STOW = f'multipart/related; type="application/dicom"; boundary={BOUNDARY}'
 AS_STORED = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 STUDIES = 2000
 HEADER_BYTES = 1000
@@ -67,8 +70,9 @@ def renamed(contents: list[bytes], number: int) -> list[bytes]:
 
 
 def body_of(contents: list[bytes]) -> bytes:
-    parts = (b"--bench\r\nContent-Type: application/dicom\r\n\r\n" + each + b"\r\n" for each in contents)
-    return b"".join(parts) + b"--bench--\r\n"
+    line = b"--" + BOUNDARY.encode()
+    parts = (line + b"\r\nContent-Type: application/dicom\r\n\r\n" + each + b"\r\n" for each in contents)
+    return b"".join(parts) + line + b"--\r\n"
 
 
 def path_of(content: bytes) -> str:

@@ -29,6 +29,9 @@ PENDING = 256
 HELD_BYTES = 8 * 1024 * 1024
 """Bytes of one request that wait to be written."""
 
+LONG_PART = 4 * 1024 * 1024
+"""Bytes from which on a part is written before it is whole."""
+
 LOT_BYTES = 2 * 1024 * 1024
 LOT = 16
 """What one thread writes and brings to the disk, one after another: so many bytes, or instances."""
@@ -192,7 +195,7 @@ class Intake:
     def _flush(self) -> None:
         """Write what came of a long part; a short one is judged first."""
         part = self._open
-        if part is None or sum(map(len, part.pieces)) <= HELD_BYTES:
+        if part is None or sum(map(len, part.pieces)) <= LONG_PART:
             return
         pieces, part.pieces = part.pieces, []
         if part.arrival is not None and self._fits(part, pieces):
