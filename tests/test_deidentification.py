@@ -637,3 +637,25 @@ def test_a_broken_file_is_told_and_the_rest_is_made(tmp_path: Path) -> None:
 
 def test_keyword_lookup_agrees_with_the_table() -> None:
     assert all(keyword_for_tag(tag) for tag in table())
+
+
+def test_a_sequence_written_as_unknown_is_looked_into() -> None:
+    """PS3.5 6.2.2 note 2: a sequence under VR UN is encoded as Implicit VR Little Endian."""
+    dataset = one()
+    name = (0x0010, 0x0010, b"Zyxwvut^Qrstuv")
+    comment = (0x0020, 0x4000, b"SECRET")
+    inner = b"".join(
+        group.to_bytes(2, "little") + element.to_bytes(2, "little") + len(value).to_bytes(4, "little") + value
+        for group, element, value in (name, comment)
+    )
+    item = b"\xfe\xff\x00\xe0" + len(inner).to_bytes(4, "little") + inner
+    content = written(dataset)
+    at = content.index(b"\x08\x00\x60\x00CS")  # Modality; what follows (0008,0060) is put there
+    unknown = b"\x08\x00\x40\x11UN\0\0" + len(item).to_bytes(4, "little") + item
+    after = content.index(b"\x10\x00\x10\x00PN", at)
+    made = deidentify_object(
+        BytesSource("x", content[:after] + unknown + content[after:]), Profile(), Pseudonyms(KEY)
+    )
+    assert made.reason == ""
+    assert b"Zyxwvut" not in made.content and b"SECRET" not in made.content
+    assert len(read(made).ReferencedImageSequence) == 1
