@@ -222,3 +222,15 @@ def test_real_frames_cut_anywhere_are_errors_and_never_other_pixels(real_data: P
         for part in (0.0001, 0.01, 0.5, 0.98):
             with pytest.raises(MalformedError):
                 decode_frame(data[: int(len(data) * part)], syntax, format_of(header))
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i1", "u2", "i2"])
+def test_lossy_htj2k_that_overshoots_stays_at_the_highest_value(dtype: str) -> None:
+    """OpenJPH gives one more, which in a full cell is the lowest value."""
+    limits = np.iinfo(dtype)
+    levels = [limits.min, limits.max, 0]
+    array = np.random.default_rng(1).choice(levels, (128, 128)).astype(dtype)
+    for quantiser in (1 / 20, 1 / 64):
+        stream = imagecodecs.htj2k_encode(array, reversible=False, level=quantiser)
+        got = decode_frame(stream, transfer_syntax("htj2k-lossy"), form(array)).astype(int)
+        assert np.abs(got - imagecodecs.jpeg2k_decode(stream).astype(int)).max() <= 4

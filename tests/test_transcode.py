@@ -15,6 +15,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
+import hounsfield
 from dicom_frames import PYDICOM_FILES, decoded
 from hounsfield.codecs import FrameFormat, Rate, encode_frame
 from hounsfield.errors import (
@@ -28,7 +29,7 @@ from hounsfield.frames import encapsulate
 from hounsfield.hu import Padding
 from hounsfield.instance import BytesSource, FileSource, read_instance
 from hounsfield.syntaxes import SYNTAXES, transfer_syntax
-from hounsfield.transcode import Transcoded, target, transcode
+from hounsfield.transcode import Target, Transcoded, estimate, target, transcode
 from hounsfield.transcode.elements import EXPLICIT_LITTLE
 from hounsfield.transcode.loss import FrameScale, measure
 from hounsfield.transcode.part10 import PIXEL_ELEMENTS, read_part10
@@ -312,6 +313,33 @@ def test_a_lossy_file_says_what_was_done_to_it() -> None:
     assert "error at most 2" in header.DerivationDescription
 
 
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize(
+    "goal", [target("jpeg-ls-near", max_error=8), target("htj2k-lossy", quality=50)], ids=["near", "htj2k"]
+)
+def test_loss_at_the_highest_value_does_not_wrap_for_who_masks_to_bits_stored(
+    goal: Target, signed: bool, tmp_path: Path
+) -> None:
+    noise = np.random.default_rng(1).integers(3900, 4096, (64, 64))
+    noise[:8] = 4095
+    array = (noise - 2048).astype("i2") if signed else noise.astype("u2")
+    result = transcode(BytesSource("", saved(image(array, BitsStored=12, HighBit=11))), goal)
+    path = tmp_path / "lossy.dcm"
+    path.write_bytes(result.content)
+    loaded = hounsfield.load(path).array[0].astype(int)
+    assert np.abs(loaded + 1024 - array).max() == result.max_error
+    header = read_instance(FileSource(path)).header
+    assert (header.integer("BitsStored"), header.integer("HighBit")) == (16, 15)
+
+
+def test_bits_stored_stays_where_overlays_are_above_them() -> None:
+    array = phantom() | 0x8000
+    result = transcode(
+        BytesSource("", saved(image(array, BitsStored=12, HighBit=11))), target("jpeg-ls-near", max_error=2)
+    )
+    assert read_instance(BytesSource("", result.content)).header.integer("BitsStored") == 12
+
+
 def test_a_second_loss_is_added_to_the_first() -> None:
     first = made(saved(image(phantom())), "jpeg-ls-near", max_error=1)
     second = made(first.content, "htj2k-lossy", max_error=6)
@@ -487,3 +515,11 @@ def test_mutated_files_give_a_result_or_one_of_our_errors() -> None:
                     made(bytes(mutated), "rle")
                 except HounsfieldError:
                     continue
+
+
+def test_an_estimate_of_colour_compares_jpeg_in_the_colours_it_was_given() -> None:
+    smooth = np.stack([phantom(200)] * 3, axis=-1).astype("u1")
+    colour = image(smooth[..., 0], SamplesPerPixel=3, PhotometricInterpretation="RGB", PlanarConfiguration=0)
+    colour.PixelData, colour.Modality = smooth.tobytes(), "US"
+    measured = estimate([BytesSource("", saved(colour))], syntaxes=["jpeg-extended"])
+    assert max(cost.max_error for cost in measured.costs) < 50

@@ -304,7 +304,7 @@ def _estimate(place: Location, plot: Path | None, *, force: bool, as_json: bool)
         )
         return
     echo(
-        f"{measured.images} images: {measured.native_bytes / 1e6:.1f} MB of pixels, "
+        f"{measured.images} image{'s' * (measured.images != 1)}: {measured.native_bytes / 1e6:.1f} MB of pixels, "
         f"{measured.stored_bytes / 1e6:.1f} MB now; measured on {measured.sampled} of them, on one core"
     )
     table(rows, [

@@ -6,7 +6,7 @@ A JP2 container is opened and its codestream taken: DICOM says what the componen
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,10 +17,13 @@ from hounsfield.errors import MalformedError, TruncatedError, UnsupportedError
 
 _SOC_SIZ = b"\xff\x4f\xff\x51"
 _CAP = 0x50
+_COD = 0x52
+_TRANSFORM = 13  # byte of a COD segment: 0 is the irreversible 9/7 wavelet (15444-1 A.6.1)
 _SOT = 0x90
 _EOC = 0xD9
 _JP2_SIGNATURE = b"\x00\x00\x00\x0cjP  "
 _MAX_TILES = 65_535
+_LONGEST_OF_BOTH = 16  # bits
 _OPENJPEG_BITS = 24  # imagecodecs writes deeper ones, but wrongly
 _HTJ2K_LEVELS = 5
 _LOWEST_RESOLUTION = 64
@@ -74,13 +77,20 @@ def read_jpeg2000_header(data: bytes) -> CodestreamHeader:
     return CodestreamHeader(height - top, width - left, count, (depth & 0x7F) + 1, bool(depth & 0x80))
 
 
-def check_tile_parts(data: bytes) -> bool:
-    """Walk main header and tile-parts to the end; True if the codestream is high-throughput (a CAP segment).
+class Coding(NamedTuple):
+    """How a codestream is coded: `high_throughput` by a CAP segment, `irreversible` by its COD segment."""
+
+    high_throughput: bool
+    irreversible: bool
+
+
+def check_tile_parts(data: bytes) -> Coding:
+    """Walk main header and tile-parts to the end.
 
     Decoders give what they have of a cut stream without a word, so lengths are held against the bytes here
     (15444-1 A.4.2). A missing EOC marker is forgiven.
     """
-    high_throughput = False
+    high_throughput = irreversible = False
     position = 2
     tile_parts = 0
     while True:
@@ -92,6 +102,7 @@ def check_tile_parts(data: bytes) -> bool:
         if marker[1] == _EOC:
             break
         high_throughput |= marker[1] == _CAP
+        irreversible |= marker[1] == _COD and data[position + _TRANSFORM : position + _TRANSFORM + 1] == b"\0"
         length = int.from_bytes(data[position + 2 : position + 4], "big")
         if marker[1] == _SOT:
             tile_parts += 1
@@ -111,7 +122,7 @@ def check_tile_parts(data: bytes) -> bool:
         raise TruncatedError(
             f"JPEG 2000 codestream of {len(data)} bytes ends within a tile-part", found_bytes=len(data)
         )
-    return high_throughput
+    return Coding(high_throughput, irreversible)
 
 
 def decode_jpeg2000(data: bytes, frame_format: FrameFormat, out: Pixels | None = None) -> Pixels:
@@ -122,13 +133,29 @@ def decode_jpeg2000(data: bytes, frame_format: FrameFormat, out: Pixels | None =
     header = read_jpeg2000_header(data)
     header.check(frame_format, "JPEG 2000")
     target = decoding_target(out, header, frame_format)
-    if check_tile_parts(data):
+    coding = check_tile_parts(data)
+    if coding.high_throughput:
         samples = call_decoder("HTJ2K", imagecodecs.htj2k_decode, data, planar=False, out=target)
-    else:
+    if not coding.high_throughput or (
+        coding.irreversible and _may_have_wrapped(samples, header, frame_format)
+    ):
         samples = call_decoder(
             "JPEG 2000", imagecodecs.jpeg2k_decode, data, planar=False, numthreads=1, out=target
         )
+    elif coding.irreversible:
+        top = (1 << header.precision - bool(header.signed)) - 1
+        np.minimum(samples, top, out=samples)
     return to_stored(samples, header, frame_format)
+
+
+def _may_have_wrapped(samples: Pixels, header: CodestreamHeader, frame_format: FrameFormat) -> bool:
+    """OpenJPH rounds what overshoots to one above the highest value, which in a full cell is the lowest.
+
+    Only where the cell is full, by the header too, and the lowest value occurs, can that have been; OpenJPEG,
+    slower, then decodes it.
+    """
+    is_full = header.precision == samples.dtype.itemsize * 8 <= frame_format.bits_stored <= _LONGEST_OF_BOTH
+    return is_full and bool((samples == np.iinfo(samples.dtype).min).any())
 
 
 def encode_jpeg2000(array: Pixels, frame_format: FrameFormat, rate: Rate | None) -> bytes:

@@ -11,6 +11,7 @@ import numpy as np
 
 from hounsfield.codecs import FrameFormat, Pixels, Rate, decode_frame, encode_frame, encoded_photometric
 from hounsfield.codecs.jpeg_xl import rebuild_jpeg, recompress_jpeg
+from hounsfield.codecs.rate import used_bits
 from hounsfield.errors import HounsfieldError, MalformedError, UnsupportedError
 from hounsfield.frames import encapsulate
 from hounsfield.instance import BytesSource, HeaderReader, Instance, Source, read_instance
@@ -32,6 +33,8 @@ from hounsfield.transcode.pixels import PixelSource, open_pixels
 from hounsfield.transcode.target import Target
 
 _PHOTOMETRIC, _PLANAR, _SOP_INSTANCE = 0x00280004, 0x00280006, 0x00080018
+_BITS_STORED, _HIGH_BIT = 0x00280101, 0x00280102
+_CODED_BY_CELL = ("jpeg-ls-near", "htj2k-lossy")
 _ENCAPSULATED_ICON = b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff"
 _NOTHING_LOST = Loss(0.0, math.inf)
 _LONGEST_NATIVE = 0xFFFFFFFE
@@ -189,7 +192,7 @@ class _Work:
         cells = [self.pixels.cells(index) for index in range(self.pixels.count)]
         scales = frame_scales(self.instance, len(cells))
         coded = LossySearch(cells, scales, form, self.target).run(self.hint)
-        return self._lossy(coded, form)
+        return self._lossy(coded, form, self._depth_edits(form, cells))
 
     def _whole_jpegs(self) -> list[bytes] | None:
         """Baseline JPEGs into JPEG XL and back without touching a coefficient; `None` if it is not that."""
@@ -236,7 +239,7 @@ class _Work:
             frame=index,
         )
 
-    def _lossy(self, coded: Coded, form: FrameFormat) -> Transcoded:
+    def _lossy(self, coded: Coded, form: FrameFormat, depth: dict[int, bytes]) -> Transcoded:
         ratio = self.pixels.native_bytes / max(1, sum(map(len, coded.streams)))
         photometric = self._photometric(form, reversible=coded.rate is None)
         if coded.rate is None:  # nothing was lost after all, and so the image stays what it is
@@ -246,7 +249,7 @@ class _Work:
         original = (part.find(_SOP_INSTANCE) or b"").rstrip(b"\0 ")
         uid = derived_uid(original, self.syntax, goal)
         edits = derivation_edits(part, self.syntax, ratio=ratio, goal=goal, uid=uid)
-        edits |= self._pixel_edits(coded.streams, photometric)
+        edits |= self._pixel_edits(coded.streams, photometric) | depth
         return self._result(coded, write_part10(part, self.syntax, edits, instance_uid=uid))
 
     def _photometric(self, form: FrameFormat, *, reversible: bool = True) -> str:
@@ -289,6 +292,22 @@ class _Work:
         if given.samples_per_pixel > 1 and given.planar_configuration:
             edits[_PLANAR] = encode_element(_PLANAR, b"US", b"\0\0", encoding)
         return edits
+
+    def _depth_edits(self, form: FrameFormat, cells: Sequence[Pixels]) -> dict[int, bytes]:
+        """Bits Stored as the codestream has them, where whole cells are coded with loss.
+
+        The highest value may become a little higher, and readers take only as many bits as are said to be stored.
+        """
+        bits = form.cell_bytes * 8
+        is_plain = form.high_bit == form.bits_stored - 1 < bits - 1
+        if self.syntax.keyword not in _CODED_BY_CELL or not is_plain:
+            return {}
+        if any(used_bits(frame, form) > form.bits_stored for frame in cells):
+            return {}  # something else is above them (overlays), which must not become values
+        return {
+            tag: encode_element(tag, b"US", value.to_bytes(2, "little"), EXPLICIT_LITTLE)
+            for tag, value in ((_BITS_STORED, bits), (_HIGH_BIT, bits - 1))
+        }
 
     def _verify(self, content: bytes, streams: Sequence[bytes]) -> None:
         """Read the finished file as anyone would: each frame must be the one that was encoded and proved."""

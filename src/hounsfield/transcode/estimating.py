@@ -12,7 +12,7 @@ from hounsfield.errors import HounsfieldError
 from hounsfield.instance import BytesSource, Source, read_instance
 from hounsfield.instance.reading import open_pixels as open_pixel_stream
 from hounsfield.syntaxes import TransferSyntax, transfer_syntax
-from hounsfield.transcode.loss import FrameScale, Loss, frame_scales, measure
+from hounsfield.transcode.loss import FrameScale, Loss, comparable, frame_scales, measure
 from hounsfield.transcode.pixels import open_pixels
 
 LOSSLESS = (
@@ -197,7 +197,8 @@ def _cost(syntax: TransferSyntax, rate: Rate | None, samples: list[_Sample], sca
     size = sum(map(len, streams))
     loss = Loss(0.0, float("inf"))
     if rate is not None:
-        loss = measure([s.cells for s in samples], decoded, [s.scale for s in samples])
+        like = [comparable(cells, syntax, s.form) for cells, s in zip(decoded, samples, strict=True)]
+        loss = measure([s.cells for s in samples], like, [s.scale for s in samples])
     return Cost(
         syntax,
         round(size * scale),

@@ -115,6 +115,15 @@ def measure(originals: Sequence[Pixels], decoded: Sequence[Pixels], scales: Sequ
     return Loss(worst, 20.0 * math.log10(max(high - low, 1.0)) - 10.0 * math.log10(squares / voxels))
 
 
+def comparable(decoded: Pixels, syntax: TransferSyntax, form: FrameFormat) -> Pixels:
+    """A decoded frame in the colour space of `form`: JPEG comes back as YBR where RGB went in."""
+    if syntax.family != "jpeg" or form.photometric_interpretation != "RGB":
+        return decoded
+    from hounsfield.codecs.colour import to_rgb
+
+    return to_rgb(decoded, "YBR_FULL")
+
+
 class LossySearch:
     """Codes the frames of one instance until what `target` asks for is met."""
 
@@ -145,15 +154,8 @@ class LossySearch:
     def _coded(self, rate: Rate, streams: list[bytes] | None = None) -> Coded:
         streams = self._encode(rate) if streams is None else streams
         decoded = [decode_frame(stream, self.syntax, self.form) for stream in streams]
-        return Coded(streams, rate, measure(self.cells, self._comparable(decoded), self.scales))
-
-    def _comparable(self, decoded: list[Pixels]) -> list[Pixels]:
-        """JPEG comes back as YBR where RGB went in."""
-        if self.syntax.family != "jpeg" or self.form.photometric_interpretation != "RGB":
-            return decoded
-        from hounsfield.codecs.colour import to_rgb
-
-        return [to_rgb(frame, "YBR_FULL") for frame in decoded]
+        like = [comparable(frame, self.syntax, self.form) for frame in decoded]
+        return Coded(streams, rate, measure(self.cells, like, self.scales))
 
     def _near_quality(self) -> Coded:
         """JPEG-LS has no quality; its error is half the quantiser step of that quality."""

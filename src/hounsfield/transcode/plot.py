@@ -75,7 +75,10 @@ def _draw(measured: Estimate) -> _Drawing:
         lines.append((marks, keyword))
     across = [(x(p), f"{p}%") for p in (1, 2, 5, 10, 20, 30, 50, 100) if p >= 100 / most * 0.8]
     up = [(y(error), str(error)) for error in _ERROR_TICKS if error <= worst]
-    title = f"{measured.images} images, {measured.native_bytes / 1e6:.0f} MB: size against largest error"
+    plural = "s" * (measured.images != 1)
+    title = (
+        f"{measured.images} image{plural}, {measured.native_bytes / 1e6:.0f} MB: size against largest error"
+    )
     return _Drawing(lines, sorted(dots, key=lambda dot: dot.x), across, up, title)
 
 
