@@ -108,6 +108,26 @@ def test_a_deflated_bomb_is_refused(server):
     assert server.get("/studies").json() == []
 
 
+def test_an_instance_that_would_fill_the_memory_is_refused_unread(tmp_path):
+    with_pixels = pydicom.dcmread(io.BytesIO(instances(slices=1, rows=512, columns=512)[0]))
+    document = pydicom.dcmread(io.BytesIO(instances(**LIAR, seed=4)[0]))
+    del document.PixelData
+    document.EncapsulatedDocument = bytes(300_000)
+    contents = []
+    for dataset in (with_pixels, document):
+        out = io.BytesIO()
+        dataset.save_as(out)
+        contents.append(out.getvalue())
+    with running(tmp_path, limits=Limits(document=200_000)) as server:
+        assert server.store(contents[:1]).status_code == 200
+        answer = server.store(contents[1:])
+        assert answer.status_code == 409 and "beside Pixel Data" in answer.text
+    with running(tmp_path, limits=Limits(document=400_000)) as server:
+        assert server.store(contents[1:]).status_code == 200
+        got = server.get(path_of(contents[1]) + "/bulkdata/00420011")
+        assert got.content == bytes(300_000)
+
+
 def test_pixels_in_millions_of_empty_fragments_are_refused(server, monkeypatch):
     content = instances(**LIAR, transfer_syntax="jpeg-ls")[0]
     end = b"\xfe\xff\xdd\xe0\0\0\0\0"

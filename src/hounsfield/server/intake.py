@@ -230,7 +230,8 @@ class Intake:
         else:
             source = HeldSource(pieces)
         size = part.arrival.size + sum(map(len, pieces))
-        verdict = judge(source, size=size, study=self.study, header=self.limits.header)
+        limits = self.limits
+        verdict = judge(source, size=size, study=self.study, header=limits.header, document=limits.document)
         if isinstance(verdict, Refused):
             self._refuse(part, verdict)
             return

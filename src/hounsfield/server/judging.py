@@ -18,12 +18,16 @@ from hounsfield.errors import HounsfieldError, LocationError, MalformedError, Tr
 from hounsfield.instance import Instance, Source
 from hounsfield.instance.elements import ITEM, SEQUENCE_END, UNDEFINED
 from hounsfield.server.header_text import read_header_text
+from hounsfield.server.heavy_headers import in_turn, is_too_heavy
 from hounsfield.server.index import Record
 from hounsfield.server.index.records import record_of
 from hounsfield.transcode.part10 import read_part10
 
 DUPLICATE, NOT_UNDERSTOOD, MISMATCH, NO_ROOM, FAILED = 0x0111, 0xC000, 0xA900, 0xA700, 0x0110
 """Failure Reasons (PS3.18 Table I.2-2)."""
+
+MAX_DOCUMENT = 256 * 1024 * 1024
+"""Bytes of an instance beside its pixels, unless a limit says otherwise."""
 
 MAX_FRAGMENTS = 1 << 21
 """Of one instance's Pixel Data: each costs time and memory whenever one of its frames is looked for."""
@@ -47,18 +51,23 @@ class Refused:
     sop_class: str = ""
 
 
-def judge(source: Source, *, size: int, study: str | None = None, header: int) -> Record | Refused:
+def judge(
+    source: Source, *, size: int, study: str | None = None, header: int, document: int = MAX_DOCUMENT
+) -> Record | Refused:
     """The record (without a key) of an instance of `size` bytes, or why it is none.
 
-    `study`: the only one it may be of. `header`: bytes that its header may have, deflated. Raises `LocationError`
-    where the source cannot be read.
+    `study`: the only one it may be of. `header`: bytes that its header may have, deflated; `document`: bytes that
+    it may have beside its pixels. Raises `LocationError` where the source cannot be read.
     """
     record: Record | None = None
     try:
         with source.open() as stream:
             if stream.read(_PREAMBLE + 4)[_PREAMBLE:] != b"DICM":
                 return Refused(NOT_UNDERSTOOD, "no DICOM file: no DICM after a preamble")
-        text = read_header_text(source)
+        if is_too_heavy(source, size, document):
+            return Refused(NO_ROOM, f"more than {document} bytes beside Pixel Data")
+        with in_turn(source, size):
+            text = read_header_text(source)
         record = record_of(text, key="", size=size)
         return _problem(record, text.instance, size, study, header) or record
     except LocationError:

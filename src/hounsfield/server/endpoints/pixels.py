@@ -181,7 +181,9 @@ def bulk_data(service: Service, ask: Ask) -> Answer:
         start, length = pixels.offset, pixels.length
         part = lambda first, last: (source, start + first, start + last)  # noqa: E731
     else:
-        value = _value(instance, path)
+        # Beside pixels an instance is read in one piece.
+        with service.decoding.taken(0 if pixels is not None else entry.size or 0):
+            value = _value(instance, path)
         length = len(value)
         part = lambda first, last: value[first:last]  # noqa: E731
     return _octets(ask, part, length, tag)

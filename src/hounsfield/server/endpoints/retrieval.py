@@ -161,7 +161,7 @@ def _content(service: Service, entry: Entry, target: str) -> Piece:
     source = service.library.source(entry)
     if target != entry.syntax:
         instance = read_instance(source)
-        with service.decoding.taken(decoded_size(instance)):
+        with service.decoding.taken(decoded_size(instance) or entry.size or 0):
             return convert(instance, target, limit=service.limits.decoded)
     if entry.size is None:
         with source.open() as stream:
