@@ -33,6 +33,7 @@ from viewer_browser import chromium
 ROUNDS = 5
 SECONDS = 2.0
 OHIF = "3.13.2"
+LARGE = 1500
 
 _WATCH = """
 window.marks = {};
@@ -65,6 +66,15 @@ window.marks = {};
   requestAnimationFrame(look);
 })();
 """
+
+_JUMP = """async slice => {
+  const slider = document.querySelector(".slider"), canvas = document.querySelector("canvas.pixels");
+  const start = performance.now(), before = Number(canvas.dataset.drawn);
+  Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set.call(slider, String(slice));
+  slider.dispatchEvent(new Event("input", {bubbles: true}));
+  while (Number(canvas.dataset.drawn) === before) await new Promise(requestAnimationFrame);
+  return performance.now() - start;
+}"""
 
 _FRAMES = """async ({seconds, kind}) => {
   const views = [...document.querySelectorAll(".view")];
@@ -102,11 +112,11 @@ def real_series() -> Path | None:
     return folder if folder.is_dir() else None
 
 
-def phantom(folder: Path) -> Path:
-    """140 slices of 512², made here."""
+def phantom(folder: Path, slices: int = 140) -> Path:
+    """Slices of 512², made here."""
     from hounsfield.phantom import PhantomSpec, write
 
-    write(PhantomSpec(rows=512, columns=512, slices=140, slice_step=1.0), folder)
+    write(PhantomSpec(rows=512, columns=512, slices=slices, slice_step=140 / slices), folder)
     return folder
 
 
@@ -156,6 +166,24 @@ def rates(browser: Any, url: str) -> dict[str, float]:
                 found[f"{layout}: {kind}, frames/s"] = fps
                 found[f"{layout}: {kind}, longest frame, ms"] = worst
     return found
+
+
+def large(work: Path) -> None:
+    """A series of 1500 slices (786 MB): first image, all of it, memory, slices gone to while it loads, scrolling."""
+    folder = phantom(work / "large", LARGE)
+    with chromium() as browser, served(folder, work) as root:
+        study, series = largest_series(root)
+        url = f"{root}/#/?study={study}&series={series}"
+        found = ours(browser, url, "stack")
+        with page_of(browser, _WATCH) as (page, _):
+            page.goto(url)
+            page.wait_for_function("() => window.marks.first")
+            jumps = [page.evaluate(_JUMP, slice_) for slice_ in (1400, 100, 1200, 5, 1000)]
+            page.wait_for_function("() => window.marks.all")
+            page.wait_for_timeout(300)
+            found["slice gone to while loading, ms (median)"] = statistics.median(jumps)
+            found["scroll, frames/s"], _ = page.evaluate(_FRAMES, {"seconds": SECONDS, "kind": "scroll"})
+        show(f"hounsfield, {LARGE} slices", found)
 
 
 def theirs(browser: Any, url: str) -> dict[str, float]:
@@ -296,9 +324,13 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="a series instead of the phantom")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--no-peers", action="store_true")
+    parser.add_argument("--large", action="store_true", help=f"a series of {LARGE} slices, and nothing else")
     chosen = parser.parse_args()
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     with tempfile.TemporaryDirectory() as work:
+        if chosen.large:
+            large(Path(work))
+            return
         folder = chosen.folder or real_series() or phantom(Path(work) / "phantom")
         print(f"140 × 512² from {'real CT' if folder == real_series() else folder.name}")
         run(folder, Path(work), chosen.rounds, not chosen.no_peers)

@@ -33,6 +33,8 @@ def phantoms(folder: Path) -> Path:
 def saved(person: Person, name: str) -> None:
     from PIL import Image
 
+    # The focus of the keys pressed here is not what the picture is about.
+    person.page.evaluate("() => document.activeElement.blur()")
     person.rest()
     person.page.wait_for_timeout(400)
     with Image.open(io.BytesIO(person.page.screenshot())) as shot:
@@ -58,12 +60,12 @@ def hover(person: Person, x: float, y: float, view: str = "stack") -> None:
     person.page.mouse.move(box["x"] + width * x, box["y"] + height * y)
 
 
-def drag(person: Person, key: str, *path: tuple[float, float]) -> None:
+def drag(person: Person, key: str, *path: tuple[float, float], view: str = "stack") -> None:
     person.page.keyboard.press(key)
-    hover(person, *path[0])
+    hover(person, *path[0], view)
     person.page.mouse.down()
     for place in path[1:]:
-        hover(person, *place)
+        hover(person, *place, view)
     person.page.mouse.up()
 
 
@@ -76,8 +78,8 @@ def studies(person: Person, root: str) -> None:
 
 def stack(person: Person, root: str) -> None:
     series(person, root, "Thin", "&panel=measure")
-    drag(person, "e", (0.43, 0.265), (0.465, 0.345))
-    drag(person, "e", (0.28, 0.465), (0.315, 0.535))
+    drag(person, "e", (0.434, 0.285), (0.461, 0.325))
+    drag(person, "e", (0.286, 0.475), (0.312, 0.525))
     drag(person, "d", (0.27, 0.72), (0.73, 0.72))
     person.page.keyboard.press("w")
     hover(person, 0.58, 0.62)
@@ -87,8 +89,25 @@ def stack(person: Person, root: str) -> None:
 def planes(person: Person, root: str) -> None:
     series(person, root, "Tilted", "&layout=planes&panel=numbers&cross=-47,21,10&window=40,700")
     person.see_image("sagittal")
+    drag(person, "t", (0.26, 0.42), (0.37, 0.64), view="coronal")
+    person.page.keyboard.press("w")
     hover(person, 0.4, 0.42, "axial")
     saved(person, "viewer-planes.png")
+
+
+def compare(person: Person, root: str) -> None:
+    series(person, root, "Thin", "&layout=coronal&window=40,700")
+    person.page.get_by_role("button", name="Series", exact=True).click()
+    person.page.get_by_role("button", name="Compare with this series: 3").click()
+    person.page.locator('[data-view="coronal"]').nth(1).wait_for()
+    person.page.locator(".pane").last.get_by_label("View").select_option("planes")
+    person.page.get_by_role("button", name="Series", exact=True).click()
+    person.page.locator(".pane").first.locator(".view").click(button="middle")
+    for _ in range(8):
+        person.page.keyboard.press("ArrowUp")
+    person.page.wait_for_function("() => !document.querySelector('progress.loaded')")
+    hover(person, 0.3, 0.45, "coronal")
+    saved(person, "viewer-compare.png")
 
 
 def tags(person: Person, root: str) -> None:
@@ -112,7 +131,7 @@ def phone(person: Person, root: str) -> None:
 
 
 SHOTS: tuple[tuple[Callable[[Person, str], None], tuple[int, int]], ...] = (
-    *((shot, (1280, 720)) for shot in (studies, stack, planes, tags, chinese)),
+    *((shot, (1280, 720)) for shot in (studies, stack, planes, compare, tags, chinese)),
     (phone, (390, 844)),
 )
 

@@ -140,13 +140,25 @@ function outline(drawing: Drawing, points: readonly Point[], matrix: Matrix): Pa
   return path;
 }
 
-function drawText(context: CanvasRenderingContext2D, lines: readonly string[], points: readonly Point[], pane: Pane, ink: string): void {
-  if (!lines.length || !points.length) return;
-  const right = Math.max(...points.map((point) => point.x));
-  const top = Math.min(...points.map((point) => point.y));
+/** Where text of that size stands clear of a measurement: right of it, else left, else below or above. */
+function beside(points: readonly Point[], pane: Pane, width: number, height: number): Point {
+  const [xs, ys] = [points.map((point) => point.x), points.map((point) => point.y)];
+  const [left, right, top, bottom] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
+  const y = Math.max(12, Math.min(top, pane.height - height - 8));
+  if (right + 10 + width <= pane.width - 28) return { x: right + 16, y };
+  if (left - 16 - width >= 24) return { x: left - 16 - width, y };
+  const x = Math.max(8, Math.min(left, pane.width - width - 14));
+  return { x, y: bottom + 12 + height <= pane.height - 8 ? bottom + 14 : Math.max(12, top - height - 14) };
+}
+
+/** Narrower than this, a pane shows the first line of a measurement only; the panel has all. */
+const NARROW = 240;
+
+function drawText(context: CanvasRenderingContext2D, all: readonly string[], points: readonly Point[], pane: Pane, ink: string): void {
+  if (!all.length || !points.length) return;
+  const lines = pane.width < NARROW ? all.slice(0, 1) : all;
   const width = Math.max(...lines.map((line) => context.measureText(line).width));
-  const x = Math.max(8, Math.min(right + 10, pane.width - width - 28));
-  const y = Math.max(12, Math.min(top, pane.height - lines.length * 16 - 8));
+  const { x, y } = beside(points, pane, width, lines.length * 16);
   context.fillStyle = "rgba(0, 0, 0, 0.6)";
   context.beginPath();
   context.roundRect(x - 6, y - 5, width + 12, lines.length * 16 + 8, 4);

@@ -58,13 +58,15 @@ interface ButtonProps {
   readonly pressed?: boolean | undefined;
   readonly disabled?: boolean;
   readonly text?: boolean;
+  /** A class of its own. */
+  readonly kind?: string;
   readonly onClick: () => void;
 }
 
 /** A button with an icon; its name is its tooltip, and read out. */
-export function IconButton({ icon, name, hint, pressed, disabled, text, onClick }: ButtonProps) {
+export function IconButton({ icon, name, hint, pressed, disabled, text, kind, onClick }: ButtonProps) {
   return (
-    <button class={text ? "tool with-text" : "tool"} title={hint ? `${name}  (${hint})` : name} aria-label={name} aria-pressed={pressed} disabled={disabled} onClick={onClick}>
+    <button class={["tool", text ? "with-text" : "", kind ?? ""].filter(Boolean).join(" ")} title={hint ? `${name}  (${hint})` : name} aria-label={name} aria-pressed={pressed} disabled={disabled} onClick={onClick}>
       <Icon name={icon} />
       {text && <span>{name}</span>}
     </button>

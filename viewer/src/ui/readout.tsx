@@ -45,7 +45,7 @@ export function Readout() {
         {chainOf(at.view, found.index[0], found.value)}
       </button>
       <span title={w.voxel}>[{found.index.join(", ")}]</span>
-      {found.lps && <span class="lps">{found.lps.map((mm, axis) => `${"LPS"[axis]} ${minus(mm.toFixed(1))}`).join("  ")} mm</span>}
+      {found.lps && <span class="lps">{found.lps.map((mm, axis) => `${"LPS"[axis]} ${minus(mm.toFixed(1).replace(/^-0\.0$/, "0.0"))}`).join("  ")} mm</span>}
     </footer>
   );
 }

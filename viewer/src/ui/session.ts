@@ -107,10 +107,14 @@ export function stepSeries(by: number): void {
   if (pane && at >= 0 && next) show(next.study, next.uid);
 }
 
-const studyShown = computed(() => panes.value[0]?.model.study ?? "");
+/** The study of the first pane, once there is something to see of it: the first image waits for nothing else. */
+const studyShown = computed(() => {
+  const model = panes.value[0]?.model;
+  return model && (model.version.value > 0 || model.pictures.value || model.error.value) ? model.study : "";
+});
 effect(() => {
   const study = studyShown.value;
-  if (!study) return;
+  if (!study || siblings.peek()[0]?.study === study) return;
   // Only to fill the rail: a failure there must not disturb the image.
   seriesOf(study).then(
     (found) => {

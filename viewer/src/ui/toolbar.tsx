@@ -130,7 +130,7 @@ export function PageButtons() {
       <button class="tool language" lang={language.value === "en" ? "zh-Hans" : "en"} onClick={() => (language.value = language.value === "en" ? "zh" : "en")}>
         {w.language}
       </button>
-      <IconButton icon="theme" name={w.theme} onClick={() => (theme.value = themes[theme.value])} />
+      <IconButton icon="theme" kind="theme" name={w.theme} onClick={() => (theme.value = themes[theme.value])} />
       <IconButton icon="help" name={w.help} hint="?" pressed={helpOpen.value} onClick={() => (helpOpen.value = !helpOpen.value)} />
     </div>
   );

@@ -5,6 +5,7 @@ import { useEffect, useState } from "preact/hooks";
 import { capabilities } from "../wire/lists";
 import { batches, store, type FileResult } from "../wire/store";
 import { Icon } from "./icons";
+import { panes } from "./session";
 import { words } from "./settings";
 import { shortly } from "./trouble";
 import { UploadProgress } from "./upload_results";
@@ -31,6 +32,9 @@ export interface Progress {
   readonly results: readonly FileResult[];
   readonly over: boolean;
 }
+
+/** Where an image is opened, what may be stored is asked when that is no longer in its way. */
+const AFTER_FIRST_IMAGE_MS = 1500;
 
 const progress = signal<Progress | null>(null);
 
@@ -77,7 +81,7 @@ export function UploadButton() {
 export function UploadArea() {
   const w = words.value;
   const [over, setOver] = useState(false);
-  useEffect(askCapabilities, []);
+  useEffect(() => void setTimeout(askCapabilities, panes.peek().length ? AFTER_FIRST_IMAGE_MS : 0), []);
   useEffect(() => {
     const enter = (event: DragEvent): void => {
       if (!event.dataTransfer?.types.includes("Files")) return;

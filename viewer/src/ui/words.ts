@@ -203,7 +203,7 @@ const pairs = {
   onlyVarying: ["Only what differs between slices", "仅显示层间不同项"],
   value: ["Value", "值"],
   count: ["voxels", "个体素"],
-  samples: ["samples between voxels", "个插值采样点"],
+  samples: ["samples", "个插值采样点"],
   slabThin: ["measured on the thin plane, not the slab", "按薄层平面测量，而非层块"],
   area: ["area", "面积"],
   minimum: ["min", "最小"],

@@ -41,14 +41,16 @@ export function valueText(value: unknown): string {
   return String(value);
 }
 
-/** `Doe^Jane^^Dr` → `Doe, Jane, Dr`; of `Wang^XiaoDong=王^小东` both the Latin and the Chinese form. */
+const IDEOGRAPHIC = /^\p{Script=Han}+$/u;
+
+/** `Doe^Jane^^Dr` → `Doe, Jane, Dr`; of `Wang^XiaoDong=王^小东` both forms, the Chinese one as it is written: 王小东. */
 export function personName(name: string): string {
   const form = (text: string): string =>
     text
       .split("^")
       .map((part) => part.trim())
       .filter(Boolean)
-      .join(", ");
+      .reduce((whole, part) => (!whole || IDEOGRAPHIC.test(whole + part) ? whole + part : `${whole}, ${part}`), "");
   const [latin, ideographic, phonetic] = name.split("=").map(form);
   return [...new Set([latin, ideographic || phonetic])].filter(Boolean).join(" ");
 }
