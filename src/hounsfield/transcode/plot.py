@@ -131,7 +131,7 @@ def _write_png(drawing: _Drawing, path: Path) -> None:
     image = Image.new("RGB", (_WIDTH, _HEIGHT), "white")
     pen = ImageDraw.Draw(image)
     pen.font = ImageFont.load_default(size=13)
-    pen.text((_LEFT, 12), drawing.title, fill="black")
+    pen.text((_LEFT, 4), drawing.title, fill="black")
     pen.text(((_LEFT + right) / 2 - 50, _HEIGHT - 24), "size, % of native", fill="black")
     pen.text((6, _TOP - 16), "largest error, HU", fill="black")
     for at, label in drawing.across:
