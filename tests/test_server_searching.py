@@ -5,15 +5,18 @@ from __future__ import annotations
 import functools
 import io
 import itertools
+from dataclasses import replace
 
 import pydicom
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy.dialects import sqlite
 
 from hounsfield.dicomweb.matching import matches
 from hounsfield.dicomweb.queries import Query
 from hounsfield.dicomweb.warnings299 import parse_warnings
+from hounsfield.server.index.search import _Plan
 from hounsfield.server.limits import Limits
 from server_support import instances, path_of, running, uids
 
@@ -295,6 +298,28 @@ def test_the_requests_of_ohif_are_answered(server, path):
     content = study(1)[0]
     fields = "includefield=00080021%2C00080031%2C0008103E%2C00200011"
     assert len(server.get(f"{path_of(content, 'study')}/series?{fields}").json()) == 1
+
+
+@pytest.mark.parametrize(
+    ("level", "filters", "flags"),
+    [
+        ("study", {"PatientID": "P1"}, {}),
+        ("study", {"StudyDate": "20200101-20200202"}, {}),
+        ("study", {"AccessionNumber": '""'}, {"match_empty": True}),
+        ("study", {"PatientID": '""'}, {"match_empty": True}),
+        ("instance", {"PatientID": "P1"}, {}),
+        ("instance", {"PatientID": '""'}, {"match_empty": True}),
+        ("instance", {"SOPInstanceUID": "1.2,1.3"}, {}),
+        ("series", {"SeriesInstanceUID": "1.2"}, {}),
+    ],
+)
+def test_searches_are_answered_by_an_index(server, level, filters, flags):
+    query = replace(Query.build(filters), **flags)
+    statement = _Plan("sqlite", level, _everything(), query).rows().limit(101)
+    text = str(statement.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}))
+    with server.archive.index._reading() as connection:
+        steps = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}")]
+    assert not any(step.startswith("SCAN") for step in steps), steps
 
 
 _MODELS: list[dict] = []
