@@ -21,6 +21,8 @@ import yaml
 
 from hounsfield.cli.serve import serve
 from hounsfield.cli.tokens import tokens
+from hounsfield.errors import UnsupportedError
+from hounsfield.server.proxies import Proxies
 from server_postgres import postgres
 from server_support import AS_STORED, STOW, Process, body, instances, parts_of, path_of, start
 from test_server_peers import _certificate
@@ -192,3 +194,14 @@ def test_the_compose_file_hangs_together():
         services["server"]["tmpfs"]
     )
     assert str(options["folder"]) in folders and str(Path(options["credentials"]).parent) in folders
+
+
+def test_proxies_are_addresses_and_networks_and_never_names():
+    proxies = Proxies(("10.1.2.3", "172.30.42.0/24", "fd00::/8"))
+    for inside in ("10.1.2.3", "172.30.42.7", "::ffff:172.30.42.7", "fd12::1"):
+        assert inside in proxies
+    for outside in ("10.1.2.4", "172.30.43.1", "proxy", "", "unknown", None):
+        assert outside not in proxies
+    for wrong in ("proxy", "10.0.0.0/40", ""):
+        with pytest.raises(UnsupportedError, match="proxy"):
+            Proxies((wrong,))
