@@ -106,6 +106,16 @@ def test_an_item_of_undefined_length_is_malformed() -> None:
         frames_of(item(b"") + b"\xfe\xff\x00\xe0\xff\xff\xff\xff", 1)
 
 
+def test_fragments_without_end_are_refused_before_they_fill_the_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("hounsfield.frames._MAX_FRAGMENTS", 100)
+    assert len(frames_of(encapsulated([b""] * 104), 1)) == 1
+    with pytest.raises(MalformedError, match="more than 104 fragments"):
+        frames_of(encapsulated([b""] * 105), 1)
+    assert len(frames_of(encapsulated([b"aa"] * 300), 300)) == 300
+
+
 def test_a_frame_that_vanished_since_is_truncated() -> None:
     with pytest.raises(TruncatedError):
         read_frame(io.BytesIO(b"abc"), ((1, 10),))

@@ -35,6 +35,8 @@ _STARTS = (
     b"\x00\x00\x00\x0cJXL ",
     b"\xff\x0a",
 )
+_MAX_FRAGMENTS = 1 << 20  # of one frame; a list of them takes thirty times the bytes of empty ones
+_FRAGMENTS_A_FRAME = 4
 _TAIL = 16  # bytes looked at for an end-of-image marker before its padding
 
 
@@ -121,11 +123,17 @@ def _read_items(
     raw = _read(stream, first)
     table = struct.unpack(f"<{first // 4}I", raw[: first // 4 * 4])
     fragments: list[Extent] = []
+    most = _MAX_FRAGMENTS + _FRAGMENTS_A_FRAME * number_of_frames
     position = offset + 8 + first
     try:
         while (length := _item_length(stream, position, end, len(fragments), number_of_frames)) is not None:
             fragments.append((position + 8, length))
             position += 8 + length
+            if len(fragments) > most:
+                raise MalformedError(
+                    f"more than {most} fragments for {number_of_frames} frames",
+                    expected="one to four a frame",
+                )
     except TruncatedError:
         if not forgiving:
             raise
@@ -145,11 +153,12 @@ def _before_the_end(stream: BinaryIO, fragments: list[Extent], table: Sequence[i
         start + length - first + 8 for start, length in fragments
     }  # where a next fragment's value would begin
     frames: list[Frame] = []
+    starts = [start - first for start, _ in fragments]
     if table and table[0] == 0:
         for begin, end in pairwise(table):
             if end not in ends or begin >= end:
                 break
-            frames.append(tuple(one for one in fragments if begin <= one[0] - first < end))
+            frames.append(tuple(fragments[bisect_left(starts, begin) : bisect_left(starts, end)]))
         return tuple(frames)
     if not _starts_image(stream, *fragments[0]):
         return tuple((fragment,) for fragment in fragments)
