@@ -43,6 +43,7 @@ from hounsfield.dicomweb.resources import Resource
 from hounsfield.errors import DicomwebError
 from hounsfield.server.attributes import COUNTED, LEVELS, REQUIRED, SHOWN, UIDS, Level, belongs, searched
 from hounsfield.server.header_text import INSTANCE_URL
+from hounsfield.server.index.admission import check_level, check_terms
 from hounsfield.server.index.database import fits
 from hounsfield.server.index.tables import NAME_GROUPS, TABLES, instances, series, studies
 
@@ -51,12 +52,6 @@ MAX_PAGE = 5000
 
 COUNTED_UP_TO = 10_000
 """Further results are counted up to here; beyond, an answer says "at least"."""
-
-MAX_TERMS = 200
-"""Values, words and keys that one search may ask for in all; SQL has limits of its own, and they are no answer."""
-
-MAX_ASKED = 1024
-"""Characters of one value that is asked for."""
 
 MAX_CANDIDATES = 50_000
 """Rows read for attributes that have no column."""
@@ -124,14 +119,14 @@ class _Plan:
             self.conditions["study"].append(studies.c.StudyInstanceUID == scope.study)
         if scope.series is not None:
             self.conditions["series"].append(series.c.SeriesInstanceUID == scope.series)
-        _check_terms(query)
+        check_terms(query)
         for name, value in query.matches:
             self._add(name, value)
         self.wanted = self._wanted()
 
     def _add(self, name: str, value: str) -> None:
         if is_universal(value):
-            _check_level(name, self.level)
+            check_level(name, self.level)
             return
         empty = bool(self.query.match_empty) and value.strip() == EMPTY
         if name == "ModalitiesInStudy":
@@ -142,7 +137,7 @@ class _Plan:
             raise DicomwebError(
                 f"{name} cannot be searched by", expected="an attribute of the files", status=400
             )
-        _check_level(name, self.level)
+        check_level(name, self.level)
         found = searched(name)
         if found is None:
             self.others.append((name, value))
@@ -356,44 +351,6 @@ def _numbers(value: str) -> list[int]:
         if number.is_integer() and abs(number) < 2**62:
             found.append(int(number))
     return found
-
-
-def _check_terms(query: Query) -> None:
-    """Refuse a search of more parts than a database takes; UIDs are one list, of which ten count as one."""
-    marks = str.maketrans("\\^= ", ",,,,")
-    terms = 0
-    for name, value in query.matches:
-        found = searched(name)
-        number = len(value.translate(marks).split(","))
-        if number == 1 and len(value) > MAX_ASKED:
-            raise DicomwebError(
-                f"{name} of {len(value)} characters", expected=f"at most {MAX_ASKED}", status=400
-            )
-        terms += 1 + number // 10 if found is not None and found[1].kind in {"uid", "number"} else number
-    if terms > MAX_TERMS:
-        raise DicomwebError(
-            f"a search for {terms} values",
-            expected=f"at most {MAX_TERMS}",
-            remedy="ask several times",
-            status=400,
-        )
-
-
-def _check_level(name: str, level: Level) -> None:
-    """Refuse to search studies by what only their series or instances have (PS3.18 10.6.1.2)."""
-    tag = int(tag_path(name)[0], 16)
-    if name in COUNTED:
-        return
-    lowest = next(each for each in reversed(LEVELS) if belongs(tag, each))
-    if all(not belongs(tag, each) for each in LEVELS[: LEVELS.index(level) + 1]):
-        hint = "; use ModalitiesInStudy" if name == "Modality" else ""
-        raise DicomwebError(
-            f"{name} is no attribute of a {level}", remedy=f"search {_plural(lowest)} by it{hint}", status=400
-        )
-
-
-def _plural(level: Level) -> str:
-    return {"study": "studies", "series": "series", "instance": "instances"}[level]
 
 
 def pages(models: Sequence[str]) -> Iterator[bytes]:
