@@ -523,3 +523,23 @@ def test_an_estimate_of_colour_compares_jpeg_in_the_colours_it_was_given() -> No
     colour.PixelData, colour.Modality = smooth.tobytes(), "US"
     measured = estimate([BytesSource("", saved(colour))], syntaxes=["jpeg-extended"])
     assert max(cost.max_error for cost in measured.costs) < 50
+
+
+class ServersInstance:
+    """A source as a DICOMweb server gives it: its header comes without its pixels."""
+
+    def __init__(self, content: bytes) -> None:
+        self.name, self.content = "instance", content
+
+    def open(self) -> io.BytesIO:
+        return io.BytesIO(self.content)
+
+    def metadata(self, tags: object = None) -> Dataset:
+        return pydicom.dcmread(self.open(), stop_before_pixels=True)
+
+
+def test_an_estimate_is_made_of_what_a_server_has() -> None:
+    coded = transcode(BytesSource("", saved(image(phantom()))), target("jpeg-ls"))
+    measured = estimate([ServersInstance(coded.content)] * 12, syntaxes=["rle"])
+    assert (measured.images, measured.native_bytes) == (12, 12 * coded.native_bytes)
+    assert abs(measured.stored_bytes / (12 * coded.stored_bytes) - 1) < 0.01

@@ -94,6 +94,7 @@ class _Sample:
     cells: Pixels
     form: FrameFormat
     scale: FrameScale
+    stored_bytes: float  # of this frame, as it is now
 
 
 def estimate(
@@ -140,24 +141,31 @@ def _plan(lossy: bool, syntaxes: Sequence[str] | None) -> list[tuple[str, Rate |
 
 def _gather(sources: list[Source]) -> tuple[list[_Sample], int, int, int]:
     """Samples from the middle outwards in equal steps; counts and bytes of everything, by headers alone."""
-    images, native, stored = 0, 0, 0
+    images, native, stored, elsewhere = 0, 0, 0.0, 0
     found: list[Source] = []
     for source in sources:
         try:
             header = read_instance(source).header
         except HounsfieldError:
             continue
-        if header.pixels is None or header.pixels.keyword != "PixelData":
+        is_elsewhere = hasattr(source, "metadata") and "Rows" in header
+        if not is_elsewhere and (header.pixels is None or header.pixels.keyword != "PixelData"):
             continue
         counts = [header.integer(k) or 1 for k in ("Rows", "Columns", "SamplesPerPixel")]
         size = counts[0] * counts[1] * counts[2] * max(1, (header.integer("BitsAllocated") or 16) // 8)
         images, native = images + 1, native + size * header.number_of_frames
-        stored += _pixel_length(source, header.pixels.offset, header.pixels.length)
+        if header.pixels is not None:
+            stored += _pixel_length(source, header.pixels.offset, header.pixels.length)
+        else:
+            elsewhere += size * header.number_of_frames
         found.append(source)
     step = max(1, len(found) / _SAMPLE)
     chosen = {int(step * (index + 0.5)) for index in range(_SAMPLE)} if found else set()
     samples = [sample for index in sorted(chosen) if index < len(found) for sample in _sample(found[index])]
-    return samples, images, native, stored
+    if elsewhere and samples:  # a server's headers do not tell how long the pixels are
+        sampled = sum(sample.cells.nbytes for sample in samples)
+        stored += elsewhere * sum(sample.stored_bytes for sample in samples) / sampled
+    return samples, images, native, round(stored)
 
 
 def _pixel_length(source: Source, offset: int, length: int | None) -> int:
@@ -181,7 +189,8 @@ def _sample(source: Source) -> list[_Sample]:
             return []
         middle = pixels.count // 2
         scales = frame_scales(instance, pixels.count)
-        return [_Sample(pixels.cells(middle), pixels.decoded_format, scales[middle])]
+        stored = pixels.stored_bytes / pixels.count
+        return [_Sample(pixels.cells(middle), pixels.decoded_format, scales[middle], stored)]
     except HounsfieldError:
         return []
 
