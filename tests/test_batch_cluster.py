@@ -147,6 +147,19 @@ def test_a_cluster_makes_the_volumes_that_one_process_makes(cluster: Cluster, tm
     assert all(row["kept"] for row in run(*command, tmp_path / "many", "--cluster", cluster.address)[1])
 
 
+def test_files_are_compressed_on_a_cluster_whose_workers_are_in_other_folders(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phantom.write(PLAIN, tmp_path / "scan")
+    monkeypatch.chdir(tmp_path)
+    arguments = ["compress", "scan", "small", "--to", "jpeg-ls", "--cluster", cluster.address]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    assert sum(path.is_file() for path in Path("small").rglob("*")) == sum(
+        path.is_file() for path in Path("scan").rglob("*")
+    )
+
+
 def test_files_are_compressed_and_deidentified_on_a_cluster(cluster: Cluster, tmp_path: Path) -> None:
     phantom.write(PLAIN, tmp_path / "in")
     for command in (["compress", "--to", "jpeg-ls"], ["deidentify", "--key", str(tmp_path / "key")]):

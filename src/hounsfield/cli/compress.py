@@ -90,9 +90,10 @@ def compress(location: str, out: str | None, as_json: bool, force: bool, **asked
     A file becomes a file, anything else a folder of the same shape. Lossless results are decoded and compared
     before they are kept; lossy ones say what was done to them. Run again, it goes on where it stopped.
     """
+    from hounsfield.cli.batches import absolute
     from hounsfield.locations import open_location
 
-    place = open_location(location)
+    place = open_location(absolute(location) if asked["cluster"] else location)
     if asked["estimating"]:
         _estimate(place, asked["plot"], force=force, as_json=as_json)
         return
@@ -102,10 +103,13 @@ def compress(location: str, out: str | None, as_json: bool, force: bool, **asked
         raise click.UsageError("--plot goes with --estimate.")
     if asked["to"] is None:
         raise click.UsageError("Missing option '--to'.")
+    output = _output(place, out)
+    if asked["cluster"]:  # its workers are in other folders
+        output = output.absolute()
     engine = _engine(asked["workers"], asked["cluster"])
     _compress(
         place,
-        _output(place, out),
+        output,
         _target(asked),
         engine,
         force=force,
