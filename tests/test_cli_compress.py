@@ -167,3 +167,17 @@ def test_a_file_goes_into_a_folder_that_is_to_be_made_where_a_slash_says_so(
     file = next(path for path in scan.rglob("*.dcm"))
     assert typed(file, f"{tmp_path}/new/", "--to", "rle").exit_code == 0
     assert (tmp_path / "new" / file.name).is_file()
+
+
+def test_files_of_a_zip_that_would_have_one_name_do_not_replace_each_other(
+    scan: Path, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(tmp_path / "scan.zip", "w") as archive:
+        for name, file in (("1.dcm", "a/1.dcm"), ("../1.dcm", "a/b/2.dcm")):
+            archive.write(scan / file, name)
+    result = typed(tmp_path / "scan.zip", tmp_path / "out", "--to", "rle", "--force")
+    assert result.exit_code == 0
+    found = {
+        read_instance(FileSource(path)).header.text("SOPInstanceUID") for path in (tmp_path / "out").iterdir()
+    }
+    assert found == {"1.2.0", "1.2.1"}

@@ -198,11 +198,22 @@ def _jobs(place: Location, out: Path, skipped: list[Skipped]) -> Iterator[Job]:
         yield Job(FileSource(place.path), out)
         return
     _refuse_within(place, out)
+    taken: set[Path] = set()
     for source in place.sources():
         if isinstance(source, Skipped):
             skipped.append(source)
         else:
-            yield Job(source, out / _relative(source, place))
+            yield Job(source, _free(out / _relative(source, place), taken))
+
+
+def _free(path: Path, taken: set[Path]) -> Path:
+    """`path`, numbered where another source has it: `a/../b` and `b` of one zip."""
+    free, number = path, 1
+    while free in taken:
+        number += 1
+        free = path.with_name(f"{path.name} ({number})")
+    taken.add(free)
+    return free
 
 
 def _refuse_within(place: Location, out: Path) -> None:
