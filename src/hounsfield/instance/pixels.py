@@ -5,6 +5,7 @@ Frames come out as cells or stored values; turning them into Hounsfield units be
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -49,6 +50,8 @@ FRAMES_LIMIT = 1 << 18  # more frames than any CT has; a larger number is damage
 FRAMES_UNQUESTIONED = 64  # so few cost nothing
 ITEM_TAG = b"\xfe\xff\x00\xe0"
 ITEM_HEADER_BYTES = 8  # the least that an encapsulated frame takes (PS3.5 A.4)
+_MORE_THAN_NATIVE = 1 << 16  # bytes: a codestream and what follows it are no longer than this over the native frame
+_READ_AT_ONCE = 1 << 24  # bytes
 _PMSCT_RLE1 = "PMSCT_RLE1"
 
 
@@ -274,29 +277,49 @@ class Instance:
         from hounsfield.codecs import decode_frame
         from hounsfield.frames import read_frame
 
-        frames = self.frames_in(stream, truncated=truncated)
+        rest = self._rest(stream) if self.header.number_of_frames == 1 else None
+        if rest is None:
+            frames = self.frames_in(stream, truncated=truncated)
+        else:
+            stream = io.BytesIO(rest)
+            frames = self._located(stream, 0, truncated=truncated)
         if frame >= len(frames):
             raise TruncatedError(f"pixel data ends before frame {frame + 1} does")
         return decode_frame(read_frame(stream, frames[frame]), self.syntax, self.frame_format, out=out)
 
+    def _rest(self, stream: BinaryIO) -> bytes | None:
+        """The file from its pixels on, by one call: with each, threads that decode beside it give way to each other.
+
+        None where that is more than one frame can be, or the stream is no file.
+        """
+        pixels = self.header.pixels
+        if pixels is None or not isinstance(stream, io.FileIO) or not hasattr(os, "pread"):
+            return None
+        most = self.frame_bytes + _MORE_THAN_NATIVE
+        rest = os.pread(stream.fileno(), most, pixels.offset) if most <= _READ_AT_ONCE else b""
+        return rest if 0 < len(rest) < most else None
+
     def frames_in(self, stream: BinaryIO, *, truncated: bool) -> tuple[Frame, ...]:
         """Where each encapsulated frame's bytes are; found once for an instance of many frames."""
-        known: tuple[Frame, ...] | None = self.__dict__.get("_located")
+        known: tuple[Frame, ...] | None = self.__dict__.get("_frames")
         if known is None:
-            from hounsfield.frames import locate_frames
-
             pixels = self.header.pixels
             assert pixels is not None
-            known = locate_frames(
-                stream,
-                offset=pixels.offset,
-                number_of_frames=self.header.number_of_frames,
-                extended_offsets=self.header.offsets("ExtendedOffsetTable"),
-                extended_lengths=self.header.offsets("ExtendedOffsetTableLengths"),
-                truncated=truncated,
-            )
-            self.__dict__["_located"] = known
+            known = self._located(stream, pixels.offset, truncated=truncated)
+            self.__dict__["_frames"] = known
         return known
+
+    def _located(self, stream: BinaryIO, offset: int, *, truncated: bool) -> tuple[Frame, ...]:
+        from hounsfield.frames import locate_frames
+
+        return locate_frames(
+            stream,
+            offset=offset,
+            number_of_frames=self.header.number_of_frames,
+            extended_offsets=self.header.offsets("ExtendedOffsetTable"),
+            extended_lengths=self.header.offsets("ExtendedOffsetTableLengths"),
+            truncated=truncated,
+        )
 
     def _private_cells(self, frame: int) -> Array:
         """Philips PMSCT_RLE1: pixels in private (07A1,100A), used only where Pixel Data is not (trap 13)."""

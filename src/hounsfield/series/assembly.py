@@ -6,11 +6,14 @@ the slice's place in the array. Then, on request: gaps filled or interpolated, a
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Literal
+from itertools import pairwise
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +24,9 @@ from hounsfield.series.slices import Slice
 from hounsfield.units import Unit
 
 Array = npt.NDArray[Any]
+Pair: TypeAlias = tuple[Slice, int]
+Result = TypeVar("Result")
 DTYPES = ("int16", "float32")
-_RUN = 8  # slices a thread takes at once: fewer hand-overs, and still even shares at the end
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +100,11 @@ def convert_into(
     empty = tuple(sorted(set(range(len(array))) - set(places)))
     array[list(empty)] = AIR_FLOOR if unit.hounsfield else 0
     worker = _Worker(array, unit, options)
-    threads = options.workers or os.cpu_count() or 1
-    length = max(1, min(_RUN, -(-len(slices) // threads)))
-    runs = [(slices[i : i + length], places[i : i + length]) for i in range(0, len(slices), length)]
+    waiting = _Waiting(list(zip(slices, places, strict=True)), options.workers or os.cpu_count() or 1)
     counts, notes = Counts(), dict[str, int]()
-    for run_counts, run_notes in _mapped(worker.run, runs, options.workers):
-        counts += run_counts
-        for note in run_notes:
+    for its_counts, its_notes in waiting.worked_off(worker.run):
+        counts += its_counts
+        for note in its_notes:
             notes[note] = notes.get(note, 0) + 1
     return counts, notes, empty
 
@@ -113,6 +115,45 @@ def conversion_of(item: Slice, unit: Unit, *, clamp: bool = True) -> Conversion:
     return Conversion(instance.stored_format, item.plane.rescale, instance.padding, clamp, unit.hounsfield)
 
 
+class _Waiting:
+    """Items for some threads: each has a stretch of its own, and at its end takes from the ends of the others.
+
+    Stretches, since neighbouring slices share pages of memory: two threads that fill them side by side wait for
+    each other.
+    """
+
+    def __init__(self, items: list[Pair], threads: int) -> None:
+        threads = max(1, min(threads, len(items)))
+        bounds = [len(items) * index // threads for index in range(threads + 1)]
+        self._stretches = [deque(items[begin:end]) for begin, end in pairwise(bounds)]
+
+    def worked_off(self, function: Callable[[Iterator[Pair]], Result]) -> list[Result]:
+        """`function` over the items, once in each thread; where it fails in one, nothing waits any more."""
+        if len(self._stretches) == 1:
+            return [function(self._taken(0))]
+        with ThreadPoolExecutor(len(self._stretches)) as pool:
+            futures = [pool.submit(self._work, function, index) for index in range(len(self._stretches))]
+        return [future.result() for future in futures]
+
+    def _work(self, function: Callable[[Iterator[Pair]], Result], index: int) -> Result:
+        try:
+            return function(self._taken(index))
+        except BaseException:
+            for stretch in self._stretches:
+                stretch.clear()
+            raise
+
+    def _taken(self, index: int) -> Iterator[Pair]:
+        own = self._stretches[index]
+        with contextlib.suppress(IndexError):
+            while True:
+                yield own.popleft()
+        for other in self._stretches:
+            with contextlib.suppress(IndexError):
+                while True:
+                    yield other.pop()
+
+
 @dataclass(frozen=True, slots=True)
 class _Worker:
     """What each thread does; the array's slices are disjoint, so threads never meet."""
@@ -121,9 +162,9 @@ class _Worker:
     unit: Unit
     options: LoadOptions
 
-    def run(self, run: tuple[tuple[Slice, ...], tuple[int, ...]]) -> tuple[Counts, list[str]]:
+    def run(self, pairs: Iterator[tuple[Slice, int]]) -> tuple[Counts, list[str]]:
         counts, notes = Counts(), list[str]()
-        for item, place in zip(*run, strict=True):
+        for item, place in pairs:
             counts += self._convert(item, self.array[place], notes)
         return counts, notes
 
@@ -160,14 +201,6 @@ class _Worker:
             rest = rest[count:]
         rest[...] = AIR_FLOOR if self.unit.hounsfield else 0
         return counts
-
-
-def _mapped(function: Callable[[Any], Any], runs: list[Any], workers: int | None) -> list[Any]:
-    count = min(workers or os.cpu_count() or 1, len(runs))
-    if count <= 1:
-        return [function(run) for run in runs]
-    with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(function, runs))
 
 
 def _allocate(shape: tuple[int, int, int], dtype: str) -> Array:
