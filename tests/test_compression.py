@@ -107,7 +107,7 @@ def test_jobs_are_taken_only_as_they_are_worked_on(tmp_path: Path) -> None:
     for _ in range(5):
         next(outcomes)
     outcomes.close()
-    assert taken <= 5 + 4
+    assert taken <= 5 + 128 + 4  # what waits for the disk, and what two threads have
 
 
 def test_nothing_is_left_behind_where_a_folder_cannot_be_written(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from hounsfield.errors import LocationError, OutputExistsError
-from hounsfield.outputs import whole_file, whole_folder, writing_below
+from hounsfield.outputs import WholeFiles, whole_file, whole_folder, writing_below
 
 Whole = Callable[..., AbstractContextManager[Path]]
 KINDS = pytest.mark.parametrize("whole", [whole_file, whole_folder])
@@ -241,3 +241,42 @@ def test_a_folder_that_nothing_was_written_to_goes_again(tmp_path: Path) -> None
     with writing_below(tmp_path, []):
         pass
     assert tmp_path.exists()
+
+
+def test_files_confirmed_in_lots_are_all_there_and_nothing_else(tmp_path: Path) -> None:
+    paths = [tmp_path / str(number % 3) / f"{number}.dcm" for number in range(150)]
+    with WholeFiles() as files, ThreadPoolExecutor(4) as pool:
+        placed = list(pool.map(lambda path: files.write(path, path.name.encode()), paths))
+        placed[0].result(timeout=30)
+        assert paths[0].exists()
+    assert all(future.done() and future.exception() is None for future in placed)
+    assert [path.read_bytes() for path in paths] == [path.name.encode() for path in paths]
+    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(paths)
+
+
+def test_of_a_lot_only_the_file_that_fails_fails(tmp_path: Path) -> None:
+    twice = tmp_path / "twice.dcm"
+    gone = tmp_path / "gone" / "a.dcm"
+    with WholeFiles() as files:
+        first, second = files.write(twice, b"first"), files.write(twice, b"second")
+        lost = files.write(gone, b"lost")
+        shutil.rmtree(gone.parent)
+        other = files.write(tmp_path / "other.dcm", b"other")
+        files.confirm()
+        assert isinstance(second.exception(timeout=30), OutputExistsError)
+        assert isinstance(lost.exception(timeout=30), LocationError)
+        assert first.result(timeout=30) is None
+        assert other.result(timeout=30) is None
+        with pytest.raises(OutputExistsError):
+            files.write(twice, b"third")
+    assert twice.read_bytes() == b"first"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other.dcm", "twice.dcm"]
+
+
+def test_files_in_lots_replace_only_by_force(tmp_path: Path) -> None:
+    path = tmp_path / "a.dcm"
+    path.write_bytes(b"old")
+    with WholeFiles() as files:
+        files.write(path, b"new", force=True)
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]

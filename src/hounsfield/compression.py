@@ -7,22 +7,24 @@ Which file goes where is the caller's to say (`Job`); what becomes of one file i
 from __future__ import annotations
 
 import functools
+import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from queue import LifoQueue
 from typing import Any, Literal
 
 from hounsfield.batch import Engine, available_cores, run_each, threads
 from hounsfield.codecs import Rate
 from hounsfield.errors import HounsfieldError, NotDicomError, OutputExistsError
 from hounsfield.instance import FileSource, Header, Source, read_instance
-from hounsfield.outputs import Folders, whole_file
+from hounsfield.outputs import WholeFiles, whole_file
 from hounsfield.transcode import Target, Transcoded, Transcoder, derived_uid, goal_of, transcode
 
 Status = Literal["written", "copied", "present", "skipped", "failed"]
-_THREADS_A_CORE, _MOST_THREADS = 8, 64
-"""Most threads wait for the disk to confirm what they wrote: files confirmed together cost it little more than one."""
+_MOST_UNCONFIRMED = 128
+"""Files that may wait for the disk to confirm them while others are made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,73 +65,116 @@ def transcode_files(
     another that exists is a failure unless `force`. With `fail_fast` nothing is begun after the first failure.
     """
     if engine is None or engine.name == "threads":
-        engine = engine or threads(min(_MOST_THREADS, _THREADS_A_CORE * available_cores()))
-        with Folders() as folders:
-            work = _Here(target, force, folders, min(engine.workers, available_cores()))
-            yield from _outcomes(work, jobs, engine, fail_fast=fail_fast)
+        yield from _here(jobs, target, engine or threads(available_cores()), force=force, fail_fast=fail_fast)
         return
     function = functools.partial(transcode_file, target=target, force=force)
-    yield from _outcomes(function, jobs, engine, fail_fast=fail_fast)
+    for finished in run_each(function, jobs, engine, fail_fast=fail_fast, fails=_has_failed):
+        yield finished.value or _failed(finished.item, finished.error)
 
 
-def _outcomes(
-    function: Callable[[Job], Outcome], jobs: Iterable[Job], engine: Engine, *, fail_fast: bool
+def _here(
+    jobs: Iterable[Job], target: Target, engine: Engine, *, force: bool, fail_fast: bool
 ) -> Iterator[Outcome]:
-    def fails(outcome: Outcome) -> bool:
-        return outcome.status == "failed"
+    """On threads of this process, which leave the waiting for the disk to one beside them."""
+    unconfirmed: deque[_Unconfirmed] = deque()
+    with WholeFiles() as files:
+        work = _Here(target, force, files)
+        finished_jobs = run_each(
+            work, jobs, engine, fail_fast=fail_fast, fails=lambda made: _has_failed(made.outcome)
+        )
+        for finished in finished_jobs:
+            made = finished.value or _Unconfirmed(finished.item, _failed(finished.item, finished.error))
+            unconfirmed.append(made)
+            while unconfirmed and (unconfirmed[0].is_confirmed or len(unconfirmed) > _MOST_UNCONFIRMED):
+                yield unconfirmed.popleft().settled()
+        files.confirm()
+        while unconfirmed:
+            yield unconfirmed.popleft().settled()
 
-    for finished in run_each(function, jobs, engine, fail_fast=fail_fast, fails=fails):
-        job = finished.item
-        yield finished.value or Outcome(job.source.name, "failed", job.out, str(finished.error))
+
+@dataclass(frozen=True, slots=True)
+class _Unconfirmed:
+    """What became of a job, once the disk has confirmed its file."""
+
+    job: Job
+    outcome: Outcome
+    placed: Future[None] | None = None
+
+    @property
+    def is_confirmed(self) -> bool:
+        return self.placed is None or self.placed.done()
+
+    def settled(self) -> Outcome:
+        try:
+            if self.placed is not None:
+                self.placed.result()
+        except HounsfieldError as error:
+            return _failed(self.job, error)
+        return self.outcome
 
 
 class _Here:
-    """Jobs on threads of this process: as many at the codecs as there are cores, the others wait for the disk."""
+    """What the threads do; each has a transcoder of its own."""
 
-    def __init__(self, target: Target, force: bool, folders: Folders, cores: int) -> None:
-        self._target, self._force, self._folders = target, force, folders
+    def __init__(self, target: Target, force: bool, files: WholeFiles) -> None:
+        self._target, self._force, self._files = target, force, files
         self._hint: Rate | None = None
-        self._free: LifoQueue[Transcoder] = LifoQueue()
-        for _ in range(cores):
-            self._free.put(Transcoder())
+        self._mine = threading.local()
 
-    def __call__(self, job: Job) -> Outcome:
-        return _outcome(job, self._transcoded, self._target, force=self._force, folders=self._folders)
+    def __call__(self, job: Job) -> _Unconfirmed:
+        placed: list[Future[None]] = []
+
+        def write(content: bytes) -> None:
+            placed.append(self._files.write(job.out, content, force=self._force))
+
+        outcome = _outcome(job, self._transcoded, write, self._target, force=self._force)
+        return _Unconfirmed(job, outcome, placed[0] if placed else None)
 
     def _transcoded(self, source: Source) -> Transcoded:
-        transcoder = self._free.get()
-        try:
-            result = transcoder.transcode(source, self._target, hint=self._hint)
-        finally:
-            self._free.put(transcoder)
+        if not hasattr(self._mine, "transcoder"):
+            self._mine.transcoder = Transcoder()
+        transcoder: Transcoder = self._mine.transcoder
+        result = transcoder.transcode(source, self._target, hint=self._hint)
         self._hint = result.rate or self._hint
         return result
 
 
+def _has_failed(outcome: Outcome) -> bool:
+    return outcome.status == "failed"
+
+
+def _failed(job: Job, error: HounsfieldError | None) -> Outcome:
+    return Outcome(job.source.name, "failed", job.out, "" if error is None else _reason(error, job))
+
+
 def transcode_file(job: Job, target: Target, *, force: bool = False) -> Outcome:
     """One job, start to end; never raises for what is wrong with it."""
-    return _outcome(job, functools.partial(transcode, target=target), target, force=force)
+
+    def write(content: bytes) -> None:
+        with whole_file(job.out, force=force) as temporary:
+            temporary.write_bytes(content)
+
+    return _outcome(job, functools.partial(transcode, target=target), write, target, force=force)
 
 
 def _outcome(
     job: Job,
     transcoded: Callable[[Source], Transcoded],
+    write: Callable[[bytes], None],
     target: Target,
     *,
     force: bool,
-    folders: Folders | None = None,
 ) -> Outcome:
     try:
         if job.out.exists() and not force and _done(job, target):
             return Outcome(job.source.name, "present", job.out)
         _spare_source(job)
         result = transcoded(job.source)
-        with whole_file(job.out, force=force, folders=folders) as temporary:
-            temporary.write_bytes(result.content)
+        write(result.content)
     except NotDicomError as error:
         return Outcome(job.source.name, "skipped", job.out, _reason(error, job))
     except HounsfieldError as error:
-        return Outcome(job.source.name, "failed", job.out, _reason(error, job))
+        return _failed(job, error)
     except OSError as error:
         return Outcome(job.source.name, "failed", job.out, error.strerror or str(error))
     status: Status = "written" if result.changed else "copied"

@@ -11,64 +11,162 @@ import os
 import re
 import secrets
 import shutil
+import threading
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
 from hounsfield.errors import LocationError, OutputExistsError
 
 _KEPT_OF_NAME = 40
+_LOT, _LOT_SECONDS = (
+    64,
+    0.1,
+)  # files that are synced together, and how long the first of them waits for others
 _PARTIAL = re.compile(r"\.[0-9a-f]{12}\.partial\.(.+)", re.DOTALL)
 
 
-class Folders:
-    """Folders that many files are placed in: each is synced once, when the block ends, and not for every file."""
-
-    def __init__(self) -> None:
-        self._placed_in: set[Path] = set()
-
-    def __enter__(self) -> Folders:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for folder in sorted(self._placed_in):
-            with contextlib.suppress(FileNotFoundError), _writing(folder):
-                _sync(folder)
-
-    def add(self, folder: Path) -> None:
-        self._placed_in.add(folder)
-
-
 @contextmanager
-def whole_file(path: Path, *, force: bool = False, folders: Folders | None = None) -> Iterator[Path]:
+def whole_file(path: Path, *, force: bool = False) -> Iterator[Path]:
     """Yield a temporary path in the folder of `path`; rename it to `path` when the block ends without error.
 
     The temporary name keeps the suffixes of `path`, since writers choose a format by them. Raises
     `OutputExistsError` when `path` exists and `force` is false: before any work, and again at its end, so that of
     several writers of one path exactly one succeeds. Raises `LocationError` when the folder cannot be written,
-    the disk is full, or `path` is a folder. `folders` syncs the folder later, with the others of a run.
+    the disk is full, or `path` is a folder.
     """
-    path = refuse_existing(path, force=force)
-    if path.is_dir():
-        raise LocationError(
-            "is a folder", expected="a file to write", where=str(path), remedy="give a file's name"
-        )
-    temporary = _beside(path)
+    path, temporary = _place_for(path, force=force)
     try:
-        with _writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
         with _filling(path, temporary):
             yield temporary
         with _writing(path):
             _sync(temporary)
             _place(temporary, path, force=force)
-            if folders is None:
-                _sync(path.parent)
-            else:
-                folders.add(path.parent)
+            _sync(path.parent)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _place_for(path: Path, *, force: bool) -> tuple[Path, Path]:
+    """The path, absolute, and a temporary one beside it, in a folder that is there."""
+    path = refuse_existing(path, force=force)
+    if path.is_dir():
+        raise LocationError(
+            "is a folder", expected="a file to write", where=str(path), remedy="give a file's name"
+        )
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    return path, _beside(path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A file that waits for the disk under its temporary name."""
+
+    temporary: Path
+    path: Path
+    force: bool
+    placed: Future[None]
+
+    def fail(self, error: BaseException) -> None:
+        with contextlib.suppress(OSError):
+            self.temporary.unlink(missing_ok=True)
+        self.placed.set_exception(error)
+
+
+class WholeFiles:
+    """Many files, each as `whole_file` makes it, confirmed by the disk in lots: fifty cost it little more than one.
+
+    Any threads may `write` at once. A thread of this object syncs what came, puts it in its place and syncs the
+    folders; only then the futures say so. The block ends when all is in place.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: SimpleQueue[_Written | None] = SimpleQueue()
+        self._ending = False
+        self._thread = threading.Thread(target=self._confirm_all, name="outputs", daemon=True)
+
+    def __enter__(self) -> WholeFiles:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ending = True
+        self.confirm()
+        self._thread.join()
+
+    def confirm(self) -> None:
+        """Have what is written confirmed now, without a wait for more."""
+        self._waiting.put(None)
+
+    def write(self, path: Path, content: bytes, *, force: bool = False) -> Future[None]:
+        """`content` is written when this returns, and at `path` when the future is done. Errors as of `whole_file`,
+        raised here or by the future.
+        """
+        path, temporary = _place_for(path, force=force)
+        written = _Written(temporary, path, force, Future())
+        try:
+            with _filling(path, temporary):
+                temporary.write_bytes(content)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
+        self._waiting.put(written)
+        return written.placed
+
+    def _confirm_all(self) -> None:
+        while not (self._ending and self._waiting.empty()):
+            lot = self._next_lot()
+            lot = [item for item in lot if _tried(item, lambda one: _sync(one.temporary))]
+            lot = [
+                item
+                for item in lot
+                if _tried(item, lambda one: _place(one.temporary, one.path, force=one.force))
+            ]
+            for folder in {item.path.parent for item in lot}:
+                mine = [item for item in lot if item.path.parent == folder]
+                lot = [item for item in lot if item.path.parent != folder]
+                if _tried(mine[0], lambda one: _sync(one.path.parent)):
+                    for item in mine:
+                        with contextlib.suppress(OSError):  # a link leaves the temporary name
+                            item.temporary.unlink(missing_ok=True)
+                        item.placed.set_result(None)
+                else:
+                    for item in mine[1:]:
+                        item.fail(mine[0].placed.exception() or OSError("not synced"))
+
+    def _next_lot(self) -> list[_Written]:
+        """What comes within a moment of the first."""
+        lot: list[_Written] = []
+        until = float("inf")
+        while len(lot) < _LOT:
+            try:
+                item = self._waiting.get(timeout=max(0.0, until - time.monotonic()) if lot else None)
+            except Empty:
+                break
+            if item is None:
+                break
+            if not lot:
+                until = time.monotonic() + _LOT_SECONDS
+            lot.append(item)
+        return lot
+
+
+def _tried(item: _Written, step: Callable[[_Written], None]) -> bool:
+    """Whether the step succeeded; an item that failed says so, and leaves nothing behind."""
+    try:
+        with _writing(item.path):
+            step(item)
+    except Exception as error:  # noqa: BLE001 (whatever it is, the one who waits for this file is told)
+        item.fail(error)
+        return False
+    return True
 
 
 @contextmanager

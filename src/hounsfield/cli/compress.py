@@ -69,7 +69,7 @@ def _auto_table(_: click.Context, __: click.Parameter, entries: tuple[str, ...])
     "--workers",
     type=click.IntRange(1),
     metavar="N",
-    help="Files at once [default: eight a core; most wait for the disk].",
+    help="Files at once [default: one a core].",
 )
 @click.option("--cluster", metavar="tcp://HOST:8786", help="Work on the Dask cluster of this scheduler.")
 @click.option("--fail-fast", is_flag=True, help="Begin nothing more after the first failure.")
