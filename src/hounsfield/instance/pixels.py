@@ -50,7 +50,7 @@ FRAMES_LIMIT = 1 << 18  # more frames than any CT has; a larger number is damage
 FRAMES_UNQUESTIONED = 64  # so few cost nothing
 ITEM_TAG = b"\xfe\xff\x00\xe0"
 ITEM_HEADER_BYTES = 8  # the least that an encapsulated frame takes (PS3.5 A.4)
-_MORE_THAN_NATIVE = 1 << 16  # bytes: a codestream and what follows it are no longer than this over the native frame
+_MORE_THAN_NATIVE = 1 << 16  # bytes by which a codestream and what follows it may exceed the native frame
 _READ_AT_ONCE = 1 << 24  # bytes
 _PMSCT_RLE1 = "PMSCT_RLE1"
 
