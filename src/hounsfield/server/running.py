@@ -165,8 +165,8 @@ def keep_memory() -> None:
     """
     with contextlib.suppress(OSError, AttributeError):
         library = ctypes.CDLL(None)
-        library.mallopt(_MMAP_THRESHOLD, 4 * BLOCK)
-        library.mallopt(_TRIM_THRESHOLD, 64 * BLOCK)
+        library.mallopt(_MMAP_THRESHOLD, 2 * BLOCK)
+        library.mallopt(_TRIM_THRESHOLD, 16 * BLOCK)
         library.mallopt(_ARENAS, 2)
 
 

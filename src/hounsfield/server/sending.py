@@ -21,6 +21,9 @@ log = logging.getLogger("hounsfield.server")
 
 _readers = ThreadPoolExecutor(16, thread_name_prefix="reader")
 
+AT_ONCE = 1 << 20
+"""Bytes that a client must take within the time that it has for taking something."""
+
 HANG_UP = "hounsfield.hang_up"
 """The extension of an ASGI scope by which a connection is dropped, unsent bytes and all."""
 
@@ -67,9 +70,11 @@ async def _send_blocks(
         while block is not None:
             # The next block is read while this one goes out.
             coming = loop.run_in_executor(_readers, next, content, None)
-            async with asyncio.timeout(seconds):
-                await send({"type": "http.response.body", "body": block, "more_body": True})
-            sent += len(block)
+            for begin in range(0, len(block), AT_ONCE):
+                piece = memoryview(block)[begin : begin + AT_ONCE]
+                async with asyncio.timeout(seconds):
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+                sent += len(piece)
             block = await coming
         await send({"type": "http.response.body", "body": b""})
     except TimeoutError:

@@ -1,4 +1,4 @@
-"""Instances on their way out, in blocks of up to a megabyte: one read, one write, no copy between.
+"""Instances on their way out, in blocks of up to four megabytes: no copy between what is read and what is sent.
 
 A block is large, so that a thread is asked seldom; with many clients it is smaller, so that they do not fill the
 memory.
@@ -14,11 +14,14 @@ from hounsfield.dicomweb.multipart import closing, new_boundary, part_head
 from hounsfield.errors import LocationError
 from hounsfield.instance import Source
 
-BLOCK = 1 << 20
+BLOCK = 1 << 22
 """Bytes read at once, at most."""
 
-FEW = 8
-"""Bodies that may go out in full blocks; with more, each gets a quarter."""
+SHARES = ((2, 1), (8, 4))
+"""Up to so many bodies that go out at once, each has this share of `BLOCK`."""
+
+LEAST_SHARE = 16
+"""With more of them."""
 
 Blocks = Iterator[bytes | bytearray]
 Piece = bytes | tuple[Source, int, int]
@@ -38,7 +41,8 @@ class _Streams:
 
     def fresh(self) -> bytearray:
         """An empty block of the size that suits the moment."""
-        return bytearray(BLOCK if self._count <= FEW else BLOCK // 4)
+        share = next((share for most, share in SHARES if self._count <= most), LEAST_SHARE)
+        return bytearray(BLOCK // share)
 
 
 _streams = _Streams()
@@ -54,7 +58,8 @@ def blocks(pieces: Iterable[Piece]) -> Blocks:
 
 
 def _blocks(pieces: Iterable[Piece]) -> Blocks:
-    block, filled = _streams.fresh(), 0
+    # The first block is small, so that what is to come is read while it is under way already.
+    block, filled = bytearray(BLOCK // LEAST_SHARE), 0
     for piece in pieces:
         for view in _views(piece):
             start = 0
