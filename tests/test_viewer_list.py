@@ -111,8 +111,13 @@ def test_a_search_is_the_servers_and_finds_what_was_not_fetched(person: Person, 
     assert any("PatientID=*P02299*" in address.replace("%2A", "*") for address in person.asked)
     person.page.get_by_role("searchbox").fill("Person")
     person.page.get_by_text(f"of {STUDIES // 1000} {STUDIES % 1000} studies").wait_for()
-    person.page.evaluate("() => scrollTo(0, document.documentElement.scrollHeight)")
-    person.page.wait_for_function("() => /[2-9]00 of/.test(document.querySelector('.more').innerText)")
+    # The list may still grow while it is scrolled, so a person scrolls on.
+    person.page.wait_for_function(
+        """() => {
+            scrollTo(0, document.documentElement.scrollHeight);
+            return /[2-9]00 of/.test(document.querySelector('.more').innerText);
+        }"""
+    )
 
 
 def test_thumbnails_are_asked_for_when_a_study_is_opened(person: Person, archive: str) -> None:
