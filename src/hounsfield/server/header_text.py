@@ -14,7 +14,7 @@ import base64
 import json
 import struct
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import BinaryIO
@@ -53,6 +53,17 @@ _NOT_WALKED = frozenset({"1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99", "1.2.8
 
 class _Odd(Exception):
     """Something that is left to pydicom."""
+
+
+@dataclass(frozen=True, slots=True)
+class _DataSet:
+    """One that is walked: the file's, or an item's, whose tags and numbers are in `path`."""
+
+    buffer: bytes
+    implicit: bool
+    path: str = ""
+    depth: int = 0
+    charset: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +131,7 @@ def _walked(stream: BinaryIO, end: int) -> dict[int, str] | None:
     if not syntax:
         return None
     try:
-        return _elements(buffer, start, end, syntax.encode() == IMPLICIT_LITTLE, "", 0)[0]
+        return _elements(_DataSet(buffer, syntax.encode() == IMPLICIT_LITTLE), start, end)[0]
     except (_Odd, ValueError, TypeError, OverflowError, struct.error, KeyError, LookupError):
         return None
 
@@ -148,14 +159,10 @@ def _by_pydicom(instance: Instance) -> dict[int, str]:
     return found
 
 
-def _elements(
-    buffer: bytes, position: int, end: int, implicit: bool, path: str, depth: int, charset: str = ""
-) -> tuple[dict[int, str], int]:
+def _elements(of: _DataSet, position: int, end: int) -> tuple[dict[int, str], int]:
     """The members between `position` and `end`, or up to an item's delimiter, and where they ended."""
-    found: dict[int, str] = {}
-    if depth > MAX_DEPTH:
-        raise _Odd
-    short = {} if implicit else _SHORT
+    buffer, charset, found = of.buffer, of.charset, dict[int, str]()
+    short = {} if of.implicit else _SHORT
     while position + 8 <= end:
         group, element, vr_bytes, length = _EXPLICIT(buffer, position)
         tag = group << 16 | element
@@ -173,18 +180,11 @@ def _elements(
             continue
         if tag == ITEM_END:
             return found, position + 8
-        if tag in PIXEL_TAGS and not depth:
+        if tag in PIXEL_TAGS and not of.depth:
             break
-        if implicit:
-            vr, start = _dictionary_vr(tag, _is_signed(found)), position + 8
-            (length,) = _LENGTH(buffer, position + 4)
-        else:
-            vr, start, length = _explicit_head(buffer, position, vr_bytes, group)
+        vr, start, length = _head(of, position, found)
         if vr == "SQ":
-            items, position = _sequence(
-                buffer, start, length, end, implicit, f"{path}{tag:08X}.", depth, charset
-            )
-            found[tag] = f'"{tag:08X}":{{"vr":"SQ"{f""","Value":[{items}]""" if items else ""}}}'
+            found[tag], position = _sequence(of, tag, charset, start, length, end)
             continue
         position = start + length
         if position > end:
@@ -193,26 +193,30 @@ def _elements(
             continue
         if tag == _CHARACTER_SET:
             charset = buffer[start:position].decode("ascii", "replace").strip("\0 ")
-        found[tag] = _plain_member(tag, vr, buffer[start:position], charset, path)
+        found[tag] = _plain_member(tag, vr, buffer[start:position], charset, of.path)
     if position > end:
         raise _Odd
     return found, position
 
 
-def _explicit_head(buffer: bytes, position: int, vr_bytes: bytes, group: int) -> tuple[str, int, int]:
-    """VR, start and length of the value of an Explicit VR element (PS3.5 7.1.2)."""
+def _head(of: _DataSet, position: int, before: Mapping[int, str]) -> tuple[str, int, int]:
+    """VR, start and length of an element's value (PS3.5 7.1.2, 7.1.3); `before`: the members that precede it."""
+    group, element, vr_bytes, length = _EXPLICIT(of.buffer, position)
+    if of.implicit:
+        (length,) = _LENGTH(of.buffer, position + 4)
+        return _dictionary_vr(group << 16 | element, _is_signed(before)), position + 8, length
     vr = vr_bytes.decode("ascii")
     if vr_bytes in _LONG:
-        (length,) = _LENGTH(buffer, position + 8)
+        (length,) = _LENGTH(of.buffer, position + 8)
         # A public element of unknown VR is one that the dictionary knows better.
         if (length == UNDEFINED and vr != "SQ") or (vr == "UN" and not group & 1):
             raise _Odd
         # Who reserves a block of private elements says so in LO (PS3.5 7.8.1), also where the VR was lost.
-        creator = vr == "UN" and 0x10 <= _EXPLICIT(buffer, position)[1] <= 0xFF
+        creator = vr == "UN" and 0x10 <= element <= 0xFF
         return "LO" if creator else vr, position + 12, length
     if not (vr in _NUMBERS or vr in _SHORT_TEXT or vr == "AT"):
         raise _Odd
-    return vr, position + 8, _EXPLICIT(buffer, position)[3]
+    return vr, position + 8, length
 
 
 def _plain_member(tag: int, vr: str, value: bytes, charset: str, path: str) -> str:
@@ -225,33 +229,35 @@ def _plain_member(tag: int, vr: str, value: bytes, charset: str, path: str) -> s
     return make(tag, vr, value, charset)
 
 
-def _sequence(
-    buffer: bytes, position: int, length: int, end: int, implicit: bool, path: str, depth: int, charset: str
-) -> tuple[str, int]:
-    """The items of a sequence as JSON objects, joined, and where it ended."""
+def _sequence(of: _DataSet, tag: int, charset: str, position: int, length: int, end: int) -> tuple[str, int]:
+    """The member of a sequence whose value begins at `position`, and where it ended."""
     stop = end if length == UNDEFINED else position + length
-    if stop > end:
+    if stop > end or of.depth == MAX_DEPTH:
         raise _Odd
     items: list[str] = []
     while position + 8 <= stop:
-        group, element, size = _IMPLICIT(buffer, position)
-        tag = group << 16 | element
+        group, element, size = _IMPLICIT(of.buffer, position)
         position += 8
-        if tag == SEQUENCE_END:
-            return ",".join(items), position
-        if tag != ITEM:
+        if (found := group << 16 | element) == SEQUENCE_END:
+            return _sequence_member(tag, items), position
+        if found != ITEM:
             raise _Odd
         last = stop if size == UNDEFINED else position + size
         if last > stop:
             raise _Odd
-        prefix = f"{path}{len(items)}."
-        members, position = _elements(buffer, position, last, implicit, prefix, depth + 1, charset)
+        path = f"{of.path}{tag:08X}.{len(items)}."
+        item = _DataSet(of.buffer, of.implicit, path, of.depth + 1, charset)
+        members, position = _elements(item, position, last)
         if size != UNDEFINED and position != last:
             raise _Odd
         items.append("{" + ",".join(members.values()) + "}")
     if length == UNDEFINED or position != stop:
         raise _Odd
-    return ",".join(items), position
+    return _sequence_member(tag, items), position
+
+
+def _sequence_member(tag: int, items: Sequence[str]) -> str:
+    return f'"{tag:08X}":{{"vr":"SQ"{f""","Value":[{",".join(items)}]""" if items else ""}}}'
 
 
 def _bulk_member(tag: int, vr: str, path: str) -> str:
