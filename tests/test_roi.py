@@ -224,10 +224,15 @@ def test_steps_that_span_no_plane_are_refused(
         Plane((0, 0, 0), across, down)
 
 
-def test_a_region_of_too_many_samples_is_refused() -> None:
+@pytest.mark.parametrize(
+    "points",
+    [((-1e5, -1e5), (1e5, 1e5)), ((0.2, -1e12), (0.8, 1e12)), ((-1e300, 0.2), (1e300, 0.8))],
+    ids=["large", "without a row", "without a column"],
+)
+def test_a_region_of_too_many_samples_is_refused(points: tuple[tuple[float, float], ...]) -> None:
     volume = _volume()
     with pytest.raises(GeometryError, match="too many"):
-        measure(volume, PlaneRoi("rectangle", _coronal(volume, 2), ((-1e5, -1e5), (1e5, 1e5))))
+        measure(volume, PlaneRoi("rectangle", _coronal(volume, 2), points))
 
 
 @settings(max_examples=60)

@@ -83,7 +83,9 @@ class Samples:
 def samples(volume: Volume, roi: PlaneRoi) -> Samples:
     """The samples of `roi` that lie in `volume`. Raises `GeometryError` for a region too large to be one."""
     top, left, bottom, right = box(roi.kind, roi.points)
-    if (bottom - top + 1) * (right - left + 1) > MOST_SAMPLES:
+    height, width = bottom - top + 1, right - left + 1
+    # Each by itself too: a lattice without a row may have any number of columns.
+    if max(height, width) > MOST_SAMPLES or height * width > MOST_SAMPLES:
         raise GeometryError("a region of too many samples", expected=f"at most {MOST_SAMPLES}")
     row, column = np.mgrid[top : bottom + 1, left : right + 1]
     inside = contains(roi.kind, roi.points, row, column)
