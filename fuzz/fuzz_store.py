@@ -130,7 +130,7 @@ class Target:
                 content = stream.read()
             assert len(content) == entry.size
             assert not whole or content == body
-        assert len(self.archive.headers(Resource(""))) == len(entries)
+        assert len(list(self.archive.headers(Resource("")))) == len(entries)
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -29,6 +29,7 @@ from hounsfield.server.index.database import IndexUnavailable
 AGENT = "hounsfield"
 JSON = "application/json"
 DICOM_JSON = "application/dicom+json"
+_GZIP = 31  # window bits of zlib: the largest window, and gzip around it
 LEAST_COMPRESSED = 1024
 """Bodies shorter than this are not worth compressing."""
 
@@ -172,18 +173,31 @@ def header_lines(ask: Ask, answer: Answer) -> list[tuple[bytes, bytes]]:
 
 def compressed(ask: Ask, answer: Answer) -> Answer:
     """JSON and XML in gzip for who asks; pixels never: they cost far more than they save."""
-    if not isinstance(answer.content, (bytes, bytearray)) or len(answer.content) < LEAST_COMPRESSED:
+    content = answer.content
+    if isinstance(content, (bytes, bytearray)):
+        if len(content) < LEAST_COMPRESSED:
+            return answer
+    elif answer.length is not None:
         return answer
     if "Content-Encoding" in answer.headers or "gzip" not in ask.encodings():
         return answer
     if not answer.media_type.partition(";")[0].endswith(("json", "xml", "html", "javascript", "css")):
         return answer
-    from isal import igzip
+    if isinstance(content, (bytes, bytearray)):
+        from isal import igzip
 
-    answer.content = igzip.compress(bytes(answer.content), 1)
+        answer.content = igzip.compress(bytes(content), 1)
+    else:
+        answer.content = _in_gzip(content)
     answer.headers["Content-Encoding"] = "gzip"
     return answer
 
 
-def joined(blocks: Iterable[bytes | bytearray]) -> bytes:
-    return b"".join(blocks)
+def _in_gzip(blocks: Iterator[bytes | bytearray]) -> Iterator[bytes]:
+    from isal import isal_zlib
+
+    deflate = isal_zlib.compressobj(1, isal_zlib.DEFLATED, _GZIP)
+    for block in blocks:
+        if packed := deflate.compress(block):
+            yield packed
+    yield deflate.flush()

@@ -72,7 +72,7 @@ class Archive:
     def entries(self, scope: Resource) -> list[Entry]:
         return self.index.entries(scope)
 
-    def headers(self, scope: Resource) -> list[tuple[Entry, bytes]]:
+    def headers(self, scope: Resource) -> Iterator[tuple[Entry, bytes]]:
         return self.index.headers(scope)
 
     def version(self, scope: Resource) -> tuple[int, int, int]:

@@ -76,7 +76,7 @@ class BorrowedLibrary:
     def entries(self, scope: Resource) -> list[Entry]:
         return self._index.entries(scope)
 
-    def headers(self, scope: Resource) -> list[tuple[Entry, bytes]]:
+    def headers(self, scope: Resource) -> Iterator[tuple[Entry, bytes]]:
         return self._index.headers(scope)
 
     def version(self, scope: Resource) -> tuple[int, int, int]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol
 
 from hounsfield.dicomweb.queries import Query
@@ -27,8 +28,8 @@ class Library(Protocol):
     def entries(self, scope: Resource) -> list[Entry]:
         """Every instance at or below `scope`, in a stable order."""
 
-    def headers(self, scope: Resource) -> list[tuple[Entry, bytes]]:
-        """The same with header texts in UTF-8, `header_text.INSTANCE_URL` in place of the URL."""
+    def headers(self, scope: Resource) -> Iterator[tuple[Entry, bytes]]:
+        """The same, a few at a time, with header texts in UTF-8, `header_text.INSTANCE_URL` in place of the URL."""
 
     def version(self, scope: Resource) -> tuple[int, int, int]:
         """Something that changes when what is below `scope` does; the first is the number of instances."""

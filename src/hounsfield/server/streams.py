@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import BinaryIO
 
 from hounsfield.dicomweb.multipart import closing, new_boundary, part_head
@@ -16,6 +17,9 @@ from hounsfield.instance import Source
 
 BLOCK = 1 << 22
 """Bytes read at once, at most."""
+
+WHOLE = 1 << 21
+"""Bytes of text up to which an answer is made before it is sent, and says how long it is."""
 
 SHARES = ((2, 1), (8, 4))
 """Up to so many bodies that go out at once, each has this share of `BLOCK`."""
@@ -55,6 +59,17 @@ def blocks(pieces: Iterable[Piece]) -> Blocks:
         yield from _blocks(pieces)
     finally:
         _streams.change(-1)
+
+
+def whole_or_blocks(pieces: Iterator[bytes]) -> bytes | Blocks:
+    """The pieces joined, where they are no more than `WHOLE`; else in blocks, made while they go out."""
+    held, size = list[bytes](), 0
+    for piece in pieces:
+        held.append(piece)
+        size += len(piece)
+        if size > WHOLE:
+            return blocks(chain(held, pieces))
+    return b"".join(held)
 
 
 def _blocks(pieces: Iterable[Piece]) -> Blocks:

@@ -6,8 +6,10 @@ it names one that there is a codec for. Implicit VR and Big Endian never leave (
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 
 from hounsfield.dicomweb.dicom_json import parse_models
 from hounsfield.dicomweb.media_types import (
@@ -22,6 +24,7 @@ from hounsfield.dicomweb.media_types import (
     multipart,
     negotiate,
 )
+from hounsfield.dicomweb.multipart import encode, new_boundary
 from hounsfield.dicomweb.native_xml import encode_xml
 from hounsfield.errors import DicomwebError, UnsupportedError
 from hounsfield.instance import read_instance
@@ -31,8 +34,10 @@ from hounsfield.server.conversion import convert, decoded_size
 from hounsfield.server.header_text import INSTANCE_URL
 from hounsfield.server.index import Entry
 from hounsfield.server.service import Service
-from hounsfield.server.streams import Multipart, Piece, blocks
+from hounsfield.server.streams import Multipart, Piece, blocks, whole_or_blocks
 from hounsfield.syntaxes import SYNTAXES
+
+_XML_PART = (("Content-Type", DICOM_XML),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,22 +86,33 @@ def metadata(service: Service, ask: Ask) -> Answer:
     tag = etag(version, chosen, ask.base)
     if version[0] and (same := unchanged(ask, tag)) is not None:
         return same
-    mark = INSTANCE_URL.encode()
-    texts = [
-        text.replace(mark, f"{ask.base}/{entry.path}".encode())
-        for entry, text in service.library.headers(ask.scope)
-    ]
-    if not texts:
+    texts = _texts(service, ask)
+    first = next(texts, None)
+    if first is None:
         raise absent(ask)
-    body = b"[" + b",".join(texts) + b"]"
+    texts = chain((first,), texts)
     if chosen.name != MULTIPART:
-        return Answer(body, chosen.name, headers={"ETag": tag})
-    documents = [encode_xml(model) for model in parse_models(body)]
-    made = Multipart(
-        [((("Content-Type", DICOM_XML),), len(each), partial(bytes, each)) for each in documents]
-    )
-    media_type = str(multipart(DICOM_XML, boundary=made.boundary))
-    return Answer(blocks(made.pieces()), media_type, length=made.length, headers={"ETag": tag})
+        return Answer(whole_or_blocks(_as_array(texts)), chosen.name, headers={"ETag": tag})
+    boundary = new_boundary()
+    documents = ((_XML_PART, encode_xml(model)) for text in texts for model in parse_models(b"[%b]" % text))
+    media_type = str(multipart(DICOM_XML, boundary=boundary))
+    return Answer(whole_or_blocks(encode(documents, boundary)), media_type, headers={"ETag": tag})
+
+
+def _texts(service: Service, ask: Ask) -> Iterator[bytes]:
+    """The headers asked for as DICOM JSON objects."""
+    mark = INSTANCE_URL.encode()
+    for entry, text in service.library.headers(ask.scope):
+        yield text.replace(mark, f"{ask.base}/{entry.path}".encode())
+
+
+def _as_array(texts: Iterator[bytes]) -> Iterator[bytes]:
+    before = b"["
+    for text in texts:
+        yield before
+        yield text
+        before = b","
+    yield b"]"
 
 
 def found(service: Service, ask: Ask) -> list[Entry]:

@@ -11,6 +11,8 @@ import random
 import secrets
 import threading
 import time
+from array import array
+from bisect import bisect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +34,9 @@ from hounsfield.server.index.writing import add_records, forget, note_arrivals
 
 MANY = 500
 """Keys in one statement."""
+
+LOT_BYTES = 1 << 20
+"""Deflated headers that are read at once, one more or less."""
 
 TRIES = 8
 """How often a change is tried that meets another one's."""
@@ -197,11 +202,33 @@ class Index:
         with self._reading() as connection:
             return [_entry(row) for row in connection.execute(_selected(scope, *_ENTRY))]
 
-    def headers(self, scope: Resource) -> list[tuple[Entry, bytes]]:
-        """Instances with the whole of their header text in UTF-8, INSTANCE_URL in it."""
+    def headers(self, scope: Resource) -> Iterator[tuple[Entry, bytes]]:
+        """Instances with the whole of their header text in UTF-8, INSTANCE_URL in it.
+
+        Those that are there when the first is asked for, but for what is removed before its turn comes. Read in
+        lots, so that neither memory nor a transaction is held by who takes them slowly.
+        """
         with self._reading() as connection:
-            rows = connection.execute(_selected(scope, *_ENTRY, instances.c.header)).all()
-        return [(_entry(row), bytes(isal_zlib.decompress(row.header))) for row in rows]
+            ids = array("q", connection.scalars(_selected(scope, instances.c.id)))
+        start = 0
+        while start < len(ids):
+            rows, start = self._lot(ids, start)
+            yield from ((_entry(row), bytes(isal_zlib.decompress(row.header))) for row in rows)
+
+    def _lot(self, ids: array[int], start: int) -> tuple[list[Any], int]:
+        """Rows of `headers` from `ids[start]` on, as many as one lot takes; and where the next one starts."""
+        stop, size, rows = min(start + MANY, len(ids)), 0, list[Any]()
+        statement = _selected(Resource(""), *_ENTRY, instances.c.header, instances.c.id)
+        statement = statement.where(instances.c.id.in_(ids[start:stop]))
+        with self._reading() as connection:
+            few = connection.execution_options(stream_results=True, max_row_buffer=16)
+            with few.execute(statement) as found:
+                for row in found:
+                    rows.append(row)
+                    size += len(row.header)
+                    if size > LOT_BYTES:
+                        return rows, bisect(ids, row.id)
+        return rows, stop
 
     def version(self, scope: Resource) -> tuple[int, int, int]:
         """(number of instances, greatest id, latest change in ns): the same as long as nothing changed."""
