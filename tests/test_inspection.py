@@ -14,6 +14,7 @@ import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from pydicom import dcmread
 
 from hounsfield import load, phantom, scan
 from hounsfield.cli import main
@@ -87,6 +88,20 @@ def test_pixels_that_cannot_be_read_are_a_problem_and_no_exception(tmp_path: Pat
     found = inspect(scan(tmp_path).choose())
     assert paths[3].name in found.problem
     assert found.trust is Trust.RED
+
+
+def test_a_note_is_told_once_with_all_slices_on_which_it_holds(tmp_path: Path) -> None:
+    paths = phantom.write(replace(PLAIN, rows=16, columns=16, slices=70), tmp_path)
+    for path in (paths[2], paths[3], paths[66]):
+        dataset = dcmread(path)
+        del dataset.RescaleIntercept
+        dataset.HighBit = 13
+        dataset.save_as(path)
+    series = scan(tmp_path).choose()
+    missing = "Rescale Intercept (0028,1052) is missing: taken as 0 (3 of 70 slices)"
+    high = "High Bit 13 cannot be, with Bits Stored 16: taken as 15 (3 of 70 slices)"
+    assert inspect(series).notes == (missing, high)
+    assert inspect(series, pixels=False).notes == (missing,)
 
 
 def test_info_tells_rescale_by_tag_and_whether_values_were_stored_or_hu(tmp_path: Path) -> None:

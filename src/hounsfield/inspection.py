@@ -6,6 +6,7 @@ Reads headers, and pixels only when asked (`pixels=True`), a run of slices at a 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -17,7 +18,7 @@ from hounsfield.errors import HounsfieldError
 from hounsfield.geometry import Verdict
 from hounsfield.hu import Counts, Rescale
 from hounsfield.series import LoadOptions, Series
-from hounsfield.series.assembly import assemble
+from hounsfield.series.assembly import allocate, convert_into, told_notes
 from hounsfield.series.slices import Slice
 from hounsfield.transcode import estimate
 
@@ -174,15 +175,11 @@ def inspect(series: Series, *, pixels: bool = True) -> Inspection:
     stack = series.phases[0].stack if series.phases else None
     instances = {id(item.instance): item.instance for item in series.slices}.values()
     syntaxes = Counter(_syntax_name(item) for item in series.slices)
-    notes = [
-        *series.notes,
-        *_counted([note for item in series.slices for note in item.plane.notes], len(series.slices)),
-    ]
     counts, histogram, problem = None, None, ""
+    read: Mapping[str, int] = Counter(note for item in series.slices for note in item.plane.notes)
     if pixels:
         try:
-            counts, histogram, pixel_notes = _look(series)
-            notes += [note for note in pixel_notes if note not in notes]
+            counts, histogram, read = _look(series)
         except HounsfieldError as error:
             problem = str(error)
     return Inspection(
@@ -205,7 +202,7 @@ def inspect(series: Series, *, pixels: bool = True) -> Inspection:
         syntaxes=dict(syntaxes),
         pixel_bytes=sum(_pixel_bytes(instance) for instance in instances),
         lossy=any(item.instance.header.text("LossyImageCompression") == "01" for item in series.slices),
-        notes=tuple(notes),
+        notes=tuple(dict.fromkeys((*series.notes, *told_notes(read, len(series.slices))))),
         left_out=tuple((item.name, item.reason) for item in series.left_out),
         counts=counts,
         histogram=histogram,
@@ -214,20 +211,23 @@ def inspect(series: Series, *, pixels: bool = True) -> Inspection:
     )
 
 
-def _look(series: Series) -> tuple[Counts, Histogram, list[str]]:
-    """Convert every slice, a run at a time, and count."""
+def _look(series: Series) -> tuple[Counts, Histogram, Mapping[str, int]]:
+    """Convert every slice, a run at a time, and count; each note with the number of slices on which it holds."""
     total = np.zeros(2 * _OFFSET, np.int64)
-    counts, notes = Counts(), list[str]()
+    counts, notes = Counts(), Counter[str]()
     for begin in range(0, len(series.slices), _RUN):
         run = series.slices[begin : begin + _RUN]
-        made = assemble(run, tuple(range(len(run))), series.unit, LoadOptions())
-        counts += made.counts
-        notes += made.notes
-        for plane in made.array:
+        array = allocate((len(run), *run[0].shape), "int16")
+        its_counts, its_notes, _ = convert_into(
+            array, run, tuple(range(len(run))), series.unit, LoadOptions()
+        )
+        counts += its_counts
+        notes.update(its_notes)
+        for plane in array:
             total += np.bincount(plane.ravel().astype(np.int32) + _OFFSET, minlength=2 * _OFFSET)
     present = np.flatnonzero(total)
     low, high = int(present[0]), int(present[-1])
-    return counts, Histogram(low - _OFFSET, total[low : high + 1]), list(dict.fromkeys(notes))
+    return counts, Histogram(low - _OFFSET, total[low : high + 1]), notes
 
 
 def _compressed(series: Series) -> dict[str, int]:
@@ -283,10 +283,3 @@ def _pixel_bytes(instance: Any) -> int:
         return int(pixels.length)
     with instance.source.open() as stream:
         return int(stream.seek(0, 2)) - int(pixels.offset)
-
-
-def _counted(notes: list[str], total: int) -> list[str]:
-    return [
-        note if count == total else f"{note} ({count} of {total} slices)"
-        for note, count in Counter(notes).items()
-    ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -86,7 +86,7 @@ def assemble(
     """
     rows, columns = slices[0].shape
     depth = max(places) + 1
-    array = _allocate((depth, rows, columns), options.dtype)
+    array = allocate((depth, rows, columns), options.dtype)
     counts, notes, empty = convert_into(array, slices, places, unit, options)
     return Assembled(array, counts, told_notes(notes, len(slices)), empty)
 
@@ -203,7 +203,8 @@ class _Worker:
         return counts
 
 
-def _allocate(shape: tuple[int, int, int], dtype: str) -> Array:
+def allocate(shape: tuple[int, int, int], dtype: str) -> Array:
+    """Memory for (slices, rows, columns), not set. `GeometryError` where there is not enough."""
     try:
         return np.empty(shape, np.dtype(dtype))
     except (MemoryError, ValueError) as error:
@@ -214,7 +215,7 @@ def _allocate(shape: tuple[int, int, int], dtype: str) -> Array:
         ) from error
 
 
-def told_notes(notes: dict[str, int], total: int) -> tuple[str, ...]:
+def told_notes(notes: Mapping[str, int], total: int) -> tuple[str, ...]:
     """Each note once, with on how many slices it holds."""
     return tuple(
         note if count == total else f"{note} ({count} of {total} slices)" for note, count in notes.items()

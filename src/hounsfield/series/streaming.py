@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from hounsfield.errors import UnsupportedError
 from hounsfield.hu import Counts
-from hounsfield.series.assembly import Assembled, LoadOptions, convert_into, told_notes
+from hounsfield.series.assembly import Assembled, LoadOptions, allocate, convert_into, told_notes
 from hounsfield.series.series import Series
 from hounsfield.volume import Volume
 
@@ -70,7 +70,7 @@ class Stream:
         shown = self._made.array[0]
         inside = sorted(zip(self._places, self._chosen.slices, strict=True), key=lambda pair: pair[0])
         for start in range(0, total, self.depth):
-            array = np.empty((min(self.depth, total - start), *self.shape[1:]), self.options.dtype)
+            array = allocate((min(self.depth, total - start), *self.shape[1:]), self.options.dtype)
             here = [pair for pair in inside if start <= pair[0] < start + len(array)]
             places = tuple(place - start for place, _ in here)
             slices = tuple(item for _, item in here)
