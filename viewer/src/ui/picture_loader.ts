@@ -13,7 +13,7 @@ export class PictureLoader {
 
   constructor(private readonly came: () => void) {}
 
-  /** Draws the picture of the pane's slice, or the last one until it came; false when there is none yet. */
+  /** Draws the picture of the pane's slice, or the last one until it came; whether it is that of the slice. */
   draw(context: CanvasRenderingContext2D, pane: PaneState, matrix: Matrix, ratio: number, raster: Raster): boolean {
     const frames = pane.model.pictures.peek() ?? [];
     const slice = pane.slice.peek();
@@ -28,7 +28,7 @@ export class PictureLoader {
     context.drawImage(shown, -0.5, -0.5, raster.width, raster.height);
     context.filter = "none";
     context.setTransform(1, 0, 0, 1, 0, 0);
-    return true;
+    return bitmap !== null;
   }
 
   private bitmap(address: string, pane: PaneState): ImageBitmap | null {

@@ -15,7 +15,7 @@ import { readout } from "./readout";
 import { chosen, measurements, tool } from "./session";
 import { words } from "./settings";
 import { ViewValues } from "./view_values";
-import type { Point } from "../volume/raster";
+import type { Point, Raster } from "../volume/raster";
 
 const CROSS: Record<ViewName, readonly [string, string]> = {
   stack: ["#5ad1ff", "#ffb35a"],
@@ -86,30 +86,35 @@ export class ViewDrawing implements ViewPort {
   }
 
   private draw(): void {
-    const { pane, view } = this.values;
     if (!this.size.width || !this.size.height) return;
-    const ratio = devicePixelRatio;
-    fitCanvas(this.below, this.size.width, this.size.height, ratio);
-    fitCanvas(this.above, this.size.width, this.size.height, ratio);
+    fitCanvas(this.below, this.size.width, this.size.height, devicePixelRatio);
+    fitCanvas(this.above, this.size.width, this.size.height, devicePixelRatio);
     this.values.refresh();
+    const over = begin(this.above, devicePixelRatio);
     const context = this.below.getContext("2d", { alpha: false })!;
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.fillStyle = "#000";
     context.fillRect(0, 0, this.below.width, this.below.height);
-    const over = begin(this.above, ratio);
-    const { raster, values } = this.values;
-    if (!raster) return;
-    const matrix = (this.latest = poseMatrix(pane.poses.peek()[view], raster, this.size));
-    if (values) {
-      const palette = (view === "stack" ? pane.palette : pane.planePalette).value;
-      this.picture.paint(values, raster.width, raster.height, palette, this.values.stamp);
-      this.picture.draw(context, matrix, ratio, pane.smooth.peek());
-      this.drawn += 1;
-    } else if (pane.model.pictures.peek()) {
-      this.drawn += this.loader.draw(context, pane, matrix, ratio, raster) ? 1 : 0;
+    const { raster } = this.values;
+    let shown = false;
+    if (raster) {
+      this.latest = poseMatrix(this.values.pane.poses.peek()[this.values.view], raster, this.size);
+      shown = this.drawPixels(context, raster, this.latest);
+      this.drawOver(over, this.latest);
     }
-    this.drawOver(over, matrix);
-    this.below.dataset["drawn"] = String(this.drawn);
+    if (shown) this.below.dataset["drawn"] = String(++this.drawn);
+    // For those who do not see it: the picture is not yet the one that was asked for.
+    this.below.parentElement!.ariaBusy = shown ? null : "true";
+  }
+
+  /** Whether it is what the pane asks for: until that came, nothing or the picture before it is drawn. */
+  private drawPixels(context: CanvasRenderingContext2D, raster: Raster, matrix: Matrix): boolean {
+    const { pane, view, values, stamp } = this.values;
+    if (!values) return pane.model.pictures.peek() !== null && this.loader.draw(context, pane, matrix, devicePixelRatio, raster);
+    const palette = (view === "stack" ? pane.palette : pane.planePalette).value;
+    this.picture.paint(values, raster.width, raster.height, palette, stamp);
+    this.picture.draw(context, matrix, devicePixelRatio, pane.smooth.peek());
+    return true;
   }
 
   /** What stands beside a measurement; a region on a slab says that it is of the thin plane. */
