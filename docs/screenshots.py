@@ -47,10 +47,8 @@ def series(person: Person, root: str, title: str, more: str = "") -> None:
     person.page.locator(".card-open", has_text=title).click()
     person.see_image()
     if more:
-        person.page.wait_for_timeout(300)
-        person.open(person.page.url + more)
-        person.page.locator("canvas.pixels[data-drawn]").first.wait_for()
-        person.page.wait_for_function("() => !document.querySelector('progress.loaded')")
+        person.open(person.address() + more)
+        person.see_image(None)
         person.page.wait_for_timeout(600)
 
 

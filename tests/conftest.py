@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from viewer_browser import Person, chromium, need_page
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -17,6 +21,23 @@ def real_data() -> Path:
     if not (folder / "README.md").is_file():
         pytest.skip(f"real CT is not at {folder}; set HOUNSFIELD_TEST_DATA to the folder that holds it")
     return folder
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """One browser for a module: while it runs, no other event loop can."""
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def person(browser: Any) -> Iterator[Person]:
+    """Somebody at the viewer's page; nothing may have gone wrong there."""
+    need_page()
+    someone = Person(browser)
+    yield someone
+    someone.close()
+    assert someone.troubles == []
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

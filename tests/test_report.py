@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import html.parser
-import shutil
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +18,7 @@ from hounsfield.phantom import PhantomSpec
 from hounsfield.report import open_place, preview, write_summaries
 from hounsfield.report.page import CARDS, write_pages
 from hounsfield.report.preview import BINS
+from viewer_browser import Person
 
 PLAIN = PhantomSpec(rows=40, columns=48, slices=6)
 
@@ -56,24 +57,18 @@ def test_each_series_has_its_picture_histogram_and_warnings(tmp_path: Path) -> N
     assert all((tmp_path / "out" / link.partition("#")[0]).is_file() for link in page.links)
 
 
-def test_nothing_on_a_page_overflows_its_card(tmp_path: Path) -> None:
+def test_nothing_on_a_page_overflows_its_card(browser: Any, tmp_path: Path) -> None:
     """A path in a reason is one word of a hundred letters."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (PyPI)")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("Chromium is not installed (Debian: chromium)")
     reason = "leave out /" + "very-long-folder-name/" * 12 + "CT0001.dcm"
     records = [Record(key=str(number), status=FAILED, series="s", reason=reason) for number in range(4)]
     (path,) = write_pages(records, lambda key: {}, tmp_path)
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 390, "height": 800})
-        page.goto(path.as_uri())
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        assert page.evaluate(
-            "[...document.querySelectorAll('article')].every(a => a.scrollWidth <= a.clientWidth + 1)"
-        )
-        browser.close()
+    someone = Person(browser, width=390, height=800)
+    someone.open(path.as_uri())
+    assert someone.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert someone.page.evaluate(
+        "[...document.querySelectorAll('article')].every(a => a.scrollWidth <= a.clientWidth + 1)"
+    )
+    someone.close()
 
 
 def test_each_kind_leads_to_where_it_begins(tmp_path: Path) -> None:

@@ -5,32 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from hounsfield import load
 from hounsfield.phantom import PhantomSpec, write
 from hounsfield.roi import measure, read_rois
-from viewer_browser import Person, archive_of, chromium
+from viewer_browser import Person, archive_of
 
 pytestmark = pytest.mark.xdist_group("viewer")
 
 AXE = Path(__file__).resolve().parent.parent / "viewer" / "node_modules" / "axe-core" / "axe.min.js"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture
-def person(browser: Any) -> Iterator[Person]:
-    someone = Person(browser)
-    yield someone
-    assert someone.troubles == []
-    someone.close()
 
 
 @pytest.fixture(scope="module")
@@ -56,11 +41,8 @@ def _open(person: Person, root: str, more: str = "", lang: str = "en") -> None:
     person.page.locator(".card-open", has_text="Thin").click()
     person.see_image()
     if more:
-        person.page.wait_for_timeout(250)
-        person.open(person.page.url + more)
-        person.page.locator("canvas.pixels[data-drawn]").first.wait_for()
-        person.page.wait_for_function("() => !document.querySelector('progress.loaded')")
-        person.rest()
+        person.open(person.address() + more)
+        person.see_image(None)
 
 
 # --- axe-core ------------------------------------------------------------------------------------------------
@@ -154,10 +136,9 @@ def test_a_whole_look_takes_no_mouse(person: Person, archive: str, data: Path) -
     press("m")
     person.see_image("coronal")
     _tab_to(person, "Coronal")
-    before = page.url
+    before = person.state()["cross"]
     press("ArrowDown")
-    page.wait_for_timeout(300)
-    assert page.url.partition("cross=")[2].split("&")[0] != before.partition("cross=")[2].split("&")[0]
+    assert person.state()["cross"] != before
     press("k")
     press("t")
     press("Enter")
@@ -217,14 +198,13 @@ def test_keys_scroll_the_plane_that_has_the_focus(person: Person, archive: str) 
     step = (left - right) / 63
     for key, at in (("Home", left), ("ArrowDown", left - step), ("End", right), ("ArrowUp", right + step)):
         person.page.keyboard.press(key)
-        person.page.wait_for_timeout(250)
-        there = float(person.page.url.partition("cross=")[2].split(",")[0])
+        there = float(person.state()["cross"].split(",")[0])
         assert there == pytest.approx(at, abs=0.01), key
 
 
 def _ends(person: Person) -> tuple[float, float]:
     """Lowest and highest L of voxel centres, from the address's own series."""
-    query = dict(part.split("=") for part in person.page.url.partition("?")[2].split("&"))
+    query = person.state()
     info = person.page.evaluate(
         "path => fetch(path).then(answer => answer.json())",
         f"dicom-web/studies/{query['study']}/series/{query['series']}/info",

@@ -13,7 +13,7 @@ import pytest
 
 from hounsfield.phantom import PhantomSpec, write
 from hounsfield.reasons import REASONS, Reason, reason
-from viewer_browser import Person, archive_of, chromium
+from viewer_browser import Person, archive_of
 
 pytestmark = pytest.mark.xdist_group("viewer")
 
@@ -67,20 +67,6 @@ _TEXTS = """() => {
     for (const name of ["aria-label", "title", "placeholder", "aria-valuetext"]) found.push(e.getAttribute(name) || "");
   return found;
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture
-def person(browser: Any) -> Iterator[Person]:
-    someone = Person(browser)
-    yield someone
-    assert someone.troubles == []
-    someone.close()
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +125,7 @@ def test_the_page_of_every_fault_is_chinese(person: Person, archive: str) -> Non
     found = {}
     for address, info in _infos(archive).items():
         person.open(f"{address}&panel=numbers")
-        person.page.locator("canvas.pixels[data-drawn]").first.wait_for()
+        person.see_image(None)
         person.page.locator(".panel .verdict").wait_for()
         if english := _english(person):
             found[str(sorted(info["reasons"]))] = english
@@ -159,8 +145,7 @@ def test_lists_tools_panels_and_help_are_chinese(person: Person, archive: str, t
         "&panel=measure",
     ):
         person.open(address + more)
-        person.page.locator("canvas.pixels[data-drawn]").first.wait_for()
-        person.rest()
+        person.see_image(None)
         assert _english(person) == set(), more
     for key in ("t", "a", "d"):
         person.page.keyboard.press(key)

@@ -17,7 +17,7 @@ from hounsfield.phantom import PhantomSpec, write
 from hounsfield.roi import measure, read_rois
 from hounsfield.volume import Volume
 from hounsfield.windowing import Window, apply_window
-from viewer_browser import Person, chromium, looking_at
+from viewer_browser import Person, looking_at
 
 pytestmark = pytest.mark.xdist_group("viewer")
 
@@ -33,20 +33,6 @@ POSES = (
 )
 MARGIN = 0.08
 """Probes nearer than this (in voxels) to the edge between two voxels are left out: either grey is right there."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture
-def person(browser: Any) -> Iterator[Person]:
-    someone = Person(browser)
-    yield someone
-    assert someone.troubles == []
-    someone.close()
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import json
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -17,25 +16,11 @@ from hounsfield.phantom import PhantomSpec, write
 from hounsfield.server.app import make_app
 from hounsfield.server.deployment import Deployment
 from hounsfield.viewer import page
-from viewer_browser import Person, archive_of, chromium, serving
+from viewer_browser import Person, archive_of, serving
 
 pytestmark = pytest.mark.xdist_group("viewer")
 
 STUDIES = 2300
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture
-def person(browser: Any) -> Iterator[Person]:
-    someone = Person(browser)
-    yield someone
-    assert someone.troubles == []
-    someone.close()
 
 
 def _study(number: int, folder: Path) -> FileSource:
@@ -74,12 +59,14 @@ def test_a_large_list_comes_as_one_scrolls_and_draws_what_is_near(person: Person
     asked = [address for address in person.asked if "/studies?" in address]
     assert len(asked) <= 2 and "limit=100" in asked[0]
     assert _rows(person) <= 200
-    for _ in range(40):
-        person.page.evaluate("() => scrollTo(0, document.documentElement.scrollHeight)")
-        person.page.wait_for_timeout(150)
-        if person.page.locator(".more").count() == 0:
-            break
-    assert person.page.locator(".more").count() == 0
+    person.page.wait_for_function(
+        """() => {
+            scrollTo(0, document.documentElement.scrollHeight);
+            return !document.querySelector('.more');
+        }""",
+        timeout=60_000,
+    )
+    person.page.evaluate("() => scrollTo(0, document.documentElement.scrollHeight)")
     person.rest()
     # Only what is near is drawn, and it is the end of the list.
     assert 0 < _rows(person) < 400
@@ -95,8 +82,10 @@ def test_sorting_a_large_list_sorts_all_of_it(person: Person, archive: str) -> N
     person.open(f"{archive}/#/?lang=en")
     person.page.locator("tr.study").first.wait_for()
     person.page.get_by_role("button", name="Patient", exact=True).click()
-    person.page.wait_for_function("() => !document.querySelector('.more')")
-    assert "Person, 00000" in person.page.locator("tr.study").first.inner_text()
+    person.page.wait_for_function("() => !document.querySelector('.more')", timeout=60_000)
+    person.page.wait_for_function(
+        "() => document.querySelector('tr.study').innerText.includes('Person, 00000')"
+    )
     person.page.get_by_role("button", name="Patient", exact=False).first.click()
     person.page.wait_for_function(
         f"() => document.querySelector('tr.study').innerText.includes('Person, {STUDIES - 1:05d}')"
@@ -125,9 +114,10 @@ def test_thumbnails_are_asked_for_when_a_study_is_opened(person: Person, archive
     person.page.locator("tr.study").first.wait_for()
     person.rest()
     assert not any("thumbnail" in address for address in person.asked)
-    person.page.locator(".study-open").first.click()
+    with person.page.expect_request(lambda request: "thumbnail" in request.url):
+        person.page.locator(".study-open").first.click()
     person.page.locator(".card-open").wait_for()
-    person.page.wait_for_timeout(200)
+    person.page.wait_for_load_state("networkidle")
     assert sum("thumbnail" in address for address in person.asked) == 1
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -15,23 +14,9 @@ from hounsfield.cli import main
 from hounsfield.phantom import PhantomSpec, write
 from orthanc import OrthancMissing, find_orthanc, running_orthanc
 from test_viewer_cli import _viewing
-from viewer_browser import Person, chromium
+from viewer_browser import Person
 
 pytestmark = pytest.mark.xdist_group("viewer")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture
-def person(browser: Any) -> Iterator[Person]:
-    someone = Person(browser)
-    yield someone
-    assert someone.troubles == []
-    someone.close()
 
 
 @pytest.fixture(scope="module")

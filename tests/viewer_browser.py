@@ -78,7 +78,6 @@ def need_page() -> Path:
 @contextlib.contextmanager
 def chromium() -> Iterator[Any]:
     """A browser, or a skip that names what is missing."""
-    need_page()
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (PyPI)")
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
@@ -119,11 +118,25 @@ class Person:
         self.page.goto("about:blank")
         self.page.goto(url)
 
-    def see_image(self, view: str = "stack", pane: int = 0) -> None:
-        """Wait until a view has drawn and every slice has come."""
-        self.page.locator(f'[data-view="{view}"] canvas.pixels[data-drawn]').nth(pane).wait_for()
+    def see_image(self, view: str | None = "stack", pane: int = 0) -> None:
+        """Wait until a view (without a name, any) has drawn what it is asked for and every slice has come."""
+        self.rest()
+        shown = "[data-view]" if view is None else f'[data-view="{view}"]'
+        self.page.locator(f"{shown}:not([aria-busy]) canvas.pixels[data-drawn]").nth(pane).wait_for()
         self.page.wait_for_function("() => !document.querySelector('progress.loaded')")
         self.rest()
+
+    def address(self) -> str:
+        """The page's address once it says what the page shows."""
+        self.rest()
+        # A timer of the page's own: the page's, which was begun before it, comes first however slow the machine.
+        return str(
+            self.page.evaluate("() => new Promise(done => setTimeout(() => done(location.href), 200))")
+        )
+
+    def state(self) -> dict[str, str]:
+        """What the address says, by name."""
+        return dict(part.split("=") for part in self.address().partition("?")[2].split("&"))
 
     def rest(self) -> None:
         """Until what was changed is drawn."""
