@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import replace
+import threading
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pydicom
@@ -16,8 +17,9 @@ import pytest
 import hounsfield
 from hounsfield import HounsfieldError, Series, phantom
 from hounsfield.errors import GeometryError, UnsupportedError
+from hounsfield.instance import FileSource, read_instance
 from hounsfield.phantom import PhantomSpec
-from hounsfield.series import LoadOptions
+from hounsfield.series import LoadOptions, find_series
 
 SMALL = PhantomSpec(rows=30, columns=34, slices=5)
 
@@ -86,6 +88,40 @@ def test_each_note_tells_on_how_many_slices_it_holds(tmp_path: Path) -> None:
 
     volume = hounsfield.load(changed(SMALL, tmp_path / "ct", some_without_slope))
     assert volume.report.warnings == ("Rescale Slope (0028,1053) is missing: taken as 1 (2 of 5 slices)",)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A file that is opened, once `others` are there to open, only after all of those were."""
+
+    path: Path
+    opened: threading.Event
+    others: list[threading.Event]
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    def open(self) -> BinaryIO:
+        assert all(other.wait(30) for other in self.others)
+        self.opened.set()
+        return FileSource(self.path).open()
+
+
+def test_notes_come_in_the_order_of_slices_whichever_thread_is_quicker(tmp_path: Path) -> None:
+    paths = phantom.write(replace(SMALL, slices=4), tmp_path)
+    for path, keyword in ((paths[2], "RescaleSlope"), (paths[3], "RescaleIntercept")):
+        dataset = pydicom.dcmread(path)
+        del dataset[keyword]
+        dataset.save_as(path)
+    sources = [Waiting(path, threading.Event(), []) for path in paths]
+    (series,), _ = find_series([read_instance(source) for source in sources])
+    for source in sources:
+        source.opened.clear()
+    # Slices 2 and 3 are one thread's; it waits at the first until the other thread has taken the last from it.
+    sources[2].others.append(sources[3].opened)
+    told = [warning.split(" (0028")[0] for warning in series.load(LoadOptions(workers=2)).report.warnings]
+    assert told[:2] == ["Rescale Slope", "Rescale Intercept"]
 
 
 @pytest.mark.parametrize(

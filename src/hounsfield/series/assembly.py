@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import itemgetter
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
@@ -101,12 +102,12 @@ def convert_into(
     array[list(empty)] = AIR_FLOOR if unit.hounsfield else 0
     worker = _Worker(array, unit, options)
     waiting = _Waiting(list(zip(slices, places, strict=True)), options.workers or os.cpu_count() or 1)
-    counts, notes = Counts(), dict[str, int]()
+    counts, notes = Counts(), list[tuple[int, str]]()
     for its_counts, its_notes in waiting.worked_off(worker.run):
         counts += its_counts
-        for note in its_notes:
-            notes[note] = notes.get(note, 0) + 1
-    return counts, notes, empty
+        notes += its_notes
+    # In the order of the slices, whichever thread had them: the same files give the same report.
+    return counts, Counter(note for _, note in sorted(notes, key=itemgetter(0))), empty
 
 
 def conversion_of(item: Slice, unit: Unit, *, clamp: bool = True) -> Conversion:
@@ -162,10 +163,13 @@ class _Worker:
     unit: Unit
     options: LoadOptions
 
-    def run(self, pairs: Iterator[tuple[Slice, int]]) -> tuple[Counts, list[str]]:
-        counts, notes = Counts(), list[str]()
+    def run(self, pairs: Iterator[Pair]) -> tuple[Counts, list[tuple[int, str]]]:
+        """What was done to the voxels, and each note with the place of its slice."""
+        counts, notes = Counts(), list[tuple[int, str]]()
         for item, place in pairs:
-            counts += self._convert(item, self.array[place], notes)
+            told: list[str] = []
+            counts += self._convert(item, self.array[place], told)
+            notes += [(place, note) for note in told]
         return counts, notes
 
     def _convert(self, item: Slice, out: Array, notes: list[str]) -> Counts:
