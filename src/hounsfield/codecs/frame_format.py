@@ -6,7 +6,7 @@ No codec here: shapes, cell types and caps only.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,12 +134,21 @@ class CodestreamHeader:
             )
 
 
+def is_holding(out: Pixels | None, frame_format: FrameFormat) -> TypeGuard[Pixels]:
+    """Whether `out` is memory for the cells of such a frame in their order, signed or not."""
+    return (
+        out is not None
+        and out.shape == frame_format.shape
+        and out.dtype.kind in "iu"
+        and out.dtype.itemsize == frame_format.cell_bytes
+        and out.flags.c_contiguous
+    )
+
+
 def decoding_target(out: Pixels | None, header: CodestreamHeader, frame_format: FrameFormat) -> Pixels | None:
     """`out` as the samples that a decoder of such a codestream writes; None where it does not hold them."""
     cell = 1 if header.precision <= 8 else 2 if header.precision <= 16 else 4
-    if out is None or out.shape != frame_format.shape or not out.flags.c_contiguous:
-        return None
-    if out.dtype.kind not in "iu" or not out.dtype.itemsize == frame_format.cell_bytes == cell:
+    if not is_holding(out, frame_format) or frame_format.cell_bytes != cell:
         return None
     return out.view(f"{'i' if header.signed else 'u'}{cell}")
 

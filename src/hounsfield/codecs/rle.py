@@ -9,7 +9,7 @@ from itertools import accumulate, pairwise, product
 import numpy as np
 
 from hounsfield.codecs.foreign import call_decoder, call_encoder
-from hounsfield.codecs.frame_format import FrameFormat, Pixels
+from hounsfield.codecs.frame_format import FrameFormat, Pixels, is_holding
 from hounsfield.errors import MalformedError, TruncatedError, UnsupportedError
 
 _HEADER = 64
@@ -65,13 +65,7 @@ def decode_rle(data: bytes, frame_format: FrameFormat, out: Pixels | None = None
 
 def _flat(out: Pixels | None, frame_format: FrameFormat) -> memoryview[int]:
     """The bytes to unpack into: those of `out` where it holds cells of this width in their order."""
-    if (
-        out is not None
-        and out.shape == frame_format.shape
-        and out.ndim == 2
-        and out.dtype.itemsize == frame_format.cell_bytes
-        and out.flags.c_contiguous
-    ):
+    if is_holding(out, frame_format) and frame_format.samples_per_pixel == 1:
         return out.reshape(-1).view(np.uint8).data
     return np.empty(frame_format.decoded_bytes, np.uint8).data
 
