@@ -15,7 +15,6 @@ from hounsfield.codecs.rate import used_bits
 from hounsfield.errors import HounsfieldError, MalformedError, UnsupportedError
 from hounsfield.frames import encapsulate
 from hounsfield.instance import BytesSource, HeaderReader, Instance, Source, read_instance
-from hounsfield.instance.reading import open_pixels as open_pixel_stream
 from hounsfield.syntaxes import TransferSyntax
 from hounsfield.transcode.derivation import derivation_edits, derived_uid
 from hounsfield.transcode.elements import EXPLICIT_LITTLE, Encoding, encode_element
@@ -25,6 +24,7 @@ from hounsfield.transcode.part10 import (
     EXTENDED_OFFSETS,
     PIXEL_DATA,
     Part10,
+    inflated,
     read_part10,
     recoded,
     write_part10,
@@ -124,16 +124,13 @@ class Transcoder:
         target = target.chosen_for(instance.header)
         syntax = target.syntax
         assert syntax is not None
-        inflated = None
-        if before.deflated:
-            with open_pixel_stream(source, instance.header) as stream:
-                inflated = stream.read()
-        pixels = open_pixels(source.content if inflated is None else inflated, instance.header)
+        dataset = inflated(source, instance.header)
+        pixels = open_pixels(source.content if dataset is None else dataset, instance.header)
         if pixels is None:
             return _unchanged(source, before, None, "has no pixels")
         if before is syntax and not target.lossy and not (pixels.native and syntax.encapsulated):
             return _unchanged(source, before, pixels, f"is {syntax.keyword} already")
-        part = read_part10(source.content, before, inflated)
+        part = read_part10(source.content, before, dataset)
         _refuse_compressed_icons(part)
         work = _Work(self, instance, pixels, part, target, syntax, hint)
         result = work.run()
@@ -311,10 +308,10 @@ class _Work:
 
     def _verify(self, content: bytes, streams: Sequence[bytes]) -> None:
         """Read the finished file as anyone would: each frame must be the one that was encoded and proved."""
-        header = self.transcoder.results.read(BytesSource(self.instance.name, content))
-        if self.syntax.deflated:
-            with open_pixel_stream(BytesSource(self.instance.name, content), header) as stream:
-                content = stream.read()
+        written = BytesSource(self.instance.name, content)
+        header = self.transcoder.results.read(written)
+        dataset = inflated(written, header)
+        content = content if dataset is None else dataset
         again = open_pixels(content, header)
         if again is None or again.native == self.syntax.encapsulated:
             raise self._broken(0)

@@ -10,9 +10,9 @@ from typing import Any
 from hounsfield.codecs import FrameFormat, Pixels, Rate, decode_frame, encode_frame
 from hounsfield.errors import HounsfieldError
 from hounsfield.instance import BytesSource, Source, read_instance
-from hounsfield.instance.reading import open_pixels as open_pixel_stream
 from hounsfield.syntaxes import TransferSyntax, transfer_syntax
 from hounsfield.transcode.loss import FrameScale, Loss, comparable, frame_scales, measure
+from hounsfield.transcode.part10 import inflated
 from hounsfield.transcode.pixels import open_pixels
 
 LOSSLESS = (
@@ -179,12 +179,10 @@ def _sample(source: Source) -> list[_Sample]:
     """The middle frame of one source, nothing where it cannot be read."""
     try:
         with source.open() as stream:
-            content = stream.read()
-        instance = read_instance(BytesSource(source.name, content))
-        if instance.syntax.deflated:
-            with open_pixel_stream(instance.source, instance.header) as stream:
-                content = stream.read()
-        pixels = open_pixels(content, instance.header)
+            held = BytesSource(source.name, stream.read())
+        instance = read_instance(held)
+        dataset = inflated(held, instance.header)
+        pixels = open_pixels(held.content if dataset is None else dataset, instance.header)
         if pixels is None:
             return []
         middle = pixels.count // 2

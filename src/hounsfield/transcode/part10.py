@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hounsfield.errors import MalformedError
+from hounsfield.instance import Header, Source
 from hounsfield.instance.elements import file_meta
-from hounsfield.syntaxes import TransferSyntax
+from hounsfield.instance.reading import open_pixels
+from hounsfield.syntaxes import TransferSyntax, transfer_syntax
 from hounsfield.transcode.elements import EXPLICIT_LITTLE, Element, Encoding, Recoder, encode_element, walk
 
 EXTENDED_OFFSETS, EXTENDED_LENGTHS, PIXEL_DATA = 0x7FE00001, 0x7FE00002, 0x7FE00010
@@ -48,12 +50,20 @@ class Part10:
         return next((element.vr for element in self.elements if element.tag == tag), b"")
 
 
-def read_part10(content: bytes, syntax: TransferSyntax, inflated: bytes | None = None) -> Part10:
-    """Take `content` apart; `inflated` is the data set of a deflated file."""
+def inflated(source: Source, header: Header) -> bytes | None:
+    """The data set of a deflated file, in which its header's offsets count; None for any other."""
+    if not transfer_syntax(header.transfer_syntax).deflated:
+        return None
+    with open_pixels(source, header) as stream:
+        return stream.read()
+
+
+def read_part10(content: bytes, syntax: TransferSyntax, data_set: bytes | None = None) -> Part10:
+    """Take `content` apart; `data_set` is what that of a deflated file was `inflated` to."""
     begin = file_meta(content)[1] if content[128:132] == b"DICM" else 0
     if begin == 0 and content[128:132] == b"DICM":
         raise MalformedError("the file meta group cannot be walked", remedy="repair the file first")
-    dataset, first = (content, begin) if inflated is None else (inflated, 0)
+    dataset, first = (content, begin) if data_set is None else (data_set, 0)
     encoding = Encoding(syntax.implicit_vr, syntax.little_endian)
     elements = tuple(walk(dataset, first, len(dataset), encoding))
     return Part10(content[:begin], dataset, encoding, elements, first)

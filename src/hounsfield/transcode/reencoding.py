@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from hounsfield.errors import HounsfieldError
 from hounsfield.instance import BytesSource, Source, read_instance
-from hounsfield.instance.reading import open_pixels
 from hounsfield.syntaxes import TransferSyntax, transfer_syntax
-from hounsfield.transcode.part10 import read_part10, recoded, write_part10
+from hounsfield.transcode.part10 import inflated, read_part10, recoded, write_part10
 
 
 def reencoded(source: Source, syntax: TransferSyntax) -> bytes:
@@ -17,10 +16,7 @@ def reencoded(source: Source, syntax: TransferSyntax) -> bytes:
         held = BytesSource(source.name, content)
         header = read_instance(held).header
         before = transfer_syntax(header.transfer_syntax)
-        inflated = None
-        if before.deflated:
-            with open_pixels(held, header) as stream:
-                inflated = stream.read()
-        return write_part10(recoded(read_part10(content, before, inflated), syntax), syntax, {})
+        part = read_part10(content, before, inflated(held, header))
+        return write_part10(recoded(part, syntax), syntax, {})
     except HounsfieldError as error:
         raise error.at(source.name) from error
