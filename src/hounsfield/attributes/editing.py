@@ -14,10 +14,11 @@ from dataclasses import dataclass, replace
 from typing import BinaryIO, NamedTuple
 
 from hounsfield.attributes.edits import Edit
-from hounsfield.attributes.elements import EXPLICIT_LITTLE, PIXEL_DATA, UNDEFINED, Element, Encoding, Walk
+from hounsfield.attributes.elements import EXPLICIT_LITTLE, PIXEL_DATA, Element, Encoding, Walk
 from hounsfield.attributes.encoding import encode_value
 from hounsfield.attributes.fileparts import FileParts, buffered, file_parts, inflated
 from hounsfield.errors import HounsfieldError, MalformedError, SelectionError, UnsupportedError
+from hounsfield.instance.elements import UNDEFINED
 from hounsfield.instance.source import Source
 from hounsfield.tags import attribute, written
 

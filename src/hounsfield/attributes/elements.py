@@ -13,22 +13,24 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from hounsfield.errors import MalformedError, TruncatedError
+from hounsfield.instance.elements import (
+    ITEM,
+    ITEM_END,
+    LONG_VRS,
+    PIXEL_TAGS,
+    SEQUENCE_END,
+    SHORT_VRS,
+    UNDEFINED,
+)
 from hounsfield.tags import written
 
-UNDEFINED = 0xFFFFFFFF
-ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
-PIXEL_DATA = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
+PIXEL_DATA = frozenset(PIXEL_TAGS)
 
 MAX_DEPTH = 64
 """Sequences within sequences; deeper is an attack."""
 
 MAX_ELEMENTS = 200_000
 """Elements in one data set or item; no CT has a hundredth of it."""
-
-LONG_VRS = frozenset(
-    (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
-)
-SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
-from hounsfield.attributes.elements import EXPLICIT_LITTLE, LONG_VRS, SHORT_VRS, Element, Encoding, Walk
+from hounsfield.attributes.elements import EXPLICIT_LITTLE, Element, Encoding, Walk
 from hounsfield.errors import MalformedError, NotDicomError
+from hounsfield.instance.elements import LONG_VRS, SHORT_VRS
 from hounsfield.instance.reading import INFLATED_LIMIT
 
 DEFLATED = "1.2.840.10008.1.2.1.99"

@@ -23,10 +23,10 @@ _IMPLICIT = Struct("<HHI").unpack_from
 _LONG_LENGTH = Struct("<I").unpack_from
 
 # PS3.5 7.1.2: these carry two reserved bytes and a 32-bit length.
-_LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
-_SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
+LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
+SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
 _BINARY_VRS = frozenset(b"US SS UL SL FL FD".split())
-_TEXT_VRS = _SHORT_VRS - _BINARY_VRS - {b"AT"}
+_TEXT_VRS = SHORT_VRS - _BINARY_VRS - {b"AT"}
 
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _ITEM_TAG = b"\xfe\xff\x00\xe0"
@@ -177,17 +177,17 @@ def _walk_explicit(
             raise Unrecognised
         last = tag
         position += 8
-        if vr in _LONG_VRS:
+        if vr in LONG_VRS:
             (length,) = _LONG_LENGTH(buffer, position)
             position += 4
             if length == UNDEFINED:
                 length = undefined_length(buffer, position, vr)
-        elif vr not in _SHORT_VRS:
+        elif vr not in SHORT_VRS:
             raise Unrecognised
         start = position
         position += length
         if trace is not None:
-            trace.add(tag, start - (12 if vr in _LONG_VRS else 8), start)
+            trace.add(tag, start - (12 if vr in LONG_VRS else 8), start)
         if tag in wanted:
             if position > len(buffer):
                 return None
@@ -285,9 +285,9 @@ def _skip_item(buffer: bytes, position: int, *, implicit: bool) -> int:
         position += 8
         vr = b"SQ" if implicit else buffer[position - 4 : position - 2]
         if not implicit:
-            if vr in _SHORT_VRS:
+            if vr in SHORT_VRS:
                 length >>= 16
-            elif vr in _LONG_VRS and position + 4 <= end:
+            elif vr in LONG_VRS and position + 4 <= end:
                 (length,) = _LONG_LENGTH(buffer, position)
                 position += 4
             else:
@@ -304,7 +304,7 @@ def pixel_element(buffer: bytes, position: int, *, implicit: bool) -> PixelEleme
     group, element, length = _IMPLICIT(buffer, position)
     start = position + 8
     if not implicit:
-        if buffer[position + 4 : position + 6] not in _LONG_VRS:
+        if buffer[position + 4 : position + 6] not in LONG_VRS:
             raise Unrecognised
         if start + 4 > len(buffer):
             return None

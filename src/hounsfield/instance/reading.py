@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from hounsfield.errors import HounsfieldError, MalformedError, NotDicomError
 from hounsfield.instance.elements import (
     FIRST_READ,
+    LONG_VRS,
     PIXEL_TAGS,
     UNDEFINED,
     Elements,
@@ -40,9 +41,6 @@ EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
 INFLATED_LIMIT = 2 * 1024**3
 INFLATED_RATIO = 100
 INFLATED_FREE = 64 * 1024**2  # up to here any ratio will do
-_LONG_VRS = frozenset(
-    (b"OB", b"OW", b"OF", b"OD", b"OL", b"OV", b"UN", b"SQ", b"UC", b"UR", b"UT", b"SV", b"UV")
-)
 _LONGEST_TOLD = 300  # characters of another library's message
 _BLOCK, _INFLATED_BLOCK = 1 << 18, 1 << 22
 _AVAILABLE_SYNTAX = 0x00083002  # PS3.4 C.6.1.1.5.2, from a server that tells how it stores the instance
@@ -207,7 +205,7 @@ def _pixel_element_here(stream: BinaryIO, *, explicit: bool, little: bool) -> Pi
     keyword = PIXEL_TAGS.get(group << 16 | element)
     if keyword is None:
         return None
-    if explicit and head[4:6] in _LONG_VRS and len(head) == 12:
+    if explicit and head[4:6] in LONG_VRS and len(head) == 12:
         (length,) = struct.unpack_from(order + "I", head, 8)
         swapped = not little and head[4:6] == b"OW"
         return PixelElement(keyword, start + 12, None if length == UNDEFINED else length, swapped)

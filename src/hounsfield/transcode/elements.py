@@ -15,11 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from hounsfield.errors import MalformedError, TruncatedError
+from hounsfield.instance.elements import ITEM, LONG_VRS, SEQUENCE_END, SHORT_VRS, UNDEFINED
 
-ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
-UNDEFINED = 0xFFFFFFFF
-_LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
-_SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
 _WIDTHS = {
     **dict.fromkeys(b"AT OW SS US".split(), 2),
     **dict.fromkeys(b"FL OF OL SL UL".split(), 4),
@@ -72,7 +69,7 @@ def walk(data: bytes, start: int, stop: int, encoding: Encoding) -> Iterator[Ele
             # Nine of ten elements are of this kind, and this is where rewriting a file spends its time.
             group, number, vr, length = _SHORT_HEAD(data, position)
             value = position + 8
-            if vr in _SHORT_VRS and value + length <= stop:
+            if vr in SHORT_VRS and value + length <= stop:
                 element = Element(group << 16 | number, vr, position, value, value + length, length)
         if element is None:
             element = _element(data, position, stop, encoding, 0)
@@ -92,9 +89,9 @@ def _element(data: bytes, position: int, stop: int, encoding: Encoding, depth: i
     if not encoding.implicit:
         vr = data[position + 4 : position + 6]
         short, long = _LENGTHS[encoding.little]
-        if vr in _SHORT_VRS:
+        if vr in SHORT_VRS:
             (length,) = short.unpack_from(data, position + 6)
-        elif vr in _LONG_VRS and position + 12 <= stop:
+        elif vr in LONG_VRS and position + 12 <= stop:
             (length,) = long.unpack_from(data, position + 8)
             value += 4
         else:
@@ -163,10 +160,10 @@ def encode_element(
         return _HEADS[encoding.little].pack(group, number, length) + value
     head = _HEADS[encoding.little].pack(group, number, 0)[:4]
     short, long = _LENGTHS[encoding.little]
-    if vr in _SHORT_VRS and length <= _LONGEST_SHORT:
+    if vr in SHORT_VRS and length <= _LONGEST_SHORT:
         return head + vr + short.pack(length) + value
     # PS3.5 6.2.2: a value too long for its VR's 16-bit length goes as UN.
-    return head + (vr if vr in _LONG_VRS else b"UN") + b"\0\0" + long.pack(length) + value
+    return head + (vr if vr in LONG_VRS else b"UN") + b"\0\0" + long.pack(length) + value
 
 
 class Recoder:
