@@ -27,23 +27,12 @@ def unit_of(rescale_type: str, modality: str) -> Unit:
     """The unit of a CT image's rescaled values. Without a Rescale Type a CT is in HU: the standard says so."""
     kind = rescale_type.strip().upper()
     if modality.strip().upper() not in ("CT", ""):
-        return Unit(
-            kind if kind and kind != "US" else UNSPECIFIED,
-            False,
-            reason("not-ct", modality=modality),
-        )
+        name = kind if kind and kind != "US" else UNSPECIFIED
+        return Unit(name, False, reason("not-ct", modality=modality))
     if kind in ("", HOUNSFIELD):
         return Unit(HOUNSFIELD, True)
     if kind == MODIFIED_HOUNSFIELD:
-        return Unit(
-            MODIFIED_HOUNSFIELD,
-            True,
-            reason("modified-hu"),
-        )
+        return Unit(MODIFIED_HOUNSFIELD, True, reason("modified-hu"))
     if kind == "US":
-        return Unit(
-            UNSPECIFIED,
-            False,
-            reason("unspecified"),
-        )
+        return Unit(UNSPECIFIED, False, reason("unspecified"))
     return Unit(kind, False, reason("other-unit", unit=kind))

@@ -41,9 +41,9 @@ def group(instances: Iterable[Instance]) -> tuple[list[Part], list[Skipped]]:
     parts: dict[tuple[str, str, str], Part] = {}
     skipped: list[Skipped] = []
     for instance in instances:
-        reason = reason_to_leave_out(instance)
-        if reason is not None:
-            skipped.append(Skipped(instance.name, reason))
+        why = reason_to_leave_out(instance)
+        if why is not None:
+            skipped.append(Skipped(instance.name, why))
             continue
         try:
             for item in list(slices_of(instance)):

@@ -130,7 +130,7 @@ def _without_duplicates(phase: Phase) -> tuple[list[Slice], tuple[Skipped, ...]]
             if twin is item:
                 kept.append(item)
             else:
-                dropped.append(Skipped(item.name, reason("repeats-slice", name=twin.name)))
+                dropped.append(Skipped(item.name, reason(REPEATS, name=twin.name)))
         if all_clash and not dropped:
             return list(phase.slices), ()
     return kept, tuple(dropped)

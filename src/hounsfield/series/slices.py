@@ -51,10 +51,10 @@ def reason_to_leave_out(instance: Instance) -> str | None:
     header = instance.header
     sop_class = header.text("SOPClassUID")
     if "Rows" not in header or "Columns" not in header:
+        if not sop_class:
+            return reason("no-class")
         kind = told(_class_name(sop_class))
-        if "Image Storage" in kind:
-            return reason("damaged-image", kind=kind)
-        return reason("no-image", kind=kind) if sop_class else reason("no-class")
+        return reason("damaged-image" if "Image Storage" in kind else "no-image", kind=kind)
     samples = header.integer("SamplesPerPixel", 1) or 1
     photometric = header.text("PhotometricInterpretation")
     if samples != 1 or photometric == "PALETTE COLOR":
@@ -78,14 +78,12 @@ def slices_of(instance: Instance) -> Iterator[Slice]:
         yield Slice(instance, plane)
 
 
-def left_out(slices: list[Slice], reason: str) -> list[Skipped]:
+def left_out(slices: list[Slice], why: str) -> list[Skipped]:
     """The slices as skipped entries."""
-    return [Skipped(item.name, reason) for item in slices]
+    return [Skipped(item.name, why) for item in slices]
 
 
 def _class_name(uid: str) -> str:
-    if not uid:
-        return "an object without SOP Class UID"
     from pydicom import config
     from pydicom.uid import UID
 
