@@ -8,10 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from viewer_browser import Person, chromium, need_page
 
 PROJECT = Path(__file__).resolve().parent.parent
+
+# How fast a machine is, is no property of what is tested.
+settings.register_profile("hounsfield", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("hounsfield")
 
 
 @pytest.fixture(scope="session")

@@ -541,7 +541,7 @@ def small_archives(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("kind", ["zip", "stored", "tar", "gnu", "tgz", "txz", "tbz"])
 @given(edits=EDITS, cut=st.none() | st.integers(0, 1 << 30), near_end=st.booleans())
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_any_bytes_of_an_archive_give_values_or_our_errors(
     small_archives: Path,
     tmp_path: Path,

@@ -303,7 +303,7 @@ def test_every_real_file_survives_a_change_and_its_undoing(real_data: Path) -> N
         assert read(after).InstitutionAddress == "Somewhere"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(seed=st.integers(0, 1 << 32))
 def test_mutated_files_are_copied_or_refused_with_one_of_our_errors(seed: int) -> None:
     chance = random.Random(seed)

@@ -381,7 +381,7 @@ def test_the_verb_reads_every_bundled_file_in_every_format() -> None:
             assert path.name in out.getvalue() or not shown.rows
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(seed=st.integers(0, 1 << 32))
 def test_mutated_files_give_rows_or_one_of_our_errors(seed: int) -> None:
     chance = random.Random(seed)

@@ -54,7 +54,7 @@ def test_a_cut_codestream_is_malformed(keyword: str, length: int) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # OpenJPH, through imagecodecs
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.sampled_from(CODED), st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), max_size=6))
 def test_a_mutated_codestream_gives_pixels_of_the_promised_shape_or_our_error(
     keyword: str, changes: list[tuple[int, int]]
@@ -67,7 +67,7 @@ def test_a_mutated_codestream_gives_pixels_of_the_promised_shape_or_our_error(
         assert got.shape == IMAGE.shape and got.dtype == IMAGE.dtype
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.sampled_from([s.keyword for s in SYNTAXES.values()]), st.binary(max_size=200))
 @example("jpeg", b"\xff\xd8\xff\xd9")
 @example("jpeg2000", b"\xff\x4f\xff\x51" + b"\xff" * 60)

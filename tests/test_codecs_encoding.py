@@ -79,7 +79,7 @@ def test_lossless_keeps_a_real_slice_with_its_padding(syntax, real_data: Path) -
     assert np.array_equal(round_trip(array, syntax.keyword), array)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     arrays.arrays(
         st.sampled_from([np.uint8, np.int16, np.uint16]),

@@ -55,7 +55,7 @@ def test_trap_13_runs_and_tokens_by_hand() -> None:
     assert got.tolist() == [[1, 2, 3, 0x5AA5, 0x5AA3]]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(arrays.arrays(np.uint16, arrays.array_shapes(min_dims=2, max_dims=2, max_side=12)))
 def test_trap_13_any_values_survive(values: np.ndarray) -> None:
     assert np.array_equal(decode_pmsct_rle(pack(values), form(values)), values)

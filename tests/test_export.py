@@ -256,7 +256,7 @@ def test_equal_volumes_give_equal_files(tmp_path):
         assert (tmp_path / file).read_bytes() == (tmp_path / f"again.{file}").read_bytes()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.binary(min_size=1, max_size=3000), st.integers(0, 9), st.integers(1, 700))
 def test_the_streams_are_what_gzip_and_zlib_read(content, level, cut):
     parts = [memoryview(content[start : start + cut]) for start in range(0, len(content), cut)]

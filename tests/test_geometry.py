@@ -51,7 +51,7 @@ def found(distances: Any, **options: Any) -> Stack:
     step=st.floats(0.3, 12),
     seed=st.integers(0, 99),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_even_stack_in_any_order_gives_the_affine_that_it_came_from(
     turn: Any, aside: Any, origin: Any, count: int, step: float, seed: int
 ) -> None:
@@ -78,7 +78,7 @@ def test_any_even_stack_in_any_order_gives_the_affine_that_it_came_from(
     missing=st.sets(st.integers(1, 58), max_size=8),
     seed=st.integers(0, 99),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_jitter_within_the_tolerance_changes_no_verdict_and_gaps_are_counted(
     count: int, step: float, missing: set[int], seed: int
 ) -> None:
@@ -101,7 +101,7 @@ def test_jitter_within_the_tolerance_changes_no_verdict_and_gaps_are_counted(
 
 
 @given(st.lists(st.floats(-300, 300), min_size=1, max_size=30), st.tuples(angles, angles, angles))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_positions_have_a_verdict_and_loadable_ones_an_affine(places: list[float], turn: Any) -> None:
     orientation = orientation_of(turn)
     stack = assess(stacked(places, orientation), orientation, SPACING)

@@ -107,7 +107,7 @@ def slices(draw: st.DrawFn, conversion: Conversion) -> list[int]:
 
 
 @given(st.data(), st.sampled_from(["int16", "float32"]), st.booleans())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_conversion_equals_the_rules_voxel_by_voxel(data: st.DataObject, dtype: str, in_place: bool) -> None:
     conversion = data.draw(conversions())
     cells = data.draw(slices(conversion))
@@ -130,7 +130,7 @@ def test_conversion_equals_the_rules_voxel_by_voxel(data: st.DataObject, dtype: 
 
 
 @given(st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_stored_values_are_the_bits_from_high_bit_down(data: st.DataObject) -> None:
     conversion = data.draw(conversions())
     cells = data.draw(slices(conversion))

@@ -161,7 +161,7 @@ edits = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(chosen=st.lists(st.tuples(st.integers(0, 5), edits), min_size=2, max_size=8), implicit=st.booleans())
 def test_mutated_headers_are_read_alike(
     headers: list[bytes], chosen: list[tuple[int, list[tuple[str, int, int]]]], implicit: bool

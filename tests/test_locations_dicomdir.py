@@ -167,7 +167,7 @@ def test_an_unreadable_dicomdir_is_malformed(tmp_path: Path) -> None:
     edits=st.lists(st.tuples(st.integers(0, 1 << 20), st.integers(0, 255)), min_size=1, max_size=6),
     cut=st.none() | st.integers(0, 1 << 20),
 )
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_any_bytes_of_a_dicomdir_give_values_or_our_errors(
     tmp_path: Path, edits: list[tuple[int, int]], cut: int | None
 ) -> None:

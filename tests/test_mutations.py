@@ -67,13 +67,13 @@ def mutants(draw: st.DrawFn) -> bytes:
 
 
 @given(mutants())
-@settings(max_examples=700, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=700)
 def test_mutated_files_give_a_value_or_one_of_our_errors(data: bytes) -> None:
     FUZZ.read_everything(data)
 
 
 @given(st.binary(max_size=400))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_random_bytes_give_one_of_our_errors(data: bytes) -> None:
     FUZZ.read_everything(data)
     FUZZ.read_everything(bytes(128) + b"DICM" + data)
@@ -82,7 +82,6 @@ def test_random_bytes_give_one_of_our_errors(data: bytes) -> None:
 @given(mutants())
 @settings(
     max_examples=80,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_mutated_files_on_disk_and_in_a_zip(tmp_path: Path, data: bytes) -> None:
@@ -101,7 +100,6 @@ def test_mutated_files_on_disk_and_in_a_zip(tmp_path: Path, data: bytes) -> None
 @given(st.data())
 @settings(
     max_examples=80,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_damaged_zips(tmp_path: Path, data: st.DataObject) -> None:

@@ -56,7 +56,7 @@ def test_trap_43_every_patient_position_is_right_handed_and_shows_the_same_body(
     np.testing.assert_allclose(volume, phantom.ideal(volume.shape, affine), atol=0.5)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.tuples(*[st.floats(-1, 1) for _ in range(6)]).filter(
         lambda six: np.linalg.norm(np.cross(six[:3], six[3:])) > 0.2

@@ -36,7 +36,7 @@ def decoded(dataset: pydicom.Dataset) -> np.ndarray[Any, Any]:
     return values
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     allocated=st.sampled_from((16, 32)),
     stored=st.integers(12, 16),

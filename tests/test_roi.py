@@ -133,7 +133,7 @@ def test_files_of_another_kind_are_refused(text: str) -> None:
         read_rois(text)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.recursive(
         st.none() | st.floats() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)

@@ -78,7 +78,7 @@ def test_the_walk_and_pydicom_agree_on_real_ct(real_data):
     assert [each for path in files if path.is_file() for each in _differences(path)] == []
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_any_header_gives_text_or_one_of_our_errors(data):
     content = bytearray(instances(slices=1, rows=4, columns=4, private_tags=True)[0])

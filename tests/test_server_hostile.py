@@ -19,7 +19,7 @@ from server_zygote import Zygote
 
 CONTENTS = instances(rows=16, columns=16)
 WHOLE = body(CONTENTS)
-SETTINGS = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
+SETTINGS = {"suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]}
 
 
 @pytest.fixture(scope="module")

@@ -382,7 +382,7 @@ def test_a_body_that_is_coded_is_415(server):
     assert answer.status_code == 415
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     st.dictionaries(
         st.sampled_from(["00080005", "00080018", "00100010", "00280010", "00280100", "00280008", "7FE00010", "00400275",
