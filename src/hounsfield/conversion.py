@@ -46,9 +46,9 @@ def convert_all(
         dataclasses.replace(options, workers=engine.cores),
         dataclasses.replace(compression, threads=engine.cores),
     )
-    told = {name: value for name, value in dataclasses.asdict(options).items() if name != "workers"}
     leave_out = _no_reason if all_modalities else reason_to_leave_out
-    task = Task("volume", work, suffix, {**told, "suffix": suffix, "level": compression.level}, leave_out)
+    told = {**options.to_json(), "suffix": suffix, "level": compression.level}
+    task = Task("volume", work, suffix, told, leave_out)
     return run_recorded(scan.series, task, place, engine, fail_fast=fail_fast)
 
 

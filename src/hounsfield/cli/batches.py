@@ -14,6 +14,7 @@ from hounsfield.cli.terminal import Column, echo, print_json, progress, table
 
 if TYPE_CHECKING:
     from hounsfield.batch import Answer, Engine, Made, Record
+    from hounsfield.instance import Skipped
     from hounsfield.reading import Scan
     from hounsfield.series import Series
 
@@ -27,6 +28,7 @@ _COLUMNS = (
     Column("output", "output", folds=True),
     Column("note", "what to know", folds=True),
 )
+_NAMES = 3
 
 
 def at_once(command: Command) -> Command:
@@ -103,8 +105,10 @@ def chosen(found: Scan, series: str | None) -> Scan:
     return found if series is None else Scan(found.location, (found.choose(series),), found.skipped)
 
 
-def collected(answers: Iterable[Answer], found: Scan, description: str) -> list[Answer]:
-    """All answers, shown in a bar while they come, in the order of the scan."""
+def rows_of(
+    answers: Iterable[Answer], found: Scan, description: str, folder: Path | str
+) -> list[dict[str, Any]]:
+    """All answers as JSON has them, in the order of the scan; a bar shows how far they have come."""
     places = {f"{series.uid}#{series.part}": place for place, series in enumerate(found.series)}
     with progress(description, total=len(found.series)) as done:
         got = []
@@ -112,7 +116,8 @@ def collected(answers: Iterable[Answer], found: Scan, description: str) -> list[
             got.append(answer)
             if answer.record.phase == 0:
                 done()
-    return sorted(got, key=lambda answer: (places[answer.record.uid_and_part], answer.record.phase))
+    got.sort(key=lambda answer: (places[answer.record.uid_and_part], answer.record.phase))
+    return [row(answer.record, folder=str(folder), kept=answer.kept) for answer in got]
 
 
 def row(record: Record, *, folder: str = "", kept: bool = False) -> dict[str, Any]:
@@ -164,14 +169,23 @@ def show(
     else:
         echo(f"No series with images in {found.location}.")
     if found.skipped and not as_json:
-        from hounsfield.cli.info import show_skipped
-
         echo()
         show_skipped(found.skipped)
     if len(rows) > 1 and not as_json:
         echo(_totals(rows, pages))
     if any(item["status"] == "failed" for item in rows):
         raise click.exceptions.Exit(1)
+
+
+def show_skipped(skipped: Iterable[Skipped]) -> None:
+    """What took no part, by reason; single names only where they are few."""
+    by_reason: dict[str, list[str]] = {}
+    for item in skipped:
+        by_reason.setdefault(item.reason, []).append(item.name)
+    echo(f"Left out: {sum(map(len, by_reason.values()))}")
+    for reason, names in by_reason.items():
+        shown = ", ".join(name.rpartition("/")[2] or name for name in names[:_NAMES])
+        echo(f"  {len(names):>4} × {reason}: {shown}{' …' if len(names) > _NAMES else ''}")
 
 
 def _totals(rows: list[dict[str, Any]], pages: Path | None) -> str:

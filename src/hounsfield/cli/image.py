@@ -13,11 +13,10 @@ from hounsfield.cli.batches import (
     absolute,
     at_once,
     chosen,
-    collected,
     engine_for,
     recorded,
-    row,
     row_of_one,
+    rows_of,
     show,
 )
 from hounsfield.cli.loading import loading as load_options
@@ -254,14 +253,10 @@ def _write_each(
     from hounsfield.batch import Task, run_recorded
     from hounsfield.report import open_place
 
-    told = {name: value for name, value in asdict(draw.options).items() if name != "workers"}
-    options = {**asdict(draw.request), **told, "phase": draw.phase}
+    options = {**asdict(draw.request), **draw.options.to_json(), "phase": draw.phase}
     draw = replace(draw, options=replace(draw.options, workers=engine.cores))
     task = Task("image", draw, draw.request.suffix, options, _localizer, by_phase=draw.phase is None)
     with open_place(folder, **kept) as place:
         answers = run_recorded(found.series, task, place, engine, fail_fast=fail_fast)
-        rows = [
-            row(answer.record, folder=str(folder), kept=answer.kept)
-            for answer in collected(answers, found, "Pictures")
-        ]
+        rows = rows_of(answers, found, "Pictures", folder)
     show(rows, found, name="pictures", as_json=as_json, pages=place.pages)

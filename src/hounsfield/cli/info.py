@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import click
 
 from hounsfield.cli import options
-from hounsfield.cli.batches import absolute, at_once, chosen, engine_for
+from hounsfield.cli.batches import absolute, at_once, chosen, engine_for, show_skipped
 from hounsfield.cli.terminal import Column, console, echo, print_json, progress, table, width
 
 if TYPE_CHECKING:
     from hounsfield.batch import Engine
     from hounsfield.errors import HounsfieldError
     from hounsfield.inspection import Inspection
-    from hounsfield.instance import Skipped
     from hounsfield.reading import Scan
 
 
@@ -115,18 +113,6 @@ def _looked(
     return [looked[place] for place in sorted(looked)], [failed[place] for place in sorted(failed)]
 
 
-def show_skipped(skipped: Iterable[Skipped]) -> None:
-    """What took no part, by reason; single names only where they are few."""
-    by_reason: dict[str, list[str]] = {}
-    for item in skipped:
-        by_reason.setdefault(item.reason, []).append(item.name)
-    echo(f"Left out: {sum(map(len, by_reason.values()))}")
-    for reason, names in by_reason.items():
-        shown = ", ".join(name.rpartition("/")[2] or name for name in names[:_NAMES])
-        echo(f"  {len(names):>4} × {reason}: {shown}{' …' if len(names) > _NAMES else ''}")
-
-
-_NAMES = 3
 _COLUMNS = (
     Column("name", "series", folds=True),
     Column("verdict", "verdict"),

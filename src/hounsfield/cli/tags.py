@@ -139,8 +139,8 @@ def _change(
     location: str, settings: tuple[str, ...], removals: tuple[str, ...], out: Path | None, *, force: bool
 ) -> None:
     from hounsfield.attributes import parse_edits
+    from hounsfield.cli.batches import show_skipped
     from hounsfield.cli.copies import write_copies
-    from hounsfield.cli.info import show_skipped
 
     if out is None:
         raise click.UsageError("--set and --remove write changed copies; say where with --out OUT")

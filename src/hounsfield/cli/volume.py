@@ -12,11 +12,10 @@ from hounsfield.cli.batches import (
     absolute,
     at_once,
     chosen,
-    collected,
     engine_for,
     recorded,
-    row,
     row_of_one,
+    rows_of,
     show,
 )
 from hounsfield.cli.loading import loading as load_options
@@ -70,7 +69,9 @@ def volume(
     hounsfield.csv and hounsfield.html show it. Run again: only what is missing, changed or failed is done.
     """
     from hounsfield.cli.scanning import scanned
+    from hounsfield.conversion import convert_all
     from hounsfield.reading import is_remote
+    from hounsfield.report import open_place
 
     if _is_one(out):
         found = scanned(location)
@@ -78,9 +79,6 @@ def volume(
         show(rows, found, name="volumes", as_json=as_json)
         return
     _refuse_unknown(out)
-    from hounsfield.conversion import convert_all
-    from hounsfield.report import open_place
-
     found = chosen(scanned(absolute(location)), series)
     engine = engine_for(workers, cluster, found, waits=is_remote(location))
     with open_place(out, ledger=ledger, force=force, content=content) as place:
@@ -93,10 +91,7 @@ def volume(
             fail_fast=fail_fast,
             all_modalities=series is not None,
         )
-        rows = [
-            row(answer.record, folder=str(out), kept=answer.kept)
-            for answer in collected(answers, found, "Converting")
-        ]
+        rows = rows_of(answers, found, "Converting", out)
     show(rows, found, name="volumes", as_json=as_json, pages=place.pages)
 
 

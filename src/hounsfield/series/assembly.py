@@ -11,7 +11,7 @@ import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from operator import itemgetter
 from typing import Any, Literal, TypeAlias, TypeVar
@@ -67,6 +67,10 @@ class LoadOptions:
             raise HounsfieldError(
                 f"spacing={self.spacing!r}", expected="three lengths above zero, in mm: (slice, row, column)"
             )
+
+    def to_json(self) -> dict[str, Any]:
+        """What decides the volume, as a ledger keeps it: all but `workers`."""
+        return {name: value for name, value in asdict(self).items() if name != "workers"}
 
 
 @dataclass(frozen=True)
