@@ -1,13 +1,15 @@
 """Work over many series: on threads, processes or a cluster, recorded in a ledger, taken up again where it stopped.
 
-`run_each` maps a function over anything on any engine; `run_recorded` does it for series whose outputs lie in one
-folder. What the work is belongs to the verbs above (`hounsfield.conversion`, `hounsfield.inspection`, …).
+`run_each` maps a function over anything on any engine; `run_recorded` does it for series that become an output each,
+`Piecework` keeps the record of series that become many files. What the work is belongs to the verbs above
+(`hounsfield.conversion`, `hounsfield.inspection`, …).
 """
 
 from __future__ import annotations
 
 from hounsfield.batch.digest import digest
 from hounsfield.batch.engines import Engine, available_cores, cluster, existing, processes, threads
+from hounsfield.batch.gathering import Gathered, Member, gather
 from hounsfield.batch.ledger import (
     FAILED,
     LEDGER_NAME,
@@ -19,6 +21,7 @@ from hounsfield.batch.ledger import (
     open_ledger,
     read_ledger,
 )
+from hounsfield.batch.piecework import FileSeries, FileVerb, Piece, Piecework, Step
 from hounsfield.batch.recorded import Answer, Job, Made, Place, Task, run_recorded
 from hounsfield.batch.running import Finished, run_each
 
@@ -30,17 +33,25 @@ __all__ = [
     "STARTED",
     "Answer",
     "Engine",
+    "FileSeries",
+    "FileVerb",
     "Finished",
+    "Gathered",
     "Job",
     "Ledger",
     "Made",
+    "Member",
+    "Piece",
+    "Piecework",
     "Place",
     "Record",
+    "Step",
     "Task",
     "available_cores",
     "cluster",
     "digest",
     "existing",
+    "gather",
     "open_ledger",
     "processes",
     "read_ledger",

@@ -12,33 +12,33 @@ import hashlib
 from pathlib import Path
 
 from hounsfield.errors import LocationError
-from hounsfield.instance import Instance, Source
+from hounsfield.instance import Header, Instance, Source
 from hounsfield.series import Series
 
 _CHUNK = 1 << 20
 _MEMBER_FACTS = ("offset", "header_offset", "size", "checksum")
-_DIGEST_BYTES = 16
+STATE_BYTES = 16
 
 
 def digest(series: Series, *, content: bool = False) -> str:
     """Of one series, in hexadecimal; the order of its files does not matter. Raises `LocationError`."""
     seen: dict[int, Instance] = {id(item.instance): item.instance for item in series.slices}
-    parts = sorted(_of_instance(instance, content) for instance in seen.values())
-    whole = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+    parts = sorted(state(each.header, each.source, content=content) for each in seen.values())
+    whole = hashlib.blake2b(digest_size=STATE_BYTES)
     for part in parts:
         whole.update(part)
     return whole.hexdigest()
 
 
-def _of_instance(instance: Instance, content: bool) -> bytes:
-    told = hashlib.blake2b(digest_size=_DIGEST_BYTES)
-    header = instance.header
+def state(header: Header, source: Source, *, content: bool = False) -> bytes:
+    """What one file is now: its part of the digest of its series. Raises `LocationError`."""
+    told = hashlib.blake2b(digest_size=STATE_BYTES)
     told.update(header.transfer_syntax.encode())
     for tag in sorted(header.values):
         value = header.values[tag]
         told.update(b"%08x%d:" % (tag, len(value)))
         told.update(value)
-    told.update((content_digest if content else identity)(instance.source).encode())
+    told.update((content_digest if content else identity)(source).encode())
     return told.digest()
 
 
@@ -60,9 +60,23 @@ def identity(source: Source) -> str:
     return " ".join(facts)
 
 
+def size_of_source(source: Source) -> int:
+    """Bytes of a file or of an archive's member; 0 where only reading it would tell. Raises `LocationError`."""
+    size = getattr(source, "size", None)
+    if isinstance(size, int):
+        return size
+    path = getattr(source, "path", None)
+    if path is None:
+        return 0
+    try:
+        return Path(path).stat().st_size
+    except OSError as error:
+        raise LocationError(f"cannot be read any more: {error.strerror}", where=source.name) from error
+
+
 def content_digest(source: Source) -> str:
     """Of all bytes of a source, in hexadecimal. Raises `LocationError`."""
-    told = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+    told = hashlib.blake2b(digest_size=STATE_BYTES)
     with source.open() as stream:
         while chunk := stream.read(_CHUNK):
             told.update(chunk)

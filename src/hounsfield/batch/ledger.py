@@ -31,7 +31,8 @@ class Record:
     - `key`: verb, Series Instance UID, part and phase: what a second run knows the series by
     - `source`: where it was read from; `digest`: what it was then (`hounsfield.batch.digest`)
     - `output`: below the ledger's folder where it is there, else a path or address; `bytes` of it
-    - `counts`: voxels padded, clamped, saturated, rounded; `seconds` the work took
+    - `counts`: voxels padded, clamped, saturated, rounded; of a verb over files, files; `seconds` the work took
+    - `facts`: what else a verb tells; `files`: of a series that becomes many files, each file's state (`batch.marks`)
     - `reason`: why not, where it was not made; `time`: when this was written, UTC
     """
 
@@ -54,6 +55,8 @@ class Record:
     counts: Mapping[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     reason: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    files: str = ""
     seconds: float = 0.0
     time: str = ""
 

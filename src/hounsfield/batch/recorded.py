@@ -166,7 +166,7 @@ class _Planner:
         self.names = {record.key: record.output for record in place.ledger.latest.values() if record.output}
         self.taken = {name.casefold() for name in self.names.values()}
         self.seen: dict[str, int] = {}
-        self.options = _plain(task.options)
+        self.options = plain(task.options)
 
     def plans(self, series: Series) -> Iterator[Job | Answer]:
         phases: list[tuple[int, Series]] = [(0, series)]
@@ -207,7 +207,7 @@ class _Planner:
         return (
             before.status == MADE
             and before.digest == digested
-            and _plain(before.options) == self.options
+            and plain(before.options) == self.options
             and self.place.exists(before)
         )
 
@@ -322,7 +322,7 @@ def is_still_there(folder: Path, record: Record) -> bool:
     return path.is_dir() or (path.is_file() and path.stat().st_size == record.bytes)
 
 
-def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
+def plain(options: Mapping[str, Any]) -> dict[str, Any]:
     """As they come back from JSON, so that they compare."""
     return {
         name: list(value) if isinstance(value, tuple) else value

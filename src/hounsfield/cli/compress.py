@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hounsfield.cli import options
+from hounsfield.cli.batches import absolute, engine_of_cluster, recorded
+from hounsfield.cli.estimates import show_estimate
+from hounsfield.cli.outcomes import Account
 from hounsfield.errors import HounsfieldError, LocationError
 
 if TYPE_CHECKING:
     from hounsfield.batch import Engine
-    from hounsfield.compression import Job, Outcome
+    from hounsfield.compression import Job
     from hounsfield.instance import Skipped, Source
     from hounsfield.locations import Location
     from hounsfield.transcode import Target
@@ -82,20 +84,23 @@ def _auto_table(_: click.Context, __: click.Parameter, entries: tuple[str, ...])
     metavar="FILE",
     help="With --estimate: size against error, .svg or .png.",
 )
+@recorded
 @options.force
 @options.as_json
 def compress(location: str, out: str | None, as_json: bool, force: bool, **asked: Any) -> None:
     """Rewrite LOCATION in another transfer syntax, to OUT.
 
     A file becomes a file, anything else a folder of the same shape. Lossless results are decoded and compared
-    before they are kept; lossy ones say what was done to them. Run again, it goes on where it stopped.
+    before they are kept; lossy ones say what was done to them. The ledger in the folder, hounsfield.jsonl, tells what
+    became of each series. Run again: only what is missing, changed or failed is done.
     """
-    from hounsfield.cli.batches import absolute
-    from hounsfield.locations import open_location
+    from hounsfield.compression import Job
+    from hounsfield.instance import FileSource
+    from hounsfield.locations import FileLocation, open_location
 
     place = open_location(absolute(location) if asked["cluster"] else location)
     if asked["estimating"]:
-        _estimate(place, asked["plot"], force=force, as_json=as_json)
+        show_estimate(place, asked["plot"], force=force, as_json=as_json)
         return
     if out is None:
         raise click.UsageError("Missing argument 'OUT'.")
@@ -106,16 +111,13 @@ def compress(location: str, out: str | None, as_json: bool, force: bool, **asked
     output = _output(place, out)
     if asked["cluster"]:  # its workers are in other folders
         output = output.absolute()
-    engine = _engine(asked["workers"], asked["cluster"])
-    _compress(
-        place,
-        output,
-        _target(asked),
-        engine,
-        force=force,
-        as_json=as_json,
-        fail_fast=asked["fail_fast"],
-    )
+    goal, engine = _target(asked), _engine(asked["workers"], asked["cluster"])
+    if not isinstance(place, FileLocation):
+        _compress_all(place, output, goal, engine, force=force, as_json=as_json, **asked)
+        return
+    if asked["ledger"] is not None or asked["content"]:
+        raise click.UsageError("--ledger and --content are for a folder of outputs")
+    _compress_one(place.path, Job(FileSource(place.path), output), goal, engine, force=force, as_json=as_json)
 
 
 def _output(place: Location, out: str) -> Path:
@@ -141,79 +143,64 @@ def _target(asked: dict[str, Any]) -> Target:
     )
 
 
-def _compress(
-    place: Location,
-    out: Path,
-    target: Target,
-    engine: Engine | None,
-    *,
-    force: bool,
-    as_json: bool,
-    fail_fast: bool,
-) -> None:
-    from hounsfield.cli.terminal import progress
+def _compress_one(source: Path, job: Job, target: Target, engine: Engine | None, **asked: bool) -> None:
+    """A file to a file; nothing is recorded of it."""
     from hounsfield.compression import transcode_files
     from hounsfield.outputs import writing_below
 
-    skipped: list[Skipped] = []
-    outcomes = []
-    with progress("Compressing") as done:
-        jobs = list(_jobs(place, out, skipped))
-        done.expect(len(jobs))
-        root = out.absolute().parent if [job.out for job in jobs] == [out] else out
-        with writing_below(root, (job.out.absolute() for job in jobs)):
-            for outcome in transcode_files(jobs, target, force=force, engine=engine, fail_fast=fail_fast):
-                outcomes.append(outcome)
-                done()
-    outcomes.sort(key=lambda outcome: outcome.name)
-    _report(outcomes, skipped, as_json=as_json)
-    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
-    if failed:
-        raise LocationError(
-            f"{len(failed)} of {len(outcomes)} files were not compressed, the first: "
-            f"{failed[0].name}: {failed[0].reason}",
-            where=place.name,
-        )
-    if not any(outcome.status != "skipped" for outcome in outcomes):
-        raise LocationError("no DICOM file in it", where=place.name, remedy="check the location")
+    account = Account(as_json=asked["as_json"])
+    with writing_below(job.out.absolute().parent, [job.out.absolute()]):
+        for outcome in transcode_files([job], target, force=asked["force"], engine=engine):
+            account.add(outcome)
+    account.show()
+    account.check(str(source))
+
+
+def _compress_all(place: Location, output: Path, target: Target, engine: Engine | None, **asked: Any) -> None:
+    """Anything else to a folder of the same shape, with its ledger."""
+    from hounsfield.cli.terminal import progress
+    from hounsfield.compression import compress_all, find_files
+    from hounsfield.outputs import writing_below
+    from hounsfield.report import open_place
+
+    _refuse_within(place, output)
+    account = Account(as_json=asked["as_json"])
+    with progress("Reading headers") as seen:
+        files = find_files(_placed(place, account.skipped), content=asked["content"], seen=seen)
+    root = output.absolute()
+    with (
+        open_place(root, ledger=asked["ledger"], force=asked["force"], content=asked["content"]) as kept,
+        writing_below(root, (root / name for name in files.outputs)),
+        progress("Compressing", total=files.count) as done,
+    ):
+        fast = asked["fail_fast"]
+        for outcome in compress_all(
+            files, kept, target, engine=engine, fail_fast=fast, hear=account.answers.append
+        ):
+            account.add(outcome)
+            done()
+    account.show(pages=kept.pages, folder=str(output))
+    account.check(place.name)
 
 
 def _engine(workers: int | None, cluster: str | None) -> Engine | None:
     """What the options ask for; None for what is best on this machine."""
     from hounsfield import batch
-    from hounsfield.cli.batches import engine_of_cluster
 
     if cluster is not None:
         return engine_of_cluster(cluster, workers)
     return None if workers is None else batch.threads(workers)
 
 
-def _jobs(place: Location, out: Path, skipped: list[Skipped]) -> Iterator[Job]:
-    """Each source and where it goes: a file to a file, the rest below `out` under the names they have."""
-    from hounsfield.compression import Job
-    from hounsfield.instance import FileSource, Skipped
-    from hounsfield.locations import FileLocation
+def _placed(place: Location, skipped: list[Skipped]) -> Iterator[tuple[Source, Path]]:
+    """Each source under the name that it has below the location."""
+    from hounsfield.instance import Skipped
 
-    if isinstance(place, FileLocation):
-        yield Job(FileSource(place.path), out)
-        return
-    _refuse_within(place, out)
-    taken: set[Path] = set()
     for source in place.sources():
         if isinstance(source, Skipped):
             skipped.append(source)
         else:
-            yield Job(source, _free(out / _relative(source, place), taken))
-
-
-def _free(path: Path, taken: set[Path]) -> Path:
-    """`path`, numbered where another source has it: `a/../b` and `b` of one zip."""
-    free, number = path, 1
-    while free in taken:
-        number += 1
-        free = path.with_name(f"{path.name} ({number})")
-    taken.add(free)
-    return free
+            yield source, _relative(source, place)
 
 
 def _refuse_within(place: Location, out: Path) -> None:
@@ -233,99 +220,3 @@ def _relative(source: Source, place: Location) -> Path:
     name = name.replace("!/", "/")
     parts = [part for part in Path(name.lstrip("/!\\")).parts if part not in ("..", ".", "/")]
     return Path(*parts) if parts else Path(Path(place.name).name)
-
-
-def _report(outcomes: list[Outcome], skipped: list[Skipped], *, as_json: bool) -> None:
-    from hounsfield.cli.terminal import Column, echo, print_json, table
-
-    if as_json:
-        print_json(
-            {
-                "files": [
-                    {"name": o.name, "status": o.status, "out": str(o.out), "reason": o.reason or None}
-                    | ({} if o.facts is None else {k: v for k, v in o.facts.items() if k != "name"})
-                    for o in outcomes
-                ],
-                "skipped": [{"name": item.name, "reason": item.reason} for item in skipped],
-            }
-        )
-        return
-    rows = _summary(outcomes)
-    if rows:
-        table(rows, [
-            Column("way", "Syntax"), Column("files", "Files", "right"), Column("mb", "MB", "right"),
-            Column("ratio", "Ratio", "right"), Column("max_error", "Largest error, HU", "right"),
-            Column("psnr", "PSNR, dB", "right"),
-        ])  # fmt: skip
-    for outcome in outcomes:
-        if outcome.status in ("failed", "skipped"):
-            echo(f"{outcome.status}: {outcome.name}: {outcome.reason}", err=True)
-    counts: Counter[str] = Counter(outcome.status for outcome in outcomes)
-    counts["left out"] = len(skipped)
-    echo(", ".join(f"{count} {status}" for status, count in counts.items() if count))
-
-
-def _summary(outcomes: list[Outcome]) -> list[dict[str, Any]]:
-    """One row for each way that images went, worst errors told."""
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for outcome in outcomes:
-        if outcome.facts is not None and outcome.status == "written":
-            way = f"{outcome.facts['before']} → {outcome.facts['after']}"
-            groups.setdefault(way, []).append(outcome.facts)
-    rows = []
-    for way, facts in groups.items():
-        stored = sum(fact["stored_bytes"] for fact in facts)
-        native = sum(fact["native_bytes"] for fact in facts)
-        noises = [fact["psnr"] for fact in facts if fact["psnr"] is not None]
-        rows.append(
-            {
-                "way": way,
-                "files": len(facts),
-                "mb": f"{native / 1e6:.1f} → {stored / 1e6:.1f}",
-                "ratio": f"{native / max(1, stored):.2f}",
-                "max_error": f"{max(fact['max_error'] for fact in facts):g}",
-                "psnr": f"{min(noises):.1f}" if noises else "lossless",
-            }
-        )
-    return rows
-
-
-def _estimate(place: Location, plot: Path | None, *, force: bool, as_json: bool) -> None:
-    from hounsfield.cli.terminal import Column, echo, print_json, progress, table
-    from hounsfield.instance import Skipped
-    from hounsfield.transcode import estimate, write_plot
-    from hounsfield.transcode.estimating import steps
-
-    if plot is not None:
-        from hounsfield.outputs import refuse_existing
-
-        refuse_existing(plot, force=force)
-    with progress("Measuring", total=steps()) as done:
-        sources = [source for source in place.sources() if not isinstance(source, Skipped)]
-        measured = estimate(sources, on_step=done)
-    if plot is not None:
-        write_plot(measured, plot, force=force)
-    rows = [cost.to_json() | {"mb": f"{cost.stored_bytes / 1e6:.1f}"} for cost in measured.costs]
-    if as_json:
-        print_json(
-            {
-                "images": measured.images,
-                "native_bytes": measured.native_bytes,
-                "stored_bytes": measured.stored_bytes,
-                "sampled": measured.sampled,
-                "costs": [cost.to_json() for cost in measured.costs],
-                "impossible": measured.impossible,
-            }
-        )
-        return
-    echo(
-        f"{measured.images} image{'s' * (measured.images != 1)}: {measured.native_bytes / 1e6:.1f} MB of pixels, "
-        f"{measured.stored_bytes / 1e6:.1f} MB now; measured on {measured.sampled} of them, on one core"
-    )
-    table(rows, [
-        Column("syntax", "Syntax"), Column("setting", "Setting"), Column("mb", "MB", "right"),
-        Column("ratio", "Ratio", "right"), Column("encode_mb_s", "Encode MB/s", "right"),
-        Column("decode_mb_s", "Decode MB/s", "right"), Column("max_error", "Largest error, HU", "right"),
-    ])  # fmt: skip
-    for keyword, reason in measured.impossible.items():
-        echo(f"not {keyword}: {reason}")

@@ -5,8 +5,17 @@ Made from the ledger, which alone is the truth; both can be made again from it a
 
 from __future__ import annotations
 
-from hounsfield.report.folder import open_place, write_summaries
+from hounsfield.report.folder import SUMMARY_NAMES, open_place, write_summaries
 from hounsfield.report.preview import Sample, preview, preview_html
 from hounsfield.report.table import TABLE_NAME, write_table
 
-__all__ = ["TABLE_NAME", "Sample", "open_place", "preview", "preview_html", "write_summaries", "write_table"]
+__all__ = [
+    "SUMMARY_NAMES",
+    "TABLE_NAME",
+    "Sample",
+    "open_place",
+    "preview",
+    "preview_html",
+    "write_summaries",
+    "write_table",
+]

@@ -21,6 +21,8 @@ from hounsfield.report.page import PAGE_NAME, write_pages
 from hounsfield.report.table import TABLE_NAME, write_table
 
 PREVIEWS_NAME = "hounsfield-previews.jsonl"
+SUMMARY_NAMES = (TABLE_NAME, PAGE_NAME, PREVIEWS_NAME)
+"""What lies beside a ledger, so that no output is called so."""
 
 
 @contextmanager

@@ -29,10 +29,11 @@ _MOST_UNCONFIRMED = 128
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One source and the file it becomes."""
+    """One source and the file it becomes. `replace`: what is there is ours and not what the source is now."""
 
     source: Source
     out: Path
+    replace: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ class _Here:
         placed: list[Future[None]] = []
 
         def write(content: bytes) -> None:
-            placed.append(self._files.write(job.out, content, force=self._force))
+            placed.append(self._files.write(job.out, content, force=self._force or job.replace))
 
         outcome = _outcome(job, self._transcoded, write, self._target, force=self._force)
         return _Unconfirmed(job, outcome, placed[0] if placed else None)
@@ -151,7 +152,7 @@ def transcode_file(job: Job, target: Target, *, force: bool = False) -> Outcome:
     """One job, start to end; never raises for what is wrong with it."""
 
     def write(content: bytes) -> None:
-        with whole_file(job.out, force=force) as temporary:
+        with whole_file(job.out, force=force or job.replace) as temporary:
             temporary.write_bytes(content)
 
     return _outcome(job, functools.partial(transcode, target=target), write, target, force=force)
@@ -166,7 +167,7 @@ def _outcome(
     force: bool,
 ) -> Outcome:
     try:
-        if job.out.exists() and not force and _done(job, target):
+        if job.out.exists() and not (force or job.replace) and _done(job, target):
             return Outcome(job.source.name, "present", job.out)
         _spare_source(job)
         result = transcoded(job.source)

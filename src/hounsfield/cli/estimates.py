@@ -1,0 +1,52 @@
+"""What each transfer syntax would cost, measured on some images of a location, as a table, a plot or JSON."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hounsfield.cli.terminal import Column, echo, print_json, progress, table
+
+if TYPE_CHECKING:
+    from hounsfield.locations import Location
+
+
+def show_estimate(place: Location, plot: Path | None, *, force: bool, as_json: bool) -> None:
+    """Measure what each syntax would cost for the images of `place`, print it, and draw it to `plot`."""
+    from hounsfield.instance import Skipped
+    from hounsfield.transcode import estimate, write_plot
+    from hounsfield.transcode.estimating import steps
+
+    if plot is not None:
+        from hounsfield.outputs import refuse_existing
+
+        refuse_existing(plot, force=force)
+    with progress("Measuring", total=steps()) as done:
+        sources = [source for source in place.sources() if not isinstance(source, Skipped)]
+        measured = estimate(sources, on_step=done)
+    if plot is not None:
+        write_plot(measured, plot, force=force)
+    rows = [cost.to_json() | {"mb": f"{cost.stored_bytes / 1e6:.1f}"} for cost in measured.costs]
+    if as_json:
+        print_json(
+            {
+                "images": measured.images,
+                "native_bytes": measured.native_bytes,
+                "stored_bytes": measured.stored_bytes,
+                "sampled": measured.sampled,
+                "costs": [cost.to_json() for cost in measured.costs],
+                "impossible": measured.impossible,
+            }
+        )
+        return
+    echo(
+        f"{measured.images} image{'s' * (measured.images != 1)}: {measured.native_bytes / 1e6:.1f} MB of pixels, "
+        f"{measured.stored_bytes / 1e6:.1f} MB now; measured on {measured.sampled} of them, on one core"
+    )
+    table(rows, [
+        Column("syntax", "Syntax"), Column("setting", "Setting"), Column("mb", "MB", "right"),
+        Column("ratio", "Ratio", "right"), Column("encode_mb_s", "Encode MB/s", "right"),
+        Column("decode_mb_s", "Decode MB/s", "right"), Column("max_error", "Largest error, HU", "right"),
+    ])  # fmt: skip
+    for keyword, reason in measured.impossible.items():
+        echo(f"not {keyword}: {reason}")

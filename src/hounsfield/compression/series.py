@@ -1,0 +1,222 @@
+"""Series to another transfer syntax, in a folder of the same shape, with a record of each in its ledger.
+
+`find_files` says which file goes where, by headers alone; `compress_all` does what is missing, changed or failed. Of a
+series that stands as it was recorded no file is opened again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+from hounsfield.batch import (
+    FAILED,
+    LEDGER_NAME,
+    LEFT_OUT,
+    MADE,
+    Answer,
+    Engine,
+    FileSeries,
+    Gathered,
+    Piece,
+    Piecework,
+    Place,
+    Record,
+    gather,
+)
+from hounsfield.batch.digest import folder_of
+from hounsfield.compression.files import Job, Outcome, transcode_files
+from hounsfield.instance import Source
+from hounsfield.report import SUMMARY_NAMES
+from hounsfield.transcode import Target
+
+
+@dataclass(frozen=True)
+class Files:
+    """What a location holds for this verb: `series`, and `others`, which belong to none or cannot be read."""
+
+    series: tuple[FileSeries, ...]
+    others: tuple[Piece, ...]
+
+    @property
+    def count(self) -> int:
+        return sum(len(each.pieces) for each in self.series) + len(self.others)
+
+    @property
+    def outputs(self) -> Iterator[str]:
+        """Below the folder."""
+        for each in self.series:
+            yield from (piece.output for piece in each.pieces)
+        yield from (piece.output for piece in self.others)
+
+
+def find_files(
+    sources: Iterable[tuple[Source, PurePath]],
+    *,
+    content: bool = False,
+    seen: Callable[[], None] | None = None,
+) -> Files:
+    """Each source with the place it would have below the folder; of two with one place the second is numbered.
+
+    `content`: know sources by all their bytes, not by size and time. `seen` is called after each header.
+    """
+    names: list[str] = []
+    taken = {LEDGER_NAME, *SUMMARY_NAMES}
+
+    def named() -> Iterator[Source]:
+        for source, path in sources:
+            names.append(_free(path, taken))
+            yield source
+
+    found, others = gather(named(), content=content, seen=seen)
+    series = (_series(each, [names[member.number] for member in each.members]) for each in found)
+    return Files(tuple(series), tuple(Piece(source, names[number]) for number, source in others))
+
+
+def _series(found: Gathered, outputs: Sequence[str]) -> FileSeries:
+    return FileSeries(
+        key=f"compress {found.study}/{found.uid}",
+        name=found.name,
+        uid=found.uid,
+        source=folder_of(found.members[0].source.name),
+        digest=found.digest,
+        output=_folder(outputs),
+        pieces=tuple(
+            Piece(member.source, output, member.state, member.size)
+            for member, output in zip(found.members, outputs, strict=True)
+        ),
+    )
+
+
+def compress_all(
+    files: Files,
+    place: Place,
+    target: Target,
+    *,
+    engine: Engine | None = None,
+    fail_fast: bool = False,
+    hear: Callable[[Answer], None] = lambda answer: None,
+) -> Iterator[Outcome]:
+    """Transcode what is missing, changed or failed, and record it; yields what became of every file, in no order.
+
+    `place` comes from `hounsfield.report.open_place`. `engine` as of `transcode_files`. `hear` is told of each series
+    once it is settled. Raises `LocationError` when the ledger cannot be written or the engine is gone for good.
+    """
+    out = Path(place.folder)
+    work: Piecework[Outcome] = Piecework(_Compress(out, target), place, hear)
+    steps = work.steps(files.series, files.others)
+    jobs = (Job(step.piece.source, out / step.piece.output, step.replace) for step in steps)
+    try:
+        for outcome in transcode_files(jobs, target, force=place.force, engine=engine, fail_fast=fail_fast):
+            yield from work.standing()
+            work.settle(outcome.out.relative_to(out).as_posix(), outcome)
+            yield outcome
+        yield from work.standing()
+    finally:
+        work.close()
+
+
+@dataclass(frozen=True)
+class _Compress:
+    """What the ledger asks of this verb."""
+
+    out: Path
+    target: Target
+    name: str = "compress"
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        target = self.target
+        return {
+            "to": "auto" if target.syntax is None else target.syntax.keyword,
+            "ratio": target.ratio,
+            "max_error": target.max_error,
+            "quality": target.quality,
+            "effort": target.effort,
+            "extended_offsets": target.extended_offsets,
+            "auto": None if target.auto is None else dict(sorted(target.auto.items())),
+        }
+
+    def standing(self, piece: Piece, left_out: str) -> Outcome:
+        status = "skipped" if left_out else "present"
+        return Outcome(piece.source.name, status, self.out / piece.output, left_out)  # type: ignore[arg-type]
+
+    def verdict(self, told: Outcome) -> tuple[str, str]:
+        return {"failed": FAILED, "skipped": LEFT_OUT}.get(told.status, MADE), told.reason
+
+    def alias(self, piece: Piece) -> str:
+        return piece.output
+
+    def tell(self, series: FileSeries, told: Sequence[Outcome], before: Record | None) -> Mapping[str, Any]:
+        counts = Counter(each.status for each in told)
+        failed = [each for each in told if each.status == "failed"]
+        notes = dict.fromkeys(each.reason for each in told if each.status == "copied" and each.reason)
+        left_out = Counter(each.reason for each in told if each.status == "skipped")
+        facts = {
+            "files": len(series.pieces),
+            "bytes_before": sum(piece.size for piece in series.pieces),
+            **_measured(told, before, len(series.pieces)),
+        }
+        return {
+            "counts": dict(sorted(counts.items())),
+            "facts": {**facts, **({"left_out": dict(left_out)} if left_out else {})},
+            "warnings": tuple(notes),
+            "reason": _reason(failed, len(series.pieces)) or "; ".join(left_out),
+        }
+
+
+def _measured(told: Sequence[Outcome], before: Record | None, total: int) -> dict[str, Any]:
+    """Syntaxes, and the worst that was lost in the files that were `measured`, those of earlier runs included."""
+    written = [each.facts for each in told if each.status == "written" and each.facts is not None]
+    earlier = {} if before is None else before.facts
+    if not written:
+        return {name: earlier[name] for name in _MEASURES if name in earlier}
+    errors = [fact["max_error"] for fact in written]
+    noises = [fact["psnr"] for fact in written if fact["psnr"] is not None]
+    if len(written) < total and "measured" in earlier:
+        errors.append(float(earlier.get("max_error", 0.0)))
+        noises += [float(earlier["psnr"])] if "psnr" in earlier else []
+    measured = min(total, len(written) + int(earlier.get("measured", 0)))
+    ways = sorted({f"{fact['before']} → {fact['after']}" for fact in written} | set(earlier.get("ways", ())))
+    worst = {"max_error": max(errors)} if max(errors) else {}
+    lowest = {"psnr": min(noises)} if noises and math.isfinite(min(noises)) else {}
+    return {"ways": ways, "measured": measured, **worst, **lowest}
+
+
+_MEASURES = ("ways", "measured", "max_error", "psnr")
+
+
+def _reason(failed: Sequence[Outcome], total: int) -> str:
+    if not failed:
+        return ""
+    named = "; ".join(f"{each.name}: {each.reason}" for each in failed[:_NAMED])
+    more = f"; and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
+    return f"{len(failed)} of {total} files: {named}{more}"
+
+
+_NAMED = 5
+"""Failed files that the record names one by one."""
+
+
+def _free(path: PurePath, taken: set[str]) -> str:
+    """`path`, numbered where another source has it: `a/../b` and `b` of one zip."""
+    free, number = path, 1
+    while free.as_posix() in taken:
+        number += 1
+        free = path.with_name(f"{path.name} ({number})")
+    taken.add(free.as_posix())
+    return free.as_posix()
+
+
+def _folder(names: Sequence[str]) -> str:
+    """The deepest folder that holds them all."""
+    folders = {PurePath(name).parent for name in names}
+    first = min(folders, key=lambda folder: len(folder.parts))
+    for candidate in (first, *first.parents):
+        if all(folder == candidate or candidate in folder.parents for folder in folders):
+            return candidate.as_posix()
+    return "."
