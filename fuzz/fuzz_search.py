@@ -38,6 +38,7 @@ SEEDS = (
     b"\1Modality=CT&includefield=all&fuzzymatching=true&PatientName=phantom",
     b"\2SOPInstanceUID=1.2,1.3&InstanceNumber=1&includefield=00080016,KVP",
     b"\0ModalitiesInStudy=CT%5CMR&StudyTime=10-12&00100020=%2a%3f",
+    b"\2orderby=-StudyDate,00100010,%20InstanceNumber&OrderBy=ModalitiesInStudy&limit=2&offset=1&KVP=120",
     b"\3RequestAttributesSequence.ScheduledProcedureStepID=1&SeriesNumber=1",
     b"\4PatientName=%E5%B1%B1=*&StudyInstanceUID=&PatientBirthDate=-&accept=application/dicom%2Bxml",
     b"\2NumberOfFrames=1&AvailableTransferSyntaxUID=1.2.840.10008.1.2.1&ReferringPhysicianName=%22*%22",

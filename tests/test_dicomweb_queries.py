@@ -29,6 +29,9 @@ counts = st.one_of(st.none(), st.integers(0, 10**9))
         match_empty=flags,
         match_multiple=flags,
         extra=st.sampled_from([(), (("accept", "application/dicom+json"),)]),
+        order=st.lists(keywords, max_size=3, unique=True).flatmap(
+            lambda names: st.tuples(*(st.sampled_from([name, f"-{name}"]) for name in names))
+        ),
     )
 )
 def test_what_is_written_is_read_back(query):
@@ -54,6 +57,13 @@ def test_fields_come_by_commas_repeats_keywords_tags_and_sequences():
     )
     assert query.include == ("StudyDescription", "Modality", "PatientID", "OtherPatientIDsSequence.PatientID")
     assert Query.parse("includefield=00081030&includefield=ALL").include == ("all",)
+
+
+def test_an_order_comes_by_commas_and_repeats_each_attribute_once():
+    query = Query.parse("orderby=-00080020,%20PatientName,&OrderBy=StudyDate,00100020")
+    assert query.order == ("-StudyDate", "PatientName", "PatientID")
+    with pytest.raises(DicomwebError, match="Nonsense"):
+        Query.parse("orderby=Nonsense")
 
 
 def test_what_ohif_asks_is_understood():

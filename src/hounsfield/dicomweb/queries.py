@@ -27,8 +27,10 @@ class Query:
     """What to search for.
 
     `matches` holds (attribute, value) in canonical names, in order; an empty value is universal matching.
-    `include` holds canonical names or the single "all". `extra` keeps parameters that are no attributes
-    (`accept`, a vendor's own) for whoever knows them. None in a flag or number means that nothing is said.
+    `include` holds canonical names or the single "all", `order` names by which results are to be sorted, with `-`
+    before those that descend (`orderby`: of some servers, not of the standard). `extra` keeps parameters that are
+    no attributes (`accept`, a vendor's own) for whoever knows them. None in a flag or number means that nothing is
+    said.
     """
 
     matches: tuple[tuple[str, str], ...] = ()
@@ -39,6 +41,7 @@ class Query:
     match_empty: bool | None = None
     match_multiple: bool | None = None
     extra: tuple[tuple[str, str], ...] = ()
+    order: tuple[str, ...] = ()
 
     @classmethod
     def build(
@@ -68,11 +71,14 @@ class Query:
         matches: list[tuple[str, str]] = []
         others: list[tuple[str, str]] = []
         include: list[str] = []
+        order: list[str] = []
         known: dict[str, bool | int] = {}
         for key, value in pairs:
             lower = key.lower()
             if lower == "includefield":
                 include.append(value)
+            elif lower == "orderby":
+                order.append(value)
             elif lower in _FLAGS:
                 known[_FLAGS[lower]] = _flag(key, value)
             elif lower in {"limit", "offset"}:
@@ -81,7 +87,7 @@ class Query:
                 others.append((lower, value))
             else:
                 matches.append((canonical(key), value))
-        found = cls(tuple(matches), _included(include), extra=tuple(others))
+        found = cls(tuple(matches), _included(include), extra=tuple(others), order=_ordered(order))
         return replace(found, **known)  # type: ignore[arg-type]
 
     def pairs(self) -> tuple[tuple[str, str], ...]:
@@ -89,6 +95,8 @@ class Query:
         found = [*self.matches]
         if self.include:
             found.append(("includefield", ",".join(self.include)))
+        if self.order:
+            found.append(("orderby", ",".join(self.order)))
         for key, name in _FLAGS.items():
             if (flag := getattr(self, name)) is not None:
                 found.append((key, "true" if flag else "false"))
@@ -135,6 +143,16 @@ def _included(names: Iterable[str]) -> tuple[str, ...]:
             return ("all",)
         found[canonical(name)] = None
     return tuple(found)
+
+
+def _ordered(texts: Iterable[str]) -> tuple[str, ...]:
+    """Comma lists and repeats as one tuple; an attribute that is named twice orders where it is named first."""
+    found: dict[str, str] = {}
+    for name in (each.strip() for text in texts for each in text.split(",") if each.strip()):
+        descends = name.startswith("-")
+        key = canonical(name.removeprefix("-"))
+        found.setdefault(key, f"-{key}" if descends else key)
+    return tuple(found.values())
 
 
 def _written(value: object) -> str:

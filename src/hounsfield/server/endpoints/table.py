@@ -39,6 +39,7 @@ SEARCH = (
     ("emptyvaluematching", 'true: "" finds what is absent or empty'),
     ("multiplevaluematching", "true: each value asked for must be there"),
     ("includefield", "further attributes, by keyword or tag, or all"),
+    ("orderby", "attributes to sort by, - before one that descends: -StudyDate,PatientName (an extension)"),
     ("PatientName", "with * and ?, without regard to case and accents"),
     ("PatientID", "with * and ?"),
     ("StudyDate", "a date, or a range a-b, a-, -b"),

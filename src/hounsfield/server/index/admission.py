@@ -44,9 +44,9 @@ def check_level(name: str, level: Level) -> None:
     if all(not belongs(tag, each) for each in LEVELS[: LEVELS.index(level) + 1]):
         hint = "; use ModalitiesInStudy" if name == "Modality" else ""
         raise DicomwebError(
-            f"{name} is no attribute of a {level}", remedy=f"search {_plural(lowest)} by it{hint}", status=400
+            f"{name} is no attribute of a {level}", remedy=f"search {plural(lowest)} by it{hint}", status=400
         )
 
 
-def _plural(level: Level) -> str:
+def plural(level: Level) -> str:
     return {"study": "studies", "series": "series", "instance": "instances"}[level]

@@ -130,10 +130,19 @@ def prepare(engine: Engine) -> None:
                 f"the index is of version {found}", expected=f"at most {VERSION}", remedy="upgrade hounsfield"
             )
         else:
+            if found < VERSION:
+                _make_indexes(connection)
             for version in range(found, VERSION):
                 for statement in MIGRATIONS[version]:
                     connection.execute(text(statement))
             connection.execute(schema.update().values(version=VERSION))
+
+
+def _make_indexes(connection: Connection) -> None:
+    """Those that tables of an older version do not have."""
+    for table in metadata.tables.values():
+        for index in table.indexes:
+            index.create(connection, checkfirst=True)
 
 
 def file_of(engine: Engine) -> Path | None:

@@ -17,10 +17,11 @@ from sqlalchemy import (
 
 from hounsfield.server.attributes import SEARCHED, Level
 
-VERSION = 2
+VERSION = 3
 """Schema version; `MIGRATIONS[n]` leads from n to n + 1."""
 
-MIGRATIONS: dict[int, tuple[str, ...]] = {1: ()}  # tables that are missing are made before; 2 has `arrivals`
+# Tables and indexes that are missing are made before: `arrivals` in 2, `studies_newest` in 3.
+MIGRATIONS: dict[int, tuple[str, ...]] = {1: (), 2: ()}
 
 NAME_GROUPS = ("1", "2", "3")
 """Alphabetic, ideographic and phonetic representation of a person's name, each in a column of its own."""
@@ -61,6 +62,11 @@ studies = Table(
     Index("studies_name", "PatientName"),
     Index("studies_accession", "AccessionNumber"),
     sqlite_autoincrement=True,
+)
+
+# Newest first, with what has no date behind: SQLite reads `studies_date` backwards, where NULL is less than a date.
+Index("studies_newest", studies.c.StudyDate.desc().nulls_last(), studies.c.id.desc()).ddl_if(
+    dialect="postgresql"
 )
 
 series = Table(
