@@ -17,7 +17,7 @@ from urllib.parse import quote
 from hounsfield.batch import FAILED, LEFT_OUT, MADE, STARTED, Record
 from hounsfield.outputs import whole_file
 from hounsfield.report.preview import DATA_URL
-from hounsfield.report.table import INTERRUPTED
+from hounsfield.report.table import INTERRUPTED, before_of
 
 PAGE_NAME = "hounsfield.html"
 CARDS = 100
@@ -35,7 +35,7 @@ _SECTIONS = {
 """Kinds of card in their order: those first that need a look."""
 
 _KINDS = {FAILED: "failed", STARTED: "started", MADE: "made", LEFT_OUT: "left-out"}
-_COUNTED = {"copy": "instances"}
+_COUNTED = {"copy": "instances", "compress": "files", "deidentify": "objects"}
 """What the counts of a verb are of, where not voxels."""
 
 _STYLE = """
@@ -164,7 +164,8 @@ def _pages(number: int, count: int) -> str:
 def _card(record: Record, shown: Mapping[str, Any]) -> str:
     shape = " × ".join(map(str, record.shape))
     verdict = "" if record.reason.startswith(record.verdict) else record.verdict
-    facts = [fact for fact in (shape, record.unit, verdict, _size(record.bytes)) if fact]
+    size = " → ".join(filter(None, (_size(before_of(record)), _size(record.bytes))))
+    facts = [fact for fact in (shape, record.unit, verdict, size, *_compressed(record)) if fact]
     counts = ", ".join(f"{count:,} {name}" for name, count in record.counts.items() if count)
     reason = INTERRUPTED if record.status == STARTED else record.reason
     warnings = "".join(f"<li>{html.escape(text)}</li>" for text in record.warnings)
@@ -182,6 +183,20 @@ def _card(record: Record, shown: Mapping[str, Any]) -> str:
             f'<p class="dim uid">{html.escape(record.uid)}<br>{html.escape(record.source)}</p></article>',
         )
     )
+
+
+def _compressed(record: Record) -> list[str]:
+    """What a verb over files tells of a series: how many, the syntaxes, what was won and what was lost."""
+    facts = record.facts
+    told = [f"{facts['files']} files", *facts.get("ways", ())] if "files" in facts else []
+    if before_of(record) and record.bytes and record.verb == "compress":
+        told.append(f"{before_of(record) / record.bytes:.2f} ×")
+    if facts.get("max_error"):
+        some = "" if facts["measured"] == facts["files"] else f" in {facts['measured']} of them"
+        told.append(f"largest error {facts['max_error']:g} HU{some}")
+    if facts.get("psnr"):
+        told.append(f"PSNR {facts['psnr']:.1f} dB")
+    return told
 
 
 def _link(record: Record) -> str:

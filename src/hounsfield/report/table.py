@@ -23,6 +23,11 @@ COLUMNS = (
     "clamped",
     "saturated",
     "rounded",
+    "files",
+    "bytes before",
+    "ratio",
+    "syntaxes",
+    "largest error",
     "warnings",
     "reason",
     "source",
@@ -57,6 +62,7 @@ def _row(record: Record) -> dict[str, object]:
         "shape": "×".join(map(str, record.shape)),
         "unit": record.unit,
         **{name: record.counts.get(name, "") for name in ("padded", "clamped", "saturated", "rounded")},
+        **_of_files(record),
         "warnings": _text("; ".join(record.warnings)),
         "reason": INTERRUPTED if record.status == STARTED else _text(record.reason),
         "source": record.source,
@@ -64,6 +70,23 @@ def _row(record: Record) -> dict[str, object]:
         "seconds": record.seconds or "",
         "time": record.time,
     }
+
+
+def _of_files(record: Record) -> dict[str, object]:
+    """What a verb over files tells of a series; nothing of any other."""
+    before, facts = before_of(record), record.facts
+    return {
+        "files": facts.get("files", ""),
+        "bytes before": before or "",
+        "ratio": f"{before / record.bytes:.4g}" if before and record.bytes else "",
+        "syntaxes": "; ".join(facts.get("ways", ())),
+        "largest error": f"{facts['max_error']:g}" if facts.get("max_error") else "",
+    }
+
+
+def before_of(record: Record) -> int:
+    """Bytes of the files that a series had before; 0 where that is not known."""
+    return int(record.facts.get("bytes_before", 0))
 
 
 def _text(text: str) -> str:
