@@ -17,6 +17,8 @@ import numpy.typing as npt
 
 from hounsfield.errors import HounsfieldError, MalformedError, TruncatedError, UnsupportedError
 from hounsfield.hu import ModalityLut, Padding, StoredFormat
+from hounsfield.instance.elements import PixelElement
+from hounsfield.instance.encapsulated import frames_behind, read_rest
 from hounsfield.instance.header import Header
 from hounsfield.instance.native import read_native, read_swapped
 from hounsfield.instance.planes import (
@@ -30,6 +32,7 @@ from hounsfield.instance.reading import (
     BIG_ENDIAN,
     HeaderReader,
     open_pixels,
+    private_pixels,
     pydicom_tolerated,
     read_dataset,
     read_header,
@@ -50,9 +53,6 @@ FRAMES_LIMIT = 1 << 18  # more frames than any CT has; a larger number is damage
 FRAMES_UNQUESTIONED = 64  # so few cost nothing
 ITEM_TAG = b"\xfe\xff\x00\xe0"
 ITEM_HEADER_BYTES = 8  # the least that an encapsulated frame takes (PS3.5 A.4)
-_MORE_THAN_NATIVE = 1 << 16  # bytes by which a codestream and what follows it may exceed the native frame
-_READ_AT_ONCE = 1 << 24  # bytes
-_PMSCT_RLE1 = "PMSCT_RLE1"
 
 
 def read_instance(source: Source, *, reader: HeaderReader | None = None) -> Instance:
@@ -199,8 +199,7 @@ class Instance:
     def pixel_notes(self) -> tuple[str, ...]:
         """What is odd about how the pixels are stored, and yet readable."""
         pixels = self.header.pixels
-        stored = self.stored_format
-        notes = list(self._format_notes(stored))
+        notes = list(_format_notes(self.header, self.stored_format))
         if pixels is None or pixels.length is None or not self.is_native:
             return tuple(notes)
         if self.syntax.encapsulated:
@@ -209,18 +208,6 @@ class Instance:
         if surplus >= self.frame_bytes > 0:
             notes.append(f"{surplus // self.frame_bytes} more frames than Number of Frames says: not read")
         return tuple(notes)
-
-    def _format_notes(self, stored: StoredFormat) -> Iterator[str]:
-        """What of (0028,0101–0103) had to be taken otherwise than it is written."""
-        header, written = self.header, self.header.integer("HighBit")
-        if not stored.is_plain:
-            yield f"High Bit {stored.high_bit} with Bits Stored {stored.bits_stored}: shifted"
-        elif written is not None and written != stored.high_bit:
-            yield f"High Bit {written} cannot be, with Bits Stored {stored.bits_stored}: taken as {stored.high_bit}"
-        if "BitsStored" not in header:
-            yield f"Bits Stored (0028,0101) is missing: taken as {stored.bits_stored}"
-        if header.integer("PixelRepresentation") not in (0, 1):
-            yield "Pixel Representation (0028,0103) is missing or senseless: taken as unsigned"
 
     def cells(self, frame: int = 0, *, out: Array | None = None, fill: int | None = None) -> Array:
         """One frame's cells, (rows, columns) or (rows, columns, samples), native-endian.
@@ -235,15 +222,16 @@ class Instance:
             raise MalformedError(
                 f"no frame {frame}", expected=f"0 to {self.header.number_of_frames - 1}", where=self.name
             )
+        pixels = self.header.pixels
         try:
-            if self.header.pixels is None and hasattr(self.source, "metadata"):
+            if pixels is None and hasattr(self.source, "metadata"):
                 return self._fetched().cells(frame, out=out, fill=fill)
-            if self.header.pixels is None:
+            if pixels is None:
                 return self._private_cells(frame)
             with open_pixels(self.source, self.header) as stream:
                 if self.is_native:
-                    return self._native_cells(stream, frame, out, fill)
-                return self._decoded_cells(stream, frame, out, truncated=fill is not None)
+                    return self._native_cells(stream, pixels, frame, out, fill)
+                return self._decoded_cells(stream, pixels, frame, out, truncated=fill is not None)
         except HounsfieldError as error:
             raise error.at(self.name) from error
 
@@ -257,47 +245,37 @@ class Instance:
                 self.__dict__["_whole"] = known
         return known
 
-    def _native_cells(self, stream: BinaryIO, frame: int, out: Array | None, fill: int | None) -> Array:
-        pixels, stored = self.header.pixels, self.stored_format
-        assert pixels is not None
-        rows, columns = self.shape
-        samples = self.samples
+    def _native_cells(
+        self, stream: BinaryIO, pixels: PixelElement, frame: int, out: Array | None, fill: int | None
+    ) -> Array:
+        stored, samples, (rows, columns) = self.stored_format, self.samples, self.shape
         order = ">" if self.header.transfer_syntax == BIG_ENDIAN else "<"
         cell = np.dtype(f"{order}{'i' if stored.signed else 'u'}{stored.bits_allocated // 8}")
         if pixels.swapped and samples == 1 and cell.itemsize == 1:
             return read_swapped(stream, pixels, frame, shape=(rows, columns), fill=fill).view(cell)
-        if samples == 1:
-            return read_native(stream, pixels, frame, shape=(rows, columns), cell=cell, out=out, fill=fill)
-        if self.header.integer("PlanarConfiguration", 0) == 1:
+        if samples > 1 and self.header.integer("PlanarConfiguration", 0) == 1:
             planes = read_native(stream, pixels, frame, shape=(samples, rows, columns), cell=cell, fill=fill)
             return np.ascontiguousarray(np.moveaxis(planes, 0, -1))
-        return read_native(stream, pixels, frame, shape=(rows, columns, samples), cell=cell, fill=fill)
+        shape = (rows, columns) if samples == 1 else (rows, columns, samples)
+        return read_native(stream, pixels, frame, shape=shape, cell=cell, out=out, fill=fill)
 
-    def _decoded_cells(self, stream: BinaryIO, frame: int, out: Array | None, *, truncated: bool) -> Array:
+    def _decoded_cells(
+        self, stream: BinaryIO, pixels: PixelElement, frame: int, out: Array | None, *, truncated: bool
+    ) -> Array:
         from hounsfield.codecs import decode_frame
         from hounsfield.frames import read_frame
 
-        rest = self._rest(stream) if self.header.number_of_frames == 1 else None
+        rest = None
+        if self.header.number_of_frames == 1:
+            rest = read_rest(stream, pixels.offset, frame_bytes=self.frame_bytes)
         if rest is None:
             frames = self.frames_in(stream, truncated=truncated)
         else:
             stream = io.BytesIO(rest)
-            frames = self._located(stream, 0, truncated=truncated)
+            frames = frames_behind(stream, self.header, 0, truncated=truncated)
         if frame >= len(frames):
             raise TruncatedError(f"pixel data ends before frame {frame + 1} does")
         return decode_frame(read_frame(stream, frames[frame]), self.syntax, self.frame_format, out=out)
-
-    def _rest(self, stream: BinaryIO) -> bytes | None:
-        """The file from its pixels on, by one call: with each, threads that decode beside it give way to each other.
-
-        None where that is more than one frame can be, or the stream is no file.
-        """
-        pixels = self.header.pixels
-        if pixels is None or not isinstance(stream, io.FileIO) or not hasattr(os, "pread"):
-            return None
-        most = self.frame_bytes + _MORE_THAN_NATIVE
-        rest = os.pread(stream.fileno(), most, pixels.offset) if most <= _READ_AT_ONCE else b""
-        return rest if 0 < len(rest) < most else None
 
     def frames_in(self, stream: BinaryIO, *, truncated: bool) -> tuple[Frame, ...]:
         """Where each encapsulated frame's bytes are; found once for an instance of many frames."""
@@ -305,34 +283,18 @@ class Instance:
         if known is None:
             pixels = self.header.pixels
             assert pixels is not None
-            known = self._located(stream, pixels.offset, truncated=truncated)
+            known = frames_behind(stream, self.header, pixels.offset, truncated=truncated)
             self.__dict__["_frames"] = known
         return known
 
-    def _located(self, stream: BinaryIO, offset: int, *, truncated: bool) -> tuple[Frame, ...]:
-        from hounsfield.frames import locate_frames
-
-        return locate_frames(
-            stream,
-            offset=offset,
-            number_of_frames=self.header.number_of_frames,
-            extended_offsets=self.header.offsets("ExtendedOffsetTable"),
-            extended_lengths=self.header.offsets("ExtendedOffsetTableLengths"),
-            truncated=truncated,
-        )
-
     def _private_cells(self, frame: int) -> Array:
-        """Philips PMSCT_RLE1: pixels in private (07A1,100A), used only where Pixel Data is not (trap 13)."""
+        """Those of Philips, used only where Pixel Data is not (trap 13)."""
         from hounsfield.codecs.pmsct_rle import decode_pmsct_rle
 
         if self.header.number_of_frames == 1:
             with pydicom_tolerated(self.name):
-                dataset = self.dataset()
-                kind = dataset[0x07A1, 0x1011].value if (0x07A1, 0x1011) in dataset else ""
-                data = dataset[0x07A1, 0x100A].value if (0x07A1, 0x100A) in dataset else None
-            if isinstance(kind, bytes):
-                kind = kind.decode("latin-1")
-            if str(kind).strip("\0 ") == _PMSCT_RLE1 and isinstance(data, bytes):
+                data = private_pixels(self.dataset())
+            if data is not None:
                 return decode_pmsct_rle(data, self.frame_format)
         raise UnsupportedError("no Pixel Data (7FE0,0010) in it", expected="an image")
 
@@ -343,3 +305,16 @@ class Instance:
                 f"{keyword} is missing or zero", expected="a positive whole number", where=self.name
             )
         return value
+
+
+def _format_notes(header: Header, stored: StoredFormat) -> Iterator[str]:
+    """What of (0028,0101–0103) had to be taken otherwise than it is written."""
+    written = header.integer("HighBit")
+    if not stored.is_plain:
+        yield f"High Bit {stored.high_bit} with Bits Stored {stored.bits_stored}: shifted"
+    elif written is not None and written != stored.high_bit:
+        yield f"High Bit {written} cannot be, with Bits Stored {stored.bits_stored}: taken as {stored.high_bit}"
+    if "BitsStored" not in header:
+        yield f"Bits Stored (0028,0101) is missing: taken as {stored.bits_stored}"
+    if header.integer("PixelRepresentation") not in (0, 1):
+        yield "Pixel Representation (0028,0103) is missing or senseless: taken as unsigned"

@@ -41,6 +41,7 @@ EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
 INFLATED_LIMIT = 2 * 1024**3
 INFLATED_RATIO = 100
 INFLATED_FREE = 64 * 1024**2  # up to here any ratio will do
+_PHILIPS_CODING, _PHILIPS_PIXELS = 0x07A11011, 0x07A1100A
 _LONGEST_TOLD = 300  # characters of another library's message
 _BLOCK, _INFLATED_BLOCK = 1 << 18, 1 << 22
 _AVAILABLE_SYNTAX = 0x00083002  # PS3.4 C.6.1.1.5.2, from a server that tells how it stores the instance
@@ -92,6 +93,15 @@ def read_dataset(source: Source) -> Dataset:
         return cast(MetadataSource, source).metadata()
     with source.open() as stream:
         return _read_with_pydicom(stream, source.name)[0]
+
+
+def private_pixels(dataset: Dataset) -> bytes | None:
+    """Philips' own, coded as PMSCT_RLE1 in (07A1,100A); None where there are none."""
+    kind = dataset[_PHILIPS_CODING].value if _PHILIPS_CODING in dataset else ""
+    data = dataset[_PHILIPS_PIXELS].value if _PHILIPS_PIXELS in dataset else None
+    if isinstance(kind, bytes):
+        kind = kind.decode("latin-1")
+    return data if str(kind).strip("\0 ") == "PMSCT_RLE1" and isinstance(data, bytes) else None
 
 
 def open_pixels(source: Source, header: Header) -> BinaryIO:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from hounsfield.codecs import FrameFormat, Pixels, decode_frame, decoded_photometric
 from hounsfield.errors import HounsfieldError, MalformedError, TruncatedError, UnsupportedError
-from hounsfield.frames import Frame, locate_frames, read_frame
+from hounsfield.frames import Frame, read_frame
 from hounsfield.instance import Header
+from hounsfield.instance.encapsulated import frames_behind
 from hounsfield.syntaxes import TransferSyntax, transfer_syntax
 
 _MAX_FRAMES = 1 << 24
@@ -112,13 +113,7 @@ def open_pixels(data: bytes, header: Header) -> PixelSource | None:
     if length is None:
         if not syntax.encapsulated:
             raise MalformedError("native pixels of undefined length", expected="a length (PS3.5 A.1)")
-        extents = locate_frames(
-            io.BytesIO(data),
-            offset=offset,
-            number_of_frames=count,
-            extended_offsets=header.offsets("ExtendedOffsetTable"),
-            extended_lengths=header.offsets("ExtendedOffsetTableLengths"),
-        )[:count]
+        extents = frames_behind(io.BytesIO(data), header, offset)[:count]
     else:
         _check_length(min(length, len(data) - offset), form, count)
     return PixelSource(data, syntax, form, count, offset, header.pixels.swapped, extents)
