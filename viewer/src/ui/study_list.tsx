@@ -1,8 +1,9 @@
-// The studies: searched by the server, fetched as one scrolls, sorted here, opened with one click.
+// The studies: searched and sorted by the server, fetched as one scrolls, opened with one click.
 
 import { signal } from "@preact/signals";
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { remove, seriesOf, StudySearch, type Series, type Study } from "../wire/lists";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { remove, seriesOf, type Series } from "../wire/lists";
+import { StudySearch, type Study, type StudyKey, type StudyOrder } from "../wire/studies";
 import { Icon, IconButton } from "./icons";
 import { SeriesCard } from "./series_rail";
 import { show } from "./session";
@@ -14,9 +15,7 @@ import { searchText } from "./url_state";
 import { grouped } from "./judgement";
 import { fill, type Word } from "./words";
 
-type Key = "patient" | "patientId" | "date" | "modalities" | "description" | "series" | "instances";
-
-const COLUMNS: readonly (readonly [Key, Word])[] = [
+const COLUMNS: readonly (readonly [StudyKey, Word])[] = [
   ["patient", "patient"],
   ["patientId", "patientId"],
   ["date", "date"],
@@ -26,26 +25,13 @@ const COLUMNS: readonly (readonly [Key, Word])[] = [
   ["instances", "images"],
 ];
 
-/** Until somebody sorts, the newest first where all are here, else the server's own order. */
-const sort = signal<{ key: Key; down: boolean } | null>(null);
-const NEWEST = { key: "date", down: true } as const;
-/** More than this are not fetched only to be sorted. */
-const MOST_SORTED = 20_000;
+const sort = signal<StudyOrder>({ key: "date", down: true });
 
 /** Whether a study's series are shown, where somebody said so; a single study shows them unasked. */
 const opened = signal<ReadonlyMap<string, boolean>>(new Map());
 
-function sorted(items: readonly Study[], complete: boolean): readonly Study[] {
-  const by = sort.value ?? (complete ? NEWEST : null);
-  if (!by) return items;
-  const { key, down } = by;
-  const collator = new Intl.Collator(undefined, { numeric: true });
-  const order = (a: Study, b: Study): number => {
-    const [x, y] = [a[key] ?? "", b[key] ?? ""];
-    return typeof x === "number" && typeof y === "number" ? x - y : collator.compare(String(x), String(y));
-  };
-  return [...items].sort((a, b) => (down ? -order(a, b) : order(a, b)));
-}
+/** So long nobody types before what is typed is searched for. */
+const TYPING_MS = 200;
 
 interface Found {
   readonly search: StudySearch;
@@ -53,20 +39,20 @@ interface Found {
 }
 
 function useStudies(): { found: Found | null; error: Error | null; reload: () => void; showMore: () => void } {
-  const search = searchText.value;
+  const [search, order] = [searchText.value, sort.value];
   const [found, setFound] = useState<Found | null>(null);
   const [error, setError] = useState<Error | null>(null);
   const [round, setRound] = useState(0);
   const busy = useRef<StudySearch | null>(null);
   const current = useRef<StudySearch | null>(null);
-  const load = (from: StudySearch, before: readonly Study[], large: boolean): void => {
+  const load = (from: StudySearch): void => {
     if (busy.current === from) return;
     busy.current = from;
-    from.next(large).then(
-      (page) => {
+    from.next().then(
+      (items) => {
         busy.current = null;
         if (current.current !== from) return;
-        setFound({ search: from, items: [...before, ...page] });
+        setFound({ search: from, items });
         setError(null);
       },
       (failure: unknown) => {
@@ -75,17 +61,14 @@ function useStudies(): { found: Found | null; error: Error | null; reload: () =>
       },
     );
   };
+  const typed = useRef(search);
   useEffect(() => {
-    const begun = (current.current = new StudySearch(search.trim()));
-    const timer = setTimeout(() => load(begun, [], false), found ? 200 : 0);
+    const begun = (current.current = new StudySearch(search.trim(), order));
+    const timer = setTimeout(() => load(begun), typed.current === search ? 0 : TYPING_MS);
+    typed.current = search;
     return () => clearTimeout(timer);
-  }, [search, round, uploads.value]);
-  // Sorted is sorted over all: the rest is fetched.
-  const wantsAll = sort.value !== null && found !== null && found.search.more && found.items.length < MOST_SORTED;
-  useEffect(() => {
-    if (wantsAll) load(found.search, found.items, true);
-  }, [wantsAll, found]);
-  return { found, error, reload: () => setRound(round + 1), showMore: () => found?.search.more && load(found.search, found.items, false) };
+  }, [search, order, round, uploads.value]);
+  return { found, error, reload: () => setRound(round + 1), showMore: () => found?.search.more && load(found.search) };
 }
 
 export function StudyList() {
@@ -131,18 +114,17 @@ function More({ found, showMore }: { found: Found; showMore: () => void }) {
 
 function Table({ found, reload }: { found: Found; reload: () => void }) {
   const w = words.value;
-  const shown = useMemo(() => sorted(found.items, !found.search.more), [found, sort.value]);
-  const by = sort.value ?? (found.search.more ? null : NEWEST);
+  const by = sort.value;
   if (!found.items.length) return <p class="quiet centred">{searchText.value ? w.noMatch : canStore.value ? w.noStudies : w.noStudiesReadOnly}</p>;
-  const blocks = Array.from({ length: Math.ceil(shown.length / BLOCK) }, (_, k) => shown.slice(k * BLOCK, (k + 1) * BLOCK));
+  const blocks = Array.from({ length: Math.ceil(found.items.length / BLOCK) }, (_, k) => found.items.slice(k * BLOCK, (k + 1) * BLOCK));
   return (
     <table class="studies">
       <thead>
         <tr>
           {COLUMNS.map(([name, word]) => (
-            <th key={name} class={`column-${name}`} aria-sort={by?.key === name ? (by.down ? "descending" : "ascending") : "none"}>
-              <button onClick={() => (sort.value = { key: name, down: by?.key === name ? !by.down : false })}>
-                {w[word]} {by?.key === name && <span aria-hidden="true">{by.down ? "↓" : "↑"}</span>}
+            <th key={name} class={`column-${name}`} aria-sort={by.key === name ? (by.down ? "descending" : "ascending") : "none"}>
+              <button onClick={() => (sort.value = { key: name, down: by.key === name && !by.down })}>
+                {w[word]} {by.key === name && <span aria-hidden="true">{by.down ? "↓" : "↑"}</span>}
               </button>
             </th>
           ))}
