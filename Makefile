@@ -46,7 +46,7 @@ docs: setup      ## the documentation, into docs/_build/; a warning is an error
 	@$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build
 
 bench: setup     ## how fast, beside peers, in one run
-	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for script in $$(grep -l __main__ bench/*.py); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 fuzz: setup      ## mutated bytes for SECONDS=60 a target
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group fuzz

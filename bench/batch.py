@@ -25,6 +25,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from real_slices import add_data_option, slices
+
 SERIES, SCANNED, REPEATS, READS = 60, 20_000, 3, 2
 WORKERS, WARM = 2, 4
 SOURCES = ("S21570/S2010", "S21610/S2010", "S21570/S2020")
@@ -53,11 +55,11 @@ def write_series(data: Path, out: Path, count: int) -> None:
             dataset.save_as(folder / f"{index:04}.dcm")
 
 
-def write_scanned(source: Path, out: Path, count: int) -> None:
+def write_scanned(source: list[Path], out: Path, count: int) -> None:
     """`count` files with the headers of `source` and 64 × 64 pixels, so that the disk is not what is measured."""
     import pydicom
 
-    datasets = [pydicom.dcmread(path) for path in sorted(source.iterdir()) if path.name != "DIRFILE"]
+    datasets = [pydicom.dcmread(path) for path in source]
     for dataset in datasets:
         dataset.Rows = dataset.Columns = 64
         dataset.PixelData = dataset.PixelData[: 64 * 64 * 2]
@@ -243,7 +245,7 @@ def run_all(data: Path, series: int, files: int) -> dict[str, dict[str, float]]:
         write_series(data / "philips_phantom", many, series)
         results |= in_turns("--convert", RUNS, many, REPEATS)
         shutil.rmtree(many)
-        write_scanned(data / "philips_phantom" / "S21570" / "S2020", scanned, files)
+        write_scanned(slices(data), scanned, files)
         names = [name for name in SCANNERS if name != "gdcm" or shutil.which("gdcmscanner") is not None]
         results |= in_turns("--scan", names, scanned, READS)
     return results
@@ -303,9 +305,7 @@ def main() -> None:
     parser.add_argument("--series", type=int, default=SERIES)
     parser.add_argument("--files", type=int, default=SCANNED)
     parser.add_argument("--json", type=Path)
-    beside = Path(__file__).resolve().parent.parent.parent
-    data = os.environ.get("HOUNSFIELD_TEST_DATA", beside / "shared" / "data")
-    parser.add_argument("--data", type=Path, default=data)
+    add_data_option(parser)
     arguments = parser.parse_args()
     if arguments.convert:
         print(json.dumps(convert(Path(arguments.convert[1]), arguments.convert[0])))
@@ -313,7 +313,7 @@ def main() -> None:
     if arguments.scan:
         print(json.dumps(scan_once(Path(arguments.scan[1]), arguments.scan[0])))
         return
-    results = run_all(Path(arguments.data), arguments.series, arguments.files)
+    results = run_all(arguments.data, arguments.series, arguments.files)
     show(results, arguments.series, arguments.files)
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=1))

@@ -10,17 +10,16 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import statistics
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pydicom
+from measuring import median_seconds
+from real_slices import add_data_option, slices
 
 from hounsfield.codecs import FrameFormat, Pixels, decode_frame, encode_frame
 from hounsfield.compression import Job, transcode_files
@@ -39,13 +38,7 @@ REPEATS = 3
 CORES = os.cpu_count() or 1
 
 
-def timed(function: Callable[[], Any]) -> float:
-    times = []
-    for _ in range(REPEATS):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
+timed = partial(median_seconds, repeats=REPEATS)
 
 
 def codec_seconds(cells: list[Pixels], form: FrameFormat, keyword: str) -> tuple[float, float]:
@@ -111,13 +104,11 @@ def folder_size(out: Path) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    here = Path(__file__).resolve().parent.parent
-    data = os.environ.get("HOUNSFIELD_TEST_DATA", here.parent / "shared" / "data")
-    parser.add_argument("--data", type=Path, default=Path(data))
+    add_data_option(parser)
     parser.add_argument("--out", type=Path, help="where to write; a RAM disk leaves the disk out of it")
     parser.add_argument("--syntax", action="append", help="only these")
     asked = parser.parse_args()
-    files = sorted((asked.data / "philips_phantom" / "S21570" / "S2020").glob("I*"))
+    files = slices(asked.data)
     instances = [read_instance(FileSource(path)) for path in files]
     cells, form = [instance.cells() for instance in instances], instances[0].frame_format
     megabytes = sum(frame.nbytes for frame in cells) / 1e6

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from measuring import median_seconds
+from real_slices import add_data_option, slices
 
 import hounsfield
 from hounsfield.codecs import FrameFormat, decode_frame, encode_frame
@@ -28,12 +29,7 @@ REPEATS = 5
 
 def timed(function: Callable[[], Any]) -> float:
     function()
-    times = []
-    for _ in range(REPEATS):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
+    return median_seconds(function, repeats=REPEATS)
 
 
 def encode(instances: list[Instance], keyword: str, folder: Path) -> list[bytes]:
@@ -52,11 +48,8 @@ def decode_all(streams: list[bytes], syntax: TransferSyntax, frame_format: Frame
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    here = Path(__file__).resolve().parent.parent
-    data = os.environ.get("HOUNSFIELD_TEST_DATA", here.parent / "shared" / "data")
-    parser.add_argument("--data", type=Path, default=Path(data))
-    folder = parser.parse_args().data / "philips_phantom" / "S21570" / "S2020"
-    instances = [read_instance(FileSource(path)) for path in sorted(folder.glob("I*"))]
+    add_data_option(parser)
+    instances = [read_instance(FileSource(path)) for path in slices(parser.parse_args().data)]
     megabytes, cores = sum(instance.frame_bytes for instance in instances) / 1e6, os.cpu_count() or 1
     print(
         f"\n{len(instances)} slices, {megabytes:.0f} MB of pixels, {cores} cores; warm, median of {REPEATS}"

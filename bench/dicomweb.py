@@ -26,7 +26,8 @@ from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from load import big_exam
+from measuring import peak_mb
+from real_slices import add_data_option, copy_slices, write_big_exam
 
 from orthanc import OrthancMissing, running_orthanc
 
@@ -194,12 +195,6 @@ def measure(work: str, name: str, task: Task) -> dict[str, Any]:
     return {"times": times, "peak_mb": peak_mb()}
 
 
-def peak_mb() -> float:
-    """This process's own peak: `ru_maxrss` would be its parent's, where that was larger."""
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
-
-
 def forget(task: Task) -> None:
     """Delete the study by Orthanc's own interface, for its DICOMweb has no DELETE."""
     root = task["url"].removesuffix("/dicom-web")
@@ -226,17 +221,12 @@ def prepare(url: str, folder: Path, out: Path) -> Task:
 
 
 def run_all(data: Path) -> list[dict[str, Any]]:
-    source = data / "philips_phantom" / "S21570" / "S2020"
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as temporary:
         here = Path(temporary)
         real, big = here / "real", here / "big"
-        real.mkdir()
-        big.mkdir()
-        for path in source.iterdir():
-            if path.name != "DIRFILE":
-                shutil.copyfile(path, real / path.name)
-        big_exam(source, big, BIG)
+        copy_slices(data, real)
+        write_big_exam(data, big, BIG)
         with running_orthanc(here / "orthanc") as url:
             task = prepare(url, real, here / "out")
             for work, contenders in CONTENDERS.items():
@@ -291,17 +281,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--one", nargs=3, metavar=("WORK", "WHO", "TASK"))
     parser.add_argument("--json", type=Path)
-    here = Path(__file__).resolve().parent.parent
-    parser.add_argument(
-        "--data", type=Path, default=os.environ.get("HOUNSFIELD_TEST_DATA", here.parent / "shared" / "data")
-    )
+    add_data_option(parser)
     arguments = parser.parse_args()
     if arguments.one:
         work, name, task = arguments.one
         print(json.dumps(measure(work, name, json.loads(task))))
         return
     try:
-        rows = run_all(Path(arguments.data))
+        rows = run_all(arguments.data)
     except OrthancMissing as missing:
         print(f"skipped: {missing}")
         return

@@ -11,7 +11,6 @@ import argparse
 import json
 import os
 import platform
-import shutil
 import statistics
 import subprocess
 import sys
@@ -20,6 +19,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from measuring import peak_mb
+from real_slices import add_data_option, copy_slices, write_big_exam
 
 REPEATS = 5
 BIG = 600
@@ -114,39 +116,12 @@ def measure(name: str, folder: Path) -> dict[str, float]:
     }
 
 
-def peak_mb() -> float:
-    """This process's own peak: `ru_maxrss` would be its parent's, where that was larger."""
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
-
-
-def big_exam(folder: Path, out: Path, count: int) -> None:
-    """`count` slices at 1 mm, pixels of the real ones, each a file with its own UID and position."""
-    import pydicom
-
-    files = sorted(folder.iterdir(), key=lambda path: int(path.name[1:]) if path.name[1:].isdigit() else -1)
-    datasets = [pydicom.dcmread(path) for path in files if path.name != "DIRFILE"]
-    for index in range(count):
-        dataset = datasets[index % len(datasets)]
-        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = (
-            f"1.2.826.0.1.3680043.9.7133.1.{index + 1}"
-        )
-        dataset.ImagePositionPatient[2] = float(index)
-        dataset.InstanceNumber = index + 1
-        dataset.save_as(out / f"{index:05}.dcm")
-
-
 def run_all(data: Path) -> list[dict[str, Any]]:
-    source = data / "philips_phantom" / "S21570" / "S2020"
     rows = []
     with tempfile.TemporaryDirectory() as temporary:
         real, big = Path(temporary, "real"), Path(temporary, "big")
-        real.mkdir()
-        big.mkdir()
-        for path in source.iterdir():
-            if path.name != "DIRFILE":
-                shutil.copyfile(path, real / path.name)
-        big_exam(source, big, BIG)
+        copy_slices(data, real)
+        write_big_exam(data, big, BIG)
         for folder in (real, big):
             for name in CONTENDERS:
                 done = subprocess.run(
@@ -180,15 +155,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--one", nargs=2, metavar=("READER", "FOLDER"))
     parser.add_argument("--json", type=Path)
-    here = Path(__file__).resolve().parent.parent
-    parser.add_argument(
-        "--data", type=Path, default=os.environ.get("HOUNSFIELD_TEST_DATA", here.parent / "shared" / "data")
-    )
+    add_data_option(parser)
     arguments = parser.parse_args()
     if arguments.one:
         print(json.dumps(measure(arguments.one[0], Path(arguments.one[1]))))
         return
-    rows = run_all(Path(arguments.data))
+    rows = run_all(arguments.data)
     show(rows)
     if arguments.json:
         arguments.json.write_text(json.dumps(rows, indent=1))

@@ -27,6 +27,9 @@ from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
+from measuring import peak_mb
+from real_slices import data_folder, slices
+
 from hounsfield.dicomweb.queries import Query
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.instance import BytesSource
@@ -48,10 +51,9 @@ HEADER_BYTES = 1000
 
 
 def series() -> list[bytes]:
-    data = Path(os.environ.get("HOUNSFIELD_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
-    folder = data / "philips_phantom" / "S21570" / "S2020"
-    if folder.is_dir():
-        return [path.read_bytes() for path in sorted(folder.rglob("I*")) if path.is_file()]
+    real = slices(data_folder())
+    if real:
+        return [path.read_bytes() for path in real]
     spec = PhantomSpec(slices=140, rows=512, columns=512)
     return [serialise(spec, dataset) for dataset in datasets(spec)]
 
@@ -229,10 +231,7 @@ def peaks(pid: int) -> str:
     found = []
     for process in [pid, *children(pid)]:
         with contextlib.suppress(OSError, StopIteration):
-            status = Path(f"/proc/{process}/status").read_text()
-            found.append(
-                int(next(line for line in status.splitlines() if "VmHWM" in line).split()[1]) // 1024
-            )
+            found.append(int(peak_mb(process)))
     return " + ".join(map(str, found))
 
 

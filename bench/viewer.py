@@ -28,6 +28,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
+from real_slices import SERIES, data_folder
+
 from viewer_browser import chromium
 
 ROUNDS = 5
@@ -106,9 +108,7 @@ _FRAMES = """async ({seconds, kind}) => {
 
 def real_series() -> Path | None:
     """140 real slices, where they are (see tests/conftest.py)."""
-    beside = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
-    data = Path(os.environ.get("HOUNSFIELD_TEST_DATA", beside))
-    folder = data / "philips_phantom" / "S21570" / "S2020"
+    folder = data_folder() / SERIES
     return folder if folder.is_dir() else None
 
 
