@@ -23,10 +23,8 @@ from queue import Empty, SimpleQueue
 from hounsfield.errors import LocationError, OutputExistsError
 
 _KEPT_OF_NAME = 40
-_LOT, _LOT_SECONDS = (
-    64,
-    0.1,
-)  # files that are synced together, and how long the first of them waits for others
+_LOT = 64  # files that are synced together
+_LOT_SECONDS = 0.1  # how long the first of them waits for others
 _PARTIAL = re.compile(r"\.[0-9a-f]{12}\.partial\.(.+)", re.DOTALL)
 
 
@@ -129,17 +127,8 @@ class WholeFiles:
                 for item in lot
                 if _tried(item, lambda one: _place(one.temporary, one.path, force=one.force))
             ]
-            for folder in {item.path.parent for item in lot}:
-                mine = [item for item in lot if item.path.parent == folder]
-                lot = [item for item in lot if item.path.parent != folder]
-                if _tried(mine[0], lambda one: _sync(one.path.parent)):
-                    for item in mine:
-                        with contextlib.suppress(OSError):  # a link leaves the temporary name
-                            item.temporary.unlink(missing_ok=True)
-                        item.placed.set_result(None)
-                else:
-                    for item in mine[1:]:
-                        item.fail(mine[0].placed.exception() or OSError("not synced"))
+            for folder in dict.fromkeys(item.path.parent for item in lot):
+                _confirm_placed([item for item in lot if item.path.parent == folder])
 
     def _next_lot(self) -> list[_Written]:
         """What comes within a moment of the first."""
@@ -167,6 +156,19 @@ def _tried(item: _Written, step: Callable[[_Written], None]) -> bool:
         item.fail(error)
         return False
     return True
+
+
+def _confirm_placed(items: list[_Written]) -> None:
+    """Sync the one folder of files that are in their places, and tell those who wait."""
+    first, *others = items
+    if not _tried(first, lambda one: _sync(one.path.parent)):
+        for item in others:
+            item.fail(first.placed.exception() or OSError("not synced"))
+        return
+    for item in items:
+        with contextlib.suppress(OSError):  # a link leaves the temporary name
+            item.temporary.unlink(missing_ok=True)
+        item.placed.set_result(None)
 
 
 @contextmanager

@@ -25,9 +25,7 @@ from hounsfield.instance.elements import (
     undefined_length,
 )
 
-_PATIENCE = (
-    8  # misses more than hits: then these are not slices of one series, and learning costs for nothing
-)
+_PATIENCE = 8  # misses more than hits: then these are no slices of one series, and learning is for nothing
 _FIRST_ELEMENT = 132  # after preamble and prefix (PS3.10 7.1)
 
 
