@@ -7,11 +7,8 @@ alone. The first byte chooses the target.
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-from typing import Any
-
 from fuzz_read import check, seeds
+from running import run
 
 from hounsfield import HounsfieldError
 from hounsfield.instance import BytesSource
@@ -27,7 +24,6 @@ TARGETS = (
     target("auto"),
     target("jpeg-ls-near", max_error=2),
 )
-CORPUS = Path(__file__).resolve().parent.parent / ".fuzz" / "compress"
 
 
 def compress_anything(data: bytes) -> None:
@@ -43,18 +39,7 @@ def compress_anything(data: bytes) -> None:
 
 
 def main() -> None:
-    import atheris
-
-    def one_input(data: bytes) -> Any:
-        compress_anything(data)
-
-    CORPUS.mkdir(parents=True, exist_ok=True)
-    for number, seed in enumerate(seeds()):
-        Path(CORPUS, f"seed{number:02d}").write_bytes(bytes([number]) + seed)
-    atheris.instrument_all()
-    given = [] if any(Path(argument).is_file() for argument in sys.argv[1:]) else [str(CORPUS)]
-    atheris.Setup([*sys.argv, f"-artifact_prefix={CORPUS.parent}/", *given], one_input)
-    atheris.Fuzz()
+    run("compress", (bytes([number]) + seed for number, seed in enumerate(seeds())), compress_anything)
 
 
 if __name__ == "__main__":

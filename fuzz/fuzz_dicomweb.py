@@ -6,8 +6,9 @@ over seeds and random bytes in `tests/test_dicomweb_fuzz.py`.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
+
+from running import run
 
 from hounsfield.dicomweb.attributes import values
 from hounsfield.dicomweb.dicom_json import bulk_uris, from_dataset, parse_models, to_dataset
@@ -89,11 +90,7 @@ def _store_result(data: bytes) -> None:
 
 
 def main() -> None:
-    import atheris
-
-    atheris.instrument_all()
-    atheris.Setup(sys.argv, one_input)
-    atheris.Fuzz()
+    run("dicomweb", (), one_input)
 
 
 if __name__ == "__main__":

@@ -7,13 +7,12 @@ same functions run over mutated phantoms in `tests/test_mutations.py`.
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from running import encodings, run
 
 import hounsfield
 from hounsfield import HounsfieldError, phantom
@@ -24,11 +23,7 @@ from hounsfield.series import LoadOptions, find_series
 SMALL = PhantomSpec(rows=32, columns=32, slices=1)
 MULTI = replace(SMALL, multiframe="enhanced", slices=3, rows=16, columns=16)
 SPECS = (
-    SMALL,
-    replace(SMALL, transfer_syntax="implicit", private_tags=True),
-    replace(SMALL, transfer_syntax="explicit-big-endian"),
-    replace(SMALL, transfer_syntax="deflated"),
-    replace(SMALL, transfer_syntax="rle"),
+    *encodings(SMALL),
     replace(SMALL, transfer_syntax="jpeg-ls"),
     replace(SMALL, transfer_syntax="jpeg-lossless"),
     replace(SMALL, transfer_syntax="jpeg2000"),
@@ -48,7 +43,6 @@ LENIENT = LoadOptions(
 )
 PLAIN = LoadOptions(workers=1)
 LONGEST_MESSAGE = 2000
-CORPUS = Path(__file__).resolve().parent.parent / ".fuzz" / "read"
 
 
 def seeds() -> list[bytes]:
@@ -102,18 +96,7 @@ def scan_file(path: Path) -> None:
 
 
 def main() -> None:
-    import atheris
-
-    def one_input(data: bytes) -> Any:
-        read_everything(data)
-
-    CORPUS.mkdir(parents=True, exist_ok=True)
-    for number, seed in enumerate(seeds()):
-        Path(CORPUS, f"seed{number:02d}").write_bytes(seed)
-    atheris.instrument_all()
-    given = [] if any(Path(argument).is_file() for argument in sys.argv[1:]) else [str(CORPUS)]
-    atheris.Setup([*sys.argv, f"-artifact_prefix={CORPUS.parent}/", *given], one_input)
-    atheris.Fuzz()
+    run("read", seeds(), read_everything)
 
 
 if __name__ == "__main__":

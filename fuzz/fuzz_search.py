@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+
+from running import run
 
 from hounsfield.errors import HounsfieldError
 from hounsfield.instance import BytesSource
@@ -43,7 +44,6 @@ SEEDS = (
     b"\4PatientName=%E5%B1%B1=*&StudyInstanceUID=&PatientBirthDate=-&accept=application/dicom%2Bxml",
     b"\2NumberOfFrames=1&AvailableTransferSyntaxUID=1.2.840.10008.1.2.1&ReferringPhysicianName=%22*%22",
 )
-CORPUS = Path(__file__).resolve().parent.parent / ".fuzz" / "search"
 
 
 class Target:
@@ -77,18 +77,9 @@ class Target:
 
 
 def main() -> None:
-    import atheris
-
     logging.disable(logging.WARNING)
-    CORPUS.mkdir(parents=True, exist_ok=True)
-    for number, seed in enumerate(SEEDS):
-        Path(CORPUS, f"seed{number:02d}").write_bytes(seed)
-    atheris.instrument_all()
     with tempfile.TemporaryDirectory() as folder:
-        target = Target(Path(folder))
-        given = [] if any(Path(argument).is_file() for argument in sys.argv[1:]) else [str(CORPUS)]
-        atheris.Setup([*sys.argv, f"-artifact_prefix={CORPUS.parent}/", *given], target.one_input)
-        atheris.Fuzz()
+        run("search", SEEDS, Target(Path(folder)).one_input)
 
 
 if __name__ == "__main__":

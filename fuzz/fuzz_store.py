@@ -7,12 +7,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+
+from running import encodings, run
 
 from hounsfield.dicomweb.media_types import MediaType
 from hounsfield.dicomweb.multipart import encode
@@ -41,11 +41,7 @@ CONTENT_TYPES = (
 LIMITS = Limits(body=1 << 20, parts=50, instance=1 << 19, header=1 << 16, metadata=1 << 16)
 SMALL = PhantomSpec(rows=8, columns=8, slices=1)
 SPECS = (
-    SMALL,
-    replace(SMALL, transfer_syntax="implicit", private_tags=True),
-    replace(SMALL, transfer_syntax="explicit-big-endian"),
-    replace(SMALL, transfer_syntax="deflated"),
-    replace(SMALL, transfer_syntax="rle"),
+    *encodings(SMALL),
     replace(SMALL, transfer_syntax="jpeg-ls", character_set=("", "ISO 2022 IR 87")),
     replace(
         SMALL, multiframe="enhanced", slices=3, transfer_syntax="jpeg-ls", fragments=2, offset_table="empty"
@@ -57,7 +53,6 @@ METADATA = (
     b'"00100010":{"vr":"PN","Value":[{"Alphabetic":"A^B"}]},"00280010":{"vr":"US","Value":[1]},'
     b'"7FE00010":{"vr":"OW","BulkDataURI":"pixels"}}]'
 )
-CORPUS = Path(__file__).resolve().parent.parent / ".fuzz" / "store"
 
 
 def seeds() -> list[bytes]:
@@ -134,20 +129,10 @@ class Target:
 
 
 def main() -> None:
-    import atheris
-
     logging.disable(logging.WARNING)
-    CORPUS.mkdir(parents=True, exist_ok=True)
-    for number, seed in enumerate(seeds()):
-        Path(CORPUS, f"seed{number:02d}").write_bytes(seed)
-    atheris.instrument_all()
     memory = Path("/dev/shm")
-    with contextlib.ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None))
-        target = Target(Path(folder))
-        given = [] if any(Path(argument).is_file() for argument in sys.argv[1:]) else [str(CORPUS)]
-        atheris.Setup([*sys.argv, f"-artifact_prefix={CORPUS.parent}/", *given], target.one_input)
-        atheris.Fuzz()
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+        run("store", seeds(), Target(Path(folder)).one_input)
 
 
 if __name__ == "__main__":

@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
+import fuzz_dicomweb as target
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-TARGET = Path(__file__).parent.parent / "fuzz" / "fuzz_dicomweb.py"
-specification = importlib.util.spec_from_file_location("fuzz_dicomweb", TARGET)
-assert specification is not None and specification.loader is not None
-target = importlib.util.module_from_spec(specification)
-specification.loader.exec_module(target)
 
 SEEDS = [
     b"",

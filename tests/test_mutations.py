@@ -5,15 +5,14 @@ The inputs and the checks are those of the fuzz target `fuzz/fuzz_read.py`.
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import subprocess
 import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
+import fuzz_read
 import pydicom
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -24,20 +23,7 @@ from hounsfield import HounsfieldError, phantom
 from hounsfield.phantom import PhantomSpec
 from peak_memory import PROGRAM
 
-PROJECT = Path(__file__).resolve().parent.parent
-
-
-def _target() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("fuzz_read", PROJECT / "fuzz" / "fuzz_read.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-FUZZ = _target()
-SEEDS: list[bytes] = FUZZ.seeds()
+SEEDS: list[bytes] = fuzz_read.seeds()
 LYING = [b"\xff\xff\xff\xff", b"\0\0\0\0", b"\xff\xff\xff\x7f", b"\0\0\1\0", b"9999", b"1e99", b"\\\\\\\\"]
 
 
@@ -69,14 +55,14 @@ def mutants(draw: st.DrawFn) -> bytes:
 @given(mutants())
 @settings(max_examples=700)
 def test_mutated_files_give_a_value_or_one_of_our_errors(data: bytes) -> None:
-    FUZZ.read_everything(data)
+    fuzz_read.read_everything(data)
 
 
 @given(st.binary(max_size=400))
 @settings(max_examples=150)
 def test_random_bytes_give_one_of_our_errors(data: bytes) -> None:
-    FUZZ.read_everything(data)
-    FUZZ.read_everything(bytes(128) + b"DICM" + data)
+    fuzz_read.read_everything(data)
+    fuzz_read.read_everything(bytes(128) + b"DICM" + data)
 
 
 @given(mutants())
@@ -87,14 +73,14 @@ def test_random_bytes_give_one_of_our_errors(data: bytes) -> None:
 def test_mutated_files_on_disk_and_in_a_zip(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "file.dcm"
     path.write_bytes(data)
-    FUZZ.scan_file(path)
+    fuzz_read.scan_file(path)
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
         archive.writestr("a/file.dcm", data)
         archive.writestr("b/file.dcm", SEEDS[0])
     path = tmp_path / "exam.zip"
     path.write_bytes(stream.getvalue())
-    FUZZ.scan_file(path)
+    fuzz_read.scan_file(path)
 
 
 @given(st.data())
@@ -112,15 +98,15 @@ def test_damaged_zips(tmp_path: Path, data: st.DataObject) -> None:
         content[at : at + data.draw(st.integers(0, 4))] = data.draw(st.binary(max_size=4))
     path = tmp_path / "exam.zip"
     path.write_bytes(content)
-    FUZZ.scan_file(path)
+    fuzz_read.scan_file(path)
 
 
-@pytest.mark.parametrize("seed", range(len(FUZZ.SPECS)))
+@pytest.mark.parametrize("seed", range(len(fuzz_read.SPECS)))
 def test_every_seed_is_whole_and_every_cut_of_it_is_an_error_or_a_value(seed: int) -> None:
     content = SEEDS[seed]
-    FUZZ.read_everything(content)
+    fuzz_read.read_everything(content)
     for length in range(0, len(content), max(1, len(content) // 60)):
-        FUZZ.read_everything(content[:length])
+        fuzz_read.read_everything(content[:length])
 
 
 # A limit on memory, and a file that says it needs far more: every way of lying about the size.
@@ -211,7 +197,7 @@ def test_errors_that_mutants_found_stay_errors() -> None:
         (b"\x08\x00\x16\x00UI\x1a\x00", b"\x08\x00\x16\x00UI\xff\xff"),
     ):
         assert old in content
-        FUZZ.read_everything(content.replace(old, new, 1))
+        fuzz_read.read_everything(content.replace(old, new, 1))
 
 
 def phantom_bytes(spec: PhantomSpec) -> bytes:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
-from pathlib import Path
 
+import fuzz_search
+import fuzz_store
 import pydicom
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,16 +14,6 @@ from hypothesis import strategies as st
 SETTINGS = {"suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]}
 
 
-def loaded(name: str):
-    path = Path(__file__).parent.parent / "fuzz" / f"{name}.py"
-    specification = importlib.util.spec_from_file_location(name, path)
-    assert specification is not None and specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
-
-
-fuzz_store, fuzz_search = loaded("fuzz_store"), loaded("fuzz_search")
 BODIES = fuzz_store.seeds()
 
 
