@@ -53,7 +53,8 @@ def latest(out: Path) -> list[Record]:
 
 def made(out: Path) -> dict[Path, tuple[int, int]]:
     """Time of change and inode of each output: another inode is another file."""
-    return {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in out.rglob("*.dcm")}
+    found = [path for path in out.rglob("*.dcm") if not path.name.startswith(".")]
+    return {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in found}
 
 
 def edit(path: Path) -> None:
@@ -236,17 +237,14 @@ def test_a_killed_run_leaves_nothing_half_written_and_the_next_finishes_it(
             edit(path)
     before = made(out) if change else {}
     command = [sys.executable, "-m", "hounsfield", "compress", *arguments, "--workers", "2"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    for _ in range(4000):
-        if out.exists() and sum(before.get(path) != told for path, told in made(out).items()) >= 8:
-            break
-        assert process.poll() is None, "it was over before it could be killed"
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    for path in out.rglob("*.dcm"):
-        if not path.name.startswith("."):
-            read_instance(FileSource(path)).cells()
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            if out.exists() and sum(before.get(path) != told for path, told in made(out).items()) >= 8:
+                break
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+    for path in made(out):
+        read_instance(FileSource(path)).cells()
     assert "started" in {record.status for record in latest(out)}
     edited = sorted((source / "0").iterdir())[0]
     edit(edited)  # while nobody was looking

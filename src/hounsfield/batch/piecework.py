@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -66,8 +67,8 @@ class FileVerb(Protocol[Told]):
     @property
     def options(self) -> Mapping[str, Any]: ...
 
-    def standing(self, piece: Piece, left_out: str) -> Told:
-        """Of a file that an earlier run settled: made, or `left_out` for this reason."""
+    def standing(self, pieces: Sequence[tuple[Piece, str]], before: Record) -> Iterable[Told]:
+        """Of files that an earlier run settled: made, or left out for this reason; `before` is their record."""
 
     def verdict(self, told: Told) -> tuple[str, str]:
         """`MADE`, `LEFT_OUT` or `FAILED`, and the reason."""
@@ -107,7 +108,7 @@ class Piecework(Generic[Told]):
         self.options = plain(verb.options)
         self._under_way: dict[str, tuple[_Begun[Told] | None, Piece]] = {}
         self._begun: dict[str, _Begun[Told]] = {}
-        self._standing: list[tuple[Piece, str]] = []
+        self._standing: list[Iterable[Told]] = []
         self._ended: list[Record] = []
         self._ended_files, self._ended_since = 0, 0.0
 
@@ -129,7 +130,7 @@ class Piecework(Generic[Told]):
     def standing(self) -> Iterator[Told]:
         """What earlier runs settled, as far as it is known by now; each once."""
         found, self._standing = self._standing, []
-        return (self.verb.standing(piece, left_out) for piece, left_out in found)
+        return chain.from_iterable(found)
 
     def settle(self, output: str, told: Told) -> None:
         """Take what became of the step whose piece has this `output`."""
@@ -178,15 +179,16 @@ class Piecework(Generic[Told]):
                 self._plan(begun, piece, mark if same else mark and STALE)
             else:
                 stood.append((piece, reason))
-        self._standing += stood
         if before is not None and _is_settled(before, series) and not begun.steps:
+            self._standing.append(self.verb.standing(stood, before))
             self.hear(Answer(before, kept=True))
             return None
+        if before is not None and stood:
+            begun.told += self.verb.standing(stood, before)
+            self._standing.append(tuple(begun.told))
         begun.left = len(begun.steps)
-        for piece, reason in stood:
-            begun.told.append(self.verb.standing(piece, reason))
-            begun.made += not reason
-            begun.bytes += 0 if reason else self._size(piece) or 0
+        begun.made = sum(not reason for _, reason in stood)
+        begun.bytes = sum(self._size(piece) or 0 for piece, reason in stood if not reason)
         return begun
 
     def _why_it_stands(self, piece: Piece, mark: Mark, reasons: Iterable[str]) -> str | None:
@@ -273,7 +275,7 @@ class Piecework(Generic[Told]):
             verb=self.verb.name,
             series=alias,
             options=self.options,
-            output=piece.output if status == MADE else "",
+            output=piece.output if status == MADE and in_series else "",
             reason=reason if status != MADE else "",
             time=datetime.now(UTC).isoformat(timespec="seconds"),
         )

@@ -160,17 +160,14 @@ def _compress_all(place: Location, output: Path, target: Target, engine: Engine 
     """Anything else to a folder of the same shape, with its ledger."""
     from hounsfield.cli.terminal import progress
     from hounsfield.compression import compress_all, find_files
-    from hounsfield.outputs import writing_below
     from hounsfield.report import open_place
 
     _refuse_within(place, output)
     account = Account(as_json=asked["as_json"])
     with progress("Reading headers") as seen:
         files = find_files(_placed(place, account.skipped), content=asked["content"], seen=seen)
-    root = output.absolute()
     with (
-        open_place(root, ledger=asked["ledger"], force=asked["force"], content=asked["content"]) as kept,
-        writing_below(root, (root / name for name in files.outputs)),
+        open_place(output, ledger=asked["ledger"], force=asked["force"], content=asked["content"]) as kept,
         progress("Compressing", total=files.count) as done,
     ):
         fast = asked["fail_fast"]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hounsfield.cli import options
+from hounsfield.cli.batches import absolute, engine_of_cluster, recorded
 from hounsfield.cli.terminal import Column, echo, print_json, progress, table
 from hounsfield.errors import LocationError
 
@@ -49,50 +50,55 @@ _NEW_KEY_BYTES = 32
 )
 @click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Processes [default: one a core].")
 @click.option("--cluster", metavar="tcp://HOST:8786", help="Work on the Dask cluster of this scheduler.")
+@click.option("--fail-fast", is_flag=True, help="Begin nothing more after the first failure.")
+@recorded
+@options.force
 @options.as_json
 def deidentify(
-    location: str,
-    out: Path,
-    key: Path | None,
-    dates: Any,
-    keep: tuple[str, ...],
-    workers: int | None,
-    cluster: str | None,
-    as_json: bool,
+    location: str, out: Path, key: Path | None, dates: Any, keep: tuple[str, ...], **asked: Any
 ) -> None:
     """Copy LOCATION to OUT without what identifies the patient, by the basic profile of DICOM PS3.15.
 
     UIDs are replaced, the same everywhere. Objects whose pixels may hold text (screenshots, dose pages) are left out,
-    each with its reason. Faces that a head's surface shows stay. Run again with the same key: only what is missing is
-    made.
+    each with its reason. Faces that a head's surface shows stay. The ledger in OUT, hounsfield.jsonl, tells what
+    became of each series by its new UID, and names nobody. Run again with the same key: only what is missing, changed
+    or failed is made.
     """
     from hounsfield import deidentification
-    from hounsfield.cli.batches import absolute
     from hounsfield.locations import open_location
     from hounsfield.reading import is_remote
+    from hounsfield.report import open_place
 
     place = open_location(absolute(location))
     _refuse_within(place, out)
     profile = deidentification.Profile(dates=dates, **{name.replace("-", "_"): True for name in keep})
+    engine = _engine(asked["workers"], asked["cluster"], waits=is_remote(location))
+    secret = os.urandom(_NEW_KEY_BYTES) if key is None else _secret(key)
     skipped: list[Skipped] = []
-    with progress("De-identifying") as done:
-        treated = []
-        secret = os.urandom(_NEW_KEY_BYTES) if key is None else _secret(key)
-        sources = _sources(place, skipped)
-        engine = _engine(workers, cluster, waits=is_remote(location))
-        for each in deidentification.deidentify(sources, out, key=secret, profile=profile, engine=engine):
-            treated.append(each)
+    told, listed = deidentification.Summary(profile), []
+    kept = {name: asked[name] for name in ("ledger", "force", "content")}
+    with open_place(out, **kept) as records, progress("De-identifying") as done:
+        for each in deidentification.deidentify(
+            _sources(place, skipped),
+            out,
+            key=secret,
+            profile=profile,
+            engine=engine,
+            place=records,
+            fail_fast=asked["fail_fast"],
+        ):
+            told.add(each)
+            if asked["as_json"] or each.status == "failed":
+                listed.append(each)
             done()
-    told = deidentification.summary(treated, profile)
-    _write(told, out)
-    _show(treated, skipped, told, as_json=as_json)
-    if any(each.status == "failed" for each in treated):
+        _write(told.to_json(), out)
+    _show(listed, skipped, told.to_json(), as_json=asked["as_json"], pages=records.pages)
+    if told.statuses["failed"]:
         raise click.exceptions.Exit(1)
 
 
 def _engine(workers: int | None, cluster: str | None, *, waits: bool) -> Any:
     from hounsfield import batch
-    from hounsfield.cli.batches import engine_of_cluster
 
     if cluster is not None:
         return engine_of_cluster(cluster, workers)
@@ -136,7 +142,14 @@ def _write(told: dict[str, Any], out: Path) -> None:
         temporary.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
-def _show(treated: list[Treated], skipped: list[Skipped], told: dict[str, Any], *, as_json: bool) -> None:
+def _show(
+    treated: list[Treated],
+    skipped: list[Skipped],
+    told: dict[str, Any],
+    *,
+    as_json: bool,
+    pages: Path | None,
+) -> None:
     if as_json:
         objects = [
             {"name": each.name, "status": each.status, "output": each.output, "reason": each.reason}
@@ -154,3 +167,5 @@ def _show(treated: list[Treated], skipped: list[Skipped], told: dict[str, Any], 
             echo(f"failed: {each.name}: {each.reason}", err=True)
     for item in told["profile"]:
         echo(f"{item['code']} {item['meaning']}")
+    if pages is not None and pages.is_file():
+        echo(f"to look through: {pages}")

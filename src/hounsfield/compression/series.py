@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -29,8 +30,9 @@ from hounsfield.batch import (
     gather,
 )
 from hounsfield.batch.digest import folder_of
-from hounsfield.compression.files import Job, Outcome, transcode_files
+from hounsfield.compression.files import Job, Outcome, Status, transcode_files
 from hounsfield.instance import Source
+from hounsfield.outputs import writing_below
 from hounsfield.report import SUMMARY_NAMES
 from hounsfield.transcode import Target
 
@@ -110,14 +112,12 @@ def compress_all(
     work: Piecework[Outcome] = Piecework(_Compress(out, target), place, hear)
     steps = work.steps(files.series, files.others)
     jobs = (Job(step.piece.source, out / step.piece.output, step.replace) for step in steps)
-    try:
+    with writing_below(out, (out / name for name in files.outputs)), closing(work):
         for outcome in transcode_files(jobs, target, force=place.force, engine=engine, fail_fast=fail_fast):
             yield from work.standing()
             work.settle(outcome.out.relative_to(out).as_posix(), outcome)
             yield outcome
         yield from work.standing()
-    finally:
-        work.close()
 
 
 @dataclass(frozen=True)
@@ -141,9 +141,10 @@ class _Compress:
             "auto": None if target.auto is None else dict(sorted(target.auto.items())),
         }
 
-    def standing(self, piece: Piece, left_out: str) -> Outcome:
-        status = "skipped" if left_out else "present"
-        return Outcome(piece.source.name, status, self.out / piece.output, left_out)  # type: ignore[arg-type]
+    def standing(self, pieces: Sequence[tuple[Piece, str]], before: Record) -> Iterator[Outcome]:
+        for piece, left_out in pieces:
+            status: Status = "skipped" if left_out else "present"
+            yield Outcome(piece.source.name, status, self.out / piece.output, left_out)
 
     def verdict(self, told: Outcome) -> tuple[str, str]:
         return {"failed": FAILED, "skipped": LEFT_OUT}.get(told.status, MADE), told.reason

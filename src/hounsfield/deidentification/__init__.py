@@ -9,6 +9,7 @@ from __future__ import annotations
 from hounsfield.deidentification.identity import Pseudonyms
 from hounsfield.deidentification.objects import Deidentified, deidentify_object
 from hounsfield.deidentification.profile import Profile
-from hounsfield.deidentification.running import Treated, deidentify, summary
+from hounsfield.deidentification.records import Treated
+from hounsfield.deidentification.running import Summary, deidentify
 
-__all__ = ["Deidentified", "Profile", "Pseudonyms", "Treated", "deidentify", "deidentify_object", "summary"]
+__all__ = ["Deidentified", "Profile", "Pseudonyms", "Summary", "Treated", "deidentify", "deidentify_object"]

@@ -78,6 +78,11 @@ class Pseudonyms:
         number = (number & ~(0xF << 76) | 4 << 76) & ~(0x3 << 62) | 0x2 << 62
         return f"2.25.{number}"
 
+    def token(self, original: str | bytes) -> bytes:
+        """32 bytes by which a record knows a source again, and nobody without the key what it was."""
+        text = original.hex() if isinstance(original, bytes) else original
+        return self._digest("source", text)
+
     def patient(self, patient_id: str, issuer: str, name: str) -> str:
         """Sixteen hexadecimal digits, one set for each patient; by the name where there is no ID."""
         return self._digest("patient", patient_id.strip() or name.strip(), issuer.strip()).hex()[:16].upper()

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from hounsfield.batch import Engine, run_each, threads
+from hounsfield.batch import Answer, Engine, Piece, Piecework, Place, Step, run_each, threads
 from hounsfield.deidentification.identity import Pseudonyms
-from hounsfield.deidentification.objects import deidentify_object
+from hounsfield.deidentification.objects import Deidentified, deidentify_object
 from hounsfield.deidentification.profile import Profile
+from hounsfield.deidentification.records import Treated, Unnamed, unnamed_series
+from hounsfield.dicomweb.uids import is_uid
 from hounsfield.errors import HounsfieldError, NotDicomError, UnsupportedError
 from hounsfield.instance import Source
 from hounsfield.locations import FolderSink
+from hounsfield.outputs import whole_file, writing_below
 
 AT_ONCE = 16
 """Objects handed to a worker together: handing over costs as much as a small object."""
@@ -25,38 +29,45 @@ SHORTEST_KEY = 16
 
 
 @dataclass(frozen=True)
-class Treated:
-    """What became of one object: "made", "present" (made before), "left out" or "failed", and `reason`."""
-
-    name: str
-    status: str
-    reason: str = ""
-    output: str = ""
-    counts: dict[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class _Work:
     profile: Profile
     key: bytes
     out: Path
+    force: bool = False
 
-    def __call__(self, sources: tuple[Source, ...]) -> list[Treated]:
-        pseudonyms, sink = Pseudonyms(self.key), FolderSink(self.out)
-        return [self._one(source, pseudonyms, sink) for source in sources]
+    def __call__(self, steps: tuple[Step, ...]) -> list[Treated]:
+        pseudonyms = Pseudonyms(self.key)
+        return [self._one(step, pseudonyms) for step in steps]
 
-    def _one(self, source: Source, pseudonyms: Pseudonyms, sink: FolderSink) -> Treated:
+    def _one(self, step: Step, pseudonyms: Pseudonyms) -> Treated:
+        source = step.piece.source
         try:
             made = deidentify_object(source, self.profile, pseudonyms)
+            if made.reason:
+                return Treated(source.name, "left out", made.reason)
+            return self._written(step, made)
         except NotDicomError as error:
             return Treated(source.name, "left out", error.found)
         except HounsfieldError as error:
-            return Treated(source.name, "failed", str(error).removeprefix(f"{source.name}: "))
-        if made.reason:
-            return Treated(source.name, "left out", made.reason)
-        stored = sink.write(made.content, study=made.study, series=made.series, instance=made.instance)
+            reason = str(error).removeprefix(f"{source.name}: ")
+            return Treated(source.name, "failed", reason, kind=type(error).__name__)
+
+    def _written(self, step: Step, made: Deidentified) -> Treated:
+        output, counts = f"{made.study}/{made.series}/{made.instance}.dcm", dict(made.counts)
+        path = self.out / output
+        is_ours = self.force or (step.replace and output == step.piece.output)
+        if is_ours and all(map(is_uid, (made.study, made.series, made.instance))):
+            with whole_file(path, force=True) as temporary:
+                temporary.write_bytes(made.content)
+            return Treated(step.piece.source.name, "made", "", str(path), counts)
+        stored = FolderSink(self.out).write(
+            made.content, study=made.study, series=made.series, instance=made.instance
+        )
         status = {"stored": "made", "present": "present"}.get(stored.status, "failed")
-        return Treated(source.name, status, stored.reason or "", stored.where or "", dict(made.counts))
+        kind = stored.status if status == "failed" else ""
+        return Treated(
+            step.piece.source.name, status, stored.reason or "", stored.where or "", counts, kind=kind
+        )
 
 
 def deidentify(
@@ -66,41 +77,79 @@ def deidentify(
     key: bytes,
     profile: Profile | None = None,
     engine: Engine | None = None,
+    place: Place | None = None,
+    fail_fast: bool = False,
+    hear: Callable[[Answer], None] = lambda answer: None,
 ) -> Iterator[Treated]:
     """Write each object of `sources` to `out` as study/series/instance.dcm by its new UIDs; yields what became of it.
 
     `key` decides on UIDs, pseudonyms and shifts: keep it secret, and the same for data that belong together. Objects
-    that cannot be made anonymous by their attributes are left out. Raises `UnsupportedError` for a key too short.
+    that cannot be made anonymous by their attributes are left out. With a `place` (`hounsfield.report.open_place` of
+    `out`) there is a ledger: what is unchanged and still there is not opened again, and `hear` is told of each series;
+    nothing in it says whose it is. With `fail_fast` nothing is begun after the first failure. Raises
+    `UnsupportedError` for a key too short, `LocationError` when the ledger cannot be written.
     """
     if len(key) < SHORTEST_KEY:
         raise UnsupportedError(f"a key of {len(key)} bytes", expected=f"at least {SHORTEST_KEY}")
-    work = _Work(profile or Profile(), key, out.absolute())
-    for finished in run_each(work, _packs(sources), engine or threads()):
-        if finished.value is not None:
-            yield from finished.value
-        else:
-            yield from (Treated(source.name, "failed", str(finished.error)) for source in finished.item)
+    profile, engine = profile or Profile(), engine or threads()
+    work = _Work(profile, key, out.absolute(), place is not None and place.force)
+    if place is None:
+        steps: Iterator[Step] = (Step(Piece(source, "")) for source in sources)
+        for _, treated in _treated(work, steps, engine, fail_fast):
+            yield treated
+        return
+    pseudonyms = Pseudonyms(key)
+    series, others = unnamed_series(sources, profile, pseudonyms, content=place.content)
+    records: Piecework[Treated] = Piecework(Unnamed(profile, pseudonyms, work.out), place, hear)
+    outputs = (work.out / piece.output for each in series for piece in each.pieces)
+    with writing_below(work.out, outputs), closing(records):
+        for step, treated in _treated(work, records.steps(series, others), engine, fail_fast):
+            yield from records.standing()
+            records.settle(step.piece.output, treated)
+            yield treated
+        yield from records.standing()
 
 
-def _packs(sources: Iterable[Source]) -> Iterator[tuple[Source, ...]]:
-    drawn = iter(sources)
-    while pack := tuple(islice(drawn, AT_ONCE)):
+def _treated(
+    work: _Work, steps: Iterator[Step], engine: Engine, fail_fast: bool
+) -> Iterator[tuple[Step, Treated]]:
+    """Each step with what became of it."""
+    for finished in run_each(work, _packs(steps), engine, fail_fast=fail_fast, fails=_any_failed):
+        told = finished.value
+        if told is None:
+            reason = str(finished.error)
+            told = [Treated(step.piece.source.name, "failed", reason, kind="lost") for step in finished.item]
+        yield from zip(finished.item, told, strict=True)
+
+
+def _any_failed(told: list[Treated]) -> bool:
+    return any(each.status == "failed" for each in told)
+
+
+def _packs(steps: Iterator[Step]) -> Iterator[tuple[Step, ...]]:
+    while pack := tuple(islice(steps, AT_ONCE)):
         yield pack
 
 
-def summary(treated: Iterable[Treated], profile: Profile) -> dict[str, Any]:
+@dataclass
+class Summary:
     """Counts alone, nothing that names a source: it may lie beside the data."""
-    statuses: Counter[str] = Counter()
-    reasons: Counter[str] = Counter()
-    done: Counter[str] = Counter()
-    for each in treated:
-        statuses[each.status] += 1
-        if each.status == "left out":
-            reasons[each.reason] += 1
-        done.update(each.counts)
-    return {
-        "objects": dict(statuses),
-        "left_out": dict(reasons),
-        "attributes": dict(done),
-        "profile": [{"code": code, "meaning": meaning} for code, meaning in profile.codes],
-    }
+
+    profile: Profile
+    statuses: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    done: Counter[str] = field(default_factory=Counter)
+
+    def add(self, treated: Treated) -> None:
+        self.statuses[treated.status] += 1
+        if treated.status == "left out":
+            self.reasons[treated.reason] += 1
+        self.done.update(treated.counts)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "objects": dict(self.statuses),
+            "left_out": dict(self.reasons),
+            "attributes": dict(self.done),
+            "profile": [{"code": code, "meaning": meaning} for code, meaning in self.profile.codes],
+        }
