@@ -166,12 +166,20 @@ def test_errors_are_one_line_and_leave_nothing(one, tmp_path, name, options, mes
         ("--plane", "oblique"),
         ("--mip", "--planes"),
         ("--montage", "2x2", "--mp4", "5"),
+        ("--montage", "2x2", "--mp4", "0"),
         ("--slab", "5"),
         ("--quality", "0"),
     ],
 )
 def test_wrong_usage_is_status_2(one, tmp_path, options):
     assert run(one, tmp_path / "a.png", *options).exit_code == 2
+
+
+def test_a_film_of_no_pictures_a_second_is_no_picture_either(one, tmp_path):
+    result = run(one, tmp_path / "out", "--mp4", "0")
+    assert result.exit_code == 1
+    assert "0 pictures a second" in result.output
+    assert pictures(tmp_path / "out") == []
 
 
 def test_an_existing_picture_is_kept_without_force(one, tmp_path):

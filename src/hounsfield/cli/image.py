@@ -54,16 +54,21 @@ class Request:
 
     def __post_init__(self) -> None:
         kinds = {"--montage": self.montage, "--planes": self.planes, "--mip": self.mip, "--minip": self.minip}
-        asked = [name for name, value in (*kinds.items(), ("--mp4", self.mp4)) if value]
+        asked = [name for name, value in (*kinds.items(), ("--mp4", self.is_film)) if value]
         if len(asked) > 1:
             raise click.UsageError(f"{' and '.join(asked)} are different pictures; choose one")
         if self.slab is not None and not (self.mip or self.minip):
             raise click.UsageError("--slab is the thickness of a --mip or --minip")
 
     @property
+    def is_film(self) -> bool:
+        """Whether frames a second are asked for, sensible or not."""
+        return self.mp4 is not None
+
+    @property
     def suffix(self) -> str:
         """Of pictures in a folder."""
-        return f".{self.format_ or ('mp4' if self.mp4 else 'png')}"
+        return f".{self.format_ or ('mp4' if self.is_film else 'png')}"
 
 
 def _slice(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int | None, float | None]:
@@ -173,11 +178,10 @@ def _refuse_unknown(out: Path, request: Request) -> None:
     """An error for a suffix that is no picture, before anything is read."""
     from hounsfield.pictures import FILM_SUFFIXES, PICTURE_SUFFIXES
 
-    film = request.mp4 is not None
-    known = FILM_SUFFIXES if film else (*PICTURE_SUFFIXES, *FILM_SUFFIXES)
+    known = FILM_SUFFIXES if request.is_film else (*PICTURE_SUFFIXES, *FILM_SUFFIXES)
     if out.suffix.lower() not in known:
         raise UnsupportedError(
-            f"no {'film' if film else 'picture'} by the suffix {out.suffix!r}",
+            f"no {'film' if request.is_film else 'picture'} by the suffix {out.suffix!r}",
             expected=", ".join(known),
             where=str(out),
             remedy="give OUT one of these suffixes, or none for a folder",
