@@ -26,7 +26,7 @@ from hounsfield.instance import BytesSource, FileSource
 from hounsfield.phantom import PhantomSpec, write
 from hounsfield.transfer import Summary, copy
 from hounsfield.transfer.moving import instance_digest
-from orthanc import OrthancMissing, find_orthanc, running_orthanc
+from orthanc import running_orthanc, skip_without_orthanc
 from stub_archive import StubArchive, stub_archive
 from stub_server import head
 
@@ -337,6 +337,14 @@ def test_the_ledger_tells_of_each_series_and_a_second_copy_keeps_them(three, tmp
         assert {"hounsfield.csv", "hounsfield.html"} <= {each.name for each in (tmp_path / "out").iterdir()}
 
 
+def test_a_series_off_a_server_is_recorded_by_number_and_description(three, tmp_path):
+    with stub_archive(path.read_bytes() for path in three.rglob("*.dcm")) as source:
+        assert told(source.url, tmp_path / "out")[0] == 0
+    names = sorted(record.series for record in ledger_of(tmp_path / "out").values())
+    assert [name.split()[0] for name in names] == ["0", "1", "2"] and names[0].endswith("Phantom")
+    assert names[1] in (tmp_path / "out" / "hounsfield.html").read_text("utf-8")
+
+
 def test_what_changed_joined_or_was_lost_is_copied_and_the_rest_is_kept(three, tmp_path):
     told(three, tmp_path / "out")
     (lost,) = list((tmp_path / "out").rglob("*.dcm"))[:1]
@@ -487,10 +495,7 @@ def test_a_copy_to_our_own_server_is_verified(folder, tmp_path):
 
 
 def test_a_copy_to_an_orthanc_is_verified(folder, tmp_path):
-    try:
-        find_orthanc()
-    except OrthancMissing as missing:
-        pytest.skip(str(missing))
+    skip_without_orthanc()
     with running_orthanc(tmp_path / "a") as one:
         assert counts(copy(folder, one, verify=True)) == (COUNT, 0, 0, 0)
         assert counts(copy(folder, one, verify=True)) == (0, COUNT, 0, 0)
@@ -504,10 +509,7 @@ def test_worker_processes_copy_by_the_words_for_both_ends(three, tmp_path):
 
 
 def test_two_orthancs_and_back_give_the_same_bytes(folder, tmp_path):
-    try:
-        find_orthanc()
-    except OrthancMissing as missing:
-        pytest.skip(str(missing))
+    skip_without_orthanc()
     with running_orthanc(tmp_path / "a") as one, running_orthanc(tmp_path / "b") as other:
         assert counts(quick(folder, one)) == (COUNT, 0, 0, 0)
         [study] = Client(one).search_for_studies()

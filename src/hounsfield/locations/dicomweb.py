@@ -60,6 +60,15 @@ def open_dicomweb(text: str) -> DicomwebLocation:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundSeries:
+    """A series on a server: how many instances it says there are, 0 where it does not; number and description."""
+
+    resource: Resource
+    count: int = 0
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class DicomwebLocation:
     """Whatever `resource` names, narrowed by `query` where it is a server or a study."""
 
@@ -90,19 +99,22 @@ class DicomwebLocation:
 
     def series(self) -> Iterator[Resource]:
         """The series in this location, in the natural order of study and series UIDs."""
-        return (series for series, _ in self.counted_series())
+        return (found.resource for found in self.found_series())
 
-    def counted_series(self) -> Iterator[tuple[Resource, int]]:
-        """The same, each with how many instances the server says it has; 0 where it does not say."""
+    def found_series(self) -> Iterator[FoundSeries]:
+        """The same, each with what the server's search says of it; an address of one series is not searched for."""
         plain = self.resource.plain
         if plain.series is not None:
-            yield plain if plain.instance is None else plain.parent or plain, 0
+            yield FoundSeries(plain if plain.instance is None else plain.parent or plain)
             return
         for study in self._studies():
             found = self.client.search_for_series(study, fields="NumberOfSeriesRelatedInstances")
-            counts = {first(model, "SeriesInstanceUID"): _count(model) for model in found}
-            for uid in sorted(counts, key=natural):
-                yield self.client.resource(study, uid), counts[uid]
+            models = {first(model, "SeriesInstanceUID"): model for model in found}
+            for uid in sorted(models, key=natural):
+                words = (first(models[uid], "SeriesNumber"), first(models[uid], "SeriesDescription"))
+                yield FoundSeries(
+                    self.client.resource(study, uid), _count(models[uid]), " ".join(filter(None, words))
+                )
 
     def _studies(self) -> list[str]:
         if self.resource.study is not None:

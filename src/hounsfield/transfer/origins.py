@@ -150,8 +150,9 @@ class ServerOrigin:
         return self.location.client
 
     def tasks(self, skipped: list[Skipped]) -> Iterator[SeriesTask]:
-        for series, count in self.location.counted_series():
-            yield SeriesTask(series.study or "", series.series or "", count)
+        for found in self.location.found_series():
+            study, series = found.resource.study or "", found.resource.series or ""
+            yield SeriesTask(study, series, found.count, name=found.name)
 
     def instances(self, task: SeriesTask) -> list[str]:
         if (one := self.location.resource.instance) is not None:
