@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from viewer_browser import Person, chromium, need_page
+from viewer_browser import Person, archive_of, chromium, looking_at, need_page, write_studies
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -43,6 +43,26 @@ def person(browser: Any) -> Iterator[Person]:
     yield someone
     someone.close()
     assert someone.troubles == []
+
+
+@pytest.fixture(scope="module")
+def studies_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The two studies of `write_studies`."""
+    return write_studies(tmp_path_factory.mktemp("studies"))
+
+
+@pytest.fixture(scope="module")
+def studies_archive(studies_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The root of an archive of them, in which studies may be deleted."""
+    with archive_of(tmp_path_factory.mktemp("archive"), studies_folder) as root:
+        yield root
+
+
+@pytest.fixture(scope="module")
+def thin_url(studies_folder: Path) -> Iterator[str]:
+    """Where the viewer shows the thin slices among them."""
+    with looking_at(studies_folder / "thin") as address:
+        yield address
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -16,12 +16,35 @@ from typing import Any
 
 import pytest
 
+from hounsfield.phantom import PhantomSpec, write
 from hounsfield.viewer import HOW_TO_BUILD, page
 
 FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
+
+
+EVIL = "<script>alert(1)</script>^<b>Evil</b>"
+
+
+def write_phantom(folder: Path, **spec: Any) -> Path:
+    """A small phantom in `folder`."""
+    write(PhantomSpec(**({"rows": 64, "columns": 64, "slices": 12} | spec)), folder)
+    return folder
+
+
+def write_studies(root: Path) -> Path:
+    """One study of three series (thin, thick, tilted), a second of a patient with markup for a name."""
+    write_phantom(root / "thin", series_number=1, series_description="Thin", seed=3)
+    write_phantom(
+        root / "thick", series_number=2, series_description="Thick", slices=6, slice_step=5.0, seed=3
+    )
+    write_phantom(root / "tilted", series_number=3, series_description="Tilted", tilt=18.0, seed=3)
+    write_phantom(
+        root / "evil", patient_name=EVIL, patient_id="EVIL", character_set="ISO_IR 192", seed=4, missing=(5,)
+    )
+    return root
 
 
 @contextlib.contextmanager
@@ -155,6 +178,14 @@ class Person:
     def size(self, view: str = "stack") -> tuple[float, float]:
         box = self.page.locator(f'[data-view="{view}"]').first.bounding_box()
         return box["width"], box["height"]
+
+
+def open_series(person: Person, root: str, title: str, patient: str = "Phantom, Hounsfield") -> None:
+    """From the list of studies to a series of a patient."""
+    person.open(f"{root}/#/?lang=en")
+    person.page.get_by_role("button", name=patient).click()
+    person.page.locator(".card-open", has_text=title).click()
+    person.see_image()
 
 
 _PROBE = """async ({points, view}) => {
