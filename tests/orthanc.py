@@ -35,6 +35,16 @@ def find_orthanc() -> tuple[str, Path]:
     return binary, plugin
 
 
+def skip_without_orthanc() -> None:
+    """Skip the test that calls this where there is none; what is told names the packages."""
+    import pytest
+
+    try:
+        find_orthanc()
+    except OrthancMissing as missing:
+        pytest.skip(str(missing))
+
+
 @contextmanager
 def running_orthanc(folder: Path, *, user: str = "", password: str = "", **options: object) -> Iterator[str]:
     """Start one in `folder` and yield the URL of its DICOMweb service."""

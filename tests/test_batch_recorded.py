@@ -242,19 +242,33 @@ def test_a_source_that_disappears_fails_and_the_rest_goes_on(three: Path) -> Non
     assert "No such file" in next(record.reason for record in answers if record.status == "failed")
 
 
-@posix
-def test_a_full_disk_fails_the_series_that_does_not_fit_and_a_second_run_finishes(three: Path) -> None:
-    phantom.write(replace(PLAIN, seed=9, slices=60, rows=128, columns=128), three / "in" / "d")
+def limited(limit: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own, under a limit that `resource` has."""
     program = (
         "import resource, sys\n"
         "from hounsfield.cli import main\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))\n"
+        f"resource.setrlimit({limit})\n"
         "main(sys.argv[1:])\n"
     )
-    arguments = ["volume", three / "in", three / "out", "--format", ".nii", "--json"]
-    done = subprocess.run(
-        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False
+    return subprocess.run(
+        [sys.executable, "-c", program, *map(str, arguments)], capture_output=True, text=True, check=False
     )
+
+
+FOUR_GIGABYTES = "resource.RLIMIT_AS, (4 << 30, 4 << 30)"
+
+
+def write_one_of_six_gigabytes(folder: Path) -> None:
+    """A series whose header asks for them."""
+    spec = replace(PLAIN, seed=8, series_number=8, tags={"Rows": 40000, "Columns": 40000})
+    phantom.write(spec, folder / "big")
+
+
+@posix
+def test_a_full_disk_fails_the_series_that_does_not_fit_and_a_second_run_finishes(three: Path) -> None:
+    phantom.write(replace(PLAIN, seed=9, slices=60, rows=128, columns=128), three / "in" / "d")
+    arguments = ("volume", three / "in", three / "out", "--format", ".nii", "--json")
+    done = limited("resource.RLIMIT_FSIZE, (400_000, 400_000)", *arguments)
     assert done.returncode == 1, done.stderr
     told = json.loads(done.stdout)["volumes"]
     assert [row["status"] for row in told] == ["made", "made", "made", "failed"]
@@ -266,19 +280,9 @@ def test_a_full_disk_fails_the_series_that_does_not_fit_and_a_second_run_finishe
 @posix
 def test_a_series_that_takes_all_memory_fails_and_the_rest_is_made(three: Path) -> None:
     """Its header asks for 6 GB, in workers that may have 4."""
-    phantom.write(
-        replace(PLAIN, seed=8, series_number=8, tags={"Rows": 40000, "Columns": 40000}), three / "in" / "big"
-    )
-    program = (
-        "import resource, sys\n"
-        "from hounsfield.cli import main\n"
-        "resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))\n"
-        "main(sys.argv[1:])\n"
-    )
-    arguments = ["volume", three / "in", three / "out", "--format", ".nii", "--workers", "2", "--json"]
-    done = subprocess.run(
-        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False
-    )
+    write_one_of_six_gigabytes(three / "in")
+    arguments = ("volume", three / "in", three / "out", "--format", ".nii", "--workers", "2", "--json")
+    done = limited(FOUR_GIGABYTES, *arguments)
     assert done.returncode == 1, done.stderr
     told = {row["series"]: row for row in json.loads(done.stdout)["volumes"]}
     failed = [row for row in told.values() if row["status"] == "failed"]
@@ -289,19 +293,8 @@ def test_a_series_that_takes_all_memory_fails_and_the_rest_is_made(three: Path) 
 
 @posix
 def test_info_tells_of_every_series_but_the_one_that_takes_all_memory(three: Path) -> None:
-    phantom.write(
-        replace(PLAIN, seed=8, series_number=8, tags={"Rows": 40000, "Columns": 40000}), three / "in" / "big"
-    )
-    program = (
-        "import resource, sys\n"
-        "from hounsfield.cli import main\n"
-        "resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))\n"
-        "main(sys.argv[1:])\n"
-    )
-    arguments = ["info", three / "in", "--workers", "2", "--json"]
-    done = subprocess.run(
-        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False
-    )
+    write_one_of_six_gigabytes(three / "in")
+    done = limited(FOUR_GIGABYTES, "info", three / "in", "--workers", "2", "--json")
     told = json.loads(done.stdout)
     unread = [item["name"] for item in told["series"] if item["trust"] == "red"]
     unread += [item["name"] for item in told["failed"]]

@@ -15,7 +15,7 @@ from hounsfield.errors import DicomwebError
 from hounsfield.instance import Instance
 from hounsfield.phantom import PhantomSpec, write
 from hounsfield.reading import instances
-from orthanc import OrthancMissing, find_orthanc, running_orthanc
+from orthanc import running_orthanc, skip_without_orthanc
 
 
 @pytest.fixture(scope="module")
@@ -25,10 +25,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    try:
-        find_orthanc()
-    except OrthancMissing as missing:
-        pytest.skip(str(missing))
+    skip_without_orthanc()
     folder = tmp_path_factory.mktemp("orthanc")
     with (
         running_orthanc(folder, user="me", password="word") as url,
@@ -90,10 +87,7 @@ def test_wrong_credentials_are_a_401(client):
 
 
 def test_every_transfer_syntax_comes_back_byte_for_byte_and_with_the_same_pixels(real_data, tmp_path):
-    try:
-        find_orthanc()
-    except OrthancMissing as missing:
-        pytest.skip(str(missing))
+    skip_without_orthanc()
     files = sorted((real_data / "transfer_syntaxes").glob("CTImage*")) + sorted(
         (real_data / "enhanced").glob("*.dcm")
     )

@@ -7,12 +7,11 @@ import shlex
 from pathlib import Path
 
 import numpy as np
-import pytest
 from click.testing import CliRunner
 
 import hounsfield
 from hounsfield.cli import main
-from orthanc import OrthancMissing, find_orthanc, running_orthanc
+from orthanc import running_orthanc, skip_without_orthanc
 
 PAGE = Path(__file__).parent.parent / "docs" / "dicomweb.md"
 ADDRESS = "http://127.0.0.1:8042/dicom-web"
@@ -23,10 +22,7 @@ def blocks(language: str) -> list[str]:
 
 
 def test_the_tutorial_does_what_it_says(tmp_path, monkeypatch, capsys):
-    try:
-        find_orthanc()
-    except OrthancMissing as missing:
-        pytest.skip(str(missing))
+    skip_without_orthanc()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOUNSFIELD_SERVERS", str(tmp_path / "servers.toml"))
     with running_orthanc(tmp_path / "orthanc") as url:

@@ -18,7 +18,7 @@ from hounsfield.instance import Skipped
 from hounsfield.locations import open_location
 from hounsfield.phantom import PhantomSpec, write
 from hounsfield.search import Found, date_range, find
-from orthanc import OrthancMissing, find_orthanc, running_orthanc
+from orthanc import running_orthanc, skip_without_orthanc
 from stub_archive import StubArchive, stub_archive
 
 
@@ -158,10 +158,7 @@ def test_what_could_run_in_a_spreadsheet_does_not(folder, tmp_path):
 
 
 def test_an_orthanc_is_searched_by_every_option(folder, tmp_path):
-    try:
-        find_orthanc()
-    except OrthancMissing as missing:
-        pytest.skip(str(missing))
+    skip_without_orthanc()
     with running_orthanc(tmp_path / "orthanc") as url, Client(url) as client:
         client.store_instances(sorted(folder.rglob("*.dcm")))
         one = next(find(folder))

@@ -18,7 +18,7 @@ from hounsfield.locations import Location, open_location
 from hounsfield.locations import dicomweb as room
 from hounsfield.phantom import PhantomSpec, write
 from hounsfield.reading import load, scan
-from orthanc import OrthancMissing, find_orthanc, running_orthanc
+from orthanc import running_orthanc, skip_without_orthanc
 from stub_archive import StubArchive, stub_archive
 
 
@@ -175,10 +175,7 @@ def test_credentials_in_an_address_are_used_and_not_shown(archive):
 
 
 def test_load_from_orthanc_equals_load_from_the_folder(folder, tmp_path):
-    try:
-        find_orthanc()
-    except OrthancMissing as missing:
-        pytest.skip(str(missing))
+    skip_without_orthanc()
     with running_orthanc(tmp_path / "orthanc") as url, Client(url) as client:
         assert client.store_instances(sorted(folder.iterdir())).complete
         ours, theirs = load(url), load(folder)

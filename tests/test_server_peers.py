@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 import hounsfield
 from hounsfield.client import Client
 from hounsfield.phantom import PhantomSpec, write
-from orthanc import OrthancMissing, find_orthanc, running_orthanc
+from orthanc import running_orthanc, skip_without_orthanc
 from server_support import AS_STORED, instances, parts_of, path_of, running, start, uids
 
 
@@ -49,10 +49,7 @@ def _orthanc(url: str, path: str, told: dict) -> dict:
 
 
 def test_orthanc_stores_to_the_server_and_retrieves_from_it(tmp_path):
-    try:
-        find_orthanc()
-    except OrthancMissing as missing:
-        pytest.skip(str(missing))
+    skip_without_orthanc()
     contents = instances(slices=4)
     study = path_of(contents[0], "study").rpartition("/")[2]
     with running(tmp_path / "archive", deletes=True) as server:
