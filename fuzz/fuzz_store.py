@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,15 +27,12 @@ from hounsfield.server.deployment import Deployment
 from hounsfield.server.intake import Intake
 from hounsfield.server.judging import FAILED
 from hounsfield.server.limits import Limits
-from hounsfield.server.separate import SeparateIntake, is_separate
+from hounsfield.server.separate import SeparateIntake
 
 CONTENT_TYPES = (
     'multipart/related; type="application/dicom"; boundary=b',
     "multipart/related",
     "application/dicom",
-    'multipart/related; type="application/dicom+json"; boundary=b',
-    'multipart/related; type="application/dicom+xml"; boundary=b',
-    "application/dicom+json",
 )
 """The first byte of an input chooses one, the second how large the chunks are."""
 
@@ -47,12 +45,6 @@ SPECS = (
         SMALL, multiframe="enhanced", slices=3, transfer_syntax="jpeg-ls", fragments=2, offset_table="empty"
     ),
 )
-METADATA = (
-    b'[{"00080016":{"vr":"UI","Value":["1.2.840.10008.5.1.4.1.1.2"]},"00080018":{"vr":"UI","Value":["1.2.3"]},'
-    b'"0020000D":{"vr":"UI","Value":["1.2.4"]},"0020000E":{"vr":"UI","Value":["1.2.5"]},'
-    b'"00100010":{"vr":"PN","Value":[{"Alphabetic":"A^B"}]},"00280010":{"vr":"US","Value":[1]},'
-    b'"7FE00010":{"vr":"OW","BulkDataURI":"pixels"}}]'
-)
 
 
 def seeds() -> list[bytes]:
@@ -62,17 +54,13 @@ def seeds() -> list[bytes]:
     found = [b"\x02\xff" + each for each in files]
     found.append(b"\x00\x20" + b"".join(encode([(kind, each) for each in files[:3]], "b")))
     found.append(b"\x01\x01" + b"".join(encode([({}, files[0]), (kind, b"DICM")], "b")))
-    parts = [
-        ({"Content-Type": "application/dicom+json"}, METADATA),
-        ({"Content-Type": "application/octet-stream", "Content-Location": "pixels"}, b"\1\2"),
-    ]
-    found.append(b"\x03\x10" + b"".join(encode(parts, "b")))
-    found.append(b"\x05\xff" + METADATA)
     return found
 
 
 class Target:
-    """An archive in `folder` that takes whatever comes."""
+    """An archive in `folder` that takes whatever comes as one of `kinds`."""
+
+    kinds: tuple[str, ...] = CONTENT_TYPES
 
     def __init__(self, folder: Path) -> None:
         self._deployment = Deployment(str(folder))
@@ -84,36 +72,38 @@ class Target:
 
     def one_input(self, data: bytes) -> None:
         """Store `data`; raises only what is a bug."""
-        kind = MediaType.parse(CONTENT_TYPES[data[0] % len(CONTENT_TYPES)] if data else CONTENT_TYPES[0])
+        kind = MediaType.parse(self.kinds[data[0] % len(self.kinds)] if data else self.kinds[0])
         step = 1 + 16 * (data[1] if len(data) > 1 else 0)
         body = data[2:]
-        result: StoreResult | None = None
+        result = self.stored(kind, body, step)
+        assert not list(self._incoming.iterdir())
+        if result is not None:
+            self.check(result, kind, body)
+        if self.archive.index.totals()[2]:
+            self.archive.remove(Resource(""))
+            assert not list(self.archive.store.walk())
+
+    def stored(self, kind: MediaType, body: bytes, step: int) -> StoreResult | None:
+        """What became of a body that was fed in pieces of `step` bytes; None where it is refused whole."""
         try:
-            intake = self._intake(kind)
+            intake = self.intake(kind)
         except HounsfieldError:
-            return
+            return None
         try:
             for start in range(0, len(body), step):
                 intake.feed([body[start : start + step]])
-            result = intake.finish()
+            return intake.finish()
         except HounsfieldError as error:
             intake.abandon()
             status = error.data.get("status", 400)
             assert isinstance(status, int), error
             assert status < 500, error
-        assert not list(self._incoming.iterdir())
-        if result is not None:
-            self._check(result, body, whole=kind.name == "application/dicom")
-        if self.archive.index.totals()[2]:
-            self.archive.remove(Resource(""))
-            assert not list(self.archive.store.walk())
+            return None
 
-    def _intake(self, kind: MediaType) -> Intake | SeparateIntake:
-        if is_separate(kind):
-            return SeparateIntake(self.archive, kind, None, LIMITS, "http://here/studies")
+    def intake(self, kind: MediaType) -> Intake | SeparateIntake:
         return Intake(self.archive, kind, None, LIMITS)
 
-    def _check(self, result: StoreResult, body: bytes, *, whole: bool) -> None:
+    def check(self, result: StoreResult, kind: MediaType, body: bytes) -> None:
         """What is told to be stored is there and can be served; nothing failed by a fault of ours."""
         assert not any("fault of the server" in each for each in result.other_failures)
         stored = [each for each in result.instances if each.outcome == "stored"]
@@ -124,15 +114,20 @@ class Target:
             with self.archive.source(entry).open() as stream:
                 content = stream.read()
             assert len(content) == entry.size
-            assert not whole or content == body
+            assert kind.name != "application/dicom" or content == body
         assert len(list(self.archive.headers(Resource("")))) == len(entries)
 
 
-def main() -> None:
+def run_on_archive(name: str, seeds: Iterable[bytes], target: type[Target]) -> None:
+    """`run` a target over an archive in memory, where there is a file system for that."""
     logging.disable(logging.WARNING)
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
-        run("store", seeds(), Target(Path(folder)).one_input)
+        run(name, seeds, target(Path(folder)).one_input)
+
+
+def main() -> None:
+    run_on_archive("store", seeds(), Target)
 
 
 if __name__ == "__main__":

@@ -5,21 +5,33 @@ from __future__ import annotations
 import io
 
 import fuzz_search
+import fuzz_separate
 import fuzz_store
 import pydicom
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hounsfield.dicomweb.media_types import MediaType
+from hounsfield.dicomweb.resources import Resource
+
 SETTINGS = {"suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]}
 
 
 BODIES = fuzz_store.seeds()
+APART = fuzz_separate.seeds()
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     target = fuzz_store.Target(tmp_path_factory.mktemp("store"))
+    yield target
+    target.close()
+
+
+@pytest.fixture(scope="module")
+def apart(tmp_path_factory):
+    target = fuzz_separate.SeparateTarget(tmp_path_factory.mktemp("apart"))
     yield target
     target.close()
 
@@ -36,17 +48,38 @@ def test_seeds_of_stores_end_well(store, seed):
     store.one_input(seed)
 
 
-@settings(max_examples=60, **SETTINGS)
-@given(
-    st.sampled_from(BODIES),
-    st.lists(st.tuples(st.integers(0, 1500), st.binary(min_size=1, max_size=4)), min_size=1, max_size=5),
-    st.integers(0, 3000),
+_CHANGES = st.lists(
+    st.tuples(st.integers(0, 4000), st.binary(min_size=1, max_size=4)), min_size=1, max_size=5
 )
-def test_mutated_stores_end_well(store, seed, changes, cut):
+
+
+def mutated(seed: bytes, changes: list[tuple[int, bytes]], cut: int) -> bytes:
     data = bytearray(seed)
     for position, change in changes:
-        data[position : position + len(change)] = change
-    store.one_input(bytes(data[:cut] if cut > 2 else data))
+        start = position % len(data)
+        data[start : start + len(change)] = change
+    return bytes(data[:cut] if cut > 2 else data)
+
+
+@settings(max_examples=60, **SETTINGS)
+@given(st.sampled_from(BODIES), _CHANGES, st.integers(0, 3000))
+def test_mutated_stores_end_well(store, seed, changes, cut):
+    store.one_input(mutated(seed, changes, cut))
+
+
+@pytest.mark.parametrize("seed", APART, ids=range(len(APART)))
+def test_seeds_of_metadata_and_bulk_data_are_stored(apart, seed):
+    kind = MediaType.parse(apart.kinds[seed[0]])
+    result = apart.stored(kind, seed[2:], 100)
+    assert [each.outcome for each in result.instances] == ["stored"], result
+    apart.archive.remove(Resource(""))
+    apart.one_input(seed)
+
+
+@settings(max_examples=100, **SETTINGS)
+@given(st.sampled_from(APART), _CHANGES, st.integers(0, 9000))
+def test_mutated_metadata_and_bulk_data_end_well(apart, seed, changes, cut):
+    apart.one_input(mutated(seed, changes, cut if cut < 3000 else 0))
 
 
 def test_a_searched_attribute_written_as_long_binary_is_stored(store):
