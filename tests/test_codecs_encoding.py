@@ -23,6 +23,7 @@ from hounsfield.codecs import (
     encoded_photometric,
 )
 from hounsfield.codecs.jpeg import read_jpeg_header
+from hounsfield.codecs.jpeg2000 import read_jpeg2000_header
 from hounsfield.codecs.jpeg_xl import rebuild_jpeg, recompress_jpeg
 from hounsfield.errors import MalformedError, UnsupportedError
 from hounsfield.syntaxes import SYNTAXES, transfer_syntax
@@ -62,6 +63,17 @@ def test_lossless_keeps_twelve_bits_and_bits_above_them(syntax, signed: bool) ->
     assert np.array_equal(round_trip(array, syntax.keyword, **twelve), array)
     array[3, 3] = 0x4FFF  # an overlay bit above Bits Stored
     assert np.array_equal(round_trip(array, syntax.keyword, **twelve), array)
+
+
+@pytest.mark.parametrize("bits", [2, 8, 11, 16, 17, 24])
+@pytest.mark.parametrize("kind", ["u", "i"])
+def test_jpeg2000_keeps_few_bits_in_cells_of_four_bytes_and_says_how_few(kind: str, bits: int) -> None:
+    low = -(1 << bits - 1) if kind == "i" else 0
+    array = NOISE.integers(low, low + (1 << bits), (33, 21)).astype(f"{kind}4")
+    frame_format = form(array, bits_stored=bits, high_bit=bits - 1)
+    data = encode_frame(array, transfer_syntax("jpeg2000"), frame_format)
+    assert read_jpeg2000_header(data).precision == (16 if bits <= 8 else bits)
+    assert np.array_equal(decode_frame(data, transfer_syntax("jpeg2000"), frame_format), array)
 
 
 @pytest.mark.parametrize("syntax", LOSSLESS, ids=lambda s: s.keyword)

@@ -167,6 +167,9 @@ def encode_jpeg2000(array: Pixels, frame_format: FrameFormat, rate: Rate | None)
         raise UnsupportedError(
             f"JPEG 2000 of {bits}-bit pixels", expected=f"at most {_OPENJPEG_BITS} bits", remedy="use htj2k"
         )
+    if array.dtype.itemsize == 4 and bits <= _LONGEST_OF_BOTH:
+        # Of so few bits in four bytes imagecodecs says that they are 26, and loses some of them.
+        array = array.astype(f"{array.dtype.kind}2")
     level = 0 if rate is None else _signal_to_noise(rate, bits)
     return call_encoder(
         "JPEG 2000",
