@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -127,6 +127,16 @@ def served(app: Any) -> Iterator[str]:
 def client(base: str) -> httpx2.Client:
     # Reading the system's certificates takes longer than most tests; nothing here is TLS.
     return httpx2.Client(base_url=base, timeout=30, headers={"Accept-Encoding": "identity"}, verify=False)
+
+
+def until(condition: Callable[[], object], seconds: float = 30.0) -> bool:
+    """Whether it came to be in time; asked again and again."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return False
 
 
 @dataclass

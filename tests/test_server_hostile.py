@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from hounsfield.server import connection
 from hounsfield.server.limits import Limits
-from server_support import AS_STORED, STOW, body, client, instances, path_of, running
+from server_support import AS_STORED, STOW, body, client, instances, path_of, running, until
 from server_zygote import Zygote
 
 CONTENTS = instances(rows=16, columns=16)
@@ -60,15 +60,6 @@ def post_head(url: str, length: int) -> bytes:
 
 def incoming(server) -> list:
     return list((server.archive.store.root / ".hounsfield" / "incoming").iterdir())
-
-
-def until(condition, seconds: float = 15.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False
 
 
 @pytest.mark.parametrize("cut", [10, 200, len(WHOLE) // 2, len(WHOLE) - 3])

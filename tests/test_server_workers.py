@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from hounsfield.server.counters import Counters
-from server_support import STOW, Process, body, client, instances, path_of, running, start
+from server_support import STOW, Process, body, client, instances, path_of, running, start, until
 
 REQUESTS = 60
 
@@ -51,15 +50,6 @@ def samples(server: Process, name: str, **labels: str) -> list[float]:
 
 def counted(server: Process, name: str, **labels: str) -> float:
     return sum(samples(server, name, **labels))
-
-
-def until(condition, seconds: float = 30.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def test_any_process_tells_what_all_of_them_counted(server):
