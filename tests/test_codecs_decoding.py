@@ -11,7 +11,7 @@ import pydicom
 import pytest
 
 from dicom_frames import PYDICOM_FILES, decoded, format_of, frame_bytes
-from hounsfield.codecs import FrameFormat, decode_frame, is_native_disguised
+from hounsfield.codecs import FrameFormat, decode_frame, encode_frame, is_native_disguised
 from hounsfield.codecs.colour import to_rgb
 from hounsfield.errors import HounsfieldError, MalformedError, TruncatedError, UnsupportedError
 from hounsfield.instance import FileSource, read_instance
@@ -234,3 +234,19 @@ def test_lossy_htj2k_that_overshoots_stays_at_the_highest_value(dtype: str) -> N
         stream = imagecodecs.htj2k_encode(array, reversible=False, level=quantiser)
         got = decode_frame(stream, transfer_syntax("htj2k-lossy"), form(array)).astype(int)
         assert np.abs(got - imagecodecs.jpeg2k_decode(stream).astype(int)).max() <= 4
+
+
+@pytest.mark.parametrize("shape", [(1, 9), (9, 1), (3, 9)])
+@pytest.mark.parametrize("keyword", ["jpeg-ls", "jpeg-lossless", "jpeg2000", "htj2k", "jpeg-xl", "rle"])
+def test_memory_to_decode_into_may_have_any_stride_along_a_single_row_or_column(
+    keyword: str, shape: tuple[int, int]
+) -> None:
+    array = np.arange(np.prod(shape), dtype=np.uint16).reshape(shape)
+    data = encode_frame(array, transfer_syntax(keyword), form(array))
+    for out in (
+        np.empty(shape, "u2"),
+        np.empty(shape[::-1], "i2").T,
+        np.empty((9, 18), "u2")[: shape[0], ::2],
+    ):
+        memory = out[:, : shape[1]]
+        assert np.array_equal(decode_frame(data, transfer_syntax(keyword), form(array), out=memory), array)

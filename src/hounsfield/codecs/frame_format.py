@@ -150,7 +150,8 @@ def decoding_target(out: Pixels | None, header: CodestreamHeader, frame_format: 
     cell = 1 if header.precision <= 8 else 2 if header.precision <= 16 else 4
     if not is_holding(out, frame_format) or frame_format.cell_bytes != cell:
         return None
-    return out.view(f"{'i' if header.signed else 'u'}{cell}")
+    # By way of one row, since numpy leaves the stride of a single row or column open, and decoders do not.
+    return out.reshape(-1).view(f"{'i' if header.signed else 'u'}{cell}").reshape(out.shape)
 
 
 def to_stored(samples: Pixels, header: CodestreamHeader, frame_format: FrameFormat) -> Pixels:
