@@ -146,7 +146,7 @@ def test_an_unreachable_cluster_is_an_error_of_ours(monkeypatch: pytest.MonkeyPa
     pytest.importorskip(
         "distributed", reason="distributed is not installed: pip install 'hounsfield[cluster]'"
     )
-    monkeypatch.setattr("hounsfield.batch.engines.CLUSTER_TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr("hounsfield.batch.clusters.CLUSTER_TIMEOUT_SECONDS", 0.5)
     with pytest.raises(LocationError, match="no Dask scheduler answers"):
         batch.cluster("tcp://127.0.0.1:9")
 

@@ -18,10 +18,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from batch_work import die_at_seven, swallow_memory, wait_for_word
+from batch_work import die_at_seven, slow_double, swallow_memory, wait_for_word
 from hounsfield import batch, load, phantom
-from hounsfield.batch import LEDGER_NAME, engines, read_ledger
+from hounsfield.batch import LEDGER_NAME, clusters, read_ledger
 from hounsfield.cli import main
+from hounsfield.errors import LocationError
 from hounsfield.phantom import PhantomSpec
 from stub_archive import stub_archive
 
@@ -120,6 +121,16 @@ def one_cluster() -> Iterator[Cluster]:
 def cluster(one_cluster: Cluster) -> Cluster:
     one_cluster.mend()
     return one_cluster
+
+
+@pytest.fixture(autouse=True)
+def no_thread_survives() -> Iterator[None]:
+    """A client that is not closed looks for its scheduler for a minute, in a thread of its own."""
+    yield
+    assert [each.name for each in threading.enumerate() if each.name in LOOPS] == []
+
+
+LOOPS = ("IO loop", "hounsfield cluster")
 
 
 def _until(holds: Callable[[], bool]) -> None:
@@ -290,7 +301,7 @@ def test_an_item_that_swallows_its_worker_s_memory_fails_and_the_rest_goes_on(
 def test_a_scheduler_that_restarts_costs_no_item(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engines, "CLUSTER_TIMEOUT_SECONDS", 30.0)
+    monkeypatch.setattr(clusters, "CLUSTER_TIMEOUT_SECONDS", 30.0)
     results: list[batch.Finished[tuple[int, str], int]] = []
     work = [(number, str(tmp_path)) for number in range(10)]
     engine = batch.cluster(cluster.address)
@@ -308,6 +319,23 @@ def test_a_scheduler_that_restarts_costs_no_item(
     assert sorted(each.value or 0 for each in results) == list(range(0, 20, 2))
 
 
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_client_whose_scheduler_died_is_closed_with_its_thread(cluster: Cluster, begun: bool) -> None:
+    engine = batch.cluster(cluster.address)
+    executor = engine.open()
+    if begun:
+        assert engine.submit(executor, slow_double, 4).result() == 8
+    for process in [cluster.scheduler, *cluster.workers]:
+        cluster.kill(process)
+    engine.close(executor)
+
+
+def test_where_no_scheduler_answers_no_thread_goes_on_asking(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clusters, "CLUSTER_TIMEOUT_SECONDS", 1.0)
+    with pytest.raises(LocationError, match="no Dask scheduler"):
+        batch.cluster("tcp://127.0.0.1:9")
+
+
 def test_a_cluster_that_goes_away_for_good_stops_the_run_and_the_ledger_knows_what_is_done(
     cluster: Cluster, tmp_path: Path
 ) -> None:
@@ -315,9 +343,9 @@ def test_a_cluster_that_goes_away_for_good_stops_the_run_and_the_ledger_knows_wh
         phantom.write(replace(PLAIN, seed=seed, series_number=seed), tmp_path / "in" / str(seed))
     program = (
         "import sys\n"
-        "from hounsfield.batch import engines\n"
+        "from hounsfield.batch import clusters\n"
         "from hounsfield.cli import main\n"
-        "engines.CLUSTER_TIMEOUT_SECONDS = 3.0\n"
+        "clusters.CLUSTER_TIMEOUT_SECONDS = 3.0\n"
         "main(sys.argv[1:])\n"
     )
     command = [

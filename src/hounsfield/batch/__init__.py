@@ -7,8 +7,9 @@
 
 from __future__ import annotations
 
+from hounsfield.batch.clusters import cluster
 from hounsfield.batch.digest import digest
-from hounsfield.batch.engines import Engine, available_cores, cluster, existing, processes, threads
+from hounsfield.batch.engines import Engine, available_cores, existing, processes, threads
 from hounsfield.batch.gathering import Gathered, Member, gather
 from hounsfield.batch.ledger import (
     FAILED,

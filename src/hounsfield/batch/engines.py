@@ -1,22 +1,18 @@
-"""What runs the work: threads, processes of this machine, a Dask cluster, or any executor that a program has already.
+"""What runs the work: threads, processes of this machine, or any executor that a program has already.
 
 No engine of our own: each is a `concurrent.futures.Executor`, opened here, with one thing added that executors do not
-agree on: which of their errors mean that a worker died over a task, and which that the whole engine went away.
+agree on: which of their errors mean that a worker died over a task, and which that the whole engine went away. A Dask
+cluster is another such engine, in `clusters`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import functools
-import importlib
 import multiprocessing
 import os
-import pickle
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import (
     BrokenExecutor,
@@ -31,21 +27,7 @@ from enum import Enum
 from multiprocessing.context import BaseContext
 from typing import Any
 
-from hounsfield.errors import LocationError, UnsupportedError
-
-CLUSTER_TIMEOUT_SECONDS = 60.0
-"""How long a scheduler may be away, at the start or after a restart."""
-
-COUNTED_EVERY_SECONDS = 5.0
-"""How often a cluster is asked for the number of its workers, which come and go."""
-
-DASK_TRIM = "65536"
-"""The `MALLOC_TRIM_THRESHOLD_` of Dask's nanny."""
-
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = (
-    -1,
-    -3,
-)  # of malloc.h; the values set are where glibc's own adjustment ends
+from hounsfield.errors import LocationError
 
 PRELOADED = ("hounsfield.batch", "hounsfield.series", "hounsfield.export", "hounsfield.pictures")
 """Rooms that each worker needs, imported once by the server that workers are forked from."""
@@ -115,87 +97,6 @@ def processes(workers: int | None = None) -> Engine:
         return executor
 
     return Engine("processes", count, opened, _shut_down, _share(count))
-
-
-def cluster(address: str) -> Engine:
-    """A Dask cluster by its scheduler's address (`tcp://host:8786`); Slurm, Kubernetes and clouds come by Dask's own.
-
-    Raises `UnsupportedError` where `distributed` is not installed, `LocationError` where no scheduler answers.
-    """
-    try:
-        distributed: Any = importlib.import_module("distributed")
-    except ImportError as error:
-        raise UnsupportedError(
-            "a cluster needs Dask", where=address, remedy="pip install 'hounsfield[cluster]'"
-        ) from error
-    clients: dict[int, Any] = {}
-
-    def opened() -> Executor:
-        try:
-            client = distributed.Client(address, timeout=CLUSTER_TIMEOUT_SECONDS, set_as_default=False)
-        except (OSError, ValueError) as error:
-            raise LocationError(
-                f"no Dask scheduler answers: {error}",
-                where=address,
-                remedy="is it running, and the address right?",
-            ) from error
-        executor: Executor = client.get_executor(pure=False)
-        clients[id(executor)] = client
-        return executor
-
-    def closed(executor: Executor) -> None:
-        # A client that lost its scheduler complains while it closes; it is going anyway.
-        with contextlib.suppress(Exception):
-            executor.shutdown(wait=False)
-        with contextlib.suppress(Exception):
-            clients.pop(id(executor)).close(timeout=5)
-
-    counted = [0.0, 1.0]
-
-    def present(executor: Executor) -> int:
-        if time.monotonic() - counted[0] > COUNTED_EVERY_SECONDS:
-            with contextlib.suppress(Exception):  # a scheduler that is away tells nothing; tasks will say so
-                counted[1] = sum(clients[id(executor)].nthreads().values()) or 1
-            counted[0] = time.monotonic()
-        return int(counted[1])
-
-    def submitted(executor: Executor, function: Callable[[Any], Any], item: Any) -> Future[Any]:
-        # As bytes: the scheduler then need not unpack and pack again what it only passes on.
-        packed = distributed.protocol.pickle.dumps((function, item))
-        return executor.submit(_on_a_cluster, packed)
-
-    first = opened()
-    waiting = [first]
-    return Engine(
-        name="cluster",
-        workers=present(first),
-        open=lambda: waiting.pop() if waiting else opened(),
-        close=closed,
-        deadly=frozenset({"KilledWorker"}),
-        present=present,
-        submit=submitted,
-    )
-
-
-def _on_a_cluster(packed: bytes) -> Any:
-    _keep_memory()
-    function, item = pickle.loads(packed)  # noqa: S301 (from the client whose code this worker runs anyway)
-    return function(item)
-
-
-@functools.lru_cache(1)
-def _keep_memory() -> None:
-    """Let this worker keep what it frees of up to 32 MB for its next series, as any other process does.
-
-    Dask starts workers with `MALLOC_TRIM_THRESHOLD_=65536`; each large array then goes back to the system and is
-    faulted in again, page by page, which makes conversion half as slow again. A value of the user's own stays.
-    """
-    if sys.platform != "linux" or os.environ.get("MALLOC_TRIM_THRESHOLD_") != DASK_TRIM:
-        return
-    with contextlib.suppress(OSError, AttributeError):  # a C library without it needs no mending
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(_M_MMAP_THRESHOLD, 32 << 20)
-        mallopt(_M_TRIM_THRESHOLD, 64 << 20)
 
 
 def existing(executor: Executor, workers: int = 2) -> Engine:
