@@ -13,11 +13,12 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 
 from hounsfield.dicomweb.media_types import DICOM, MULTIPART, MediaType
-from hounsfield.dicomweb.multipart import MultipartParser, PartBegins, PartData, PartEnds
+from hounsfield.dicomweb.multipart import Event, PartBegins, PartData
 from hounsfield.dicomweb.store_results import StoredInstance, StoreResult
 from hounsfield.errors import DicomwebError
 from hounsfield.instance import Source
 from hounsfield.server.archive import Archive
+from hounsfield.server.body import Body, check_size
 from hounsfield.server.index import Record
 from hounsfield.server.judging import DUPLICATE, NO_ROOM, NOT_UNDERSTOOD, HeldSource, Refused, judge
 from hounsfield.server.limits import Limits
@@ -88,14 +89,14 @@ class Intake:
     content_type: MediaType | None
     study: str | None = None
     limits: Limits = field(default_factory=Limits)
-    _parser: MultipartParser | None = None
+    _body: Body | None = None
     _open: _Part | None = None
     _pending: deque[_Part] = field(default_factory=deque)
     _lot: _Lot = field(default_factory=_Lot)
     _kept: deque[_Lot] = field(default_factory=deque)
     _results: list[StoredInstance] = field(default_factory=list)
     _others: list[str] = field(default_factory=list)
-    _received: int = 0
+    _made: int = 0
 
     def __post_init__(self) -> None:
         if self.content_type is None:
@@ -104,20 +105,15 @@ class Intake:
             inner = self.content_type.inner
             if inner is not None and inner.name != DICOM:
                 raise _unsupported(inner.name)
-            self._parser = MultipartParser(self.content_type.parameter("boundary"))
-        elif self.content_type.name == DICOM:
-            self._open = _Part(self.archive.store.arrival())
-        else:
+        elif self.content_type.name != DICOM:
             raise _unsupported(self.content_type.name)
+        self._body = Body(self.content_type, self.limits)
 
     def feed(self, chunks: Iterable[bytes]) -> None:
         """Take the next bytes of the body."""
+        assert self._body is not None
         for chunk in chunks:
-            self._count(chunk)
-            if self._parser is None:
-                self._write(chunk)
-                continue
-            for event in self._parser.feed(chunk):
+            for event in self._body.feed(chunk):
                 self._take(event)
         self._flush()
         if len(self._pending) >= PENDING:
@@ -127,19 +123,13 @@ class Intake:
         """Take one instance that was made here."""
         self._open = _Part(self.archive.store.arrival())
         for piece in pieces:
-            self._count(piece)
+            self._made += len(piece)
+            check_size(self._made, self.limits)
             self._write(piece)
             self._flush()
         self._end()
         if len(self._pending) >= PENDING:
             self._publish()
-
-    def _count(self, content: bytes) -> None:
-        self._received += len(content)
-        if self._received > self.limits.body:
-            raise DicomwebError(
-                "the request is too large", expected=f"at most {self.limits.body} bytes", status=413
-            )
 
     def refuse(self, code: int, reason: str, sop_instance: str = "", sop_class: str = "") -> None:
         """Tell of one instance that could not be made."""
@@ -147,11 +137,8 @@ class Intake:
 
     def finish(self) -> StoreResult:
         """The body is whole: publish what is left; what became of each part."""
-        if self._parser is None:
-            self._end()
-        else:
-            for event in self._parser.close():
-                self._take(event)
+        for event in self._body.close() if self._body is not None else ():
+            self._take(event)
         while self._pending:
             self._publish()
         return StoreResult(tuple(self._results), tuple(self._others))
@@ -168,12 +155,8 @@ class Intake:
         self._lot = _Lot()
         self._open = None
 
-    def _take(self, event: PartBegins | PartData | PartEnds) -> None:
+    def _take(self, event: Event) -> None:
         if isinstance(event, PartBegins):
-            if event.index >= self.limits.parts:
-                raise DicomwebError(
-                    "too many parts in one request", expected=f"at most {self.limits.parts}", status=413
-                )
             self._begin(event)
         elif isinstance(event, PartData):
             self._write(event.content)

@@ -14,12 +14,13 @@ from urllib.parse import urljoin
 
 from hounsfield.dicomweb.attributes import first
 from hounsfield.dicomweb.dicom_json import Model, parse_models
-from hounsfield.dicomweb.media_types import DICOM_JSON, DICOM_XML, MULTIPART, OCTETS, MediaType
-from hounsfield.dicomweb.multipart import MultipartParser, PartBegins, PartData, PartEnds
+from hounsfield.dicomweb.media_types import DICOM_JSON, DICOM_XML, OCTETS, MediaType
+from hounsfield.dicomweb.multipart import Event, PartBegins, PartEnds
 from hounsfield.dicomweb.native_xml import parse_xml
 from hounsfield.dicomweb.store_results import StoreResult
 from hounsfield.errors import DicomwebError, MalformedError, UnsupportedError
 from hounsfield.server.archive import Archive
+from hounsfield.server.body import Body, too_large
 from hounsfield.server.composition import Bulk, composed
 from hounsfield.server.intake import Intake
 from hounsfield.server.judging import NOT_UNDERSTOOD
@@ -49,41 +50,31 @@ class SeparateIntake:
     limits: Limits = field(default_factory=Limits)
     base: str = ""
     _intake: Intake = field(init=False)
-    _parser: MultipartParser | None = None
+    _body: Body = field(init=False)
     _spool: Arrival | None = None
     _pieces: list[bytes | memoryview] = field(default_factory=list)
     _metadata: list[tuple[str, bytearray]] = field(default_factory=list)
     _bulk: dict[str, list[Bulk]] = field(default_factory=dict)
     _used: set[str] = field(default_factory=set)
     _nameless: int = 0
-    _received: int = 0
     _spooled: int = 0
     _told: int = 0
     _open: PartBegins | None = None
 
     def __post_init__(self) -> None:
         self._intake = Intake(self.archive, None, self.study, self.limits)
-        if self.content_type.name == MULTIPART:
-            self._parser = MultipartParser(self.content_type.parameter("boundary"))
-        else:
-            self._metadata.append((self.content_type.name, bytearray()))
+        self._body = Body(self.content_type, self.limits)
 
     def feed(self, chunks: Iterable[bytes]) -> None:
         """Take the next bytes of the body."""
         for chunk in chunks:
-            self._received += len(chunk)
-            if self._received > self.limits.body:
-                raise _too_large("the request is too large", self.limits.body)
-            if self._parser is None:
-                self._add(chunk)
-                continue
-            for event in self._parser.feed(chunk):
+            for event in self._body.feed(chunk):
                 self._take(event)
         self._flush()
 
     def finish(self) -> StoreResult:
         """The body is whole: compose and store; what became of each instance."""
-        for event in self._parser.close() if self._parser is not None else ():
+        for event in self._body.close():
             self._take(event)
         self._flush()
         if self._spool is not None:
@@ -110,12 +101,8 @@ class SeparateIntake:
             self._spool.discard()
             self._spool = None
 
-    def _take(self, event: PartBegins | PartData | PartEnds) -> None:
+    def _take(self, event: Event) -> None:
         if isinstance(event, PartBegins):
-            if event.index >= self.limits.parts:
-                raise DicomwebError(
-                    "too many parts in one request", expected=f"at most {self.limits.parts}", status=413
-                )
             self._begin(event)
         elif isinstance(event, PartEnds):
             self._open = None
@@ -143,7 +130,7 @@ class SeparateIntake:
         self._metadata[-1][1].extend(content)
         self._told += len(content)
         if self._told > self.limits.metadata:
-            raise _too_large("too much metadata in one request", self.limits.metadata)
+            raise too_large("too much metadata in one request", self.limits.metadata)
 
     def _spool_away(self, content: bytes | memoryview) -> None:
         """More of the last part of bulk data."""
@@ -152,7 +139,7 @@ class SeparateIntake:
         last = self._bulk[where][-1]
         size = last.size + len(content)
         if size > self.limits.instance:
-            raise _too_large("a part is too large", self.limits.instance)
+            raise too_large("a part is too large", self.limits.instance)
         self._bulk[where][-1] = Bulk(last.source, last.start, size, last.media_type)
         self._spooled += len(content)
         self._pieces.append(content)
@@ -226,7 +213,3 @@ def _media_type(event: PartBegins, metadata: list[tuple[str, bytearray]]) -> Med
     if told and "/" in told:
         return MediaType.parse(told)
     return MediaType(OCTETS if metadata else DICOM_JSON)
-
-
-def _too_large(found: str, limit: int) -> DicomwebError:
-    return DicomwebError(found, expected=f"at most {limit} bytes", remedy="send several requests", status=413)
