@@ -65,14 +65,47 @@ def test_lossless_keeps_twelve_bits_and_bits_above_them(syntax, signed: bool) ->
     assert np.array_equal(round_trip(array, syntax.keyword, **twelve), array)
 
 
+@pytest.mark.parametrize("syntax", LOSSLESS, ids=lambda s: s.keyword)
+@pytest.mark.parametrize("dtype", ["u1", "i1", "u2", "i2", "u4", "i4"])
+@pytest.mark.parametrize("bits", [1, 2, 7, 8, 9, 12])
+def test_lossless_keeps_cells_of_which_few_bits_are_used(syntax, dtype: str, bits: int) -> None:
+    array = few_bits(dtype, bits)
+    if bits > array.dtype.itemsize * 8:
+        return
+    if array.dtype.itemsize == 4 and syntax.family not in {*HOLDS_32_BITS, "jpeg2000"}:
+        with pytest.raises(UnsupportedError, match="32-bit"):
+            round_trip(array, syntax.keyword, bits_stored=bits, high_bit=bits - 1)
+        return
+    assert np.array_equal(round_trip(array, syntax.keyword, bits_stored=bits, high_bit=bits - 1), array)
+
+
+@pytest.mark.parametrize(
+    "syntax", [s for s in LOSSY if s.family in {"jpeg", "jpeg-xl"}], ids=lambda s: s.keyword
+)
+@pytest.mark.parametrize("dtype", ["u2", "u4"])
+@pytest.mark.parametrize("bits", [1, 8, 12])
+def test_lossy_codes_cells_of_which_few_bits_are_used(syntax, dtype: str, bits: int) -> None:
+    array = few_bits(dtype, bits)
+    if array.dtype.itemsize == 4 and syntax.family == "jpeg-xl":
+        with pytest.raises(UnsupportedError, match="32-bit"):
+            round_trip(array, syntax.keyword, bits_stored=bits, high_bit=bits - 1)
+        return
+    got = round_trip(array, syntax.keyword, bits_stored=bits, high_bit=bits - 1)
+    assert got.dtype == array.dtype and abs(got.mean() - array.mean()) <= 1 + (1 << bits) / 10
+
+
+def few_bits(dtype: str, bits: int) -> np.ndarray:
+    low = -(1 << bits - 1) if dtype[0] == "i" else 0
+    return NOISE.integers(low, low + (1 << bits), (33, 21)).astype(dtype)
+
+
 @pytest.mark.parametrize("bits", [2, 8, 11, 16, 17, 24])
 @pytest.mark.parametrize("kind", ["u", "i"])
 def test_jpeg2000_keeps_few_bits_in_cells_of_four_bytes_and_says_how_few(kind: str, bits: int) -> None:
-    low = -(1 << bits - 1) if kind == "i" else 0
-    array = NOISE.integers(low, low + (1 << bits), (33, 21)).astype(f"{kind}4")
+    array = few_bits(f"{kind}4", bits)
     frame_format = form(array, bits_stored=bits, high_bit=bits - 1)
     data = encode_frame(array, transfer_syntax("jpeg2000"), frame_format)
-    assert read_jpeg2000_header(data).precision == (16 if bits <= 8 else bits)
+    assert read_jpeg2000_header(data).precision == bits
     assert np.array_equal(decode_frame(data, transfer_syntax("jpeg2000"), frame_format), array)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from hounsfield.codecs.foreign import call_decoder, call_encoder
 from hounsfield.codecs.frame_format import CodestreamHeader, FrameFormat, Pixels, decoding_target, to_stored
-from hounsfield.codecs.rate import Rate, as_unsigned, used_bits
+from hounsfield.codecs.rate import Rate, as_unsigned, narrowed, used_bits
 from hounsfield.errors import HounsfieldError, MalformedError, TruncatedError, UnsupportedError
 
 _SOI = b"\xff\xd8"
@@ -21,6 +21,7 @@ _SOS = 0xDA
 _LOSSLESS = 0xC3
 _LS = 0xF7
 _DCT_BITS = 12
+_LEAST_BITS = 2  # of lossless JPEG (10918-1 table B.2)
 _MAX_NEAR = 255
 _RESTARTS = range(0xD0, 0xD8)
 _END = 0xD9
@@ -201,13 +202,14 @@ def encode_jpeg(array: Pixels, frame_format: FrameFormat, rate: Rate) -> bytes:
             expected="unsigned pixels of at most 12 bits",
             remedy="use jpeg-ls-near, jpeg2000-lossy or htj2k-lossy",
         )
-    options: dict[str, Any] = {"bitspersample": 8 if array.dtype.itemsize == 1 else _DCT_BITS}
+    cells = narrowed(array, bits)
+    options: dict[str, Any] = {"bitspersample": 8 if cells.dtype.itemsize == 1 else _DCT_BITS}
     if frame_format.samples_per_pixel == 3:
         options["subsampling"] = "422"
         if frame_format.photometric_interpretation != "RGB":
             options |= {"colorspace": "YCbCr", "outcolorspace": "YCbCr"}
     quality = round(min(100.0, max(1.0, rate.quality)))
-    return call_encoder("JPEG", imagecodecs.jpeg8_encode, array, level=quality, **options)
+    return call_encoder("JPEG", imagecodecs.jpeg8_encode, cells, level=quality, **options)
 
 
 def encode_jpeg_lossless(array: Pixels, frame_format: FrameFormat, *, predictor: int) -> bytes:
@@ -218,17 +220,17 @@ def encode_jpeg_lossless(array: Pixels, frame_format: FrameFormat, *, predictor:
         raise UnsupportedError(
             "JPEG lossless of 32-bit pixels", expected="at most 16 bits", remedy="use htj2k"
         )
-    bits = used_bits(array, frame_format)
+    bits = max(_LEAST_BITS, used_bits(array, frame_format))
     options: dict[str, Any] = {}
     if frame_format.samples_per_pixel == 3:
         options = {"colorspace": "RGB", "outcolorspace": "RGB"}
     return call_encoder(
         "JPEG lossless",
         imagecodecs.jpeg8_encode,
-        as_unsigned(array, bits),
+        narrowed(as_unsigned(array, bits), bits),
         lossless=True,
         predictor=predictor,
-        bitspersample=max(2, bits),
+        bitspersample=bits,
         **options,
     )
 

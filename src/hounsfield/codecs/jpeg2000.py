@@ -12,7 +12,7 @@ import numpy as np
 
 from hounsfield.codecs.foreign import call_decoder, call_encoder
 from hounsfield.codecs.frame_format import CodestreamHeader, FrameFormat, Pixels, decoding_target, to_stored
-from hounsfield.codecs.rate import Rate, used_bits
+from hounsfield.codecs.rate import Rate, narrowed, used_bits
 from hounsfield.errors import MalformedError, TruncatedError, UnsupportedError
 
 _SOC_SIZ = b"\xff\x4f\xff\x51"
@@ -167,14 +167,11 @@ def encode_jpeg2000(array: Pixels, frame_format: FrameFormat, rate: Rate | None)
         raise UnsupportedError(
             f"JPEG 2000 of {bits}-bit pixels", expected=f"at most {_OPENJPEG_BITS} bits", remedy="use htj2k"
         )
-    if array.dtype.itemsize == 4 and bits <= _LONGEST_OF_BOTH:
-        # Of so few bits in four bytes imagecodecs says that they are 26, and loses some of them.
-        array = array.astype(f"{array.dtype.kind}2")
     level = 0 if rate is None else _signal_to_noise(rate, bits)
     return call_encoder(
         "JPEG 2000",
         imagecodecs.jpeg2k_encode,
-        np.ascontiguousarray(array),
+        narrowed(array, bits),
         level=level,
         codecformat="j2k",
         reversible=rate is None,

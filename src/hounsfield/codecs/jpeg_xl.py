@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
-import numpy as np
-
 from hounsfield.codecs.foreign import call_decoder, call_encoder
 from hounsfield.codecs.frame_format import CodestreamHeader, FrameFormat, Pixels, decoding_target, to_stored
 from hounsfield.codecs.jpeg import decode_jpeg
-from hounsfield.codecs.rate import Rate, as_unsigned, used_bits
+from hounsfield.codecs.rate import Rate, as_unsigned, narrowed, used_bits
 from hounsfield.errors import MalformedError, TruncatedError, UnsupportedError
 
 _SIGNATURE = b"\xff\x0a"
@@ -153,7 +151,7 @@ def encode_jpeg_xl(array: Pixels, frame_format: FrameFormat, rate: Rate, *, loss
     return call_encoder(
         "JPEG XL",
         imagecodecs.jpegxl_encode,
-        np.ascontiguousarray(array),
+        narrowed(array, bits),
         distance=min(25.0, max(0.01, _DISTANCE_OF_STEP * rate.step / 2.0**bits)),
         effort=max(rate.effort, _LOSSY_EFFORT),
         bitspersample=bits,

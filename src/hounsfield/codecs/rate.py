@@ -51,3 +51,9 @@ def as_unsigned(array: Pixels, bits: int) -> Pixels:
         return unsigned
     masked: Pixels = unsigned & unsigned.dtype.type((1 << bits) - 1)
     return masked
+
+
+def narrowed(array: Pixels, bits: int) -> Pixels:
+    """Cells no wider than `bits` need: encoders take no other precision than one of the cell's upper half."""
+    width = 1 if bits <= 8 else 2 if bits <= 16 else 4
+    return array.astype(f"{array.dtype.kind}{width}", order="C", copy=False)
