@@ -21,6 +21,7 @@ from hounsfield.syntaxes import TransferSyntax
 _Encoder = Callable[[Pixels, FrameFormat, Rate], bytes]
 
 _BEST_PREDICTOR = 4  # of the seven, the smallest on CT; readers of .57 have them all
+_JPEG_BASELINE = partial(encode_jpeg, most_bits=8)  # PS3.5 8.2.1: process 1 and no other
 _JPEG_LOSSLESS = partial(encode_jpeg_lossless, predictor=1)
 _JPEG_LOSSLESS_ANY = partial(encode_jpeg_lossless, predictor=_BEST_PREDICTOR)
 _HTJ2K_RPCL = partial(encode_htj2k, by_resolution=True)
@@ -30,7 +31,7 @@ _ENCODERS: MappingProxyType[str, _Encoder] = MappingProxyType(
         "encapsulated": lambda array, form, rate: encode_native(array, form),
         "deflated-frame": lambda array, form, rate: encode_deflated_frame(array, form),
         "rle": lambda array, form, rate: encode_rle(array, form),
-        "jpeg": encode_jpeg,
+        "jpeg": _JPEG_BASELINE,
         "jpeg-extended": encode_jpeg,
         "jpeg-lossless-14": lambda array, form, rate: _JPEG_LOSSLESS_ANY(array, form),
         "jpeg-lossless": lambda array, form, rate: _JPEG_LOSSLESS(array, form),

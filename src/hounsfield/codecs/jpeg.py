@@ -188,7 +188,7 @@ def decode_jpeg_ls(data: bytes, frame_format: FrameFormat, out: Pixels | None = 
     return to_stored(samples, header.codestream, frame_format)
 
 
-def encode_jpeg(array: Pixels, frame_format: FrameFormat, rate: Rate) -> bytes:
+def encode_jpeg(array: Pixels, frame_format: FrameFormat, rate: Rate, *, most_bits: int = _DCT_BITS) -> bytes:
     """Baseline for 8 bits, extended (Huffman, process 4) for 9 to 12: unsigned only, PS3.5 8.2.1.
 
     RGB is turned to YBR and its chrominance halved across, `YBR_FULL_422`; YBR is written as it is.
@@ -196,11 +196,12 @@ def encode_jpeg(array: Pixels, frame_format: FrameFormat, rate: Rate) -> bytes:
     import imagecodecs
 
     bits = used_bits(array, frame_format)
-    if frame_format.signed or bits > _DCT_BITS:
+    if frame_format.signed or bits > most_bits:
+        fits = not frame_format.signed and bits <= _DCT_BITS
         raise UnsupportedError(
             f"JPEG of {'signed' if frame_format.signed else 'unsigned'} {bits}-bit pixels",
-            expected="unsigned pixels of at most 12 bits",
-            remedy="use jpeg-ls-near, jpeg2000-lossy or htj2k-lossy",
+            expected=f"unsigned pixels of at most {most_bits} bits",
+            remedy=f"use {'jpeg-extended' if fits else 'jpeg-ls-near, jpeg2000-lossy or htj2k-lossy'}",
         )
     cells = narrowed(array, bits)
     options: dict[str, Any] = {"bitspersample": 8 if cells.dtype.itemsize == 1 else _DCT_BITS}
