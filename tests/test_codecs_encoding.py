@@ -265,6 +265,12 @@ for side in (128, 200, 256) * 8:
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, timeout=120)
 
 
+@pytest.mark.parametrize("seed", [75, 123, 763])
+def test_lossless_jpeg_xl_keeps_every_pixel_of_noise_in_colour(seed: int) -> None:
+    array = np.random.default_rng(seed).integers(0, 256, (20, 30, 3), "u1")
+    assert np.array_equal(round_trip(array, "jpeg-xl", photometric_interpretation="RGB"), array)
+
+
 def test_near_lossless_jpeg_ls_of_8_bits_says_how_far_it_goes() -> None:
     array = NOISE.integers(0, 256, (16, 16)).astype("u1")
     syntax = transfer_syntax("jpeg-ls-near")
