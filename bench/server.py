@@ -327,9 +327,7 @@ def main() -> None:
             if programs() is None:
                 print("PostgreSQL is not here: apt-get install postgresql")
                 return
-            folder.chmod(0o755)
-            (folder / "postgres").mkdir()
-            with postgres(folder / "postgres") as server:
+            with postgres() as server:
                 indexed("PostgreSQL", server.url, arguments.instances)
 
 

@@ -8,7 +8,7 @@ import pwd
 import shutil
 import socket
 import subprocess
-import time
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,28 +67,25 @@ def programs() -> Path | None:
 
 
 @contextlib.contextmanager
-def postgres(folder: Path) -> Iterator[Postgres]:
-    """A fresh server over `folder`; the test is skipped, loudly, where there is no PostgreSQL."""
+def postgres() -> Iterator[Postgres]:
+    """A fresh server in a folder of its own; the test is skipped, loudly, where there is no PostgreSQL."""
     found = programs()
     if found is None:
         pytest.skip("PostgreSQL is not here; apt-get install postgresql")
-    user = None
-    if os.geteuid() == 0:
-        user = "nobody"
-        os.chown(folder, pwd.getpwnam(user).pw_uid, -1)
-        for above in (folder, *folder.parents):
-            if above.owner() == "root" and str(above).startswith("/tmp/"):
-                above.chmod(above.stat().st_mode | 0o011)
+    user = "nobody" if os.geteuid() == 0 else None
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    server = Postgres(found, folder, port, user)
-    data = str(folder / "data")
-    server.run("initdb", "-D", data, "-U", "hounsfield", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
-    server.start()
-    try:
-        yield server
-    finally:
-        with contextlib.suppress(subprocess.CalledProcessError):
-            server.stop()
-        time.sleep(0)
+    # Not among pytest's folders: those another user cannot enter, as soon as another run of pytest begins.
+    with tempfile.TemporaryDirectory(prefix="postgres-") as folder:
+        if user is not None:
+            os.chown(folder, pwd.getpwnam(user).pw_uid, -1)
+        server = Postgres(found, Path(folder), port, user)
+        data = f"{folder}/data"
+        server.run("initdb", "-D", data, "-U", "hounsfield", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
+        server.start()
+        try:
+            yield server
+        finally:
+            with contextlib.suppress(subprocess.CalledProcessError):
+                server.stop()

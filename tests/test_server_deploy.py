@@ -110,8 +110,7 @@ def _wait_for(http: httpx2.Client) -> None:
 @pytest.mark.skipif(NGINX is None, reason="apt-get install nginx-light")
 @pytest.mark.timeout(180)
 def test_two_servers_behind_the_documented_nginx_are_one_archive(tmp_path):
-    (tmp_path / "postgres").mkdir()
-    with postgres(tmp_path / "postgres") as database:
+    with postgres() as database:
         credentials = tmp_path / "credentials.json"
         may = {"Authorization": f"Bearer {token(credentials, 'scanner', 'read', 'write')}"}
         with deployed(tmp_path, database.url, credentials) as (http, servers):

@@ -127,7 +127,7 @@ def test_an_acknowledged_instance_survives_fifty_kills(zygote, tmp_path):
 
 @pytest.mark.timeout(240)
 def test_an_acknowledged_instance_survives_kills_of_a_server_over_postgresql(zygote, tmp_path):
-    with postgres(_made(tmp_path / "postgres")) as database:
+    with postgres() as database:
         acknowledged = _kill_again_and_again(zygote, tmp_path / "files", 10, seed=2, database=database.url)
     assert acknowledged > 10
 
@@ -143,10 +143,5 @@ def test_an_acknowledged_instance_survives_many_more_kills(zygote, tmp_path, see
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("seed", range(20000, 25000, 1000))
 def test_an_acknowledged_instance_survives_many_more_kills_over_postgresql(zygote, tmp_path, seed):
-    with postgres(_made(tmp_path / "postgres")) as database:
+    with postgres() as database:
         _kill_again_and_again(zygote, tmp_path / "files", 100, seed, database=database.url)
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir()
-    return folder

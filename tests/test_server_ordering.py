@@ -53,14 +53,14 @@ def records() -> list[Record]:
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def index(request, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("index")
     if request.param == "sqlite":
+        folder = tmp_path_factory.mktemp("index")
         found = Index(f"sqlite:///{folder / 'index.sqlite'}")
         found.prepare()
         found.add(records())
         yield found
         return
-    with postgres(folder) as server:
+    with postgres() as server:
         found = Index(server.url)
         found.prepare()
         found.add(records())

@@ -22,8 +22,8 @@ from server_support import AS_STORED, STOW, body, client, instances, parts_of, p
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory):
-    with postgres(tmp_path_factory.mktemp("postgres")) as found:
+def database():
+    with postgres() as found:
         yield found
 
 
