@@ -47,7 +47,8 @@ STATUS: dict[type[HounsfieldError], int] = {
 }
 """The HTTP status of each error that says no other itself."""
 
-Body = bytes | bytearray | Iterator[bytes | bytearray]
+Block = bytes | memoryview
+Body = bytes | bytearray | Iterator[Block]
 
 
 @dataclass(slots=True)
@@ -62,7 +63,7 @@ class Answer:
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     length: int | None = None
-    part: Callable[[int, int], Iterator[bytes | bytearray]] | None = None
+    part: Callable[[int, int], Iterator[Block]] | None = None
     warnings: tuple[str, ...] = ()
 
     def with_etag(self, *parts: object) -> Answer:
@@ -193,7 +194,7 @@ def compressed(ask: Ask, answer: Answer) -> Answer:
     return answer
 
 
-def _in_gzip(blocks: Iterator[bytes | bytearray]) -> Iterator[bytes]:
+def _in_gzip(blocks: Iterator[Block]) -> Iterator[bytes]:
     from isal import isal_zlib
 
     deflate = isal_zlib.compressobj(1, isal_zlib.DEFLATED, _GZIP)

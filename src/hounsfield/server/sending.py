@@ -13,7 +13,7 @@ from anyio import to_thread
 from starlette.types import Scope, Send
 
 from hounsfield.errors import HounsfieldError
-from hounsfield.server.answers import Answer, header_lines, of_error
+from hounsfield.server.answers import Answer, Block, header_lines, of_error
 from hounsfield.server.ask import Ask
 
 log = logging.getLogger("hounsfield.server")
@@ -37,7 +37,7 @@ async def send_answer(
     nothing for `seconds` is given up.
     """
     content: Any = answer.content
-    block: bytes | bytearray | None = None
+    block: Block | None = None
     if not isinstance(content, (bytes, bytearray)) and ask.method != "HEAD":
         try:
             block = await to_thread.run_sync(next, content, None)
@@ -58,14 +58,14 @@ async def send_answer(
 
 
 async def _send_blocks(
-    content: Iterator[bytes | bytearray],
-    block: bytes | bytearray | None,
+    content: Iterator[Block],
+    block: Block | None,
     send: Send,
     seconds: float,
     hang_up: Callable[[], None],
 ) -> int:
     loop, sent = asyncio.get_running_loop(), 0
-    coming: asyncio.Future[bytes | bytearray | None] | None = None
+    coming: asyncio.Future[Block | None] | None = None
     try:
         while block is not None:
             # The next block is read while this one goes out.

@@ -27,7 +27,8 @@ SHARES = ((2, 1), (8, 4))
 LEAST_SHARE = 16
 """With more of them."""
 
-Blocks = Iterator[bytes | bytearray]
+Blocks = Iterator[memoryview]
+"""Each good for as long as it is held; its memory is used again afterwards."""
 Piece = bytes | tuple[Source, int, int]
 """Bytes as they are, or a source with the range (start, stop) of it to send."""
 
@@ -43,13 +44,40 @@ class _Streams:
         with self._lock:
             self._count += by
 
-    def fresh(self) -> bytearray:
-        """An empty block of the size that suits the moment."""
-        share = next((share for most, share in SHARES if self._count <= most), LEAST_SHARE)
-        return bytearray(BLOCK // share)
+    def size(self) -> int:
+        """Bytes of a block that suit the moment."""
+        return BLOCK // next((share for most, share in SHARES if self._count <= most), LEAST_SHARE)
 
 
 _streams = _Streams()
+
+
+class _Blocks:
+    """The blocks of one body, filled again once nobody holds a view of them; a new one would be cleared first."""
+
+    def __init__(self) -> None:
+        self._gone: list[bytearray] = []
+
+    def next(self, block: bytearray | None = None) -> bytearray:
+        """One to be filled, after `block` was handed out."""
+        if block is None:
+            # The first block is small, so that what is to come is read while it is under way already.
+            return bytearray(BLOCK // LEAST_SHARE)
+        self._gone = [*self._gone[-2:], block]
+        size = _streams.size()
+        for number, each in enumerate(self._gone):
+            if len(each) == size and _is_free(each):
+                return self._gone.pop(number)
+        return bytearray(size)
+
+
+def _is_free(block: bytearray) -> bool:
+    """Whether nobody holds a view of it: who does forbids that it changes its size."""
+    try:
+        block.append(block.pop())
+    except BufferError:
+        return False
+    return True
 
 
 def blocks(pieces: Iterable[Piece]) -> Blocks:
@@ -73,8 +101,8 @@ def whole_or_blocks(pieces: Iterator[bytes]) -> bytes | Blocks:
 
 
 def _blocks(pieces: Iterable[Piece]) -> Blocks:
-    # The first block is small, so that what is to come is read while it is under way already.
-    block, filled = bytearray(BLOCK // LEAST_SHARE), 0
+    used = _Blocks()
+    block, filled = used.next(), 0
     for piece in pieces:
         for view in _views(piece):
             start = 0
@@ -83,8 +111,8 @@ def _blocks(pieces: Iterable[Piece]) -> Blocks:
                 block[filled : filled + count] = view[start : start + count]
                 start, filled = start + count, filled + count
                 if filled == len(block):
-                    yield block
-                    block, filled = _streams.fresh(), 0
+                    yield memoryview(block)
+                    block, filled = used.next(block), 0
         if isinstance(piece, bytes):
             continue
         source, first, last = piece
@@ -99,11 +127,10 @@ def _blocks(pieces: Iterable[Piece]) -> Blocks:
                     raise LocationError("a stored instance is shorter than it was", where=source.name)
                 left, filled = left - count, filled + count
                 if filled == len(block):
-                    yield block
-                    block, filled = _streams.fresh(), 0
+                    yield memoryview(block)
+                    block, filled = used.next(block), 0
     if filled:
-        del block[filled:]
-        yield block
+        yield memoryview(block)[:filled]
 
 
 def _views(piece: Piece) -> tuple[bytes, ...]:
