@@ -313,6 +313,7 @@ def test_what_was_lost_is_in_the_record_and_on_the_page(tmp_path: Path) -> None:
     (record,) = latest(out)
     assert 0 < record.facts["max_error"] <= 2 and record.facts["psnr"] > 30
     page = (out / "hounsfield.html").read_text("utf-8")
+    assert "Thumbnail" not in page  # there is none
     assert "explicit → jpeg-ls-near" in page and "largest error 2 HU" in page and "6 files" in page
     table = (out / "hounsfield.csv").read_text("utf-8").splitlines()
     row = dict(zip(table[0].split(","), table[1].split(","), strict=False))

@@ -77,16 +77,9 @@ def deidentify(
     skipped: list[Skipped] = []
     told, listed = deidentification.Summary(profile), []
     kept = {name: asked[name] for name in ("ledger", "force", "content")}
+    how = {"key": secret, "profile": profile, "engine": engine, "fail_fast": asked["fail_fast"]}
     with open_place(out, **kept) as records, progress("De-identifying") as done:
-        for each in deidentification.deidentify(
-            _sources(place, skipped),
-            out,
-            key=secret,
-            profile=profile,
-            engine=engine,
-            place=records,
-            fail_fast=asked["fail_fast"],
-        ):
+        for each in deidentification.deidentify(_sources(place, skipped), out, place=records, **how):
             told.add(each)
             if asked["as_json"] or each.status == "failed":
                 listed.append(each)

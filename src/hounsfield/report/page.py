@@ -38,6 +38,10 @@ _KINDS = {FAILED: "failed", STARTED: "started", MADE: "made", LEFT_OUT: "left-ou
 _COUNTED = {"copy": "instances", "compress": "files", "deidentify": "objects"}
 """What the counts of a verb are of, where not voxels."""
 
+_PICTURED = ("volume", "image")
+_LEGEND = """ Thumbnail: the middle slice. Histogram: a sample of the voxels, to the square root of their number so
+that tissue shows beside air; the dashed line is 0 HU, water."""
+
 _STYLE = """
 :root { color-scheme: light dark; --line: #d8dce2; --dim: #667085; --card: #fff; --page: #f5f6f8; --link: #175cd3;
  --failed: #b42318; --started: #b42318; --warned: #a15c07; --made: #067647; --left-out: #667085 }
@@ -116,12 +120,20 @@ def _head(ordered: Sequence[Record]) -> str:
     verbs = " and ".join(sorted({record.verb for record in ordered if record.verb}))
     last = max((record.time for record in ordered), default="")
     told = [f"{len(ordered)} series", f"last change {last[:16].replace('T', ' ')} UTC" if last else ""]
+    told += [_total(ordered)]
     versions = sorted({str(record.versions.get("hounsfield", "")) for record in ordered} - {""})
     told += [f"version {', '.join(versions)}"] if versions else []
     return (
         f"<h1>{html.escape(f'hounsfield {verbs}'.strip())}</h1>"
         f'<p class="dim">{html.escape(" · ".join(filter(None, told)))}</p><nav>{links}</nav>'
     )
+
+
+def _total(records: Sequence[Record]) -> str:
+    """What all series were and are, where both are known."""
+    both = [(before_of(record), record.bytes) for record in records if before_of(record) and record.bytes]
+    before, after = (sum(each) for each in zip(*both, strict=True)) if both else (0, 0)
+    return f"{_size(before)} → {_size(after)}, {before / after:.2f} ×" if both else ""
 
 
 def _page(records: Sequence[Record], preview: Preview, number: int, count: int, head: str) -> str:
@@ -139,8 +151,7 @@ def _page(records: Sequence[Record], preview: Preview, number: int, count: int, 
 {sections}
 </main>
 <footer>{pages}<p class="dim">Made from the ledger, hounsfield.jsonl, which alone is the truth; hounsfield.csv is the
-same as a table. Thumbnail: the middle slice. Histogram: a sample of the voxels, to the square root of their number so
-that tissue shows beside air; the dashed line is 0 HU, water.</p></footer>
+same as a table.{_LEGEND if any(record.verb in _PICTURED for record in records) else ""}</p></footer>
 </body></html>
 """
 
