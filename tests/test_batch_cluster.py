@@ -178,6 +178,12 @@ def test_files_are_compressed_and_deidentified_on_a_cluster(cluster: Cluster, tm
         done = CliRunner().invoke(main, arguments)
         assert done.exit_code == 0, done.output
         assert (load(out).array == load(tmp_path / "in").array).all()
+        (edited,) = sorted((tmp_path / "in").rglob("*.dcm"))[:1]
+        edited.write_bytes(edited.read_bytes()[:-2] + bytes([len(command), 0]))
+        before = {path: path.stat().st_ino for path in out.rglob("*.dcm")}
+        assert CliRunner().invoke(main, arguments).exit_code == 0
+        assert sum(before[path] != path.stat().st_ino for path in out.rglob("*.dcm")) == 1
+        assert (load(out).array == load(tmp_path / "in").array).all()
 
 
 def test_series_are_looked_at_and_pictured_on_a_cluster(cluster: Cluster, tmp_path: Path) -> None:

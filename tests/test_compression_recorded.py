@@ -178,6 +178,8 @@ def test_a_failed_file_is_named_in_its_series_and_tried_again_alone(tmp_path: Pa
     assert (failed.status, fine.status) == ("failed", "made")
     assert failed.reason.startswith("1 of 6 files: ") and broken.name in failed.reason
     assert "frame 1" in failed.reason and failed.counts == {"failed": 1, "written": 5}
+    others = sum(path.stat().st_size for path in (source / "0").iterdir() if path != broken)
+    assert failed.facts["bytes_before"] == others  # of those that there are after
     assert "failed" in (out / "hounsfield.html").read_text("utf-8")
     before = made(out)
     broken.write_bytes(whole)
@@ -348,3 +350,43 @@ def test_the_ledger_may_lie_elsewhere(tmp_path: Path) -> None:
     assert typed(source, out, "--to", "rle", "--ledger", ledger)[0] == 0
     assert [record.status for record in read_ledger(ledger)] == ["started", "made"]
     assert [path.name for path in out.iterdir()] == ["0"]
+
+
+@pytest.mark.parametrize("verb", ["compress", "deidentify"])
+def test_on_a_disk_that_fills_up_what_is_there_is_whole_and_the_next_run_finishes(
+    verb: str, tmp_path: Path
+) -> None:
+    """A file system of 2 MB in memory, in a namespace of its own, for outputs, ledger and pages together."""
+    if shutil.which("unshare") is None or (
+        subprocess.run(["unshare", "-rm", "true"], capture_output=True, check=False).returncode != 0
+    ):
+        pytest.skip("no namespaces for this user here")
+    source, kept, disk = (
+        tree(tmp_path / "in", 3, replace(PLAIN, rows=192, columns=192, slices=24)),
+        tmp_path / "kept",
+        tmp_path / "disk",
+    )
+    disk.mkdir()
+    options = {"compress": ["--to", "rle"], "deidentify": ["--key", str(tmp_path / "key")]}[verb]
+    script = (
+        'disk=$1; kept=$2; shift 2; mount -t tmpfs -o size=2m none "$disk" || exit 99; '
+        '"$@" "$disk/out"; status=$?; cp -r "$disk/out" "$kept"; exit $status'
+    )
+    command = [sys.executable, "-m", "hounsfield", verb, *options, "--workers", "1", str(source)]
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", script, "sh", disk, kept, *command],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode == 99:
+        pytest.skip("no tmpfs for this user here")
+    assert done.returncode == 1 and "No space left" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    whole = made(kept)
+    assert 0 < len(whole) < 72
+    for path in whole:
+        read_instance(FileSource(path)).cells()
+    assert not list(kept.rglob(".*partial*"))
+    assert CliRunner().invoke(main, [verb, *options, str(source), str(kept)]).exit_code == 0
+    assert len(made(kept)) == 72 and {record.status for record in latest(kept) if record.uid} == {"made"}

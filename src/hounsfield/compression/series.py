@@ -157,9 +157,11 @@ class _Compress:
         failed = [each for each in told if each.status == "failed"]
         notes = dict.fromkeys(each.reason for each in told if each.status == "copied" and each.reason)
         left_out = Counter(each.reason for each in told if each.status == "skipped")
+        sizes = {str(self.out / piece.output): piece.size for piece in series.pieces}
+        there = [each for each in told if self.verdict(each)[0] == MADE]
         facts = {
             "files": len(series.pieces),
-            "bytes_before": sum(piece.size for piece in series.pieces),
+            "bytes_before": sum(sizes[str(each.out)] for each in there),
             **_measured(told, before, len(series.pieces)),
         }
         return {
@@ -184,7 +186,7 @@ def _measured(told: Sequence[Outcome], before: Record | None, total: int) -> dic
     measured = min(total, len(written) + int(earlier.get("measured", 0)))
     ways = sorted({f"{fact['before']} → {fact['after']}" for fact in written} | set(earlier.get("ways", ())))
     worst = {"max_error": max(errors)} if max(errors) else {}
-    lowest = {"psnr": min(noises)} if noises and math.isfinite(min(noises)) else {}
+    lowest = {"psnr": round(min(noises), 2)} if noises and math.isfinite(min(noises)) else {}
     return {"ways": ways, "measured": measured, **worst, **lowest}
 
 
