@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hounsfield.errors import GeometryError
-from hounsfield.roi.regions import Kind, Points, box, checked, contains
+from hounsfield.roi.regions import Kind, Points, box, checked, contains, is_near
 from hounsfield.volume import Volume
 
 ON_VOXEL = 1e-6
@@ -31,7 +31,7 @@ Place = tuple[float, float, float]
 class Plane:
     """A lattice of samples, LPS mm: the centre of sample (0, 0), the steps to the next column and to the next row.
 
-    Raises `GeometryError` for numbers that are not finite or steps that span no plane.
+    Raises `GeometryError` for numbers that are not finite or beyond `FARTHEST`, or steps that span no plane.
     """
 
     origin: Place
@@ -42,10 +42,10 @@ class Plane:
         for name in ("origin", "across", "down"):
             x, y, z = (float(value) for value in getattr(self, name))
             object.__setattr__(self, name, (x, y, z))
-        numbers = np.array([self.origin, self.across, self.down])
-        if not np.isfinite(numbers).all() or not self.area > 0:
+        numbers = (*self.origin, *self.across, *self.down)
+        if not all(map(is_near, numbers)) or not self.area > 0:
             raise GeometryError(
-                "steps that span no plane", expected="two directions of three finite numbers, mm"
+                "steps that span no plane", expected="two directions of three finite and near numbers, mm"
             )
 
     @property

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -20,6 +19,9 @@ Points = tuple[tuple[float, float], ...]
 
 MAX_POINTS = 100_000
 """Of one freehand region; more is no drawing."""
+
+FARTHEST = 1e9
+"""Samples or mm: nothing is drawn, and no plane lies, so far away; beyond it numbers would overflow in the end."""
 
 _POINTS: Mapping[str, tuple[int, int]] = {
     "probe": (1, 1),
@@ -36,7 +38,8 @@ class Roi:
     """What is drawn on slice `slice` (index into the volume): `points` are (row, column).
 
     rectangle and ellipse: two opposite corners of the box; freehand: a closed polygon, even–odd; angle: at the
-    second of three points. Raises `GeometryError` for another number of points or one that is not finite.
+    second of three points. Raises `GeometryError` for another number of points, or one that is not finite or beyond
+    `FARTHEST`.
     """
 
     kind: Kind
@@ -67,10 +70,15 @@ def checked(kind: Kind, points: Sequence[Sequence[float]]) -> Points:
         raise GeometryError(f"a region of kind {kind!r}", expected=", ".join(get_args(Kind)))
     found = tuple((float(row), float(column)) for row, column in points)
     least, most = _POINTS[kind]
-    if not least <= len(found) <= most or not all(isfinite(value) for point in found for value in point):
+    if not least <= len(found) <= most or not all(is_near(value) for point in found for value in point):
         wanted = str(least) if least == most else f"{least} to {most}"
-        raise GeometryError(f"a {kind} of {len(found)} points", expected=f"{wanted}, all finite")
+        raise GeometryError(f"a {kind} of {len(found)} points", expected=f"{wanted}, all finite and near")
     return found
+
+
+def is_near(value: float) -> bool:
+    """Whether it is a number, and within `FARTHEST`."""
+    return abs(value) <= FARTHEST
 
 
 def box(kind: Kind, points: Points) -> tuple[float, float, float, float]:
