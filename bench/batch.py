@@ -24,6 +24,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from real_slices import add_data_option, slices
 
@@ -94,26 +95,32 @@ def tree_cpu() -> float:
     return sum(seconds.get(process, 0.0) for process in found)
 
 
-def convert(folder: Path, kind: str) -> dict[str, float]:
-    """The whole verb but for start-up: scan, volumes, ledger, report."""
-    from hounsfield import batch, scan
-    from hounsfield.conversion import convert_all
-    from hounsfield.report import open_place
+def engine_of(kind: str) -> tuple[Any, Any]:
+    """The engine, and the Dask cluster that it is of, if any."""
+    from hounsfield import batch
 
-    begin, local = time.perf_counter(), None
     if kind == "dask":
         import distributed
 
         local = distributed.LocalCluster(
             n_workers=WORKERS, threads_per_worker=1, processes=True, dashboard_address=None
         )
-        engine = batch.cluster(local.scheduler_address)
-    else:
-        name, _, count = kind.partition("-")
-        if int(count) == 1 and hasattr(os, "sched_setaffinity"):
-            # One core a worker, also where there is one worker: that is what two are compared with.
-            os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-        engine = replace({"threads": batch.threads, "processes": batch.processes}[name](int(count)), cores=1)
+        return batch.cluster(local.scheduler_address), local
+    name, _, count = kind.partition("-")
+    if int(count) == 1 and hasattr(os, "sched_setaffinity"):
+        # One core a worker, also where there is one worker: that is what two are compared with.
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    return replace({"threads": batch.threads, "processes": batch.processes}[name](int(count)), cores=1), None
+
+
+def convert(folder: Path, kind: str) -> dict[str, float]:
+    """The whole verb but for start-up: scan, volumes, ledger, report."""
+    from hounsfield import scan
+    from hounsfield.conversion import convert_all
+    from hounsfield.report import open_place
+
+    begin = time.perf_counter()
+    engine, local = engine_of(kind)
     executor, close = engine.open(), engine.close
     engine = replace(engine, open=lambda: executor, close=lambda _: None)
     with tempfile.TemporaryDirectory(dir=folder.parent) as out:
