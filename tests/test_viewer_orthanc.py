@@ -12,7 +12,7 @@ import hounsfield
 from hounsfield import load
 from hounsfield.cli import main
 from hounsfield.phantom import PhantomSpec, write
-from orthanc import OrthancMissing, find_orthanc, running_orthanc
+from orthanc import running_orthanc, skip_without_orthanc
 from test_viewer_cli import _viewing
 from viewer_browser import Person
 
@@ -30,10 +30,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def url(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    try:
-        find_orthanc()
-    except OrthancMissing as missing:
-        pytest.skip(str(missing))
+    skip_without_orthanc()
     with running_orthanc(tmp_path_factory.mktemp("orthanc"), user="me", password="word") as address:
         with hounsfield.Client(address, auth=("me", "word")) as client:
             assert client.store_instances(sorted(data.rglob("*.dcm"))).complete
@@ -94,10 +91,7 @@ def test_a_series_below_a_named_server_is_viewed(person: Person, named: str, dat
 
 
 def test_an_open_address_is_viewed_without_any_name(person: Person, data: Path, tmp_path: Path) -> None:
-    try:
-        find_orthanc()
-    except OrthancMissing as missing:
-        pytest.skip(str(missing))
+    skip_without_orthanc()
     with running_orthanc(tmp_path) as url:
         with hounsfield.Client(url) as client:
             assert client.store_instances(sorted(data.rglob("*.dcm"))).complete
