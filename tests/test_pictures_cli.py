@@ -167,6 +167,8 @@ def test_errors_are_one_line_and_leave_nothing(one, tmp_path, name, options, mes
         ("--mip", "--planes"),
         ("--montage", "2x2", "--mp4", "5"),
         ("--montage", "2x2", "--mp4", "0"),
+        ("--format", "png", "--mp4", "5"),
+        ("--format", "mp4", "--planes"),
         ("--slab", "5"),
         ("--quality", "0"),
     ],

@@ -57,6 +57,10 @@ class Request:
         asked = [name for name, value in (*kinds.items(), ("--mp4", self.is_film)) if value]
         if len(asked) > 1:
             raise click.UsageError(f"{' and '.join(asked)} are different pictures; choose one")
+        if self.is_film and self.format_ not in (None, "mp4"):
+            raise click.UsageError(f"--format {self.format_} is of pictures, --mp4 of films; choose one")
+        if asked and not self.is_film and self.format_ == "mp4":
+            raise click.UsageError(f"--format mp4 is of films, {asked[0]} of pictures; choose one")
         if self.slab is not None and not (self.mip or self.minip):
             raise click.UsageError("--slab is the thickness of a --mip or --minip")
 
