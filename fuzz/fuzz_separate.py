@@ -16,6 +16,7 @@ import pydicom
 from fuzz_store import LIMITS, SMALL, Target, run_on_archive
 
 from hounsfield.codecs import encode_frame
+from hounsfield.dicomweb.attributes import first
 from hounsfield.dicomweb.dicom_json import Model, from_dataset
 from hounsfield.dicomweb.media_types import DICOM_JSON, DICOM_XML, MediaType
 from hounsfield.dicomweb.multipart import encode
@@ -91,25 +92,36 @@ def _body(models: list[Model], *parts: Part) -> bytes:
     return b"".join(encode([metadata, *parts], "b"))
 
 
+def _kept(model: Model) -> set[str]:
+    """Tags that a file has to have; not what tells of an encoding, nor lengths of groups."""
+    tags = {tag.upper() for tag in model}
+    return {tag for tag in tags - {"00083002"} if tag > "0008" and not tag.endswith("0000")}
+
+
 class SeparateTarget(Target):
     """An archive that composes whatever comes."""
 
     kinds = CONTENT_TYPES
 
+    made: SeparateIntake
+
     def intake(self, kind: MediaType) -> SeparateIntake:
-        return SeparateIntake(self.archive, kind, None, LIMITS, "http://here/studies")
+        self.made = SeparateIntake(self.archive, kind, None, LIMITS, "http://here/studies")
+        return self.made
 
     def check(self, result: StoreResult, kind: MediaType, body: bytes) -> None:
-        """Also: files are whole, and the same metadata and bulk data make the same ones."""
+        """Also: no attribute is lost, and the same metadata and bulk data make the same files."""
         super().check(result, kind, body)
         paths = [each.url for each in result.instances if each.outcome == "stored"]
         if not paths:
             return
-        for entry, text in self.archive.headers(Resource("")):
-            told: dict[str, Any] = json.loads(text, strict=False)
-            assert told["00080018"]["Value"] == [entry.instance]
-            assert told["00080005"]["Value"] == ["ISO_IR 192"]
         if len(paths) == len(set(paths)):
+            given = {first(model, "00080018"): _kept(model) for model in self.made._models()}
+            for entry, text in self.archive.headers(Resource("")):
+                told: dict[str, Any] = json.loads(text, strict=False)
+                assert told["00080018"]["Value"] == [entry.instance]
+                assert told["00080005"]["Value"] == ["ISO_IR 192"]
+                assert told.keys() >= given[entry.instance], given[entry.instance] - told.keys()
             again = self.stored(kind, body, len(body))
             assert again == result, (again, result)
 
