@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 
+import httpx2
 import pytest
 from isal import isal_zlib
 
@@ -109,3 +110,16 @@ def many(count: int) -> Iterator[Record]:
         model["00080018"]["Value"] = [uid]
         header = isal_zlib.compress(json.dumps(model).encode(), 1)
         yield replace(record, instance=uid, key=uid, header=header)
+
+
+def test_an_answer_that_breaks_off_is_not_taken_for_a_whole_one(tmp_path):
+    with running(tmp_path) as server:
+        server.archive.index.add(list(many(4000)))
+        (study, *_) = {entry.study for entry in server.archive.entries(Resource(""))}
+        with server.http.stream("GET", f"/studies/{study}/metadata") as answer:
+            assert answer.status_code == 200
+            coming = answer.iter_bytes(1 << 16)
+            next(coming)
+            server.archive.index.file.unlink()
+            with pytest.raises(httpx2.RemoteProtocolError):
+                list(coming)
