@@ -76,6 +76,16 @@ def test_lossy_is_told_in_units(scan: Path, tmp_path: Path) -> None:
     assert all(file["psnr"] > 30 for file in files if file["status"] == "written")
 
 
+def test_outputs_are_named_as_the_folder_was_typed(
+    scan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    told = json.loads(typed("scan", "small", "--to", "rle", "--json").output)
+    made = [file["out"] for file in told["files"] if file["status"] == "written"]
+    assert made == [str(Path("small", name)) for name in ("3.dcm", "a/1.dcm", "a/b/2.dcm")]
+    assert [series["output"] for series in told["series"]] == ["small"]
+
+
 def test_a_failure_is_named_and_in_the_status_and_the_rest_is_done(scan: Path, tmp_path: Path) -> None:
     cut = scan / "a" / "1.dcm"
     cut.write_bytes(cut.read_bytes()[:-100])

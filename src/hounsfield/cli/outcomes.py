@@ -103,7 +103,12 @@ class Account:
 
     def _told(self, folder: str) -> dict[str, Any]:
         files = [
-            {"name": each.name, "status": each.status, "out": str(each.out), "reason": each.reason or None}
+            {
+                "name": each.name,
+                "status": each.status,
+                "out": _shown(each.out, folder),
+                "reason": each.reason or None,
+            }
             | ({} if each.facts is None else {k: v for k, v in each.facts.items() if k != "name"})
             for each in self.listed
         ]
@@ -112,8 +117,14 @@ class Account:
         return {"files": files, **({"series": series} if folder else {}), "skipped": skipped}
 
 
+def _shown(out: Path, folder: str) -> str:
+    """As the folder was typed."""
+    return str(Path(folder) / out.relative_to(Path(folder).absolute())) if folder else str(out)
+
+
 def _row(answer: Answer, folder: str) -> dict[str, Any]:
     told = row(answer.record, folder=folder, kept=answer.kept)
+    told["output"] = told["output"] and str(Path(told["output"]))
     facts = {"counts": answer.record.counts, "bytes": answer.record.bytes, **answer.record.facts}
     return {name: told[name] for name in _OF_A_ROW} | facts
 
