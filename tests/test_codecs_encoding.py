@@ -289,3 +289,41 @@ def test_what_has_no_encoder_says_so() -> None:
 def test_pixels_that_are_not_the_headers_are_refused() -> None:
     with pytest.raises(MalformedError, match="shape"):
         encode_frame(smooth(255, "u1"), transfer_syntax("rle"), FrameFormat(2, 2))
+
+
+_FIRST_USE = """
+import threading, time
+from concurrent.futures import ThreadPoolExecutor
+import imagecodecs, numpy as np
+from hounsfield.codecs import FrameFormat, encode_frame
+from hounsfield.syntaxes import transfer_syntax
+
+calls = []
+library = imagecodecs.htj2k_encode
+
+def slow(array, **options):
+    began = time.monotonic()
+    time.sleep(0.2)
+    written = library(array, **options)
+    calls.append((began, time.monotonic()))
+    return written
+
+imagecodecs.htj2k_encode = slow
+array = np.arange(4096, dtype=np.uint16).reshape(64, 64)
+frame_format = FrameFormat(64, 64, 1, 16, 16, 15, 0, "MONOCHROME2", 0)
+together = threading.Barrier(3)
+
+def encode(_):
+    together.wait()
+    return encode_frame(array, transfer_syntax("htj2k"), frame_format)
+
+with ThreadPoolExecutor(3) as pool:
+    list(pool.map(encode, range(3)))
+first, *others = sorted(calls)
+assert len(others) == 3 and all(began >= first[1] for began, _ in others), calls
+"""
+
+
+def test_openjph_is_used_by_one_thread_alone_before_it_is_shared() -> None:
+    """At its first use it fills tables without a lock: beside it another thread wrote a codestream none could read."""
+    subprocess.run([sys.executable, "-c", _FIRST_USE], check=True, capture_output=True, timeout=120)

@@ -6,6 +6,7 @@ A JP2 container is opened and its codestream taken: DICOM says what the componen
 from __future__ import annotations
 
 import math
+import threading
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +29,22 @@ _OPENJPEG_BITS = 24  # imagecodecs writes deeper ones, but wrongly
 _HTJ2K_LEVELS = 5
 _LOWEST_RESOLUTION = 64
 _TRANSFORMED = ("RGB", "YBR_RCT", "YBR_ICT")
+
+_preparing, _prepared = threading.Lock(), threading.Event()
+
+
+def _prepare_openjph() -> None:
+    """One small image by one thread: OpenJPH fills the tables of its encoder at its first use, without a lock, and
+    threads that come to it at the same time would write codestreams by half a table.
+    """
+    import imagecodecs
+
+    if _prepared.is_set():
+        return
+    with _preparing:
+        if not _prepared.is_set():
+            imagecodecs.htj2k_encode(np.zeros((4, 4), np.uint8), reversible=True)
+            _prepared.set()
 
 
 def bare_codestream(data: bytes) -> bytes:
@@ -135,6 +152,7 @@ def decode_jpeg2000(data: bytes, frame_format: FrameFormat, out: Pixels | None =
     target = decoding_target(out, header, frame_format)
     coding = check_tile_parts(data)
     if coding.high_throughput:
+        _prepare_openjph()
         samples = call_decoder("HTJ2K", imagecodecs.htj2k_decode, data, planar=False, out=target)
     if not coding.high_throughput or (
         coding.irreversible and _may_have_wrapped(samples, header, frame_format)
@@ -197,6 +215,7 @@ def encode_htj2k(
         levels = max(1, math.ceil(math.log2(max(array.shape[:2]) / _LOWEST_RESOLUTION)))
         options |= {"tlm": True, "tilepart": imagecodecs.HTJ2K.TILEPART.RESOLUTIONS}
         options["resolutions"] = max(_HTJ2K_LEVELS, levels)
+    _prepare_openjph()
     return call_encoder(
         "HTJ2K",
         imagecodecs.htj2k_encode,
