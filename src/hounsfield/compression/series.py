@@ -207,12 +207,12 @@ _NAMED = 5
 
 def _free(path: PurePath, taken: set[str]) -> str:
     """`path`, numbered where another source has it: `a/../b` and `b` of one zip."""
-    free, number = path, 1
-    while free.as_posix() in taken:
+    free, number = path.as_posix(), 1
+    while free in taken:
         number += 1
-        free = path.with_name(f"{path.name} ({number})")
-    taken.add(free.as_posix())
-    return free.as_posix()
+        free = path.with_name(f"{path.name} ({number})").as_posix()
+    taken.add(free)
+    return free
 
 
 def _folder(names: Sequence[str]) -> str:
