@@ -9,6 +9,7 @@ import importlib.metadata
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -347,6 +348,35 @@ def test_progress_draws_on_a_terminal_s_stderr_only() -> None:
         drawn = screen.read(1 << 16)
     assert done.stdout == b""
     assert b"Reading" in drawn
+
+
+WIDE = (
+    "from hounsfield.cli import terminal\n"
+    "columns = [terminal.Column('name', 'series', folds=True), terminal.Column('date', 'date'),\n"
+    "    terminal.Column('instances', 'instances'), terminal.Column('location', 'location', folds=True)]\n"
+    "row = {'name': '201 STD BRAIN', 'date': '20150206', 'instances': 140,\n"
+    "    'location': 'somewhere/' + 'deep/' * 20 + 'scan'}\n"
+    "terminal.table([row, row | {'date': None}], columns)\n"
+)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+@pytest.mark.parametrize("width", [40, 60, 250])
+def test_a_table_on_a_terminal_cuts_nothing_however_narrow_that_is(width: int) -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": str(width)}
+    subprocess.run([sys.executable, "-c", WIDE], stdout=theirs, check=True, env=environment)
+    os.close(theirs)
+    with os.fdopen(ours, "rb", buffering=0) as screen:
+        drawn = re.sub(r"\x1b\[[0-9;]*m", "", screen.read(1 << 16).decode())
+    assert all(len(line) <= width for line in drawn.splitlines())
+    assert "…" not in drawn
+    assert "".join(drawn.split()).count("somewhere/" + "deep/" * 20 + "scan") == 2
+    assert drawn.count("20150206") == 1
+    assert len(drawn.splitlines()) == 3 or width < 250
+    assert ("instances 140" in drawn) == (width < 250)
 
 
 def test_an_address_as_output_of_a_verb_that_writes_to_a_path_is_wrong_usage(

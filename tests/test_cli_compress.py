@@ -111,7 +111,14 @@ def test_an_estimate_names_every_syntax_and_draws_itself(suffix: str, scan: Path
     assert "not jpeg-extended" in result.output  # 16 bits stored
     head = plot.read_bytes()[:8]
     assert head.startswith(b"<svg") if suffix == ".svg" else head == b"\x89PNG\r\n\x1a\n"
+    assert f"size against error: {plot}" in result.output
     assert typed(scan, "--estimate", "--plot", plot).exit_code == 1
+
+
+def test_a_plot_in_no_known_format_is_refused_before_anything_is_measured(scan: Path, tmp_path: Path) -> None:
+    result = typed(tmp_path, "--estimate", "--plot", tmp_path / "costs.gif")  # nothing there to measure
+    assert result.exit_code == 1
+    assert "no plot by the suffix '.gif'" in result.output
 
 
 def test_an_estimate_is_data_too(scan: Path) -> None:

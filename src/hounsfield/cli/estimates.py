@@ -9,6 +9,7 @@ from hounsfield.cli.terminal import Column, echo, print_json, progress, table
 
 if TYPE_CHECKING:
     from hounsfield.locations import Location
+    from hounsfield.transcode.estimating import Cost
 
 
 def show_estimate(place: Location, plot: Path | None, *, force: bool, as_json: bool) -> None:
@@ -19,14 +20,15 @@ def show_estimate(place: Location, plot: Path | None, *, force: bool, as_json: b
 
     if plot is not None:
         from hounsfield.outputs import refuse_existing
+        from hounsfield.transcode.plot import plot_format
 
+        plot_format(plot)
         refuse_existing(plot, force=force)
     with progress("Measuring", total=steps()) as done:
         sources = [source for source in place.sources() if not isinstance(source, Skipped)]
         measured = estimate(sources, on_step=done)
     if plot is not None:
         write_plot(measured, plot, force=force)
-    rows = [cost.to_json() | {"mb": f"{cost.stored_bytes / 1e6:.1f}"} for cost in measured.costs]
     if as_json:
         print_json(
             {
@@ -43,10 +45,25 @@ def show_estimate(place: Location, plot: Path | None, *, force: bool, as_json: b
         f"{measured.images} image{'s' * (measured.images != 1)}: {measured.native_bytes / 1e6:.1f} MB of pixels, "
         f"{measured.stored_bytes / 1e6:.1f} MB now; measured on {measured.sampled} of them, on one core"
     )
-    table(rows, [
+    table([_row(cost) for cost in measured.costs], [
         Column("syntax", "Syntax"), Column("setting", "Setting"), Column("mb", "MB", "right"),
         Column("ratio", "Ratio", "right"), Column("encode_mb_s", "Encode MB/s", "right"),
-        Column("decode_mb_s", "Decode MB/s", "right"), Column("max_error", "Largest error, HU", "right"),
+        Column("decode_mb_s", "Decode MB/s", "right"), Column("max_error", "Error, HU", "right"),
     ])  # fmt: skip
     for keyword, reason in measured.impossible.items():
         echo(f"not {keyword}: {reason}")
+    if plot is not None:
+        echo(f"size against error: {plot}")
+
+
+def _row(cost: Cost) -> dict[str, str]:
+    """One line of the table, each column with as many decimals all the way down."""
+    return {
+        "syntax": cost.syntax.keyword,
+        "setting": cost.setting,
+        "mb": f"{cost.stored_bytes / 1e6:.1f}",
+        "ratio": f"{cost.ratio:.2f}",
+        "encode_mb_s": f"{cost.encode_speed:.0f}",
+        "decode_mb_s": f"{cost.decode_speed:.0f}",
+        "max_error": f"{cost.max_error:g}",
+    }

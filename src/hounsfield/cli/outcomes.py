@@ -21,7 +21,7 @@ _COLUMNS = (
     Column("files", "Files", "right"),
     Column("mb", "MB", "right"),
     Column("ratio", "Ratio", "right"),
-    Column("max_error", "Largest error, HU", "right"),
+    Column("max_error", "Error, HU", "right"),
     Column("psnr", "PSNR, dB", "right"),
 )
 

@@ -20,9 +20,16 @@ import click
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 PIPE_WIDTH = 4096
 """Columns of a table in a pipe: enough that no cell is cut or folded, since the next program reads lines."""
+
+_FOLDED = 12
+"""Characters that a folding column keeps at least; where they are not to be had, rows become paragraphs."""
+
+_LINES = 3
+"""Lines that a row of a table may fold into before rows become paragraphs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +84,81 @@ def table(
     columns: Sequence[Column],
     *,
     as_json: bool = False,
-    title: str | None = None,
 ) -> None:
     """Print `rows` as a table of `columns`, or with `as_json` as a JSON array of the whole rows.
 
-    A row may hold more keys than there are columns; they are for JSON only. `None` is an empty cell.
+    A row may hold more keys than there are columns; they are for JSON only. `None` is an empty cell. On a terminal
+    too narrow for the columns each row is a paragraph, so that nothing is cut.
     """
+    rows = list(rows)
     if as_json:
-        print_json(list(rows))
+        print_json(rows)
         return
+    screen = console()
+    cells = [[_cell(row.get(column.key)) for column in columns] for row in rows]
+    if screen.is_terminal and cells and not _fit(cells, columns, int(screen.width)):
+        _print_paragraphs(screen, cells, columns)
+        return
+    drawn = _drawn(cells, columns)
+    if screen.is_terminal:
+        screen.print(drawn)
+        return
+    with screen.capture() as plain:
+        screen.print(drawn)
+    click.echo("\n".join(line.rstrip() for line in plain.get().splitlines()))
+
+
+def _fit(cells: Sequence[Sequence[str]], columns: Sequence[Column], room: int) -> bool:
+    """Whether the cells stand side by side in a terminal so many characters wide, and are readable there."""
+    from rich.cells import cell_len
+
+    widths = [
+        max(cell_len(column.heading), *(cell_len(row[at]) for row in cells))
+        for at, column in enumerate(columns)
+    ]
+    if sum(widths) + 2 * (len(columns) - 1) <= room:
+        return True
+    folding = [at for at, column in enumerate(columns) if column.folds]
+    whole = sum(width for at, width in enumerate(widths) if at not in folding)
+    left = room - 2 * (len(columns) - 1) - whole
+    if left < sum(min(_FOLDED, widths[at]) for at in folding):
+        return False
+    return all(sum(cell_len(row[at]) for at in folding) <= _LINES * left for row in cells)
+
+
+def _print_paragraphs(screen: Console, cells: Sequence[Sequence[str]], columns: Sequence[Column]) -> None:
+    """Each row: its first cell, below it the short ones on as few lines as they need, the long ones on their own."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    for first, *others in cells:
+        named = [(column, cell) for column, cell in zip(columns[1:], others, strict=True) if cell]
+        short = [f"{column.heading} {cell}" for column, cell in named if not column.folds]
+        long = [f"{column.heading}  {cell}" for column, cell in named if column.folds]
+        screen.print(Text(first, style="bold", overflow="fold"))
+        for line in [*_filled(short, int(screen.width) - 2), *long]:
+            screen.print(Padding(Text(line, overflow="fold"), (0, 0, 0, 2)))
+
+
+def _filled(parts: Sequence[str], room: int) -> list[str]:
+    """The parts on lines of at most so many characters, as many on each as it holds."""
+    from rich.cells import cell_len
+
+    lines: list[str] = []
+    for part in parts:
+        longer = f"{lines[-1]} · {part}" if lines else ""
+        if longer and cell_len(longer) <= room:
+            lines[-1] = longer
+        else:
+            lines.append(part)
+    return lines
+
+
+def _drawn(cells: Sequence[Sequence[str]], columns: Sequence[Column]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(box=None, pad_edge=False, title=title, title_justify="left", header_style="bold")
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         drawn.add_column(
             column.heading,
@@ -97,15 +166,9 @@ def table(
             no_wrap=not column.folds,
             overflow="fold" if column.folds else "ellipsis",
         )
-    for row in rows:
-        drawn.add_row(*(Text(_cell(row.get(column.key))) for column in columns))
-    screen = console()
-    if screen.is_terminal:
-        screen.print(drawn)
-        return
-    with screen.capture() as plain:
-        screen.print(drawn)
-    click.echo("\n".join(line.rstrip() for line in plain.get().splitlines()))
+    for row in cells:
+        drawn.add_row(*(Text(cell) for cell in row))
+    return drawn
 
 
 def print_json(value: Any) -> None:

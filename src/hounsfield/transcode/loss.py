@@ -200,7 +200,7 @@ class LossySearch:
         if abs(found / ratio - 1) > RATIO_TOLERANCE:
             raise UnsupportedError(
                 f"{self.syntax.keyword} comes no nearer to a ratio of {ratio:g} than {found:.3g} here",
-                remedy="ask for another ratio, or use jpeg2000-lossy or htj2k-lossy",
+                remedy="ask for another ratio, or use another lossy syntax",
                 ratio=found,
             )
         return self._coded(rate, streams)

@@ -43,14 +43,20 @@ class _Drawing:
 def write_plot(measured: Estimate, path: Path, *, force: bool = False) -> None:
     """Draw `measured` to `path`, `.svg` or `.png`. Raises `UnsupportedError` for another suffix."""
     writers: dict[str, Callable[[_Drawing, Path], None]] = {".svg": _write_svg, ".png": _write_png}
-    writer = writers.get(path.suffix.lower())
-    if writer is None:
-        raise UnsupportedError(
-            f"no plot by the suffix {path.suffix!r}", expected=".svg or .png", where=str(path)
-        )
+    writer = writers[plot_format(path)]
     drawing = _draw(measured)
     with whole_file(path, force=force) as temporary:
         writer(drawing, temporary)
+
+
+def plot_format(path: Path) -> str:
+    """`.svg` or `.png`. Raises `UnsupportedError` for another suffix, before anything is measured for it."""
+    suffix = path.suffix.lower()
+    if suffix not in (".svg", ".png"):
+        raise UnsupportedError(
+            f"no plot by the suffix {path.suffix!r}", expected=".svg or .png", where=str(path)
+        )
+    return suffix
 
 
 def _draw(measured: Estimate) -> _Drawing:
