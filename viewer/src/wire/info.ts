@@ -40,6 +40,8 @@ export interface SeriesInfo {
   readonly affine: readonly (readonly number[])[] | null;
   /** (slice, row, column) mm */
   readonly spacing: Vec3 | null;
+  /** (row, column) mm, also of slices that have no distance to one another. */
+  readonly pixelSpacing: readonly [number, number] | null;
   /** Direction cosines of rows, then of columns. */
   readonly orientation: readonly number[] | null;
   readonly unit: string;
@@ -107,6 +109,7 @@ export function parseInfo(body: unknown): SeriesInfo {
     shape: shape as Vec3 | null,
     affine: parseAffine(info["affine"]),
     spacing: optionalNumbers(info["spacing"], 3, "spacing") as Vec3 | null,
+    pixelSpacing: (optionalNumbers(info["pixel_spacing"], 2, "pixel spacing") ?? optionalNumbers(info["spacing"], 3, "spacing")?.slice(1) ?? null) as readonly [number, number] | null,
     orientation: optionalNumbers(info["orientation"], 6, "orientation"),
     unit: word(info["unit"]) || "unspecified",
     verdict: word(info["verdict"]),

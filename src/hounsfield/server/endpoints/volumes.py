@@ -80,6 +80,7 @@ def _described(stack: Stack, scanned: Scanned) -> dict[str, Any]:
         "affine": grid.affine.tolist() if grid is not None and grid.affine is not None else None,
         "affine_frame": "LPS, mm: affine @ (slice, row, column, 1)",
         "spacing": _spacing(stack),
+        "pixel_spacing": list(map(float, first.plane.spacing)) if first.plane.spacing else None,
         "orientation": list(first.plane.orientation) if first.plane.orientation else None,
         "unit": series.unit.name,
         "verdict": verdict,
