@@ -91,7 +91,7 @@ def test_keys_scroll_window_turn_and_reset(person: Person, thin_url: str) -> Non
         press(key)
         assert _slice(person) == slice_
     press("2")
-    assert "L -600 W 1500" in person.page.locator(".corner.bottom-left").inner_text()
+    assert "L −600 W 1500" in person.page.locator(".corner.bottom-left").inner_text()
     for key in ("r", "h", "+", "i", "n"):
         press(key)
     address = person.address()

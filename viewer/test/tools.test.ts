@@ -1,8 +1,9 @@
 import { expect, test } from "vitest";
 import { commandOf, KEYS } from "../src/tools/bindings";
 import { History } from "../src/tools/history";
-import { angleDegrees, fromJson, lengthMm, toCsv, toJson, type Measurement } from "../src/tools/measurements";
+import { angleDegrees, areaMm2, fromJson, lengthMm, lengthPixels, toCsv, toJson, type Measurement } from "../src/tools/measurements";
 import { planeStatistics, statistics } from "../src/tools/statistics";
+import { wheelNotches } from "../src/tools/wheel";
 import { affineFromRows, invert, toLps } from "../src/volume/affine";
 import { latticeValues, measuredPlane, sampleArea } from "../src/volume/lattice";
 import { planeRaster } from "../src/volume/planes";
@@ -169,4 +170,23 @@ test("the chain from stored value to HU", () => {
   expect(chain(-1024, slope, "HU", true, WORDS.en)).toContain("outside the field");
   expect(chain(7, { ...slope, slope: null, intercept: null }, "", false, WORDS.en)).toBe("7");
   expect(chain(-33, { ...slope, slope: 32.1, intercept: 0 }, "HU", false, WORDS.en)).toBe("−33 HU ≈ stored −1 × 32.1 + 0");
+});
+
+test("a notch of any wheel is one step, a trackpad's small turns add up", () => {
+  for (const notch of [53, 100, 120, 150]) {
+    const steps = wheelNotches();
+    expect([notch, notch, notch, -notch].map(steps)).toEqual([1, 1, 1, -1]);
+  }
+  expect(wheelNotches()(600)).toBe(4);
+  const trackpad = wheelNotches();
+  expect([20, 20, 20, 20, 20, 20, -20].map(trackpad).map((n) => n + 0)).toEqual([0, 0, 1, 0, 0, 1, 0]);
+});
+
+test("what has no size in mm is told in pixels, and exported without an area", () => {
+  const item: Measurement = { id: 1, kind: "length", label: "", study: "", series: "", instance: "", slice: 0, points: [[0, 0], [3, 4]], plane: null, lps: [], unit: "", statistics: null, value: null };
+  expect(lengthPixels(item)).toBe(5);
+  expect(lengthPixels({ ...item, lps: [[0, 0, 0], [3, 4, 0]] })).toBeNull();
+  const region: Measurement = { ...item, kind: "rectangle", statistics: { count: 20, mean: 1, sd: 0, minimum: 1, maximum: 1, area: 20 } };
+  expect(areaMm2(region)).toBeNull();
+  expect(JSON.parse(toJson([region])).measurements[0].statistics.area_mm2).toBeNull();
 });

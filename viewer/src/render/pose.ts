@@ -70,9 +70,14 @@ export function toRaster(m: Matrix, p: Point): Point {
   return { x: (m.d * x - m.c * y) / determinant, y: (m.a * y - m.b * x) / determinant };
 }
 
+const [LEAST_ZOOM, MOST_ZOOM] = [0.05, 60];
+
+/** Zoom by `factor` about the middle of the pane. */
+export const zoomed = (pose: Pose, factor: number): Pose => zoomAbout(pose, { width: 0, height: 0 }, { x: 0, y: 0 }, factor);
+
 /** Zoom by `factor` about a point of the pane, which stays where it is. */
 export function zoomAbout(pose: Pose, pane: Pane, at: Point, factor: number): Pose {
-  const zoom = Math.min(Math.max(pose.zoom * factor, 0.05), 60);
+  const zoom = Math.min(Math.max(pose.zoom * factor, LEAST_ZOOM), MOST_ZOOM);
   const real = zoom / pose.zoom;
   const [dx, dy] = [at.x - pane.width / 2, at.y - pane.height / 2];
   return { ...pose, zoom, x: dx - (dx - pose.x) * real, y: dy - (dy - pose.y) * real };

@@ -9,6 +9,9 @@ export interface Window {
   readonly width: number;
 }
 
+/** A level or width as it is shown: tenths only where they are seen. */
+export const shownNumber = (value: number, { width }: Window): number => +value.toFixed(width < 100 ? 1 : 0);
+
 /** Half to even, as numpy's rint. */
 function rint(value: number): number {
   const floor = Math.floor(value);

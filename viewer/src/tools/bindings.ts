@@ -16,7 +16,7 @@ export type Command =
   | "zoomIn" | "zoomOut" | "fit" | "actual" | "left" | "right" | "turnRight" | "turnLeft" | "flipHorizontal" | "flipVertical"
   | "invert" | "cine" | "reset" | "undo" | "redo" | "remove" | "help" | "escape" | "stack" | "planes" | "interpolate"
   | "toolWindow" | "toolPan" | "toolZoom" | "toolScroll" | "toolLength" | "toolAngle" | "toolEllipse" | "toolRectangle" | "toolFreehand" | "toolProbe"
-  | "panelNumbers" | "panelTags" | "panelMeasure" | "png" | `preset${number}`;
+  | "panelNumbers" | "panelTags" | "panelMeasure" | "png" | "goTo" | `preset${number}`;
 
 /** In the order of the help. */
 export const KEYS: readonly (readonly [string, Command])[] = [
@@ -24,6 +24,7 @@ export const KEYS: readonly (readonly [string, Command])[] = [
   ["ArrowUp", "previous"],
   ["Home", "first"],
   ["End", "last"],
+  ["Ctrl+g", "goTo"],
   ["Shift+ArrowDown", "pageNext"],
   ["Shift+ArrowUp", "pagePrevious"],
   ["PageDown", "nextSeries"],

@@ -37,6 +37,14 @@ export function lengthMm(measurement: Pick<Measurement, "kind" | "lps">): number
   return measurement.kind === "length" && a && b ? distance(a, b) : null;
 }
 
+/** Of a line on a picture without a place in the patient, whose pixels have no known size. */
+export function lengthPixels({ kind, lps, points: [a, b] }: Pick<Measurement, "kind" | "lps" | "points">): number | null {
+  return kind === "length" && !lps.length && a && b ? Math.hypot(a[0] - b[0], a[1] - b[1]) : null;
+}
+
+/** mm², null where the size of a pixel is not known. */
+export const areaMm2 = ({ lps, statistics }: Pick<Measurement, "lps" | "statistics">): number | null => (lps.length && statistics ? statistics.area : null);
+
 /** The angle at the second of three points. */
 export function angleDegrees(measurement: Pick<Measurement, "kind" | "lps">): number | null {
   const [a, corner, b] = measurement.lps;
@@ -61,7 +69,7 @@ export function toJson(measurements: readonly Measurement[]): string {
     ...(item.value === null ? {} : { value: item.value }),
     ...(lengthMm(item) === null ? {} : { length_mm: lengthMm(item) }),
     ...(angleDegrees(item) === null ? {} : { angle_degrees: angleDegrees(item) }),
-    ...(item.statistics ? { statistics: { ...withoutArea(item.statistics), area_mm2: item.statistics.area } } : {}),
+    ...(item.statistics ? { statistics: { ...withoutArea(item.statistics), area_mm2: areaMm2(item) } } : {}),
   }));
   return `${JSON.stringify({ format: FORMAT, version: VERSION, points: "(row, column)", measurements: items }, null, 1)}\n`;
 }
@@ -79,7 +87,7 @@ export function toCsv(measurements: readonly Measurement[]): string {
     const s = item.statistics;
     return [
       ...[item.kind, item.label, item.study, item.series, item.instance, item.slice, item.unit, item.value],
-      ...[lengthMm(item), angleDegrees(item), s?.count, s?.mean, s?.sd, s?.minimum, s?.maximum, s?.area],
+      ...[lengthMm(item), angleDegrees(item), s?.count, s?.mean, s?.sd, s?.minimum, s?.maximum, areaMm2(item)],
       ...[item.points.map((p) => p.join(" ")).join("; "), item.lps.map((p) => p.join(" ")).join("; ")],
       ...(item.plane ? [samplesOf(item.plane), item.plane.origin.join(" "), item.plane.across.join(" "), item.plane.down.join(" ")] : ["", "", "", ""]),
     ];

@@ -1,5 +1,6 @@
 // The page: the list of studies, or what is open, with the panel beside it.
 
+import { useEffect } from "preact/hooks";
 import { Announcer } from "./announcer";
 import { Help } from "./help";
 import { Icon } from "./icons";
@@ -10,7 +11,7 @@ import { Readout } from "./readout";
 import { SeriesRail } from "./series_rail";
 import { active, panel, panes } from "./session";
 import { words } from "./settings";
-import { Stage } from "./stage";
+import { seriesTitle, Stage } from "./stage";
 import { StudyList } from "./study_list";
 import { TagsPanel } from "./tags_panel";
 import { Toolbar } from "./toolbar";
@@ -28,6 +29,11 @@ export function App() {
 
 function Viewer() {
   const pane = active.value;
+  const title = pane?.model.info.value ? seriesTitle(pane) : "";
+  useEffect(() => {
+    document.title = title ? `${title} – hounsfield` : "hounsfield";
+    return () => void (document.title = "hounsfield");
+  }, [title]);
   return (
     <div class="viewer">
       <Toolbar />

@@ -3,7 +3,7 @@
 import type { SliceFacts } from "./slice_facts";
 import type { Words } from "./words";
 
-const minus = (text: string | number): string => String(text).replaceAll("-", "−");
+export const minus = (text: string | number): string => String(text).replaceAll("-", "−");
 
 /** `mended`: −1024 may stand for padding, or for a value below it. */
 export function chain(value: number, facts: SliceFacts, unit: string, mended: boolean, w: Words): string {

@@ -1,12 +1,14 @@
 // What keys and buttons do, by name.
 
-import { flipped, turned, UPRIGHT, actualSize } from "../render/pose";
-import { PRESETS } from "../render/window";
+import { actualSize, flipped, turned, UPRIGHT, zoomed } from "../render/pose";
+import { PRESETS, type Preset } from "../render/window";
 import { commandOf, type Command } from "../tools/bindings";
+import { isHounsfield } from "../wire/info";
 import { graspByKey } from "./grasping";
+import { visible } from "./measuring";
 import type { PaneState, ViewName } from "./pane_state";
 import { savePng } from "./png";
-import { active, helpOpen, panel, railOpen, redo, removeChosen, stepSeries, tool, undo, type Panel, type Tool } from "./session";
+import { active, chosen, goingTo, helpOpen, panel, railOpen, redo, removeChosen, stepSeries, tool, undo, type Panel, type Tool } from "./session";
 import { drawings } from "./view";
 
 const CINE_FPS = 15;
@@ -16,13 +18,16 @@ export function play(pane: PaneState): void {
     pane.playing.value = false;
     return;
   }
+  if (pane.model.count < 2) return;
   pane.playing.value = true;
   let last = performance.now();
   const step = (now: number): void => {
     if (!pane.playing.peek()) return;
     if (now - last >= 1000 / CINE_FPS) {
       last = now;
-      pane.goTo(pane.slice.peek() + 1 < pane.model.count ? pane.slice.peek() + 1 : 0);
+      const view = focusedView(pane);
+      const { count, at } = pane.steps(view);
+      pane.goView(view, at + 1 < count ? at + 1 : 0);
     }
     requestAnimationFrame(step);
   };
@@ -54,8 +59,8 @@ const onPane: Partial<Record<Command, (pane: PaneState) => void>> = {
   last: (pane) => pane.goView(focusedView(pane), pane.steps(focusedView(pane)).count - 1),
   pageNext: (pane) => pane.scrollView(focusedView(pane), 10),
   pagePrevious: (pane) => pane.scrollView(focusedView(pane), -10),
-  zoomIn: (pane) => pane.changePoses((pose) => ({ ...pose, zoom: pose.zoom * 1.25, x: pose.x * 1.25, y: pose.y * 1.25 })),
-  zoomOut: (pane) => pane.changePoses((pose) => ({ ...pose, zoom: pose.zoom / 1.25, x: pose.x / 1.25, y: pose.y / 1.25 })),
+  zoomIn: (pane) => pane.changePoses((pose) => zoomed(pose, 1.25)),
+  zoomOut: (pane) => pane.changePoses((pose) => zoomed(pose, 1 / 1.25)),
   fit: (pane) => pane.changePoses((pose) => ({ ...UPRIGHT, turn: pose.turn, flip: pose.flip })),
   actual,
   turnRight: (pane) => pane.changePoses((pose) => turned(pose, 90)),
@@ -76,7 +81,8 @@ const onPage: Partial<Record<Command, () => void>> = {
   previousSeries: () => stepSeries(-1),
   undo,
   redo,
-  remove: removeChosen,
+  remove,
+  goTo: () => void (goingTo.value = true),
   help: () => (helpOpen.value = !helpOpen.value),
   escape,
   toolWindow: () => take("window"),
@@ -94,27 +100,64 @@ const onPage: Partial<Record<Command, () => void>> = {
   panelMeasure: () => toggle("measure"),
 };
 
+/** Only what is seen is deleted by a key; the panel deletes anything that it lists. */
+function remove(): void {
+  const seen = [...drawings.values()].some(({ values }) => visible(values).some((item) => item.id === chosen.value));
+  if (seen || panel.value === "measure") removeChosen();
+}
+
 function escape(): void {
+  const drawn = [...drawings.values()].map((drawing) => drawing.abandon());
+  if (drawn.includes(true)) return;
   if (helpOpen.value) helpOpen.value = false;
   else if (railOpen.value) railOpen.value = false;
   else if (tool.value !== "window") tool.value = "window";
   else panel.value = "";
 }
 
+/** Presets are in HU: of a CT only, even one whose unit is not told. */
+export function presetsOf({ model }: PaneState): readonly Preset[] {
+  const info = model.info.value;
+  return info && (isHounsfield(info.unit) || info.header["Modality"] === "CT") ? PRESETS : [];
+}
+
 export function run(command: Command): void {
   const pane = active.value;
-  const preset = PRESETS.find((each) => command === `preset${each.key}`);
-  if (preset && pane) pane.chosenWindow.value = preset.window;
+  if (command.startsWith("preset")) {
+    const preset = pane && presetsOf(pane).find((each) => command === `preset${each.key}`);
+    if (preset) pane.chosenWindow.value = preset.window;
+  }
   else if (onPage[command]) onPage[command]();
   else if (pane) onPane[command]?.(pane);
 }
 
+/** Whether the mouse, not the keyboard, was used last. */
+let pointed = false;
+
+/** A list that was chosen from by mouse gives the arrow keys back to the image. */
+function letGo(event: Event): void {
+  if (pointed && event.target instanceof HTMLSelectElement && event.target.closest(".toolbar, .caption")) event.target.blur();
+}
+
+/** What the line of numbers says, where nothing else is selected to be copied. */
+function copyNumbers(event: ClipboardEvent): void {
+  const line = document.querySelector<HTMLElement>(".readout[data-voxel]");
+  const editing = document.activeElement?.matches("input, textarea");
+  if (!line || editing || !getSelection()?.isCollapsed) return;
+  event.clipboardData?.setData("text/plain", [...line.children].map((part) => part.textContent).join("\t").replaceAll("−", "-"));
+  event.preventDefault();
+}
+
 /** Keys work wherever no text is being typed; a control that has the focus keeps the keys it needs itself. */
 export function listenToKeys(): void {
+  window.addEventListener("pointerdown", () => (pointed = true), true);
+  window.addEventListener("change", letGo);
+  document.addEventListener("copy", copyNumbers);
   window.addEventListener("keydown", (event) => {
+    pointed = false;
     const target = event.target as HTMLElement;
     if (target.closest("input:not([type=range]):not([type=checkbox]), textarea, select")) {
-      if (event.key === "Escape") target.blur();
+      if (event.key === "Escape" || (event.key === "Enter" && target.matches(".bar input"))) target.blur();
       return;
     }
     if (event.defaultPrevented) return;

@@ -1,6 +1,7 @@
 // Pointer and wheel on a picture, as drags, wheels and pinches with names; no knowledge of what they do.
 
 import { buttonOf, type Button } from "../tools/bindings";
+import { WHEEL_STEP, wheelNotches } from "../tools/wheel";
 import type { Point } from "../volume/raster";
 
 export interface Drag {
@@ -17,18 +18,19 @@ export interface GestureHandlers {
   start(drag: Drag): void;
   move(drag: Drag): void;
   end(drag: Drag, moved: boolean): void;
+  /** What the drag began is not to be: a second finger came, or the browser took the pointer away. */
+  cancel(): void;
   hover(at: Point | null): void;
   wheel(at: Point, steps: number, keys: { ctrl: boolean; shift: boolean }): void;
   pinch(at: Point, factor: number, dx: number, dy: number, turn: number): void;
 }
 
-const WHEEL_STEP = 60;
 const STILL = 3;
 
 export function attachGestures(element: HTMLElement, handlers: GestureHandlers): () => void {
   const down = new Map<number, Point>();
   let drag: { id: number; button: Button; from: Point; last: Point; moved: boolean; touch: boolean } | null = null;
-  let wheelRest = 0;
+  const notches = wheelNotches();
 
   const place = (event: { clientX: number; clientY: number }): Point => {
     const box = element.getBoundingClientRect();
@@ -46,7 +48,7 @@ export function attachGestures(element: HTMLElement, handlers: GestureHandlers):
     }
     element.focus({ preventScroll: true });
     if (down.size > 1) {
-      if (drag) handlers.end(asDrag(drag.last), true);
+      if (drag) handlers.cancel();
       drag = null;
       return;
     }
@@ -79,6 +81,11 @@ export function attachGestures(element: HTMLElement, handlers: GestureHandlers):
   const onUp = (event: PointerEvent): void => {
     down.delete(event.pointerId);
     if (drag?.id !== event.pointerId) return;
+    if (event.type === "pointercancel") {
+      drag = null;
+      handlers.cancel();
+      return;
+    }
     const last = asDrag(place(event));
     const moved = drag.moved;
     drag = null;
@@ -88,10 +95,7 @@ export function attachGestures(element: HTMLElement, handlers: GestureHandlers):
   const onWheel = (event: WheelEvent): void => {
     event.preventDefault();
     const pixels = (event.deltaY || event.deltaX) * (event.deltaMode === 1 ? 20 : event.deltaMode === 2 ? 200 : 1);
-    // A trackpad sends many small steps, a wheel few large ones: one slice for each notch.
-    wheelRest = Math.sign(pixels) === Math.sign(wheelRest) ? wheelRest + pixels : pixels;
-    const steps = Math.trunc(wheelRest / WHEEL_STEP);
-    wheelRest -= steps * WHEEL_STEP;
+    const steps = notches(pixels);
     if (event.ctrlKey) handlers.wheel(place(event), pixels / WHEEL_STEP, { ctrl: true, shift: false });
     else if (steps) handlers.wheel(place(event), steps, { ctrl: false, shift: event.shiftKey });
   };

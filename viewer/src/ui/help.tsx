@@ -93,6 +93,12 @@ function HelpDialog() {
             </dt>
             <dd>{w.enterKey}</dd>
           </div>
+          <div>
+            <dt>
+              <kbd>Ctrl c</kbd>
+            </dt>
+            <dd>{w.copyKey}</dd>
+          </div>
           {PRESETS.map((preset) => (
             <div key={preset.key}>
               <dt>

@@ -3,6 +3,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import type { Histogram } from "../volume/histogram";
 import type { PaneState } from "./pane_state";
+import { minus } from "./chain";
 import { words } from "./settings";
 
 const WIDTH = 288;
@@ -30,8 +31,8 @@ export function HistogramPlot({ pane, histogram }: { pane: PaneState; histogram:
       {edge(w.lowEdge, low, (to) => setEdges(Math.min(to, high - 1), high))}
       {edge(w.highEdge, high, (to) => setEdges(low, Math.max(to, low + 1)))}
       <div class="axis">
-        <span>{histogram.low}</span>
-        <span>{histogram.low + span - 1}</span>
+        <span>{minus(histogram.low)}</span>
+        <span>{minus(histogram.low + span - 1)}</span>
       </div>
     </div>
   );

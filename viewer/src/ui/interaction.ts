@@ -23,16 +23,19 @@ export interface ViewPort {
 const NEAR = 9;
 const PIXELS_PER_SLICE = 6;
 
+/** The first leg of an angle, and the slice or place it lies on: elsewhere it is forgotten. */
+type Corner = { readonly points: readonly Point[]; readonly ground: string };
+
 type Edit = { readonly item: Measurement; readonly point: number };
 
-export function interaction(port: ViewPort): GestureHandlers {
+export function interaction(port: ViewPort): GestureHandlers & { readonly abandon: () => boolean } {
   const { values } = port;
   const { pane, view } = values;
-  let action: Tool = "window";
+  let action: Tool | null = null;
   let scrollRest = 0;
   let trail: Point[] = [];
   let edit: Edit | null = null;
-  let corner: readonly Point[] = [];
+  let corner: Corner | null = null;
 
   const raster = (at: Point): Point | null => {
     const matrix = port.matrix();
@@ -69,12 +72,39 @@ export function interaction(port: ViewPort): GestureHandlers {
     return null;
   };
 
+  /** What the view shows now, so that what was begun on it is not ended on something else. */
+  const ground = (): string => (view === "stack" ? String(pane.slice.peek()) : (values.raster?.origin ?? []).join());
+  const legged = (): boolean => corner?.ground === ground();
+
+  /** The second leg follows the pointer. */
+  const followAngle = (at: Point | null): void => {
+    if (!corner) return;
+    if (tool.peek() !== "angle" || !legged()) forget();
+    else if (at) showLegs(raster(at));
+  };
+  const showLegs = (end: Point | null): void => {
+    if (end) port.showDraft(draft("angle", [...corner!.points, end], values));
+  };
+  const forget = (): void => {
+    corner = edit = null;
+    trail = [];
+    port.showDraft(null);
+  };
+
+  /** Ends what is being drawn or dragged, without a result; whether something was being drawn. */
+  const abandon = (): boolean => {
+    const drawing = !!corner || !!edit || trail.length > 0;
+    forget();
+    action = null;
+    return drawing;
+  };
+
   const startMeasuring = (kind: Kind, at: Point): void => {
     edit = nearest(at);
     const point = raster(at);
     if (edit) chosen.value = edit.item.id;
-    else if (point) trail = kind === "angle" && corner.length ? [...corner, point] : [point, point];
-    corner = [];
+    else if (point) trail = kind === "angle" && legged() ? [...corner!.points, point] : [point, point];
+    corner = null;
   };
 
   const moveMeasuring = (kind: Kind, at: Point): void => {
@@ -97,7 +127,7 @@ export function interaction(port: ViewPort): GestureHandlers {
     } else if (kind === "probe" && trail.length) {
       commit(draft(kind, [trail.at(-1)!], values));
     } else if (kind === "angle" && trail.length === 2 && moved) {
-      corner = trail;
+      corner = { points: trail, ground: ground() };
       port.showDraft(draft(kind, trail, values));
     } else if (trail.length > 1 && (moved || trail.length === 3)) {
       commit(draft(kind, trail, values));
@@ -107,6 +137,7 @@ export function interaction(port: ViewPort): GestureHandlers {
   };
 
   const act = (drag: Drag, starting: boolean): void => {
+    if (!action) return;
     if (isMeasuring(action)) {
       if (starting) startMeasuring(action, drag.from);
       else moveMeasuring(action, drag.at);
@@ -128,9 +159,14 @@ export function interaction(port: ViewPort): GestureHandlers {
     },
     move: (drag) => act(drag, false),
     end(_drag, moved) {
-      if (isMeasuring(action)) endMeasuring(action, moved);
+      if (action && isMeasuring(action)) endMeasuring(action, moved);
     },
-    hover: (at) => port.hovered(at),
+    cancel: () => void abandon(),
+    abandon,
+    hover(at) {
+      port.hovered(at);
+      if (!trail.length && !edit) followAngle(at);
+    },
     wheel(at, steps, keys) {
       activeId.value = pane.id;
       if (keys.ctrl) pane.setPose(view, zoomAbout(pose(), port.pane(), at, Math.exp(-steps * 0.12)));

@@ -1,12 +1,13 @@
 // The measurements as a list: go to one, name it, delete it; export and import them.
 
+import { batch } from "@preact/signals";
 import { useState } from "preact/hooks";
 import { fromJson, ImportError, toCsv, toJson, type Measurement } from "../tools/measurements";
 import { Icon, IconButton } from "./icons";
 import { lines, measured } from "./measuring";
 import type { PaneState } from "./pane_state";
 import { saveAs } from "./png";
-import { change, chosen, measurements, newId, redo, removeChosen, undo } from "./session";
+import { change, chosen, measurements, newId, redo, removeChosen, show, undo } from "./session";
 import { words } from "./settings";
 import { fill, type Word } from "./words";
 
@@ -50,7 +51,11 @@ function Entry({ item, pane }: { item: Measurement; pane: PaneState }) {
   const elsewhere = item.series !== pane.model.series;
   const go = (): void => {
     chosen.value = item.id;
-    if (elsewhere) return;
+    if (elsewhere) {
+      const shown = show(item.study, item.series, { start: item.slice });
+      if (item.slice === null && item.lps[0]) batch(() => ((shown.layout.value = "planes"), (shown.cross.value = item.lps[0]!)));
+      return;
+    }
     if (item.slice === null && pane.model.hasPlanes && pane.layout.peek() === "stack") pane.layout.value = "planes";
     if (item.slice !== null) pane.goTo(item.slice);
     else if (item.lps[0]) pane.lookAt(item.lps[0]);

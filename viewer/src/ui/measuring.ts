@@ -1,7 +1,7 @@
 // Drawing, moving and measuring: from points on a view to a `Measurement` with its numbers.
 
 import type { Measurement } from "../tools/measurements";
-import { angleDegrees, lengthMm } from "../tools/measurements";
+import { angleDegrees, areaMm2, lengthMm, lengthPixels } from "../tools/measurements";
 import { REGIONS, type Kind, type Spot } from "../tools/shapes";
 import { planeStatistics, statistics, type Statistics } from "../tools/statistics";
 import { stepToIndex } from "../volume/affine";
@@ -78,15 +78,14 @@ function withPlace(item: Measurement, index: number, place: Vec3, pane: PaneStat
 }
 
 /** The measurements that lie on what a view shows. */
-export function visible(view: ViewValues): Measurement[] {
+export const visible = (view: ViewValues): Measurement[] => measurements.value.filter((item) => isVisible(item, view));
+
+export function isVisible(item: Measurement, view: ViewValues): boolean {
   const { raster, pane } = view;
-  if (!raster) return [];
+  if (!raster || item.series !== pane.model.series) return false;
+  if (view.view === "stack" && item.slice !== null) return item.slice === pane.slice.value;
   const half = nearness(view, raster);
-  return measurements.value.filter((item) => {
-    if (item.series !== pane.model.series) return false;
-    if (view.view === "stack" && item.slice !== null) return item.slice === pane.slice.value;
-    return item.lps.length > 0 && item.lps.every((place) => distanceToRaster(raster, place) <= half);
-  });
+  return item.lps.length > 0 && item.lps.every((place) => distanceToRaster(raster, place) <= half);
 }
 
 /** How far from a view's raster, mm, a measurement may lie and still belong to it: half a voxel. */
@@ -127,13 +126,16 @@ export function lines(item: Measurement, words: Words): string[] {
   const mm = lengthMm(item);
   const degrees = angleDegrees(item);
   if (mm !== null) found.push(`${short(mm)} mm`);
+  const pixels = lengthPixels(item);
+  if (pixels !== null) found.push(`${short(pixels)} ${words.pixels}`);
   if (degrees !== null) found.push(`${short(degrees)}°`);
   if (item.value !== null) found.push(`${short(item.value)} ${unit}`.trim());
   const s = item.statistics;
   if (s) {
     found.push(`${short(s.mean)} ± ${short(s.sd)} ${unit}`.trim());
     found.push(`${short(s.minimum)} … ${short(s.maximum)}`);
-    found.push(`${short(s.area)} mm² · ${s.count} ${item.plane && !item.plane.voxels ? words.samples : words.count}`);
+    const area = areaMm2(item);
+    found.push(`${area === null ? "" : `${short(area)} mm² · `}${s.count} ${item.plane && !item.plane.voxels ? words.samples : words.count}`);
   }
   return found;
 }

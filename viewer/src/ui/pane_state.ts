@@ -5,7 +5,7 @@ import type { ColourMapName } from "../render/colour_maps";
 import { UPRIGHT, type Pose } from "../render/pose";
 import { automaticWindow, palette, type Threshold, type Window } from "../render/window";
 import { toIndex } from "../volume/affine";
-import { centreOf, planeSteps, PLANES, stepThrough, type Frame, type PlaneName } from "../volume/planes";
+import { planeSteps, PLANES, stepThrough, type Frame, type Grid, type PlaneName } from "../volume/planes";
 import type { Slab } from "../volume/sample";
 import type { Vec3 } from "../volume/vector";
 import { ANY, isHounsfield, type Choice } from "../wire/info";
@@ -64,11 +64,15 @@ export class PaneState {
     batch(() => {
       if (this.slice.peek() < 0 || this.slice.peek() >= this.model.count) this.slice.value = Math.max(0, Math.min(start ?? Math.floor(this.model.count / 2), this.model.count - 1));
       const grid = this.model.grid;
-      // On the slice that is shown: the middle of an even number of slices lies between two.
-      if (grid && !this.cross.peek()) this.cross.value = this.model.lps([this.slice.peek(), (grid.shape[1] - 1) / 2, (grid.shape[2] - 1) / 2]);
+      if (grid && !this.cross.peek()) this.cross.value = this.middleOf(grid);
       if (!this.ownWindow.peek()) this.ownWindow.value = this.firstWindow();
       if (!this.model.hasPlanes) this.layout.value = "stack";
     });
+  }
+
+  /** The middle of the slice that is shown. */
+  private middleOf({ shape }: Grid): Vec3 | null {
+    return this.model.lps([this.slice.peek(), (shape[1] - 1) / 2, (shape[2] - 1) / 2]);
   }
 
   private firstWindow(): Window | null {
@@ -152,7 +156,7 @@ export class PaneState {
       this.threshold.value = null;
       this.slab.value = { mode: "mip", thickness: 0 };
       const grid = this.model.grid;
-      if (grid) this.cross.value = centreOf(grid);
+      if (grid) this.cross.value = this.middleOf(grid);
     });
   }
 

@@ -6,13 +6,11 @@ import { isHounsfield } from "../wire/info";
 import { unitLabel } from "./measuring";
 import { active, panel } from "./session";
 import { words } from "./settings";
-import { chain } from "./chain";
+import { chain, minus } from "./chain";
 import { sliceFacts } from "./slice_facts";
 import type { ViewValues } from "./view_values";
 
 export const readout = signal<{ readonly view: ViewValues; readonly point: Point } | null>(null);
-
-const minus = (text: string | number): string => String(text).replaceAll("-", "−");
 
 /** Whether −1024 on this slice may stand for padding, or for a value below it. */
 function mended(view: ViewValues, slice: number, value: number): boolean {

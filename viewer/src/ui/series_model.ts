@@ -42,13 +42,20 @@ export class SeriesModel {
   async open(): Promise<void> {
     this.error.value = null;
     try {
-      const info = await seriesInfo(this.study, this.series, this.choice);
-      if (!info.shape) this.pictures.value = await pictureFrames(this.study, this.series);
+      let info = await seriesInfo(this.study, this.series, this.choice);
+      // The server says nothing of what is no volume: whose pictures they are stands in the list.
+      if (!info.shape) info = { ...info, header: { ...(await this.findPictures())?.header, ...info.header } };
       else this.begin(info, info.shape);
       this.info.value = info;
     } catch (error) {
       this.error.value = error instanceof Error ? error : new Error(String(error));
     }
+  }
+
+  /** The pictures of a series without values; the first of them. */
+  private async findPictures(): Promise<PictureFrame | undefined> {
+    this.pictures.value = await pictureFrames(this.study, this.series);
+    return this.pictures.value[0];
   }
 
   private begin(info: SeriesInfo, shape: Vec3): void {
@@ -105,9 +112,9 @@ export class SeriesModel {
     if (!info?.shape) return null;
     const position = info.slices[index]?.position ?? null;
     if (this.affine) return sliceRaster(this.affine, info.shape, index, position ?? undefined);
-    const [, row, column] = info.spacing ?? [1, 1, 1];
+    const [row, column] = info.pixelSpacing ?? [1, 1];
     const [along, downwards] = [info.orientation?.slice(0, 3), info.orientation?.slice(3)] as unknown as [Vec3, Vec3];
-    const placed = !!position && !!info.orientation && !!info.spacing;
+    const placed = !!position && !!info.orientation && !!info.pixelSpacing;
     return {
       width: info.shape[2],
       height: info.shape[1],

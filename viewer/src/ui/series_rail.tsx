@@ -6,6 +6,7 @@ import { thumbnail } from "../wire/pictures";
 import { Icon } from "./icons";
 import { active, MOST_PANES, panes, railOpen, show, showBeside, siblings } from "./session";
 import { words } from "./settings";
+import { fill } from "./words";
 
 export function SeriesRail() {
   if (!railOpen.value) return null;
@@ -41,7 +42,7 @@ export function SeriesCard({ series, current, open, beside }: CardProps) {
         <Thumbnail study={series.study} series={series.uid} />
         <span class="card-title">{title}</span>
         <span class="card-facts">
-          {series.modality} · {series.instances ?? "?"} {w.images}
+          {[series.modality, fill(series.instances === 1 ? w.oneImage : w.manyImages, { n: series.instances ?? "?" })].filter(Boolean).join(" · ")}
         </span>
       </button>
       {beside && (

@@ -20,6 +20,8 @@ export const tool = signal<Tool>("window");
 export const panel = signal<Panel>("");
 export const railOpen = signal(false);
 export const helpOpen = signal(false);
+/** Whether a slice's number is being typed. */
+export const goingTo = signal(false);
 export const linked = signal(true);
 export const siblings = signal<readonly Series[]>([]);
 

@@ -1,13 +1,16 @@
 // The images: one pane or several side by side, each a stack with its slider or three planes.
 
 import { useEffect, useState } from "preact/hooks";
+import { shownNumber } from "../render/window";
 import { PLANES, type PlaneName } from "../volume/planes";
+import { minus } from "./chain";
 import { Icon } from "./icons";
 import { isMeasuring, measureWaiting } from "./measuring";
 import { LAYOUTS, type Layout, type PaneState, type ViewName } from "./pane_state";
 import { active, activeId, closePane, linked, panes, sharePlace, tool } from "./session";
 import { say } from "./reasons";
 import { language, words } from "./settings";
+import { SliceNumber } from "./slice_number";
 import { shortly, Trouble } from "./trouble";
 import { verdictName } from "./judgement";
 import { View } from "./view";
@@ -97,7 +100,7 @@ function Stack({ pane }: { pane: PaneState }) {
       <Slider pane={pane} view="stack" />
       {count > 1 && <Loaded pane={pane} />}
       <div class="corner bottom-left">
-        {count > 0 && `${pane.model.pictures.value ? w.picture : w.slice} ${pane.slice.value + 1} / ${count}`}
+        <SliceNumber pane={pane} view="stack" name={pane.model.pictures.value ? w.picture : w.slice} />
         <WindowText pane={pane} />
       </div>
     </div>
@@ -105,14 +108,13 @@ function Stack({ pane }: { pane: PaneState }) {
 }
 
 function OnePlane({ pane, name }: { pane: PaneState; name: PlaneName }) {
-  const { count, at } = pane.steps(name);
   return (
     <div class="stack" onDblClick={() => enlarge(pane, "planes")}>
       <View key={`${pane.id}/${name}`} pane={pane} view={name} />
       <Slider pane={pane} view={name} />
       <Loaded pane={pane} />
       <div class="corner bottom-left">
-        <span class={`plane-name ${name}`}>{words.value[name]}</span> {at + 1} / {count}
+        <span class={`plane-name ${name}`}>{words.value[name]}</span> <SliceNumber pane={pane} view={name} name="" />
         <WindowText pane={pane} />
       </div>
     </div>
@@ -130,7 +132,7 @@ function WindowText({ pane }: { pane: PaneState }) {
   return (
     <span class="window-text">
       {" "}
-      L {Math.round(window.center)} W {Math.round(window.width)}
+      L {minus(shownNumber(window.center, window))} W {shownNumber(window.width, window)}
     </span>
   );
 }
@@ -152,7 +154,7 @@ function Planes({ pane }: { pane: PaneState }) {
           <div class={`corner top-left plane-name ${name}`}>{words.value[name]}</div>
           {name === "axial" && (
             <div class="corner bottom-left">
-              {words.value.slice} {pane.slice.value + 1} / {pane.model.count}
+              <SliceNumber pane={pane} view="stack" name={words.value.slice} />
               <WindowText pane={pane} />
             </div>
           )}

@@ -1,10 +1,10 @@
 // The bar above the image: where one is, the tools, the window, the panels.
 
 import { COLOUR_MAPS } from "../render/colour_maps";
-import { PRESETS, type Preset, type Window } from "../render/window";
+import { shownNumber, type Preset, type Window } from "../render/window";
 import { KEYS, type Command } from "../tools/bindings";
 import { personName, dateText } from "../wire/dicom_json";
-import { run } from "./commands";
+import { presetsOf, run } from "./commands";
 import { Icon, IconButton, type IconName } from "./icons";
 import type { PaneState } from "./pane_state";
 import { active, closeAll, helpOpen, linked, panel, panes, railOpen, tool, type Panel, type Tool } from "./session";
@@ -55,11 +55,14 @@ function NumberBox({ name, value, least, onChange }: { name: string; value: numb
       <span>{name}</span>
       <input
         type="number"
-        value={Math.round(value)}
+        value={value}
         min={least}
+        step="any"
         onChange={(event) => {
           const typed = event.currentTarget.valueAsNumber;
           if (Number.isFinite(typed) && typed >= (least ?? -Infinity)) onChange(typed);
+          // What cannot be is not left standing as if it were.
+          else event.currentTarget.value = String(value);
         }}
       />
     </label>
@@ -70,7 +73,7 @@ export function WindowControls({ pane }: { pane: PaneState }) {
   const w = words.value;
   const shown = pane.window.value;
   const same = (window: Window): boolean => window.center === shown.center && window.width === shown.width;
-  const preset = PRESETS.find((each) => same(each.window));
+  const preset = presetsOf(pane).find((each) => same(each.window));
   const take = (key: string): void => {
     if (key === "header") pane.chosenWindow.value = null;
     else if (key) run(`preset${Number(key)}`);
@@ -82,14 +85,14 @@ export function WindowControls({ pane }: { pane: PaneState }) {
           {w.preset}
         </option>
         <option value="header">{pane.model.info.value?.window ? w.presetHeader : w.presetAuto}</option>
-        {PRESETS.map((each) => (
+        {presetsOf(pane).map((each) => (
           <option key={each.key} value={each.key}>
             {each.key} · {presetName(each)}
           </option>
         ))}
       </select>
-      <NumberBox name={w.center} value={shown.center} onChange={(center) => (pane.chosenWindow.value = { ...shown, center })} />
-      <NumberBox name={w.width} value={shown.width} least={1} onChange={(width) => (pane.chosenWindow.value = { ...shown, width })} />
+      <NumberBox name={w.center} value={shownNumber(shown.center, shown)} onChange={(center) => (pane.chosenWindow.value = { ...shown, center })} />
+      <NumberBox name={w.width} value={shownNumber(shown.width, shown)} least={1} onChange={(width) => (pane.chosenWindow.value = { ...shown, width })} />
     </div>
   );
 }
@@ -114,7 +117,7 @@ function ViewTools({ pane }: { pane: PaneState }) {
         <Command command="flipVertical" icon="flipVertical" name={w.flipVertical} />
         <Command command="invert" icon="invert" name={w.invert} pressed={pane.inverted.value} />
         <Command command="interpolate" icon="smooth" name={w.interpolate} pressed={pane.smooth.value} />
-        <Command command="cine" icon={pane.playing.value ? "pause" : "play"} name={w.cine} pressed={pane.playing.value} />
+        <Command command="cine" icon={pane.playing.value ? "pause" : "play"} name={pane.playing.value ? w.pause : w.cine} pressed={pane.playing.value} disabled={pane.model.count < 2} />
         <Command command="reset" icon="reset" name={w.reset} />
         <Command command="png" icon="png" name={w.png} />
       </div>

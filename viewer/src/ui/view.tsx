@@ -6,7 +6,7 @@ import { begin, drawCrosshair, drawLetters, drawMeasurement, drawScaleBar } from
 import { fitCanvas, Picture } from "../render/picture";
 import { poseMatrix, toRaster, type Matrix, type Pane } from "../render/pose";
 import type { Measurement } from "../tools/measurements";
-import { pointsOn, lines, visible } from "./measuring";
+import { isMeasuring, isVisible, lines, pointsOn, visible } from "./measuring";
 import { attachGestures } from "./gestures";
 import { interaction, type ViewPort } from "./interaction";
 import type { PaneState, ViewName } from "./pane_state";
@@ -33,7 +33,10 @@ export class ViewDrawing implements ViewPort {
   private draft: Measurement | null = null;
   private frame = 0;
   private latest: Matrix | null = null;
+  private read: Point | null = null;
   drawn = 0;
+  /** Ends what is being drawn on it; whether there was something. */
+  abandon: () => boolean = () => false;
 
   constructor(
     pane: PaneState,
@@ -53,8 +56,10 @@ export class ViewDrawing implements ViewPort {
   }
 
   hovered(at: Point | null): void {
-    const point = at && this.latest ? toRaster(this.latest, at) : null;
-    readout.value = point ? { view: this.values, point } : null;
+    // What was read last stays when the pointer or finger leaves, to be looked at, copied and clicked.
+    const point = at && this.latest ? toRaster(this.latest, at) : this.read;
+    if (point && this.values.voxelAt(point)) this.read = point;
+    readout.value = point && { view: this.values, point };
   }
 
   resize(width: number, height: number): void {
@@ -82,6 +87,7 @@ export class ViewDrawing implements ViewPort {
 
   close(): void {
     cancelAnimationFrame(this.frame);
+    if (readout.peek()?.view === this.values) readout.value = null;
     this.loader.close();
   }
 
@@ -132,7 +138,8 @@ export class ViewDrawing implements ViewPort {
     if (cross && raster.placed && (view !== "stack" || tool.peek() === "crosshair")) drawCrosshair(over, raster, matrix, cross, CROSS[view]);
     drawLetters(over, raster, matrix, this.size);
     const items = visible(this.values).filter((item) => item.id !== this.draft?.id);
-    for (const item of this.draft ? [...items, this.draft] : items) {
+    const draft = this.draft && isMeasuring(tool.peek()) && isVisible(this.draft, this.values) ? [this.draft] : [];
+    for (const item of [...items, ...draft]) {
       const drawing = { kind: item.kind, points: pointsOn(item, raster, view), lines: this.linesOf(item), chosen: item.id === chosen.peek() };
       drawMeasurement(over, drawing, matrix, this.size);
     }
@@ -152,7 +159,9 @@ export function View({ pane, view }: { pane: PaneState; view: ViewName }) {
     drawings.set(key, drawing);
     const watcher = new ResizeObserver(([entry]) => drawing.resize(entry!.contentRect.width, entry!.contentRect.height));
     watcher.observe(element.current!);
-    const detach = attachGestures(element.current!, interaction(drawing));
+    const handlers = interaction(drawing);
+    drawing.abandon = handlers.abandon;
+    const detach = attachGestures(element.current!, handlers);
     const stop = effect(() => drawing.watch());
     return () => {
       stop();

@@ -18,6 +18,8 @@ export interface Instance {
   readonly frames: number;
   readonly rows: number | undefined;
   readonly columns: number | undefined;
+  /** Whose it is and what, by DICOM keyword. */
+  readonly header: Readonly<Record<string, string>>;
 }
 
 export async function seriesOf(uid: string): Promise<Series[]> {
@@ -33,13 +35,25 @@ export async function seriesOf(uid: string): Promise<Series[]> {
   return items.sort((a, b) => (a.number ?? 1e9) - (b.number ?? 1e9) || a.uid.localeCompare(b.uid));
 }
 
+const FACTS: Readonly<Record<string, string>> = {
+  PatientName: "00100010",
+  PatientID: "00100020",
+  StudyDate: "00080020",
+  StudyDescription: "00081030",
+  Modality: "00080060",
+  SeriesNumber: "00200011",
+  SeriesDescription: "0008103E",
+};
+
+const factsOf = (item: DicomJson): Record<string, string> => Object.fromEntries(Object.entries(FACTS).map(([keyword, tag]) => [keyword, text(item, tag)]));
+
 export async function instancesOf(study: string, series: string): Promise<Instance[]> {
-  const query = new URLSearchParams({ includefield: "NumberOfFrames,InstanceNumber,Rows,Columns" });
+  const query = new URLSearchParams({ includefield: ["NumberOfFrames,InstanceNumber,Rows,Columns", ...Object.keys(FACTS)].join() });
   const items = asObjects(await askJson(`${seriesAddress(study, series)}/instances?${query}`));
   const place = (item: DicomJson): number => number(item, "00200013") ?? 1e9;
   return items
     .sort((a, b) => place(a) - place(b))
-    .map((item) => ({ uid: text(item, "00080018"), frames: number(item, "00280008") ?? 1, rows: number(item, "00280010"), columns: number(item, "00280011") }))
+    .map((item) => ({ uid: text(item, "00080018"), frames: number(item, "00280008") ?? 1, rows: number(item, "00280010"), columns: number(item, "00280011"), header: factsOf(item) }))
     .filter((item) => item.rows !== undefined || item.columns !== undefined || items.length === 1);
 }
 

@@ -10,6 +10,7 @@ export interface PictureFrame {
   readonly frame: number;
   readonly rows: number;
   readonly columns: number;
+  readonly header: Readonly<Record<string, string>>;
 }
 
 /** Every frame of every instance of a series, in the order of Instance Number. */
@@ -22,6 +23,7 @@ export async function pictureFrames(study: string, series: string): Promise<Pict
       frame: k + 1,
       rows: item.rows ?? 512,
       columns: item.columns ?? 512,
+      header: item.header,
     })),
   );
 }
