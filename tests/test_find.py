@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,6 +61,22 @@ def test_a_folder_and_a_server_hold_the_same(archive, folder, level):
         assert not [item for item in open_location(each.address).sources() if isinstance(item, Skipped)] or (
             "two" in each.address
         )
+
+
+def test_addresses_in_archives_and_of_studies_beside_others_are_locations_of_that_alone(folder, tmp_path):
+    for name in ("a/1", "a/2", "b"):
+        (tmp_path / "all" / name).mkdir(parents=True)
+    one = sorted((folder / "one").rglob("*.dcm"))
+    for place, path in zip(("a/1", "a/2", "a/2"), one, strict=False):
+        shutil.copy(path, tmp_path / "all" / place)
+    with zipfile.ZipFile(tmp_path / "all" / "b" / "two.zip", "w") as packed:
+        for path in (folder / "two").rglob("*.dcm"):
+            packed.write(path, f"deep/er/{path.name}")
+    for level in ("study", "series", "instance"):
+        addresses = {each.address for each in find(tmp_path / "all", level=level)}
+        assert all(Path(address).exists() for address in addresses)
+        assert str(tmp_path / "all" / "b" / "two.zip") in addresses
+        assert level == "instance" or str(tmp_path / "all" / "a") in addresses
 
 
 def test_files_are_counted_and_what_is_none_is_told(folder):
@@ -120,7 +138,9 @@ def test_dates_as_people_write_them(text, expected):
     assert date_range(text) == expected
 
 
-@pytest.mark.parametrize("text", ["soon", "2024-13", "2024-02-30", "24", "2024-1", "0000", "1..2"])
+@pytest.mark.parametrize(
+    "text", ["soon", "2024-13", "2024-02-30", "24", "2024-1", "0000", "1..2", "2024-02..2024-01"]
+)
 def test_what_is_no_date_is_an_error(text):
     with pytest.raises(SelectionError):
         date_range(text)
@@ -130,6 +150,8 @@ def test_the_command_prints_tables_json_and_csv(archive, folder):
     def run(*arguments: str):
         return CliRunner().invoke(main, ["find", *arguments])
 
+    assert run(str(folder), "--csv", "--json").exit_code == 2
+    assert "1 file is no instance" in run(str(folder)).stderr
     for place in (archive.url, str(folder)):
         rows = json.loads(run(place, "--json").stdout)
         assert len(rows) == 2

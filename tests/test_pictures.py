@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 import av
 import numpy as np
 import pytest
 from PIL import Image
 
 from grids import AFFINES
-from hounsfield.errors import OutputExistsError, SelectionError, UnsupportedError
+from hounsfield.errors import LocationError, OutputExistsError, SelectionError, UnsupportedError
 from hounsfield.pictures import (
     Look,
     default_window,
@@ -242,6 +244,12 @@ def test_a_film_through_a_tilted_volume_follows_the_patient(tmp_path):
     write_film(volume, tmp_path / "f.mp4", plane="coronal", look=Look(size=96))
     with av.open(str(tmp_path / "f.mp4")) as container:
         assert len(list(container.decode(video=0))) == len(stack(volume, "coronal").positions)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a folder that nobody can write")
+def test_a_film_that_cannot_be_written_says_where():
+    with pytest.raises(LocationError, match=r"f\.mp4: cannot be written"):
+        write_film(head(), "/proc/f.mp4")
 
 
 def test_impossible_films_are_refused(tmp_path):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import calendar
 import itertools
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -107,6 +108,8 @@ def date_range(text: str) -> str:
         high = low
     begin = _day(low, last=False) if low else ""
     end = _day(high, last=True) if high else ""
+    if begin and end and begin > end:
+        raise SelectionError(f"{text[:40]!r} ends before it begins", expected="the earlier date first")
     return begin if begin == end and begin else f"{begin}-{end}"
 
 
@@ -226,12 +229,18 @@ def _model(members: list[Instance], level: Level) -> Model:
 
 
 def _file_address(place: Location, members: list[Instance]) -> str:
-    """The one file, or the folder that holds all of them."""
-    names = [member.name for member in members]
-    if len(names) == 1:
+    """The one file, or the deepest folder that holds all of them; of members of an archive, the archive."""
+    names = [_openable(member.name) for member in members]
+    if len(set(names)) == 1:
         return names[0]
-    folders = {name.rpartition("/")[0] for name in names}
-    return folders.pop() if len(folders) == 1 else place.name
+    shared = os.path.commonprefix([name.split("/")[:-1] for name in names])
+    return "/".join(shared) or place.name
+
+
+def _openable(name: str) -> str:
+    """`name`, or the archive that it is in: `scans/a.zip!/b/c.dcm` is no location, `scans/a.zip` is."""
+    archive, mark, _ = name.partition("!/")
+    return archive if mark and Path(archive).is_file() else name
 
 
 def row(found: Found, fields: Iterable[str]) -> dict[str, Any]:

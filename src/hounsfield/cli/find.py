@@ -72,6 +72,8 @@ def find(location: str, matches: tuple[str, ...], **chosen: Any) -> None:
     """
     from hounsfield import search
 
+    if chosen["as_csv"] and chosen["as_json"]:
+        raise click.UsageError("--csv and --json are different forms; choose one")
     level = chosen["level"]
     more = [name.strip() for name in chosen["fields"].split(",") if name.strip()]
     filters = _filters(matches, chosen)
@@ -92,8 +94,9 @@ def find(location: str, matches: tuple[str, ...], **chosen: Any) -> None:
         _print_csv(rows, [*dict.fromkeys(fields), "location"])
         return
     shown = [name for name in fields if not name.endswith("InstanceUID")]
+    headings = _HEADINGS | ({"SeriesNumber": "series"} if level == "instance" else {})
     columns = [
-        Column(name, _HEADINGS.get(name, name), folds="Description" in name) for name in dict.fromkeys(shown)
+        Column(name, headings.get(name, name), folds="Description" in name) for name in dict.fromkeys(shown)
     ]
     table(rows, [*columns, Column("location", "location", folds=True)], as_json=chosen["as_json"])
     if not chosen["as_json"]:
@@ -141,4 +144,5 @@ def _conclude(count: int, level: str, skipped: list[Skipped]) -> None:
     else:
         echo(f"{count} {level if count == 1 else plural}", err=True)
     if skipped:
-        echo(f"{len(skipped)} files are no instances; hounsfield info says why", err=True)
+        told = "1 file is no instance" if len(skipped) == 1 else f"{len(skipped)} files are no instances"
+        echo(f"{told}; hounsfield info says why", err=True)

@@ -101,7 +101,7 @@ def _frames(volume: Volume, plane: str, look: Look) -> Iterator[Picture]:
 def _encode(pictures: Iterator[Picture], path: Path, rate: Fraction) -> None:
     import av
 
-    with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
+    with _film(path) as container:
         stream: Any = None
         for picture in pictures:
             pixels = _even(picture.image)
@@ -114,6 +114,15 @@ def _encode(pictures: Iterator[Picture], path: Path, rate: Fraction) -> None:
                 container.mux(packet)
         for packet in stream.encode(None):
             container.mux(packet)
+
+
+def _film(path: Path) -> Any:
+    import av
+
+    try:
+        return av.open(str(path), "w", format="mp4", options={"movflags": "faststart"})
+    except OSError as error:  # FFmpeg's do not say of which file
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _stream(container: Any, pixels: NDArray[np.uint8], rate: Fraction) -> Any:
