@@ -233,8 +233,7 @@ def _file_address(place: Location, members: list[Instance]) -> str:
     names = [_openable(member.name) for member in members]
     if len(set(names)) == 1:
         return names[0]
-    shared = os.path.commonprefix([name.split("/")[:-1] for name in names])
-    return "/".join(shared) or place.name
+    return os.path.commonpath([Path(name).parent for name in names]) or place.name
 
 
 def _openable(name: str) -> str:

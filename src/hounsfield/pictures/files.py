@@ -84,7 +84,10 @@ def write_film(
     if not 0.1 <= fps <= 240:
         raise SelectionError(f"{fps:g} pictures a second", expected="0.1 … 240")
     with whole_file(path, force=force) as temporary:
-        _encode(_frames(volume, plane, look or Look()), temporary, Fraction(fps).limit_denominator(1000))
+        try:
+            _encode(_frames(volume, plane, look or Look()), temporary, Fraction(fps).limit_denominator(1000))
+        except OSError as error:  # FFmpeg's do not say of which file
+            raise OSError(error.errno, error.strerror, str(temporary)) from error
     return path
 
 
@@ -101,7 +104,7 @@ def _frames(volume: Volume, plane: str, look: Look) -> Iterator[Picture]:
 def _encode(pictures: Iterator[Picture], path: Path, rate: Fraction) -> None:
     import av
 
-    with _film(path) as container:
+    with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
         stream: Any = None
         for picture in pictures:
             pixels = _even(picture.image)
@@ -114,15 +117,6 @@ def _encode(pictures: Iterator[Picture], path: Path, rate: Fraction) -> None:
                 container.mux(packet)
         for packet in stream.encode(None):
             container.mux(packet)
-
-
-def _film(path: Path) -> Any:
-    import av
-
-    try:
-        return av.open(str(path), "w", format="mp4", options={"movflags": "faststart"})
-    except OSError as error:  # FFmpeg's do not say of which file
-        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _stream(container: Any, pixels: NDArray[np.uint8], rate: Fraction) -> Any:
