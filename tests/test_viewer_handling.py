@@ -208,6 +208,33 @@ def test_a_measurement_of_another_series_is_gone_to(person: Person, tmp_path: Pa
         assert _corner(person) == "Slice 1 / 5"
 
 
+def test_cine_has_a_rate_while_it_plays(person: Person, thin_url: str) -> None:
+    _open(person, thin_url)
+    rate = person.page.get_by_label("Frames a second")
+    assert rate.count() == 0
+    person.page.keyboard.press("c")
+    rate.select_option("30")
+    person.page.keyboard.press("c")
+    person.page.keyboard.press("c")
+    assert rate.input_value() == "30"
+
+
+def test_a_slice_that_cannot_be_read_is_named_and_not_trusted(person: Person, thin_url: str) -> None:
+    person.page.route(
+        "**/slices/6*", lambda route: route.fulfill(status=500, body='{"error": "it ends early"}')
+    )
+    person.open(f"{thin_url}&lang=en")
+    person.page.get_by_text("Could not be read: slice 7: it ends early").wait_for()
+    person.page.get_by_text("This slice could not be read.").wait_for()
+    assert "bad" in person.page.locator(".badge").get_attribute("class")
+    assert person.page.locator("progress.loaded").count() == 0
+    person.page.unroute("**/slices/6*")
+    person.page.get_by_role("button", name="Retry").click()
+    person.see_image()
+    assert "good" in person.page.locator(".badge").get_attribute("class")
+    assert person.page.locator(".notice").count() == 0
+
+
 # --- pictures and scouts ---------------------------------------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ import { affineFromRows, invert, toLps } from "../src/volume/affine";
 import { latticeValues, measuredPlane, sampleArea } from "../src/volume/lattice";
 import { planeRaster } from "../src/volume/planes";
 import { chain } from "../src/ui/chain";
-import { judge } from "../src/ui/judgement";
+import { judge, someSlices } from "../src/ui/judgement";
 import { CHINESE, say } from "../src/ui/reasons";
 import { fill, WORDS } from "../src/ui/words";
 import { expected, grid, info, reasons, slices } from "./fixtures";
@@ -189,4 +189,11 @@ test("what has no size in mm is told in pixels, and exported without an area", (
   const region: Measurement = { ...item, kind: "rectangle", statistics: { count: 20, mean: 1, sd: 0, minimum: 1, maximum: 1, area: 20 } };
   expect(areaMm2(region)).toBeNull();
   expect(JSON.parse(toJson([region])).measurements[0].statistics.area_mm2).toBeNull();
+});
+
+test("slices that could not be read are told by number, and nothing is trusted then", () => {
+  const done = { padded: 0, clamped: 0, saturated: 0, rounded: 0 };
+  const found = judge({ ...info, verdict: "regular", notes: [] }, done, "en", [6, 2]);
+  expect(found).toEqual({ trust: "bad", reasons: ["Could not be read: slice 3, 7"] });
+  expect(someSlices(Array.from({ length: 90 }, (_, k) => k))).toBe("1, 2, 3, 4, 5, 6 … (90)");
 });

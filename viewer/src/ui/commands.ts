@@ -8,10 +8,9 @@ import { graspByKey } from "./grasping";
 import { visible } from "./measuring";
 import type { PaneState, ViewName } from "./pane_state";
 import { savePng } from "./png";
+import { cineRate } from "./settings";
 import { active, chosen, goingTo, helpOpen, panel, railOpen, redo, removeChosen, stepSeries, tool, undo, type Panel, type Tool } from "./session";
 import { drawings } from "./view";
-
-const CINE_FPS = 15;
 
 export function play(pane: PaneState): void {
   if (pane.playing.value) {
@@ -23,7 +22,7 @@ export function play(pane: PaneState): void {
   let last = performance.now();
   const step = (now: number): void => {
     if (!pane.playing.peek()) return;
-    if (now - last >= 1000 / CINE_FPS) {
+    if (now - last >= 1000 / cineRate.peek()) {
       last = now;
       const view = focusedView(pane);
       const { count, at } = pane.steps(view);

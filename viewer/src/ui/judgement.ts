@@ -16,11 +16,14 @@ const LOADABLE = ["regular", "sheared"];
 /** Transfer syntaxes that lose values, or may (PS3.5 A.4). */
 const LOSSY = ["50", "51", "81", "91", "203"].map((last) => `1.2.840.10008.1.2.4.${last}`);
 
-export function judge(info: SeriesInfo, done: SliceCounts, language: Language): Judgement {
+/** `unread`: indexes of slices that could not be read. */
+export function judge(info: SeriesInfo, done: SliceCounts, language: Language, unread: Iterable<number> = []): Judgement {
   const w = WORDS[language];
   const told = (reasons: readonly string[]): string[] => reasons.map((reason) => say(reason, info.told, language));
   if (!info.shape) return { trust: "picture", reasons: [w.pictureOnly, ...told(info.leftOut.length ? info.leftOut : [info.reason])].filter(Boolean) };
   const bad: string[] = [];
+  const lost = someSlices(unread);
+  if (lost) bad.push(fill(w.unread, { slices: lost }));
   const care: string[] = [];
   // Only of a CT are Hounsfield units expected.
   if (!isHounsfield(info.unit)) (info.header["Modality"] === "CT" ? bad : care).push(fill(w.unitIs, { unit: info.unit === "unspecified" ? w.unspecified : info.unit }));
@@ -35,6 +38,14 @@ export function judge(info: SeriesInfo, done: SliceCounts, language: Language): 
   // What was left out of the series changes no number of it: told, not held against it.
   const reasons = [...new Set([...bad, ...care, ...told(info.leftOut).map((reason) => `${w.leftOut}: ${reason}`)])];
   return { trust: bad.length ? "bad" : care.length ? "care" : "good", reasons };
+}
+
+const NAMED = 6;
+
+/** Numbers of slices as people count them, from 1; of many the first, and how many there are. */
+export function someSlices(indexes: Iterable<number>): string {
+  const numbers = [...indexes].map((index) => index + 1).sort((a, b) => a - b);
+  return numbers.slice(0, NAMED).join(", ") + (numbers.length > NAMED ? ` … (${numbers.length})` : "");
 }
 
 export const grouped = (n: number): string => n.toLocaleString("en").replaceAll(",", " ");

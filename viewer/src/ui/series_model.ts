@@ -85,6 +85,12 @@ export class SeriesModel {
     this.version.value += 1;
   }
 
+  /** Asks again for the slices that could not be read. */
+  retry(): void {
+    this.slices?.retry();
+    this.tell();
+  }
+
   get count(): number {
     return this.info.value?.shape?.[0] ?? this.pictures.value?.length ?? 0;
   }

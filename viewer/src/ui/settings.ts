@@ -55,10 +55,15 @@ export function bind(button: Button, action: DragAction): void {
   buttons.value = { ...buttons.value, [button]: action };
 }
 
+/** Pictures a second when playing. */
+export const CINE_RATES: readonly number[] = [2, 5, 10, 15, 20, 30, 60];
+export const cineRate = signal(CINE_RATES.find((rate) => String(rate) === recalled("cine")) ?? 15);
+
 effect(() => {
   document.documentElement.lang = language.value === "zh" ? "zh-Hans" : "en";
   document.documentElement.dataset["theme"] = dark.value ? "dark" : "light";
 });
 effect(() => remember("language", language.value));
 effect(() => remember("theme", theme.value));
+effect(() => remember("cine", String(cineRate.value)));
 effect(() => remember("buttons", [buttons.value.left, buttons.value.middle, buttons.value.right].join(",")));

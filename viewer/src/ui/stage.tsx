@@ -9,10 +9,10 @@ import { isMeasuring, measureWaiting } from "./measuring";
 import { LAYOUTS, type Layout, type PaneState, type ViewName } from "./pane_state";
 import { active, activeId, closePane, linked, panes, sharePlace, tool } from "./session";
 import { say } from "./reasons";
-import { language, words } from "./settings";
+import { cineRate, CINE_RATES, language, words } from "./settings";
 import { SliceNumber } from "./slice_number";
 import { shortly, Trouble } from "./trouble";
-import { verdictName } from "./judgement";
+import { someSlices, verdictName } from "./judgement";
 import { View } from "./view";
 import { fill } from "./words";
 
@@ -99,9 +99,11 @@ function Stack({ pane }: { pane: PaneState }) {
       <View key={`${pane.id}/stack`} pane={pane} view="stack" />
       <Slider pane={pane} view="stack" />
       {count > 1 && <Loaded pane={pane} />}
+      <Waiting pane={pane} />
       <div class="corner bottom-left">
         <SliceNumber pane={pane} view="stack" name={pane.model.pictures.value ? w.picture : w.slice} />
         <WindowText pane={pane} />
+        <CineRate pane={pane} />
       </div>
     </div>
   );
@@ -116,6 +118,7 @@ function OnePlane({ pane, name }: { pane: PaneState; name: PlaneName }) {
       <div class="corner bottom-left">
         <span class={`plane-name ${name}`}>{words.value[name]}</span> <SliceNumber pane={pane} view={name} name="" />
         <WindowText pane={pane} />
+        <CineRate pane={pane} />
       </div>
     </div>
   );
@@ -137,11 +140,34 @@ function WindowText({ pane }: { pane: PaneState }) {
   );
 }
 
+/** How fast it plays, while it does. */
+function CineRate({ pane }: { pane: PaneState }) {
+  if (!pane.playing.value) return null;
+  return (
+    <select class="layout" aria-label={words.value.cineRate} title={words.value.cineRate} value={cineRate.value} onChange={(event) => (cineRate.value = Number(event.currentTarget.value))}>
+      {CINE_RATES.map((each) => (
+        <option key={each} value={each}>
+          {each} /s
+        </option>
+      ))}
+    </select>
+  );
+}
+
+/** Instead of a slice that is not there: why. Shown late, so that nothing flickers where slices come quickly. */
+function Waiting({ pane }: { pane: PaneState }) {
+  const w = words.value;
+  void pane.model.version.value;
+  const { slices } = pane.model;
+  if (!slices || pane.slice.value < 0 || slices.get(pane.slice.value)) return null;
+  return <div class="waiting late">{slices.progress.failed.has(pane.slice.value) ? w.unreadHere : w.loading}</div>;
+}
+
 /** A thin bar while slices are on their way. */
 function Loaded({ pane }: { pane: PaneState }) {
   void pane.model.version.value;
   const progress = pane.model.slices?.progress;
-  if (!progress || progress.held >= Math.min(progress.count, pane.model.slices!.capacity)) return null;
+  if (!progress || progress.held + progress.failed.size >= Math.min(progress.count, pane.model.slices!.capacity)) return null;
   return <progress class="loaded" max={progress.count} value={progress.held} aria-label={words.value.loading} />;
 }
 
@@ -156,6 +182,7 @@ function Planes({ pane }: { pane: PaneState }) {
             <div class="corner bottom-left">
               <SliceNumber pane={pane} view="stack" name={words.value.slice} />
               <WindowText pane={pane} />
+              <CineRate pane={pane} />
             </div>
           )}
         </div>
@@ -179,9 +206,9 @@ function Overlays({ pane }: { pane: PaneState }) {
   return (
     <div class="notice" role="alert">
       <span>
-        {failed.size} {w.missingSlices}: {shortly(first)}
+        {fill(w.unread, { slices: someSlices(failed.keys()) })}: {shortly(first)}
       </span>
-      <button onClick={() => pane.model.slices?.retry()}>{w.retry}</button>
+      <button onClick={() => pane.model.retry()}>{w.retry}</button>
       <button class="small" aria-label={w.close} onClick={() => setDismissed(true)}>
         <Icon name="close" />
       </button>

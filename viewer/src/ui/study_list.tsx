@@ -10,7 +10,7 @@ import { show } from "./session";
 import { words } from "./settings";
 import { PageButtons } from "./toolbar";
 import { shortly, Trouble } from "./trouble";
-import { canDelete, canStore, UploadButton, uploads } from "./upload";
+import { askCapabilities, canDelete, canStore, UploadButton, uploads } from "./upload";
 import { searchText } from "./url_state";
 import { grouped } from "./judgement";
 import { fill, type Word } from "./words";
@@ -88,7 +88,7 @@ export function StudyList() {
         <PageButtons />
       </header>
       <main>
-        {error ? <Trouble error={error} retry={reload} /> : !found ? <p class="quiet centred">{w.loading}</p> : <Table found={found} reload={reload} />}
+        {error ? <Trouble error={error} retry={() => (askCapabilities(), reload())} /> : !found ? <p class="quiet centred">{w.loading}</p> : <Table found={found} reload={reload} />}
         {found?.search.more && !error && <More found={found} showMore={showMore} />}
       </main>
     </div>

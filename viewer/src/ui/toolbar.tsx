@@ -38,8 +38,10 @@ function Command({ command, icon, name, pressed, disabled }: { command: Command;
 }
 
 function Identity({ pane }: { pane: PaneState }) {
-  const header = pane.model.info.value?.header ?? {};
-  const patient = personName(header["PatientName"] ?? "") || header["PatientID"] || words.value.anonymous;
+  const info = pane.model.info.value;
+  const header = info?.header ?? {};
+  // Nobody is called nameless before the name is known.
+  const patient = personName(header["PatientName"] ?? "") || header["PatientID"] || (info ? words.value.anonymous : "");
   const what = [header["StudyDescription"], dateText(header["StudyDate"] ?? "")].filter(Boolean).join(" · ");
   return (
     <div class="identity" title={`${patient} ${what}`}>
