@@ -34,6 +34,8 @@ from hounsfield.attributes.explain import explain
 from hounsfield.cli import main
 from hounsfield.errors import HounsfieldError
 from hounsfield.instance import BytesSource, read_instance
+from hounsfield.phantom import PhantomSpec
+from hounsfield.phantom import write as write_phantom
 from hounsfield.tags import ITEM, Group
 
 BUNDLED = Path(pydicom.data.__file__).with_name("test_files")
@@ -397,3 +399,10 @@ def test_mutated_files_give_rows_or_one_of_our_errors(seed: int) -> None:
     rows = attribute_rows(dataset)
     write_html([Listing("mutated", "", rows)], io.StringIO())
     write_lines([Listing("mutated", "", rows)], io.StringIO())
+
+
+def test_a_search_that_finds_nothing_says_so_and_two_forms_at_once_are_refused(tmp_path):
+    write_phantom(PhantomSpec(rows=8, columns=8, slices=1), tmp_path)
+    done = CliRunner().invoke(main, ["tags", str(tmp_path), "--search", "no such thing"])
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "", "No attribute matches.\n")
+    assert CliRunner().invoke(main, ["tags", str(tmp_path), "--format", "csv", "--json"]).exit_code == 2

@@ -336,6 +336,12 @@ def test_a_client_whose_scheduler_died_is_closed_with_its_thread(cluster: Cluste
     engine.close(executor)
 
 
+@pytest.mark.parametrize("address", ["nowhere", "tcp://nowhere", "tcp://nowhere:port"])
+def test_what_is_no_address_of_a_scheduler_is_refused_before_anybody_is_asked(address: str) -> None:
+    with pytest.raises(LocationError, match="no address of a Dask scheduler"):
+        batch.cluster(address)
+
+
 def test_where_no_scheduler_answers_no_thread_goes_on_asking(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clusters, "CLUSTER_TIMEOUT_SECONDS", 1.0)
     with pytest.raises(LocationError, match="no Dask scheduler"):

@@ -10,6 +10,7 @@ import json
 import math
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -390,3 +391,37 @@ def test_an_address_as_output_of_a_verb_that_writes_to_a_path_is_wrong_usage(
     done = run(verb, VERB, "s3://bucket/pictures")
     assert done.exit_code == 2
     assert "a path on this machine" in done.stderr
+
+
+def test_a_closed_stdout_is_nowhere_to_print_to_and_no_fault() -> None:
+    command = f"{shlex.quote(sys.executable)} -m hounsfield --version >&-"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("verb", ["info", "tags", "volume", "image", "compress", "deidentify", "view"])
+def test_nothing_of_dicom_at_a_location_is_an_error_of_every_verb_and_leaves_nothing(
+    verb: str, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "notes.txt").write_text("no dicom")
+    given = {"info": [], "tags": [], "view": ["--no-browser"], "compress": ["OUT", "--to", "rle"]}.get(
+        verb, ["OUT"]
+    )
+    done = CliRunner().invoke(
+        main,
+        [verb, str(tmp_path / "in"), *(str(tmp_path / "out") if each == "OUT" else each for each in given)],
+    )
+    assert done.exit_code == 1
+    assert "hounsfield: error: " in done.stderr and "check the location" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("verb", ["volume", "image", "deidentify", "compress"])
+def test_a_file_where_a_folder_is_to_be_is_told_as_such(verb: str, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out").write_text("mine")
+    more = ["--to", "rle"] if verb == "compress" else []
+    done = CliRunner().invoke(main, [verb, str(tmp_path / "in"), str(tmp_path / "out"), *more])
+    assert done.exit_code == 1
+    assert (tmp_path / "out").read_text() == "mine"

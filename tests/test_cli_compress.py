@@ -136,6 +136,9 @@ def test_an_estimate_is_data_too(scan: Path) -> None:
         ("OUT",),
         ("OUT", "--to", "jpeg-ls", "--plot", "x.svg"),
         ("OUT", "--to", "jpeg-ls", "--effort", "12"),
+        ("OUT", "--to", "jpeg-ls", "--effort", "3"),
+        ("OUT", "--estimate"),
+        ("--estimate", "--to", "jpeg-ls"),
     ],
 )
 def test_wrong_usage_is_told_as_such(arguments: tuple[str, ...], scan: Path, tmp_path: Path) -> None:
@@ -157,8 +160,11 @@ def test_a_folder_is_not_compressed_into_itself(scan: Path) -> None:
 
 def test_a_location_without_dicom_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "x.bin").write_bytes(b"nothing of the kind")
-    assert typed(tmp_path / "in", tmp_path / "out", "--to", "rle").exit_code == 1
+    for number in range(9):
+        (tmp_path / "in" / f"{number}.bin").write_bytes(b"nothing of the kind")
+    result = typed(tmp_path / "in", tmp_path / "out", "--to", "rle")
+    assert result.exit_code == 1
+    assert "9 × not DICOM" in result.output and result.output.count("\n") == 3
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no locks that tell of other writers")

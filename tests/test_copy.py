@@ -247,6 +247,8 @@ def test_places_that_make_no_sense_are_errors_at_once(archive, folder, tmp_path)
         (folder, tmp_path / "file"),
         (folder, f"{archive.url}/studies/{study}/series/{series}"),
         (folder, "nosuchserver:"),
+        (folder, folder),
+        (folder, folder / "sorted"),
     ):
         with pytest.raises(HounsfieldError):
             quick(source, target)

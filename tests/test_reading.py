@@ -112,7 +112,7 @@ def test_nothing_to_load_says_why(tmp_path: Path) -> None:
     with pytest.raises(SelectionError, match=r"no CT series in it: .*a\.txt: not DICOM"):
         hounsfield.load(tmp_path)
     (tmp_path / "b.txt").write_text("x")
-    with pytest.raises(SelectionError, match="and 1 more files skipped"):
+    with pytest.raises(SelectionError, match="and 1 more file skipped"):
         hounsfield.load(tmp_path)
 
 

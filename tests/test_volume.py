@@ -223,7 +223,7 @@ def test_resample_keeps_the_tilt():
     assert even.hu_at(tilted(head()).lps(3, 8, 8)) == 40
 
 
-@pytest.mark.parametrize("step", [0, -1, float("nan"), 1e-12])
+@pytest.mark.parametrize("step", [0, -1, float("nan"), 1e-12, 1e6])
 def test_resample_refuses_steps_that_make_no_grid(step):
     with pytest.raises(GeometryError, match="step"):
         resample(upright(head()), step)

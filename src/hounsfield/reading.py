@@ -43,7 +43,8 @@ class Scan:
             return matches[0]
         if not self.series:
             why = f": {self.skipped[0].name}: {self.skipped[0].reason}" if self.skipped else ""
-            why += f"; and {len(self.skipped) - 1} more files skipped" if len(self.skipped) > 1 else ""
+            more = len(self.skipped) - 1
+            why += f"; and {more} more {'file' if more == 1 else 'files'} skipped" if more > 0 else ""
             raise SelectionError(f"no CT series in it{why}", where=self.location, remedy="check the location")
         found = "no series" if not matches else f"{len(matches)} series"
         asked = "" if wanted is None else f" match {wanted!r}"

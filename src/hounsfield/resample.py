@@ -182,5 +182,7 @@ def _count(length: float, step: float, volume: Volume) -> int:
     slices = length / step
     if slices * volume.array[0].nbytes > LARGEST_GRID_BYTES:
         raise GeometryError(f"a step of {step} mm over {length:g} mm", remedy="choose a larger step")
+    if step > length > 0:
+        raise GeometryError(f"a step of {step:g} mm over {length:g} mm", remedy="choose a smaller step")
     # A last slice that misses the grid by rounding is still on it.
     return floor(slices + ON_GRID) + 1

@@ -119,10 +119,10 @@ def find_server(name: str) -> Server:
     """The entry `name`; `LocationError` that lists the names there are."""
     servers = read_servers()
     if name not in servers:
-        known = ", ".join(sorted(servers)) or "none"
+        known = ", ".join(sorted(servers))
         raise LocationError(
             f"no server is called {name!r}",
-            expected=f"one of: {known}",
+            expected=f"one of: {known}" if known else None,
             remedy=f"add it: hounsfield servers add {name} URL",
             known=tuple(servers),
         )

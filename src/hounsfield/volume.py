@@ -154,8 +154,9 @@ class Volume:
         index = np.floor(self.index(lps) + 0.5).astype(int)
         if (index < 0).any() or (index >= self.shape).any():
             place = tuple(float(mm) for mm in lps)
+            voxel = f"slice {index[0]}, row {index[1]}, column {index[2]}"
             raise GeometryError(
-                f"{place} mm lies outside the volume", expected=self._extent(), position=place
+                f"{place} mm lies outside the volume, at {voxel}", expected=self._extent(), position=place
             )
         return float(self.array[tuple(index)])
 

@@ -12,6 +12,7 @@ import functools
 import importlib
 import os
 import pickle
+import re
 import sys
 import threading
 import time
@@ -43,6 +44,10 @@ def cluster(address: str) -> Engine:
 
     Raises `UnsupportedError` where `distributed` is not installed, `LocationError` where no scheduler answers.
     """
+    if not re.search(r":\d+/?$|^inproc:", address):
+        raise LocationError(
+            "no address of a Dask scheduler", expected="one such as tcp://host:8786", where=address
+        )
     try:
         importlib.import_module("distributed")
     except ImportError as error:

@@ -86,6 +86,8 @@ class Verbs(click.Group):
         standalone_mode: bool = True,
         **extra: Any,
     ) -> Any:
+        if sys.stdout is None:  # closed by whoever started us
+            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
         if sys.stdout.errors == "strict" and hasattr(sys.stdout, "reconfigure"):
             # A patient's name that the console cannot show is no reason to stop.
             sys.stdout.reconfigure(errors="backslashreplace")

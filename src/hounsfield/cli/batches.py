@@ -29,6 +29,7 @@ _COLUMNS = (
     Column("note", "what to know", folds=True),
 )
 _NAMES = 3
+_STATUSES = ("made", "made before", "left out", "failed", "started")
 
 
 def at_once(command: Command) -> Command:
@@ -42,7 +43,8 @@ def at_once(command: Command) -> Command:
             "--workers",
             type=click.IntRange(min=1),
             metavar="N",
-            help="Series at once, each in a process [default: one a core]",
+            show_default="one a core",
+            help="Series at once, each in a process.",
         ),
     ):
         command = option(command)
@@ -58,7 +60,8 @@ def recorded(command: Command) -> Command:
         click.option(
             "--ledger",
             type=click.Path(path_type=Path),
-            help="Where the ledger is [default: OUT/hounsfield.jsonl]",
+            show_default="hounsfield.jsonl in the folder",
+            help="Where the ledger is.",
         ),
     ):
         command = option(command)
@@ -166,11 +169,11 @@ def show(
         print_json({name: rows, "skipped": skipped})
     elif rows:
         table([_line(item) for item in rows], _COLUMNS)
-    else:
-        echo(f"No series with images in {found.location}.")
     if found.skipped and not as_json:
         echo()
         show_skipped(found.skipped)
+    if not rows and not as_json:
+        found.choose()  # nothing to do is an error, as for a single output
     if len(rows) > 1 and not as_json:
         echo(_totals(rows, pages))
     if any(item["status"] == "failed" for item in rows):
@@ -190,7 +193,8 @@ def show_skipped(skipped: Iterable[Skipped]) -> None:
 
 def _totals(rows: list[dict[str, Any]], pages: Path | None) -> str:
     counted = Counter(_line(item)["status"] for item in rows)
-    told = f"{len(rows)} series: " + ", ".join(f"{count} {status}" for status, count in counted.items())
+    told = ", ".join(f"{counted[status]} {status}" for status in sorted(counted, key=_STATUSES.index))
+    told = f"{len(rows)} series: {told}"
     return f"\n{told}" + (f"; to look through: {pages}" if pages is not None and pages.is_file() else "")
 
 

@@ -57,7 +57,7 @@ def _auto_table(_: click.Context, __: click.Parameter, entries: tuple[str, ...])
 @click.option("--ratio", type=float, metavar="N", help="Lossy: native to compressed size, met within 10 %.")
 @click.option("--max-error", type=float, metavar="HU", help="Lossy: the largest error, never exceeded.")
 @click.option("--quality", type=float, metavar="Q", help="Lossy: the coder's own quality, 100 the finest.")
-@click.option("--effort", type=click.IntRange(1, 9), default=1, show_default=True, help="Of JPEG XL.")
+@click.option("--effort", type=click.IntRange(1, 9), metavar="1…9", show_default="1", help="Of JPEG XL.")
 @click.option(
     "--auto",
     "table",
@@ -71,7 +71,8 @@ def _auto_table(_: click.Context, __: click.Parameter, entries: tuple[str, ...])
     "--workers",
     type=click.IntRange(1),
     metavar="N",
-    help="Files at once [default: one a core].",
+    show_default="one a core",
+    help="Files at once.",
 )
 @click.option("--cluster", metavar="tcp://HOST:8786", help="Work on the Dask cluster of this scheduler.")
 @click.option("--fail-fast", is_flag=True, help="Begin nothing more after the first failure.")
@@ -100,6 +101,7 @@ def compress(location: str, out: str | None, as_json: bool, force: bool, **asked
 
     place = open_location(absolute(location) if asked["cluster"] else location)
     if asked["estimating"]:
+        _refuse_goals(out, asked)
         show_estimate(place, asked["plot"], force=force, as_json=as_json)
         return
     if out is None:
@@ -120,6 +122,15 @@ def compress(location: str, out: str | None, as_json: bool, force: bool, **asked
     _compress_one(place.path, Job(FileSource(place.path), output), goal, engine, force=force, as_json=as_json)
 
 
+def _refuse_goals(out: str | None, asked: dict[str, Any]) -> None:
+    """An estimate tells of every syntax and writes nothing; what says otherwise is a mistake."""
+    if out is not None:
+        raise click.UsageError(f"--estimate writes nothing; leave out {out!r}")
+    for name in ("to", "ratio", "max_error", "quality"):
+        if asked[name] is not None:
+            raise click.UsageError(f"--estimate measures every syntax; leave out --{name.replace('_', '-')}")
+
+
 def _output(place: Location, out: str) -> Path:
     """`out` as a path; the file in it where a file is to go into a folder, which is there or ends with a slash."""
     from hounsfield.locations import FileLocation
@@ -130,14 +141,19 @@ def _output(place: Location, out: str) -> Path:
 
 
 def _target(asked: dict[str, Any]) -> Target:
+    from hounsfield.syntaxes import transfer_syntax
     from hounsfield.transcode import target
 
+    effort = asked["effort"]
+    xl = asked["to"] == "auto" or transfer_syntax(asked["to"]).keyword.startswith("jpeg-xl")
+    if effort is not None and not xl:
+        raise click.UsageError("--effort is of JPEG XL; leave it out, or choose --to jpeg-xl")
     return target(
         asked["to"],
         ratio=asked["ratio"],
         max_error=asked["max_error"],
         quality=asked["quality"],
-        effort=asked["effort"],
+        effort=effort or 1,
         extended_offsets=True if asked["extended_offsets"] else None,
         auto=asked["table"],
     )

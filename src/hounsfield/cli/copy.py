@@ -41,7 +41,11 @@ _TOLD = 20
     "--verify", is_flag=True, help="Read back what is at TARGET in the end and compare it with SOURCE."
 )
 @click.option(
-    "--workers", type=click.IntRange(1, 64), metavar="N", help="Series on their way at once [default: 4]"
+    "--workers",
+    type=click.IntRange(1, 64),
+    metavar="N",
+    show_default="4",
+    help="Series on their way at once.",
 )
 @click.option("--cluster", metavar="tcp://HOST:8786", help="Work on the Dask cluster of this scheduler.")
 @click.option("--fail-fast", is_flag=True, help="Begin no other series after one that is not whole.")
@@ -81,7 +85,7 @@ def copy(
             progress=bar.settled,
             expect=bar.expect,
         )
-    print_json(summary.to_json()) if as_json else _show(summary)
+    print_json(summary.to_json()) if as_json else _show(summary, None if place is None else place.pages)
     if not summary.complete:
         raise click.exceptions.Exit(1)
 
@@ -102,7 +106,7 @@ def _place(target: str, ledger: Path | None, content: bool) -> AbstractContextMa
     return nullcontext()
 
 
-def _show(summary: Summary) -> None:
+def _show(summary: Summary, pages: Path | None) -> None:
     counts = summary.counts
     parts = [f"{counts['moved']} moved ({_bytes(summary.size)}"]
     parts[0] += f", {_bytes(summary.size / summary.seconds)}/s)" if summary.size and summary.seconds else ")"
@@ -123,6 +127,8 @@ def _show(summary: Summary) -> None:
     if summary.skipped:
         first = summary.skipped[0]
         echo(f"left out: {len(summary.skipped)}, the first: {first.name}: {first.reason}", err=True)
+    if pages is not None and pages.is_file():
+        echo(f"to look through: {pages}")
 
 
 def _bytes(count: float) -> str:

@@ -16,7 +16,7 @@ from hounsfield.cli.terminal import Column, echo, print_json, progress, table
 from hounsfield.errors import LocationError
 
 if TYPE_CHECKING:
-    from hounsfield.deidentification import Treated
+    from hounsfield.deidentification import Summary, Treated
     from hounsfield.instance import Skipped, Source
     from hounsfield.locations import Location
 
@@ -48,7 +48,9 @@ _NEW_KEY_BYTES = 32
 @click.option(
     "--keep", type=click.Choice(_KEEP), multiple=True, help="What else may stay; any number of times."
 )
-@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Processes [default: one a core].")
+@click.option(
+    "--workers", type=click.IntRange(min=1), metavar="N", show_default="one a core", help="Processes."
+)
 @click.option("--cluster", metavar="tcp://HOST:8786", help="Work on the Dask cluster of this scheduler.")
 @click.option("--fail-fast", is_flag=True, help="Begin nothing more after the first failure.")
 @recorded
@@ -84,7 +86,10 @@ def deidentify(
             if asked["as_json"] or each.status == "failed":
                 listed.append(each)
             done()
-        _write(told.to_json(), out)
+        if not _is_nothing(told):
+            _write(told.to_json(), out)
+    if _is_nothing(told) and not asked["as_json"]:
+        raise LocationError("no DICOM object in it", where=location, remedy="check the location")
     _show(listed, skipped, told.to_json(), as_json=asked["as_json"], pages=records.pages)
     if told.statuses["failed"]:
         raise click.exceptions.Exit(1)
@@ -100,16 +105,37 @@ def _engine(workers: int | None, cluster: str | None, *, waits: bool) -> Any:
     return batch.threads(count) if waits or count == 1 else batch.processes(count)
 
 
+def _is_nothing(told: Summary) -> bool:
+    """Whether there was not one DICOM object, nor one that could not be read."""
+    return all(reason.startswith("not DICOM") for reason in told.reasons) and not (
+        told.statuses.keys() - {"left out"}
+    )
+
+
 def _secret(path: Path) -> bytes:
     """The key in the file; a new one, readable by its owner alone, where there is no file."""
+    from hounsfield.deidentification.running import SHORTEST_KEY
+
     try:
         if not path.exists():
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with open(descriptor, "wb") as stream:
                 stream.write(os.urandom(_NEW_KEY_BYTES).hex().encode() + b"\n")
-        return path.read_bytes().strip()
+        secret = path.read_bytes().strip()
     except OSError as error:
-        raise LocationError(f"the key cannot be read or made: {error.strerror}", where=str(path)) from error
+        raise LocationError(
+            f"the key cannot be read or made: {error.strerror}",
+            where=str(path),
+            remedy="check the path and its permissions",
+        ) from error
+    if len(secret) < SHORTEST_KEY:
+        raise LocationError(
+            f"a key of {len(secret)} bytes",
+            expected=f"at least {SHORTEST_KEY}",
+            where=str(path),
+            remedy="give another file, or a name that is free: the key is made there",
+        )
+    return secret
 
 
 def _sources(place: Location, skipped: list[Skipped]) -> Iterator[Source]:

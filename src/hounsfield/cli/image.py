@@ -118,13 +118,16 @@ def _montage(_: click.Context, __: click.Parameter, text: str | None) -> tuple[i
 @click.option(
     "--plane",
     type=click.Choice(["axial", "coronal", "sagittal"]),
-    help="[default: as acquired; coronal for a MIP]",
+    show_default="as acquired; coronal for a MIP",
+    help="Through the volume.",
 )
 @click.option("--montage", metavar="RxC", callback=_montage, help="Slices in rows and columns, such as 4x6.")
 @click.option("--planes", is_flag=True, help="Axial, coronal and sagittal side by side.")
 @click.option("--mip", is_flag=True, help="Highest values through the volume, or a slab.")
 @click.option("--minip", is_flag=True, help="Lowest values through the volume, or a slab.")
-@click.option("--slab", type=float, metavar="MM", help="Thickness of a MIP or MinIP [default: everything]")
+@click.option(
+    "--slab", type=float, metavar="MM", show_default="everything", help="Thickness of a MIP or MinIP."
+)
 @click.option("--mp4", type=float, metavar="FPS", help="A film through the slices; also if OUT ends in .mp4.")
 @click.option("--size", type=int, metavar="PIXELS", help="Of the longest side.")
 @click.option("--plain", is_flag=True, help="No letters, words or scale bar.")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hounsfield.cli.batches import row
+from hounsfield.cli.batches import row, show_skipped
 from hounsfield.cli.terminal import Column, echo, print_json, table
 from hounsfield.errors import LocationError
 
@@ -76,28 +76,40 @@ class Account:
 
     def show(self, *, pages: Path | None = None, folder: str = "") -> None:
         """Print it; `pages` tell more, `folder` is where the outputs are."""
+        from hounsfield.instance import Skipped
+
         self.listed.sort(key=lambda outcome: outcome.name)
         if self.as_json:
             print_json(self._told(folder))
             return
         if self.ways:
             table([way.row(name) for name, way in self.ways.items()], _COLUMNS)
+        left_out = [*self.skipped]
         for outcome in self.listed:
-            echo(f"{outcome.status}: {outcome.name}: {outcome.reason}", err=True)
-        counts = {**self.counts, "left out": len(self.skipped)}
-        told = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-        echo(told + (f"; to look through: {pages}" if pages is not None and pages.is_file() else ""))
+            if outcome.status == "skipped":
+                left_out.append(Skipped(outcome.name, outcome.reason))
+            elif self.counts["failed"] > 1:  # a single one is the error in the end
+                echo(f"{outcome.status}: {outcome.name}: {outcome.reason}", err=True)
+        if left_out:
+            show_skipped(left_out)
+        told = ", ".join(f"{count} {status}" for status, count in self.counts.items() if status != "skipped")
+        if told:
+            echo(told + (f"; to look through: {pages}" if pages is not None and pages.is_file() else ""))
 
     def check(self, name: str) -> None:
         """Raise `LocationError` where anything failed, or nothing was DICOM, at the location of this name."""
         failed = next((outcome for outcome in self.listed if outcome.status == "failed"), None)
         total = self.counts.total()
         if failed is not None:
-            raise LocationError(
-                f"{self.counts['failed']} of {total} files were not compressed, the first: "
-                f"{failed.name}: {failed.reason}",
-                where=name,
-            )
+            count = self.counts["failed"]
+            said = f"{count} of {total} files were not compressed, the first: {failed.name}"
+            if count == 1:
+                said = (
+                    "not compressed"
+                    if total == 1
+                    else f"1 of {total} files was not compressed: {failed.name}"
+                )
+            raise LocationError(f"{said}: {failed.reason}", where=name)
         if total == self.counts["skipped"]:
             raise LocationError("no DICOM file in it", where=name, remedy="check the location")
 

@@ -30,13 +30,14 @@ def list_(as_json: bool) -> None:
 
     found = read_servers()
     rows = [{"name": each.name, "url": each.url, "auth": each.auth_kind} for each in found.values()]
+    if not rows and not as_json:
+        echo(f"No servers in {servers_file()}; name one: hounsfield servers add NAME URL", err=True)
+        return
     table(
         rows,
         [Column("name", "name"), Column("url", "URL", folds=True), Column("auth", "auth")],
         as_json=as_json,
     )
-    if not rows and not as_json:
-        echo(f"No servers in {servers_file()}.", err=True)
 
 
 @servers.command()

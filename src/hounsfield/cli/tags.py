@@ -82,6 +82,8 @@ def tags(
     KEYWORD is a DICOM keyword (PatientName), a tag (0010,0010), or a path into sequences
     (RequestAttributesSequence[0].ScheduledProcedureStepID).
     """
+    if as_json and form in ("csv", "html"):
+        raise click.UsageError(f"--json and --format {form} are different forms; choose one")
     if settings or removals:
         _change(location, settings, removals, out, force=force)
         return
@@ -99,10 +101,22 @@ def tags(
         _deliver(lambda file: _write_json(list(found), file), out, force=force)
         return
     rows = listings(series, language=lang, groups=chosen, search=search, all_instances=all_instances)
+    if chosen or search is not None:
+        rows = _told_of_nothing(rows)
     if form == "text" and out is None and sys.stdout.isatty():
         print_table(rows, terminal.console(), language=lang, full=full)
     else:
         _deliver(_writer(form, rows, lang), out, force=force)
+
+
+def _told_of_nothing(rows: Iterator[Listing]) -> Iterator[Listing]:
+    """The same; where no attribute was found in any of them, a line on stderr says so."""
+    some = False
+    for listing in rows:
+        some = some or bool(listing.rows)
+        yield listing
+    if not some:
+        terminal.echo("No attribute matches.", err=True)
 
 
 def _nothing(location: str, skipped: list[Skipped]) -> SelectionError:

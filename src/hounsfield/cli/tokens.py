@@ -72,11 +72,14 @@ def list_(as_json: bool, folder: Path, credentials: str | None) -> None:
         for each in _opened(folder, credentials).credentials()
     ]
     columns = (
-        Column("name", "Name"),
-        Column("kind", "Kind"),
-        Column("scopes", "May"),
-        Column("expires", "Expires"),
+        Column("name", "name"),
+        Column("kind", "kind"),
+        Column("scopes", "may"),
+        Column("expires", "expires"),
     )
+    if not rows and not as_json:
+        echo("Nobody has a token or password; make one: hounsfield tokens add NAME", err=True)
+        return
     table(rows, columns, as_json=as_json)
 
 

@@ -64,7 +64,7 @@ class _Work:
             made.content, study=made.study, series=made.series, instance=made.instance
         )
         status = {"stored": "made", "present": "present"}.get(stored.status, "failed")
-        kind = stored.status if status == "failed" else ""
+        kind, counts = (stored.status, {}) if status == "failed" else ("", counts)
         return Treated(
             step.piece.source.name, status, stored.reason or "", stored.where or "", counts, kind=kind
         )

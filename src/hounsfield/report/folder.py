@@ -43,6 +43,8 @@ def open_place(
             remedy="give --ledger a path",
         )
     here = Path(folder).absolute()
+    if address is None and here.exists() and not here.is_dir():
+        raise LocationError("is no folder", where=str(folder), remedy="give another name")
     path = here / LEDGER_NAME if ledger is None else ledger.absolute()
     beside = path.parent
     made = [place for place in (beside, path, beside / PREVIEWS_NAME) if not place.exists()]

@@ -13,6 +13,7 @@ from pathlib import Path
 from hounsfield.batch import FAILED, MADE, STARTED, Answer, Engine, Finished, Place, Record, run_each, threads
 from hounsfield.batch.recorded import versions
 from hounsfield.client import Retries
+from hounsfield.errors import LocationError
 from hounsfield.transfer.moving import Before, Copied, Ends, Job
 from hounsfield.transfer.origins import SeriesTask
 from hounsfield.transfer.summary import Item, Summary
@@ -49,6 +50,7 @@ def copy(
     Raises only for a source that cannot be listed, a target that makes no sense, a ledger that cannot be written or
     an engine that is gone; whatever happens to single instances is in the summary. Run again, it moves what is missing.
     """
+    _refuse_within(source, target)
     started = time.monotonic()
     summary = Summary(str(source), str(target))
     told = _Told(summary, progress, expect)
@@ -79,6 +81,15 @@ def copy(
         ends.destination.close()
         summary.seconds = time.monotonic() - started
     return summary
+
+
+def _refuse_within(source: str | Path, target: str | Path) -> None:
+    """A folder copied into itself would hold everything twice, and the next time thrice."""
+    root = Path(source).absolute()
+    if root.is_dir() and Path(target).absolute().is_relative_to(root):
+        raise LocationError(
+            "lies within what is copied", where=str(target), remedy="copy to a place beside it"
+        )
 
 
 class _Told:
