@@ -132,7 +132,7 @@ def test_a_whole_look_takes_no_mouse(person: Person, archive: str, data: Path) -
     press("ArrowDown")
     press("2")
     person.rest()
-    assert " ".join(page.locator(".corner.bottom-left").inner_text().split()) == "Slice 14 / 24 L -600 W 1500"
+    assert " ".join(page.locator(".corner.bottom-left").inner_text().split()) == "Slice 14 / 24 L −600 W 1500"
     press("m")
     person.see_image("coronal")
     _tab_to(person, "Coronal")

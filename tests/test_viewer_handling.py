@@ -163,8 +163,9 @@ def test_a_slice_is_gone_to_by_its_number(person: Person, thin_url: str) -> None
     for number, there in (("4", "4"), ("99", "12")):
         person.page.keyboard.press("Control+g")
         field = person.page.get_by_role("spinbutton", name="Go to a slice")
-        field.fill(number)
-        field.press("Enter")
+        field.wait_for()
+        person.page.keyboard.type(number)
+        person.page.keyboard.press("Enter")
         assert _corner(person) == f"Slice {there} / 12"
     person.page.get_by_role("button", name="Slice 12 / 12").click()
     person.page.keyboard.press("Escape")
@@ -233,6 +234,47 @@ def test_a_slice_that_cannot_be_read_is_named_and_not_trusted(person: Person, th
     person.see_image()
     assert "good" in person.page.locator(".badge").get_attribute("class")
     assert person.page.locator(".notice").count() == 0
+
+
+def test_a_measurement_is_moved_by_its_line(person: Person, thin_url: str) -> None:
+    _open(person, thin_url, "&panel=measure&tool=freehand")
+    _line(person, (300, 300), (400, 300), (400, 400), (300, 400))
+    before = _exported(person)
+    view = person.page.locator(".view").first
+    person.page.mouse.move(350, 300)
+    person.rest()
+    assert view.get_attribute("data-graspable") is not None
+    _line(person, (350, 300), (410, 330))
+    after = _exported(person)
+    shifts = np.subtract(after["points"], before["points"])
+    np.testing.assert_allclose(shifts, shifts[:1] + np.zeros_like(shifts), atol=1e-9)
+    assert shifts[0][1] == pytest.approx(2 * shifts[0][0], abs=1e-6) and shifts[0][0] > 1
+    person.page.mouse.move(350, 350)
+    person.rest()
+    assert view.get_attribute("data-graspable") is None
+    assert _measurements(person) == 1
+
+
+def test_a_probe_that_is_moved_on_a_plane_is_read_anew(
+    person: Person, thin_url: str, studies_folder: Path
+) -> None:
+    from hounsfield import load
+
+    volume = load(studies_folder / "thin")
+    _open(person, thin_url, "&panel=measure&tool=probe&layout=coronal")
+    person.page.mouse.click(450, 420)
+    for start, end in (((450, 420), (560, 380)), ((560, 380), (500, 400))):
+        _line(person, start, end)
+        found = _exported(person)
+        index = np.linalg.solve(volume.affine, [*found["lps"][0], 1])[:3]
+        assert found["value"] == volume.array[tuple(np.floor(index + 0.5).astype(int))]
+    assert _measurements(person) == 1
+
+
+def _exported(person: Person) -> Any:
+    with person.page.expect_download() as saved:
+        person.page.get_by_role("button", name="Export JSON").click()
+    return json.loads(Path(saved.value.path()).read_text())["measurements"][0]
 
 
 # --- pictures and scouts ---------------------------------------------------------------------------------------

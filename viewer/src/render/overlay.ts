@@ -2,6 +2,7 @@
 
 import { directionLetters, pixelSize, rasterPoint, type Point, type Raster } from "../volume/raster";
 import { scale, type Vec3 } from "../volume/vector";
+import { outlineOf } from "./outline";
 import { toPane, type Matrix, type Pane } from "./pose";
 import { scaleBar } from "./scale_bar";
 
@@ -98,7 +99,7 @@ const CHOSEN = "#6fe3ff";
 /** A measurement whose points are raster pixels, with its numbers beside it. */
 export function drawMeasurement(context: CanvasRenderingContext2D, drawing: Drawing, matrix: Matrix, pane: Pane): void {
   const points = drawing.points.map((point) => toPane(matrix, point));
-  const path = outline(drawing, points, matrix);
+  const path = outline(drawing, matrix);
   const ink = drawing.chosen ? CHOSEN : INK;
   context.strokeStyle = "rgba(0, 0, 0, 0.6)";
   context.lineWidth = 3.5;
@@ -113,30 +114,18 @@ export function drawMeasurement(context: CanvasRenderingContext2D, drawing: Draw
   drawText(context, drawing.lines, points, pane, ink);
 }
 
-function outline(drawing: Drawing, points: readonly Point[], matrix: Matrix): Path2D {
+function outline({ kind, points }: Drawing, matrix: Matrix): Path2D {
   const path = new Path2D();
-  const [first, second] = points;
-  if (!first) return path;
-  if (drawing.kind === "probe") {
-    path.arc(first.x, first.y, 5, 0, 2 * Math.PI);
-  } else if (drawing.kind === "ellipse" && second) {
-    const [a, b] = drawing.points as [Point, Point];
-    const [cx, cy] = [(a.x + b.x) / 2, (a.y + b.y) / 2];
-    const [rx, ry] = [Math.abs(a.x - b.x) / 2, Math.abs(a.y - b.y) / 2];
-    for (let step = 0; step <= 72; step++) {
-      const turn = (step / 36) * Math.PI;
-      const at = toPane(matrix, { x: cx + rx * Math.cos(turn), y: cy + ry * Math.sin(turn) });
-      if (step) path.lineTo(at.x, at.y);
-      else path.moveTo(at.x, at.y);
-    }
-  } else if (drawing.kind === "rectangle" && second) {
-    const [a, b] = drawing.points as [Point, Point];
-    const ring = [a, { x: b.x, y: a.y }, b, { x: a.x, y: b.y }, a].map((corner) => toPane(matrix, corner));
-    ring.forEach(({ x, y }, index) => (index ? path.lineTo(x, y) : path.moveTo(x, y)));
-  } else {
-    points.forEach(({ x, y }, index) => (index ? path.lineTo(x, y) : path.moveTo(x, y)));
-    if (drawing.kind === "freehand") path.closePath();
+  const [first] = points;
+  if (kind === "probe" && first) {
+    const { x, y } = toPane(matrix, first);
+    path.arc(x, y, 5, 0, 2 * Math.PI);
   }
+  outlineOf(kind, points).forEach((point, index) => {
+    const { x, y } = toPane(matrix, point);
+    if (index) path.lineTo(x, y);
+    else path.moveTo(x, y);
+  });
   return path;
 }
 

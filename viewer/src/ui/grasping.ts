@@ -5,7 +5,7 @@ import { toPane, toRaster } from "../render/pose";
 import type { Measurement } from "../tools/measurements";
 import type { Kind } from "../tools/shapes";
 import { rasterPoint, type Point, type Raster } from "../volume/raster";
-import { commit, draft, isMeasuring, pointsOn, visible, withPoint } from "./measuring";
+import { commit, draft, isMeasuring, pointsOn, visible, withPoints } from "./measuring";
 import { chosen, grasped, measurements, tool } from "./session";
 import type { ViewDrawing } from "./view";
 
@@ -60,7 +60,7 @@ function move(item: Measurement, drawing: ViewDrawing, { x, y }: Point, resize: 
     return toRaster(matrix, { x: on.x + x * step, y: on.y + y * step });
   };
   const next = !resize ? points.map(shifted) : item.kind === "freehand" ? grown(points, x - y) : [...points.slice(0, -1), shifted(points.at(-1)!)];
-  const moved = next.reduce((made, point, k) => (points[k] === point ? made : withPoint(made, k, point, drawing.values)), item);
+  const moved = withPoints(item, next, drawing.values, points);
   measurements.value = measurements.peek().map((each) => (each.id === item.id ? moved : each));
 }
 

@@ -3,9 +3,10 @@
 import { toPane, toRaster, turned, zoomAbout, type Matrix, type Pane, type Pose } from "../render/pose";
 import type { Kind } from "../tools/shapes";
 import type { Measurement } from "../tools/measurements";
-import { rasterLps, type Point } from "../volume/raster";
+import { distanceToLine, outlineOf } from "../render/outline";
+import { rasterLps, type Point, type Raster } from "../volume/raster";
 import type { Drag, GestureHandlers } from "./gestures";
-import { commit, draft, isMeasuring, pointsOn, visible, withPoint } from "./measuring";
+import { commit, draft, isMeasuring, pointsOn, visible, withPoint, withPoints } from "./measuring";
 import { activeId, chosen, tool, type Tool } from "./session";
 import { buttons } from "./settings";
 import type { ViewValues } from "./view_values";
@@ -18,6 +19,8 @@ export interface ViewPort {
   /** Draws a measurement that is being made. */
   showDraft(item: Measurement | null): void;
   hovered(at: Point | null): void;
+  /** Whether a measurement is under the pointer, to be pulled or moved. */
+  graspable(near: boolean): void;
 }
 
 const NEAR = 9;
@@ -26,7 +29,8 @@ const PIXELS_PER_SLICE = 6;
 /** The first leg of an angle, and the slice or place it lies on: elsewhere it is forgotten. */
 type Corner = { readonly points: readonly Point[]; readonly ground: string };
 
-type Edit = { readonly item: Measurement; readonly point: number };
+/** A measurement that is pulled by a point, or moved as a whole from where it was (`from`, on the raster). */
+type Edit = { readonly item: Measurement; readonly point: number } | { readonly item: Measurement; readonly from: Point; readonly points: readonly Point[] };
 
 export function interaction(port: ViewPort): GestureHandlers & { readonly abandon: () => boolean } {
   const { values } = port;
@@ -69,7 +73,23 @@ export function interaction(port: ViewPort): GestureHandlers & { readonly abando
       const point = points.findIndex((each) => Math.hypot(toPane(matrix, each).x - at.x, toPane(matrix, each).y - at.y) < NEAR);
       if (point >= 0) return { item, point };
     }
+    return byItsLine(at, matrix, values.raster);
+  };
+
+  /** Only with its own tool: with another one, a drag that begins on a line draws something new. */
+  const byItsLine = (at: Point, matrix: Matrix, raster: Raster): Edit | null => {
+    for (const item of visible(values).filter((each) => each.kind === tool.peek())) {
+      const points = pointsOn(item, raster, view);
+      const line = outlineOf(item.kind, points).map((point) => toPane(matrix, point));
+      if (distanceToLine(line, at) < NEAR / 2) return { item, from: toRaster(matrix, at), points };
+    }
     return null;
+  };
+
+  const edited = (by: Edit, to: Point): Measurement => {
+    if ("point" in by) return withPoint(by.item, by.point, to, values);
+    const [dx, dy] = [to.x - by.from.x, to.y - by.from.y];
+    return withPoints(by.item, by.points.map(({ x, y }) => ({ x: x + dx, y: y + dy })), values);
   };
 
   /** What the view shows now, so that what was begun on it is not ended on something else. */
@@ -111,7 +131,7 @@ export function interaction(port: ViewPort): GestureHandlers & { readonly abando
     const point = raster(at);
     if (!point) return;
     if (edit) {
-      edit = { ...edit, item: withPoint(edit.item, edit.point, point, values) };
+      edit = { ...edit, item: edited(edit, point) };
       port.showDraft(edit.item);
       return;
     }
@@ -165,6 +185,7 @@ export function interaction(port: ViewPort): GestureHandlers & { readonly abando
     abandon,
     hover(at) {
       port.hovered(at);
+      port.graspable(!!at && isMeasuring(tool.peek()) && (!!edit || !!nearest(at)));
       if (!trail.length && !edit) followAngle(at);
     },
     wheel(at, steps, keys) {

@@ -4,7 +4,7 @@ import type { Measurement } from "../tools/measurements";
 import { angleDegrees, areaMm2, lengthMm, lengthPixels } from "../tools/measurements";
 import { REGIONS, type Kind, type Spot } from "../tools/shapes";
 import { planeStatistics, statistics, type Statistics } from "../tools/statistics";
-import { stepToIndex } from "../volume/affine";
+import { stepToIndex, toIndex } from "../volume/affine";
 import { latticeLps, latticeValues, measuredPlane, sampleArea, type Lattice } from "../volume/lattice";
 import { distanceToRaster, pixelSize, rasterLps, rasterNormal, rasterPoint, type Point, type Raster } from "../volume/raster";
 import type { Vec3 } from "../volume/vector";
@@ -19,6 +19,7 @@ export const isMeasuring = (tool: string): tool is Kind => ["probe", "length", "
 
 /** A measurement whose numbers are taken anew from the slice or plane it lies on. */
 export function measured(item: Measurement, pane: PaneState): Measurement {
+  if (item.slice === null && item.kind === "probe") return { ...item, value: valueAt(item.lps[0], pane) };
   if (item.slice === null) return item.plane && isRegion(item.kind) ? { ...item, statistics: onPlane(item, item.plane, pane) } : item;
   const shape = pane.model.info.value?.shape;
   const values = pane.model.slices?.get(item.slice);
@@ -32,6 +33,15 @@ export function measured(item: Measurement, pane: PaneState): Measurement {
     statistics: isRegion(item.kind) ? statistics(item.kind, item.points, values, shape[1], shape[2], size.x * size.y) : null,
     value: probe ? (values[at] ?? null) : null,
   };
+}
+
+/** Of the voxel at a place; null outside, and while its slice is on its way. */
+function valueAt(place: Vec3 | undefined, { model }: PaneState): number | null {
+  const shape = model.info.value?.shape;
+  if (!place || !shape || !model.inverse) return null;
+  const [slice, row, column] = toIndex(model.inverse, place).map((at) => Math.floor(at + 0.5)) as [number, number, number];
+  const inside = row >= 0 && column >= 0 && row < shape[1] && column < shape[2];
+  return inside ? (model.slices?.get(slice)?.[row * shape[2] + column] ?? null) : null;
 }
 
 const isRegion = (kind: Kind): boolean => REGIONS.includes(kind);
@@ -59,7 +69,7 @@ export function draft(kind: Kind, points: readonly Point[], view: ViewValues): M
     return measured({ ...placed, ...ofSlice(pane, pane.slice.value), points: points.map((point): Spot => [point.y, point.x]), lps }, pane);
   }
   const lps = points.map((point) => rasterLps(raster, point));
-  if (kind === "probe") return { ...placed, instance: "", slice: null, plane: null, points: [], lps, value: view.voxelAt(points[0]!)?.value ?? null };
+  if (kind === "probe") return measured({ ...placed, instance: "", slice: null, plane: null, points: [], lps }, pane);
   const { lattice, slice, voxels } = measuredPlane(pane.model.grid, pane.model.inverse, raster);
   const plane = slice === null ? { origin: lattice.origin, across: lattice.across, down: lattice.down, voxels } : null;
   const empty: Measurement = { ...placed, ...ofSlice(pane, slice), plane, points: [], lps };
@@ -108,6 +118,13 @@ export function withPoint(item: Measurement, index: number, point: Point, view: 
   const raster = view.raster!;
   if (raster.placed) return measured(withPlace(item, index, rasterLps(raster, point), view.pane), view.pane);
   return measured({ ...item, points: item.points.map((each, k): Spot => (k === index ? [point.y, point.x] : each)) }, view.pane);
+}
+
+/** Replaces all points but those that are the same object as `before`; measured once. */
+export function withPoints(item: Measurement, points: readonly Point[], view: ViewValues, before: readonly Point[] = []): Measurement {
+  const { raster, pane } = view;
+  if (!raster?.placed) return measured({ ...item, points: points.map(({ x, y }): Spot => [y, x]) }, pane);
+  return measured(points.reduce((made, point, k) => (point === before[k] ? made : withPlace(made, k, rasterLps(raster, point), pane)), item), pane);
 }
 
 export function commit(item: Measurement): void {

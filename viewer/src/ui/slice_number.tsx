@@ -31,7 +31,10 @@ export function SliceNumber({ pane, view, name }: Props) {
 function Field({ pane, view, name }: Props) {
   const field = useRef<HTMLInputElement>(null);
   const { count, at } = pane.steps(view);
-  useEffect(() => field.current!.select(), []);
+  useEffect(() => {
+    field.current!.focus();
+    field.current!.select();
+  }, []);
   const close = (): void => void (goingTo.value = false);
   const press = (event: KeyboardEvent): void => {
     if (event.key !== "Enter" && event.key !== "Escape") return;

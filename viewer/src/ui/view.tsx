@@ -55,6 +55,10 @@ export class ViewDrawing implements ViewPort {
     this.schedule();
   }
 
+  graspable(near: boolean): void {
+    this.below.parentElement!.toggleAttribute("data-graspable", near);
+  }
+
   hovered(at: Point | null): void {
     // What was read last stays when the pointer or finger leaves, to be looked at, copied and clicked.
     const point = at && this.latest ? toRaster(this.latest, at) : this.read;
