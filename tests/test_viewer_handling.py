@@ -123,6 +123,15 @@ def test_a_second_finger_leaves_no_measurement(browser: Any, thin_url: str) -> N
     person.close()
 
 
+def test_a_tap_reads_the_value_there_and_it_stays(browser: Any, thin_url: str) -> None:
+    person = Person(browser, width=390, height=844, has_touch=True)
+    _open(person, thin_url)
+    person.page.touchscreen.tap(150, 420)
+    person.rest()
+    assert "HU = stored" in person.page.locator(".readout").inner_text()
+    person.close()
+
+
 def test_escape_ends_what_is_being_drawn_and_then_the_tool(person: Person, thin_url: str) -> None:
     _open(person, thin_url, "&panel=measure&tool=angle")
     _line(person, (400, 300), (500, 300))

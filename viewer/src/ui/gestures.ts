@@ -54,6 +54,8 @@ export function attachGestures(element: HTMLElement, handlers: GestureHandlers):
     }
     drag = { id: event.pointerId, button: buttonOf(event), from: at, last: at, moved: false, touch: event.pointerType === "touch" };
     handlers.start(asDrag(at));
+    // A finger that only taps never moves.
+    if (drag.touch) handlers.hover(at);
   };
 
   const onMove = (event: PointerEvent): void => {

@@ -184,8 +184,8 @@ function Facts({ pane }: { pane: PaneState }) {
   const number = (value: number): string => String(+value.toFixed(3)).replace("-", "−");
   const rows: [string, string][] = [];
   if (info.shape) rows.push([w.size, `${info.shape[2]} × ${info.shape[1]} × ${info.shape[0]}`]);
-  // Slices at one place have no distance to one another.
-  const between = info.spacing?.[0] ? [info.spacing[0]] : [];
+  // One slice has no distance to another, nor have slices at one place; irregular ones have several, told above.
+  const between = pane.model.count > 1 && info.spacing?.[0] && info.verdict !== "irregular" ? [info.spacing[0]] : [];
   if (info.pixelSpacing) rows.push([w.spacing, `${[info.pixelSpacing[1]!, info.pixelSpacing[0]!, ...between].map(number).join(" × ")} mm`]);
   if (info.shape) rows.push([w.unit, info.unit === "unspecified" ? w.unspecified : info.unit]);
   if (info.verdict) rows.push([w.verdict, verdictName(info.verdict, w)]);
