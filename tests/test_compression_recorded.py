@@ -24,6 +24,7 @@ from hounsfield.cli import main
 from hounsfield.compression import find_files
 from hounsfield.instance import FileSource, read_instance
 from hounsfield.phantom import PhantomSpec
+from hounsfield.report import preview_of_file
 from stub_archive import stub_archive
 from test_transcode import image, saved
 from test_transcode import phantom as pixels
@@ -72,6 +73,7 @@ def forbid_opening(monkeypatch: pytest.MonkeyPatch, out: Path) -> None:
 
     monkeypatch.setattr("hounsfield.compression.files._done", refused)
     monkeypatch.setattr("hounsfield.compression.files._outcome", refused)
+    monkeypatch.setattr("hounsfield.compression.series.preview_of_file", refused)
 
 
 def test_each_series_has_a_record_and_the_second_run_opens_nothing(
@@ -95,6 +97,27 @@ def test_each_series_has_a_record_and_the_second_run_opens_nothing(
     assert status == 0 and statuses(told) == {"present": 18}
     assert all(each["kept"] for each in told["series"])
     assert made(out) == before and (out / LEDGER_NAME).read_bytes() == lines
+
+
+def test_the_middle_file_that_was_written_shows_its_series(tmp_path: Path) -> None:
+    source, out = tree(tmp_path / "in"), tmp_path / "out"
+
+    def shown() -> list[dict[str, Any]]:
+        return [
+            json.loads(line) for line in (out / "hounsfield-previews.jsonl").read_text("utf-8").splitlines()
+        ]
+
+    typed(source, out, "--to", "jpeg-ls")
+    assert [each["key"] for each in shown()] == [record.key for record in latest(out)]
+    assert shown()[1] == {"key": shown()[1]["key"], **preview_of_file(sorted((out / "1").iterdir())[3])}
+    page = (out / "hounsfield.html").read_text("utf-8")
+    assert page.count("<img") == page.count("<svg") == 3 and page.count("Thumbnail") == 1
+    edit(sorted((source / "1").iterdir())[2])
+    typed(source, out, "--to", "jpeg-ls")
+    assert len(shown()) == 3  # the one in the middle stands
+    edit(sorted((source / "1").iterdir())[3])
+    typed(source, out, "--to", "jpeg-ls")
+    assert len(shown()) == 4 and shown()[3]["key"] == shown()[1]["key"]
 
 
 @pytest.mark.parametrize("workers", [(), ("--workers", "1")])
@@ -207,6 +230,7 @@ def test_a_file_of_no_series_that_fails_has_a_line_until_it_does_not(tmp_path: P
         LEDGER_NAME,
         "hounsfield.csv",
         "hounsfield.html",
+        "hounsfield-previews.jsonl",
     }
 
 
@@ -315,7 +339,6 @@ def test_what_was_lost_is_in_the_record_and_on_the_page(tmp_path: Path) -> None:
     (record,) = latest(out)
     assert 0 < record.facts["max_error"] <= 2 and record.facts["psnr"] > 30
     page = (out / "hounsfield.html").read_text("utf-8")
-    assert "Thumbnail" not in page  # there is none
     assert "explicit → jpeg-ls-near" in page and "largest error 2 HU" in page and "6 files" in page
     table = (out / "hounsfield.csv").read_text("utf-8").splitlines()
     row = dict(zip(table[0].split(","), table[1].split(","), strict=False))

@@ -62,6 +62,22 @@ def forbid_opening(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("looked into an object that stands")
 
     monkeypatch.setattr("hounsfield.deidentification.running.deidentify_object", refused)
+    monkeypatch.setattr("hounsfield.deidentification.records.preview_of_file", refused)
+
+
+def test_what_was_made_is_shown_and_what_was_left_out_says_why_once(tmp_path: Path) -> None:
+    source, out = tree(tmp_path / "in", 1), tmp_path / "out"
+    alone = replace(PLAIN, slices=1, dose_pages=1, series_number=9)
+    phantom.write(alone, tmp_path / "in" / "page")
+    for path in (tmp_path / "in" / "page").rglob("*.dcm"):
+        if not path.name.startswith("DOSE"):
+            path.unlink()
+    typed(source, out)
+    page = (out / "hounsfield.html").read_text("utf-8")
+    assert page.count("<img") == page.count("<svg") == 1
+    assert page.count("<article") == 2 and "object: 1 left out" in page and "1 file<" in page
+    (reason,) = (record.reason for record in latest(out) if record.status == "left out")
+    assert page.count(reason) == 1
 
 
 def test_each_series_has_a_record_and_the_second_run_opens_nothing(

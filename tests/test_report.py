@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 
 from hounsfield import load, phantom, scan
 from hounsfield.batch import FAILED, MADE, STARTED, Record
 from hounsfield.conversion import convert_all
 from hounsfield.phantom import PhantomSpec
-from hounsfield.report import open_place, preview, write_summaries
+from hounsfield.report import open_place, preview, preview_of_file, write_summaries
 from hounsfield.report.page import CARDS, write_pages
 from hounsfield.report.preview import BINS
 from viewer_browser import Person
@@ -78,6 +79,31 @@ def test_each_kind_leads_to_where_it_begins(tmp_path: Path) -> None:
     assert {"hounsfield.html#failed", "hounsfield-2.html#made"} <= set(first.links)
     assert "hounsfield volume" in first.text
     assert second.tags.count("h2") == 2
+
+
+@pytest.mark.parametrize("spec", [PLAIN, replace(PLAIN, slices=1), replace(PLAIN, localizers=1)])
+def test_a_preview_of_a_file_is_of_its_own_pixels(spec: PhantomSpec, tmp_path: Path) -> None:
+    for path in phantom.write(spec, tmp_path):
+        shown = preview_of_file(path)
+        assert shown["thumbnail"].startswith("data:image/jpeg;base64,")
+        assert sum(shown["histogram"]["counts"]) == pydicom.dcmread(path).pixel_array.size
+    (tmp_path / "notes.txt").write_text("no dicom")
+    assert preview_of_file(tmp_path / "notes.txt") == preview_of_file(tmp_path / "gone.dcm") == {}
+
+
+def test_the_footer_speaks_of_what_is_on_the_page(tmp_path: Path) -> None:
+    record = Record(
+        key="1", status=MADE, verb="compress", series="s", counts={"written": 1}, facts={"files": 1}
+    )
+    (path,) = write_pages([record], lambda key: {}, tmp_path)
+    told = Page(path).text
+    assert (
+        "Thumbnail" not in told and "1 file" in told and "1 files" not in told and "file: 1 written" in told
+    )
+    shown = {"thumbnail": "data:image/jpeg;base64,", "histogram": {"low": -1, "high": 1, "counts": [1]}}
+    volume = replace(record, key="2", verb="volume", facts={})
+    (path,) = write_pages([record, volume], lambda key: shown, tmp_path)
+    assert "the middle one of the files written" in Page(path).text and "the middle slice" in Page(path).text
 
 
 def test_text_out_of_files_is_escaped(tmp_path: Path) -> None:

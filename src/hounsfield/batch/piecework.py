@@ -79,6 +79,9 @@ class FileVerb(Protocol[Told]):
     def tell(self, series: FileSeries, told: Sequence[Told], before: Record | None) -> Mapping[str, Any]:
         """What the record says of a series: counts, facts, warnings, reason."""
 
+    def preview(self, piece: Piece) -> Mapping[str, Any]:
+        """What the report shows of a file that was made; nothing where there is nothing to see."""
+
 
 @dataclass
 class _Begun(Generic[Told]):
@@ -89,6 +92,7 @@ class _Begun(Generic[Told]):
     marks: dict[bytes, Mark]
     steps: list[Step] = field(default_factory=list)
     told: list[Told] = field(default_factory=list)
+    written: list[Piece] = field(default_factory=list)
     left: int = 0
     made: int = 0
     failed: int = 0
@@ -219,6 +223,7 @@ class Piecework(Generic[Told]):
             begun.marks[place] = mark_of(piece.state, size)
             begun.made += 1
             begun.bytes += size
+            begun.written.append(piece)
         elif status == LEFT_OUT:
             begun.marks[place] = absent(piece.state, reason)
         else:
@@ -240,6 +245,9 @@ class Piecework(Generic[Told]):
             seconds=round(time.monotonic() - begun.began, 3),
             **told,
         )
+        piece = _middle(begun) if status == MADE else None
+        if piece is not None and (shown := self.verb.preview(piece)):
+            self.place.keep_preview(record.key, shown)
         self._note(record, len(begun.series.pieces))
 
     def _started(self, begun: _Begun[Told]) -> Record:
@@ -306,6 +314,22 @@ class Piecework(Generic[Told]):
 
 def _is_settled(before: Record, series: FileSeries) -> bool:
     return before.status in (MADE, LEFT_OUT) and before.digest == series.digest
+
+
+def _middle(begun: _Begun[Told]) -> Piece | None:
+    """The file that shows a series: the middle one, if this run wrote it. None where an earlier run's stands."""
+    written = {piece.output for piece in begun.written}
+    made = [piece for piece in begun.series.pieces if _is_made(begun.marks.get(place_of(piece.output)))]
+    if made and made[len(made) // 2].output in written:
+        return made[len(made) // 2]
+    if begun.before is not None and begun.before.status == MADE:
+        return None
+    mine = [piece for piece in made if piece.output in written]
+    return mine[len(mine) // 2] if mine else None
+
+
+def _is_made(mark: Mark | None) -> bool:
+    return mark is not None and mark.size > 0
 
 
 def _carried(known: Mapping[bytes, Mark], same: bool) -> dict[bytes, Mark]:

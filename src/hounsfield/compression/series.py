@@ -33,7 +33,7 @@ from hounsfield.batch.digest import folder_of
 from hounsfield.compression.files import Job, Outcome, Status, transcode_files
 from hounsfield.instance import Source
 from hounsfield.outputs import writing_below
-from hounsfield.report import SUMMARY_NAMES
+from hounsfield.report import SUMMARY_NAMES, preview_of_file
 from hounsfield.transcode import Target
 
 
@@ -170,6 +170,9 @@ class _Compress:
             "warnings": tuple(notes),
             "reason": _reason(failed, len(series.pieces)) or "; ".join(left_out),
         }
+
+    def preview(self, piece: Piece) -> Mapping[str, Any]:
+        return preview_of_file(self.out / piece.output)
 
 
 def _measured(told: Sequence[Outcome], before: Record | None, total: int) -> dict[str, Any]:

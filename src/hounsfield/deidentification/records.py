@@ -17,6 +17,7 @@ from hounsfield.batch import FAILED, LEFT_OUT, MADE, FileSeries, Gathered, Piece
 from hounsfield.deidentification.identity import Pseudonyms
 from hounsfield.deidentification.profile import STANDARD_ROOT, Profile
 from hounsfield.instance import Source
+from hounsfield.report import preview_of_file
 
 _SAID = {
     "MalformedError": "malformed, or not to be rewritten",
@@ -115,14 +116,21 @@ class Unnamed:
         for each in told:
             done.update(each.counts)
         facts = {"files": len(series.pieces), "attributes": dict(done), "left_out": dict(left_out)}
+        some = _any_made(told)
         reasons = [f"{count} {said}" for said, count in failed.items()] or list(left_out)
         of_all = f"{failed.total()} of {len(series.pieces)} objects: " if failed else ""
         return {
             "counts": dict(Counter(each.status for each in told)),
             "facts": {name: value for name, value in facts.items() if value},
-            "warnings": tuple(f"{count} left out: {reason}" for reason, count in left_out.items()),
-            "reason": of_all + "; ".join(reasons) if failed or not _any_made(told) else "",
+            # Where nothing else came of the series, the reason says it already.
+            "warnings": tuple(
+                f"{count} left out: {reason}" for reason, count in left_out.items() if some or failed
+            ),
+            "reason": of_all + "; ".join(reasons) if failed or not some else "",
         }
+
+    def preview(self, piece: Piece) -> Mapping[str, Any]:
+        return preview_of_file(self.out / piece.output)
 
 
 def _any_made(told: Sequence[Treated]) -> bool:

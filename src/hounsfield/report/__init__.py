@@ -6,7 +6,7 @@ Made from the ledger, which alone is the truth; both can be made again from it a
 from __future__ import annotations
 
 from hounsfield.report.folder import SUMMARY_NAMES, open_place, write_summaries
-from hounsfield.report.preview import Sample, preview, preview_html
+from hounsfield.report.preview import Sample, preview, preview_html, preview_of_file
 from hounsfield.report.table import TABLE_NAME, write_table
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "open_place",
     "preview",
     "preview_html",
+    "preview_of_file",
     "write_summaries",
     "write_table",
 ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -35,12 +35,16 @@ _SECTIONS = {
 """Kinds of card in their order: those first that need a look."""
 
 _KINDS = {FAILED: "failed", STARTED: "started", MADE: "made", LEFT_OUT: "left-out"}
-_COUNTED = {"copy": "instances", "compress": "files", "deidentify": "objects"}
+_COUNTED = {"copy": "instance", "compress": "file", "deidentify": "object"}
 """What the counts of a verb are of, where not voxels."""
 
-_PICTURED = ("volume", "image")
-_LEGEND = """ Thumbnail: the middle slice. Histogram: a sample of the voxels, to the square root of their number so
-that tissue shows beside air; the dashed line is 0 HU, water."""
+_SHORT = 40
+"""Characters of a fact that stays on one line."""
+
+_BY_FILE = ("compress", "deidentify")
+_OF_A_VOLUME = "Thumbnail: the middle slice. Histogram: a sample of the voxels"
+_OF_A_FILE = "Thumbnail: the middle one of the files written. Histogram: a sample of its pixels"
+_LEGEND = """, to the square root of their number so that tissue shows beside air; the dashed line is 0 HU, water."""
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #d8dce2; --dim: #667085; --card: #fff; --page: #f5f6f8; --link: #175cd3;
@@ -62,7 +66,8 @@ article { border: 1px solid var(--line); border-left: 4px solid var(--kind); bor
  min-width: 0; background: var(--card); overflow-wrap: anywhere }
 article, nav a { --kind: var(--dim) } .failed { --kind: var(--failed) } .started { --kind: var(--started) }
 .warned { --kind: var(--warned) } .made { --kind: var(--made) } .left-out { --kind: var(--left-out) }
-.facts span { white-space: nowrap } .facts span + span::before { content: " · "; color: var(--dim) }
+.facts span { white-space: nowrap } .facts span:not(:last-child)::after { content: " ·"; color: var(--dim) }
+.facts .long { white-space: normal }
 .look { display: flex; gap: .8rem; margin: .6rem 0; align-items: flex-end }
 .look img { background: #000; border-radius: 4px; width: 8rem; height: 8rem; object-fit: contain }
 .look figure { margin: 0; flex: 1; min-width: 0 } .look svg { width: 100%; height: 6rem; display: block }
@@ -138,9 +143,10 @@ def _total(records: Sequence[Record]) -> str:
 
 def _page(records: Sequence[Record], preview: Preview, number: int, count: int, head: str) -> str:
     here = " on this page" if count > 1 else ""
-    sections = "\n".join(
-        _section(kind, list(group), preview, here) for kind, group in groupby(records, _kind)
-    )
+    looks = {
+        record.key: _look(preview(record.key), record.unit) for record in records if record.status == MADE
+    }
+    sections = "\n".join(_section(kind, list(group), looks, here) for kind, group in groupby(records, _kind))
     pages = _pages(number, count)
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -151,13 +157,19 @@ def _page(records: Sequence[Record], preview: Preview, number: int, count: int, 
 {sections}
 </main>
 <footer>{pages}<p class="dim">Made from the ledger, hounsfield.jsonl, which alone is the truth; hounsfield.csv is the
-same as a table.{_LEGEND if any(record.verb in _PICTURED for record in records) else ""}</p></footer>
+same as a table.{_legend(record.verb for record in records if looks.get(record.key))}</p></footer>
 </body></html>
 """
 
 
-def _section(kind: str, records: Sequence[Record], preview: Preview, here: str) -> str:
-    cards = "\n".join(_card(record, preview(record.key)) for record in records)
+def _legend(verbs: Iterable[str]) -> str:
+    """What the pictures are, of those that are there."""
+    told = dict.fromkeys(_OF_A_FILE if verb in _BY_FILE else _OF_A_VOLUME for verb in sorted(verbs))
+    return f" {'. '.join(told)}{_LEGEND}" if told else ""
+
+
+def _section(kind: str, records: Sequence[Record], looks: Mapping[str, str], here: str) -> str:
+    cards = "\n".join(_card(record, looks.get(record.key, "")) for record in records)
     title = _SECTIONS[kind].capitalize()
     return f'<h2 id="{kind}">{title} <span>{len(records)}{here}</span></h2>\n<section>\n{cards}\n</section>'
 
@@ -172,26 +184,25 @@ def _pages(number: int, count: int) -> str:
     return f'<nav><span class="here">page {number} of {count}</span>{"".join(parts)}</nav>'
 
 
-def _card(record: Record, shown: Mapping[str, Any]) -> str:
+def _card(record: Record, look: str) -> str:
     shape = " × ".join(map(str, record.shape))
     verdict = "" if record.reason.startswith(record.verdict) else record.verdict
-    size = " → ".join(filter(None, (_size(before_of(record)), _size(record.bytes))))
+    size = " → ".join(filter(None, (_size(before_of(record)), _size(record.bytes)))) + _ratio(record)
     facts = [fact for fact in (shape, record.unit, verdict, size, *_compressed(record)) if fact]
     counts = ", ".join(f"{count:,} {name}" for name, count in record.counts.items() if count)
     reason = INTERRUPTED if record.status == STARTED else record.reason
     warnings = "".join(f"<li>{html.escape(text)}</li>" for text in record.warnings)
-    counted = _COUNTED.get(record.verb, "voxels")
+    counted = _COUNTED.get(record.verb, "voxel") + ("" if sum(record.counts.values()) == 1 else "s")
+    names = [name for name in (record.uid if record.series != record.uid else "", record.source) if name]
     return "".join(
         (
             f'<article class="{_kind(record)}"><h3>{_link(record)}</h3>',
-            f'<p class="facts">{"".join(f"<span>{html.escape(fact)}</span>" for fact in facts)}</p>'
-            if facts
-            else "",
-            _look(shown, record.unit) if record.status == MADE else "",
+            _facts(facts),
+            look,
             f'<p class="reason">{html.escape(reason)}</p>' if reason else "",
             f'<ul class="warnings">{warnings}</ul>' if warnings else "",
             f'<p class="dim"><small>{counted}: {html.escape(counts)}</small></p>' if counts else "",
-            f'<p class="dim uid">{html.escape(record.uid)}<br>{html.escape(record.source)}</p></article>',
+            f'<p class="dim uid">{"<br>".join(map(html.escape, names))}</p></article>',
         )
     )
 
@@ -199,15 +210,36 @@ def _card(record: Record, shown: Mapping[str, Any]) -> str:
 def _compressed(record: Record) -> list[str]:
     """What a verb over files tells of a series: how many, the syntaxes, what was won and what was lost."""
     facts = record.facts
-    told = [f"{facts['files']} files", *facts.get("ways", ())] if "files" in facts else []
-    if before_of(record) and record.bytes and record.verb == "compress":
-        told.append(f"{before_of(record) / record.bytes:.2f} ×")
+    several = "" if facts.get("files") == 1 else "s"
+    told = [f"{facts['files']} file{several}", *_ways(facts.get("ways", ()))] if "files" in facts else []
     if facts.get("max_error"):
         some = "" if facts["measured"] == facts["files"] else f" in {facts['measured']} of them"
         told.append(f"largest error {facts['max_error']:g} HU{some}")
     if facts.get("psnr"):
         told.append(f"PSNR {facts['psnr']:.1f} dB")
     return told
+
+
+def _ratio(record: Record) -> str:
+    before = before_of(record) if record.verb == "compress" else 0
+    return f", {before / record.bytes:.2f} ×" if before and record.bytes else ""
+
+
+def _ways(ways: Iterable[str]) -> list[str]:
+    """`rle → jpeg-ls` and `explicit → jpeg-ls` as one."""
+    after: dict[str, list[str]] = {}
+    for way in ways:
+        one, arrow, other = way.partition(" → ")
+        after.setdefault(f"{arrow}{other}", []).append(one)
+    return [", ".join(ones) + other for other, ones in after.items()]
+
+
+def _facts(facts: Sequence[str]) -> str:
+    spans = (
+        f'<span class="{"long" if len(fact) > _SHORT else "short"}">{html.escape(fact)}</span>'
+        for fact in facts
+    )
+    return f'<p class="facts">{" ".join(spans)}</p>' if facts else ""
 
 
 def _link(record: Record) -> str:
@@ -220,6 +252,7 @@ def _link(record: Record) -> str:
 
 
 def _look(shown: Mapping[str, Any], unit: str) -> str:
+    unit = str(shown.get("unit", unit))
     thumbnail, histogram = str(shown.get("thumbnail", "")), shown.get("histogram")
     if not thumbnail.startswith(DATA_URL) or not isinstance(histogram, Mapping):
         return ""

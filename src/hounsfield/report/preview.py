@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import html
 import io
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hounsfield.errors import HounsfieldError
+from hounsfield.instance import FileSource, read_instance
 from hounsfield.pictures import Look, acquired_plane, default_window, slice_picture
+from hounsfield.series import LoadOptions, find_series
+from hounsfield.series.phases import separate
 from hounsfield.volume import Volume
 
 THUMBNAIL_PIXELS = 160
@@ -26,7 +32,7 @@ _HU_RANGE = -1024.0, 2048.0
 
 
 def preview(volume: Volume, values: NDArray[Any] | None = None) -> dict[str, Any]:
-    """`thumbnail`: a data URL; `window`: what it shows; `histogram`: `low`, `high` and counts of a sample.
+    """`thumbnail`: a data URL; `window`: what it shows; `histogram`: `low`, `high` and counts of a sample; `unit`.
 
     `values`: that sample, where the volume's array holds but its middle slice.
     """
@@ -35,7 +41,24 @@ def preview(volume: Volume, values: NDArray[Any] | None = None) -> dict[str, Any
         "thumbnail": _data_url(volume, look),
         "window": f"{look.window.center:g}/{look.window.width:g}",
         "histogram": _histogram(volume, sample(volume.array) if values is None else values),
+        "unit": volume.unit,
     }
+
+
+def preview_of_file(path: Path) -> dict[str, Any]:
+    """The same of one file: its slice, or the middle one of its frames; nothing where it has no values to show."""
+    try:
+        found, _ = find_series([read_instance(FileSource(path))])
+        if not found:
+            return {}
+        middle = found[0].slices[len(found[0].slices) // 2]
+        plane = middle.plane
+        placed = None not in (plane.position, plane.orientation, plane.spacing)
+        phases = separate([middle]).phases if placed else ()
+        alone = dataclasses.replace(found[0], slices=(middle,), phases=phases)
+        return preview(alone.load(LoadOptions(spacing=None if placed else (1, 1, 1), workers=1)))
+    except HounsfieldError:
+        return {}
 
 
 def preview_html(volume: Volume, *, size: int = 256) -> str:
