@@ -85,7 +85,7 @@ const onPage: Partial<Record<Command, () => void>> = {
   undo,
   redo,
   remove,
-  goTo: () => void (goingTo.value = true),
+  goTo: () => void (goingTo.value = (active.value?.model.count ?? 0) > 1),
   help: () => (helpOpen.value = !helpOpen.value),
   escape,
   toolWindow: () => take("window"),
@@ -113,6 +113,7 @@ function escape(): void {
   const drawn = [...drawings.values()].map((drawing) => drawing.abandon());
   if (drawn.includes(true)) return;
   if (helpOpen.value) helpOpen.value = false;
+  else if (goingTo.value) goingTo.value = false;
   else if (railOpen.value) railOpen.value = false;
   else if (tool.value !== "window") tool.value = "window";
   else panel.value = "";

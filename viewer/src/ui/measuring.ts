@@ -135,6 +135,8 @@ export function commit(item: Measurement): void {
 export const unitLabel = (unit: string): string => (isHounsfield(unit) ? "HU" : unit === "unspecified" || !unit ? "" : unit);
 
 const short = (value: number): string => String(+value.toFixed(1)).replace("-", "−");
+/** With its tenth even where that is 0; never −0.0. */
+const tenths = (value: number): string => ((Math.round(value * 10) || 0) / 10).toFixed(1).replace("-", "−");
 
 /** What stands beside a measurement. */
 export function lines(item: Measurement, words: Words): string[] {
@@ -142,17 +144,17 @@ export function lines(item: Measurement, words: Words): string[] {
   const found: string[] = item.label ? [item.label] : [];
   const mm = lengthMm(item);
   const degrees = angleDegrees(item);
-  if (mm !== null) found.push(`${short(mm)} mm`);
+  if (mm !== null) found.push(`${tenths(mm)} mm`);
   const pixels = lengthPixels(item);
-  if (pixels !== null) found.push(`${short(pixels)} ${words.pixels}`);
-  if (degrees !== null) found.push(`${short(degrees)}°`);
+  if (pixels !== null) found.push(`${tenths(pixels)} ${words.pixels}`);
+  if (degrees !== null) found.push(`${tenths(degrees)}°`);
   if (item.value !== null) found.push(`${short(item.value)} ${unit}`.trim());
   const s = item.statistics;
   if (s) {
-    found.push(`${short(s.mean)} ± ${short(s.sd)} ${unit}`.trim());
+    found.push(`${tenths(s.mean)} ± ${tenths(s.sd)} ${unit}`.trim());
     found.push(`${short(s.minimum)} … ${short(s.maximum)}`);
     const area = areaMm2(item);
-    found.push(`${area === null ? "" : `${short(area)} mm² · `}${s.count} ${item.plane && !item.plane.voxels ? words.samples : words.count}`);
+    found.push(`${area === null ? "" : `${tenths(area)} mm² · `}${s.count} ${item.plane && !item.plane.voxels ? words.samples : words.count}`);
   }
   return found;
 }

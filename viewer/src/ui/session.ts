@@ -96,7 +96,7 @@ export function closeAll(): void {
   batch(() => {
     panes.value = [];
     siblings.value = [];
-    helpOpen.value = false;
+    helpOpen.value = goingTo.value = false;
   });
   for (const each of old) each.close();
 }
