@@ -287,6 +287,15 @@ def _exported(person: Person) -> Any:
     return json.loads(Path(saved.value.path()).read_text())["measurements"][0]
 
 
+def test_the_slider_takes_the_wheel_too(person: Person, thin_url: str) -> None:
+    _open(person, thin_url)
+    person.page.locator(".slider").hover()
+    person.page.mouse.wheel(0, 120)
+    person.page.wait_for_function(
+        "() => document.querySelector('.corner.bottom-left').innerText.startsWith('Slice 8 /')"
+    )
+
+
 # --- pictures and scouts ---------------------------------------------------------------------------------------
 
 

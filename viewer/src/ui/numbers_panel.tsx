@@ -3,7 +3,8 @@
 import { useEffect, useState } from "preact/hooks";
 import { ValueCounts } from "../volume/histogram";
 import { cross, dot } from "../volume/vector";
-import type { Part } from "../wire/info";
+import type { Threshold } from "../render/window";
+import { isHounsfield, type Part } from "../wire/info";
 import { HistogramPlot } from "./histogram";
 import { unitLabel } from "./measuring";
 import type { PaneState } from "./pane_state";
@@ -87,6 +88,15 @@ function Distribution({ pane }: { pane: PaneState }) {
   );
 }
 
+const BONE = { low: 200, high: 3071 };
+
+/** Bone where values are HU; else what is brighter than the middle of the window. */
+function firstThreshold(pane: PaneState, counts: ValueCounts): Threshold {
+  if (isHounsfield(pane.model.info.peek()!.unit)) return BONE;
+  const { low, binWidth, counts: bins } = counts.histogram(BINS);
+  return { low: Math.round(pane.window.peek().center), high: low + binWidth * bins.length - 1 };
+}
+
 function voxelMl(pane: PaneState): number | null {
   const affine = pane.model.affine;
   if (!affine || !pane.model.hasPlanes) return null;
@@ -109,21 +119,22 @@ function ThresholdControls({ pane, counts, counted, unit }: ThresholdProps) {
   };
   const voxels = threshold ? counts.between(threshold.low, threshold.high) : 0;
   const ml = voxelMl(pane);
+  const wrong = !!threshold && threshold.low > threshold.high;
   return (
     <div class="threshold">
       <label class="check">
-        <input type="checkbox" checked={!!threshold} onChange={(event) => (pane.threshold.value = event.currentTarget.checked ? { low: 200, high: 3071 } : null)} />
+        <input type="checkbox" checked={!!threshold} onChange={(event) => (pane.threshold.value = event.currentTarget.checked ? firstThreshold(pane, counts) : null)} />
         {w.threshold}
       </label>
       {threshold && (
         <>
           <label class="number">
             <span>{w.from}</span>
-            <input type="number" value={threshold.low} onInput={(event) => set(event.currentTarget.valueAsNumber, threshold.high)} />
+            <input type="number" aria-invalid={wrong} value={threshold.low} onInput={(event) => set(event.currentTarget.valueAsNumber, threshold.high)} />
           </label>
           <label class="number">
             <span>{w.to}</span>
-            <input type="number" value={threshold.high} onInput={(event) => set(threshold.low, event.currentTarget.valueAsNumber)} />
+            <input type="number" aria-invalid={wrong} value={threshold.high} onInput={(event) => set(threshold.low, event.currentTarget.valueAsNumber)} />
           </label>
           <span class="quiet">{unit}</span>
           <p class="result" data-voxels={voxels}>

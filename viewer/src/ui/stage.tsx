@@ -2,6 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { shownNumber } from "../render/window";
+import { wheelNotches } from "../tools/wheel";
 import { PLANES, type PlaneName } from "../volume/planes";
 import { minus } from "./chain";
 import { Icon } from "./icons";
@@ -85,10 +86,11 @@ function LayoutChoice({ pane }: { pane: PaneState }) {
 }
 
 function Slider({ pane, view }: { pane: PaneState; view: ViewName }) {
+  const [notches] = useState(wheelNotches);
   const { count, at } = pane.steps(view);
   if (count < 2) return null;
   const name = view === "stack" ? words.value.slice : words.value[view];
-  return <input class="slider" type="range" min={1} max={count} value={at + 1} aria-label={name} aria-valuetext={`${at + 1} / ${count}`} onInput={(event) => pane.goView(view, event.currentTarget.valueAsNumber - 1)} />;
+  return <input class="slider" type="range" min={1} max={count} value={at + 1} aria-label={name} aria-valuetext={`${at + 1} / ${count}`} onInput={(event) => pane.goView(view, event.currentTarget.valueAsNumber - 1)} onWheel={(event) => pane.scrollView(view, notches(event.deltaMode ? event.deltaY * 20 : event.deltaY))} />;
 }
 
 function Stack({ pane }: { pane: PaneState }) {

@@ -191,7 +191,9 @@ function Row({ study, reload, alone }: { study: Study; reload: () => void; alone
         <td class="column-description">{study.description}</td>
         <td class="column-series">{study.series}</td>
         <td class="column-instances">{study.instances}</td>
-        <td class="column-remove">{canDelete.value && <Remove study={study} reload={reload} />}</td>
+        <td class="column-remove" onClick={(event) => event.stopPropagation()}>
+          {canDelete.value && <Remove study={study} reload={reload} />}
+        </td>
       </tr>
       {open && (
         <tr class="cards-row">
@@ -234,15 +236,20 @@ function Remove({ study, reload }: { study: Study; reload: () => void }) {
   const go = (): void => {
     remove(study.uid).then(reload, (failure: unknown) => setError(shortly(failure instanceof Error ? failure : new Error(String(failure)))));
   };
-  const stop = (event: Event): void => event.stopPropagation();
+  const cancel = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    if (asking) cancel.current!.focus();
+  }, [asking]);
   if (!asking) return <IconButton icon="remove" name={w.remove} onClick={() => setAsking(true)} />;
   return (
-    <div class="asking" role="alertdialog" aria-label={w.removeStudy} onClick={stop}>
+    <div class="asking" role="alertdialog" aria-label={w.removeStudy} onKeyDown={(event) => event.key === "Escape" && setAsking(false)}>
       <span>{error || w.removeStudy}</span>
       <button class="danger" onClick={go}>
         {w.remove}
       </button>
-      <button onClick={() => setAsking(false)}>{w.cancel}</button>
+      <button ref={cancel} onClick={() => setAsking(false)}>
+        {w.cancel}
+      </button>
     </div>
   );
 }

@@ -86,7 +86,8 @@ export function UploadArea() {
     const enter = (event: DragEvent): void => {
       if (!event.dataTransfer?.types.includes("Files")) return;
       event.preventDefault();
-      setOver(canStore.value);
+      event.dataTransfer.dropEffect = canStore.value ? "copy" : "none";
+      setOver(true);
     };
     const leave = (event: DragEvent): void => {
       if (!event.relatedTarget) setOver(false);
@@ -108,7 +109,7 @@ export function UploadArea() {
   const now = progress.value;
   return (
     <>
-      {over && <div class="drop-here">{w.drop}</div>}
+      {over && <div class="drop-here">{canStore.value ? w.drop : w.noUpload}</div>}
       {now && <UploadProgress now={now} close={() => (progress.value = null)} />}
     </>
   );

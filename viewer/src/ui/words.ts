@@ -23,6 +23,7 @@ const pairs = {
   upload: ["Upload", "上传"],
   uploadFiles: ["Choose DICOM files to upload", "选择要上传的 DICOM 文件"],
   drop: ["Drop to upload", "松开以上传"],
+  noUpload: ["Nothing can be uploaded here.", "此处不能上传。"],
   uploading: ["Uploading", "正在上传"],
   uploaded: ["stored", "已存储"],
   refused: ["refused", "被拒绝"],
