@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -116,3 +118,27 @@ def test_numbers_survive_growth_and_are_summed_over_files(tmp_path):
     assert one.alive("active") == 1
     (tmp_path / "cut.counters").write_bytes(b"\0" * 3)
     assert len(two.totals()) == 3001
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no process groups to interrupt")
+def test_an_interrupt_while_workers_start_ends_them_without_complaint(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "hounsfield",
+        "serve",
+        str(tmp_path / "a"),
+        "--port",
+        "0",
+        "--workers",
+        "2",
+    ]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, text=True
+    ) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        time.sleep(0.5)  # now they import what they need
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
+        rest = process.stdout.read()
+    assert line.startswith("DICOMweb at ") and "Traceback" not in rest

@@ -124,6 +124,16 @@ def _serve_by_workers(
 ) -> None:
     from uvicorn.supervisors import Multiprocess
 
+    class Workers(Multiprocess):
+        """Processes that a Ctrl-C while they start, which all get, does not make complain: their parent ends them."""
+
+        def init_processes(self) -> None:
+            heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
+            try:
+                super().init_processes()
+            finally:
+                signal.signal(signal.SIGINT, heard)
+
     # What limits a server is shared among its processes.
     limits = deployment.limits
     limits = replace(limits, cache=limits.cache // workers, heavy=max(limits.heavy // workers, 2))
@@ -137,7 +147,7 @@ def _serve_by_workers(
             timeout_worker_healthcheck=WORKER_SECONDS,
         )
         ready()
-        Multiprocess(config, sockets=[listening]).run()
+        Workers(config, sockets=[listening]).run()
 
 
 def worker_app() -> Starlette:
