@@ -196,7 +196,7 @@ def test_the_short_form_keeps_every_column_on_a_narrow_terminal(tmp_path: Path) 
         "Phantom",
         "regular",
         "4",
-        "48×40",
+        "40×48",
         "2.5",
         "×",
         "8.8",
@@ -220,7 +220,7 @@ def test_long_lines_hang_below_their_label_on_a_narrow_terminal(tmp_path: Path) 
 def test_a_single_slice_has_no_neighbour_to_be_apart_from(tmp_path: Path) -> None:
     phantom.write(replace(PLAIN, slices=1), tmp_path)
     output = told("info", "--no-pixels", tmp_path)
-    assert "regular: 1 slice of 48 × 40, pixels" in output
+    assert "regular: 1 slice of 40 × 48, pixels" in output
     assert "apart" not in output
 
 

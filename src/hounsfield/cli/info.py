@@ -68,6 +68,8 @@ def info(
     else:
         _show(looked, short)
         if found.skipped and series is None:
+            if short:
+                echo()
             show_skipped(found.skipped)
     for name, error in failed:
         echo(f"failed: {name}: {error}", err=True)

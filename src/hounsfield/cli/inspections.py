@@ -31,7 +31,7 @@ def summary(item: Inspection) -> dict[str, Any]:
         "name": item.name,
         "verdict": str(item.verdict),
         "slices": item.slices,
-        "matrix": "×".join(map(str, reversed(item.matrix))),
+        "matrix": "×".join(map(str, item.matrix)),
         "spacing": " × ".join(f"{mm:.3g}" for mm in _spacing(item)),
         "unit": item.unit,
         "rescale": _formula(item),
@@ -74,7 +74,7 @@ def _lines(item: Inspection) -> list[tuple[str, str]]:
 def _geometry(item: Inspection) -> str:
     rows, columns = item.matrix
     text = (
-        f"{item.verdict}: {'1 slice' if item.slices == 1 else f'{item.slices} slices'} of {columns} × {rows}"
+        f"{item.verdict}: {'1 slice' if item.slices == 1 else f'{item.slices} slices'} of {rows} × {columns}"
     )
     *apart, between_rows, between_columns = _spacing(item) or (0.0, 0.0)
     text += "".join(f", {step:.3f} mm apart" for step in apart)

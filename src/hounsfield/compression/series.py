@@ -155,7 +155,7 @@ class _Compress:
     def tell(self, series: FileSeries, told: Sequence[Outcome], before: Record | None) -> Mapping[str, Any]:
         counts = Counter(each.status for each in told)
         failed = [each for each in told if each.status == "failed"]
-        notes = dict.fromkeys(each.reason for each in told if each.status == "copied" and each.reason)
+        notes = Counter(each.reason for each in told if each.status == "copied" and each.reason)
         left_out = Counter(each.reason for each in told if each.status == "skipped")
         sizes = {str(self.out / piece.output): piece.size for piece in series.pieces}
         there = [each for each in told if self.verdict(each)[0] == MADE]
@@ -167,7 +167,7 @@ class _Compress:
         return {
             "counts": dict(sorted(counts.items())),
             "facts": {**facts, **({"left_out": dict(left_out)} if left_out else {})},
-            "warnings": tuple(notes),
+            "warnings": tuple(f"{count} copied: {reason}" for reason, count in notes.items()),
             "reason": _reason(failed, len(series.pieces)) or "; ".join(left_out),
         }
 
