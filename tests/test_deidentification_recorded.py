@@ -278,3 +278,12 @@ def test_force_does_everything_again(tmp_path: Path) -> None:
     before = made(out)
     assert typed(source, out, "--force")[1]["objects"] == {"made": 5}
     assert all(told != before[path] for path, told in made(out).items())
+
+
+def test_a_second_run_without_a_key_says_that_it_knows_nothing_of_the_first(tmp_path: Path) -> None:
+    source, out = tree(tmp_path / "in", 1), tmp_path / "out"
+    first = CliRunner().invoke(main, ["deidentify", str(source), str(out), "--workers", "1"])
+    second = CliRunner().invoke(main, ["deidentify", str(source), str(out), "--workers", "1"])
+    assert "without --key" not in first.stderr
+    assert "without --key nothing of the earlier run" in second.stderr and second.exit_code == 0
+    assert "objects made" in second.stdout and "attributes: removed" in second.stdout

@@ -67,6 +67,7 @@ def deidentify(
     or failed is made.
     """
     from hounsfield import deidentification
+    from hounsfield.batch import LEDGER_NAME
     from hounsfield.locations import open_location
     from hounsfield.reading import is_remote
     from hounsfield.report import open_place
@@ -78,6 +79,11 @@ def deidentify(
     secret = os.urandom(_NEW_KEY_BYTES) if key is None else _secret(key)
     skipped: list[Skipped] = []
     told, listed = deidentification.Summary(profile), []
+    if key is None and (asked["ledger"] or out / LEDGER_NAME).exists():
+        echo(
+            f"without --key nothing of the earlier run in {out} is known again: it stays beside this one",
+            err=True,
+        )
     kept = {name: asked[name] for name in ("ledger", "force", "content")}
     how = {"key": secret, "profile": profile, "engine": engine, "fail_fast": asked["fail_fast"]}
     with open_place(out, **kept) as records, progress("De-identifying") as done:
@@ -177,9 +183,12 @@ def _show(
         names = [{"name": item.name, "reason": item.reason} for item in skipped]
         print_json({**told, "sources": objects, "skipped": names})
         return
-    rows = [{"what": status, "count": count} for status, count in told["objects"].items()]
-    rows += [{"what": f"  {reason}", "count": count} for reason, count in told["left_out"].items()]
-    rows += [{"what": f"attributes {how}", "count": count} for how, count in told["attributes"].items()]
+    rows = []
+    for status, count in told["objects"].items():
+        rows.append({"what": f"objects {status}", "count": count})
+        if status == "left out":
+            rows += [{"what": f"  {reason}", "count": each} for reason, each in told["left_out"].items()]
+    rows += [{"what": f"attributes: {how}", "count": count} for how, count in told["attributes"].items()]
     table(rows, (Column("what", "what", folds=True), Column("count", "count", "right")))
     for each in treated:
         if each.status == "failed":
