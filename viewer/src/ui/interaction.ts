@@ -185,7 +185,7 @@ export function interaction(port: ViewPort): GestureHandlers & { readonly abando
     abandon,
     hover(at) {
       port.hovered(at);
-      port.graspable(!!at && isMeasuring(tool.peek()) && (!!edit || !!nearest(at)));
+      port.graspable(!!at && isMeasuring(tool.peek()) && !trail.length && (!!edit || !!nearest(at)));
       if (!trail.length && !edit) followAngle(at);
     },
     wheel(at, steps, keys) {
