@@ -64,7 +64,6 @@ def test_a_large_list_comes_as_one_scrolls_and_draws_what_is_near(person: Person
             scrollTo(0, document.documentElement.scrollHeight);
             return !document.querySelector('.more');
         }""",
-        timeout=60_000,
     )
     person.page.evaluate("() => scrollTo(0, document.documentElement.scrollHeight)")
     person.rest()

@@ -25,6 +25,9 @@ FLAGS = (
 )
 
 
+PATIENCE_MS = 60_000
+"""How long a person waits for what must come; only a test that fails takes so long."""
+
 EVIL = "<script>alert(1)</script>^<b>Evil</b>"
 
 
@@ -121,7 +124,7 @@ class Person:
             viewport={"width": width, "height": height}, locale="en-GB", **context
         )
         self.page = self.context.new_page()
-        self.page.set_default_timeout(15_000)
+        self.page.set_default_timeout(PATIENCE_MS)
         self.troubles: list[str] = []
         self.asked: list[str] = []
         self.page.on("pageerror", lambda error: self.troubles.append(str(error)))
@@ -145,9 +148,21 @@ class Person:
         """Wait until a view (without a name, any) has drawn what it is asked for and every slice has come."""
         self.rest()
         shown = "[data-view]" if view is None else f'[data-view="{view}"]'
-        self.page.locator(f"{shown}:not([aria-busy]) canvas.pixels[data-drawn]").nth(pane).wait_for()
-        self.page.wait_for_function("() => !document.querySelector('progress.loaded')")
+        drawn = self.page.locator(f"{shown}:not([aria-busy]) canvas.pixels[data-drawn]").nth(pane)
+        with self._telling_what_is_there():
+            drawn.wait_for()
+            self.page.wait_for_function("() => !document.querySelector('progress.loaded')")
         self.rest()
+
+    @contextlib.contextmanager
+    def _telling_what_is_there(self) -> Iterator[None]:
+        from playwright.sync_api import TimeoutError as Waited
+
+        try:
+            yield
+        except Waited as error:
+            text = self.page.locator("body").inner_text()
+            raise AssertionError(f"{error}\n{self.troubles}\n{self.asked[-10:]}\n{text}") from error
 
     def address(self) -> str:
         """The page's address once it says what the page shows."""
