@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
+import zipfile
 
 import pydicom
 import pytest
 
 from hounsfield.dicomweb.store_results import parse_store_result
+from hounsfield.locations import open_location
+from hounsfield.server.adoption import AdoptedFolders
+from hounsfield.server.archive import IN_ARCHIVE
 from hounsfield.server.limits import Limits
 from server_support import AS_STORED, STOW, body, instances, parts_of, path_of, running, uids
 
@@ -206,8 +210,6 @@ def test_removal_is_from_index_and_disk(tmp_path, level):
 
 
 def test_folders_are_indexed_where_they_lie_and_followed(tmp_path):
-    from hounsfield.server.adoption import AdoptedFolders
-
     contents = instances()
     outside = tmp_path / "outside"
     outside.mkdir()
@@ -228,6 +230,29 @@ def test_folders_are_indexed_where_they_lie_and_followed(tmp_path):
         assert server.get(path_of(contents[0])).status_code == 404
         adopted.look()
         assert server.get(path_of(contents[2])).status_code == 200
+
+
+def test_what_cannot_be_indexed_in_place_is_told_once_and_a_link_above_a_folder_is_followed(tmp_path):
+    from hounsfield.instance import Skipped
+
+    contents = instances()
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "I0").write_bytes(contents[0])
+    (tmp_path / "link").symlink_to(outside)
+    with zipfile.ZipFile(outside / "more.zip", "w") as archive:
+        archive.writestr("I1", contents[1])
+        archive.writestr("I2", contents[2])
+    with running(tmp_path / "archive", deletes=True) as server:
+        adopted = AdoptedFolders(server.archive, tmp_path / "folders.json")
+        adopted.add([tmp_path / "link"])
+        assert adopted.look(settled=True) == [Skipped(str(outside / "more.zip"), IN_ARCHIVE)]
+        assert adopted.look(settled=True) == []
+        assert server.get(path_of(contents[0])).status_code == 200
+    with running(tmp_path / "another") as server:
+        skipped = server.archive.adopt(open_location(tmp_path / "link").sources())
+        assert {each.reason for each in skipped} == {IN_ARCHIVE}
+        assert parts_of(server.get(path_of(contents[0]), AS_STORED))[0][1] == contents[0]
 
 
 def _with(content: bytes, **elements: object) -> bytes:

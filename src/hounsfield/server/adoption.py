@@ -14,10 +14,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from hounsfield.errors import HounsfieldError, LocationError
-from hounsfield.instance import FileSource, Skipped
+from hounsfield.instance import FileSource, Skipped, Source
 from hounsfield.locations import FolderLocation
 from hounsfield.outputs import whole_file
-from hounsfield.server.archive import Archive
+from hounsfield.server.archive import IN_ARCHIVE, Archive
 
 log = logging.getLogger("hounsfield.server")
 
@@ -35,6 +35,7 @@ class AdoptedFolders:
         self._archive, self._record = archive, record
         self._seen: dict[str, Stamp] = {}
         self._taken: dict[str, Stamp] = {}
+        self._told: set[Skipped] = set()
         self._looked = False
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
@@ -57,7 +58,7 @@ class AdoptedFolders:
             temporary.write_text(json.dumps([str(each) for each in known]), "utf-8")
 
     def look(self, *, settled: bool = False) -> list[Skipped]:
-        """Bring the index up to date with the folders; what could not be indexed.
+        """Bring the index up to date with the folders; what could not be indexed and was not told before.
 
         `settled`: whatever is there is complete, however young it is.
         """
@@ -65,8 +66,8 @@ class AdoptedFolders:
         skipped: list[Skipped] = []
         for folder in self.folders():
             for source in FolderLocation(folder).sources():
-                # Members of archive files have no place in a file system that could be indexed.
                 if not isinstance(source, FileSource):
+                    skipped.append(_left(source))
                     continue
                 path = Path(os.path.realpath(source.path))
                 if not path.is_relative_to(folder):
@@ -89,7 +90,9 @@ class AdoptedFolders:
         skipped += self._archive.adopt(FileSource(Path(key)) for key in ready if key not in known)
         self._taken |= {key: found[key] for key in ready}
         self._seen = found
-        return skipped
+        new = [each for each in dict.fromkeys(skipped) if each not in self._told]
+        self._told = set(skipped)
+        return new
 
     def _indexed(self) -> dict[str, Stamp]:
         """What an earlier process indexed and did not change since; a stamp of nothing for what did."""
@@ -115,9 +118,17 @@ class AdoptedFolders:
         while not self._stopped.wait(seconds):
             try:
                 for skipped in self.look():
+                    # Without the name: a path may tell who it is about.
                     log.info("not indexed: %s", skipped.reason)
             except HounsfieldError as error:
                 log.warning("the watched folders cannot be read now: %s", error.found)
+
+
+def _left(source: Source | Skipped) -> Skipped:
+    """Why something in a folder has no place that could be indexed; an archive file is named once, not by member."""
+    if isinstance(source, Skipped):
+        return source
+    return Skipped(source.name.partition("!/")[0], IN_ARCHIVE)
 
 
 def _stamp(path: Path) -> Stamp | None:

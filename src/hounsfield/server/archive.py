@@ -9,16 +9,18 @@ Whatever dies in between, `repair` finishes.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
 from hounsfield.dicomweb.queries import Query
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.errors import DicomwebError, HounsfieldError, MalformedError, NotDicomError
-from hounsfield.instance import Skipped, Source
+from hounsfield.instance import FileSource, Skipped, Source
 from hounsfield.server.attributes import Level
 from hounsfield.server.header_text import read_header_text
 from hounsfield.server.index import Entry, Index, Page, Record, record_of
@@ -36,6 +38,8 @@ REMOVED_TOGETHER = 100
 
 STALE_SECONDS = 3600.0
 """Age at which what was on its way counts as left behind, where it may be that somebody still works on it."""
+
+IN_ARCHIVE = "what an archive file holds cannot be indexed in place; unpack it, or store it"
 
 log = logging.getLogger("hounsfield.server")
 
@@ -220,15 +224,19 @@ class Archive:
         self.rebuilt()
 
     def adopt(self, sources: Iterable[Source | Skipped]) -> list[Skipped]:
-        """Index files where they lie, their paths as keys; what could not be indexed."""
+        """Index files where they lie, their real paths as keys; what could not be indexed."""
         skipped: list[Skipped] = []
 
         def named() -> Iterator[tuple[str, Source]]:
             for source in sources:
                 if isinstance(source, Skipped):
                     skipped.append(source)
+                elif isinstance(source, FileSource):
+                    # A path over a link would later count as one that was bent to somewhere else.
+                    path = os.path.realpath(source.path)
+                    yield path, FileSource(Path(path))
                 else:
-                    yield source.name, source
+                    skipped.append(Skipped(source.name, IN_ARCHIVE))
 
         for records in self._recorded(named(), skipped):
             self.index.add(records)
@@ -244,7 +252,7 @@ class Archive:
             try:
                 return self.record(source, size=self.store.size(key), key=key)
             except HounsfieldError as error:
-                return Skipped(source.name, str(error))
+                return Skipped(source.name, error.found)
 
         with ThreadPoolExecutor(4) as pool:
             while batch := list(islice(sources, BATCH)):
