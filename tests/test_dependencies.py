@@ -1,0 +1,30 @@
+"""What the project stands on: pins that every Python it promises can install, from whatever index."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+import tomllib
+from pathlib import Path
+
+from packaging.specifiers import SpecifierSet
+
+PROJECT = Path(__file__).parents[1]
+
+
+def test_every_pinned_dependency_runs_on_the_oldest_python():
+    """What we develop with is newer; a pin that only the newer takes fails a user's first command."""
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["project"]
+    oldest = project["requires-python"].removeprefix(">=") + ".0"
+    refused = {
+        distribution.name: wanted
+        for distribution in importlib.metadata.distributions()
+        if (wanted := distribution.metadata.get("Requires-Python"))
+        and oldest not in SpecifierSet(wanted, prereleases=True)
+    }
+    assert refused == {}
+
+
+def test_the_pins_name_no_index():
+    lines = (PROJECT / "constraints.txt").read_text("utf-8").splitlines()
+    assert [line for line in lines if not re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!]+", line)] == []
