@@ -380,17 +380,18 @@ def test_a_table_on_a_terminal_cuts_nothing_however_narrow_that_is(width: int) -
     assert ("instances 140" in drawn) == (width < 250)
 
 
-def test_an_address_as_output_of_a_verb_that_writes_to_a_path_is_wrong_usage(
-    run: Callable[..., Result],
-) -> None:
+@pytest.mark.parametrize(
+    ("place", "told"), [("s3://bucket/pictures", "a path on this machine"), ("-", "standard output")]
+)
+def test_an_output_that_is_no_path_is_wrong_usage(run: Callable[..., Result], place: str, told: str) -> None:
     @click.command(name=VERB)
     @options.out
     def verb(out: Path) -> None:
         """A verb."""
 
-    done = run(verb, VERB, "s3://bucket/pictures")
+    done = run(verb, VERB, place)
     assert done.exit_code == 2
-    assert "a path on this machine" in done.stderr
+    assert told in done.stderr
 
 
 def test_a_closed_stdout_is_nowhere_to_print_to_and_no_fault() -> None:

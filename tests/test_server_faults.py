@@ -106,6 +106,19 @@ def test_a_full_disk_is_a_507_and_loses_nothing(tmp_path):
         assert server.archive.index.totals() == (1, 1, 3)
 
 
+def test_a_database_that_is_not_there_is_named_at_the_start_without_its_password(tmp_path):
+    from hounsfield.server.index.database import IndexUnavailable
+
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))  # and nobody listens
+        port = held.getsockname()[1]
+        deployment = Deployment(str(tmp_path), database=f"postgresql://somebody:secret@127.0.0.1:{port}/ct")
+        with pytest.raises(IndexUnavailable) as told:
+            deployment.open(first=True)
+    assert f"127.0.0.1:{port}/ct" in str(told.value) and "refused" in str(told.value)
+    assert "secret" not in str(told.value)
+
+
 def test_an_index_that_cannot_grow_is_a_503_and_catches_up_later(tmp_path, monkeypatch):
     from hounsfield.server.index.database import IndexUnavailable
 

@@ -99,6 +99,8 @@ class _OutOrAddress(click.ParamType[Any]):
         self.only_paths = only_paths
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if str(value) == "-":
+            self.fail("standard output; name a file or a folder (./- for one of that name)", param, ctx)
         if "://" not in str(value):
             return Path(value)
         if self.only_paths:

@@ -29,6 +29,7 @@ from hounsfield.server.credentials import (
     require_openid,
 )
 from hounsfield.server.index import Index
+from hounsfield.server.index.database import IndexUnavailable
 from hounsfield.server.journal import Journal, Metrics
 from hounsfield.server.limits import Limits
 from hounsfield.server.proxies import Proxies
@@ -119,10 +120,16 @@ class Deployment:
             lock.hold(self.lock, first=first)
         archive = Archive(self._store(), self._index(), replace=self.replace)
         archive.rebuilt = lambda: self.adopted(archive).look(settled=True)
-        if first:
-            self._prepare(archive)
-        else:
-            archive.index.prepare()
+        try:
+            if first:
+                self._prepare(archive)
+            else:
+                archive.index.prepare()
+        except IndexUnavailable as error:
+            error.where = archive.index.name
+            error.found += f" ({error.data['detail']})" if error.data.get("detail") else ""
+            error.remedy = "check that it is there, its address and account, and the free space"
+            raise
         return archive
 
     def close(self, archive: Archive) -> None:

@@ -37,6 +37,15 @@ _CONFLICTS = frozenset({"40P01", "40001"})
 """SQLSTATE of a deadlock and of a serialisation failure."""
 
 
+_CAUSES = {
+    sqlite3.SQLITE_FULL: "the disk is full",
+    sqlite3.SQLITE_IOERR: "the disk does not answer as it should",
+    sqlite3.SQLITE_READONLY: "its file may not be written",
+    sqlite3.SQLITE_CANTOPEN: "its file cannot be opened",
+    sqlite3.SQLITE_BUSY: "others write to it for too long",
+}
+
+
 class IndexUnavailable(HounsfieldError):
     """The index cannot be reached now; trying again may help. `data["damaged"]`: its file must be made anew."""
 
@@ -90,8 +99,9 @@ def available() -> Iterator[None]:
         yield
     except (DBAPIError, PoolTimeout, sqlite3.Error) as error:
         cause = getattr(error, "orig", error)
+        # The driver's own words may name hosts and accounts: they are for who runs the server, not for its clients.
         raise IndexUnavailable(
-            f"the index cannot be used: {type(cause).__name__}",
+            f"the index cannot be used: {_cause(cause)}",
             remedy="try again",
             damaged=_is_damage(cause),
             detail=str(cause).splitlines()[0][:200] if str(cause) else "",
@@ -105,6 +115,11 @@ def is_conflict(error: IndexUnavailable) -> bool:
         isinstance(cause, IntegrityError)
         or getattr(getattr(cause, "orig", None), "sqlstate", "") in _CONFLICTS
     )
+
+
+def _cause(error: object) -> str:
+    code = getattr(error, "sqlite_errorcode", 0) or 0
+    return _CAUSES.get(code & 0xFF, type(error).__name__)
 
 
 def _is_damage(error: object) -> bool:

@@ -77,6 +77,11 @@ class Index:
         """The file it is in, if it is in one."""
         return database.file_of(self._engine)
 
+    @property
+    def name(self) -> str:
+        """Where it is, for people: its file, or the database's address without a password."""
+        return str(self.file or self._engine.url.render_as_string(hide_password=True))
+
     def prepare(self) -> None:
         """Make or migrate the tables."""
         database.prepare(self._engine)
