@@ -93,7 +93,8 @@ def engine_of_cluster(address: str, workers: int | None = None) -> Engine:
         raise click.UsageError("--workers is for this machine; the workers of a --cluster are its own")
     # Dask logs each lost worker at length; what it means for a series is in the ledger.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    return batch.cluster(address)
+    with progress("Waiting for the scheduler"):
+        return batch.cluster(address)
 
 
 def absolute(location: str) -> str:
