@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import statistics
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,3 +29,28 @@ def median_seconds(function: Callable[[], Any], *, repeats: int) -> float:
 def peak_mb(process: int | str = "self") -> float:
     """Of this process alone, or another."""
     return peak_kib(process) / 1024
+
+
+@contextlib.contextmanager
+def peak_together(processes: Sequence[int], every: float = 0.01) -> Iterator[list[float]]:
+    """The most MB that they hold at one time, pages they share counted once (Pss); in the list after the block."""
+    peak, ended = [0.0], threading.Event()
+
+    def look() -> None:
+        while not ended.wait(every):
+            peak[0] = max(peak[0], sum(map(_proportional_mb, processes)))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _proportional_mb(process: int) -> float:
+    found = re.search(
+        r"^Pss: +(\d+) kB", Path(f"/proc/{process}/smaps_rollup").read_text("ascii"), re.MULTILINE
+    )
+    return int(found[1]) / 1024 if found else 0.0

@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from measuring import peak_mb
+from measuring import peak_mb, peak_together
 from real_slices import data_folder, slices
 
 from hounsfield.dicomweb.queries import Query
@@ -215,19 +215,19 @@ def in_parallel(folder: Path, path: str, clients: int) -> None:
         with ours(folder, workers=workers) as (url, pid):
             ask(url, path, accept=AS_STORED)
             begun = time.perf_counter()
-            with ThreadPoolExecutor(clients) as pool:
+            with peak_together([pid, *children(pid)]) as peak, ThreadPoolExecutor(clients) as pool:
                 got = list(pool.map(lambda _: ask(url, path, accept=AS_STORED), range(clients)))
             seconds = time.perf_counter() - begun
             sent = sum(each[2] for each in got)
             assert all(each[1] == 200 for each in got)
             print(
                 f"{clients} retrieves at once, {workers} worker(s)"
-                f"   {sent / seconds / 1e6:.0f} MB/s   peak memory {peaks(pid)} MB"
+                f"   {sent / seconds / 1e6:.0f} MB/s   peak memory {peak[0]:.0f} MB (by process {peaks(pid)})"
             )
 
 
 def peaks(pid: int) -> str:
-    """VmHWM of a process and its children, in MB."""
+    """VmHWM of a process and its children, in MB; what they share is in each."""
     found = []
     for process in [pid, *children(pid)]:
         with contextlib.suppress(OSError, StopIteration):

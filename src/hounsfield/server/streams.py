@@ -63,10 +63,10 @@ class _Blocks:
         if block is None:
             # The first block is small, so that what is to come is read while it is under way already.
             return bytearray(BLOCK // LEAST_SHARE)
-        self._gone = [*self._gone[-2:], block]
         size = _streams.size()
+        self._gone = [each for each in (*self._gone[-2:], block) if len(each) == size]
         for number, each in enumerate(self._gone):
-            if len(each) == size and _is_free(each):
+            if _is_free(each):
                 return self._gone.pop(number)
         return bytearray(size)
 
