@@ -67,6 +67,21 @@ def test_an_ultrasound_cine_in_colour_shows_frame_by_frame(person: Person, tmp_p
         assert person.page.get_by_role("spinbutton", name="Level").count() == 0
 
 
+def test_a_cine_plays_at_the_rate_of_its_file(person: Person, tmp_path: Path) -> None:
+    frames = np.zeros((3, 40, 60, 3), np.uint8)
+    us = {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.3.1", "Modality": "US"}
+    _image(tmp_path / "us.dcm", frames, **us, FrameTime=80.0)
+    with looking_at(tmp_path) as address:
+        person.open(f"{address}&lang=en")
+        person.see_image()
+        person.page.keyboard.press("c")
+        rate = person.page.get_by_label("Frames a second")
+        rate.locator("option", has_text="12.5 /s").wait_for(state="attached")
+        assert rate.input_value() == "12.5"
+        rate.select_option("30")
+        assert rate.input_value() == "30"
+
+
 def test_a_magnetic_resonance_image_has_its_own_unit(person: Person, tmp_path: Path) -> None:
     pixels = np.tile(np.arange(0, 1600, 25, dtype=np.uint16), (1, 48, 1))
     mr = {

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { crc32Text } from "../src/wire/crc32";
 import { dateText, personName, text } from "../src/wire/dicom_json";
 import { parseInfo } from "../src/wire/info";
+import { frameRateOf } from "../src/wire/pictures";
 import { parseCounts } from "../src/wire/slice_source";
 import { batches, instanceUid, results } from "../src/wire/store";
 import { filterRows, type TagRow } from "../src/wire/tags";
@@ -50,6 +51,18 @@ describe("DICOM JSON", () => {
     expect(text({ "00080020": { Value: [null] } }, "00080020")).toBe("");
     expect(text({ "00080020": { Value: "scalar" } }, "00080020")).toBe("scalar");
   });
+});
+
+test.each([
+  [{ "00082144": [25], "00180040": [10], "00181063": [100] }, 25],
+  [{ "00180040": ["12"], "00181063": [100] }, 12],
+  [{ "00181063": [40] }, 25],
+  [{ "00180040": [0], "00181063": [0] }, null],
+  [{ "00180040": [500] }, 60],
+  [{}, null],
+])("the frames a second of %j", (values, rate) => {
+  const item = Object.fromEntries(Object.entries(values).map(([tag, Value]) => [tag, { Value }]));
+  expect(frameRateOf(item)).toBe(rate);
 });
 
 test("every file of an upload has its result", () => {

@@ -8,7 +8,6 @@ import { graspByKey } from "./grasping";
 import { visible } from "./measuring";
 import type { PaneState, ViewName } from "./pane_state";
 import { savePng } from "./png";
-import { cineRate } from "./settings";
 import { active, chosen, goingTo, helpOpen, panel, railOpen, redo, removeChosen, stepSeries, tool, undo, type Panel, type Tool } from "./session";
 import { drawings } from "./view";
 
@@ -24,7 +23,7 @@ export function play(pane: PaneState): void {
   let last = performance.now();
   const step = (now: number): void => {
     if (!pane.playing.peek()) return;
-    const each = 1000 / cineRate.peek();
+    const each = 1000 / pane.rate.peek();
     // Screens are told the time in steps of their own: almost due is due, and what was early or late is not added up.
     if (now - last >= each - SLACK_MS) {
       last = Math.max(last + each, now - each);

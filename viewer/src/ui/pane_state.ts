@@ -10,6 +10,7 @@ import type { Slab } from "../volume/sample";
 import type { Vec3 } from "../volume/vector";
 import { ANY, isHounsfield, type Choice } from "../wire/info";
 import { acquire, release, type SeriesModel } from "./series_model";
+import { cineRate } from "./settings";
 
 export type ViewName = "stack" | PlaneName;
 /** One stack, the three planes together, or one of them alone. */
@@ -37,6 +38,9 @@ export class PaneState {
   readonly frame = signal<Frame>("slices");
   readonly slab = signal<Slab>({ mode: "mip", thickness: 0 });
   readonly playing = signal(false);
+  /** Frames a second, where one was chosen here; else the file's own, else the one chosen last. */
+  readonly chosenRate = signal<number | null>(null);
+  readonly rate = computed(() => this.chosenRate.value ?? this.model.ownRate.value ?? cineRate.value);
   /** The window of the file, or one that shows the first slice that came. */
   readonly ownWindow = signal<Window | null>(null);
   readonly window = computed<Window>(() => this.chosenWindow.value ?? this.ownWindow.value ?? SOFT);

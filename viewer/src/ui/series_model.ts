@@ -8,7 +8,7 @@ import type { Raster } from "../volume/raster";
 import { Slices } from "../volume/slices";
 import { scale, type Vec3 } from "../volume/vector";
 import { ANY, seriesInfo, type Choice, type SeriesInfo } from "../wire/info";
-import { pictureFrames, type PictureFrame } from "../wire/pictures";
+import { ownFrameRate, pictureFrames, type PictureFrame } from "../wire/pictures";
 import { sliceSource, type SliceCounts } from "../wire/slice_source";
 
 /** Between two notices of slices that came: drawing each would take the time that fetching them needs. */
@@ -21,6 +21,8 @@ export class SeriesModel {
   readonly version = signal(0);
   /** Rendered pictures, for a series whose values the server does not send. */
   readonly pictures = signal<readonly PictureFrame[] | null>(null);
+  /** Frames a second that the file asks for. */
+  readonly ownRate = signal<number | null>(null);
   readonly counts = new ValueCounts();
   /** What was done to the voxels of each slice that came. */
   readonly treated = new Map<number, SliceCounts>();
@@ -54,8 +56,13 @@ export class SeriesModel {
 
   /** The pictures of a series without values; the first of them. */
   private async findPictures(): Promise<PictureFrame | undefined> {
-    this.pictures.value = await pictureFrames(this.study, this.series);
-    return this.pictures.value[0];
+    const [first, second] = (this.pictures.value = await pictureFrames(this.study, this.series));
+    if (first && first.instance === second?.instance)
+      void ownFrameRate(this.study, this.series, first.instance).then(
+        (rate) => (this.ownRate.value = rate),
+        () => undefined, // it plays at the usual rate
+      );
+    return first;
   }
 
   private begin(info: SeriesInfo, shape: Vec3): void {

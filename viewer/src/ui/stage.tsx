@@ -145,11 +145,13 @@ function WindowText({ pane }: { pane: PaneState }) {
 /** How fast it plays, while it does. */
 function CineRate({ pane }: { pane: PaneState }) {
   if (!pane.playing.value) return null;
+  const rate = pane.rate.value;
+  const rates = [...new Set([...CINE_RATES, pane.model.ownRate.value ?? rate, rate])].sort((a, b) => a - b);
   return (
-    <select class="layout" aria-label={words.value.cineRate} title={words.value.cineRate} value={cineRate.value} onChange={(event) => (cineRate.value = Number(event.currentTarget.value))}>
-      {CINE_RATES.map((each) => (
+    <select class="layout" aria-label={words.value.cineRate} title={words.value.cineRate} value={rate} onChange={(event) => (pane.chosenRate.value = cineRate.value = Number(event.currentTarget.value))}>
+      {rates.map((each) => (
         <option key={each} value={each}>
-          {each} /s
+          {+each.toFixed(1)} /s
         </option>
       ))}
     </select>

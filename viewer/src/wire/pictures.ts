@@ -1,6 +1,8 @@
 // Rendered pictures (PS3.18 8.3.5, 10.4.1.1.5), for what has no values to send: colour, cine, secondary captures.
 
-import { ask } from "./errors";
+import { instanceAddress } from "./address";
+import { asObjects, number, type DicomJson } from "./dicom_json";
+import { ask, askJson } from "./errors";
 import { instancesOf, renderedAddress, thumbnailAddress } from "./lists";
 import { hasToken } from "./session";
 
@@ -12,6 +14,9 @@ export interface PictureFrame {
   readonly columns: number;
   readonly header: Readonly<Record<string, string>>;
 }
+
+/** Frames a second that screens show. */
+const MOST_FRAMES = 60;
 
 /** Every frame of every instance of a series, in the order of Instance Number. */
 export async function pictureFrames(study: string, series: string): Promise<PictureFrame[]> {
@@ -26,6 +31,19 @@ export async function pictureFrames(study: string, series: string): Promise<Pict
       header: item.header,
     })),
   );
+}
+
+/** Frames a second that an instance asks to be shown at; null where it does not say. */
+export async function ownFrameRate(study: string, series: string, instance: string): Promise<number | null> {
+  const [item] = asObjects(await askJson(`${instanceAddress(study, series, instance)}/metadata`));
+  return item ? frameRateOf(item) : null;
+}
+
+/** Recommended Display Frame Rate, Cine Rate, or what Frame Time (ms) comes to (PS3.3 C.7.6.5.1). */
+export function frameRateOf(item: DicomJson): number | null {
+  const [recommended, cine, time] = [number(item, "00082144"), number(item, "00180040"), number(item, "00181063")];
+  const rate = [recommended, cine, time && 1000 / time].find((each) => each !== undefined && each > 0);
+  return rate ? Math.min(rate, MOST_FRAMES) : null;
 }
 
 /** One picture as a bitmap, with a window where one is asked for. */
