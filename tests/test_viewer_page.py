@@ -239,6 +239,33 @@ def test_series_side_by_side_scroll_together_in_space(
     person.see_image(pane=1)
 
 
+def test_one_of_several_series_is_shown_alone_and_all_again(person: Person, studies_archive: str) -> None:
+    open_series(person, studies_archive, "Thin")
+    panes = person.page.locator(".pane")
+    person.page.keyboard.press("o")
+    assert panes.count() == 1 and "alone" not in person.state()
+    person.page.get_by_role("button", name="Series", exact=True).click()
+    person.page.get_by_role("button", name="Compare with this series: 2 · Thick").click()
+    person.see_image(pane=1)
+    panes.last.locator(".view").dblclick()
+    person.page.wait_for_function("() => document.querySelectorAll('.pane').length === 1")
+    person.see_image()
+    assert person.page.locator(".caption-title").inner_text() == "2 · Thick"
+    assert person.state()["alone"] == "2"
+    person.open(person.address())
+    person.see_image()
+    assert panes.count() == 1
+    person.page.keyboard.press("Escape")
+    person.page.wait_for_function("() => document.querySelectorAll('.pane').length === 2")
+    person.see_image(pane=1)
+    panes.first.get_by_role("button", name="One pane alone").click()
+    person.page.wait_for_function("() => document.querySelectorAll('.pane').length === 1")
+    assert person.page.locator(".caption-title").inner_text() == "1 · Thin"
+    person.page.keyboard.press("o")
+    person.page.wait_for_function("() => document.querySelectorAll('.pane').length === 2")
+    assert "alone" not in person.state()
+
+
 def test_planes_stand_side_by_side_linked_by_place(
     person: Person, studies_archive: str, studies_folder: Path
 ) -> None:

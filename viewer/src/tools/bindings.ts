@@ -14,7 +14,7 @@ export function buttonOf(event: { button: number }): Button {
 export type Command =
   | "next" | "previous" | "first" | "last" | "pageNext" | "pagePrevious" | "nextSeries" | "previousSeries"
   | "zoomIn" | "zoomOut" | "fit" | "actual" | "left" | "right" | "turnRight" | "turnLeft" | "flipHorizontal" | "flipVertical"
-  | "invert" | "cine" | "reset" | "undo" | "redo" | "remove" | "help" | "escape" | "stack" | "planes" | "interpolate"
+  | "invert" | "cine" | "reset" | "undo" | "redo" | "remove" | "help" | "escape" | "stack" | "planes" | "alone" | "interpolate"
   | "toolWindow" | "toolPan" | "toolZoom" | "toolScroll" | "toolLength" | "toolAngle" | "toolEllipse" | "toolRectangle" | "toolFreehand" | "toolProbe"
   | "panelNumbers" | "panelTags" | "panelMeasure" | "png" | "goTo" | `preset${number}`;
 
@@ -43,6 +43,7 @@ export const KEYS: readonly (readonly [string, Command])[] = [
   [" ", "reset"],
   ["s", "stack"],
   ["m", "planes"],
+  ["o", "alone"],
   ["w", "toolWindow"],
   ["p", "toolPan"],
   ["z", "toolZoom"],

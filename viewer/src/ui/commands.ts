@@ -8,7 +8,7 @@ import { graspByKey } from "./grasping";
 import { visible } from "./measuring";
 import type { PaneState, ViewName } from "./pane_state";
 import { savePng } from "./png";
-import { active, chosen, goingTo, helpOpen, panel, railOpen, redo, removeChosen, stepSeries, tool, undo, type Panel, type Tool } from "./session";
+import { active, alone, chosen, goingTo, helpOpen, panel, panes, railOpen, redo, removeChosen, stepSeries, toggleAlone, tool, undo, type Panel, type Tool } from "./session";
 import { drawings } from "./view";
 
 const SLACK_MS = 4;
@@ -75,6 +75,7 @@ const onPane: Partial<Record<Command, (pane: PaneState) => void>> = {
   reset: (pane) => pane.reset(),
   stack: (pane) => (pane.layout.value = "stack"),
   planes: (pane) => void (pane.model.hasPlanes && (pane.layout.value = "planes")),
+  alone: (pane) => void (panes.value.length > 1 && toggleAlone(pane)),
   png: (pane) => void savePng(pane),
 };
 
@@ -115,6 +116,7 @@ function escape(): void {
   else if (goingTo.value) goingTo.value = false;
   else if (railOpen.value) railOpen.value = false;
   else if (tool.value !== "window") tool.value = "window";
+  else if (alone.value) toggleAlone(alone.value);
   else panel.value = "";
 }
 

@@ -16,6 +16,9 @@ export const MOST_PANES = 4;
 export const panes = signal<readonly PaneState[]>([]);
 export const activeId = signal(0);
 export const active = computed<PaneState | null>(() => panes.value.find((pane) => pane.id === activeId.value) ?? panes.value[0] ?? null);
+/** Of the pane that is shown alone while others are open; 0 where all are shown. */
+const aloneId = signal(0);
+export const alone = computed(() => (panes.value.length > 1 && panes.value.find((pane) => pane.id === aloneId.value)) || null);
 export const tool = signal<Tool>("window");
 export const panel = signal<Panel>("");
 export const railOpen = signal(false);
@@ -63,9 +66,11 @@ export function show(study: string, series: string, options: Opening & { alone?:
   const pane = new PaneState(study, series, options.start ?? null, options.choice);
   const old = options.alone ? panes.peek() : panes.peek().filter((each) => each.id === active.peek()?.id);
   const layout = active.peek()?.layout.peek();
+  const wasAlone = alone.peek() !== null;
   batch(() => {
     const kept = options.alone ? [] : panes.value.map((each) => (old.includes(each) ? pane : each));
     panes.value = kept.length ? kept : [pane];
+    if (wasAlone) aloneId.value = pane.id;
     activeId.value = pane.id;
     if (layout) pane.layout.value = layout;
   });
@@ -81,8 +86,17 @@ export function showBeside(study: string, series: string, options: Opening = {})
     if (layout) pane.layout.value = layout;
     panes.value = [...panes.value, pane];
     activeId.value = pane.id;
+    aloneId.value = 0;
   });
   return pane;
+}
+
+/** Shows a pane of several alone, or all of them again. */
+export function toggleAlone(pane: PaneState): void {
+  batch(() => {
+    activeId.value = pane.id;
+    aloneId.value = alone.value ? 0 : pane.id;
+  });
 }
 
 export function closePane(pane: PaneState): void {

@@ -8,7 +8,7 @@ import { minus } from "./chain";
 import { Icon } from "./icons";
 import { isMeasuring, measureWaiting } from "./measuring";
 import { LAYOUTS, type Layout, type PaneState, type ViewName } from "./pane_state";
-import { active, activeId, closePane, linked, panes, sharePlace, tool } from "./session";
+import { active, activeId, alone, closePane, linked, panes, sharePlace, toggleAlone, tool } from "./session";
 import { say } from "./reasons";
 import { cineRate, CINE_RATES, language, words } from "./settings";
 import { SliceNumber } from "./slice_number";
@@ -18,9 +18,10 @@ import { View } from "./view";
 import { fill } from "./words";
 
 export function Stage() {
+  const shown = alone.value ? [alone.value] : panes.value;
   return (
-    <main class={`stage panes-${panes.value.length}`}>
-      {panes.value.map((pane) => (
+    <main class={`stage panes-${shown.length}`}>
+      {shown.map((pane) => (
         <Pane key={pane.id} pane={pane} />
       ))}
     </main>
@@ -29,20 +30,31 @@ export function Stage() {
 
 function Pane({ pane }: { pane: PaneState }) {
   const several = panes.value.length > 1;
-  const isActive = several && active.value === pane;
+  const isActive = several && !alone.value && active.value === pane;
   const version = pane.model.version.value;
   useEffect(() => measureWaiting(pane), [pane, version]);
   return (
     <section class={`pane${several ? " beside" : ""}${isActive ? " active" : ""}`} aria-label={seriesTitle(pane)} onFocusIn={() => (activeId.value = pane.id)}>
       <Views pane={pane} />
       <Caption pane={pane} several={several} />
-      {several && (
-        <button class="small close-pane" title={words.value.stopCompare} aria-label={words.value.stopCompare} onClick={() => closePane(pane)}>
-          <Icon name="close" />
-        </button>
-      )}
+      {several && <PaneButtons pane={pane} />}
       <Overlays pane={pane} />
     </section>
+  );
+}
+
+/** Of one pane among several. */
+function PaneButtons({ pane }: { pane: PaneState }) {
+  const w = words.value;
+  return (
+    <div class="pane-buttons">
+      <button class="small" title={`${w.alone} (O)`} aria-label={w.alone} aria-pressed={alone.value === pane} onClick={() => toggleAlone(pane)}>
+        <Icon name="alone" />
+      </button>
+      <button class="small" title={w.stopCompare} aria-label={w.stopCompare} onClick={() => closePane(pane)}>
+        <Icon name="close" />
+      </button>
+    </div>
   );
 }
 
@@ -97,7 +109,7 @@ function Stack({ pane }: { pane: PaneState }) {
   const w = words.value;
   const count = pane.model.count;
   return (
-    <div class="stack">
+    <div class="stack" onDblClick={() => void (panes.value.length > 1 && !isMeasuring(tool.peek()) && toggleAlone(pane))}>
       <View key={`${pane.id}/stack`} pane={pane} view="stack" />
       <Slider pane={pane} view="stack" />
       {count > 1 && <Loaded pane={pane} />}

@@ -6,7 +6,7 @@ import { COLOUR_MAPS } from "../render/colour_maps";
 import { UPRIGHT, type Pose } from "../render/pose";
 import type { Vec3 } from "../volume/vector";
 import { LAYOUTS, type PaneState, type ViewName } from "./pane_state";
-import { closeAll, linked, panel, panes, show, showBeside, tool, type Panel, type Tool } from "./session";
+import { alone, closeAll, linked, panel, panes, show, showBeside, toggleAlone, tool, type Panel, type Tool } from "./session";
 import { isLanguage, isTheme, language, theme } from "./settings";
 
 export const searchText = signal("");
@@ -93,6 +93,8 @@ export function readAddress(): void {
       if (pane) readPane(pane, query, prefix);
       first = false;
     }
+    const only = panes.value[(index(query.get("alone")) ?? 0) - 1];
+    if (only && only !== alone.value) toggleAlone(only);
     if (first) closeAll();
   });
 }
@@ -105,6 +107,7 @@ function address(): string {
     if (panel.value) query.set("panel", panel.value);
     if (tool.value !== "window") query.set("tool", tool.value);
     if (!linked.value) query.set("linked", "0");
+    if (alone.value) query.set("alone", String(panes.value.indexOf(alone.value) + 1));
   }
   query.set("lang", language.value);
   if (theme.value !== "system") query.set("theme", theme.value);

@@ -70,6 +70,7 @@ const pairs = {
   open: ["Open", "打开"],
   compareWith: ["Compare with this series", "与此序列对比"],
   compare: ["Compare", "对比"],
+  alone: ["One pane alone, or all again", "单独显示一个窗格，或恢复全部"],
   stopCompare: ["Close this pane", "关闭此窗格"],
   link: ["Link scrolling", "联动滚动"],
   linkRefused: ["Not linked: no frame of reference in common", "未联动：没有共同的参考坐标系"],
@@ -247,8 +248,8 @@ const pairs = {
   enterKey: ["with a measuring tool: measure at the crosshair; arrows move, Shift and arrows resize, Enter ends", "选中测量工具时：在十字线处测量；方向键移动，Shift 加方向键调整大小，回车结束"],
   goTo: ["Go to a slice", "转到指定层"],
   copyKey: ["copies the numbers under the pointer", "复制指针处的数值"],
-  doubleClick: ["Double click on a plane", "双击平面"],
-  doubleClickDoes: ["that plane alone, or all three again", "单独显示该平面，或恢复三平面"],
+  doubleClick: ["Double click", "双击"],
+  doubleClickDoes: ["one of three planes, or of several series, alone; or all again", "单独显示三平面之一或多个序列之一，或恢复全部"],
 } as const satisfies Record<string, readonly [string, string]>;
 
 export type Word = keyof typeof pairs;
