@@ -59,6 +59,7 @@ def index(request, tmp_path_factory):
         found.prepare()
         found.add(records())
         yield found
+        found.close()
         return
     with postgres() as server:
         found = Index(server.url)

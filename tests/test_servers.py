@@ -160,6 +160,22 @@ def test_a_server_that_does_not_answer_is_told(file):
     assert "no DICOMweb there" in found.output
 
 
+def _signs(authority: bool) -> x509.KeyUsage:
+    others = dict.fromkeys(
+        (
+            "content_commitment",
+            "key_encipherment",
+            "data_encipherment",
+            "key_agreement",
+            "crl_sign",
+            "encipher_only",
+            "decipher_only",
+        ),
+        False,
+    )
+    return x509.KeyUsage(digital_signature=not authority, key_cert_sign=authority, **others)
+
+
 @pytest.fixture
 def certificates(tmp_path: Path) -> Path:
     """A certificate authority, a server's and a client's certificate by it."""
@@ -176,6 +192,11 @@ def certificates(tmp_path: Path) -> Path:
             .not_valid_after(now + datetime.timedelta(days=1))
             .add_extension(x509.BasicConstraints(ca=name == "ca", path_length=None), critical=True)
             .add_extension(address, critical=False)
+            # Python 3.13 refuses certificates without them.
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), False
+            )
+            .add_extension(_signs(name == "ca"), critical=True)
             .sign(authority_key, hashes.SHA256())
         )
         (tmp_path / f"{name}.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))

@@ -289,16 +289,23 @@ def _target(url: str, location: str) -> str:
     return following.partition("#")[0]
 
 
+def _tls_reason(error: SSLError) -> str:
+    """What OpenSSL found wrong with the certificate, or its code for whatever else it was."""
+    found = getattr(error.args[0] if error.args else None, "verify_message", "")
+    text = str(error)
+    return found or text[text.find("[") : text.find("]") + 1] or "TLS failed"
+
+
 def _unanswered(error: Exception, url: str) -> DicomwebError:
     """No answer came: what happened, whether the request can have arrived, whether trying again makes sense."""
     sent = not isinstance(error, (NewConnectionError, ConnectTimeoutError, ProxyError, SSLError))
     if isinstance(error, SSLError):
-        text = str(error)
-        detail = text[text.find("[") : text.find("]") + 1] or "TLS failed"
         return DicomwebError(
-            f"no secure connection {detail[:120]}", where=shown(url), remedy="give the authority of its certificate",
+            f"no secure connection: {_tls_reason(error)[:120]}",
+            where=shown(url),
+            remedy="give the authority of its certificate",
             sent=False,
-        )  # fmt: skip
+        )
     if isinstance(error, (LocationParseError, ValueError)):
         return DicomwebError("not a URL that can be asked", where=shown(url), sent=False)
     if isinstance(error, NewConnectionError):
