@@ -193,6 +193,7 @@ def certificates(tmp_path: Path) -> Path:
             .add_extension(x509.BasicConstraints(ca=name == "ca", path_length=None), critical=True)
             .add_extension(address, critical=False)
             # Python 3.13 refuses certificates without them.
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(own.public_key()), critical=False)
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), False
             )
