@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { crc32Text } from "../src/wire/crc32";
 import { dateText, personName, text } from "../src/wire/dicom_json";
 import { parseInfo } from "../src/wire/info";
-import { frameRateOf } from "../src/wire/pictures";
+import { frameRateOf } from "../src/wire/lists";
 import { parseCounts } from "../src/wire/slice_source";
 import { batches, instanceUid, results } from "../src/wire/store";
 import { filterRows, type TagRow } from "../src/wire/tags";

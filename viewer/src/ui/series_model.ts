@@ -1,6 +1,6 @@
 // A series that is looked at: what the server said of it, its slices as they come, its value counts.
 
-import { signal } from "@preact/signals";
+import { computed, signal } from "@preact/signals";
 import { affineFromRows, invert, toLps, type Affine, type Inverse } from "../volume/affine";
 import { ValueCounts } from "../volume/histogram";
 import { isUpright, sliceRaster, type Grid } from "../volume/planes";
@@ -8,7 +8,7 @@ import type { Raster } from "../volume/raster";
 import { Slices } from "../volume/slices";
 import { scale, type Vec3 } from "../volume/vector";
 import { ANY, seriesInfo, type Choice, type SeriesInfo } from "../wire/info";
-import { ownFrameRate, pictureFrames, type PictureFrame } from "../wire/pictures";
+import { pictureFrames, type PictureFrame } from "../wire/pictures";
 import { sliceSource, type SliceCounts } from "../wire/slice_source";
 
 /** Between two notices of slices that came: drawing each would take the time that fetching them needs. */
@@ -22,7 +22,7 @@ export class SeriesModel {
   /** Rendered pictures, for a series whose values the server does not send. */
   readonly pictures = signal<readonly PictureFrame[] | null>(null);
   /** Frames a second that the file asks for. */
-  readonly ownRate = signal<number | null>(null);
+  readonly ownRate = computed(() => this.pictures.value?.[0]?.rate ?? null);
   readonly counts = new ValueCounts();
   /** What was done to the voxels of each slice that came. */
   readonly treated = new Map<number, SliceCounts>();
@@ -56,13 +56,8 @@ export class SeriesModel {
 
   /** The pictures of a series without values; the first of them. */
   private async findPictures(): Promise<PictureFrame | undefined> {
-    const [first, second] = (this.pictures.value = await pictureFrames(this.study, this.series));
-    if (first && first.instance === second?.instance)
-      void ownFrameRate(this.study, this.series, first.instance).then(
-        (rate) => (this.ownRate.value = rate),
-        () => undefined, // it plays at the usual rate
-      );
-    return first;
+    this.pictures.value = await pictureFrames(this.study, this.series);
+    return this.pictures.value[0];
   }
 
   private begin(info: SeriesInfo, shape: Vec3): void {

@@ -18,6 +18,8 @@ export interface Instance {
   readonly frames: number;
   readonly rows: number | undefined;
   readonly columns: number | undefined;
+  /** Frames a second that it asks to be shown at; null where it does not say. */
+  readonly rate: number | null;
   /** Whose it is and what, by DICOM keyword. */
   readonly header: Readonly<Record<string, string>>;
 }
@@ -47,13 +49,25 @@ const FACTS: Readonly<Record<string, string>> = {
 
 const factsOf = (item: DicomJson): Record<string, string> => Object.fromEntries(Object.entries(FACTS).map(([keyword, tag]) => [keyword, text(item, tag)]));
 
+/** Frames a second that screens show. */
+const MOST_FRAMES = 60;
+
+/** Recommended Display Frame Rate, Cine Rate, or what Frame Time (ms) comes to (PS3.3 C.7.6.5.1). */
+export function frameRateOf(item: DicomJson): number | null {
+  const [recommended, cine, time] = [number(item, "00082144"), number(item, "00180040"), number(item, "00181063")];
+  const rate = [recommended, cine, time && 1000 / time].find((each) => each !== undefined && each > 0);
+  return rate ? Math.min(rate, MOST_FRAMES) : null;
+}
+
+const PICTURE_FIELDS = "NumberOfFrames,InstanceNumber,Rows,Columns,RecommendedDisplayFrameRate,CineRate,FrameTime";
+
 export async function instancesOf(study: string, series: string): Promise<Instance[]> {
-  const query = new URLSearchParams({ includefield: ["NumberOfFrames,InstanceNumber,Rows,Columns", ...Object.keys(FACTS)].join() });
+  const query = new URLSearchParams({ includefield: [PICTURE_FIELDS, ...Object.keys(FACTS)].join() });
   const items = asObjects(await askJson(`${seriesAddress(study, series)}/instances?${query}`));
   const place = (item: DicomJson): number => number(item, "00200013") ?? 1e9;
   return items
     .sort((a, b) => place(a) - place(b))
-    .map((item) => ({ uid: text(item, "00080018"), frames: number(item, "00280008") ?? 1, rows: number(item, "00280010"), columns: number(item, "00280011"), header: factsOf(item) }))
+    .map((item) => ({ uid: text(item, "00080018"), frames: number(item, "00280008") ?? 1, rows: number(item, "00280010"), columns: number(item, "00280011"), rate: frameRateOf(item), header: factsOf(item) }))
     .filter((item) => item.rows !== undefined || item.columns !== undefined || items.length === 1);
 }
 
