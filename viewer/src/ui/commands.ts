@@ -8,7 +8,7 @@ import { graspByKey } from "./grasping";
 import { visible } from "./measuring";
 import type { PaneState, ViewName } from "./pane_state";
 import { savePng } from "./png";
-import { active, alone, chosen, goingTo, helpOpen, panel, panes, railOpen, redo, removeChosen, stepSeries, toggleAlone, tool, undo, type Panel, type Tool } from "./session";
+import { active, alone, chosen, goingTo, helpOpen, panel, railOpen, redo, removeChosen, stepSeries, toggleAlone, tool, undo, type Panel, type Tool } from "./session";
 import { drawings } from "./view";
 
 const SLACK_MS = 4;
@@ -75,7 +75,7 @@ const onPane: Partial<Record<Command, (pane: PaneState) => void>> = {
   reset: (pane) => pane.reset(),
   stack: (pane) => (pane.layout.value = "stack"),
   planes: (pane) => void (pane.model.hasPlanes && (pane.layout.value = "planes")),
-  alone: (pane) => void (panes.value.length > 1 && toggleAlone(pane)),
+  alone: toggleAlone,
   png: (pane) => void savePng(pane),
 };
 

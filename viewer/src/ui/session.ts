@@ -93,6 +93,7 @@ export function showBeside(study: string, series: string, options: Opening = {})
 
 /** Shows a pane of several alone, or all of them again. */
 export function toggleAlone(pane: PaneState): void {
+  if (panes.value.length < 2) return;
   batch(() => {
     activeId.value = pane.id;
     aloneId.value = alone.value ? 0 : pane.id;

@@ -109,7 +109,7 @@ function Stack({ pane }: { pane: PaneState }) {
   const w = words.value;
   const count = pane.model.count;
   return (
-    <div class="stack" onDblClick={() => void (panes.value.length > 1 && !isMeasuring(tool.peek()) && toggleAlone(pane))}>
+    <div class="stack" onDblClick={() => void (!isMeasuring(tool.peek()) && toggleAlone(pane))}>
       <View key={`${pane.id}/stack`} pane={pane} view="stack" />
       <Slider pane={pane} view="stack" />
       {count > 1 && <Loaded pane={pane} />}

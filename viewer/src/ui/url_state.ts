@@ -94,7 +94,7 @@ export function readAddress(): void {
       first = false;
     }
     const only = panes.value[(index(query.get("alone")) ?? 0) - 1];
-    if (only && only !== alone.value) toggleAlone(only);
+    if (only) toggleAlone(only);
     if (first) closeAll();
   });
 }
