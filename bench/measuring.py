@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import statistics
 import sys
 import threading
@@ -14,7 +13,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from peak_memory import peak_kib
+from peak_memory import peak_kib, proportional_bytes
 
 
 def median_seconds(function: Callable[[], Any], *, repeats: int) -> float:
@@ -38,7 +37,7 @@ def peak_together(processes: Sequence[int], every: float = 0.01) -> Iterator[lis
 
     def look() -> None:
         while not ended.wait(every):
-            peak[0] = max(peak[0], sum(map(_proportional_mb, processes)))
+            peak[0] = max(peak[0], sum(map(proportional_bytes, processes)) / 2**20)
 
     thread = threading.Thread(target=look)
     thread.start()
@@ -47,10 +46,3 @@ def peak_together(processes: Sequence[int], every: float = 0.01) -> Iterator[lis
     finally:
         ended.set()
         thread.join()
-
-
-def _proportional_mb(process: int) -> float:
-    found = re.search(
-        r"^Pss: +(\d+) kB", Path(f"/proc/{process}/smaps_rollup").read_text("ascii"), re.MULTILINE
-    )
-    return int(found[1]) / 1024 if found else 0.0

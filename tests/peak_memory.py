@@ -1,4 +1,4 @@
-"""The peak of resident memory of a process, as Linux counts it.
+"""The memory of a process and its peak, as Linux counts them.
 
 Not `ru_maxrss`: a child process begins with its parent's, so a test in a large test run could never fail.
 """
@@ -22,3 +22,12 @@ PROGRAM = f"from pathlib import Path\n\n{inspect.getsource(peak_kib)}"
 def forget_peak() -> None:
     """Begin to count anew, from what is resident now."""
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def proportional_bytes(process: int) -> int:
+    """Its memory, what is shared divided among those who share it; files that are merely cached not counted."""
+    try:
+        lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))

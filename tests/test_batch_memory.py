@@ -13,6 +13,7 @@ import pytest
 from hounsfield import phantom
 from hounsfield.batch import LEDGER_NAME, read_ledger
 from hounsfield.phantom import PhantomSpec
+from peak_memory import proportional_bytes
 
 MEGABYTE = 1 << 20
 SLICES, SIDE = 200, 512
@@ -46,15 +47,6 @@ def tree(root: int) -> list[int]:
     for process in found:
         found += parents.get(process, [])
     return found
-
-
-def proportional_bytes(process: int) -> int:
-    """Its memory, what is shared divided among those who share it; files that are merely cached not counted."""
-    try:
-        lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0
-    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
 
 
 VERBS = {
