@@ -9,6 +9,7 @@ import pydicom
 import pytest
 
 from hounsfield.dicomweb.store_results import parse_store_result
+from hounsfield.instance import Skipped
 from hounsfield.locations import open_location
 from hounsfield.server.adoption import AdoptedFolders
 from hounsfield.server.archive import IN_ARCHIVE
@@ -233,8 +234,6 @@ def test_folders_are_indexed_where_they_lie_and_followed(tmp_path):
 
 
 def test_what_cannot_be_indexed_in_place_is_told_once_and_a_link_above_a_folder_is_followed(tmp_path):
-    from hounsfield.instance import Skipped
-
     contents = instances()
     outside = tmp_path / "outside"
     outside.mkdir()

@@ -11,13 +11,14 @@ import logging
 import os
 import threading
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 
 from hounsfield.errors import HounsfieldError, LocationError
 from hounsfield.instance import FileSource, Skipped, Source
 from hounsfield.locations import FolderLocation
 from hounsfield.outputs import whole_file
-from hounsfield.server.archive import IN_ARCHIVE, Archive
+from hounsfield.server.archive import Archive
 
 log = logging.getLogger("hounsfield.server")
 
@@ -63,11 +64,12 @@ class AdoptedFolders:
         `settled`: whatever is there is complete, however young it is.
         """
         found: dict[str, Stamp] = {}
+        others: list[Source | Skipped] = []
         skipped: list[Skipped] = []
         for folder in self.folders():
             for source in FolderLocation(folder).sources():
                 if not isinstance(source, FileSource):
-                    skipped.append(_left(source))
+                    others.append(source)
                     continue
                 path = Path(os.path.realpath(source.path))
                 if not path.is_relative_to(folder):
@@ -87,7 +89,8 @@ class AdoptedFolders:
             if key not in self._taken and (settled or self._seen.get(key) == stamp)
         ]  # fmt: skip
         known = self._archive.index.has(ready)
-        skipped += self._archive.adopt(FileSource(Path(key)) for key in ready if key not in known)
+        fresh = (FileSource(Path(key)) for key in ready if key not in known)
+        skipped += self._archive.adopt(chain(others, fresh))
         self._taken |= {key: found[key] for key in ready}
         self._seen = found
         new = [each for each in dict.fromkeys(skipped) if each not in self._told]
@@ -122,13 +125,6 @@ class AdoptedFolders:
                     log.info("not indexed: %s", skipped.reason)
             except HounsfieldError as error:
                 log.warning("the watched folders cannot be read now: %s", error.found)
-
-
-def _left(source: Source | Skipped) -> Skipped:
-    """Why something in a folder has no place that could be indexed; an archive file is named once, not by member."""
-    if isinstance(source, Skipped):
-        return source
-    return Skipped(source.name.partition("!/")[0], IN_ARCHIVE)
 
 
 def _stamp(path: Path) -> Stamp | None:

@@ -236,7 +236,8 @@ class Archive:
                     path = os.path.realpath(source.path)
                     yield path, FileSource(Path(path))
                 else:
-                    skipped.append(Skipped(source.name, IN_ARCHIVE))
+                    # The archive file is named, not each of its members.
+                    skipped.append(Skipped(source.name.partition("!/")[0], IN_ARCHIVE))
 
         for records in self._recorded(named(), skipped):
             self.index.add(records)

@@ -126,7 +126,7 @@ class Deployment:
             else:
                 archive.index.prepare()
         except IndexUnavailable as error:
-            error.where = archive.index.name
+            error.at(archive.index.name)
             error.found += f" ({error.data['detail']})" if error.data.get("detail") else ""
             error.remedy = "check that it is there, its address and account, and the free space"
             raise

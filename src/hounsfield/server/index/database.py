@@ -118,14 +118,17 @@ def is_conflict(error: IndexUnavailable) -> bool:
 
 
 def _cause(error: object) -> str:
-    code = getattr(error, "sqlite_errorcode", 0) or 0
-    return _CAUSES.get(code & 0xFF, type(error).__name__)
+    return _CAUSES.get(_sqlite_code(error), type(error).__name__)
+
+
+def _sqlite_code(error: object) -> int:
+    """The primary result code, without what extends it; 0 for an error that is not SQLite's."""
+    return (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
 
 
 def _is_damage(error: object) -> bool:
     """Whether an SQLite file is no longer one."""
-    code = getattr(error, "sqlite_errorcode", 0) or 0
-    if code & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+    if _sqlite_code(error) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
         return True
     return "no such table" in str(error)
 
