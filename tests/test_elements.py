@@ -79,8 +79,11 @@ def test_walk_and_pydicom_agree_on_all_of_pydicoms_own_files() -> None:
 
 def test_walk_and_pydicom_agree_on_all_real_ct(real_data: Path) -> None:
     paths = [path for path in real_data.rglob("*") if path.is_file()]
+    odd = [path for path in paths if "field" in path.relative_to(real_data).parts]  # made to be odd
+    plain = [path for path in paths if path not in odd]
     # All but DIRFILEs, DICOMDIRs, Big Endian, Deflated and what is not DICOM at all are of the plain kind.
-    assert check_all(paths) > len(paths) - 20
+    assert check_all(plain) > len(plain) - 20
+    assert not odd or check_all(odd) > len(odd) / 2
 
 
 @pytest.mark.parametrize(

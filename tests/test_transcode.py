@@ -32,7 +32,8 @@ from hounsfield.syntaxes import SYNTAXES, transfer_syntax
 from hounsfield.transcode import Target, Transcoded, estimate, target, transcode
 from hounsfield.transcode.elements import EXPLICIT_LITTLE
 from hounsfield.transcode.loss import FrameScale, measure
-from hounsfield.transcode.part10 import PIXEL_ELEMENTS, read_part10
+from hounsfield.transcode.part10 import PIXEL_ELEMENTS, last_element, read_part10
+from hounsfield.transcode.pixels import open_pixels
 from peak_memory import PROGRAM
 
 LOSSLESS = [s.keyword for s in SYNTAXES.values() if s.writable and s.lossless]
@@ -543,3 +544,57 @@ def test_an_estimate_is_made_of_what_a_server_has() -> None:
     measured = estimate([ServersInstance(coded.content)] * 12, syntaxes=["rle"])
     assert (measured.images, measured.native_bytes) == (12, 12 * coded.native_bytes)
     assert abs(measured.stored_bytes / (12 * coded.stored_bytes) - 1) < 0.01
+
+
+def in_group_7fe0() -> dict[str, Dataset]:
+    """Files whose Pixel Data is not the only element of its group, or not the last of the file."""
+    alone, total, padded = (image(phantom()) for _ in range(3))
+    total.add_new(0x7FE00003, "UV", phantom().nbytes)
+    padded.add_new(0xFFFCFFFC, "OB", bytes(126))
+    return {"alone": alone, "total length": total, "trailing padding": padded}
+
+
+@pytest.mark.parametrize("keyword", ["jpeg-ls", "rle", "deflated"])
+@pytest.mark.parametrize("name", ["alone", "total length", "trailing padding"])
+def test_a_file_written_without_a_walk_is_the_one_that_a_walk_writes(
+    name: str, keyword: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = saved(in_group_7fe0()[name])
+    header = read_instance(BytesSource("", content)).header
+    assert (last_element(content, header) is not None) == (name == "alone")
+    lean = made(content, keyword).content
+    again = made(made(content, "jpeg-ls").content, "htj2k").content
+    monkeypatch.setattr("hounsfield.transcode.compression.last_element", lambda *_: None)
+    assert made(content, keyword).content == lean
+    assert made(made(content, "jpeg-ls").content, "htj2k").content == again
+
+
+def test_only_the_group_of_the_pixels_right_before_them_needs_a_walk() -> None:
+    content = saved(image(phantom()))
+    start = last_element(content, read_instance(BytesSource("", content)).header)
+    assert start is not None and content[start : start + 4] == b"\xe0\x7f\x10\x00"
+    group_length = b"\xe0\x7f\x00\x00UL\x04\x00" + (len(content) - start).to_bytes(4, "little")
+    with_length = content[:start] + group_length + content[start:]
+    assert last_element(with_length, read_instance(BytesSource("", with_length)).header) is None
+    packed = made(with_length, "jpeg-ls").content
+    assert group_length[:4] not in packed
+    assert np.array_equal(read_instance(BytesSource("", packed)).cells(), phantom())
+
+
+def test_the_total_length_of_other_pixels_is_not_kept() -> None:
+    packed = made(saved(in_group_7fe0()["total length"]), "jpeg-ls").content
+    assert 0x7FE00003 not in pydicom.dcmread(io.BytesIO(packed))
+
+
+def test_encapsulated_pixels_end_a_file_only_with_their_last_fragment() -> None:
+    packed = made(saved(image(phantom())), "jpeg-ls").content
+
+    def last(content: bytes) -> int | None:
+        header = read_instance(BytesSource("", content)).header
+        pixels = open_pixels(content, header)
+        assert pixels is not None
+        return last_element(content, header, pixels.extents)
+
+    assert last(packed) is not None
+    assert last(packed + b"\xfe\xff\xdd\xe0\0\0\0\0") is None
+    assert last(packed[:-8] + b"\xfe\xff\x00\xe0\0\0\0\0" + packed[-8:]) is None

@@ -276,11 +276,17 @@ def _alone(fragments: list[Extent], number_of_frames: int) -> tuple[Frame, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Encapsulation:
-    """A Pixel Data value, from its Basic Offset Table to its sequence delimiter, and the extended table if any."""
+    """A Pixel Data value in pieces, from its Basic Offset Table to its sequence delimiter, and the extended table if
+    any. The frames are among the pieces as they were given: nothing is copied.
+    """
 
-    value: bytes
+    pieces: tuple[bytes, ...]
     extended_offsets: tuple[int, ...] = ()
     extended_lengths: tuple[int, ...] = ()
+
+    @property
+    def value(self) -> bytes:
+        return b"".join(self.pieces)
 
 
 def encapsulate(frames: Sequence[bytes], *, extended: bool | None = None) -> Encapsulation:
@@ -291,15 +297,15 @@ def encapsulate(frames: Sequence[bytes], *, extended: bool | None = None) -> Enc
     """
     if any(len(frame) > _LONGEST_FRAGMENT for frame in frames):
         raise UnsupportedError("a frame of 4 GiB or more", expected="a fragment's length in 32 bits")
-    items = [
-        struct.pack("<4sI", _ITEM, len(frame) + len(frame) % 2) + frame + b"\0" * (len(frame) % 2)
-        for frame in frames
-    ]
-    offsets = tuple(accumulate(map(len, items), initial=0))[:-1]
+    lengths = [len(frame) + len(frame) % 2 for frame in frames]
+    offsets = tuple(accumulate((8 + length for length in lengths), initial=0))[:-1]
     if extended is None:
         extended = bool(offsets) and offsets[-1] >= _UNDEFINED_LENGTH
     table = b"" if extended else struct.pack(f"<{len(offsets)}I", *offsets)
-    value = b"".join([struct.pack("<4sI", _ITEM, len(table)), table, *items, _DELIMITER, b"\0\0\0\0"])
+    pieces = [struct.pack("<4sI", _ITEM, len(table)), table]
+    for frame, length in zip(frames, lengths, strict=True):
+        pieces += (struct.pack("<4sI", _ITEM, length), frame, b"\0" * (length - len(frame)))
+    pieces += (_DELIMITER, b"\0\0\0\0")
     if not extended:
-        return Encapsulation(value)
-    return Encapsulation(value, offsets, tuple(map(len, frames)))
+        return Encapsulation(tuple(pieces))
+    return Encapsulation(tuple(pieces), offsets, tuple(map(len, frames)))

@@ -45,12 +45,14 @@ class PixelElement:
     """Where a pixel element's value begins in its stream; `length` None when undefined (encapsulated).
 
     `swapped`: VR OW in a big endian data set, where 8-bit cells come in swapped pairs (PS3.5 A.3, D).
+    `strict`: found by this walk, so that every tag before it is lower and every element is well formed.
     """
 
     keyword: str
     offset: int
     length: int | None
     swapped: bool = False
+    strict: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,4 +315,4 @@ def pixel_element(buffer: bytes, position: int, *, implicit: bool) -> PixelEleme
     keyword = PIXEL_TAGS.get(group << 16 | element)
     if keyword is None:
         raise Unrecognised
-    return PixelElement(keyword, start, None if length == UNDEFINED else length)
+    return PixelElement(keyword, start, None if length == UNDEFINED else length, strict=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,8 +23,11 @@ from hounsfield.transcode.part10 import (
     EXTENDED_LENGTHS,
     EXTENDED_OFFSETS,
     PIXEL_DATA,
+    TOTAL_LENGTH,
+    Edit,
     Part10,
     inflated,
+    last_element,
     read_part10,
     recoded,
     write_part10,
@@ -130,7 +133,8 @@ class Transcoder:
             return _unchanged(source, before, None, "has no pixels")
         if before is syntax and not target.lossy and not (pixels.native and syntax.encapsulated):
             return _unchanged(source, before, pixels, f"is {syntax.keyword} already")
-        part = read_part10(source.content, before, dataset)
+        last = last_element(source.content, instance.header, pixels.extents) if dataset is None else None
+        part = read_part10(source.content, before, dataset, pixels=last)
         _refuse_compressed_icons(part)
         work = _Work(self, instance, pixels, part, target, syntax, hint)
         result = work.run()
@@ -148,7 +152,9 @@ def _unchanged(
 
 def _refuse_compressed_icons(part: Part10) -> None:
     """An icon or other nested image that is compressed would be in the wrong syntax afterwards (PS3.5 A.4)."""
-    limit = next((e.start for e in part.elements if e.tag == PIXEL_DATA), len(part.dataset))
+    limit = part.pixels
+    if limit is None:
+        limit = next((e.start for e in part.elements if e.tag == PIXEL_DATA), len(part.dataset))
     if part.encoding == EXPLICIT_LITTLE and part.dataset.find(_ENCAPSULATED_ICON, 0, limit) >= 0:
         raise UnsupportedError(
             "a nested image (an icon) is compressed too",
@@ -214,11 +220,10 @@ class _Work:
             )
         streams = [self._proved(self.pixels.cells(index), form, index) for index in range(self.pixels.count)]
         if self.syntax.encapsulated:
-            edits = self._pixel_edits(streams, self._photometric(form))
+            content = self._written(self._pixel_edits(streams, self._photometric(form)))
         else:
             streams = _packed(streams, form) if form.bits_allocated == 1 else streams
-            edits = self._native_edits(streams, form)
-        content = self._written(edits)
+            content = self._written(self._native_edits(streams, form))
         return self._result(Coded(streams, None, _NOTHING_LOST), content)
 
     def _proved(self, cells: Pixels, form: FrameFormat, index: int) -> bytes:
@@ -245,8 +250,11 @@ class _Work:
         goal = goal_of(self.target)
         original = (part.find(_SOP_INSTANCE) or b"").rstrip(b"\0 ")
         uid = derived_uid(original, self.syntax, goal)
-        edits = derivation_edits(part, self.syntax, ratio=ratio, goal=goal, uid=uid)
-        edits |= self._pixel_edits(coded.streams, photometric) | depth
+        edits = {
+            **derivation_edits(part, self.syntax, ratio=ratio, goal=goal, uid=uid),
+            **self._pixel_edits(coded.streams, photometric),
+            **depth,
+        }
         return self._result(coded, write_part10(part, self.syntax, edits, instance_uid=uid))
 
     def _photometric(self, form: FrameFormat, *, reversible: bool = True) -> str:
@@ -255,14 +263,17 @@ class _Work:
             return "YBR_RCT" if given == "YBR_ICT" else "RGB"
         return given
 
-    def _written(self, edits: dict[int, bytes]) -> bytes:
+    def _written(self, edits: Mapping[int, Edit]) -> bytes:
         return write_part10(recoded(self.part, self.syntax), self.syntax, edits)
 
-    def _pixel_edits(self, streams: Sequence[bytes], photometric: str) -> dict[int, bytes]:
+    def _pixel_edits(self, streams: Sequence[bytes], photometric: str) -> dict[int, Edit]:
         """Encapsulated Pixel Data, its offset tables, and the colour attributes where they change."""
         written = encapsulate(streams, extended=self.target.extended_offsets)
-        edits = self._colour_edits(photometric)
-        edits[PIXEL_DATA] = encode_element(PIXEL_DATA, b"OB", written.value, EXPLICIT_LITTLE, undefined=True)
+        edits: dict[int, Edit] = {**self._colour_edits(photometric), TOTAL_LENGTH: b""}
+        edits[PIXEL_DATA] = (
+            encode_element(PIXEL_DATA, b"OB", b"", EXPLICIT_LITTLE, undefined=True),
+            *written.pieces,
+        )
         for tag, table in (
             (EXTENDED_OFFSETS, written.extended_offsets),
             (EXTENDED_LENGTHS, written.extended_lengths),
@@ -277,7 +288,7 @@ class _Work:
         value = b"".join(frames)
         edits = self._colour_edits(form.photometric_interpretation)
         edits[PIXEL_DATA] = encode_element(PIXEL_DATA, vr, value, encoding)
-        return edits | {EXTENDED_OFFSETS: b"", EXTENDED_LENGTHS: b""}
+        return edits | {EXTENDED_OFFSETS: b"", EXTENDED_LENGTHS: b"", TOTAL_LENGTH: b""}
 
     def _colour_edits(self, photometric: str) -> dict[int, bytes]:
         given = self.pixels.frame_format
@@ -317,9 +328,12 @@ class _Work:
             raise self._broken(0)
         position = again.offset
         for index, expected in enumerate(streams):
-            found = again.encoded(index) if not again.native else content[position : position + len(expected)]
+            if again.native:
+                start, length = position, len(expected)
+            else:  # one fragment a frame: none is copied to be compared
+                ((start, length),) = again.extents[index]
             position += len(expected)
-            if not found.startswith(expected) or len(found) > len(expected) + 1:
+            if not content.startswith(expected, start) or length > len(expected) + 1:
                 raise self._broken(index)
 
     def _result(self, coded: Coded, content: bytes) -> Transcoded:

@@ -6,10 +6,12 @@ Preamble, file meta and data set are kept byte for byte but for what is edited.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from hounsfield.errors import MalformedError
+from hounsfield.frames import Frame
 from hounsfield.instance import Header, Source
 from hounsfield.instance.elements import file_meta
 from hounsfield.instance.reading import open_pixels
@@ -17,27 +19,38 @@ from hounsfield.syntaxes import TransferSyntax, transfer_syntax
 from hounsfield.transcode.elements import EXPLICIT_LITTLE, Element, Encoding, Recoder, encode_element, walk
 
 EXTENDED_OFFSETS, EXTENDED_LENGTHS, PIXEL_DATA = 0x7FE00001, 0x7FE00002, 0x7FE00010
-PIXEL_ELEMENTS = (EXTENDED_OFFSETS, EXTENDED_LENGTHS, PIXEL_DATA)
+TOTAL_LENGTH = 0x7FE00003  # of an encapsulated Pixel Data value: no longer true once that is replaced
+PIXEL_ELEMENTS = (EXTENDED_OFFSETS, EXTENDED_LENGTHS, TOTAL_LENGTH, PIXEL_DATA)
 _META_LENGTH, _META_VERSION = 0x00020000, 0x00020001
 _SOP_CLASS_META, _SOP_INSTANCE_META, _SYNTAX_META = 0x00020002, 0x00020003, 0x00020010
 _IMPLEMENTATION = 0x00020012
 _SOP_CLASS, _SOP_INSTANCE = 0x00080016, 0x00080018
 _PIXEL_REPRESENTATION = 0x00280103
+_PIXEL_GROUP, _PIXEL_GROUP_BYTES = 0x7FE00000, b"\xe0\x7f"
+_LONGEST_BEFORE_PIXELS = 64  # bytes: a group length and a total length, which the header does not keep
+SEQUENCE_END_ITEM = b"\xfe\xff\xdd\xe0\0\0\0\0"
+_PIXEL_HEADER = 12  # bytes of an element with a 32-bit length (PS3.5 7.1.2)
 IMPLEMENTATION_UID = b"2.25.237312217405937154712104963571902634013"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Part10:
     """One file in memory: `start` is preamble and file meta, the data set lies in `dataset` from `begin` on.
 
-    It is inflated where the file is deflated; `elements` are its spans.
+    It is inflated where the file is deflated. `pixels`: where Pixel Data starts if nothing else of its group is there
+    and nothing follows; then a file in which only the pixels change is written without a walk over its elements.
     """
 
     start: bytes
     dataset: bytes
     encoding: Encoding
-    elements: tuple[Element, ...]
     begin: int = 0
+    pixels: int | None = None
+
+    @cached_property
+    def elements(self) -> tuple[Element, ...]:
+        """The spans of the data set. Raises `MalformedError` where it cannot be walked."""
+        return tuple(walk(self.dataset, self.begin, len(self.dataset), self.encoding))
 
     def find(self, tag: int) -> bytes | None:
         """The value bytes of a top-level element, as they are; `None` when it is absent."""
@@ -58,15 +71,46 @@ def inflated(source: Source, header: Header) -> bytes | None:
         return stream.read()
 
 
-def read_part10(content: bytes, syntax: TransferSyntax, data_set: bytes | None = None) -> Part10:
-    """Take `content` apart; `data_set` is what that of a deflated file was `inflated` to."""
+def read_part10(
+    content: bytes, syntax: TransferSyntax, data_set: bytes | None = None, *, pixels: int | None = None
+) -> Part10:
+    """Take `content` apart; `data_set` is what that of a deflated file was `inflated` to.
+
+    `pixels` is what `last_element` says; without it every element is walked over, and what is odd raises.
+    """
     begin = file_meta(content)[1] if content[128:132] == b"DICM" else 0
     if begin == 0 and content[128:132] == b"DICM":
         raise MalformedError("the file meta group cannot be walked", remedy="repair the file first")
     dataset, first = (content, begin) if data_set is None else (data_set, 0)
     encoding = Encoding(syntax.implicit_vr, syntax.little_endian)
-    elements = tuple(walk(dataset, first, len(dataset), encoding))
-    return Part10(content[:begin], dataset, encoding, elements, first)
+    part = Part10(content[:begin], dataset, encoding, first, pixels)
+    if pixels is None:
+        _ = part.elements
+    return part
+
+
+def last_element(content: bytes, header: Header, extents: Sequence[Frame] = ()) -> int | None:
+    """Where Pixel Data starts in a plain file that ends with it; None where only a walk can tell what is there.
+
+    `extents` are the fragments of encapsulated frames.
+    """
+    pixels = header.pixels
+    syntax = transfer_syntax(header.transfer_syntax)
+    if pixels is None or not pixels.strict or syntax.implicit_vr or pixels.keyword != "PixelData":
+        return None
+    start = pixels.offset - _PIXEL_HEADER
+    if content.rfind(_PIXEL_GROUP_BYTES, start - _LONGEST_BEFORE_PIXELS, start) >= 0:
+        return None
+    if any(tag > _PIXEL_GROUP for tag in header.values):
+        return None
+    if pixels.length is not None:
+        return start if pixels.offset + pixels.length == len(content) else None
+    end = max((offset + length + length % 2 for frame in extents for offset, length in frame), default=0)
+    return (
+        start
+        if end + len(SEQUENCE_END_ITEM) == len(content) and content.endswith(SEQUENCE_END_ITEM)
+        else None
+    )
 
 
 def recoded(part: Part10, syntax: TransferSyntax) -> Part10:
@@ -77,13 +121,17 @@ def recoded(part: Part10, syntax: TransferSyntax) -> Part10:
     recoder = Recoder(part.encoding, target, signed=b"\x01" in (part.find(_PIXEL_REPRESENTATION) or b""))
     kept = (element for element in part.elements if element.tag not in PIXEL_ELEMENTS)
     dataset = b"".join(recoder.element(part.dataset, element) for element in kept)
-    return Part10(part.start, dataset, target, tuple(walk(dataset, 0, len(dataset), target)))
+    return Part10(part.start, dataset, target)
+
+
+Edit = bytes | Sequence[bytes]
+"""A whole element, or its pieces; nothing deletes it."""
 
 
 def write_part10(
-    part: Part10, syntax: TransferSyntax, edits: Mapping[int, bytes], *, instance_uid: bytes | None = None
+    part: Part10, syntax: TransferSyntax, edits: Mapping[int, Edit], *, instance_uid: bytes | None = None
 ) -> bytes:
-    """The file in `syntax`, with `edits` in place: whole elements by tag; b"" deletes.
+    """The file in `syntax`, with `edits` in place: whole elements by tag; an empty one deletes.
 
     `part` is in the encoding of `syntax` already (`recoded`). `instance_uid` replaces the Media Storage SOP
     Instance UID. Group lengths of touched groups go: they are retired, and would be wrong.
@@ -99,24 +147,31 @@ def write_part10(
     return b"".join([start, *pieces])
 
 
-def _spliced(part: Part10, edits: Mapping[int, bytes]) -> list[bytes]:
+def _spliced(part: Part10, edits: Mapping[int, Edit]) -> list[bytes | memoryview]:
     """Unedited runs in one slice each, edits and new elements in the order of their tags."""
-    pieces: list[bytes] = []
+    data = memoryview(part.dataset)
     new = sorted(edits)
+    if part.pixels is not None and PIXEL_DATA in edits and new[0] >= _PIXEL_GROUP:
+        return [data[part.begin : part.pixels], *(piece for tag in new for piece in _pieces(edits[tag]))]
+    pieces: list[bytes | memoryview] = []
     run = part.begin
     for element in part.elements:
         if not new or element.tag < new[0]:
             continue
-        pieces.append(part.dataset[run : element.start])
+        pieces.append(data[run : element.start])
         run = element.start
         while new and new[0] < element.tag:
-            pieces.append(edits[new.pop(0)])
+            pieces += _pieces(edits[new.pop(0)])
         if new and new[0] == element.tag:
-            pieces.append(edits[new.pop(0)])
+            pieces += _pieces(edits[new.pop(0)])
             run = element.stop
-    pieces.append(part.dataset[run:])
-    pieces.extend(edits[tag] for tag in new)
+    pieces.append(data[run:])
+    pieces.extend(piece for tag in new for piece in _pieces(edits[tag]))
     return pieces
+
+
+def _pieces(edit: Edit) -> Sequence[bytes]:
+    return (edit,) if isinstance(edit, bytes) else edit
 
 
 def _start(part: Part10, syntax: TransferSyntax, instance_uid: bytes | None) -> bytes:
@@ -132,10 +187,6 @@ def _start(part: Part10, syntax: TransferSyntax, instance_uid: bytes | None) -> 
         changes[_META_VERSION] = encode_element(_META_VERSION, b"OB", b"\0\x01", EXPLICIT_LITTLE)
         changes[_SOP_CLASS_META] = encode_element(_SOP_CLASS_META, b"UI", sop_class, EXPLICIT_LITTLE)
         changes[_IMPLEMENTATION] = encode_element(_IMPLEMENTATION, b"UI", IMPLEMENTATION_UID, EXPLICIT_LITTLE)
-    meta = Part10(b"", part.start[132:], EXPLICIT_LITTLE, ())
-    if part.start:
-        found = tuple(walk(meta.dataset, 0, len(meta.dataset), EXPLICIT_LITTLE))
-        meta = Part10(b"", meta.dataset, EXPLICIT_LITTLE, found)
-    elements = b"".join(_spliced(meta, changes))
+    elements = b"".join(_spliced(Part10(b"", part.start[132:], EXPLICIT_LITTLE), changes))
     length = encode_element(_META_LENGTH, b"UL", len(elements).to_bytes(4, "little"), EXPLICIT_LITTLE)
     return preamble + b"DICM" + length + elements
