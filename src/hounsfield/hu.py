@@ -23,6 +23,10 @@ import numpy.typing as npt
 AIR_FLOOR = (
     -1024
 )  # HU; the least a CT number means: what is below is padding, noise or a reconstruction artefact
+HIGHEST_OF_AIR = -200.0  # HU; whatever holds air, at its edges too, has values below this
+SAMPLED = 7  # every seventh voxel of a slice is looked at for it: a number that divides no usual width
+SHARE_OF_AIR = 0.25  # of voxels within 200 HU of 0, from which on they may be its air
+SHARE_OF_STRAYS = 1e-3  # of voxels that are below it by noise or as single odd cells
 HIGHEST = 32767  # HU; no scale of CT numbers goes higher: 63536 in 16 unsigned bits is −2000 written wrongly
 PADDING_CEILING = (
     -900.0
@@ -89,10 +93,13 @@ class Rescale:
 
 @dataclass(frozen=True, slots=True)
 class Padding:
-    """Pixel Padding Value and Range Limit (0028,0120–0121): stored values `low` … `high`, both included."""
+    """Pixel Padding Value and Range Limit (0028,0120–0121): stored values `low` … `high`, both included.
 
-    low: int
-    high: int
+    Whole numbers but for Float Pixel Data, whose padding is real (0028,0122–0125).
+    """
+
+    low: float
+    high: float
 
     @classmethod
     def declared(cls, value: int, limit: int | None, stored: StoredFormat) -> Padding:
@@ -120,6 +127,7 @@ class Counts:
     clamped: int = 0
     saturated: int = 0
     rounded: int = 0
+    airless: int = 0  # slices that look like stored values rather than HU: air is near 0
     masked: int = 0  # cells with something above Bits Stored
     padding_ignored: int = 0  # cells equal to a padding value that may be anatomy
 
@@ -141,15 +149,39 @@ class Conversion:
 
 
 def convert(cells: Array, conversion: Conversion, out: Array) -> Counts:
-    """Convert one slice.
+    """Convert one slice, and see whether what it says to be HU already has air in it.
 
     `cells` (rows, columns): pixel cells as decoded, integer (or float: no stored format then). `out`
     (rows, columns): int16 or float32, written whole; it may share memory with `cells` when both are 16 bits wide,
     which is what makes the uncompressed path one copy.
     """
+    counts = _convert(cells, conversion, out)
+    rescale = conversion.rescale
+    if conversion.hounsfield and rescale.lut is None and rescale.intercept >= 0:
+        counts.airless = int(_is_airless(out, is_padded=bool(counts.padded)))
+    return counts
+
+
+def _is_airless(values: Array, *, is_padded: bool) -> bool:
+    """Whether next to nothing lies below −200 HU, and much of it near 0: air is missing, or is what lies there.
+
+    Stored values that were never rescaled look so (air is 24 where water is 1064), and pictures of 8 bits.
+    """
+    some = values.ravel()[::SAMPLED]
+    if is_padded:
+        some = some[some > AIR_FLOOR]
+    below = np.count_nonzero(some < HIGHEST_OF_AIR)
+    if not some.size or below > some.size * SHARE_OF_STRAYS:
+        return False
+    near = np.count_nonzero(some <= -HIGHEST_OF_AIR) - below
+    return bool(near >= some.size * SHARE_OF_AIR)
+
+
+def _convert(cells: Array, conversion: Conversion, out: Array) -> Counts:
     counts = Counts()
     if cells.dtype.kind == "f":
-        return _convert_values(cells.astype(np.float64), np.zeros(cells.shape, bool), conversion, out, counts)
+        padded = _float_padding(cells, conversion)
+        return _convert_values(conversion.rescale.apply(cells), padded, conversion, out, counts)
     raw_padding = _raw_padding(cells, conversion)
     values, low, high = _ranged_values(cells, conversion.stored, counts)
     padded = raw_padding if raw_padding is not None else _padding_mask(values, low, high, conversion, counts)
@@ -195,8 +227,19 @@ def _raw_padding(cells: Array, conversion: Conversion) -> Array | None:
     least, greatest = stored.range
     if least <= padding.low <= greatest or cells.dtype.itemsize != 2:
         return None
-    mask: Array = cells.view(np.uint16) == (padding.low & 0xFFFF)
+    mask: Array = cells.view(np.uint16) == (int(padding.low) & 0xFFFF)
     return mask if mask.any() else None
+
+
+def _float_padding(cells: Array, conversion: Conversion) -> Array | None:
+    """Which real-valued cells hold no value: NaN, or what is declared (PS3.3 C.7.6.24); None in another unit."""
+    if not conversion.hounsfield:
+        return None
+    mask: Array = np.isnan(cells)
+    padding = conversion.padding
+    if padding is not None and padding.is_safe(conversion.rescale):
+        mask |= (cells >= padding.low) & (cells <= padding.high)
+    return mask
 
 
 def _padding_mask(values: Array, low: int, high: int, conversion: Conversion, counts: Counts) -> Array | None:
@@ -258,9 +301,9 @@ def _convert_values(
             out[...] = values
         return counts
     rounded = np.rint(values)
-    counts.rounded += int(np.count_nonzero(rounded != values))
+    counts.rounded += int(np.count_nonzero((rounded != values) & ~np.isnan(values)))
     limits = np.iinfo(np.int16)
     outside = (rounded < limits.min) | (rounded > limits.max)
     counts.saturated += int(np.count_nonzero(outside))
-    out[...] = np.clip(np.nan_to_num(rounded, nan=AIR_FLOOR), limits.min, limits.max)
+    out[...] = np.clip(np.nan_to_num(rounded), limits.min, limits.max)
     return counts

@@ -19,11 +19,13 @@ from hounsfield.geometry import Verdict
 from hounsfield.hu import Counts, Rescale
 from hounsfield.series import LoadOptions, Series
 from hounsfield.series.assembly import allocate, convert_into, told_notes
+from hounsfield.series.series import count_warnings
 from hounsfield.series.slices import Slice
 from hounsfield.transcode import estimate
 
 _RUN = 32  # slices converted at once: memory stays at some 16 MB for a 512² series
 _ESTIMATED = ("jpeg-ls", "htj2k")  # smallest of the quick, and quickest of the small: docs/compress.md
+_BINS = 4096  # of a histogram of real values
 _OFFSET = 32768  # int16 values shifted to count them
 
 
@@ -37,26 +39,32 @@ class Trust(StrEnum):
 
 @dataclass(frozen=True)
 class Histogram:
-    """How often each value occurs: `counts[i]` voxels have the value `first + i`. Padding is among them, at −1024."""
+    """How often values occur: `counts[i]` voxels are from `first + i * step` to less than a step more.
 
-    first: int
+    Every whole number has a place of its own in Hounsfield units, where padding is among them, at −1024; in other
+    units `step` is a fraction of the range. `ends`: the least and the greatest value, exact.
+    """
+
+    first: float
     counts: npt.NDArray[np.int64]
+    step: float = 1.0
+    ends: tuple[float, float] | None = None
 
     @property
-    def range(self) -> tuple[int, int]:
+    def range(self) -> tuple[float, float]:
         """Least and greatest value."""
-        return self.first, self.first + len(self.counts) - 1
+        return self.ends or (self.first, self.first + len(self.counts) - 1)
 
-    def percentile(self, share: float) -> int:
-        """The value that `share` (0 … 1) of the voxels do not exceed."""
+    def percentile(self, share: float) -> float:
+        """The value that `share` (0 … 1) of the voxels do not exceed, but for a step."""
         cumulative = np.cumsum(self.counts)
-        return self.first + int(np.searchsorted(cumulative, share * cumulative[-1]))
+        return self.first + int(np.searchsorted(cumulative, share * cumulative[-1])) * self.step
 
     def rebinned(self, bins: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
         """(edges, counts) of `bins` equal bins over the range."""
-        low, high = self.range
-        edges = np.linspace(low, high + 1, bins + 1)
-        values = np.arange(low, high + 1)
+        size = len(self.counts)
+        edges = np.linspace(self.first, self.first + size * self.step, bins + 1)
+        values = self.first + (np.arange(size) + 0.5) * self.step
         counts, _ = np.histogram(values, edges, weights=self.counts.astype(np.float64))
         return edges, counts.astype(np.int64)
 
@@ -85,7 +93,7 @@ class Inspection:
     is_hounsfield: bool
     rescale: tuple[tuple[float, float] | None, ...]
     bits: tuple[int, int, bool] | None
-    padding_declared: tuple[int, int] | None
+    padding_declared: tuple[float, float] | None
     syntaxes: dict[str, int]
     pixel_bytes: int
     lossy: bool
@@ -158,7 +166,11 @@ class Inspection:
             "saturated": None if self.counts is None else self.counts.saturated,
             "histogram": None
             if self.histogram is None
-            else {"first": self.histogram.first, "counts": self.histogram.counts.tolist()},
+            else {
+                "first": self.histogram.first,
+                "step": self.histogram.step,
+                "counts": self.histogram.counts.tolist(),
+            },
         }
 
     def _half(self, which: int) -> float | list[float] | None:
@@ -182,6 +194,7 @@ def inspect(series: Series, *, pixels: bool = True) -> Inspection:
             counts, histogram, read = _look(series)
         except HounsfieldError as error:
             problem = str(error)
+    warnings = [] if counts is None else count_warnings(counts, len(series.slices))
     return Inspection(
         uid=series.uid,
         name=series.name,
@@ -202,7 +215,7 @@ def inspect(series: Series, *, pixels: bool = True) -> Inspection:
         syntaxes=dict(syntaxes),
         pixel_bytes=sum(_pixel_bytes(instance) for instance in instances),
         lossy=any(item.instance.header.text("LossyImageCompression") == "01" for item in series.slices),
-        notes=tuple(dict.fromkeys((*series.notes, *told_notes(read, len(series.slices))))),
+        notes=tuple(dict.fromkeys((*series.notes, *told_notes(read, len(series.slices)), *warnings))),
         left_out=tuple((item.name, item.reason) for item in series.left_out),
         counts=counts,
         histogram=histogram,
@@ -211,23 +224,76 @@ def inspect(series: Series, *, pixels: bool = True) -> Inspection:
     )
 
 
-def _look(series: Series) -> tuple[Counts, Histogram, Mapping[str, int]]:
+def _look(series: Series) -> tuple[Counts, Histogram | None, Mapping[str, int]]:
     """Convert every slice, a run at a time, and count; each note with the number of slices on which it holds."""
-    total = np.zeros(2 * _OFFSET, np.int64)
+    options = LoadOptions()
+    kind = options.dtype_of(series.unit)
+    tally = _WholeNumbers() if kind == "int16" else _Bins()
     counts, notes = Counts(), Counter[str]()
     for begin in range(0, len(series.slices), _RUN):
         run = series.slices[begin : begin + _RUN]
-        array = allocate((len(run), *run[0].shape), "int16")
-        its_counts, its_notes, _ = convert_into(
-            array, run, tuple(range(len(run))), series.unit, LoadOptions()
-        )
+        array = allocate((len(run), *run[0].shape), kind)
+        its_counts, its_notes, _ = convert_into(array, run, tuple(range(len(run))), series.unit, options)
         counts += its_counts
         notes.update(its_notes)
         for plane in array:
-            total += np.bincount(plane.ravel().astype(np.int32) + _OFFSET, minlength=2 * _OFFSET)
-    present = np.flatnonzero(total)
-    low, high = int(present[0]), int(present[-1])
-    return counts, Histogram(low - _OFFSET, total[low : high + 1]), notes
+            tally.add(plane)
+    return counts, tally.histogram(), notes
+
+
+class _WholeNumbers:
+    """Counts of int16 values, each by itself."""
+
+    def __init__(self) -> None:
+        self._counts = np.zeros(2 * _OFFSET, np.int64)
+
+    def add(self, plane: npt.NDArray[Any]) -> None:
+        self._counts += np.bincount(plane.ravel().astype(np.int32) + _OFFSET, minlength=2 * _OFFSET)
+
+    def histogram(self) -> Histogram | None:
+        present = np.flatnonzero(self._counts)
+        low, high = int(present[0]), int(present[-1])
+        return Histogram(low - _OFFSET, self._counts[low : high + 1])
+
+
+class _Bins:
+    """Counts of real values in bins that double in width while the range grows: one pass, whatever comes."""
+
+    def __init__(self) -> None:
+        self._counts = np.zeros(_BINS, np.int64)
+        self._first, self._step = 0.0, 0.0
+        self._low, self._high = np.inf, -np.inf
+
+    def add(self, plane: npt.NDArray[Any]) -> None:
+        values = plane[np.isfinite(plane)].astype(np.float64)
+        if not values.size:
+            return
+        low, high = float(values.min()), float(values.max())
+        self._low, self._high = min(self._low, low), max(self._high, high)
+        if not self._step:
+            # Of a first slice of one value the bins are narrow: they widen, and never narrow.
+            self._first, self._step = low, (high - low) / (_BINS - 1) or max(abs(low), 1e-30) * 1e-6
+        while low < self._first or high >= self._first + _BINS * self._step:
+            self._widen(to_the_left=low < self._first)
+        places = np.clip((values - self._first) / self._step, 0, _BINS - 1).astype(np.int64)
+        self._counts += np.bincount(places, minlength=_BINS)
+
+    def _widen(self, *, to_the_left: bool) -> None:
+        halved = self._counts.reshape(-1, 2).sum(axis=1)
+        nothing = np.zeros_like(halved)
+        if to_the_left:
+            self._first -= _BINS * self._step
+        self._counts = np.concatenate((nothing, halved) if to_the_left else (halved, nothing))
+        self._step *= 2
+
+    def histogram(self) -> Histogram | None:
+        present = np.flatnonzero(self._counts)
+        if not present.size:
+            return None
+        low, high = int(present[0]), int(present[-1])
+        return Histogram(
+            self._first + low * self._step, self._counts[low : high + 1], self._step, (self._low, self._high)
+        )
 
 
 def _compressed(series: Series) -> dict[str, int]:
@@ -259,7 +325,7 @@ def _bits(item: Slice) -> tuple[int, int, bool] | None:
     return stored.bits_allocated, stored.bits_stored, stored.signed
 
 
-def _padding(item: Slice) -> tuple[int, int] | None:
+def _padding(item: Slice) -> tuple[float, float] | None:
     try:
         padding = item.instance.padding
     except HounsfieldError:

@@ -15,7 +15,7 @@ from hounsfield.errors import HounsfieldError, LocationError, NotHounsfieldError
 from hounsfield.instance import HeaderReader, Instance, Skipped, read_instance
 from hounsfield.locations import Location, open_location
 from hounsfield.series import LoadOptions, Series, find_series
-from hounsfield.volume import HOUNSFIELD_UNITS, Volume
+from hounsfield.volume import Volume
 
 
 @dataclass(frozen=True, repr=False)
@@ -85,15 +85,20 @@ def instances(
                 skipped.append(Skipped(source.name, reason))
 
 
-def scan(location: str | PathLike[str] | Location, *, seen: Callable[[], None] | None = None) -> Scan:
+def scan(
+    location: str | PathLike[str] | Location,
+    *,
+    unit: Literal["HU"] | None = None,
+    seen: Callable[[], None] | None = None,
+) -> Scan:
     """What a location holds, from headers alone (pixels are compared only where positions clash).
 
-    `seen` is called after each instance: a hundred thousand of them take a while, and somebody waits. Raises
-    `LocationError` when the location itself cannot be read.
+    `unit` is that of `load`. `seen` is called after each instance: a hundred thousand of them take a while, and
+    somebody waits. Raises `LocationError` when the location itself cannot be read.
     """
     skipped: list[Skipped] = []
     read = instances(location, skipped=skipped)
-    found = find_series(read if seen is None else _told(read, seen))
+    found = find_series(read if seen is None else _told(read, seen), unit=unit)
     name = str(location) if isinstance(location, (str, PathLike)) else location.name
     return Scan(name, found[0], (*skipped, *found[1]))
 
@@ -121,13 +126,14 @@ def load(
     *,
     series: str | int | None = None,
     phase: int | None = None,
-    dtype: Literal["int16", "float32"] = "int16",
+    dtype: Literal["int16", "float32"] | None = None,
     clamp: bool = True,
     gaps: Literal["error", "fill", "interpolate"] = "error",
     step: float | None = None,
     rectify: bool = False,
     truncated: Literal["error", "fill"] = "error",
     spacing: tuple[float, float, float] | None = None,
+    unit: Literal["HU"] | None = None,
     require_hounsfield: bool = False,
     workers: int | None = None,
 ) -> Volume:
@@ -138,29 +144,31 @@ def load(
 
     - `series`: UID (or its beginning), Series Number or description; needed when there are several
     - `phase`: which of several volumes at the same positions, from 0
-    - `dtype`: "int16": rounded to nearest and saturated, with counts in the report; "float32": exact
+    - `dtype`: "int16": rounded to nearest and saturated, with counts and a warning in the report; "float32": exact;
+      None: int16 for Hounsfield units, float32 for any other
     - `clamp`: values below −1024 HU become −1024
     - `gaps`: what of missing slices: "error"; "fill" with −1024; "interpolate" between neighbours
     - `step`: resample to this slice step in mm, whatever the spacing was
     - `rectify`: shift the slices of a tilted series in their planes until they stack upright
     - `truncated`: what of files that end early: "error"; "fill" what is not there with −1024, listed in the report
     - `spacing`: (slice, row, column) mm for frames that have no place in the patient
+    - `unit`: "HU": the values are Hounsfield units, whatever Rescale Type says; the report keeps what it said
     - `require_hounsfield`: `NotHounsfieldError` for values in another unit, instead of a volume that says so
     - `workers`: threads; None for one a core
 
     Raises `SelectionError` listing the choices, `GeometryError` naming the option that would load the slices,
     `MalformedError` and its kin for what cannot be read. PS3.3 C.7.6.2.1.1, C.11.1.1.2.
     """
-    options = LoadOptions(dtype, clamp, gaps, step, rectify, truncated, spacing, workers)
+    options = LoadOptions(dtype, clamp, gaps, step, rectify, truncated, spacing, unit, workers)
     place = _opened(location)
     with_pixels = getattr(place, "for_pixels", None)
-    chosen = scan(with_pixels() if with_pixels is not None else place).choose(series)
-    if require_hounsfield and chosen.unit.name not in HOUNSFIELD_UNITS:
+    chosen = scan(with_pixels() if with_pixels is not None else place, unit=unit).choose(series)
+    if require_hounsfield and not chosen.unit.hounsfield:
         raise NotHounsfieldError(
             f"values are in {chosen.unit.name}",
             expected="HU",
             where=chosen.name,
-            remedy=chosen.unit.warning or None,
+            remedy=f"{chosen.unit.warning}; if they are HU all the same: unit='HU' (--unit HU)",
         )
     return chosen.load(options, phase=phase)
 

@@ -39,11 +39,17 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "modified-hu": "Rescale Type is HU_MOD: modified Hounsfield units, as the scanner defines them",
         "unspecified": "Rescale Type is US (unspecified) on a CT: numbers kept as they are, not called HU",
         "other-unit": "Rescale Type is {unit}: another quantity than Hounsfield units, not clamped",
+        "ct-class": "Modality is {modality} on a CT Image whose Rescale Type is HU: taken as a CT",
+        "not-ct-class": "the SOP class is one of {kind}, not of CT: values are not called HU",
+        "hu-class": "the SOP class is one of {kind}, but Rescale Type is HU: taken as HU",
+        "hu-on-request": "taken as HU on request: the file says {unit}",
         "projected": "a localizer is a projection: its values are not HU",
         # conversion
         "rescale-missing": "{name} is missing: taken as {value}",
         "rescale-empty": "{name} is empty: taken as {value}",
         "rescale-senseless": "{name} is {written}: taken as {value}",
+        "rounded": "{count} voxels were rounded to whole numbers; dtype='float32' keeps their fractions",
+        "airless": "does not look like HU: much of it is near 0 and nothing below −200, where air is; never shifted",
         # a series as a whole
         "localizer": "a localizer: a projection, not slices",
         "no-position": "no Image Position (Patient) (0020,0032)",

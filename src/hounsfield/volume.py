@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hounsfield.errors import GeometryError
+from hounsfield.units import HOUNSFIELD_UNITS
 
 PADDING_HU = -1024
 """What a voxel outside the reconstructed field holds: below any tissue, the lowest value of a 12-bit CT."""
@@ -25,9 +26,6 @@ TILT_TOLERANCE_DEGREES = 0.1
 
 SPACING_TOLERANCE = 0.01
 """Share by which `spacing` may differ from the lengths in the affine (PixelSpacing is often rounded)."""
-
-HOUNSFIELD_UNITS = frozenset({"HU", "HU_MOD"})
-"""Units on the Hounsfield scale; HU_MOD has been altered by the scanner (PS3.3 C.11.1.1.2)."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ class Report:
 class Volume:
     """Values on a grid in the patient.
 
-    - `array`: (slices, rows, columns), int16 or another real type
+    - `array`: (slices, rows, columns), int16, float32 or another real type
     - `affine`: 4×4 float64; `affine @ (slice, row, column, 1)` is the LPS position in mm of a voxel's centre,
       exact under gantry tilt (PS3.3 C.7.6.2.1.1)
     - `spacing`: (slice, row, column) in mm; the first along the slices' normal

@@ -170,11 +170,11 @@ def image(
         from hounsfield.outputs import refuse_existing
 
         refuse_existing(out, force=force)
-        found = scanned(location)
+        found = scanned(location, unit=loading.unit)
         rows = [_write_one(found.choose(series), out, _Draw(request, loading, phase), force=force)]
         show(rows, found, name="pictures", as_json=as_json)
         return
-    found = chosen(scanned(absolute(location)), series)
+    found = chosen(scanned(absolute(location), unit=loading.unit), series)
     engine = engine_for(workers, cluster, found, waits=is_remote(location))
     draw = _Draw(request, loading, phase)
     kept = {"ledger": ledger, "force": force, "content": content}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 )
 @options.location
 @options.series
+@options.unit
 @click.option(
     "--pixels/--no-pixels",
     default=None,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 def info(
     location: str,
     series: str | None,
+    unit: Literal["HU"] | None,
     pixels: bool | None,
     short: bool,
     workers: int | None,
@@ -50,7 +52,7 @@ def info(
     from hounsfield.cli.scanning import scanned
     from hounsfield.reading import is_remote
 
-    found = chosen(scanned(absolute(location)), series)
+    found = chosen(scanned(absolute(location), unit=unit), series)
     remote = is_remote(location)
     read = not short and (not remote if pixels is None else pixels)
     looked, failed = _looked(

@@ -165,7 +165,7 @@ def _range(item: Inspection) -> str:
     histogram = item.histogram
     assert histogram is not None
     low, high = histogram.range
-    return f"{low} … {high} {item.unit}, median {histogram.percentile(0.5)}"
+    return f"{low:.6g} … {high:.6g} {item.unit}, median {histogram.percentile(0.5):.6g}"
 
 
 def _show_trust(item: Inspection) -> None:
@@ -193,7 +193,7 @@ def _date(facts: dict[str, str]) -> str:
 def histogram_lines(histogram: Histogram, columns: int, unit: str) -> list[str]:
     """A histogram, counts to the square root so that tissue shows beside air, with marks for air, water and bone."""
     low, high = histogram.range
-    columns = max(20, min(columns, high - low + 1))
+    columns = max(20, min(columns, len(histogram.counts)))
     edges, counts = histogram.rebinned(columns)
     heights = np.sqrt(counts / max(1, counts.max())) * _HEIGHT * 8
     lines = []
@@ -201,7 +201,7 @@ def histogram_lines(histogram: Histogram, columns: int, unit: str) -> list[str]:
         cells = np.clip(np.ceil(heights) - level * 8, 0, 8).astype(int)
         lines.append("".join(_EIGHTHS[cell] for cell in cells))
     axis, labels = ["─"] * columns, [" "] * (columns + 12)
-    marks = [(low, str(low)), (high, f"{high} {unit}")]
+    marks = [(low, f"{low:.6g}"), (high, f"{high:.6g} {unit}")]
     if unit.startswith("HU"):
         marks += [(value, name) for value, name in _LANDMARKS if low < value < high]
     taken: list[range] = []

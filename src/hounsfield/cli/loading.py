@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from hounsfield.cli import options
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -36,12 +38,19 @@ def _values(command: Function) -> Function:
     clamp = click.option(
         "--clamp/--no-clamp", default=True, show_default=True, help="Raise what lies below −1024 HU to it."
     )
-    return one_of("--dtype", "int16", "float32", help="float32 keeps fractions.")(clamp(command))
+    dtype = click.option(
+        "--dtype",
+        type=click.Choice(["int16", "float32"]),
+        show_default="int16 for HU, float32 for any other unit",
+        help="float32 keeps fractions.",
+    )
+    return dtype(clamp(command))
 
 
 def _slices(command: Function) -> Function:
-    """`phase`, `gaps`, `step`, `rectify`, `truncated`, `spacing`: which slices, and what of those that do not fit."""
+    """`gaps`, `step`, `rectify`, `truncated`, `spacing`, `unit`: which slices, and what of those that do not fit."""
     for option in (
+        options.unit,
         click.option(
             "--spacing", type=Spacing(), help="In mm, for frames that have no place in the patient."
         ),

@@ -46,6 +46,15 @@ def series(command: Command) -> Command:
     )(command)
 
 
+def unit(command: Command) -> Command:
+    """`unit: str | None`: what the values are by the user's word."""
+    return click.option(
+        "--unit",
+        type=click.Choice(["HU"]),
+        help="The values are Hounsfield units, whatever Rescale Type says; the report keeps what it said.",
+    )(command)
+
+
 def as_json(command: Command) -> Command:
     """`as_json: bool`: print JSON where a table would be."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")(command)

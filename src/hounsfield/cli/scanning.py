@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from hounsfield.cli.terminal import progress
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from hounsfield.reading import Scan
 
 
-def scanned(location: str | Path) -> Scan:
-    """What `location` holds; a count of the headers read so far shows on a terminal."""
+def scanned(location: str | Path, *, unit: Literal["HU"] | None = None) -> Scan:
+    """What `location` holds, in `unit` if it is given; a count of the headers read so far shows on a terminal."""
     from hounsfield.reading import scan
 
     with progress("Reading headers") as seen:
-        return scan(location, seen=seen)
+        return scan(location, unit=unit, seen=seen)

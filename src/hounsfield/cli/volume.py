@@ -74,12 +74,12 @@ def volume(
     from hounsfield.report import open_place
 
     if _is_one(out):
-        found = scanned(location)
+        found = scanned(location, unit=loading.unit)
         rows = [_write_one(found, out, series, phase, loading, force)]
         show(rows, found, name="volumes", as_json=as_json)
         return
     _refuse_unknown(out)
-    found = chosen(scanned(absolute(location)), series)
+    found = chosen(scanned(absolute(location), unit=loading.unit), series)
     engine = engine_for(workers, cluster, found, waits=is_remote(location))
     with open_place(out, ledger=ledger, force=force, content=content) as place:
         answers = convert_all(

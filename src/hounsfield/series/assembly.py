@@ -22,7 +22,7 @@ import numpy.typing as npt
 from hounsfield.errors import GeometryError, HounsfieldError, MalformedError, TruncatedError
 from hounsfield.hu import AIR_FLOOR, Conversion, Counts, convert
 from hounsfield.series.slices import Slice
-from hounsfield.units import Unit
+from hounsfield.units import HOUNSFIELD, Unit
 
 Array = npt.NDArray[Any]
 Pair: TypeAlias = tuple[Slice, int]
@@ -34,27 +34,35 @@ DTYPES = ("int16", "float32")
 class LoadOptions:
     """How to make a volume of slices.
 
-    - `dtype`: "int16": rounded to nearest and saturated, with counts; "float32": exact
+    - `dtype`: "int16": rounded to nearest and saturated, with counts; "float32": exact; None: int16 for Hounsfield
+      units, float32 for any other
     - `clamp`: values below −1024 HU become −1024
     - `gaps`: "error"; "fill": missing slices hold −1024; "interpolate": linear between neighbours
     - `step`: mm: resample to this slice step, whatever the spacing was
     - `rectify`: shift the slices of a tilted series in their planes until they stack upright
     - `truncated`: "error"; "fill": what a short file lacks is −1024, listed
     - `spacing`: (slice, row, column) mm for frames that have no place in the patient
+    - `unit`: "HU": the values are Hounsfield units, whatever the files say of them
     - `workers`: threads; None for one a core
     """
 
-    dtype: Literal["int16", "float32"] = "int16"
+    dtype: Literal["int16", "float32"] | None = None
     clamp: bool = True
     gaps: Literal["error", "fill", "interpolate"] = "error"
     step: float | None = None
     rectify: bool = False
     truncated: Literal["error", "fill"] = "error"
     spacing: tuple[float, float, float] | None = None
+    unit: Literal["HU"] | None = None
     workers: int | None = None
 
     def __post_init__(self) -> None:
-        allowed = {"dtype": DTYPES, "gaps": ("error", "fill", "interpolate"), "truncated": ("error", "fill")}
+        allowed: dict[str, tuple[str | None, ...]] = {
+            "dtype": (*DTYPES, None),
+            "gaps": ("error", "fill", "interpolate"),
+            "truncated": ("error", "fill"),
+            "unit": (HOUNSFIELD, None),
+        }
         for name, choices in allowed.items():
             if getattr(self, name) not in choices:
                 raise HounsfieldError(
@@ -67,6 +75,10 @@ class LoadOptions:
             raise HounsfieldError(
                 f"spacing={self.spacing!r}", expected="three lengths above zero, in mm: (slice, row, column)"
             )
+
+    def dtype_of(self, unit: Unit) -> Literal["int16", "float32"]:
+        """The type of a volume in `unit`; it never depends on what else a header says."""
+        return self.dtype or ("int16" if unit.hounsfield else "float32")
 
     def to_json(self) -> dict[str, Any]:
         """What decides the volume, as a ledger keeps it: all but `workers`."""
@@ -91,7 +103,7 @@ def assemble(
     """
     rows, columns = slices[0].shape
     depth = max(places) + 1
-    array = allocate((depth, rows, columns), options.dtype)
+    array = allocate((depth, rows, columns), options.dtype_of(unit))
     counts, notes, empty = convert_into(array, slices, places, unit, options)
     return Assembled(array, counts, told_notes(notes, len(slices)), empty)
 

@@ -13,9 +13,14 @@ from hounsfield.series.series import Series
 from hounsfield.series.slices import Slice
 
 
-def find_series(instances: Iterable[Instance]) -> tuple[tuple[Series, ...], tuple[Skipped, ...]]:
-    """The series among `instances`, in the order in which they come, and what belongs to none, with reasons."""
-    parts, skipped = group(instances)
+def find_series(
+    instances: Iterable[Instance], *, unit: str | None = None
+) -> tuple[tuple[Series, ...], tuple[Skipped, ...]]:
+    """The series among `instances`, in the order in which they come, and what belongs to none, with reasons.
+
+    `unit`: "HU" calls the values so, whatever the files say of them.
+    """
+    parts, skipped = group(instances, unit=unit)
     shared = {part.uid for part in parts if sum(other.uid == part.uid for other in parts) > 1}
     return tuple(_series(part, part.uid in shared) for part in parts), tuple(skipped)
 

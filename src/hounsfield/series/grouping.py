@@ -17,7 +17,7 @@ from hounsfield.geometry import ORIENTATION_GROUP_TOLERANCE
 from hounsfield.instance import Instance, Skipped
 from hounsfield.reasons import reason, unreadable
 from hounsfield.series.slices import LOCALIZER, Slice, left_out, reason_to_leave_out, slices_of
-from hounsfield.units import UNSPECIFIED, Unit, unit_of
+from hounsfield.units import UNSPECIFIED, Unit, hounsfield_on_request
 
 _LOCALIZER_REASON = reason("among-slices")
 SPACING_GROUP_TOLERANCE = 1e-3  # share by which Pixel Spacing may differ between slices of one grid
@@ -36,8 +36,8 @@ class Part:
     localizer: bool = False
 
 
-def group(instances: Iterable[Instance]) -> tuple[list[Part], list[Skipped]]:
-    """Parts in the order in which their series came, and what belongs to none."""
+def group(instances: Iterable[Instance], *, unit: str | None = None) -> tuple[list[Part], list[Skipped]]:
+    """Parts in the order in which their series came, and what belongs to none; all of them in `unit` if it is given."""
     parts: dict[tuple[str, str, str], Part] = {}
     skipped: list[Skipped] = []
     for instance in instances:
@@ -47,7 +47,7 @@ def group(instances: Iterable[Instance]) -> tuple[list[Part], list[Skipped]]:
             continue
         try:
             for item in list(slices_of(instance)):
-                _add(item, parts)
+                _add(item, parts, unit)
         except HounsfieldError as error:
             skipped.append(
                 Skipped(instance.name, unreadable(error, str(error).removeprefix(f"{instance.name}: ")))
@@ -55,11 +55,13 @@ def group(instances: Iterable[Instance]) -> tuple[list[Part], list[Skipped]]:
     return _without_localizers([_largest_group(part) for part in parts.values()]), skipped
 
 
-def _add(item: Slice, parts: dict[tuple[str, str, str], Part]) -> None:
+def _add(item: Slice, parts: dict[tuple[str, str, str], Part], asked: str | None) -> None:
     header = item.instance.header
     uid = header.text("SeriesInstanceUID")
     localizer = item.is_localizer
-    unit = _PROJECTED if localizer else unit_of(item.plane.rescale_type, header.text("Modality"))
+    unit = _PROJECTED if localizer else item.unit
+    if asked is not None and not localizer:
+        unit = hounsfield_on_request(unit)
     key = uid, LOCALIZER if localizer else unit.name, item.plane.stack
     if key not in parts:
         parts[key] = Part(uid, unit, item.plane.stack, [], localizer=localizer)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,12 @@ from hounsfield.errors import GeometryError, SelectionError
 from hounsfield.geometry import SAME_POSITION_MM, Stack, Verdict, affine_of
 from hounsfield.hu import Counts
 from hounsfield.instance import Header, Skipped
+from hounsfield.reasons import reason
 from hounsfield.resample import rectify, resample
 from hounsfield.series.assembly import Assembled, LoadOptions, assemble
 from hounsfield.series.phases import REPEATS, Phase
 from hounsfield.series.slices import Slice, told
-from hounsfield.units import Unit
+from hounsfield.units import HOUNSFIELD_UNITS, Unit, hounsfield_on_request
 from hounsfield.volume import Report, Volume
 
 _FACTS = (
@@ -82,6 +83,17 @@ class Series:
         `SelectionError` when a phase must be chosen, and whatever reading raises.
         """
         options = options or LoadOptions()
+        return self.in_unit(options.unit)._load(options, phase)
+
+    def in_unit(self, name: str | None) -> Series:
+        """The same in HU on request, for files whose Rescale Type is wrong; None leaves what they say."""
+        if name is None or self.unit.name in HOUNSFIELD_UNITS:
+            return self
+        unit = hounsfield_on_request(self.unit)
+        notes = tuple(note for note in self.notes if note != self.unit.warning)
+        return replace(self, unit=unit, notes=(unit.warning, *notes))
+
+    def _load(self, options: LoadOptions, phase: int | None) -> Volume:
         chosen = self._phase(phase, options)
         volume = self._placed(chosen, options)
         if options.gaps == "interpolate" and chosen.stack.verdict is Verdict.GAPS and options.step is None:
@@ -206,15 +218,11 @@ class Series:
         rescales = {item.plane.rescale for item in chosen.slices}
         one = next(iter(rescales)) if len(rescales) == 1 else None
         stack = chosen.stack
-        notes = [*self.notes, *made.notes, *_warnings(made.counts)]
+        notes = [*self.notes, *made.notes, *count_warnings(made.counts, len(chosen.slices))]
         if len(rescales) > 1:
             notes.append(f"Rescale differs between slices ({len(rescales)} kinds): each slice by its own")
         if len(made.filled):
             notes.append(f"missing slices hold padding: {len(made.filled)}")
-        if self.unit.hounsfield and self._looks_stored(chosen, made):
-            notes.append(
-                "does not look like HU: slope 1, intercept 0, unsigned, most voxels 0; never shifted"
-            )
         # Dropped duplicates are a note of the series already.
         reasons = Counter(item.reason for item in self.left_out if getattr(item.reason, "key", "") != REPEATS)
         notes += [f"{count} of the series left out: {reason}" for reason, count in reasons.items()]
@@ -231,23 +239,6 @@ class Series:
             spacing_notes=stack.reasons,
         )
 
-    @staticmethod
-    def _looks_stored(chosen: Phase, made: Assembled) -> bool:
-        """Trap 18: values said to be HU already, none below 0 and 0 the commonest, are stored values mislabelled."""
-        middle = chosen.slices[len(chosen.slices) // 2]
-        rescale = middle.plane.rescale
-        if (rescale.slope, rescale.intercept, rescale.lut) != (
-            1.0,
-            0.0,
-            None,
-        ) or middle.instance.stored_format.signed:
-            return False
-        values = made.array[len(made.array) // 2]
-        if values.min() < 0:
-            return False
-        whole = values[values <= np.iinfo(np.int16).max].astype(np.int64)
-        return bool(whole.size and np.bincount(whole).argmax() == 0)
-
 
 def _clashing(chosen: Phase) -> tuple[str, str]:
     """The names of the first two slices that are at one position."""
@@ -263,8 +254,9 @@ def _even(volume: Volume, stack: Stack, step: float) -> Volume:
     return resample(volume, step, positions=None if filled else stack.distances - stack.distances[0])
 
 
-def _warnings(counts: Counts) -> list[str]:
-    told = []
+def count_warnings(counts: Counts, slices: int) -> list[str]:
+    """What of the counts over `slices` slices a reader must know before trusting the values."""
+    told: list[str] = []
     if counts.masked:
         told.append(f"{counts.masked} cells held bits above Bits Stored: masked")
     if counts.padding_ignored:
@@ -275,4 +267,8 @@ def _warnings(counts: Counts) -> list[str]:
         told.append(
             f"{counts.saturated} voxels do not fit int16 and were saturated; dtype='float32' keeps them"
         )
+    if counts.rounded:
+        told.append(reason("rounded", count=counts.rounded))
+    if 0 < slices <= counts.airless:
+        told.append(reason("airless"))
     return told

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from hounsfield.instance import Instance, Plane, Skipped
 from hounsfield.reasons import reason
+from hounsfield.units import Unit, unit_of
 
 LOCALIZER = "LOCALIZER"
 LONGEST_TOLD = 64
@@ -38,6 +39,12 @@ class Slice:
         """(rows, columns)"""
         header = self.instance.header
         return header.integer("Rows", 0) or 0, header.integer("Columns", 0) or 0
+
+    @property
+    def unit(self) -> Unit:
+        """The unit of its rescaled values, by what its header says."""
+        header = self.instance.header
+        return unit_of(self.plane.rescale_type, header.text("Modality"), header.text("SOPClassUID"))
 
     @property
     def name(self) -> str:

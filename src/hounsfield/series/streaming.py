@@ -45,8 +45,8 @@ class Stream:
         phase: int | None = None,
         multiple: int = 8,
     ) -> None:
-        self.series = series
         self.options = options or LoadOptions()
+        self.series = series.in_unit(self.options.unit)
         if not streams(self.options):
             raise UnsupportedError(
                 "resampling needs the whole volume",
@@ -57,9 +57,10 @@ class Stream:
         self._places = series._places(self._chosen, self.options)
         rows, columns = self._chosen.slices[0].shape
         self.shape = (max(self._places) + 1, rows, columns)
-        slice_bytes = rows * columns * np.dtype(self.options.dtype).itemsize
+        self._dtype = self.options.dtype_of(self.series.unit)
+        slice_bytes = rows * columns * np.dtype(self._dtype).itemsize
         self.depth = max(1, SLAB_BYTES // max(slice_bytes, 1) // multiple) * multiple
-        nothing = np.zeros((rows, columns), self.options.dtype)
+        nothing = np.zeros((rows, columns), self._dtype)
         self._made = Assembled(np.broadcast_to(nothing, self.shape), Counts(), (), ())
         self.outline = self._volume()
 
@@ -70,7 +71,7 @@ class Stream:
         shown = self._made.array[0]
         inside = sorted(zip(self._places, self._chosen.slices, strict=True), key=lambda pair: pair[0])
         for start in range(0, total, self.depth):
-            array = allocate((min(self.depth, total - start), *self.shape[1:]), self.options.dtype)
+            array = allocate((min(self.depth, total - start), *self.shape[1:]), self._dtype)
             here = [pair for pair in inside if start <= pair[0] < start + len(array)]
             places = tuple(place - start for place, _ in here)
             slices = tuple(item for _, item in here)

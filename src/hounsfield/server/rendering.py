@@ -27,7 +27,6 @@ from hounsfield.series import Slice
 from hounsfield.series.assembly import conversion_of
 from hounsfield.server.conversion import cells, is_bits
 from hounsfield.server.deadline import check
-from hounsfield.units import unit_of
 from hounsfield.windowing import Window, apply_window, window
 
 STILL, MOVING = ("image/jpeg", "image/png", "image/gif"), ("video/mp4", "image/gif")
@@ -148,10 +147,9 @@ def _grey(
     instance: Instance, frame: int, look: Look, photometric: str
 ) -> np.ndarray[Any, np.dtype[np.uint8]]:
     item = Slice(instance, instance.planes[frame])
-    unit = unit_of(item.plane.rescale_type, instance.header.text("Modality"))
     stored = cells(instance, frame)
     values = np.empty(stored.shape, np.float32)
-    conversion: Conversion = conversion_of(item, unit, clamp=False)
+    conversion: Conversion = conversion_of(item, item.unit, clamp=False)
     convert(stored, conversion, values)
     shown = look.shown or _own_window(instance) or _range_of(values)
     return apply_window(values, shown, invert=photometric == "MONOCHROME1")

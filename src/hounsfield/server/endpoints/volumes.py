@@ -263,7 +263,11 @@ def volume(service: Service, ask: Ask) -> Answer:
         return same
     stack = scanned.chosen(_number(ask, "part"), None)
     series = stack.series
-    needed = len(series.slices) * int(np.prod(stack.slices[0].shape)) * np.dtype(options.dtype).itemsize
+    needed = (
+        len(series.slices)
+        * int(np.prod(stack.slices[0].shape))
+        * np.dtype(options.dtype_of(series.unit)).itemsize
+    )
     if needed > service.limits.decoded:
         raise DicomwebError(
             f"a volume of {needed} bytes", expected=f"at most {service.limits.decoded}", status=413
@@ -279,8 +283,8 @@ def volume(service: Service, ask: Ask) -> Answer:
 
 
 def _options(ask: Ask) -> LoadOptions:
-    gaps, dtype = ask.parameter("gaps") or "error", ask.parameter("dtype") or "int16"
-    if gaps not in {"error", "fill", "interpolate"} or dtype not in {"int16", "float32"}:
+    gaps, dtype = ask.parameter("gaps") or "error", ask.parameter("dtype")
+    if gaps not in {"error", "fill", "interpolate"} or dtype not in {"int16", "float32", None}:
         raise DicomwebError(
             "no such option", expected="gaps=error, fill or interpolate; dtype=int16 or float32", status=400
         )

@@ -1,0 +1,224 @@
+"""Values of files from the field: each small input of `field/reading` by its note, and a twin that is always there.
+
+Each test names the public report of another reader that taught it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+
+import hounsfield
+from hounsfield import Volume, phantom
+from hounsfield.errors import HounsfieldError, NotHounsfieldError
+from hounsfield.inspection import Trust, inspect
+from hounsfield.phantom import PhantomSpec
+
+SMALL = PhantomSpec(rows=30, columns=34, slices=3)
+CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
+MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
+
+
+def field(real_data: Path, name: str) -> Path:
+    """One input of `field/reading`."""
+    return real_data / "field" / "reading" / name
+
+
+def written(spec: PhantomSpec, folder: Path) -> Path:
+    phantom.write(spec, folder)
+    return folder
+
+
+def rewritten(spec: PhantomSpec, folder: Path, change: Any) -> Path:
+    """The phantom with `change` done to each data set, which writes what no spec would."""
+    folder.mkdir(exist_ok=True)
+    for number, dataset in enumerate(phantom.datasets(spec)):
+        change(dataset)
+        pydicom.dcmwrite(folder / f"{number}.dcm", dataset, enforce_file_format=True)
+    return folder
+
+
+def cautions(folder: Path) -> tuple[str, ...]:
+    (series,) = hounsfield.scan(folder).series
+    return inspect(series).cautions
+
+
+# Units other than HU
+
+
+def test_z_effective_keeps_its_fractions(real_data: Path) -> None:
+    """dcm2niix and SimpleITK write such maps as real numbers; whole ones lose them."""
+    folder = field(real_data, "z_effective_rounded")
+    volume = hounsfield.load(folder)
+    assert volume.array.dtype == np.float32
+    assert (volume.unit, volume.is_hounsfield) == ("Z_EFF", False)
+    assert 7.39 < volume.array.min() < volume.array.max() < 7.44
+    assert volume.report.rounded == 0
+    inspected = inspect(hounsfield.scan(folder).series[0])
+    assert inspected.histogram is not None
+    assert inspected.histogram.range == pytest.approx((volume.array.min(), volume.array.max()))
+    whole = hounsfield.load(folder, dtype="int16")
+    assert set(np.unique(whole.array)) == {7}
+    assert any("rounded to whole numbers" in warning for warning in whole.report.warnings)
+
+
+@pytest.mark.parametrize(
+    ("tags", "unit", "slope"),
+    [
+        ({"RescaleType": "Z_EFF"}, "Z_EFF", 0.01),
+        ({"RescaleType": "MGML"}, "MGML", 0.1),
+        ({"Modality": "PT", "SOPClassUID": "1.2.840.10008.5.1.4.1.1.128"}, "unspecified", 1e-4),
+        ({"Modality": "MR", "SOPClassUID": MR_IMAGE}, "unspecified", 0.25),
+    ],
+)
+def test_another_unit_is_float32_and_hu_is_int16(
+    tags: dict[str, Any], unit: str, slope: float, tmp_path: Path
+) -> None:
+    spec = replace(
+        SMALL, slope=slope, intercept=0.0, bits_stored=16, tags=tags, rescale_type=None, padding=None
+    )
+    volume = hounsfield.load(written(spec, tmp_path / "map"))
+    assert (volume.array.dtype, volume.unit) == (np.float32, unit)
+    np.testing.assert_array_equal(volume.array, phantom.truth(spec, clamp=False).astype(np.float32))
+    inspected = inspect(hounsfield.scan(tmp_path / "map").series[0])
+    assert inspected.histogram is not None and inspected.histogram.counts.sum() == volume.array.size
+    assert inspected.histogram.range == (volume.array.min(), volume.array.max())
+    assert hounsfield.load(written(SMALL, tmp_path / "hu")).array.dtype == np.int16
+
+
+# Modality, SOP class and Rescale Type that disagree
+
+
+def test_a_ct_image_of_another_modality_is_hounsfield_as_a_whole_or_not_at_all(real_data: Path) -> None:
+    """A fuzzed file: is_hounsfield was True beside "values are not HU", and −3024 stayed."""
+    volume = hounsfield.load(real_data / "field" / "hostile" / "fa_361.dcm")
+    assert_units_agree(volume)
+
+
+def assert_units_agree(volume: Volume) -> None:
+    told = any("not HU" in warning or "not called HU" in warning for warning in volume.report.warnings)
+    assert volume.is_hounsfield == (volume.unit in {"HU", "HU_MOD"}) == (not told)
+    assert (volume.array.min() >= -1024) == volume.is_hounsfield
+
+
+@pytest.mark.parametrize("rescale_type", ["HU", "HU_MOD", "hu", None, "US", "HU*"])
+@pytest.mark.parametrize("modality", ["CT", "MR", "OT", "", "PT"])
+@pytest.mark.parametrize("sop_class", [CT_IMAGE, MR_IMAGE, "1.2.3.4"])
+def test_unit_name_warning_and_clamping_agree(
+    rescale_type: str | None, modality: str, sop_class: str, tmp_path: Path
+) -> None:
+    spec = replace(
+        SMALL, slices=1, rescale_type=rescale_type, tags={"Modality": modality, "SOPClassUID": sop_class}
+    )
+    volume = hounsfield.load(written(spec, tmp_path))
+    said = (rescale_type or "").upper() in {"HU", "HU_MOD"}
+    is_ct = modality in ("CT", "") and sop_class != MR_IMAGE
+    if said and (modality in ("CT", "") or sop_class == CT_IMAGE):
+        assert volume.is_hounsfield
+    elif not (is_ct and rescale_type is None):
+        assert not volume.is_hounsfield
+    assert volume.is_hounsfield == (volume.unit in {"HU", "HU_MOD"})
+    assert (volume.array.min() == -1024) == volume.is_hounsfield
+    told = any("not HU" in warning or "not called HU" in warning for warning in volume.report.warnings)
+    assert not (told and volume.is_hounsfield)
+
+
+# HU on request
+
+
+@pytest.mark.parametrize("rescale_type", ["US", "HU*", "Hounsfield", "HOUNSFIELD UNITS", "normalized"])
+def test_a_wrong_rescale_type_is_hu_on_request(rescale_type: str, tmp_path: Path) -> None:
+    """SimpleITK's recipe for writing a CT says US."""
+    folder = written(replace(SMALL, rescale_type=rescale_type), tmp_path)
+    assert not hounsfield.load(folder).is_hounsfield
+    with pytest.raises(NotHounsfieldError, match="--unit HU"):
+        hounsfield.load(folder, require_hounsfield=True)
+    volume = hounsfield.load(folder, unit="HU", require_hounsfield=True)
+    assert (volume.unit, volume.array.dtype) == ("HU", np.int16)
+    np.testing.assert_array_equal(volume.array, phantom.truth(SMALL))
+    name = "unspecified" if rescale_type == "US" else rescale_type
+    assert f"taken as HU on request: the file says {name}" in volume.report.warnings
+    assert not any(
+        "not called HU" in warning or "another quantity" in warning for warning in volume.report.warnings
+    )
+
+
+def test_a_series_half_of_which_is_mislabelled_is_one_volume_on_request(tmp_path: Path) -> None:
+    def change(dataset: Any) -> None:
+        if dataset.InstanceNumber % 2:
+            dataset.RescaleType = "US"
+
+    folder = rewritten(replace(SMALL, slices=6), tmp_path, change)
+    assert len(hounsfield.scan(folder).series) == 2
+    volume = hounsfield.load(folder, unit="HU")
+    np.testing.assert_array_equal(volume.array, phantom.truth(replace(SMALL, slices=6)))
+
+
+def test_what_is_hu_already_is_not_said_to_be_so_on_request(tmp_path: Path) -> None:
+    assert hounsfield.load(written(SMALL, tmp_path), unit="HU").report.warnings == ()
+
+
+def test_there_is_no_other_unit_to_ask_for(tmp_path: Path) -> None:
+    with pytest.raises(HounsfieldError, match="unit='mm'"):
+        hounsfield.load(written(SMALL, tmp_path), unit="mm")  # type: ignore[arg-type]
+
+
+# Values that do not look like HU
+
+
+@pytest.mark.parametrize("name", ["not_hu_8bit", "not_hu_offset_1024"])
+def test_what_does_not_look_like_hu_is_amber(name: str, real_data: Path) -> None:
+    folder = field(real_data, name)
+    volume = hounsfield.load(folder)
+    (told,) = (warning for warning in volume.report.warnings if "does not look like HU" in warning)
+    inspected = inspect(hounsfield.scan(folder).series[0])
+    assert told in inspected.cautions
+    assert inspected.trust is Trust.AMBER
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"intercept_tag": "0", "signed": False, "bits_stored": 12, "padding": None}, True),
+        ({"intercept_tag": "0", "padding": None, "intercept": -1024.0}, True),
+        ({"intercept_tag": None, "padding": None}, True),
+        ({"intercept": 0.0, "padding": None}, False),
+        ({"intercept": 0.0, "padding": -2000}, False),
+        ({}, False),
+    ],
+)
+def test_stored_values_called_hu_are_told_from_hu(
+    change: dict[str, Any], expected: bool, tmp_path: Path
+) -> None:
+    folder = written(replace(SMALL, **change), tmp_path)
+    warnings = hounsfield.load(folder).report.warnings
+    assert any("does not look like HU" in warning for warning in warnings) == expected
+    assert any("does not look like HU" in caution for caution in cautions(folder)) == expected
+
+
+@pytest.mark.parametrize(("below", "expected"), [(0.0005, True), (0.002, False)])
+def test_a_few_strays_below_minus_200_are_no_air(below: float, expected: bool) -> None:
+    from hounsfield.hu import Conversion, Rescale, StoredFormat, convert
+
+    cells = np.full((700, 1000), 24, np.int16)
+    cells.ravel()[: round(below * cells.size)] = -500
+    out = np.empty_like(cells)
+    counts = convert(cells, Conversion(StoredFormat(16, 16, 15, True), Rescale()), out)
+    assert bool(counts.airless) == expected
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.26, True), (0.24, False)])
+@pytest.mark.parametrize("value", [200, 24, -199])
+def test_only_what_is_near_0_may_be_air(share: float, value: int, expected: bool) -> None:
+    from hounsfield.hu import Conversion, Rescale, StoredFormat, convert
+
+    cells = np.full((700, 1000), 1500, np.int16)
+    cells.ravel()[: round(share * cells.size)] = value
+    out = np.empty_like(cells)
+    counts = convert(cells, Conversion(StoredFormat(16, 16, 15, True), Rescale()), out)
+    assert bool(counts.airless) == expected
