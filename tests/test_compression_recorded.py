@@ -71,7 +71,7 @@ def forbid_opening(monkeypatch: pytest.MonkeyPatch, out: Path) -> None:
     def refused(*_: object, **__: object) -> None:
         raise AssertionError("looked into a file that stands")
 
-    monkeypatch.setattr("hounsfield.compression.files._done", refused)
+    monkeypatch.setattr("hounsfield.compression.files.is_done", refused)
     monkeypatch.setattr("hounsfield.compression.files._outcome", refused)
     monkeypatch.setattr("hounsfield.compression.series.preview_of_file", refused)
 

@@ -62,6 +62,15 @@ def _place_for(path: Path, *, force: bool) -> tuple[Path, Path]:
     return path, _beside(path)
 
 
+def carry_status(original: Path, copy: Path) -> None:
+    """Give `copy` the times, mode, extended attributes and, where this process may, the owner of `original`."""
+    found = original.stat()
+    if hasattr(os, "chown"):
+        with contextlib.suppress(OSError):  # only root gives files away
+            os.chown(copy, found.st_uid, found.st_gid)
+    shutil.copystat(original, copy)
+
+
 @dataclass(frozen=True, slots=True)
 class _Written:
     """A file that waits for the disk under its temporary name."""
@@ -102,15 +111,19 @@ class WholeFiles:
         """Have what is written confirmed now, without a wait for more."""
         self._waiting.put(None)
 
-    def write(self, path: Path, content: bytes, *, force: bool = False) -> Future[None]:
+    def write(
+        self, path: Path, content: bytes, *, force: bool = False, like: Path | None = None
+    ) -> Future[None]:
         """`content` is written when this returns, and at `path` when the future is done. Errors as of `whole_file`,
-        raised here or by the future.
+        raised here or by the future. With `like` it has that file's times, mode and owner.
         """
         path, temporary = _place_for(path, force=force)
         written = _Written(temporary, path, force, Future())
         try:
             with _filling(path, temporary):
                 temporary.write_bytes(content)
+                if like is not None:
+                    carry_status(like, temporary)
         except BaseException:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)

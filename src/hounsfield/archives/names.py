@@ -48,11 +48,16 @@ def why_not_an_image(name: str) -> str | None:
         return "a directory of a file-set, not an image"
     if lowered in _SYSTEM_FILES or lowered.startswith("._"):
         return "a file of the operating system"
-    if lowered.startswith(".") and ".partial." in lowered:
+    if is_partial(lowered):
         return "an output that was never finished"
     if _RECORDS.fullmatch(lowered):
         return "the record of an earlier run"
     return None
+
+
+def is_partial(name: str) -> bool:
+    """Whether a file is called like an output of `hounsfield.outputs` on its way."""
+    return name.startswith(".") and ".partial." in name
 
 
 def is_system_folder(name: str) -> bool:

@@ -22,6 +22,7 @@ from hounsfield.batch.ledger import (
     open_ledger,
     read_ledger,
 )
+from hounsfield.batch.pace import Pace, Window, window
 from hounsfield.batch.piecework import FileSeries, FileVerb, Piece, Piecework, Step
 from hounsfield.batch.recorded import Answer, Job, Made, Place, Task, run_recorded
 from hounsfield.batch.running import Finished, run_each
@@ -42,12 +43,14 @@ __all__ = [
     "Ledger",
     "Made",
     "Member",
+    "Pace",
     "Piece",
     "Piecework",
     "Place",
     "Record",
     "Step",
     "Task",
+    "Window",
     "available_cores",
     "cluster",
     "digest",
@@ -59,4 +62,5 @@ __all__ = [
     "run_each",
     "run_recorded",
     "threads",
+    "window",
 ]

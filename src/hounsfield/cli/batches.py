@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
 from hounsfield.cli.terminal import Column, echo, print_json, progress, table
+from hounsfield.errors import HounsfieldError
 
 if TYPE_CHECKING:
-    from hounsfield.batch import Answer, Engine, Made, Record
+    from hounsfield.batch import Answer, Engine, Made, Pace, Record, Window
     from hounsfield.instance import Skipped
     from hounsfield.reading import Scan
     from hounsfield.series import Series
@@ -66,6 +68,51 @@ def recorded(command: Command) -> Command:
     ):
         command = option(command)
     return command
+
+
+def paced(command: Command) -> Command:
+    """`pace: Pace | None` of `--max-mb-s` and `--between`: how quickly and when a long run may work."""
+
+    @click.option(
+        "--between",
+        metavar="HH:MM-HH:MM",
+        callback=_window,
+        help="Work in these hours of the day only, such as 20:00-06:00; wait outside them.",
+    )
+    @click.option(
+        "--max-mb-s",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="N",
+        help="Read at most so many MB a second, on average.",
+    )
+    @functools.wraps(command)
+    def with_pace(*arguments: Any, max_mb_s: float | None, between: Window | None, **asked: Any) -> Any:
+        return command(*arguments, pace=_pace(max_mb_s, between), **asked)
+
+    return cast(Command, with_pace)
+
+
+def _pace(max_mb_s: float | None, between: Window | None) -> Pace | None:
+    from hounsfield.batch import Pace
+
+    if max_mb_s is None and between is None:
+        return None
+    return Pace(None if max_mb_s is None else max_mb_s * 1e6, between, _waits)
+
+
+def _window(_: click.Context, __: click.Parameter, text: str | None) -> Window | None:
+    from hounsfield.batch import window
+
+    if text is None:
+        return None
+    try:
+        return window(text)
+    except HounsfieldError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def _waits(hours: Window) -> None:
+    echo(f"outside {hours}: waiting until it begins", err=True)
 
 
 MANY_SLICES = 400

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from hounsfield.cli import options
-from hounsfield.cli.batches import absolute, engine_of_cluster, recorded
+from hounsfield.cli.batches import absolute, engine_of_cluster, paced, recorded
+from hounsfield.cli.combinations import refuse_odd_combinations
 from hounsfield.cli.estimates import show_estimate
+from hounsfield.cli.foretold import show_foretold
 from hounsfield.cli.outcomes import Account
 from hounsfield.errors import HounsfieldError, LocationError
 
 if TYPE_CHECKING:
     from hounsfield.batch import Engine
-    from hounsfield.compression import Job
+    from hounsfield.compression import Files, Job
     from hounsfield.instance import Skipped, Source
     from hounsfield.locations import Location
     from hounsfield.transcode import Target
@@ -85,6 +88,13 @@ def _auto_table(_: click.Context, __: click.Parameter, entries: tuple[str, ...])
     metavar="FILE",
     help="With --estimate: size against error, .svg or .png.",
 )
+@click.option(
+    "--mirror",
+    is_flag=True,
+    help="Bring the whole folder: other files, links, DICOMDIRs made anew, times and modes.",
+)
+@click.option("--dry-run", is_flag=True, help="Write nothing; say what would become of each file.")
+@paced
 @recorded
 @options.force
 @options.as_json
@@ -95,40 +105,36 @@ def compress(location: str, out: str | None, as_json: bool, force: bool, **asked
     before they are kept; lossy ones say what was done to them. The ledger in the folder, hounsfield.jsonl, tells what
     became of each series. Run again: only what is missing, changed or failed is done.
     """
-    from hounsfield.compression import Job
+    from hounsfield.compression import Job, foretold_file
     from hounsfield.instance import FileSource
     from hounsfield.locations import FileLocation, open_location
 
+    refuse_odd_combinations(click.get_current_context())
     place = open_location(absolute(location) if asked["cluster"] else location)
     if asked["estimating"]:
-        _refuse_goals(out, asked)
         show_estimate(place, asked["plot"], force=force, as_json=as_json)
         return
     if out is None:
         raise click.UsageError("Missing argument 'OUT'.")
-    if asked["plot"] is not None:
-        raise click.UsageError("--plot goes with --estimate.")
     if asked["to"] is None:
         raise click.UsageError("Missing option '--to'.")
     output = _output(place, out)
     if asked["cluster"]:  # its workers are in other folders
         output = output.absolute()
     goal, engine = _target(asked), _engine(asked["workers"], asked["cluster"])
+    asked |= {"force": force, "as_json": as_json}
     if not isinstance(place, FileLocation):
-        _compress_all(place, output, goal, engine, force=force, as_json=as_json, **asked)
+        tree = _Tree(place, output, goal, asked)
+        tree.foretell() if asked["dry_run"] else tree.compress(engine)
         return
-    if asked["ledger"] is not None or asked["content"]:
-        raise click.UsageError("--ledger and --content are for a folder of outputs")
-    _compress_one(place.path, Job(FileSource(place.path), output), goal, engine, force=force, as_json=as_json)
-
-
-def _refuse_goals(out: str | None, asked: dict[str, Any]) -> None:
-    """An estimate tells of every syntax and writes nothing; what says otherwise is a mistake."""
-    if out is not None:
-        raise click.UsageError(f"--estimate writes nothing; leave out {out!r}")
-    for name in ("to", "ratio", "max_error", "quality"):
-        if asked[name] is not None:
-            raise click.UsageError(f"--estimate measures every syntax; leave out --{name.replace('_', '-')}")
+    for name in ("ledger", "content", "mirror"):
+        if asked[name]:
+            raise click.UsageError(f"--{name} is for a folder; {location} is a file")
+    job = Job(FileSource(place.path), output)
+    if asked["dry_run"]:
+        show_foretold([foretold_file(job, goal, force=force)], as_json=as_json)
+        return
+    _compress_one(place.path, job, goal, engine, asked)
 
 
 def _output(place: Location, out: str) -> Path:
@@ -159,41 +165,87 @@ def _target(asked: dict[str, Any]) -> Target:
     )
 
 
-def _compress_one(source: Path, job: Job, target: Target, engine: Engine | None, **asked: bool) -> None:
+def _compress_one(
+    source: Path, job: Job, target: Target, engine: Engine | None, asked: dict[str, Any]
+) -> None:
     """A file to a file; nothing is recorded of it."""
     from hounsfield.compression import transcode_files
     from hounsfield.outputs import writing_below
 
     account = Account(as_json=asked["as_json"])
     with writing_below(job.out.absolute().parent, [job.out.absolute()]):
-        for outcome in transcode_files([job], target, force=asked["force"], engine=engine):
+        for outcome in transcode_files(
+            [job], target, force=asked["force"], engine=engine, pace=asked["pace"]
+        ):
             account.add(outcome)
     account.show()
     account.check(str(source))
 
 
-def _compress_all(place: Location, output: Path, target: Target, engine: Engine | None, **asked: Any) -> None:
-    """Anything else to a folder of the same shape, with its ledger."""
-    from hounsfield.cli.terminal import progress
-    from hounsfield.compression import compress_all, find_files
-    from hounsfield.report import open_place
+@dataclass(frozen=True)
+class _Tree:
+    """Anything but one file, to a folder of the same shape."""
 
-    _refuse_within(place, output)
-    account = Account(as_json=asked["as_json"])
-    with progress("Reading headers") as seen:
-        files = find_files(_placed(place, account.skipped), content=asked["content"], seen=seen)
-    with (
-        open_place(output, ledger=asked["ledger"], force=asked["force"], content=asked["content"]) as kept,
-        progress("Compressing", total=files.count) as done,
-    ):
-        fast = asked["fail_fast"]
-        for outcome in compress_all(
-            files, kept, target, engine=engine, fail_fast=fast, hear=account.answers.append
+    place: Location
+    output: Path
+    target: Target
+    asked: dict[str, Any]
+
+    def compress(self, engine: Engine | None) -> None:
+        """Write it, with its ledger."""
+        from hounsfield.cli.terminal import progress
+        from hounsfield.compression import compress_all
+        from hounsfield.report import open_place
+
+        asked = self.asked
+        account = Account(as_json=asked["as_json"])
+        files = self._files(account.skipped)
+        with (
+            open_place(
+                self.output, ledger=asked["ledger"], force=asked["force"], content=asked["content"]
+            ) as kept,
+            progress("Compressing", total=files.count) as done,
         ):
-            account.add(outcome)
-            done()
-    account.show(pages=kept.pages, folder=str(output))
-    account.check(place.name)
+            for outcome in compress_all(
+                files,
+                kept,
+                self.target,
+                engine=engine,
+                fail_fast=asked["fail_fast"],
+                pace=asked["pace"],
+                hear=account.answers.append,
+            ):
+                account.add(outcome)
+                done()
+        account.show(pages=kept.pages, folder=str(self.output))
+        account.check(self.place.name)
+
+    def foretell(self) -> None:
+        """Say what would become of each file."""
+        from hounsfield.compression import foreseen_place, foretell_all
+
+        asked = self.asked
+        skipped: list[Skipped] = []
+        files = self._files(skipped)
+        kept = foreseen_place(
+            self.output, ledger=asked["ledger"], force=asked["force"], content=asked["content"]
+        )
+        show_foretold(foretell_all(files, kept, self.target), skipped, as_json=asked["as_json"])
+
+    def _files(self, skipped: list[Skipped]) -> Files:
+        from hounsfield.cli.terminal import progress
+        from hounsfield.compression import find_files
+        from hounsfield.locations import FolderLocation
+
+        _refuse_within(self.place, self.output)
+        mirror, place = self.asked["mirror"], self.place
+        if mirror and not isinstance(place, FolderLocation):
+            raise click.UsageError(f"--mirror is for a folder; {place.name} is none")
+        root = place.path if mirror and isinstance(place, FolderLocation) else None
+        with progress("Reading headers") as seen:
+            return find_files(
+                _placed(place, root, skipped), content=self.asked["content"], root=root, seen=seen
+            )
 
 
 def _engine(workers: int | None, cluster: str | None) -> Engine | None:
@@ -205,11 +257,12 @@ def _engine(workers: int | None, cluster: str | None) -> Engine | None:
     return None if workers is None else batch.threads(workers)
 
 
-def _placed(place: Location, skipped: list[Skipped]) -> Iterator[tuple[Source, Path]]:
-    """Each source under the name that it has below the location."""
+def _placed(place: Location, root: Path | None, skipped: list[Skipped]) -> Iterator[tuple[Source, Path]]:
+    """Each source under the name that it has below the location; all files where that is a `root` to mirror."""
+    from hounsfield.compression import tree_sources
     from hounsfield.instance import Skipped
 
-    for source in place.sources():
+    for source in place.sources() if root is None else tree_sources(root):
         if isinstance(source, Skipped):
             skipped.append(source)
         else:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from hounsfield.cli import options
-from hounsfield.cli.batches import absolute, engine_of_cluster, recorded
+from hounsfield.cli.batches import absolute, engine_of_cluster, paced, recorded
 from hounsfield.cli.terminal import Column, console, echo, print_json, table
 
 if TYPE_CHECKING:
-    from hounsfield.batch import Place
+    from hounsfield.batch import Pace, Place
     from hounsfield.transfer import Item, Summary
 
 _TOLD = 20
@@ -49,6 +49,7 @@ _TOLD = 20
 )
 @click.option("--cluster", metavar="tcp://HOST:8786", help="Work on the Dask cluster of this scheduler.")
 @click.option("--fail-fast", is_flag=True, help="Begin no other series after one that is not whole.")
+@paced
 @recorded
 @options.as_json
 def copy(
@@ -62,6 +63,7 @@ def copy(
     ledger: Path | None,
     content: bool,
     as_json: bool,
+    pace: Pace | None,
 ) -> None:
     """Copy every instance of SOURCE to TARGET, a folder or a server.
 
@@ -72,6 +74,8 @@ def copy(
     from hounsfield import batch, transfer
     from hounsfield.transfer.copying import WORKERS
 
+    if cluster is not None and pace is not None:
+        raise click.UsageError("--max-mb-s and --between are for this machine; leave them out with --cluster")
     engine = batch.threads(workers or WORKERS) if cluster is None else engine_of_cluster(cluster, workers)
     with _place(target, ledger, content) as place, _bar() as bar:
         summary = transfer.copy(
@@ -82,6 +86,7 @@ def copy(
             engine=engine,
             place=place,
             fail_fast=fail_fast,
+            pace=pace,
             progress=bar.settled,
             expect=bar.expect,
         )

@@ -7,6 +7,7 @@ Which file goes where is the caller's to say (`Job`); what becomes of one file i
 from __future__ import annotations
 
 import functools
+import shutil
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -15,11 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from hounsfield.batch import Engine, available_cores, run_each, threads
+from hounsfield.batch import Engine, Pace, available_cores, run_each, threads
+from hounsfield.batch.digest import size_of_source
 from hounsfield.codecs import Rate
 from hounsfield.errors import HounsfieldError, NotDicomError, OutputExistsError
 from hounsfield.instance import FileSource, Header, Source, read_instance
-from hounsfield.outputs import WholeFiles, whole_file
+from hounsfield.instance.reading import read_header
+from hounsfield.outputs import WholeFiles, carry_status, whole_file
 from hounsfield.transcode import Target, Transcoded, Transcoder, derived_uid, goal_of, transcode
 
 Status = Literal["written", "copied", "present", "skipped", "failed"]
@@ -29,11 +32,20 @@ _MOST_UNCONFIRMED = 128
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One source and the file it becomes. `replace`: what is there is ours and not what the source is now."""
+    """One source and the file it becomes. `replace`: what is there is ours and not what the source is now.
+
+    `mirror`: `out` gets the source's times and mode, and what cannot be compressed is carried over as it is.
+    """
 
     source: Source
     out: Path
     replace: bool = False
+    mirror: bool = False
+
+    @property
+    def original(self) -> Path | None:
+        """Whose times and mode the output gets."""
+        return self.source.path if self.mirror and isinstance(self.source, FileSource) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,28 +70,30 @@ def transcode_files(
     force: bool = False,
     engine: Engine | None = None,
     fail_fast: bool = False,
+    pace: Pace | None = None,
 ) -> Iterator[Outcome]:
     """Transcode every job; outcomes come as they are done, in no order. Outputs appear whole or not at all.
 
     `engine`: by default threads of this process, since codecs leave the interpreter free; `hounsfield.batch` has
     others. Its workers bound how many images are in memory. A file that an earlier run finished is `present`;
     another that exists is a failure unless `force`. With `fail_fast` nothing is begun after the first failure.
+    `pace` limits how quickly and when jobs are begun.
     """
+    pace = pace or Pace()
     if engine is None or engine.name == "threads":
-        yield from _here(jobs, target, engine or threads(available_cores()), force=force, fail_fast=fail_fast)
+        engine = pace.stopping(engine or threads(available_cores()))
+        yield from _here(jobs, _Here(target, force, pace), engine, fail_fast=fail_fast)
         return
+    jobs = pace.each(jobs, _size)
     function = functools.partial(transcode_file, target=target, force=force)
     for finished in run_each(function, jobs, engine, fail_fast=fail_fast, fails=_has_failed):
         yield finished.value or _failed(finished.item, finished.error)
 
 
-def _here(
-    jobs: Iterable[Job], target: Target, engine: Engine, *, force: bool, fail_fast: bool
-) -> Iterator[Outcome]:
+def _here(jobs: Iterable[Job], work: _Here, engine: Engine, *, fail_fast: bool) -> Iterator[Outcome]:
     """On threads of this process, which leave the waiting for the disk to one beside them."""
     unconfirmed: deque[_Unconfirmed] = deque()
-    with WholeFiles() as files:
-        work = _Here(target, force, files)
+    with work.files as files:
         finished_jobs = run_each(
             work, jobs, engine, fail_fast=fail_fast, fails=lambda made: _has_failed(made.outcome)
         )
@@ -117,16 +131,19 @@ class _Unconfirmed:
 class _Here:
     """What the threads do; each has a transcoder of its own."""
 
-    def __init__(self, target: Target, force: bool, files: WholeFiles) -> None:
-        self._target, self._force, self._files = target, force, files
+    def __init__(self, target: Target, force: bool, pace: Pace) -> None:
+        self._target, self._force, self._pace = target, force, pace
+        self.files = WholeFiles()
         self._hint: Rate | None = None
         self._mine = threading.local()
 
     def __call__(self, job: Job) -> _Unconfirmed:
+        self._pace.wait(_size(job))
         placed: list[Future[None]] = []
 
         def write(content: bytes) -> None:
-            placed.append(self._files.write(job.out, content, force=self._force or job.replace))
+            force = self._force or job.replace
+            placed.append(self.files.write(job.out, content, force=force, like=job.original))
 
         outcome = _outcome(job, self._transcoded, write, self._target, force=self._force)
         return _Unconfirmed(job, outcome, placed[0] if placed else None)
@@ -154,6 +171,8 @@ def transcode_file(job: Job, target: Target, *, force: bool = False) -> Outcome:
     def write(content: bytes) -> None:
         with whole_file(job.out, force=force or job.replace) as temporary:
             temporary.write_bytes(content)
+            if job.original is not None:
+                carry_status(job.original, temporary)
 
     return _outcome(job, functools.partial(transcode, target=target), write, target, force=force)
 
@@ -167,10 +186,12 @@ def _outcome(
     force: bool,
 ) -> Outcome:
     try:
-        if job.out.exists() and not (force or job.replace) and _done(job, target):
+        if job.out.exists() and not (force or job.replace) and is_done(job, target):
             return Outcome(job.source.name, "present", job.out)
         _spare_source(job)
-        result = transcoded(job.source)
+        result = _transcoded_or_why_not(job, transcoded)
+        if isinstance(result, str):
+            return _carried(job, result, force=force)
         write(result.content)
     except NotDicomError as error:
         return Outcome(job.source.name, "skipped", job.out, _reason(error, job))
@@ -182,22 +203,60 @@ def _outcome(
     return Outcome(job.source.name, status, job.out, result.why, result.to_json())
 
 
+def _transcoded_or_why_not(job: Job, transcoded: Callable[[Source], Transcoded]) -> Transcoded | str:
+    """The result; of a mirrored tree the reason where there is none, since nothing is left out of it."""
+    if job.original is None:
+        return transcoded(job.source)
+    try:
+        read_header(job.source)  # what is no image may be of any size, and need not be read whole to know it
+        return transcoded(job.source)
+    except HounsfieldError as error:
+        return _reason(error, job)
+
+
+def _carried(job: Job, reason: str, *, force: bool) -> Outcome:
+    """A file of a mirrored tree as it is."""
+    original = job.original
+    assert original is not None
+    with whole_file(job.out, force=force or job.replace) as temporary:
+        shutil.copyfile(original, temporary)
+        carry_status(original, temporary)
+    return Outcome(job.source.name, "copied", job.out, reason)
+
+
+def _size(job: Job) -> int:
+    """Bytes that will be read; 0 where nobody says, or where it is gone, which the job itself will tell."""
+    try:
+        return size_of_source(job.source)
+    except HounsfieldError:
+        return 0
+
+
 def _reason(error: HounsfieldError, job: Job) -> str:
     return str(error).removeprefix(f"{job.source.name}: ")
 
 
+def why_spared(job: Job) -> str:
+    """Why the output of a job must not be written, ever: originals are never touched, not even with `force`."""
+    is_original = (
+        isinstance(job.source, FileSource) and job.out.exists() and job.out.samefile(job.source.path)
+    )
+    return "is the original" if is_original else ""
+
+
 def _spare_source(job: Job) -> None:
-    """Originals are never touched, not even with `force`."""
-    if isinstance(job.source, FileSource) and job.out.exists() and job.out.samefile(job.source.path):
+    if why_spared(job):
         raise OutputExistsError(
-            "is the original",
+            why_spared(job),
             where=str(job.out),
             remedy="write to another place; originals are never replaced",
         )
 
 
-def _done(job: Job, target: Target) -> bool:
+def is_done(job: Job, target: Target) -> bool:
     """The output is what this job would make, by its header: outputs are whole if they are there."""
+    if job.original is not None and _state(job.original) == _state(job.out):
+        return True  # carried over with its times
     try:
         made = read_instance(FileSource(job.out)).header
         original = read_instance(job.source).header
@@ -211,6 +270,11 @@ def _done(job: Job, target: Target) -> bool:
     copied = original.pixels is None or target.auto is not None or target.syntax is None
     same = made.text("SOPInstanceUID") == original.text("SOPInstanceUID")
     return copied and same and made.transfer_syntax == original.transfer_syntax
+
+
+def _state(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
 
 
 def _uids(original: Header, wanted: Target) -> set[str]:

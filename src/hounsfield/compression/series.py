@@ -6,6 +6,7 @@ series that stands as it was recorded no file is opened again.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,14 +24,18 @@ from hounsfield.batch import (
     Engine,
     FileSeries,
     Gathered,
+    Pace,
     Piece,
     Piecework,
     Place,
     Record,
     gather,
 )
-from hounsfield.batch.digest import folder_of
+from hounsfield.batch.digest import STATE_BYTES, content_digest, folder_of, identity, size_of_source
 from hounsfield.compression.files import Job, Outcome, Status, transcode_files
+from hounsfield.compression.foretelling import foretold_file
+from hounsfield.compression.mirror import finish_mirror
+from hounsfield.errors import HounsfieldError
 from hounsfield.instance import Source
 from hounsfield.outputs import writing_below
 from hounsfield.report import SUMMARY_NAMES, preview_of_file
@@ -39,10 +44,14 @@ from hounsfield.transcode import Target
 
 @dataclass(frozen=True)
 class Files:
-    """What a location holds for this verb: `series`, and `others`, which belong to none or cannot be read."""
+    """What a location holds for this verb: `series`, and `others`, which belong to none or cannot be read.
+
+    `root`: the tree that is to be there as a whole in the end. Then `others` are a series of the ledger too.
+    """
 
     series: tuple[FileSeries, ...]
     others: tuple[Piece, ...]
+    root: Path | None = None
 
     @property
     def count(self) -> int:
@@ -60,11 +69,13 @@ def find_files(
     sources: Iterable[tuple[Source, PurePath]],
     *,
     content: bool = False,
+    root: Path | None = None,
     seen: Callable[[], None] | None = None,
 ) -> Files:
     """Each source with the place it would have below the folder; of two with one place the second is numbered.
 
-    `content`: know sources by all their bytes, not by size and time. `seen` is called after each header.
+    `content`: know sources by all their bytes, not by size and time. `root`: the tree that
+    the sources are all files of; then what is no image has a place there too. `seen` is called after each header.
     """
     names: list[str] = []
     taken = {LEDGER_NAME, *SUMMARY_NAMES}
@@ -75,8 +86,36 @@ def find_files(
             yield source
 
     found, others = gather(named(), content=content, seen=seen)
-    series = (_series(each, [names[member.number] for member in each.members]) for each in found)
-    return Files(tuple(series), tuple(Piece(source, names[number]) for number, source in others))
+    series = tuple(_series(each, [names[member.number] for member in each.members]) for each in found)
+    if root is None:
+        return Files(series, tuple(Piece(source, names[number]) for number, source in others))
+    rest = [_other(source, names[number], content) for number, source in others]
+    return Files((*series, *([_others(rest)] if rest else [])), (), root)
+
+
+def _other(source: Source, output: str, content: bool) -> Piece:
+    """A file of a mirrored tree that belongs to no series; one that is gone again says so when it is its turn."""
+    try:
+        told = content_digest(source) if content else identity(source)
+        size = size_of_source(source)
+    except HounsfieldError:
+        told, size = "", 0
+    return Piece(source, output, hashlib.blake2b(told.encode(), digest_size=STATE_BYTES).digest(), size)
+
+
+def _others(pieces: Sequence[Piece]) -> FileSeries:
+    whole = hashlib.blake2b(digest_size=STATE_BYTES)
+    for each in sorted(piece.state for piece in pieces):
+        whole.update(each)
+    return FileSeries(
+        key="compress others",
+        name="files of no series",
+        uid="",
+        source=folder_of(pieces[0].source.name),
+        digest=whole.hexdigest(),
+        output=_folder([piece.output for piece in pieces]),
+        pieces=tuple(pieces),
+    )
 
 
 def _series(found: Gathered, outputs: Sequence[str]) -> FileSeries:
@@ -101,23 +140,43 @@ def compress_all(
     *,
     engine: Engine | None = None,
     fail_fast: bool = False,
+    pace: Pace | None = None,
     hear: Callable[[Answer], None] = lambda answer: None,
 ) -> Iterator[Outcome]:
     """Transcode what is missing, changed or failed, and record it; yields what became of every file, in no order.
 
-    `place` comes from `hounsfield.report.open_place`. `engine` as of `transcode_files`. `hear` is told of each series
-    once it is settled. Raises `LocationError` when the ledger cannot be written or the engine is gone for good.
+    `place` comes from `hounsfield.report.open_place`. `engine` and `pace` as of `transcode_files`. `hear` is told
+    of each series once it is settled. Raises `LocationError` when the ledger cannot be written or the engine is gone
+    for good.
     """
     out = Path(place.folder)
     work: Piecework[Outcome] = Piecework(_Compress(out, target), place, hear)
     steps = work.steps(files.series, files.others)
-    jobs = (Job(step.piece.source, out / step.piece.output, step.replace) for step in steps)
+    jobs = (
+        Job(step.piece.source, out / step.piece.output, step.replace, mirror=files.root is not None)
+        for step in steps
+    )
+    running = transcode_files(jobs, target, force=place.force, engine=engine, fail_fast=fail_fast, pace=pace)
     with writing_below(out, (out / name for name in files.outputs)), closing(work):
-        for outcome in transcode_files(jobs, target, force=place.force, engine=engine, fail_fast=fail_fast):
+        for outcome in running:
             yield from work.standing()
             work.settle(outcome.out.relative_to(out).as_posix(), outcome)
             yield outcome
         yield from work.standing()
+        if files.root is not None:
+            yield from finish_mirror(files.root, out)
+
+
+def foretell_all(files: Files, place: Place, target: Target) -> Iterator[Outcome]:
+    """What `compress_all` would make of every file; `place` is `foreseen_place`. Not of links and DICOMDIRs."""
+    out = Path(place.folder)
+    work: Piecework[Outcome] = Piecework(_Compress(out, target), place)
+    for step in work.steps(files.series, files.others):
+        job = Job(step.piece.source, out / step.piece.output, step.replace, mirror=files.root is not None)
+        outcome = foretold_file(job, target, force=place.force)
+        yield from work.standing()
+        yield outcome
+    yield from work.standing()
 
 
 @dataclass(frozen=True)

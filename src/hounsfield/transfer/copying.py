@@ -10,7 +10,19 @@ from concurrent.futures import Executor
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hounsfield.batch import FAILED, MADE, STARTED, Answer, Engine, Finished, Place, Record, run_each, threads
+from hounsfield.batch import (
+    FAILED,
+    MADE,
+    STARTED,
+    Answer,
+    Engine,
+    Finished,
+    Pace,
+    Place,
+    Record,
+    run_each,
+    threads,
+)
 from hounsfield.batch.recorded import versions
 from hounsfield.client import Retries
 from hounsfield.errors import LocationError
@@ -35,6 +47,7 @@ def copy(
     place: Place | None = None,
     fail_fast: bool = False,
     retries: Retries | None = None,
+    pace: Pace | None = None,
     progress: Progress | None = None,
     expect: Callable[[int], None] | None = None,
 ) -> Summary:
@@ -45,6 +58,7 @@ def copy(
     - `workers`: series at once, in threads; or any `engine` of `hounsfield.batch`
     - `place` (`hounsfield.report.open_place`) keeps a ledger: a series that it knows, unchanged and still there, stays
     - `fail_fast`: no other series is begun after one that is not whole
+    - `pace` limits how quickly and when instances are taken up, where the engine is threads
     - `progress` is called with each `Item` once it is settled, `expect` with numbers of instances as they are found
 
     Raises only for a source that cannot be listed, a target that makes no sense, a ledger that cannot be written or
@@ -64,9 +78,10 @@ def copy(
         retries,
         told if shared else None,
     )
+    ends.pace = pace or ends.pace
     engine = engine or threads(workers)
     if shared:
-        engine = dataclasses.replace(engine, close=_stopping(ends, engine))
+        engine = dataclasses.replace(engine, close=_stopping(ends, ends.pace.stopping(engine)))
     recorder = _Recorder(ends, place, {"transfer_syntax": transfer_syntax, "verify": verify})
     try:
         jobs = recorder.jobs(ends.origin.tasks(summary.skipped))

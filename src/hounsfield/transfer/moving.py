@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
+from hounsfield.batch import Pace
 from hounsfield.client import Retries
 from hounsfield.errors import HounsfieldError, LocationError
 from hounsfield.instance import Source
@@ -90,6 +91,7 @@ class Ends:
         self.content = content
         self.retries = retries or Retries()
         self.listener = listener
+        self.pace = Pace()
         self.stop = threading.Event()
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -200,6 +202,7 @@ class _SeriesCopy:
                     self._tell([delivered])
                     arrived.add(delivered.name)
                     continue
+                self.ends.pace.wait(delivered.size)
                 batch.append(delivered)
                 size += delivered.size
                 if size >= self.destination.batch:

@@ -1,0 +1,71 @@
+"""What a run would make of each file, told from headers alone and written nowhere.
+
+What only the pixels would tell (damage, whether `auto` keeps a file because it would not become smaller) is not told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hounsfield.batch import LEDGER_NAME, Place, Record, read_ledger
+from hounsfield.batch.ledger import Ledger
+from hounsfield.compression.files import Job, Outcome, is_done, why_spared
+from hounsfield.errors import HounsfieldError, NotDicomError
+from hounsfield.instance import Header, read_instance
+from hounsfield.syntaxes import transfer_syntax
+from hounsfield.transcode import Target
+
+
+class _Remembered(Ledger):
+    """A ledger that is read and not written."""
+
+    def append(self, *records: Record) -> None:
+        self.latest.update((record.key, record) for record in records)
+
+
+def foreseen_place(
+    folder: Path, *, ledger: Path | None = None, force: bool = False, content: bool = False
+) -> Place:
+    """The place of a run that is only told of: what its ledger says is known, nothing is kept."""
+    path = ledger or folder / LEDGER_NAME
+    latest = {record.key: record for record in read_ledger(path)}
+    return Place(
+        str(folder.absolute()), _Remembered(path, -1, latest), _forgotten, lambda _: True, force, content
+    )
+
+
+def _forgotten(_: str, __: Mapping[str, Any]) -> None:
+    return
+
+
+def foretold_file(job: Job, target: Target, *, force: bool = False) -> Outcome:
+    """What `transcode_files` would say of a job; `written` has the syntaxes in its facts."""
+
+    def told(status: Any, reason: str = "", **facts: Any) -> Outcome:
+        return Outcome(job.source.name, status, job.out, reason, facts or None)
+
+    try:
+        if job.out.exists() and not (force or job.replace):
+            return told("present") if is_done(job, target) else told("failed", f"{job.out} exists already")
+        if why_spared(job):
+            return told("failed", why_spared(job))
+        before, after, reason = _way(read_instance(job.source).header, target)
+        return told("copied", reason) if reason else told("written", before=before, after=after)
+    except NotDicomError as error:
+        return told("skipped" if job.original is None else "copied", error.found)
+    except HounsfieldError as error:
+        return told("failed" if job.original is None else "copied", str(error))
+
+
+def _way(header: Header, target: Target) -> tuple[str, str, str]:
+    """The syntax now and then, or why the file stays as it is."""
+    before = transfer_syntax(header.transfer_syntax)
+    if header.pixels is None:
+        return before.keyword, "", "has no pixels"
+    chosen = target.chosen_for(header)
+    assert chosen.syntax is not None
+    if before is chosen.syntax and not chosen.lossy:
+        return before.keyword, "", f"is {before.keyword} already"
+    return before.keyword, chosen.syntax.keyword, ""
