@@ -30,12 +30,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from measuring import peak_mb, peak_together
 from real_slices import data_folder, slices
 
+from hounsfield.attributes.header_text import read_header_text
 from hounsfield.dicomweb.queries import Query
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.instance import BytesSource
 from hounsfield.phantom import PhantomSpec, datasets
 from hounsfield.phantom.writer import serialise
-from hounsfield.server.header_text import read_header_text
 from hounsfield.server.index import Index, Record, record_of
 from orthanc import OrthancMissing, running_orthanc
 from server_postgres import postgres, programs

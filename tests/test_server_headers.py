@@ -12,16 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hounsfield.attributes import header_text
+from hounsfield.attributes.header_text import INSTANCE_URL, read_header_text
 from hounsfield.dicomweb.queries import Query
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.errors import HounsfieldError, MalformedError
 from hounsfield.instance import BytesSource, FileSource
 from hounsfield.locations import open_location
 from hounsfield.phantom import PhantomSpec, write
-from hounsfield.server import header_text
 from hounsfield.server.app import make_app
 from hounsfield.server.borrowed import BorrowedLibrary
-from hounsfield.server.header_text import INSTANCE_URL, read_header_text
 from hounsfield.server.service import Service
 from server_support import AS_STORED, STOW, body, client, instances, parts_of, path_of, served, uids
 

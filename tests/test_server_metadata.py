@@ -11,10 +11,10 @@ import httpx2
 import pytest
 from isal import isal_zlib
 
+from hounsfield.attributes.header_text import read_header_text
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.instance import BytesSource
 from hounsfield.server import streams
-from hounsfield.server.header_text import read_header_text
 from hounsfield.server.index import Record, index, record_of
 from peak_memory import forget_peak, peak_kib
 from server_support import Running, instances, parts_of, path_of, running, uids

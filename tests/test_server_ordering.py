@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.dialects import postgresql, sqlite
 
+from hounsfield.attributes.header_text import read_header_text
 from hounsfield.dicomweb.queries import Query
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.dicomweb.warnings299 import parse_warnings
 from hounsfield.instance import BytesSource
 from hounsfield.server.attributes import Level
-from hounsfield.server.header_text import read_header_text
 from hounsfield.server.index import Index, Record, record_of
 from hounsfield.server.index import search as searching
 from hounsfield.server.index.ordering import sortable

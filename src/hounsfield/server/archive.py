@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from hounsfield.attributes.header_text import read_header_text
 from hounsfield.dicomweb.queries import Query
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.errors import DicomwebError, HounsfieldError, MalformedError, NotDicomError
 from hounsfield.instance import FileSource, Skipped, Source
 from hounsfield.server.attributes import Level
-from hounsfield.server.header_text import read_header_text
 from hounsfield.server.index import Entry, Index, Page, Record, record_of
 from hounsfield.server.index.database import IndexUnavailable
 from hounsfield.server.store import Arrival, Published, Store

@@ -12,13 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 
+from hounsfield.attributes.header_text import read_header_text
 from hounsfield.dicomweb.queries import Query
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.errors import HounsfieldError, LocationError
 from hounsfield.instance import FileSource, Skipped, Source
 from hounsfield.locations import Location
 from hounsfield.server.attributes import Level
-from hounsfield.server.header_text import read_header_text
 from hounsfield.server.index import Entry, Index, Page, Record, record_of
 
 _BATCH = 200

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 from starlette.applications import Starlette
 
+from hounsfield.attributes.header_text import INSTANCE_URL
 from hounsfield.dicomweb.queries import Query
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.errors import SelectionError
@@ -19,7 +20,6 @@ from hounsfield.locations import open_location
 from hounsfield.server.access import Access
 from hounsfield.server.app import make_app
 from hounsfield.server.borrowed import BorrowedLibrary
-from hounsfield.server.header_text import INSTANCE_URL
 from hounsfield.server.service import Service
 from hounsfield.viewer import page
 

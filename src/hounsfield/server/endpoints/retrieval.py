@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 
+from hounsfield.attributes.header_text import INSTANCE_URL
 from hounsfield.dicomweb.dicom_json import parse_models
 from hounsfield.dicomweb.media_types import (
     DICOM,
@@ -31,7 +32,6 @@ from hounsfield.instance import read_instance
 from hounsfield.server.answers import JSON, Answer, etag, unchanged
 from hounsfield.server.ask import Ask
 from hounsfield.server.conversion import convert, decoded_size
-from hounsfield.server.header_text import INSTANCE_URL
 from hounsfield.server.index import Entry
 from hounsfield.server.service import Service
 from hounsfield.server.streams import Multipart, Piece, blocks, whole_or_blocks

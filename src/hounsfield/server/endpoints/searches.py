@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
+from hounsfield.attributes.header_text import INSTANCE_URL
 from hounsfield.dicomweb.dicom_json import parse_models
 from hounsfield.dicomweb.media_types import DICOM_JSON, DICOM_XML, MULTIPART, MediaType, multipart, negotiate
 from hounsfield.dicomweb.native_xml import encode_xml
@@ -12,7 +13,6 @@ from hounsfield.errors import DicomwebError
 from hounsfield.server.answers import JSON, Answer
 from hounsfield.server.ask import Ask
 from hounsfield.server.attributes import Level
-from hounsfield.server.header_text import INSTANCE_URL
 from hounsfield.server.service import Service
 from hounsfield.server.streams import Multipart
 

@@ -8,11 +8,11 @@ from functools import lru_cache
 
 from isal import isal_zlib
 
+from hounsfield.attributes.header_text import INSTANCE_URL, HeaderText, values_of
 from hounsfield.dicomweb.matching import folded, moment, words
 from hounsfield.dicomweb.uids import is_uid
 from hounsfield.errors import MalformedError
 from hounsfield.server.attributes import LEVELS, REQUIRED, SEARCHED, SHOWN, UIDS, Level, Searched, belongs
-from hounsfield.server.header_text import INSTANCE_URL, HeaderText, values_of
 from hounsfield.server.index.tables import NAME_GROUPS
 
 Value = str | int | None

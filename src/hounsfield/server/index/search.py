@@ -27,6 +27,7 @@ from sqlalchemy import (
     true,
 )
 
+from hounsfield.attributes.header_text import INSTANCE_URL
 from hounsfield.dicomweb.attributes import tag_path
 from hounsfield.dicomweb.matching import (
     EMPTY,
@@ -42,7 +43,6 @@ from hounsfield.dicomweb.queries import Query
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.errors import DicomwebError
 from hounsfield.server.attributes import COUNTED, LEVELS, REQUIRED, SHOWN, UIDS, Level, belongs, searched
-from hounsfield.server.header_text import INSTANCE_URL
 from hounsfield.server.index.admission import check_level, check_terms
 from hounsfield.server.index.database import fits
 from hounsfield.server.index.ordering import ordered_by

@@ -5,7 +5,7 @@ Part 10 files are walked here; anything else, and anything odd, is pydicom's (`f
 URIs that begin with `INSTANCE_URL`, a character that JSON text cannot hold otherwise; who answers a request puts
 the instance's URL there.
 
-Not here: which elements are searched by or shown (`attributes`), and pixels.
+Not here: which elements are searched by or shown, and pixels.
 """
 
 from __future__ import annotations
