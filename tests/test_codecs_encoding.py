@@ -16,11 +16,13 @@ from hypothesis.extra import numpy as arrays
 from dicom_frames import decoded
 from hounsfield.codecs import (
     FrameFormat,
+    PixelKind,
     Rate,
     decode_frame,
     decoded_photometric,
     encode_frame,
     encoded_photometric,
+    holds,
 )
 from hounsfield.codecs.jpeg import read_jpeg_header
 from hounsfield.codecs.jpeg2000 import read_jpeg2000_header
@@ -31,7 +33,6 @@ from test_codecs_decoding import form
 
 LOSSLESS = [s for s in SYNTAXES.values() if s.writable and s.lossless]
 LOSSY = [s for s in SYNTAXES.values() if s.writable and not s.lossless and s.keyword != "jpeg-xl-jpeg"]
-HOLDS_32_BITS = {"native", "uncompressed", "deflated-frame", "rle", "htj2k"}
 NOISE = np.random.default_rng(7)
 
 
@@ -40,15 +41,23 @@ def round_trip(array: np.ndarray, keyword: str, **changes: int | str) -> np.ndar
     return decode_frame(encode_frame(array, syntax, frame_format), syntax, frame_format)
 
 
+def is_refused(array: np.ndarray, keyword: str, **changes: int | str) -> bool:
+    """Where the table says that the syntax does not hold such pixels, the encoder must refuse them by that word."""
+    if holds(transfer_syntax(keyword), PixelKind.of(form(array, **changes))):
+        return False
+    with pytest.raises(UnsupportedError, match=f"^{keyword} does not hold"):
+        round_trip(array, keyword, **changes)
+    return True
+
+
 @pytest.mark.parametrize("syntax", LOSSLESS, ids=lambda s: s.keyword)
 @pytest.mark.parametrize("dtype", ["u1", "i1", "u2", "i2", "u4", "i4"])
 def test_lossless_holds_the_whole_range_of_every_type(syntax, dtype: str) -> None:
     limits = np.iinfo(dtype)
     array = NOISE.integers(limits.min, limits.max, (33, 21), dtype, endpoint=True)
     array[0, :2] = limits.min, limits.max
-    if array.dtype.itemsize == 4 and syntax.family not in HOLDS_32_BITS:
-        with pytest.raises(UnsupportedError, match="bit"):
-            round_trip(array, syntax.keyword)
+    if is_refused(array, syntax.keyword):
+        assert array.dtype.itemsize == 4 and syntax.keyword != "rle"
         return
     got = round_trip(array, syntax.keyword)
     assert got.dtype == array.dtype and np.array_equal(got, array)
@@ -72,9 +81,8 @@ def test_lossless_keeps_cells_of_which_few_bits_are_used(syntax, dtype: str, bit
     array = few_bits(dtype, bits)
     if bits > array.dtype.itemsize * 8:
         return
-    if array.dtype.itemsize == 4 and syntax.family not in {*HOLDS_32_BITS, "jpeg2000"}:
-        with pytest.raises(UnsupportedError, match="32-bit"):
-            round_trip(array, syntax.keyword, bits_stored=bits, high_bit=bits - 1)
+    if is_refused(array, syntax.keyword, bits_stored=bits, high_bit=bits - 1):
+        assert array.dtype.itemsize == 4 or (bits == 1 and syntax.keyword == "jpeg-ls")
         return
     assert np.array_equal(round_trip(array, syntax.keyword, bits_stored=bits, high_bit=bits - 1), array)
 
@@ -82,15 +90,14 @@ def test_lossless_keeps_cells_of_which_few_bits_are_used(syntax, dtype: str, bit
 @pytest.mark.parametrize(
     "syntax", [s for s in LOSSY if s.family in {"jpeg", "jpeg-xl"}], ids=lambda s: s.keyword
 )
-@pytest.mark.parametrize("dtype", ["u2", "u4"])
-@pytest.mark.parametrize("bits", [1, 8, 12])
+@pytest.mark.parametrize("dtype", ["u1", "u2", "u4"])
+@pytest.mark.parametrize("bits", [1, 5, 8, 12])
 def test_lossy_codes_cells_of_which_few_bits_are_used(syntax, dtype: str, bits: int) -> None:
     array = few_bits(dtype, bits)
-    if (array.dtype.itemsize == 4 and syntax.family == "jpeg-xl") or (
-        bits == 12 and syntax.keyword == "jpeg"
-    ):
-        with pytest.raises(UnsupportedError, match=r"(32|12)-bit"):
-            round_trip(array, syntax.keyword, bits_stored=bits, high_bit=bits - 1)
+    if bits > array.dtype.itemsize * 8:
+        return
+    if is_refused(array, syntax.keyword, bits_stored=bits, high_bit=bits - 1):
+        assert array.dtype.itemsize == 4 or syntax.keyword == "jpeg"
         return
     got = round_trip(array, syntax.keyword, bits_stored=bits, high_bit=bits - 1)
     assert got.dtype == array.dtype and abs(got.mean() - array.mean()) <= 1 + (1 << bits) / 10
@@ -116,6 +123,9 @@ def test_jpeg2000_keeps_few_bits_in_cells_of_four_bytes_and_says_how_few(kind: s
 @pytest.mark.parametrize("photometric", ["RGB", "YBR_FULL"])
 def test_lossless_keeps_colour(syntax, dtype: str, photometric: str) -> None:
     array = NOISE.integers(0, np.iinfo(dtype).max, (12, 19, 3), dtype, endpoint=True)
+    if is_refused(array, syntax.keyword, photometric_interpretation=photometric):
+        assert photometric == "YBR_FULL"
+        return
     got = round_trip(array, syntax.keyword, photometric_interpretation=photometric)
     assert np.array_equal(got, array)
 
@@ -190,17 +200,19 @@ def test_extended_jpeg_has_twelve_bits_and_its_own_frame_marker() -> None:
 def test_jpeg_refuses_what_it_cannot_hold() -> None:
     signed = smooth(2000, "i2")
     for keyword in ("jpeg", "jpeg-extended"):
-        with pytest.raises(UnsupportedError, match="signed"):
+        with pytest.raises(UnsupportedError, match=" signed"):
             encode_frame(signed, transfer_syntax(keyword), form(signed))
     deep = smooth(60000, "u2")
     with pytest.raises(UnsupportedError, match="16-bit"):
         encode_frame(deep, transfer_syntax("jpeg-extended"), form(deep))
     twelve = smooth(4095, "u2")
-    with pytest.raises(UnsupportedError, match=r"12-bit.*at most 8 bits.*use jpeg-extended"):
+    with pytest.raises(UnsupportedError, match=r"12-bit.*1 to 8 bits.*use jpeg-extended"):
         encode_frame(twelve, transfer_syntax("jpeg"), form(twelve, bits_stored=12, high_bit=11))
 
 
-@pytest.mark.parametrize("syntax", LOSSY, ids=lambda s: s.keyword)
+@pytest.mark.parametrize(
+    "syntax", [s for s in LOSSY if s.keyword != "jpeg-extended"], ids=lambda s: s.keyword
+)
 def test_lossy_colour_comes_back_close_and_its_space_is_named(syntax) -> None:
     array = np.stack([smooth(255, "u1"), smooth(200, "u1"), smooth(100, "u1")], axis=-1)
     given_format = form(array, photometric_interpretation="RGB")
@@ -246,7 +258,7 @@ def test_a_jpeg_is_rebuilt_byte_for_byte_from_jpeg_xl() -> None:
 def test_noise_that_grows_by_encoding_and_a_single_pixel_are_held(syntax, shape, dtype: str) -> None:
     limits = np.iinfo(dtype)
     array = NOISE.integers(limits.min, limits.max, shape, dtype, endpoint=True)
-    colour = {"samples_per_pixel": 3, "photometric_interpretation": "YBR_FULL"} if len(shape) == 3 else {}
+    colour = {"samples_per_pixel": 3, "photometric_interpretation": "RGB"} if len(shape) == 3 else {}
     assert np.array_equal(round_trip(array, syntax.keyword, **colour), array)
 
 

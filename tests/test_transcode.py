@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 import subprocess
 import sys
 import warnings
@@ -522,7 +523,7 @@ def test_an_estimate_of_colour_compares_jpeg_in_the_colours_it_was_given() -> No
     smooth = np.stack([phantom(200)] * 3, axis=-1).astype("u1")
     colour = image(smooth[..., 0], SamplesPerPixel=3, PhotometricInterpretation="RGB", PlanarConfiguration=0)
     colour.PixelData, colour.Modality = smooth.tobytes(), "US"
-    measured = estimate([BytesSource("", saved(colour))], syntaxes=["jpeg-extended"])
+    measured = estimate([BytesSource("", saved(colour))], syntaxes=["jpeg"])
     assert max(cost.max_error for cost in measured.costs) < 50
 
 
@@ -592,10 +593,96 @@ def test_encapsulated_pixels_end_a_file_only_with_their_last_fragment() -> None:
     def last(content: bytes) -> int | None:
         header = read_instance(BytesSource("", content)).header
         pixels = open_pixels(content, header)
-        assert pixels is not None
         return last_element(content, header, pixels.extents)
 
     assert last(packed) is not None
     assert last(packed + b"\xfe\xff\xdd\xe0\0\0\0\0") is None
     assert last(packed[:-8]) is None
     assert last(packed + bytes(126)) is None
+
+
+def segmentation() -> bytes:
+    dataset = image(np.zeros((5, 13, 11), np.uint8), Modality="SEG", BitsAllocated=1, BitsStored=1, HighBit=0)
+    dataset.PixelData = np.packbits(np.arange(5 * 13 * 11) % 3 == 0, bitorder="little").tobytes() + b"\0"
+    return saved(dataset)
+
+
+def float_map() -> bytes:
+    dataset = image(np.zeros((4, 4), np.uint16), Modality="OT", BitsAllocated=32)
+    del dataset.PixelData
+    dataset.FloatPixelData = np.ones(16, "<f4").tobytes()
+    return saved(dataset)
+
+
+def video() -> bytes:
+    dataset = image(phantom(200, "u1"), Modality="ES", NumberOfFrames=2)
+    dataset.PixelData = encapsulate([b"\0\0\1\xb3" + bytes(60)]).value[:-8]
+    dataset["PixelData"].VR = "OB"
+    dataset["PixelData"].is_undefined_length = True
+    return saved(dataset, transfer_syntax("h264").uid)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (segmentation(), "no common compressed syntax holds unsigned 1-bit MONOCHROME2 pixels"),
+        (float_map(), "FloatPixelData in place of Pixel Data"),
+        (video(), "H.264.*cannot be decoded here"),
+    ],
+    ids=["single bits", "float", "video"],
+)
+def test_auto_leaves_what_nothing_common_holds_as_it_is_and_says_why(content: bytes, reason: str) -> None:
+    result = made(content, "auto")
+    assert not result.changed and result.content == content
+    assert re.search(reason, result.why)
+    with pytest.raises(UnsupportedError):
+        made(content, "jpeg-ls")
+
+
+def test_auto_takes_the_next_syntax_where_its_first_does_not_hold_an_image() -> None:
+    dose = np.arange(61 * 67, dtype="u4").reshape(61, 67) * 1_000_003
+    result = made(saved(image(dose, Modality="RTDOSE")), "auto")
+    assert (result.after, result.changed) == ("rle", True)
+    assert "jpeg-ls does not hold unsigned 32-bit" in result.why
+    assert np.array_equal(pydicom.dcmread(io.BytesIO(result.content)).pixel_array, dose)
+
+
+@pytest.mark.parametrize("stored", [8, 6])
+def test_auto_never_codes_palette_indices_with_loss(stored: int) -> None:
+    indices = (np.arange(64 * 64) % (1 << stored)).astype("u1").reshape(64, 64)
+    dataset = image(indices, Modality="US", PhotometricInterpretation="PALETTE COLOR", BitsStored=stored)
+    dataset.HighBit = stored - 1
+    for colour in ("Red", "Green", "Blue"):
+        setattr(dataset, f"{colour}PaletteColorLookupTableDescriptor", [256, 0, 16])
+        setattr(dataset, f"{colour}PaletteColorLookupTableData", np.arange(256, dtype="<u2").tobytes())
+    result = made(saved(dataset), "auto")
+    assert result.after == "jpeg-ls" and "jpeg does not hold" in result.why
+    assert np.array_equal(read_instance(BytesSource("", result.content)).cells(), indices)
+    for keyword in (
+        "jpeg",
+        "jpeg-extended",
+        "jpeg-ls-near",
+        "jpeg2000-lossy",
+        "htj2k-lossy",
+        "jpeg-xl-lossy",
+    ):
+        with pytest.raises(UnsupportedError, match=r"PALETTE COLOR.*use .*jpeg-ls"):
+            made(saved(dataset), keyword, quality=90)
+
+
+def test_a_lossy_syntax_in_the_table_of_auto_needs_a_goal_and_keeps_it() -> None:
+    table = {"CT": "jpeg-ls-near", "US": "jpeg", "": "jpeg-ls"}
+    for goals in ({}, {"ratio": 5.0, "max_error": 1.0}):
+        with pytest.raises(SelectionError, match="jpeg-ls-near loses something"):
+            target("auto", auto=table, **goals)
+    goal = target("auto", auto=table, max_error=2)
+    result = transcode(BytesSource("", saved(image(phantom()))), goal)
+    assert (result.after, result.max_error) == ("jpeg-ls-near", 2)
+    sound = transcode(BytesSource("", saved(image(phantom(200, "u1"), Modality="US"))), goal)
+    assert sound.after == "jpeg" and sound.max_error > 2  # its own quality, as ever
+    report = transcode(BytesSource("", saved(image(phantom(), Modality="MR"))), goal)
+    assert (report.after, report.max_error) == ("jpeg-ls", 0)
+    again = transcode(BytesSource("", saved(image(phantom(), LossyImageCompression="01"))), goal)
+    assert (again.after, again.max_error) == ("jpeg-ls", 0)
+    with pytest.raises(UnsupportedError, match="cannot be written"):
+        target("auto", auto={"CT": "h264"})

@@ -56,6 +56,17 @@ class _Way:
 
 
 @dataclass(slots=True)
+class _Note:
+    """Files that were made, but not as asked, for one reason; the first of them by name."""
+
+    first: str
+    files: int = 0
+
+    def __str__(self) -> str:
+        return self.first if self.files == 1 else f"{self.files} files, the first {self.first}"
+
+
+@dataclass(slots=True)
 class Account:
     """Adds up outcomes; each of them is held only where JSON is to list it, or where it needs to be told."""
 
@@ -63,6 +74,7 @@ class Account:
     counts: Counter[str] = field(default_factory=Counter)
     ways: dict[str, _Way] = field(default_factory=dict)
     listed: list[Outcome] = field(default_factory=list)
+    notes: dict[str, _Note] = field(default_factory=dict)
     answers: list[Answer] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
 
@@ -71,6 +83,9 @@ class Account:
         if outcome.facts is not None and outcome.status == "written":
             way = f"{outcome.facts['before']} → {outcome.facts['after']}"
             self.ways.setdefault(way, _Way()).add(outcome.facts)
+        if outcome.reason and outcome.status in ("written", "copied"):
+            said = outcome.reason if outcome.status == "copied" else f"{_syntax(outcome)}: {outcome.reason}"
+            self.notes.setdefault(f"{outcome.status} {said}", _Note(outcome.name)).files += 1
         if self.as_json or outcome.status in ("failed", "skipped"):
             self.listed.append(outcome)
 
@@ -92,6 +107,9 @@ class Account:
                 echo(f"{outcome.status}: {outcome.name}: {outcome.reason}", err=True)
         if left_out:
             show_skipped(left_out)
+        for said, note in sorted(self.notes.items()):
+            status, _, reason = said.partition(" ")
+            echo(f"{_SAID[status]} {reason}: {note}")
         told = ", ".join(f"{count} {status}" for status, count in self.counts.items() if status != "skipped")
         if told:
             echo(told + (f"; to look through: {pages}" if pages is not None and pages.is_file() else ""))
@@ -127,6 +145,13 @@ class Account:
         series = [_row(answer, folder) for answer in self.answers]
         skipped = [{"name": item.name, "reason": item.reason} for item in self.skipped]
         return {"files": files, **({"series": series} if folder else {}), "skipped": skipped}
+
+
+_SAID = {"written": "as", "copied": "copied as it is,"}
+
+
+def _syntax(outcome: Outcome) -> str:
+    return str((outcome.facts or {}).get("after", ""))
 
 
 def _shown(out: Path, folder: str) -> str:

@@ -13,6 +13,7 @@ from hounsfield.codecs.jpeg import encode_jpeg, encode_jpeg_lossless, encode_jpe
 from hounsfield.codecs.jpeg2000 import encode_htj2k, encode_jpeg2000
 from hounsfield.codecs.jpeg_xl import encode_jpeg_xl
 from hounsfield.codecs.native import encode_native
+from hounsfield.codecs.pixel_kinds import PixelKind, refuse_unheld
 from hounsfield.codecs.rate import Rate
 from hounsfield.codecs.rle import encode_rle
 from hounsfield.errors import MalformedError, UnsupportedError
@@ -57,7 +58,7 @@ def encode_frame(
     `frame_format`; `encoded_photometric` says in which it ends. `rate` is for lossy syntaxes. Lossless ones hold
     every bit of the cells, those above Bits Stored too.
 
-    Raises `UnsupportedError` where the syntax or a library cannot hold such pixels.
+    Raises `UnsupportedError` where the syntax does not hold such pixels (`hounsfield.codecs.pixel_kinds`).
     """
     frame_format.check()
     if array.shape != frame_format.shape or array.dtype != frame_format.dtype:
@@ -73,8 +74,7 @@ def encode_frame(
         raise UnsupportedError(
             f"{syntax.name} ({syntax.uid}) cannot be encoded: {why or 'no encoder'}", syntax=syntax.uid
         )
-    if frame_format.bits_allocated == 1 and syntax.family not in ("uncompressed", "deflated-frame"):
-        raise UnsupportedError(f"{syntax.name} of single-bit pixels", expected="8 bits or more")
+    refuse_unheld(syntax, PixelKind.of(frame_format))
     return encoder(array, frame_format, rate or Rate())
 
 

@@ -196,12 +196,9 @@ def encode_jpeg(array: Pixels, frame_format: FrameFormat, rate: Rate, *, most_bi
     import imagecodecs
 
     bits = used_bits(array, frame_format)
-    if frame_format.signed or bits > most_bits:
-        fits = not frame_format.signed and bits <= _DCT_BITS
+    if bits > most_bits:
         raise UnsupportedError(
-            f"JPEG of {'signed' if frame_format.signed else 'unsigned'} {bits}-bit pixels",
-            expected=f"unsigned pixels of at most {most_bits} bits",
-            remedy=f"use {'jpeg-extended' if fits else 'jpeg-ls-near, jpeg2000-lossy or htj2k-lossy'}",
+            f"JPEG of cells that use {bits} bits", expected=f"at most {most_bits}, as Bits Stored says"
         )
     cells = narrowed(array, bits)
     options: dict[str, Any] = {"bitspersample": 8 if cells.dtype.itemsize == 1 else _DCT_BITS}
@@ -217,10 +214,6 @@ def encode_jpeg_lossless(array: Pixels, frame_format: FrameFormat, *, predictor:
     """JPEG Lossless (process 14, PS3.5 8.2.2); `predictor` 1 is what .70 demands. At most 16 bits."""
     import imagecodecs
 
-    if array.dtype.itemsize > 2:
-        raise UnsupportedError(
-            "JPEG lossless of 32-bit pixels", expected="at most 16 bits", remedy="use htj2k"
-        )
     bits = max(_LEAST_BITS, used_bits(array, frame_format))
     options: dict[str, Any] = {}
     if frame_format.samples_per_pixel == 3:
@@ -245,8 +238,6 @@ def encode_jpeg_ls(array: Pixels, frame_format: FrameFormat, rate: Rate) -> byte
     """JPEG-LS of the whole cell (8 or 16 bits); `rate.near` is the largest error, 0 for lossless."""
     import imagecodecs
 
-    if array.dtype.itemsize > 2:
-        raise UnsupportedError("JPEG-LS of 32-bit pixels", expected="at most 16 bits", remedy="use htj2k")
     if not 0 <= rate.near <= largest_near(frame_format):
         raise UnsupportedError(
             f"JPEG-LS with an error of {rate.near}", expected=f"0 to {largest_near(frame_format)}"

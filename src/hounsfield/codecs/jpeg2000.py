@@ -183,7 +183,8 @@ def encode_jpeg2000(array: Pixels, frame_format: FrameFormat, rate: Rate | None)
     bits = used_bits(array, frame_format)
     if bits > _OPENJPEG_BITS:
         raise UnsupportedError(
-            f"JPEG 2000 of {bits}-bit pixels", expected=f"at most {_OPENJPEG_BITS} bits", remedy="use htj2k"
+            f"JPEG 2000 of cells that use {bits} bits",
+            expected=f"at most {_OPENJPEG_BITS}, as Bits Stored says",
         )
     level = 0 if rate is None else _signal_to_noise(rate, bits)
     return call_encoder(

@@ -131,8 +131,6 @@ def encode_jpeg_xl(array: Pixels, frame_format: FrameFormat, rate: Rate, *, loss
     """A bare codestream: modular of the whole cell if lossless, VarDCT for unsigned pixels if not."""
     import imagecodecs
 
-    if array.dtype.itemsize > 2:
-        raise UnsupportedError("JPEG XL of 32-bit pixels", expected="at most 16 bits", remedy="use htj2k")
     if lossless:
         cells = as_unsigned(array, array.dtype.itemsize * 8)
         return call_encoder(
@@ -142,10 +140,6 @@ def encode_jpeg_xl(array: Pixels, frame_format: FrameFormat, rate: Rate, *, loss
             lossless=True,
             effort=max(rate.effort, _least_effort(cells)),
             numthreads=1,
-        )
-    if frame_format.signed:
-        raise UnsupportedError(
-            "lossy JPEG XL of signed pixels", expected="unsigned", remedy="use htj2k-lossy or jpeg-ls-near"
         )
     bits = used_bits(array, frame_format)
     return call_encoder(

@@ -10,7 +10,7 @@ import numpy as np
 
 from hounsfield.codecs.foreign import call_decoder, call_encoder
 from hounsfield.codecs.frame_format import FrameFormat, Pixels, is_holding
-from hounsfield.errors import MalformedError, TruncatedError, UnsupportedError
+from hounsfield.errors import MalformedError, TruncatedError
 
 _HEADER = 64
 _MAX_SEGMENTS = 15
@@ -75,11 +75,6 @@ def encode_rle(array: Pixels, frame_format: FrameFormat) -> bytes:
     import imagecodecs
 
     count = frame_format.samples_per_pixel * frame_format.cell_bytes
-    if count > _MAX_SEGMENTS or frame_format.bits_allocated == 1:
-        raise UnsupportedError(
-            f"RLE of {frame_format.samples_per_pixel} × {frame_format.bits_allocated} bits",
-            expected="whole bytes, at most 15 of them a pixel",
-        )
     width = frame_format.cell_bytes
     cells = np.ascontiguousarray(array).view(np.uint8)
     planes = cells.reshape(frame_format.rows, frame_format.columns, count // width, width)

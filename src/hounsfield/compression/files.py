@@ -52,8 +52,9 @@ class Job:
 class Outcome:
     """What became of one job.
 
-    `written`: compressed. `copied`: byte for byte, `reason` says why. `present`: an earlier run did it.
-    `skipped`: not DICOM. `failed`: `reason`. `facts` are those of `Transcoded.to_json`.
+    `written`: compressed; `reason` where not as asked. `copied`: byte for byte, `reason` says why.
+    `present`: an earlier run did it. `skipped`: not DICOM. `failed`: `reason`.
+    `facts` are those of `Transcoded.to_json`.
     """
 
     name: str
@@ -262,11 +263,10 @@ def is_done(job: Job, target: Target) -> bool:
         original = read_instance(job.source).header
     except HounsfieldError:
         return False
-    wanted = target.chosen_for(original)
-    assert wanted.syntax is not None
-    if made.transfer_syntax == wanted.syntax.uid:
+    wanted = target.chosen_for(original).target if original.pixels is not None else None
+    if wanted is not None and wanted.syntax is not None and made.transfer_syntax == wanted.syntax.uid:
         return made.text("SOPInstanceUID") in _uids(original, wanted)
-    # Copied: without pixels, or kept by `auto` because it would not have become smaller.
+    # Copied: without pixels, or kept by `auto`, because nothing holds it or it would not have become smaller.
     copied = original.pixels is None or target.auto is not None or target.syntax is None
     same = made.text("SOPInstanceUID") == original.text("SOPInstanceUID")
     return copied and same and made.transfer_syntax == original.transfer_syntax

@@ -214,7 +214,9 @@ class _Compress:
     def tell(self, series: FileSeries, told: Sequence[Outcome], before: Record | None) -> Mapping[str, Any]:
         counts = Counter(each.status for each in told)
         failed = [each for each in told if each.status == "failed"]
-        notes = Counter(each.reason for each in told if each.status == "copied" and each.reason)
+        notes = Counter(
+            map(_note, (each for each in told if each.status in ("copied", "written") and each.reason))
+        )
         left_out = Counter(each.reason for each in told if each.status == "skipped")
         sizes = {str(self.out / piece.output): piece.size for piece in series.pieces}
         there = [each for each in told if self.verdict(each)[0] == MADE]
@@ -226,12 +228,20 @@ class _Compress:
         return {
             "counts": dict(sorted(counts.items())),
             "facts": {**facts, **({"left_out": dict(left_out)} if left_out else {})},
-            "warnings": tuple(f"{count} copied: {reason}" for reason, count in notes.items()),
+            "warnings": tuple(f"{count} {said}" for said, count in notes.items()),
             "reason": _reason(failed, len(series.pieces)) or "; ".join(left_out),
         }
 
     def preview(self, piece: Piece) -> Mapping[str, Any]:
         return preview_of_file(self.out / piece.output)
+
+
+def _note(outcome: Outcome) -> str:
+    """What is said of a file that was made, but not as asked."""
+    after = (
+        "copied" if outcome.status == "copied" or outcome.facts is None else f"as {outcome.facts['after']}"
+    )
+    return f"{after}: {outcome.reason}"
 
 
 def _measured(told: Sequence[Outcome], before: Record | None, total: int) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ from hounsfield.transcode.part10 import (
     write_part10,
 )
 from hounsfield.transcode.pixels import PixelSource, open_pixels
-from hounsfield.transcode.target import Target
+from hounsfield.transcode.target import Choice, Target
 
 _PHOTOMETRIC, _PLANAR, _SOP_INSTANCE = 0x00280004, 0x00280006, 0x00080018
 _BITS_STORED, _HIGH_BIT = 0x00280101, 0x00280102
@@ -49,8 +49,9 @@ _WORD = 8  # bytes
 class Transcoded:
     """A whole file in its new syntax, and what was done.
 
-    `changed` is false where `content` is the source as it was: in the syntax already, or without pixels; `why`
-    says so. `ratio` is native ÷ stored bytes of the pixels. `max_error` is in HU (rescaled units), `psnr` in dB,
+    `changed` is false where `content` is the source as it was: in the syntax already, without pixels, or of a kind
+    that nothing `auto` may choose can hold. `why` says so, or why the syntax is not the one that was asked for first.
+    `ratio` is native ÷ stored bytes of the pixels. `max_error` is in HU (rescaled units), `psnr` in dB,
     infinite where nothing was lost. `rate` is what met the target, a hint for a neighbour.
     """
 
@@ -124,13 +125,26 @@ class Transcoder:
     def _transcode(self, source: BytesSource, target: Target, hint: Rate | None) -> Transcoded:
         instance = read_instance(source, reader=self._originals)
         before = instance.syntax
-        target = target.chosen_for(instance.header)
+        if instance.header.pixels is None:
+            return _unchanged(source, before, None, "has no pixels")
+        choice = target.chosen_for(instance.header)
+        if choice.target is None:
+            return _unchanged(source, before, None, choice.why)
+        try:
+            return self._as_chosen(source, instance, choice, hint)
+        except UnsupportedError as error:
+            if target.syntax is not None:
+                raise
+            return _unchanged(source, before, None, str(error))
+
+    def _as_chosen(
+        self, source: BytesSource, instance: Instance, choice: Choice, hint: Rate | None
+    ) -> Transcoded:
+        before, target = instance.syntax, choice.target
+        assert target is not None and target.syntax is not None
         syntax = target.syntax
-        assert syntax is not None
         dataset = inflated(source, instance.header)
         pixels = open_pixels(source.content if dataset is None else dataset, instance.header)
-        if pixels is None:
-            return _unchanged(source, before, None, "has no pixels")
         if before is syntax and not target.lossy and not (pixels.native and syntax.encapsulated):
             return _unchanged(source, before, pixels, f"is {syntax.keyword} already")
         last = last_element(source.content, instance.header, pixels.extents) if dataset is None else None
@@ -140,7 +154,7 @@ class Transcoder:
         result = work.run()
         if target.auto is not None and len(result.content) >= len(source.content) and not before.deflated:
             return _unchanged(source, before, pixels, f"is no smaller as {syntax.keyword}")
-        return result
+        return replace(result, why=choice.why)
 
 
 def _unchanged(
@@ -324,7 +338,7 @@ class _Work:
         dataset = inflated(written, header)
         content = content if dataset is None else dataset
         again = open_pixels(content, header)
-        if again is None or again.native == self.syntax.encapsulated:
+        if again.native == self.syntax.encapsulated:
             raise self._broken(0)
         position = again.offset
         for index, expected in enumerate(streams):

@@ -29,6 +29,7 @@ LOSSLESS = (
 
 LOSSY_RATES: dict[str, tuple[Rate, ...]] = {
     "jpeg-ls-near": tuple(Rate(near=near) for near in (1, 2, 4, 8, 16)),
+    "jpeg": tuple(Rate(quality=quality) for quality in (98, 95, 85, 60)),
     "jpeg-extended": tuple(Rate(quality=quality) for quality in (98, 95, 85, 60)),
     "jpeg2000-lossy": tuple(Rate(quality=quality) for quality in (80, 70, 60, 50)),
     "htj2k-lossy": tuple(Rate(quality=quality) for quality in (80, 70, 60, 50)),
@@ -183,8 +184,6 @@ def _sample(source: Source) -> list[_Sample]:
         instance = read_instance(held)
         dataset = inflated(held, instance.header)
         pixels = open_pixels(held.content if dataset is None else dataset, instance.header)
-        if pixels is None:
-            return []
         middle = pixels.count // 2
         scales = frame_scales(instance, pixels.count)
         stored = pixels.stored_bytes / pixels.count

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hounsfield.codecs import FrameFormat, Pixels, decode_frame, decoded_photometric
 from hounsfield.errors import HounsfieldError, MalformedError, TruncatedError, UnsupportedError
@@ -38,17 +38,7 @@ class PixelSource:
     @property
     def decoded_format(self) -> FrameFormat:
         """The format of `cells`: colour by pixel, in the space the decoder leaves it in."""
-        given = self.frame_format
-        return FrameFormat(
-            given.rows,
-            given.columns,
-            given.samples_per_pixel,
-            given.bits_allocated,
-            given.bits_stored,
-            given.high_bit,
-            given.pixel_representation,
-            decoded_photometric(given.photometric_interpretation),
-        )
+        return _decoded(self.frame_format)
 
     @property
     def native_bytes(self) -> int:
@@ -98,13 +88,16 @@ class PixelSource:
         )
 
 
-def open_pixels(data: bytes, header: Header) -> PixelSource | None:
-    """The frames behind `header`, `None` where it has no pixels. Raises for ones that cannot be taken apart."""
+def open_pixels(data: bytes, header: Header) -> PixelSource:
+    """The frames behind `header`. Raises for ones that cannot be taken apart, or where there are none."""
     if header.pixels is None:
-        return None
+        raise MalformedError("no Pixel Data (7FE0,0010) in it", expected="an image")
     if header.pixels.keyword != "PixelData":
         raise UnsupportedError(f"{header.pixels.keyword} in place of Pixel Data", expected="integer pixels")
-    syntax, form, count = transfer_syntax(header.transfer_syntax), _format(header), header.number_of_frames
+    syntax = transfer_syntax(header.transfer_syntax)
+    if not syntax.readable:
+        raise UnsupportedError(f"{syntax.name} ({syntax.uid}) cannot be decoded: {syntax.note}")
+    form, count = _format(header), header.number_of_frames
     if count > _MAX_FRAMES:
         raise MalformedError(f"Number of Frames is {count}", expected=f"at most {_MAX_FRAMES}")
     form.check()
@@ -131,6 +124,16 @@ def _check_length(found: int, form: FrameFormat, count: int) -> None:
             expected_bytes=needed,
             frame=frame,
         )
+
+
+def decoded_format(header: Header) -> FrameFormat:
+    """The format of an image's frames once they are decoded, by its header alone. Raises `MalformedError`."""
+    return _decoded(_format(header))
+
+
+def _decoded(given: FrameFormat) -> FrameFormat:
+    photometric = decoded_photometric(given.photometric_interpretation)
+    return replace(given, photometric_interpretation=photometric, planar_configuration=0)
 
 
 def _format(header: Header) -> FrameFormat:

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from hounsfield.codecs import PixelKind, best_lossless, holds
 from hounsfield.errors import SelectionError, UnsupportedError
 from hounsfield.instance import Header
 from hounsfield.syntaxes import TransferSyntax, transfer_syntax
+from hounsfield.transcode.pixels import decoded_format
 
 AUTO: Mapping[str, str] = MappingProxyType(
     {
@@ -18,6 +20,8 @@ AUTO: Mapping[str, str] = MappingProxyType(
     }
 )
 """Modality (0008,0060) → keyword of a syntax; "" is any other. Photographs and ultrasound bear loss, numbers do not."""
+
+_LOSSLESS = "jpeg-ls"  # of what the table does not name, and of what must not lose anything
 
 AUTO_QUALITY = 90.0
 """JPEG quality where `auto` chooses a lossy syntax."""
@@ -29,7 +33,8 @@ class Target:
 
     `ratio` is native bytes ÷ compressed bytes, met within 10 %. `max_error` is in HU (rescaled units), never
     exceeded. `quality` is the coder's (`hounsfield.codecs.Rate`). `effort` is JPEG XL's. `extended_offsets` forces
-    an Extended Offset Table. `auto` is the table a syntax was, or is to be, chosen by.
+    an Extended Offset Table. `auto` is the table a syntax was, or is to be, chosen by; of its lossy entries those
+    that are not in `AUTO` need the same one goal.
     """
 
     syntax: TransferSyntax | None
@@ -41,44 +46,109 @@ class Target:
     auto: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
-        goals = [goal for goal in (self.ratio, self.max_error, self.quality) if goal is not None]
+        goals = self._goals
         if self.syntax is None:
-            if goals:
-                raise SelectionError("auto chooses how much is lost by itself", remedy="name a lossy syntax")
-            return
-        if not self.syntax.writable:
+            self._check_table(len(goals))
+        elif not self.syntax.writable:
             raise UnsupportedError(
                 f"{self.syntax.name} ({self.syntax.uid}) cannot be written: {self.syntax.note}"
             )
-        if self.syntax.lossless or self.syntax.keyword == "jpeg-xl-jpeg":
+        elif not self.lossy:
             if goals:
                 raise SelectionError(
                     f"{self.syntax.keyword} loses nothing", remedy="leave out ratio, max_error and quality"
                 )
         elif len(goals) != 1:
-            raise SelectionError(
-                f"{self.syntax.keyword} loses something; how much was said {len(goals)} times",
-                expected="one of ratio, max_error (HU) and quality",
-                remedy="give --ratio, --max-error or --quality",
-            )
+            raise _undecided(self.syntax.keyword, len(goals))
         if any(goal < 0 for goal in goals) or (self.ratio is not None and self.ratio <= 1):
             raise SelectionError(f"a goal of {goals[0]:g}", expected="a ratio above 1, no negative numbers")
 
     @property
-    def lossy(self) -> bool:
-        return self.syntax is not None and not (self.syntax.lossless or self.syntax.keyword == "jpeg-xl-jpeg")
+    def _goals(self) -> list[float]:
+        return [goal for goal in (self.ratio, self.max_error, self.quality) if goal is not None]
 
-    def chosen_for(self, header: Header) -> Target:
-        """Itself, or what `auto` chooses for such an image."""
+    @property
+    def lossy(self) -> bool:
+        return self.syntax is not None and _loses(self.syntax)
+
+    def _check_table(self, goals: int) -> None:
+        """A lossy entry that `AUTO` does not have says nothing of how much may be lost; the goal does."""
+        table = AUTO if self.auto is None else self.auto
+        asked = [keyword for modality, keyword in table.items() if AUTO.get(modality) != keyword]
+        for keyword in asked:
+            Target(
+                transfer_syntax(keyword), quality=AUTO_QUALITY if _loses(transfer_syntax(keyword)) else None
+            )
+        lossy = [keyword for keyword in asked if _loses(transfer_syntax(keyword))]
+        if lossy and goals != 1:
+            raise _undecided(lossy[0], goals)
+        if goals and not lossy:
+            raise SelectionError(
+                "auto chooses how much is lost by itself",
+                remedy="name a lossy syntax, by --to or in the table",
+            )
+
+    def chosen_for(self, header: Header, *, lossy_before: bool = False) -> Choice:
+        """Itself, or what `auto` chooses for such an image; `lossy_before` where its codestream tells of a loss."""
         if self.syntax is not None:
-            return self
-        table = self.auto if self.auto is not None else AUTO
-        keyword = table.get(header.text("Modality"), table.get("", "jpeg-ls"))
-        syntax = transfer_syntax(keyword)
-        if not syntax.lossless and (is_lossy(header) or header.integer("BitsAllocated") != 8):
-            syntax = transfer_syntax("jpeg-ls")  # once is enough; and JPEG here is for 8 bits
-        quality = None if syntax.lossless else AUTO_QUALITY
-        return replace(self, syntax=syntax, quality=quality, auto=table)
+            return Choice(self)
+        if header.pixels is not None and header.pixels.keyword != "PixelData":
+            return Choice(
+                None, f"{header.pixels.keyword} in place of Pixel Data: no compressed syntax holds it"
+            )
+        before = transfer_syntax(header.transfer_syntax)
+        if not before.readable:
+            return Choice(None, f"{before.name} cannot be decoded here: {before.note}")
+        kind = PixelKind.of(decoded_format(header))
+        wanted = self._wanted(header, lossy=not (lossy_before or is_lossy(header)))
+        assert wanted.syntax is not None
+        if holds(wanted.syntax, kind):
+            return Choice(wanted)
+        found = best_lossless(kind)
+        if found is None:
+            return Choice(None, f"no common compressed syntax holds {kind} pixels")
+        return Choice(self._without_goal(found), f"{wanted.syntax.keyword} does not hold {kind} pixels")
+
+    def _wanted(self, header: Header, *, lossy: bool) -> Target:
+        """What the table says of such a modality; without `lossy` only what loses nothing: once is enough."""
+        table = AUTO if self.auto is None else self.auto
+        modality = header.text("Modality")
+        modality = modality if modality in table else ""
+        syntax = transfer_syntax(table.get(modality, _LOSSLESS))
+        if not _loses(syntax):
+            return self._without_goal(syntax)
+        if not lossy:
+            return self._without_goal(transfer_syntax(_LOSSLESS))
+        if AUTO.get(modality) == syntax.keyword:
+            return self._without_goal(syntax, quality=AUTO_QUALITY)
+        return replace(self, syntax=syntax, auto=table)
+
+    def _without_goal(self, syntax: TransferSyntax, *, quality: float | None = None) -> Target:
+        table = AUTO if self.auto is None else self.auto
+        return replace(self, syntax=syntax, ratio=None, max_error=None, quality=quality, auto=table)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What becomes of one image: `target`, which has a syntax, or None where it stays as it is.
+
+    `why`: what `target` is not what was asked for first, or why there is none; "" where there is nothing to tell.
+    """
+
+    target: Target | None
+    why: str = ""
+
+
+def _undecided(keyword: str, goals: int) -> SelectionError:
+    return SelectionError(
+        f"{keyword} loses something; how much was said {goals} times",
+        expected="one of ratio, max_error (HU) and quality",
+        remedy="give --ratio, --max-error or --quality",
+    )
+
+
+def _loses(syntax: TransferSyntax) -> bool:
+    return not syntax.lossless and syntax.keyword != "jpeg-xl-jpeg"
 
 
 def target(
