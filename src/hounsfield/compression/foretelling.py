@@ -11,11 +11,12 @@ from typing import Any
 
 from hounsfield.batch import LEDGER_NAME, Place, Record, read_ledger
 from hounsfield.batch.ledger import Ledger
+from hounsfield.codecs import PixelKind, refuse_unheld
 from hounsfield.compression.files import Job, Outcome, is_done, why_spared
 from hounsfield.errors import HounsfieldError, NotDicomError
 from hounsfield.instance import Header, read_instance
 from hounsfield.syntaxes import transfer_syntax
-from hounsfield.transcode import Target
+from hounsfield.transcode import Target, decoded_format
 
 
 class _Remembered(Ledger):
@@ -64,8 +65,11 @@ def _way(header: Header, target: Target) -> tuple[str, str, str]:
     before = transfer_syntax(header.transfer_syntax)
     if header.pixels is None:
         return before.keyword, "", "has no pixels"
-    chosen = target.chosen_for(header)
-    assert chosen.syntax is not None
-    if before is chosen.syntax and not chosen.lossy:
+    choice = target.chosen_for(header)
+    if choice.target is None or choice.target.syntax is None:
+        return before.keyword, "", choice.why
+    syntax = choice.target.syntax
+    if before is syntax and not choice.target.lossy:
         return before.keyword, "", f"is {before.keyword} already"
-    return before.keyword, chosen.syntax.keyword, ""
+    refuse_unheld(syntax, PixelKind.of(decoded_format(header)))
+    return before.keyword, syntax.keyword, ""

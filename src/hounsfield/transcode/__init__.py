@@ -8,18 +8,21 @@ from __future__ import annotations
 from hounsfield.transcode.compression import Transcoded, Transcoder, goal_of, transcode
 from hounsfield.transcode.derivation import derived_uid
 from hounsfield.transcode.estimating import Cost, Estimate, estimate
+from hounsfield.transcode.pixels import decoded_format
 from hounsfield.transcode.plot import write_plot
 from hounsfield.transcode.pydicom_plugin import register_pydicom
 from hounsfield.transcode.reencoding import reencoded
-from hounsfield.transcode.target import AUTO, Target, target
+from hounsfield.transcode.target import AUTO, Choice, Target, target
 
 __all__ = [
     "AUTO",
+    "Choice",
     "Cost",
     "Estimate",
     "Target",
     "Transcoded",
     "Transcoder",
+    "decoded_format",
     "derived_uid",
     "estimate",
     "goal_of",
