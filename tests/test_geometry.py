@@ -208,3 +208,135 @@ def test_cosines_written_with_few_digits_do_not_change_the_size_of_a_pixel() -> 
     assert np.linalg.norm(affine[:3, 1]) == pytest.approx(0.7, abs=1e-12)
     assert np.linalg.norm(affine[:3, 2]) == pytest.approx(0.8, abs=1e-12)
     assert affine[1, 2] / affine[0, 2] == pytest.approx(0.17 / 0.985)
+
+
+SCALES = (0.001, 0.005, 0.37, 1.0, 1000.0)
+
+
+def scaled(distances: Any, scale: float, *, aside: Any = 0.0, pixel: float = 0.7) -> Stack:
+    """Slices at `distances`, each `aside` mm along its row, of square pixels; all lengths by `scale`."""
+    points = stacked(distances)
+    points[:, 0] += aside
+    return assess(points * scale, AXIAL, (pixel * scale, pixel * scale))
+
+
+@given(
+    scale=st.floats(0.001, 1000),
+    steps=st.lists(st.sampled_from([0.0, 2.0, 2.4, 2.5, 2.51, 2.6, 5.0, 7.5, 40.0]), min_size=1, max_size=12),
+    aside=st.lists(st.sampled_from([0.0, 0.05, 0.09, 0.3]), min_size=13, max_size=13),
+)
+@settings(max_examples=200)
+def test_scaling_all_lengths_changes_no_verdict(scale: float, steps: list[float], aside: Any) -> None:
+    # Irrational offsets: positions of few decimals are of few decimals only in their own unit.
+    distances = np.concatenate([[0], np.cumsum(steps)]) + np.pi * 1e-5 * np.arange(len(steps) + 1)
+    shifts = np.array(aside[: len(distances)]) + np.e * 1e-5 * np.arange(len(distances))
+    one, other = (scaled(distances, each, aside=shifts, pixel=0.7123) for each in (1, scale))
+    assert other.verdict is one.verdict
+    assert (other.order, other.grid, other.missing) == (one.order, one.grid, one.missing)
+    assert (other.repeated, other.holes, other.is_straight) == (one.repeated, one.holes, one.is_straight)
+    assert other.step == pytest.approx(one.step * scale)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize(
+    ("inside", "outside"),
+    [
+        pytest.param((0, 0.013, 5), (0, 0.015, 5), id="one position: 2 % of a pixel of 0.7"),
+        pytest.param((0, 1, 2.0166, 3.01), (0, 1, 2.0187, 3.01), id="spacing: 2 % of a pixel"),
+        pytest.param((0, 5, 10.049, 15), (0, 5, 10.051, 15), id="spacing: 1 % of a step of 5"),
+        pytest.param((0, 0.1, 0.2047, 0.3), (0, 0.1, 0.2053, 0.3), id="spacing: at most 5 % of the step"),
+    ],
+)
+def test_each_tolerance_along_the_normal_just_inside_and_just_outside(
+    scale: float, inside: Any, outside: Any
+) -> None:
+    within, beyond = scaled(inside, scale), scaled(outside, scale)
+    if "5" in str(inside[-1]) and len(inside) == 3:
+        assert within.repeated
+        assert not beyond.repeated
+    else:
+        assert (within.verdict, beyond.verdict) == (Verdict.REGULAR, Verdict.IRREGULAR)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize(
+    ("pixel", "step", "inside", "outside"),
+    [
+        pytest.param(0.7, 5.0, 0.24, 0.26, id="5 % of the step"),
+        pytest.param(0.7, 0.8, 0.069, 0.071, id="a tenth of a pixel"),
+        pytest.param(2.8, 0.5, 0.049, 0.051, id="at most a tenth of the step"),
+    ],
+)
+def test_drift_just_inside_and_just_outside(
+    scale: float, pixel: float, step: float, inside: float, outside: float
+) -> None:
+    for drift, verdict in ((inside, Verdict.REGULAR), (outside, Verdict.IRREGULAR)):
+        # Neighbours stay within tolerance; half the way the slices are `drift` off.
+        there = np.linspace(0, 1, 41)
+        distances = np.arange(81) * step + drift * np.concatenate([there, there[-2::-1]])
+        stack = scaled(distances + np.pi * 1e-7, scale, pixel=pixel)
+        assert stack.verdict is verdict
+        assert verdict is Verdict.REGULAR or "drift by up to" in stack.reasons[0]
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_sideways_by_a_tenth_of_a_pixel_just_inside_and_just_outside(scale: float) -> None:
+    for aside, verdict in ((0.0699, Verdict.REGULAR), (0.0701, Verdict.IRREGULAR)):
+        shifts = np.array([0, 0, aside, 0, 0]) + np.e * 1e-7 * np.arange(5)
+        assert scaled(np.arange(5.0), scale, aside=shifts).verdict is verdict
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_holes_are_wider_than_four_steps(scale: float) -> None:
+    for wide, holes in ((4.4, ()), (4.6, ((3, 4),))):
+        distances = np.concatenate([np.arange(4), 3 + wide + np.arange(4)])
+        assert scaled(distances, scale).holes == holes
+
+
+@pytest.mark.parametrize("power", [-3, 0, 3])
+@pytest.mark.parametrize("count", [4, 12, 200])
+@pytest.mark.parametrize(("step", "decimals"), [(0.625, 1), (0.3125, 2), (3.3333, 0), (1.25, 1)])
+def test_positions_rounded_to_their_decimals_are_a_regular_grid(
+    power: int, count: int, step: float, decimals: int
+) -> None:
+    # dicom2nifti#36; SimpleITK takes the mean step, as is done here.
+    distances = np.round(np.arange(count) * step, decimals)
+    stack = scaled(distances, 10.0**power)
+    assert stack.verdict is Verdict.REGULAR
+    assert stack.step == pytest.approx((distances[-1] - distances[0]) / (count - 1) * 10.0**power)
+    spaced_unevenly = np.ptp(np.diff(distances)) > 0.02
+    assert spaced_unevenly == any("rounded to few decimals" in reason for reason in stack.reasons)
+
+
+def test_what_rounding_does_not_explain_stays_irregular() -> None:
+    rounded = np.round(np.arange(12) * 0.625, 1)
+    for index, moved in ((5, 0.1), (7, 0.1), (11, 0.2)):
+        other = rounded.copy()
+        other[index] += moved
+        assert found(other).verdict is Verdict.IRREGULAR
+    assert found(rounded + np.pi * 1e-4 * np.arange(12) % 1e-3).verdict is Verdict.IRREGULAR  # many decimals
+
+
+def test_decimals_too_coarse_for_the_step_tell_no_grid() -> None:
+    # A third of the step is the coarsest: 1 mm of 3.33, not of 2.5.
+    assert found(np.round(np.arange(12) * 10 / 3)).verdict is Verdict.REGULAR
+    assert found(np.floor(np.arange(12) * 2.5)).verdict is Verdict.IRREGULAR
+
+
+def test_rounded_positions_with_a_slice_missing_are_a_grid_with_a_gap() -> None:
+    distances = np.delete(np.round(np.arange(20) * 0.625, 1), 7)
+    stack = found(distances)
+    assert stack.verdict is Verdict.GAPS
+    assert stack.missing == (7,)
+
+
+def test_rounding_in_plane_of_an_oblique_stack_is_no_wandering() -> None:
+    orientation = orientation_of((0.3, 0.4, 0.2))
+    points = np.round(stacked(np.arange(30) * 0.9, orientation), 1)
+    assert assess(points, orientation, (0.4, 0.4)).verdict in (Verdict.REGULAR, Verdict.SHEARED)
+    assert assess(points, orientation, (0.1, 0.1)).verdict is Verdict.IRREGULAR  # a decimal is a whole pixel
+
+
+def test_lengths_are_told_with_the_digits_that_they_need() -> None:
+    assert "0.012 to 0.016 mm" in scaled([0, 12, 24, 40, 52, 64, 80, 92], 0.001, pixel=12).reasons[0]
+    assert "at 0.0150 mm" in scaled([0, 5, 10, 20, 25], 0.001, pixel=5).reasons[0]

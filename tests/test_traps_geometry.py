@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pydicom
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import hounsfield
 from hounsfield import Volume, phantom
@@ -461,3 +464,153 @@ def test_trap_50_a_phase_with_a_missing_slice_says_so_by_itself(tmp_path: Path) 
         hounsfield.load(tmp_path, phase=1)
     volume = hounsfield.load(tmp_path, phase=1, gaps="fill")
     assert volume.report.filled == (3,)
+
+
+def plain_frames(spec: PhantomSpec, folder: Path, **tags: Any) -> PhantomSpec:
+    """A multi-frame file without functional groups, with `tags` at its root."""
+    spec = replace(spec, tags=tags)
+    phantom.write(spec, folder)
+    return spec
+
+
+NO_GEOMETRY = replace(SMALL, multiframe="no geometry")
+ROOT = replace(SMALL, multiframe="root geometry", pixel_spacing=(3.0, 4.0))
+CORONAL = (1.0, 0.0, 0.0, 0.0, 0.0, -1.0)
+
+
+@given(count=st.integers(2, 130))
+@settings(max_examples=6)
+def test_trap_57_any_number_of_frames_without_position_keep_their_order(count: int) -> None:
+    # Frames were in the order of their names: "#frame 10" before "#frame 2" (Slicer#7496, vtk-dicom#156).
+    with TemporaryDirectory() as folder:
+        spec = replace(NO_GEOMETRY, rows=4, columns=4, slices=count, noise=200.0)
+        phantom.write(spec, folder)
+        volume = hounsfield.load(folder, spacing=(1, 1, 1))
+    np.testing.assert_array_equal(volume.array, phantom.truth(spec))
+    assert "frames without a position are in the order of the file" in volume.report.warnings
+
+
+def test_trap_57_enhanced_frames_without_position_keep_their_order(tmp_path: Path) -> None:
+    spec = replace(SMALL, multiframe="enhanced", slices=23)
+    (path,) = phantom.write(spec, tmp_path)
+    dataset = pydicom.dcmread(path)
+    for item in dataset.PerFrameFunctionalGroupsSequence:
+        del item.PlanePositionSequence
+    dataset.save_as(path)
+    volume = hounsfield.load(tmp_path, spacing=(1, 1, 1))
+    np.testing.assert_array_equal(volume.array, phantom.truth(spec))
+    assert "frames without a position are in the order of the file" in volume.report.warnings
+
+
+def test_trap_57_files_without_position_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    spec = replace(SMALL, slices=12, tags={"ImagePositionPatient": None})
+    phantom.write(spec, tmp_path)
+    volume = hounsfield.load(tmp_path, spacing=(1, 1, 1))
+    np.testing.assert_array_equal(volume.array, phantom.truth(spec))
+    assert any("in the order of their Instance Numbers" in warning for warning in volume.report.warnings)
+
+
+def test_trap_57_files_without_number_either_are_in_the_order_in_which_people_count(tmp_path: Path) -> None:
+    spec = replace(SMALL, slices=12, tags={"ImagePositionPatient": None, "InstanceNumber": None})
+    for number, path in enumerate(phantom.write(spec, tmp_path)):
+        path.rename(tmp_path / f"slice {number}.dcm")
+    volume = hounsfield.load(tmp_path, spacing=(1, 1, 1))
+    np.testing.assert_array_equal(volume.array, phantom.truth(spec))
+
+
+@pytest.mark.parametrize("orientation", [None, CORONAL, (0.8, 0.36, 0.48, -0.6, 0.48, 0.64)])
+@pytest.mark.parametrize("frames", ["ascending", "descending"])
+def test_trap_58_geometry_at_the_root_places_the_frames(
+    orientation: Any, frames: Any, tmp_path: Path
+) -> None:
+    # A coronal stack came out axial, at the origin. Descending: the step is negative (PS3.3 C.8.4.15.1).
+    spec = replace(ROOT, orientation=orientation, frame_order=frames)
+    volume = loaded(spec, tmp_path)
+    assert_is_truth(volume, spec)
+    assert volume.report.warnings == (
+        "frames are placed by Spacing Between Slices (0018,0088): none has a position of its own",
+    )
+
+
+PLACES = [0.0, 1.5, 3.0, 4.5, 6.0, 7.5]
+
+
+@pytest.mark.parametrize("keyword", ["SliceLocationVector", "GridFrameOffsetVector"])
+@pytest.mark.parametrize(
+    ("orientation", "first", "expected"),
+    [
+        pytest.param(None, 0.0, [0, 0, 1.5], id="offsets along the normal"),
+        pytest.param((-1, 0, 0, 0, 1, 0), 0.0, [0, 0, -1.5], id="offsets along a normal that points down"),
+        pytest.param(CORONAL, 20.0, [0, 1.5, 0], id="locations along the normal of a coronal plane"),
+        pytest.param((-1, 0, 0, 0, 1, 0), -6.25, [0, 0, -1.5], id="coordinates rise with the patient's axis"),
+    ],
+)
+def test_trap_58_frames_by_a_vector_of_places(
+    keyword: str, orientation: Any, first: float, expected: Any, tmp_path: Path
+) -> None:
+    spec = replace(ROOT, orientation=orientation)
+    places = [first + place for place in PLACES]
+    spec = plain_frames(spec, tmp_path, **{keyword: places, "SpacingBetweenSlices": 9.0})
+    start = phantom.affine(spec)[:3, 3]
+    assert first != -6.25 or start[2] == pytest.approx(6.25)
+    volume = hounsfield.load(tmp_path)
+    np.testing.assert_array_equal(volume.array, phantom.truth(spec))
+    np.testing.assert_allclose(volume.affine[:3, 0], expected, atol=1e-9)
+    np.testing.assert_allclose(volume.affine[:3, 3], start, atol=1e-6)
+
+
+def test_trap_58_frames_by_a_position_for_each(tmp_path: Path) -> None:
+    positions = [part for index in range(6) for part in (1.0, 2.0, 3.0 * index)]
+    spec = plain_frames(ROOT, tmp_path, ImagePositionPatient=positions, SpacingBetweenSlices=9.0)
+    volume = hounsfield.load(tmp_path)
+    np.testing.assert_array_equal(volume.array, phantom.truth(spec))
+    assert volume.affine[:3, [0, 3]].T.tolist() == [[0, 0, 3], [1, 2, 0]]
+
+
+def test_trap_58_a_slice_thickness_is_a_step_where_voxels_are_cubes_then(tmp_path: Path) -> None:
+    none = {"SpacingBetweenSlices": None}
+    plain_frames(ROOT, tmp_path / "not", SliceThickness="3.0", **none)
+    with pytest.raises(GeometryError, match=r"first frame alone, and no step is given; give spacing="):
+        hounsfield.load(tmp_path / "not")
+    cubes = replace(ROOT, pixel_spacing=(3.0, 3.0))
+    for thickness, loads in (("3.029", True), ("3.032", False)):
+        plain_frames(cubes, tmp_path / thickness, SliceThickness=thickness, **none)
+        (series,) = hounsfield.scan(tmp_path / thickness).series
+        assert series.verdict.is_loadable is loads
+    plain_frames(cubes, tmp_path / "cine", SliceThickness="3", FrameIncrementPointer=0x00181063, **none)
+    assert hounsfield.scan(tmp_path / "cine").series[0].verdict is Verdict.NOT_A_VOLUME
+
+
+def test_trap_58_a_step_that_is_given_outweighs_the_root(tmp_path: Path) -> None:
+    spec = replace(ROOT, orientation=CORONAL)
+    volume = loaded(spec, tmp_path, spacing=(0.5, 3.0, 4.0))
+    np.testing.assert_array_equal(volume.array, phantom.truth(spec))
+    np.testing.assert_allclose(volume.affine[:3, 0], [0, 0.5, 0], atol=1e-9)
+    np.testing.assert_allclose(volume.affine[:, 1:], phantom.affine(spec)[:, 1:], atol=1e-6)
+    assert volume.report.warnings == ()
+
+
+def test_trap_58_frames_of_emission_tomography_by_their_detector(tmp_path: Path) -> None:
+    spec = replace(ROOT, orientation=CORONAL)
+    (path,) = phantom.write(spec, tmp_path)
+    dataset = pydicom.dcmread(path)
+    detector = pydicom.Dataset()
+    for keyword in ("ImagePositionPatient", "ImageOrientationPatient"):
+        setattr(detector, keyword, dataset[keyword].value)
+        del dataset[keyword]
+    dataset.DetectorInformationSequence = [detector]
+    dataset.save_as(path)
+    assert_is_truth(hounsfield.load(tmp_path), spec)
+
+
+def test_trap_58_enhanced_frames_with_one_position_at_the_root(tmp_path: Path) -> None:
+    spec = replace(SMALL, multiframe="enhanced")
+    (path,) = phantom.write(spec, tmp_path)
+    dataset = pydicom.dcmread(path)
+    first = dataset.PerFrameFunctionalGroupsSequence[0].PlanePositionSequence[0].ImagePositionPatient
+    for item in dataset.PerFrameFunctionalGroupsSequence:
+        del item.PlanePositionSequence
+    dataset.ImagePositionPatient = first
+    dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].SpacingBetweenSlices = 2.5
+    dataset.save_as(path)
+    assert_is_truth(hounsfield.load(tmp_path), spec)

@@ -2,6 +2,8 @@
 
 numpy only, LPS, mm; no pixels, no files. Instance Number, Slice Location, Slice Thickness and Spacing Between
 Slices are never asked: real files contradict themselves there (PS3.3 C.7.6.2.1.1 defines position and orientation).
+No tolerance is a length: each is a share of the pixel spacing or of the slice step, so that a micro-CT of 5 µm and
+a whole body are judged alike.
 """
 
 from __future__ import annotations
@@ -20,15 +22,25 @@ ORIENTATION_TOLERANCE = 1e-4  # in direction cosines: what six written decimals 
 ORIENTATION_GROUP_TOLERANCE = (
     1e-3  # beyond this two slices are of different orientations, not of one jittery one
 )
-SPACING_TOLERANCE = (
-    0.01  # share of the step by which a spacing may jitter (positions are written in 0.01 mm) …
+SPACING_TOLERANCE = 0.01  # share of the step by which a spacing may jitter …
+SPACING_TOLERANCE_PIXELS = 0.02  # … or this share of a pixel (0.014 mm of 0.7), whichever is more …
+SPACING_TOLERANCE_AT_MOST = 0.05  # … but no more than this share of the step
+SAME_POSITION_PIXELS = (
+    0.02  # nearer than this share of a pixel along the normal, two slices are at one position
 )
-SPACING_TOLERANCE_MM = 0.01  # … or this much, whichever is more
-SAME_POSITION_MM = 0.01  # nearer than this along the normal, two slices are at one position
 TILT_FLAG_DEGREES = 0.1  # below it the shear is rounding; the affine stays exact all the same
-SHEAR_TOLERANCE_MM = 0.05  # how far a slice may lie in-plane from the straight line through first and last
+SHEAR_TOLERANCE_PIXELS = (
+    0.1  # share of a pixel by which a slice may lie in-plane off the line from first to last
+)
 DRIFT_TOLERANCE = 0.05  # share of the step by which a slice may lie off the even grid along the normal, small
-# jitters adding up; or SHEAR_TOLERANCE_MM, whichever is more
+# jitters adding up …
+DRIFT_TOLERANCE_PIXELS = 0.1  # … or this share of a pixel, whichever is more …
+DRIFT_TOLERANCE_AT_MOST = 0.1  # … but no more than this share of the step
+ROUNDING_AT_MOST = (
+    1 / 3
+)  # of the step, and of a pixel aside: coarser positions do not tell an even grid from another
+WRITTEN_DECIMALS = range(-4, 10)  # positions with more decimals than these were not rounded on purpose
+HOLE_STEPS = 4  # a distance of more steps than this is a hole: nobody is offered to interpolate across it
 
 
 class Verdict(StrEnum):
@@ -58,6 +70,7 @@ class Stack:
     `grid`      grid index of each ordered slice: 0, 1, 2 … unless there are gaps, (slices,); None if irregular
     `missing`   grid indexes that no slice fills
     `repeated`  index pairs (into the given slices) that share one position
+    `holes`     pairs of neighbours (into the ordered slices) farther apart than `HOLE_STEPS` steps
     `tilt_degrees`  angle between the normal and the line of the slices
     `is_straight`   whether one line goes through all slices: only then can they be resampled
     `reasons`   why the verdict is what it is
@@ -72,6 +85,7 @@ class Stack:
     grid: tuple[int, ...] | None = None
     missing: tuple[int, ...] = ()
     repeated: tuple[tuple[int, int], ...] = ()
+    holes: tuple[tuple[int, int], ...] = ()
     tilt_degrees: float = 0.0
     is_straight: bool = True
     reasons: tuple[str, ...] = ()
@@ -99,16 +113,22 @@ def assess(positions: npt.ArrayLike, orientation: npt.ArrayLike, pixel_spacing: 
     (row, column) mm. Any order. The verdict's options are the caller's to offer.
     """
     points = np.asarray(positions, np.float64).reshape(-1, 3)
-    projected = points @ normal_of(orientation)
+    cosines, spacing = np.asarray(orientation, np.float64), np.asarray(pixel_spacing, np.float64)
+    projected = points @ normal_of(cosines)
     order = np.argsort(projected, kind="stable")
-    stack = _Slices(points[order], projected[order], tuple(int(i) for i in order))
-    frame = np.asarray(orientation, np.float64), np.asarray(pixel_spacing, np.float64)
+    stack = _Slices(points[order], projected[order], tuple(int(i) for i in order), cosines, spacing)
     if len(points) == 1:
-        return stack.single(*frame)
-    close = np.flatnonzero(np.diff(stack.distances) < SAME_POSITION_MM)
+        return stack.single()
+    close = np.flatnonzero(at_one_position(stack.distances, spacing))
     if len(close):
         return stack.repeats(close)
-    return stack.spread(*frame)
+    return stack.spread()
+
+
+def at_one_position(distances: Vector, pixel_spacing: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+    """Whether each of the ascending `distances` (slices,) is where the one before it is, (slices - 1,)."""
+    near = SAME_POSITION_PIXELS * float(np.min(pixel_spacing))
+    return np.asarray(np.diff(distances) < near)
 
 
 def affine_of(origin: Vector, step: Vector, orientation: Vector, pixel_spacing: Vector) -> Vector:
@@ -133,10 +153,18 @@ class _Slices:
     points: Vector
     distances: Vector
     order: tuple[int, ...]
+    orientation: Vector
+    pixel_spacing: Vector
 
-    def single(self, orientation: Vector, pixel_spacing: Vector) -> Stack:
+    @property
+    def pixel(self) -> float:
+        """The smaller side of a pixel, mm."""
+        return float(self.pixel_spacing.min())
+
+    def single(self) -> Stack:
         """One slice: its own little volume, a step of 1 mm by convention, since there is no neighbour to measure."""
-        affine = affine_of(self.points[0], normal_of(orientation), orientation, pixel_spacing)
+        normal = normal_of(self.orientation)
+        affine = affine_of(self.points[0], normal, self.orientation, self.pixel_spacing)
         return Stack(
             Verdict.REGULAR,
             self.order,
@@ -151,7 +179,7 @@ class _Slices:
     def repeats(self, close: npt.NDArray[np.intp]) -> Stack:
         """Slices at one position: bolus tracking if that is all there is, phases or duplicates otherwise."""
         pairs = tuple((self.order[i], self.order[i + 1]) for i in close)
-        everywhere = bool(self.distances[-1] - self.distances[0] < SAME_POSITION_MM)
+        everywhere = len(pairs) == len(self.order) - 1
         count = len(self.order)
         if everywhere:
             why = reason("one-position", count=count)
@@ -162,60 +190,96 @@ class _Slices:
         verdict = Verdict.NOT_A_VOLUME if everywhere else Verdict.IRREGULAR
         return Stack(verdict, self.order, self.points, self.distances, 0.0, repeated=pairs, reasons=(why,))
 
-    def spread(self, orientation: Vector, pixel_spacing: Vector) -> Stack:
+    def spread(self) -> Stack:
         """Slices at different positions: a grid, a grid with gaps, or neither."""
         grid, problem = self._grid()
         along = (self.distances - self.distances[0]) / (self.distances[-1] - self.distances[0])
         line = self.points[-1] - self.points[0]
         # Both ends project alike, so what is off the line is off it sideways, in the plane of the slices.
         aside = float(np.abs(self.points - self.points[0] - along[:, None] * line).max())
-        crooked = (reason("sideways", mm=f"{aside:.2f}"),)
-        is_straight = aside <= SHEAR_TOLERANCE_MM
+        crooked = (reason("sideways", mm=_decimals(aside, self.pixel, 2)),)
+        is_straight = aside <= self._aside_allowed()
         if grid is None or not is_straight:
+            step = float(np.median(np.diff(self.distances)))
             return Stack(
                 verdict=Verdict.IRREGULAR,
                 order=self.order,
                 positions=self.points,
                 distances=self.distances,
-                step=float(np.median(np.diff(self.distances))),
+                step=step,
+                holes=self._holes(step),
                 is_straight=is_straight,
                 reasons=(*(() if is_straight else crooked), *((problem,) if problem else ())),
             )
-        step = line / grid[-1]
-        normal = normal_of(orientation)
-        tilt = _angle(step, normal)
+        step_vector = line / grid[-1]
+        normal = normal_of(self.orientation)
+        step = float(step_vector @ normal)
+        tilt = _angle(step_vector, normal)
         missing = tuple(sorted(set(range(grid[-1] + 1)) - set(grid)))
-        verdict, reasons = self._verdict(missing, tilt, step)
+        verdict, reasons = self._verdict(missing, tilt, step_vector)
         return Stack(
             verdict=verdict,
             order=self.order,
             positions=self.points,
             distances=self.distances,
-            step=float(step @ normal),
-            affine=affine_of(self.points[0], step, orientation, pixel_spacing),
+            step=step,
+            affine=affine_of(self.points[0], step_vector, self.orientation, self.pixel_spacing),
             grid=grid,
             missing=missing,
+            holes=self._holes(step),
             tilt_degrees=tilt,
-            reasons=reasons,
+            reasons=(*reasons, *((problem,) if problem else ())),
         )
 
     def _grid(self) -> tuple[tuple[int, ...] | None, str]:
-        """Grid index of every slice, or None and why there is no even grid."""
+        """Grid index of every slice, or None; and why there is no even grid, or by what allowance there is one."""
         steps = np.diff(self.distances)
-        uneven = reason("uneven", least=f"{steps.min():.3f}", most=f"{steps.max():.3f}")
+        uneven = reason(
+            "uneven",
+            least=_decimals(float(steps.min()), float(steps.min()), 3),
+            most=_decimals(float(steps.max()), float(steps.min()), 3),
+        )
         counted = np.concatenate([[0], np.cumsum(np.rint(steps / _base_step(steps)))])
         # More holes than slices is not a volume with gaps but slices of two spacings, or scattered ones.
         if not counted[-1] < 2 * len(counted) or not np.all(np.diff(counted) > 0):
             return None, uneven
         grid = counted.astype(np.int64)
-        base = (self.distances[-1] - self.distances[0]) / grid[-1]
-        tolerance = max(SPACING_TOLERANCE * base, SPACING_TOLERANCE_MM)
-        if np.any(np.abs(steps - np.diff(grid) * base) > tolerance):
-            return None, uneven
+        base = float(self.distances[-1] - self.distances[0]) / int(grid[-1])
+        uneven_by = np.abs(steps - np.diff(grid) * base).max()
         drift = float(np.abs(self.distances - self.distances[0] - grid * base).max())
-        if drift > max(DRIFT_TOLERANCE * base, SHEAR_TOLERANCE_MM):
-            return None, reason("drift", mm=f"{drift:.2f}")
-        return tuple(grid.tolist()), ""
+        indexes = tuple(grid.tolist())
+        is_even = uneven_by <= _allowed(
+            base, self.pixel, SPACING_TOLERANCE, SPACING_TOLERANCE_PIXELS, SPACING_TOLERANCE_AT_MOST
+        )
+        if is_even and drift <= _allowed(
+            base, self.pixel, DRIFT_TOLERANCE, DRIFT_TOLERANCE_PIXELS, DRIFT_TOLERANCE_AT_MOST
+        ):
+            return indexes, ""
+        if self._is_rounded(grid, base):
+            return indexes, reason("rounded-positions", mm=f"{base:.4g}")
+        return None, reason("drift", mm=_decimals(drift, base, 2)) if is_even else uneven
+
+    def _is_rounded(self, grid: npt.NDArray[np.int64], base: float) -> bool:
+        """Whether an even grid, rounded to the decimals with which positions are written, gives these positions."""
+        unit = float(np.abs(normal_of(self.orientation)) @ _written_units(self.points))
+        if not 0 < unit <= ROUNDING_AT_MOST * base:
+            return False
+        # The step from first to last is off by one unit at most; the best one leaves every slice half a unit off.
+        low, high = (base + sign * unit / int(grid[-1]) for sign in (-1, 1))
+        return _least_spread(self.distances, grid, low, high) <= unit * (1 + 1e-6)
+
+    def _aside_allowed(self) -> float:
+        """How far a slice may lie in its plane off the line: a share of a pixel, or what rounding does to it."""
+        units = _written_units(self.points)
+        in_plane = np.sqrt(np.clip(1 - normal_of(self.orientation) ** 2, 0, None))
+        is_fine = float(units.max()) <= ROUNDING_AT_MOST * self.pixel
+        rounding = float(units @ in_plane) * (1 + 1e-6) if is_fine else 0.0
+        return max(SHEAR_TOLERANCE_PIXELS * self.pixel, rounding)
+
+    def _holes(self, step: float) -> tuple[tuple[int, int], ...]:
+        # Half a step of slack: four steps and a jitter are not a fifth step.
+        wide = np.flatnonzero(np.diff(self.distances) > (HOLE_STEPS + 0.5) * step)
+        return tuple((int(index), int(index) + 1) for index in wide)
 
     def _verdict(
         self, missing: tuple[int, ...], tilt: float, step: Vector
@@ -223,7 +287,7 @@ class _Slices:
         if missing:
             first = float(self.distances[0])
             base = (float(self.distances[-1]) - first) / (len(self.order) + len(missing) - 1)
-            places = ", ".join(f"{first + index * base:.2f}" for index in missing[:8])
+            places = ", ".join(_decimals(first + index * base, base, 2) for index in missing[:8])
             if len(missing) == 1:
                 return Verdict.GAPS, (reason("missing-one", places=places),)
             if len(missing) <= 8:
@@ -231,9 +295,53 @@ class _Slices:
             more = len(missing) - 8
             return Verdict.GAPS, (reason("missing-more", count=len(missing), places=places, more=more),)
         if tilt > TILT_FLAG_DEGREES:
-            along = ", ".join(f"{value:.3f}" for value in step)
+            along = ", ".join(_decimals(float(value), float(np.linalg.norm(step)), 3) for value in step)
             return Verdict.SHEARED, (reason("tilted", degrees=f"{tilt:.2f}", step=along),)
         return Verdict.REGULAR, ()
+
+
+def _allowed(step: float, pixel: float, of_step: float, of_pixel: float, at_most: float) -> float:
+    """A tolerance in mm: a share of the step or of a pixel, whichever is more, within another share of the step."""
+    return max(of_step * step, min(of_pixel * pixel, at_most * step))
+
+
+def _written_units(points: Vector) -> Vector:
+    """The unit of the last decimal with which each coordinate of (slices, 3) is written.
+
+    0 where there are many decimals, and for a coordinate that is the same on all slices: it moves none of them.
+    """
+    units = np.zeros(3)
+    for axis in np.flatnonzero(np.ptp(points, axis=0) > 0):
+        for decimals in WRITTEN_DECIMALS:
+            scaled = points[:, axis] * 10.0**decimals
+            if np.ptp(np.rint(scaled)) > 0 and np.all(np.abs(scaled - np.rint(scaled)) < 1e-6):
+                units[axis] = 10.0**-decimals
+                break
+    return units
+
+
+def _least_spread(distances: Vector, grid: npt.NDArray[np.int64], low: float, high: float) -> float:
+    """The least width of the band along `grid` that holds all `distances`, over steps from `low` to `high`.
+
+    The width is convex in the step, so the thirds that hold no minimum are left out until none remain.
+    """
+
+    def width(step: float) -> float:
+        return float(np.ptp(distances - grid * step))
+
+    for _ in range(60):
+        third = (high - low) / 3
+        if width(low + third) <= width(high - third):
+            high -= third
+        else:
+            low += third
+    return width((low + high) / 2)
+
+
+def _decimals(length: float, scale: float, usual: int) -> str:
+    """A length in mm with `usual` decimals, or as many as tell lengths of `scale` apart."""
+    needed = 0 if scale <= 0 else 1 - int(np.floor(np.log10(scale)))
+    return f"{length:.{min(max(usual, needed), 9)}f}"
 
 
 def _base_step(steps: Vector) -> float:

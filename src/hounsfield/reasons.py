@@ -34,6 +34,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "missing": "{count} slices are missing, at {places} mm along the normal",
         "missing-more": "{count} slices are missing, at {places} and {more} more mm along the normal",
         "tilted": "tilted by {degrees}°: each slice lies ({step}) mm from the one before",
+        "rounded-positions": "positions are rounded to few decimals: an even step of {mm} mm explains them all",
         # units
         "not-ct": "Modality is {modality}, not CT: values are not HU",
         "modified-hu": "Rescale Type is HU_MOD: modified Hounsfield units, as the scanner defines them",
@@ -50,9 +51,14 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "rescale-senseless": "{name} is {written}: taken as {value}",
         "rounded": "{count} voxels were rounded to whole numbers; dtype='float32' keeps their fractions",
         "airless": "does not look like HU: much of it is near 0 and nothing below −200, where air is; never shifted",
+        # placing
+        "root-placed": "frames are placed by {source}: none has a position of its own",
+        "frame-order": "frames without a position are in the order of the file",
+        "instance-order": "slices without a position are in the order of their Instance Numbers (0020,0013)",
         # a series as a whole
         "localizer": "a localizer: a projection, not slices",
         "no-position": "no Image Position (Patient) (0020,0032)",
+        "no-frame-position": "Image Position (Patient) (0020,0032) is of the first frame alone, and no step is given",
         "no-orientation": "no Image Orientation (Patient) (0020,0037)",
         "no-spacing": "no Pixel Spacing (0028,0030)",
         "orientation": "Image Orientation (Patient) {orientation} is not two perpendicular unit vectors",

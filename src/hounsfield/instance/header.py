@@ -51,6 +51,7 @@ ATTRIBUTES: Mapping[str, tuple[int, str]] = MappingProxyType(
         "TriggerTime": (0x00181060, "DS"),
         "GantryDetectorTilt": (0x00181120, "DS"),
         "ConvolutionKernel": (0x00181210, "SH"),
+        "SliceLocationVector": (0x00182005, "DS"),
         "PatientPosition": (0x00185100, "CS"),
         "MultienergyCTAcquisition": (0x00189361, "CS"),
         "StudyInstanceUID": (0x0020000D, "UI"),
@@ -66,6 +67,7 @@ ATTRIBUTES: Mapping[str, tuple[int, str]] = MappingProxyType(
         "PhotometricInterpretation": (0x00280004, "CS"),
         "PlanarConfiguration": (0x00280006, "US"),
         "NumberOfFrames": (0x00280008, "IS"),
+        "FrameIncrementPointer": (0x00280009, "AT"),
         "Rows": (0x00280010, "US"),
         "Columns": (0x00280011, "US"),
         "PixelSpacing": (0x00280030, "DS"),
@@ -84,6 +86,8 @@ ATTRIBUTES: Mapping[str, tuple[int, str]] = MappingProxyType(
         "LossyImageCompression": (0x00282110, "CS"),
         "ModalityLUTSequence": (0x00283000, "SQ"),
         "RealWorldValueMappingSequence": (0x00409096, "SQ"),
+        "DetectorInformationSequence": (0x00540022, "SQ"),
+        "GridFrameOffsetVector": (0x3004000C, "DS"),
         "SharedFunctionalGroupsSequence": (0x52009229, "SQ"),
         "PerFrameFunctionalGroupsSequence": (0x52009230, "SQ"),
         "ExtendedOffsetTable": (0x7FE00001, "OV"),
@@ -113,7 +117,7 @@ class Header:
         """The value's bytes without their padding; None when the attribute is absent."""
         tag, vr = ATTRIBUTES[keyword]
         value = self.values.get(tag)
-        return value if value is None or vr in _BINARY else value.rstrip(b"\0 ")
+        return value if value is None or vr in _BINARY or vr == "AT" else value.rstrip(b"\0 ")
 
     def text(self, keyword: str) -> str:
         """A text value in the header's character set, "" when absent; undecodable bytes become U+FFFD."""
@@ -222,7 +226,7 @@ def _encode(dataset: Dataset, tag: int, vr: str, utf8: bool) -> bytes | None:
         value = dataset[tag].value
         if value is None:
             return b""
-        if vr in _BINARY:
+        if vr in _BINARY or vr == "AT":
             return _encode_binary(value, vr)
         parts = value if isinstance(value, (list, tuple)) or _is_multivalue(value) else [value]
         text = "\\".join(_number_text(part) for part in parts)
@@ -234,6 +238,9 @@ def _encode(dataset: Dataset, tag: int, vr: str, utf8: bool) -> bytes | None:
 def _encode_binary(value: object, vr: str) -> bytes:
     if isinstance(value, bytes):
         return value
+    if vr == "AT":
+        tags = value if _is_multivalue(value) else [value]
+        return b"".join(struct.pack("<HH", int(tag) >> 16, int(tag) & 0xFFFF) for tag in tags)  # type: ignore[attr-defined]
     first = value[0] if _is_multivalue(value) else value  # type: ignore[index]
     if vr == "US":  # signed padding values share the cell: PS3.5 6.2 "US or SS"
         return struct.pack("<H", int(str(first).strip()) & 0xFFFF)

@@ -25,8 +25,8 @@ from hounsfield.instance.planes import (
     Plane,
     modality_lut,
     plane_of_header,
+    planes_of_frames,
     planes_of_groups,
-    planes_without_geometry,
 )
 from hounsfield.instance.reading import (
     BIG_ENDIAN,
@@ -144,7 +144,7 @@ class Instance:
         except HounsfieldError as error:
             raise error.at(self.name) from error
         if header.number_of_frames > 1:
-            return planes_without_geometry(header, lut)
+            return planes_of_frames(header, lut, self._dataset_of_detectors())
         return (plane_of_header(header, lut),)
 
     def _check_number_of_frames(self) -> None:
@@ -161,6 +161,12 @@ class Instance:
                 expected=f"at most {most}, by the size of the pixels",
                 where=self.name,
             )
+
+    def _dataset_of_detectors(self) -> Dataset | None:
+        if "DetectorInformationSequence" not in self.header:
+            return None
+        with pydicom_tolerated(self.name):
+            return self.dataset()
 
     def _modality_lut(self) -> ModalityLut | None:
         with pydicom_tolerated(self.name):

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from hounsfield.errors import MalformedError
 from hounsfield.hu import ModalityLut, Rescale
+from hounsfield.instance.placement import RootGeometry, frame_positions
 from hounsfield.reasons import reason
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 Numbers = tuple[float, ...]
 
 _FARTHEST_MM = 1e6  # no patient is a kilometre long: a larger coordinate or spacing is damage, not geometry
-_FINEST_MM = 1e-6
+_FINEST_MM = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,9 @@ class Plane:
     """Frame-level attributes.
 
     `position` LPS mm of the first voxel's centre, `orientation` row then column direction cosines, `spacing`
-    (row, column) mm: PS3.3 C.7.6.2.1.1; None where the object has none. `phase` holds what functional
-    groups say that may tell apart frames at one position, by keyword.
+    (row, column) mm: PS3.3 C.7.6.2.1.1; None where the object has none. `origin`: LPS mm of the object's first frame
+    where its frames have no position of their own; `position` is then what follows from it, if anything does.
+    `phase` holds what functional groups say that may tell apart frames at one position, by keyword.
     """
 
     frame: int
@@ -43,6 +45,7 @@ class Plane:
     rescale_type: str
     frame_type: tuple[str, ...]
     stack: str = ""
+    origin: Numbers | None = None
     phase: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -74,27 +77,48 @@ def planes_of_groups(dataset: Dataset, header: Header) -> tuple[Plane, ...]:
             expected=f"{count}, the Number of Frames",
         )
     root_lut = modality_lut(dataset)
-    return tuple(
+    planes = tuple(
         _plane_of_groups(index, _Groups(frames[index] if frames else None, shared, dataset), header, root_lut)
         for index in range(count)
     )
+    if any(plane.position is not None for plane in planes):
+        return planes
+    step = _Groups(None, shared, dataset).value("PixelMeasuresSequence", "SpacingBetweenSlices")
+    root = _sized(header.numbers("ImagePositionPatient"), 3)
+    return _placed(planes, header, root, _floats((step,), 1))
 
 
-def planes_without_geometry(header: Header, lut: ModalityLut | None) -> tuple[Plane, ...]:
-    """The planes of a plain multi-frame object: one rescale for all, no place in the patient."""
+def planes_of_frames(header: Header, lut: ModalityLut | None, dataset: Dataset | None) -> tuple[Plane, ...]:
+    """The planes of a multi-frame object without functional groups: one rescale for all, placed by its root.
+
+    `dataset`: its header where that has a Detector Information Sequence, which places the frames of emission
+    tomography (PS3.3 C.8.4.11.1.2).
+    """
+    detector = None if dataset is None else _first_item(dataset, "DetectorInformationSequence")
     first = plane_of_header(header, lut)
-    return tuple(
-        Plane(
-            index,
-            None,
-            None,
-            first.spacing,
-            first.rescale,
-            first.rescale_type,
-            first.frame_type,
-            notes=first.notes,
-        )
+    position, orientation = first.position, first.orientation
+    if detector is not None:
+        position = position or _floats(_value(detector, "ImagePositionPatient"), 3)
+        orientation = orientation or _floats(_value(detector, "ImageOrientationPatient"), 6)
+    planes = tuple(
+        replace(first, frame=index, position=None, orientation=orientation)
         for index in range(header.number_of_frames)
+    )
+    return _placed(planes, header, position, header.numbers("SpacingBetweenSlices"))
+
+
+def _placed(
+    planes: tuple[Plane, ...], header: Header, origin: Numbers | None, step: Numbers | None
+) -> tuple[Plane, ...]:
+    """Frames without a position of their own, placed by what the root says of them all."""
+    first = planes[0]
+    if len(planes) == 1:
+        return (replace(first, position=origin),)
+    root = RootGeometry(origin, first.orientation, first.spacing, step[0] if step else None)
+    positions, notes = frame_positions(header, len(planes), root)
+    return tuple(
+        replace(plane, position=_sized(position, 3), origin=origin, notes=(*plane.notes, *notes))
+        for plane, position in zip(planes, positions, strict=True)
     )
 
 
@@ -138,7 +162,7 @@ class _Groups:
 
     frame: Dataset | None
     shared: Dataset | None
-    root: Dataset
+    root: Dataset | None
 
     def value(self, sequence: str, keyword: str) -> Any:
         """The attribute in its functional group, nearest first; None when no level has it."""
@@ -146,7 +170,7 @@ class _Groups:
             item = None if level is None else _first_item(level, sequence)
             if item is not None and keyword in item:
                 return _value(item, keyword)
-        return _value(self.root, keyword) if keyword in self.root else None
+        return _value(self.root, keyword) if self.root is not None and keyword in self.root else None
 
 
 def _plane_of_groups(index: int, groups: _Groups, header: Header, lut: ModalityLut | None) -> Plane:
@@ -170,7 +194,10 @@ def _plane_of_groups(index: int, groups: _Groups, header: Header, lut: ModalityL
     }
     return Plane(
         frame=index,
-        position=_floats(groups.value("PlanePositionSequence", "ImagePositionPatient"), 3),
+        # The root's is that of the first frame alone: `_placed` knows what to make of it.
+        position=_floats(
+            replace(groups, root=None).value("PlanePositionSequence", "ImagePositionPatient"), 3
+        ),
         orientation=_floats(groups.value("PlaneOrientationSequence", "ImageOrientationPatient"), 6),
         spacing=_spacing(_floats(groups.value("PixelMeasuresSequence", "PixelSpacing"), 2)),
         rescale=rescale,

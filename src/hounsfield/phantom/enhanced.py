@@ -1,7 +1,7 @@
-"""All frames in one file: Enhanced CT, Legacy Converted Enhanced CT, and a multi-frame that tells no geometry.
+"""All frames in one file: Enhanced CT, Legacy Converted Enhanced CT, and multi-frames without functional groups.
 
-PS3.3 A.38 and A.70, functional groups by C.7.6.16; the last is no IOD of the standard, but is met (micro-CT,
-converters). Not a reader: frames may be written in any order.
+PS3.3 A.38 and A.70, functional groups by C.7.6.16; the last are no IODs of the standard, but are met (dental and
+micro-CT, converters). Not a reader: frames may be written in any order.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def multiframe(spec: PhantomSpec) -> Dataset:
     padding = declared_padding(spec)
     if padding is not None:
         dataset.add(DataElement(0x00280120, "SS" if spec.signed else "US", padding))
-    if spec.multiframe == "no geometry":
+    if spec.multiframe in ("no geometry", "root geometry"):
         _bare(dataset, spec, frames)
     else:
         _enhanced(dataset, spec, frames)
@@ -85,7 +85,17 @@ def in_order(slices: tuple[Placement, ...], order: Order, seed: int) -> list[Pla
 
 
 def _bare(dataset: Dataset, spec: PhantomSpec, frames: list[Placement]) -> None:
-    del dataset.FrameOfReferenceUID, dataset.PositionReferenceIndicator
+    if spec.multiframe == "root geometry":
+        step = frames[1].position - frames[0].position if len(frames) > 1 else spec.slice_step
+        fill(
+            dataset,
+            ImagePositionPatient=[decimal(part) for part in frames[0].origin],
+            ImageOrientationPatient=written_orientation(spec, frames[0]),
+            PixelSpacing=[decimal(part) for part in spec.spacing],
+            SpacingBetweenSlices=decimal(step),
+        )
+    else:
+        del dataset.FrameOfReferenceUID, dataset.PositionReferenceIndicator
     fill(dataset, ImageType=list(spec.image_type))
     if spec.rescale_place != "root":
         _rescale(dataset, spec, frames[0])

@@ -173,8 +173,9 @@ class Container:
     """A text file, a DIRFILE, a structure set, a report and a presentation state among the slices (trap 53)."""
     dicomdir: Literal["good", "lowercase", "dead"] | None = None
     """A DICOMDIR whose references hold, differ in case from the files, or lead nowhere (trap 52)."""
-    multiframe: Literal["enhanced", "legacy", "no geometry"] | None = None
-    """One file for all: Enhanced CT, Legacy Converted Enhanced CT, or neither plane nor position (traps 48, 49)."""
+    multiframe: Literal["enhanced", "legacy", "no geometry", "root geometry"] | None = None
+    """One file for all: Enhanced CT, Legacy Converted Enhanced CT, or without functional groups: neither plane nor
+    position, or plane, first position and step at the root (traps 48, 49, 58)."""
     frame_order: Order = "ascending"
     rescale_place: Place = "shared"
     """In which functional groups, if any, the Pixel Value Transformation lies."""

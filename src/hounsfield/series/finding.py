@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from hounsfield.geometry import Verdict, is_orthonormal
@@ -38,7 +39,7 @@ def _series(part: Part, is_one_of_several: bool) -> Series:
             verdict=Verdict.NOT_A_VOLUME,
             reasons=(problem,),
             left_out=tuple(part.left_out),
-            notes=_notes(part),
+            notes=(*_notes(part), *_order_notes(part)),
         )
     found = separate(part.slices)
     worst = max((phase.stack for phase in found.phases), key=lambda stack: _SEVERITY.index(stack.verdict))
@@ -64,7 +65,7 @@ def _problem(part: Part) -> str | None:
     if part.localizer:
         return reason("localizer")
     if plane.position is None:
-        return reason("no-position")
+        return reason("no-position" if plane.origin is None else "no-frame-position")
     if plane.orientation is None:
         return reason("no-orientation")
     if plane.spacing is None:
@@ -90,5 +91,18 @@ def _mixed(phases: Iterable[Phase]) -> tuple[str, ...]:
     return (reason("image-types", count=kinds),) if kinds > 1 else ()
 
 
-def _instance_order(item: Slice) -> tuple[int, str, int]:
-    return item.instance.header.integer("InstanceNumber", 0) or 0, item.name, item.plane.frame
+def _order_notes(part: Part) -> tuple[str, ...]:
+    """By what slices without a position are in order: frames by the file (PS3.3 C.7.6.6), files by their numbers."""
+    if part.localizer or len(part.slices) == 1:
+        return ()
+    instances = {id(item.instance) for item in part.slices}
+    kinds = (("frame-order", len(instances) < len(part.slices)), ("instance-order", len(instances) > 1))
+    return tuple(reason(key) for key, applies in kinds if applies)
+
+
+def _instance_order(item: Slice) -> tuple[int, list[tuple[int, str]], int]:
+    """Instance Number, then name as a person counts (2 before 10), then the frame's number."""
+    number = item.instance.header.integer("InstanceNumber", 0) or 0
+    parts = re.split(r"(\d+)", item.instance.name)
+    name = [(int(part), "") if part.isdecimal() else (0, part) for part in parts]
+    return number, name, item.plane.frame

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hounsfield.errors import HounsfieldError
-from hounsfield.geometry import SAME_POSITION_MM, Stack, Verdict, assess
+from hounsfield.geometry import Stack, Verdict, assess, at_one_position
 from hounsfield.instance import Skipped
 from hounsfield.reasons import reason
 from hounsfield.series.slices import Slice
@@ -138,8 +138,10 @@ def _without_duplicates(phase: Phase) -> tuple[list[Slice], tuple[Skipped, ...]]
 
 def _clusters(phase: Phase) -> list[list[Slice]]:
     clusters: list[list[Slice]] = [[phase.slices[0]]]
-    for item, step in zip(phase.slices[1:], np.diff(phase.stack.distances), strict=True):
-        if step < SAME_POSITION_MM:
+    spacing = phase.slices[0].plane.spacing
+    close = at_one_position(phase.stack.distances, spacing)  # type: ignore[arg-type]
+    for item, repeats in zip(phase.slices[1:], close, strict=True):
+        if repeats:
             clusters[-1].append(item)
         else:
             clusters.append([item])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hounsfield.errors import GeometryError, SelectionError
-from hounsfield.geometry import SAME_POSITION_MM, Stack, Verdict, affine_of
+from hounsfield.geometry import Stack, Verdict, affine_of, at_one_position, is_orthonormal, normal_of
 from hounsfield.hu import Counts
 from hounsfield.instance import Header, Skipped
 from hounsfield.reasons import reason
@@ -105,7 +105,8 @@ class Series:
         return rectify(volume) if options.rectify else volume
 
     def _phase(self, index: int | None, options: LoadOptions) -> Phase:
-        if not self.phases:
+        if not self.phases or (options.spacing is not None and self.slices[0].plane.origin is not None):
+            # A step that is given outweighs one that was read off the root of the object.
             return self._without_geometry(options)
         if index is None and len(self.phases) > 1:
             labels = tuple(phase.label for phase in self.phases)
@@ -135,7 +136,7 @@ class Series:
             if options.step is not None and stack.is_straight:
                 return
             remedy = (
-                f"resample it with step={max(stack.step, 0.1):.3g} (--step)"
+                f"resample it with step={stack.step:.3g} (--step)"
                 if stack.is_straight
                 else "no option makes a volume of it; choose instances by hand"
             )
@@ -161,15 +162,18 @@ class Series:
                 verdict=str(self.verdict),
             )
         step, row, column = options.spacing
-        orientation, origin = np.array([1.0, 0, 0, 0, 1, 0]), np.zeros(3)
-        affine = affine_of(origin, np.array([0.0, 0, step]), orientation, np.array([row, column]))
-        count = len(self.slices)
-        positions = np.arange(count)[:, None] * np.array([0.0, 0, step])
-        grid = tuple(range(count))
-        stack = Stack(
-            Verdict.REGULAR, grid, positions, positions[:, 2], step, affine, grid, reasons=self.reasons
-        )
-        return Phase("", self.slices, stack)
+        plane = self.slices[0].plane
+        # What the root says of all frames still holds: only the distance between them was missing.
+        given = plane.orientation if plane.orientation and is_orthonormal(plane.orientation) else None
+        orientation = np.array(given or (1.0, 0, 0, 0, 1, 0))
+        origin = np.array(plane.position or plane.origin or (0.0, 0, 0))
+        normal = normal_of(orientation) + 0.0  # no negative zeros
+        affine = affine_of(origin, step * normal, orientation, np.array([row, column]))
+        distances = np.arange(len(self.slices), dtype=np.float64) * step
+        positions = origin + distances[:, None] * normal
+        grid = tuple(range(len(self.slices)))
+        stack = Stack(Verdict.REGULAR, grid, positions, distances, step, affine, grid, reasons=self.reasons)
+        return Phase("", tuple(_without_note(item, "root-placed") for item in self.slices), stack)
 
     def _placed(self, chosen: Phase, options: LoadOptions) -> Volume:
         places = self._places(chosen, options)
@@ -240,9 +244,16 @@ class Series:
         )
 
 
+def _without_note(item: Slice, key: str) -> Slice:
+    """The slice without what was said of it under that key, where it does not hold any more."""
+    notes = tuple(note for note in item.plane.notes if getattr(note, "key", "") != key)
+    return item if notes == item.plane.notes else replace(item, plane=replace(item.plane, notes=notes))
+
+
 def _clashing(chosen: Phase) -> tuple[str, str]:
     """The names of the first two slices that are at one position."""
-    place = int(np.argmax(np.diff(chosen.stack.distances) < SAME_POSITION_MM))
+    spacing = chosen.slices[0].plane.spacing
+    place = int(np.argmax(at_one_position(chosen.stack.distances, spacing)))  # type: ignore[arg-type]
     return chosen.slices[place].name, chosen.slices[place + 1].name
 
 
