@@ -11,7 +11,8 @@
     ├── NotHounsfieldError     the values are in another unit, or no unit at all
     ├── SelectionError         the choice of series, phase or frame is missing or matches nothing
     ├── LocationError          a place that cannot be read or written
-    │   └── OutputExistsError  an output is there already
+    │   ├── OutputExistsError  an output is there already
+    │   └── DamagedError       stored bytes that are not those that were stored
     └── DicomwebError          a DICOMweb peer or message that is wrong
 
 This module is not a place for messages: each is written where it is raised, in one line that says what was
@@ -113,6 +114,10 @@ class LocationError(HounsfieldError):
 
 class OutputExistsError(LocationError):
     """An output that exists already and was not to be replaced."""
+
+
+class DamagedError(LocationError):
+    """Stored bytes that are not those that were stored; `data["instance"]` is the SOP Instance UID."""
 
 
 class DicomwebError(HounsfieldError):

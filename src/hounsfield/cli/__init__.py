@@ -30,6 +30,7 @@ VERBS = {
     "volume": "Write Hounsfield volumes: NIfTI, NRRD, MetaImage, NumPy, Zarr.",
     "image": "Write windowed pictures: slice, montage, planes, MIP, film.",
     "compress": "Rewrite in another transfer syntax, verified.",
+    "verify": "Check that what is stored is still what was stored.",
     "copy": "Copy instances between folders, archives and servers.",
     "deidentify": "Copies without what identifies the patient.",
     "view": "Look at it in the browser.",

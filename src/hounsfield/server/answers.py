@@ -13,6 +13,7 @@ from typing import Any
 
 from hounsfield.dicomweb.warnings299 import PeerWarning
 from hounsfield.errors import (
+    DamagedError,
     DicomwebError,
     GeometryError,
     HounsfieldError,
@@ -43,6 +44,7 @@ STATUS: dict[type[HounsfieldError], int] = {
     NotDicomError: 422,
     MalformedError: 422,
     LocationError: 503,
+    DamagedError: 500,
     HounsfieldError: 500,
 }
 """The HTTP status of each error that says no other itself."""

@@ -69,6 +69,8 @@ def make_app(
 ) -> Starlette:
     """The application that serves `service` below its prefix, and the built viewer in `pages` at the root."""
     desk = Desk(service, access or Access(), journal or Journal())
+    if isinstance(service.library, Archive):
+        service.library.on_damage = desk.journal.metrics.damage
     by_path: dict[str, list[Endpoint]] = {}
     for endpoint in ENDPOINTS:
         by_path.setdefault(endpoint.path, []).append(endpoint)

@@ -13,18 +13,20 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
 from hounsfield.attributes.header_text import read_header_text
 from hounsfield.dicomweb.queries import Query
 from hounsfield.dicomweb.resources import Resource
-from hounsfield.errors import DicomwebError, HounsfieldError, MalformedError, NotDicomError
+from hounsfield.errors import DamagedError, DicomwebError, HounsfieldError, MalformedError, NotDicomError
 from hounsfield.instance import FileSource, Skipped, Source
 from hounsfield.server.attributes import Level
+from hounsfield.server.digests import Digests
 from hounsfield.server.index import Entry, Index, Page, Record, record_of
 from hounsfield.server.index.database import IndexUnavailable
+from hounsfield.server.integrity import CheckedSource, Digest
 from hounsfield.server.store import Arrival, Published, Store
 
 SIDE_BY_SIDE = 16
@@ -62,12 +64,16 @@ class Archive:
         self._late: list[Record] = []
         self.rebuilt: Callable[[], object] = lambda: None
         """Called when the index was made anew: what else than the store belongs into it?"""
+        self.on_damage: Callable[[], object] = lambda: None
+        """Called when bytes were met that are not those that were stored."""
+        self.digests = Digests(index)
 
     @property
     def name(self) -> str:
         return self.store.name
 
     def close(self) -> None:
+        self.digests.flush()
         self.index.close()
 
     def search(self, level: Level, scope: Resource, query: Query, *, limit: int) -> Page:
@@ -83,13 +89,24 @@ class Archive:
         return self.index.version(scope)
 
     def source(self, entry: Entry) -> Source:
-        return self.store.source(entry.key)
+        """The bytes of an instance, checked as they are read. Those of a file that is another's are its affair."""
+        source = self.store.source(entry.key)
+        if not self.store.owns(entry.key):
+            return source
+        known = entry.blocks if entry.blocks is not None else lambda found: self.digests.learn(entry, found)
+        return CheckedSource(source, entry.instance, entry.size, known, self.damaged)
+
+    def damaged(self, error: DamagedError) -> None:
+        """Tell of damage that was met."""
+        log.error("%s; %s", error.found, error.remedy)
+        self.on_damage()
 
     def take_in(self, arrived: Sequence[tuple[Record, Arrival]]) -> list[Taken]:
         """Publish synced arrivals and index them; when this returns, what is "stored" or "present" is safe.
 
         Raises `LocationError` or `IndexUnavailable`; then nothing may be acknowledged, and nothing is torn.
         """
+        arrived = [(_with_digest(record, arrival.digest), arrival) for record, arrival in arrived]
         keys = [record.key for record, _ in arrived] if self.store.forgets else []
         self.index.expect(keys)
         taken = self._published(arrived)
@@ -195,11 +212,10 @@ class Archive:
     def record(self, source: Source, *, size: int | None, key: str | None = None) -> Record:
         """The record of a source. Raises `NotDicomError`, `MalformedError`, `LocationError`."""
         record = record_of(read_header_text(source), key=key or "", size=size)
-        if key is not None:
-            return record
-        from dataclasses import replace
-
-        return replace(record, key=self.store.key_of(record.study, record.series, record.instance))
+        if key is None:
+            key = self.store.key_of(record.study, record.series, record.instance)
+        known = self.store.sha256(key) if self.store.owns(key) else None
+        return replace(record, key=key, sha256=known)
 
     def reindex(
         self, into: Index | None = None, *, told: Callable[[int], None] | None = None
@@ -277,3 +293,7 @@ class Archive:
             log.error("the index could not be made anew: %s", error)
         finally:
             self._recovering.release()
+
+
+def _with_digest(record: Record, digest: Digest) -> Record:
+    return replace(record, sha256=digest.sha256, blocks=digest.blocks)

@@ -83,6 +83,11 @@ class Deployment:
         return self.private / "lock"
 
     @property
+    def verified(self) -> Path:
+        """Where `verification` writes how far it came."""
+        return self.private / "verified.json"
+
+    @property
     def credential_file(self) -> CredentialFile:
         return CredentialFile(
             Path(self.credentials) if self.credentials else self.private / "credentials.json"
@@ -130,6 +135,17 @@ class Deployment:
             error.found += f" ({error.data['detail']})" if error.data.get("detail") else ""
             error.remedy = "check that it is there, its address and account, and the free space"
             raise
+        return archive
+
+    def open_beside(self) -> Archive:
+        """The archive, whether or not a server runs on it; without one it is made whole first, as by a start."""
+        try:
+            return self.open(first=True)
+        except LocationError as error:
+            if not error.data.get("locked"):
+                raise
+        archive = Archive(self._store(), self._index(), replace=self.replace)
+        archive.index.prepare()
         return archive
 
     def close(self, archive: Archive) -> None:

@@ -50,6 +50,10 @@ class Metrics:
     def end(self) -> None:
         self._counters.add("active", -1)
 
+    def damage(self) -> None:
+        """Stored bytes were read that are not those that were stored."""
+        self._counters.add("damaged", 1)
+
     def count(self, line: Line) -> None:
         add = self._counters.add
         add(f"requests\t{line.method}\t{line.route}\t{line.status}")
@@ -80,6 +84,8 @@ class Metrics:
         for name in ("sent", "received"):
             lines.append(f"# TYPE hounsfield_{name}_bytes_total counter")
             lines.append(f"hounsfield_{name}_bytes_total {counted.get(name, 0):.0f}")
+        lines.append("# TYPE hounsfield_damaged_reads_total counter")
+        lines.append(f"hounsfield_damaged_reads_total {counted.get('damaged', 0):.0f}")
         lines.append("# TYPE hounsfield_active_requests gauge")
         lines.append(f"hounsfield_active_requests {self._counters.alive('active'):.0f}")
         for name, count in zip(("studies", "series", "instances"), totals or (), strict=False):

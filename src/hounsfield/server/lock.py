@@ -41,6 +41,7 @@ def hold(path: Path, *, first: bool) -> None:
             f"another server runs on this archive{f' (process {owner})' if owner.isdigit() else ''}",
             where=str(path.parent.parent),
             remedy="stop it, or share the archive with --database postgresql://…",
+            locked=True,
         ) from error
     _held[path] = stream
 

@@ -23,6 +23,7 @@ from hounsfield.instance import Instance, Skipped, read_instance
 from hounsfield.reasons import unreadable
 from hounsfield.series import Series, Slice, find_series
 from hounsfield.series.assembly import conversion_of
+from hounsfield.server.integrity import check_all
 from hounsfield.server.library import Library
 
 KEPT_SCANS = 64
@@ -125,13 +126,16 @@ class VolumeCache:
     def _scanned(self, scope: Resource, version: tuple[int, int, int]) -> Scanned:
         instances: list[Instance] = []
         skipped: list[Skipped] = []
-        for entry in self.library.entries(scope):
-            source = self.library.source(entry)
+        entries = self.library.entries(scope)
+        sources = [self.library.source(entry) for entry in entries]
+        for entry, source in zip(entries, sources, strict=True):
             try:
                 instances.append(read_instance(source))
             except HounsfieldError as error:
                 skipped.append(Skipped(entry.instance, unreadable(error)))
         parts, left_out = find_series(instances)
+        # What is damaged is no reason to leave a slice out: who looks would not see that it was there.
+        check_all(sources)
         return Scanned(version, parts, (*skipped, *left_out))
 
     def value(self, key: Hashable, make: Callable[[], T], size: Callable[[T], int]) -> T:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from hounsfield.dicomweb.media_types import MULTIPART, Accepted, multipart
 from hounsfield.dicomweb.resources import parse_frames
-from hounsfield.errors import DicomwebError, HounsfieldError
+from hounsfield.errors import DamagedError, DicomwebError, HounsfieldError
 from hounsfield.instance import Instance, read_instance
 from hounsfield.server.answers import Answer, etag, unchanged
 from hounsfield.server.ask import Ask
@@ -144,6 +144,8 @@ def _as_stacked(service: Service, ask: Ask, by_uid: dict[str, Entry]) -> list[Sh
     """The order of the volume, where the series is one."""
     try:
         stack = service.volumes.scan(ask.scope).chosen(None, None)
+    except DamagedError:
+        raise
     except HounsfieldError:
         return []
     if len(stack.slices) < len(by_uid) / 2:

@@ -33,6 +33,7 @@ from hounsfield.server.answers import JSON, Answer, etag, unchanged
 from hounsfield.server.ask import Ask
 from hounsfield.server.conversion import convert, decoded_size
 from hounsfield.server.index import Entry
+from hounsfield.server.integrity import repr_digest
 from hounsfield.server.service import Service
 from hounsfield.server.streams import Multipart, Piece, blocks, whole_or_blocks
 from hounsfield.syntaxes import SYNTAXES
@@ -194,6 +195,8 @@ def _alone(service: Service, entry: Entry, target: str, tag: str) -> Answer:
             piece, media_type, headers=headers, length=len(piece), part=lambda a, b: iter([piece[a:b]])
         )
     source, _, size = piece
+    if entry.sha256 is not None:
+        headers["Repr-Digest"] = repr_digest(entry.sha256)
     return Answer(
         blocks([piece]),
         media_type,

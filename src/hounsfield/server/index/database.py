@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, create_engine, event, 
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.schema import CreateColumn
 
 from hounsfield.errors import HounsfieldError, LocationError, UnsupportedError
 from hounsfield.server.index.tables import MIGRATIONS, VERSION, metadata, schema
@@ -149,11 +150,22 @@ def prepare(engine: Engine) -> None:
             )
         else:
             if found < VERSION:
+                _add_columns(connection)
                 _make_indexes(connection)
             for version in range(found, VERSION):
                 for statement in MIGRATIONS[version]:
                     connection.execute(text(statement))
             connection.execute(schema.update().values(version=VERSION))
+
+
+def _add_columns(connection: Connection) -> None:
+    """Those that tables of an older version do not have; all of them may be NULL, so no row is rewritten."""
+    for table in metadata.tables.values():
+        there = {column["name"] for column in inspect(connection).get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in there:
+                made = CreateColumn(column).compile(dialect=connection.dialect)
+                connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {made}"))
 
 
 def _make_indexes(connection: Connection) -> None:

@@ -13,24 +13,24 @@ import threading
 import time
 from array import array
 from bisect import bisect
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from isal import isal_zlib
-from sqlalchemy import Connection, delete, func, select, text
+from sqlalchemy import Connection, bindparam, delete, func, select, text, update
 
 from hounsfield.dicomweb.queries import Query
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.server.attributes import Level
 from hounsfield.server.index import database
 from hounsfield.server.index.database import IndexUnavailable, available, identity
-from hounsfield.server.index.records import Record
+from hounsfield.server.index.records import Record, inflated
 from hounsfield.server.index.search import MAX_PAGE, Page, search
 from hounsfield.server.index.tables import arrivals, instances, removals, series, studies
 from hounsfield.server.index.writing import add_records, forget, note_arrivals
+from hounsfield.server.integrity import Digest
 
 MANY = 500
 """Keys in one statement."""
@@ -46,7 +46,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One indexed instance: where it is, how large (None: not known before it is read), when it came (ns)."""
+    """One indexed instance: where it is, how large (None: not known before it is read), when it came (ns).
+
+    `number` is its own in the index; `sha256` and `blocks` its digest, None where it was not made yet.
+    """
 
     study: str
     series: str
@@ -57,6 +60,9 @@ class Entry:
     size: int | None
     changed: int
     key: str
+    number: int = 0
+    sha256: bytes | None = None
+    blocks: bytes | None = None
 
     @property
     def path(self) -> str:
@@ -218,12 +224,14 @@ class Index:
         start = 0
         while start < len(ids):
             rows, start = self._lot(ids, start)
-            yield from ((_entry(row), bytes(isal_zlib.decompress(row.header))) for row in rows)
+            for row in rows:
+                entry = _entry(row)
+                yield entry, inflated(row.header, entry.instance)
 
     def _lot(self, ids: array[int], start: int) -> tuple[list[Any], int]:
         """Rows of `headers` from `ids[start]` on, as many as one lot takes; and where the next one starts."""
         stop, size, rows = min(start + MANY, len(ids)), 0, list[Any]()
-        statement = _selected(Resource(""), *_ENTRY, instances.c.header, instances.c.id)
+        statement = _selected(Resource(""), *_ENTRY, instances.c.header)
         statement = statement.where(instances.c.id.in_(ids[start:stop]))
         with self._reading() as connection:
             few = connection.execution_options(stream_results=True, max_row_buffer=16)
@@ -234,6 +242,33 @@ class Index:
                     if size > LOT_BYTES:
                         return rows, bisect(ids, row.id)
         return rows, stop
+
+    def learn(self, digests: Mapping[tuple[int, str], Digest]) -> None:
+        """Note the digests of instances, by their numbers and keys."""
+        change = update(instances).values(sha256=bindparam("whole"), blocks=bindparam("parts"))
+        change = change.where(instances.c.id == bindparam("number"), instances.c.key == bindparam("place"))
+        with self._transaction() as connection:
+            connection.execute(
+                change,
+                [
+                    {"number": number, "place": key, "whole": digest.sha256, "parts": digest.blocks}
+                    for (number, key), digest in sorted(digests.items())
+                ],
+            )
+
+    def after(self, number: int, count: int) -> list[Entry]:
+        """Up to `count` instances in the order of their numbers, those that follow `number`."""
+        with self._reading() as connection:
+            statement = _selected(Resource(""), *_ENTRY).where(instances.c.id > number).limit(count)
+            return [_entry(row) for row in connection.execute(statement)]
+
+    def check_header(self, entry: Entry) -> None:
+        """Raise `DamagedError` unless an instance's header text is what was written."""
+        with self._reading() as connection:
+            statement = select(instances.c.header).where(instances.c.id == entry.number)
+            found = connection.scalar(statement)
+        if found is not None:
+            inflated(found, entry.instance)
 
     def version(self, scope: Resource) -> tuple[int, int, int]:
         """(number of instances, greatest id, latest change in ns): the same as long as nothing changed."""
@@ -328,12 +363,15 @@ _ENTRY = (
     instances.c.size,
     instances.c.changed,
     instances.c.key,
+    instances.c.id,
+    instances.c.sha256,
+    instances.c.blocks,
 )
 
 
 def _entry(row: Any) -> Entry:
-    study, series_uid, instance, sop_class, syntax, frames, size, changed, key = tuple(row)[: len(_ENTRY)]
-    return Entry(study, series_uid, instance, sop_class or "", syntax or "", frames, size, changed, key)
+    study, series_uid, instance, sop_class, syntax, *others = tuple(row)[: len(_ENTRY)]
+    return Entry(study, series_uid, instance, sop_class or "", syntax or "", *others)
 
 
 def _scoped(statement: Any, scope: Resource) -> Any:

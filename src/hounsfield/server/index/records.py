@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import cast
 
 from isal import isal_zlib
 
@@ -14,8 +15,11 @@ from hounsfield.dicomweb.uids import is_uid
 from hounsfield.errors import MalformedError
 from hounsfield.server.attributes import LEVELS, REQUIRED, SEARCHED, SHOWN, UIDS, Level, Searched, belongs
 from hounsfield.server.index.tables import NAME_GROUPS
+from hounsfield.server.integrity import damaged
 
 Value = str | int | None
+
+_IsalError = cast("type[Exception]", isal_zlib.error)
 
 MAX_VALUE = 256
 """Characters of a value that are indexed; DICOM's longest searched VR has 64."""
@@ -26,7 +30,8 @@ class Record:
     """What the index keeps of one instance.
 
     `values` holds each level's columns; `headers` the JSON of what belongs to study and series; `brief` that of
-    the instance as searches show it; `header` all of it, deflated. `key` and `size` are the store's.
+    the instance as searches show it; `header` all of it, deflated. `key`, `size` and the digest are the store's:
+    `sha256` of the whole, `blocks` as in `integrity.Digest`; None where they are not known yet.
     """
 
     study: str
@@ -41,6 +46,8 @@ class Record:
     headers: Mapping[Level, str]
     brief: str
     header: bytes
+    sha256: bytes | None = None
+    blocks: bytes | None = None
 
 
 def record_of(text: HeaderText, *, key: str, size: int | None) -> Record:
@@ -61,6 +68,14 @@ def record_of(text: HeaderText, *, key: str, size: int | None) -> Record:
         brief=_brief(text),
         header=isal_zlib.compress(text.text().encode("utf-8", "surrogatepass"), 1),
     )
+
+
+def inflated(header: bytes, instance: str) -> bytes:
+    """A record's `header` as text in UTF-8; its checksum (RFC 1950) tells when it is not what was written."""
+    try:
+        return bytes(isal_zlib.decompress(header))
+    except _IsalError as error:
+        raise damaged(instance, "its header in the index", where="the index") from error
 
 
 def _uid(text: HeaderText, level: Level) -> str:

@@ -7,7 +7,6 @@ Attributes without a column are matched on the header texts, over a bounded numb
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -46,6 +45,7 @@ from hounsfield.server.attributes import COUNTED, LEVELS, REQUIRED, SHOWN, UIDS,
 from hounsfield.server.index.admission import check_level, check_terms
 from hounsfield.server.index.database import fits
 from hounsfield.server.index.ordering import ordered_by
+from hounsfield.server.index.records import inflated
 from hounsfield.server.index.tables import NAME_GROUPS, TABLES, instances, series, studies
 
 MAX_PAGE = 5000
@@ -352,7 +352,7 @@ def _parsed(row: RowMapping, level: Level) -> dict[str, Any]:
         return dict(json.loads(str(row["brief"]).replace(INSTANCE_URL, "")))
     path = f"/studies/{row['StudyInstanceUID']}/series/{row['SeriesInstanceUID']}/instances/{row['SOPInstanceUID']}"
     # The mark is a control character, which JSON wants written as an escape.
-    content = zlib.decompress(row["header"]).decode("utf-8", "surrogatepass")
+    content = inflated(row["header"], row["SOPInstanceUID"]).decode("utf-8", "surrogatepass")
     return dict(json.loads(content.replace(INSTANCE_URL, "\\u0001" + path)))
 
 

@@ -17,11 +17,11 @@ from sqlalchemy import (
 
 from hounsfield.server.attributes import SEARCHED, Level
 
-VERSION = 3
+VERSION = 4
 """Schema version; `MIGRATIONS[n]` leads from n to n + 1."""
 
-# Tables and indexes that are missing are made before: `arrivals` in 2, `studies_newest` in 3.
-MIGRATIONS: dict[int, tuple[str, ...]] = {1: (), 2: ()}
+# What is missing is made before: `arrivals` in 2, `studies_newest` in 3, `sha256` and `blocks` in 4.
+MIGRATIONS: dict[int, tuple[str, ...]] = {1: (), 2: (), 3: ()}
 
 NAME_GROUPS = ("1", "2", "3")
 """Alphabetic, ideographic and phonetic representation of a person's name, each in a column of its own."""
@@ -96,11 +96,16 @@ instances = Table(
     Column("key", _Text, nullable=False),
     Column("brief", _Text, nullable=False),
     Column("header", LargeBinary, nullable=False),
+    Column("sha256", LargeBinary),
+    Column("blocks", LargeBinary),
     UniqueConstraint("series_id", "SOPInstanceUID"),
     Index("instances_uid", "SOPInstanceUID"),
     sqlite_autoincrement=True,
 )
-"""`key` is where the store has the bytes, `size` how many; `brief` what a search shows, `header` all (deflated)."""
+"""`key` is where the store has the bytes, `size` how many; `brief` what a search shows, `header` all (deflated).
+
+`sha256` and `blocks` are the digest (`integrity.Digest`), NULL where it was not made yet.
+"""
 
 removals = Table("removals", metadata, Column("key", _Text, primary_key=True))
 """What the index forgot and the store has still to remove."""

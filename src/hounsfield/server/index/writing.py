@@ -40,6 +40,8 @@ def _instance_row(
         "key": record.key,
         "brief": record.brief,
         "header": record.header,
+        "sha256": record.sha256,
+        "blocks": record.blocks,
     }
 
 

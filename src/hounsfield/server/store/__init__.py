@@ -8,6 +8,8 @@
   "present", others "other".
 - `settle` makes a batch of publications durable; only then may the index hear of them. `discard` drops what an
   arrival left behind once the index has heard.
+- An arrival knows its digest once all was written. The store keeps the SHA-256 with the bytes, beside no index, where
+  it can: `sha256(key)` is None where it has none.
 - `leftovers` gives what a crash left between publication and index; a store that `forgets` cannot tell what that was,
   and has the index note it before.
 """
@@ -18,6 +20,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, Protocol
 
 from hounsfield.instance import Source
+from hounsfield.server.integrity import Digest
 
 Published = Literal["stored", "present", "other", "replaced"]
 
@@ -31,6 +34,10 @@ class Arrival(Protocol):
 
     @property
     def size(self) -> int: ...
+
+    @property
+    def digest(self) -> Digest:
+        """Of what arrived, after the last `write`."""
 
     def write(self, pieces: Sequence[bytes | memoryview]) -> None:
         """Append these, one after another."""
@@ -65,6 +72,12 @@ class Store(Protocol):
 
     def size(self, key: str) -> int | None: ...
 
+    def sha256(self, key: str) -> bytes | None:
+        """The SHA-256 that is kept with the bytes under a key; None where there is none."""
+
+    def note_sha256(self, key: str, sha256: bytes) -> bool:
+        """Keep the SHA-256 of bytes that came without; whether this store can."""
+
     def key_of(self, study: str, series: str, instance: str) -> str: ...
 
     def arrival(self) -> Arrival: ...
@@ -77,7 +90,7 @@ class Store(Protocol):
         """Every key there is, found by walking the store."""
 
     def leftovers(self, older: float) -> Iterator[tuple[str, Arrival]]:
-        """("published" or "", arrival) of what was on its way in more than `older` seconds ago."""
+        """("published" or "", arrival) of what was on its way in more than `older` seconds ago and nobody works on."""
 
     def check(self) -> None:
         """Raise `LocationError` unless the store can be written to now."""

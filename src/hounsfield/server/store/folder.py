@@ -3,17 +3,18 @@
 An arrival is a file in `.hounsfield/incoming`; publication is a hard link to its place, which never replaces what
 is there; the file in `incoming` goes when the index knows the instance. A crash in between leaves both names of
 one file, by which the next start finishes the work. Where links cannot be made, a rename takes their place.
+
+The SHA-256 of an instance is an extended attribute of its file, in hexadecimal: made before the file has a name, it is
+there whatever becomes of the index, goes where the file goes, and no crash parts the two.
 """
 
 from __future__ import annotations
 
 import contextlib
-import itertools
+import logging
 import os
 import secrets
-import shutil
 import stat
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -21,21 +22,21 @@ from typing import BinaryIO
 from hounsfield.dicomweb.uids import is_uid
 from hounsfield.errors import LocationError
 from hounsfield.instance import FileSource, Source
+from hounsfield.server.integrity import Digest, Hasher, digest_of
 from hounsfield.server.store import Published
+from hounsfield.server.store.incoming import Incoming
 
 PRIVATE = ".hounsfield"
 """The folder, in a store, of what is not instances."""
 
-LEAST_FREE_BYTES = 64 * 1024 * 1024
-"""Free space below which nothing is taken in: the index must still be able to write."""
+SHA256 = "user.hounsfield.sha256"
+"""The extended attribute with the SHA-256 of a file, in hexadecimal."""
 
 _CHUNK = 1 << 20
 _TRIES = 20
 _VECTORS = 512  # pieces in one write; systems take 1024
 
-
-_process = secrets.token_hex(8)
-_numbers = itertools.count()
+log = logging.getLogger("hounsfield.server")
 
 
 class UnlinkedFile(FileSource):
@@ -69,7 +70,7 @@ class FolderStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
-        self._incoming = self.root / PRIVATE / "incoming"
+        self.incoming = Incoming(self.root / PRIVATE / "incoming")
 
     @property
     def name(self) -> str:
@@ -87,6 +88,15 @@ class FolderStore:
         except OSError:
             return None
 
+    def sha256(self, key: str) -> bytes | None:
+        try:
+            return bytes.fromhex(os.getxattr(self._path(key), SHA256).decode("ascii"))
+        except (OSError, ValueError):
+            return None
+
+    def note_sha256(self, key: str, sha256: bytes) -> bool:
+        return self.owns(key) and _note(self._path(key), sha256)
+
     def owns(self, key: str) -> bool:
         """Whether the file is the store's own, rather than indexed where a user keeps it."""
         return not key.startswith("/")
@@ -103,7 +113,10 @@ class FolderStore:
         return f"{study}/{series}/{instance}.dcm"
 
     def arrival(self) -> FolderArrival:
-        return FolderArrival(self, self._incoming / f"{_process}-{next(_numbers)}")
+        path = self.incoming.name()
+        arrival = FolderArrival(self, path)
+        self.incoming.keep(path, arrival)
+        return arrival
 
     def settle(self, keys: Iterable[str]) -> None:
         folders: set[Path] = set()
@@ -135,33 +148,25 @@ class FolderStore:
                         yield f"{study}/{series}/{path.name}"
 
     def leftovers(self, older: float) -> Iterator[tuple[str, FolderArrival]]:
-        """Arrivals that nobody wrote to for so long. One that was published has a second name."""
-        try:
-            paths = sorted(self._incoming.iterdir())
-        except FileNotFoundError:
-            return
-        for path in paths:
+        """Arrivals that nobody works on. One that was published has a second name."""
+        for path in self.incoming.left_behind(older):
             with contextlib.suppress(OSError):
-                found = path.stat()
-                if time.time() - found.st_mtime < older:
-                    continue
                 arrival = FolderArrival(self, path, found=True)
-                yield ("published" if found.st_nlink > 1 else "", arrival)
+                yield ("published" if path.stat().st_nlink > 1 else "", arrival)
 
     def prepare(self) -> None:
         """Make the folders. Raises `LocationError`."""
         with _told(self.root):
-            make_private(self._incoming.parent)
-            self._incoming.mkdir(exist_ok=True)
+            make_private(self.incoming.folder.parent)
+            self.incoming.make()
 
     def check(self) -> None:
         with _told(self.root):
-            probe = self._incoming / f"probe-{secrets.token_hex(6)}"
+            probe = self.incoming.folder / f"probe-{secrets.token_hex(6)}"
             descriptor = os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
             os.close(descriptor)
             probe.unlink()
-            if shutil.disk_usage(self.root).free < LEAST_FREE_BYTES:
-                raise LocationError("the disk is full", where=self.name, remedy="free some space")
+            self.incoming.check_room()
 
 
 class FolderArrival:
@@ -170,20 +175,29 @@ class FolderArrival:
     def __init__(self, store: FolderStore, path: Path, *, found: bool = False) -> None:
         self._store, self._path = store, path
         self.size = path.stat().st_size if found else 0
+        self._hasher = None if found else Hasher()
         self._descriptor = -1
 
     @property
     def source(self) -> Source:
         return FileSource(self._path)
 
+    @property
+    def digest(self) -> Digest:
+        return self._hasher.digest() if self._hasher is not None else digest_of(self.source)[0]
+
     def write(self, pieces: Sequence[bytes | memoryview]) -> None:
+        assert self._hasher is not None
         with _told(self._store.root):
+            self._store.incoming.check_room(sum(map(len, pieces)))
             if self._descriptor < 0:
                 self._descriptor = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o640)
             for start in range(0, len(pieces), _VECTORS):
                 part = pieces[start : start + _VECTORS]
                 left = sum(map(len, part)) - os.writev(self._descriptor, part)
                 self._write_rest(part, left)
+        for piece in pieces:
+            self._hasher.update(piece)
         self.size += sum(map(len, pieces))
 
     def _write_rest(self, part: Sequence[bytes | memoryview], left: int) -> None:
@@ -195,6 +209,7 @@ class FolderArrival:
 
     def sync(self) -> None:
         with _told(self._store.root):
+            _note(self._descriptor, self.digest.sha256)
             os.fsync(self._descriptor)
             self._close()
 
@@ -237,6 +252,16 @@ class FolderArrival:
         if self._descriptor >= 0:
             descriptor, self._descriptor = self._descriptor, -1
             os.close(descriptor)
+
+
+def _note(file: Path | int, sha256: bytes) -> bool:
+    """Give a file its digest; whether its file system keeps such attributes."""
+    try:
+        os.setxattr(file, SHA256, sha256.hex().encode("ascii"))
+    except OSError as error:
+        log.debug("a digest is in the index alone: %s", error.strerror)
+        return False
+    return True
 
 
 @contextlib.contextmanager

@@ -1,22 +1,26 @@
 """A store in an object store (S3 and what speaks like it): one object an instance, `study/series/instance.dcm`.
 
 An arrival is spooled to a local file, so that a body of any size is judged before a byte of it is sent on; then one
-conditional put makes the object whole or not at all, and never over another one.
+conditional put makes the object whole or not at all, and never over another one. The SHA-256 of an instance is in the
+metadata of its object (`x-amz-meta-sha256`), in hexadecimal, from the same put.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
-import secrets
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from hounsfield.errors import LocationError, UnsupportedError
 from hounsfield.instance import FileSource, Source
+from hounsfield.server.integrity import Digest, Hasher, digest_of
 from hounsfield.server.store import Published
+from hounsfield.server.store.incoming import Incoming
+
+SHA256 = "sha256"
+"""The name under which an object's metadata have its SHA-256."""
 
 READ_AHEAD = 1 << 20
 """Bytes asked for at least: a request costs more than a megabyte."""
@@ -32,8 +36,9 @@ def open_objects(url: str, spool: Path) -> ObjectStore:
         ) from error
     with _told(url):
         objects = from_url(url)
-    spool.mkdir(parents=True, exist_ok=True)
-    return ObjectStore(url, objects, spool)
+    store = ObjectStore(url, objects, spool)
+    store.spool.make()
+    return store
 
 
 class ObjectStore:
@@ -43,7 +48,7 @@ class ObjectStore:
     forgets = True
 
     def __init__(self, url: str, objects: Any, spool: Path) -> None:
-        self.url, self._objects, self._spool = url, objects, spool
+        self.url, self._objects, self.spool = url, objects, Incoming(spool)
 
     @property
     def name(self) -> str:
@@ -61,6 +66,20 @@ class ObjectStore:
         except FileNotFoundError:
             return None
 
+    def sha256(self, key: str) -> bytes | None:
+        import obstore
+
+        try:
+            with _told(self.url, FileNotFoundError):
+                found = obstore.get(self._objects, key, options={"head": True}).attributes
+                return bytes.fromhex(str(found.get(SHA256, ""))) or None
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def note_sha256(self, key: str, sha256: bytes) -> bool:
+        """Metadata come with an object or never."""
+        return False
+
     def owns(self, key: str) -> bool:
         return not key.startswith("/")
 
@@ -68,7 +87,10 @@ class ObjectStore:
         return f"{study}/{series}/{instance}.dcm"
 
     def arrival(self) -> ObjectArrival:
-        return ObjectArrival(self, self._spool / secrets.token_hex(12))
+        path = self.spool.name()
+        arrival = ObjectArrival(self, path)
+        self.spool.keep(path, arrival)
+        return arrival
 
     def settle(self, keys: Iterable[str]) -> None:
         """A put is durable when it returns."""
@@ -89,11 +111,10 @@ class ObjectStore:
                 yield from (found["path"] for found in page if found["path"].endswith(".dcm"))
 
     def leftovers(self, older: float) -> Iterator[tuple[str, ObjectArrival]]:
-        """What lies in the spool for so long; whether it was put, the index has noted."""
-        for path in sorted(self._spool.iterdir()):
+        """What nobody works on in the spool; whether it was put, the index has noted."""
+        for path in self.spool.left_behind(older):
             with contextlib.suppress(OSError):
-                if time.time() - path.stat().st_mtime >= older:
-                    yield "", ObjectArrival(self, path, found=True)
+                yield "", ObjectArrival(self, path, found=True)
 
     def check(self) -> None:
         import obstore
@@ -101,7 +122,7 @@ class ObjectStore:
         with _told(self.url), contextlib.suppress(FileNotFoundError):
             obstore.head(self._objects, "hounsfield-readiness")
 
-    def put(self, key: str, path: Path, *, replace: bool) -> Published:
+    def put(self, key: str, path: Path, sha256: bytes, *, replace: bool) -> Published:
         """Make the object of a file's bytes."""
         import obstore
         from obstore.exceptions import AlreadyExistsError
@@ -110,8 +131,9 @@ class ObjectStore:
         try:
             with _told(self.url, AlreadyExistsError):
                 obstore.put(
-                    self._objects, key, path, mode="overwrite" if replace else "create", use_multipart=False
-                )
+                    self._objects, key, path, attributes={SHA256: sha256.hex()},
+                    mode="overwrite" if replace else "create", use_multipart=False,
+                )  # fmt: skip
         except AlreadyExistsError:
             return "present" if self._holds(key, path) else "other"
         return "replaced" if there else "stored"
@@ -132,19 +154,28 @@ class ObjectArrival:
     def __init__(self, store: ObjectStore, path: Path, *, found: bool = False) -> None:
         self._store, self._path = store, path
         self.size = path.stat().st_size if found else 0
+        self._hasher = None if found else Hasher()
         self._stream: BinaryIO | None = None
 
     @property
     def source(self) -> Source:
         return FileSource(self._path)
 
+    @property
+    def digest(self) -> Digest:
+        return self._hasher.digest() if self._hasher is not None else digest_of(self.source)[0]
+
     def write(self, pieces: Sequence[bytes | memoryview]) -> None:
+        assert self._hasher is not None
         with _told(str(self._path.parent)):
+            self._store.spool.check_room(sum(map(len, pieces)))
             if self._stream is None:
                 self._stream = self._path.open("xb")
             self._stream.writelines(pieces)
             # Whoever judges it opens the file by its name.
             self._stream.flush()
+        for piece in pieces:
+            self._hasher.update(piece)
         self.size += sum(map(len, pieces))
 
     def sync(self) -> None:
@@ -152,7 +183,7 @@ class ObjectArrival:
         self._close()
 
     def publish(self, key: str, *, replace: bool = False) -> Published:
-        return self._store.put(key, self._path, replace=replace)
+        return self._store.put(key, self._path, self.digest.sha256, replace=replace)
 
     def discard(self) -> None:
         self._close()

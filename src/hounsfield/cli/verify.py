@@ -1,0 +1,169 @@
+"""`hounsfield verify`: is everything still as it was stored?"""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hounsfield.cli import options
+from hounsfield.cli.terminal import Column, echo, print_json, progress, table
+
+if TYPE_CHECKING:
+    from hounsfield.server.verification import Verified
+
+WORDS = {
+    "en": {
+        "continued": "going on with a check that was stopped after {instances:,} instances",
+        "sound": "{instances:,} instances, {size}: all as they were stored",
+        "damaged": "{damaged:,} of {instances:,} instances, {size}, are not as they were stored",
+        "noted": "{noted:,} had no digest yet and have one now",
+        "mended": "{mended:,} had a wrong digest in the index and have the right one now",
+        "owned": "{owned:,} lie where their owners keep them and were not checked",
+        "instance": "instance",
+        "problem": "problem",
+        "found": "found",
+        "where": "where",
+        "other bytes": "other bytes",
+        "gone": "gone",
+        "header": "header in the index",
+        "unreadable": "cannot be read",
+    },
+    "zh": {
+        "continued": "继续上次中断的校验（已校验 {instances:,} 个实例）",
+        "sound": "{instances:,} 个实例，{size}：全部与存入时一致",
+        "damaged": "{instances:,} 个实例（{size}）中有 {damaged:,} 个与存入时不一致",
+        "noted": "{noted:,} 个实例此前没有校验值，现已补上",
+        "mended": "{mended:,} 个实例在索引中的校验值有误，现已更正",
+        "owned": "{owned:,} 个实例由原所有者就地保管，未校验",
+        "instance": "实例",
+        "problem": "问题",
+        "found": "检查结果",
+        "where": "位置",
+        "other bytes": "内容不一致",
+        "gone": "文件缺失",
+        "header": "索引中的头信息损坏",
+        "unreadable": "无法读取",
+    },
+}
+"""What is printed, by language."""
+
+
+@click.command(
+    epilog=options.examples(
+        "hounsfield verify archive/",
+        "hounsfield verify archive/ --rate 50 --json",
+        "hounsfield verify archive/ --database postgresql://db/pacs --store s3://bucket/pacs",
+    )
+)
+@click.argument("old", metavar="ARCHIVE")
+@click.option("--database", metavar="URL", help="The archive's index, as with `hounsfield serve`.")
+@click.option("--store", metavar="PLACE", help="The archive's files, as with `hounsfield serve`.")
+@click.option(
+    "--rate", type=click.FloatRange(min=0, min_open=True), metavar="MB/S", help="Read no faster than this."
+)
+@click.option("--restart", is_flag=True, help="From the beginning, though an earlier check was stopped.")
+@options.lang
+@options.as_json
+@click.pass_context
+def verify(
+    ctx: click.Context,
+    old: str,
+    database: str | None,
+    store: str | None,
+    rate: float | None,
+    restart: bool,
+    lang: str,
+    as_json: bool,
+) -> None:
+    """Check every instance of an archive of `hounsfield serve` against its SHA-256.
+
+    It may run beside the server. One that was stopped goes on where it was. Exit status 1 when anything is
+    not as it was stored.
+    """
+    result = _checked(Path(old), database, store, rate, restart, WORDS[lang], as_json)
+    if as_json:
+        print_json({"archive": old, **result.to_json()})
+    else:
+        _show(result, WORDS[lang])
+    if result.damaged:
+        ctx.exit(1)
+
+
+def _checked(
+    folder: Path,
+    database: str | None,
+    store: str | None,
+    rate: float | None,
+    restart: bool,
+    words: dict[str, str],
+    as_json: bool,
+) -> Verified:
+    """The archive's instances, checked, with a bar on a terminal."""
+    from hounsfield.errors import LocationError
+    from hounsfield.server.deployment import Deployment
+    from hounsfield.server.verification import Pace, verify
+
+    deployment = Deployment(str(folder.absolute()), database=database, store=store)
+    if not deployment.private.is_dir():
+        raise LocationError(
+            "no archive of `hounsfield serve`", where=str(folder), remedy="give the folder that it keeps"
+        )
+    archive = deployment.open_beside()
+    pace = Pace(rate * 1e6 if rate else None)
+    try:
+        with progress("Verifying", total=archive.index.totals()[2]) as done:
+            before = _stopped(deployment.verified, restart)
+            if before is not None:
+                if not as_json:
+                    echo(words["continued"].format(instances=before.instances), err=True)
+                done(before.instances)
+            step = functools.partial(_advance, done, [before.instances if before else 0])
+            return verify(archive, deployment.verified, pace=pace, restart=restart, told=step)
+    finally:
+        deployment.close(archive)
+
+
+def _stopped(record: Path, restart: bool) -> Verified | None:
+    """The check that was stopped before its end, if there was one."""
+    from hounsfield.server.verification import Verified
+
+    before = None if restart else Verified.from_file(record)
+    return before if before is not None and before.ended is None else None
+
+
+def _advance(done: Any, at: list[int], state: Verified) -> None:
+    done(state.instances - at[0])
+    at[0] = state.instances
+
+
+def _show(result: Verified, words: dict[str, str]) -> None:
+    if result.damaged:
+        table(
+            [
+                {
+                    "instance": each.instance,
+                    "problem": words[each.problem],
+                    "found": each.found,
+                    "where": each.where,
+                }
+                for each in result.damaged
+            ],
+            [
+                Column("instance", words["instance"], folds=True),
+                Column("problem", words["problem"]),
+                Column("found", words["found"], folds=True),
+                Column("where", words["where"], folds=True),
+            ],
+        )
+    numbers = {
+        "instances": result.instances,
+        "damaged": len(result.damaged),
+        "size": f"{result.bytes / 1e9:.2f} GB",
+    }
+    echo(words["damaged" if result.damaged else "sound"].format(**numbers))
+    for key in ("noted", "mended", "owned"):
+        if count := getattr(result, key):
+            echo(words[key].format(**{key: count}))

@@ -1,0 +1,187 @@
+"""A check of every instance of an archive against its digest: resumed where it was stopped, at a rate that one sets.
+
+Runs beside a server or without one. It reads and never changes an instance; what came before there were digests gets
+one, and a digest of the index that the file's own contradicts is put right.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from hounsfield.errors import DamagedError, HounsfieldError, LocationError
+from hounsfield.outputs import whole_file
+from hounsfield.server.archive import Archive
+from hounsfield.server.index import Entry
+from hounsfield.server.integrity import digest_of
+
+SIDE_BY_SIDE = 4
+"""Instances that are read at once."""
+
+BATCH = 64
+"""Instances between two notes of how far it came."""
+
+Problem = Literal["other bytes", "gone", "header", "unreadable"]
+"""What is wrong: another SHA-256, no bytes at all, the header in the index, or a place that cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """One instance that is not as it was stored, where its bytes are, and what was found."""
+
+    study: str
+    series: str
+    instance: str
+    where: str
+    problem: Problem
+    found: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What a check came to.
+
+    `begun` and `ended` in s since 1970, `last` the number of the instance it came to; `instances` and `bytes` read,
+    `noted` that got a digest now, `mended` whose digest in the index was wrong, `owned` that are others' and have none.
+    """
+
+    begun: float
+    last: int = 0
+    instances: int = 0
+    bytes: int = 0
+    noted: int = 0
+    mended: int = 0
+    owned: int = 0
+    damaged: tuple[Damage, ...] = ()
+    ended: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_file(cls, path: Path) -> Verified | None:
+        """What was written there; None where there is nothing that can be read."""
+        try:
+            told = json.loads(path.read_text("utf-8"))
+            damaged = tuple(Damage(**each) for each in told.pop("damaged"))
+            return cls(**told, damaged=damaged)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return None
+
+
+@dataclass
+class Pace:
+    """Holds readers to so many bytes a second, all together; None: as fast as it goes. `stop` ends them."""
+
+    rate: float | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _stopped: threading.Event = field(default_factory=threading.Event)
+    _next: float = 0.0
+
+    def __call__(self, count: int) -> None:
+        if self._stopped.is_set():
+            raise LocationError("the check was stopped")
+        if self.rate is not None:
+            with self._lock:
+                self._next = max(self._next, time.monotonic()) + count / self.rate
+                wait = self._next - time.monotonic()
+            self._stopped.wait(wait)
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+
+def verify(
+    archive: Archive,
+    record: Path,
+    *,
+    pace: Pace | None = None,
+    restart: bool = False,
+    told: Callable[[Verified], object] = lambda _: None,
+) -> Verified:
+    """Check every instance; `record` is where it is written how far it came, and in the end what came of it.
+
+    A check that was stopped is gone on with, unless `restart`. `told` hears how far it is.
+    Raises `IndexUnavailable`, and `LocationError` for a record that cannot be written.
+    """
+    before = None if restart else Verified.from_file(record)
+    state = before if before is not None and before.ended is None else Verified(time.time())
+    pace = pace or Pace()
+    pool = ThreadPoolExecutor(SIDE_BY_SIDE)
+    try:
+        while batch := archive.index.after(state.last, BATCH):
+            # What is read is written down only when all before it is.
+            for entry, seen in zip(
+                batch, pool.map(lambda each: _check(archive, each, pace), batch), strict=True
+            ):
+                state = _added(state, entry, seen)
+            archive.digests.flush()
+            _write(record, state)
+            told(state)
+    finally:
+        pace.stop()
+        pool.shutdown(cancel_futures=True)
+    state = replace(state, ended=time.time())
+    _write(record, state)
+    return state
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    size: int = 0
+    noted: bool = False
+    mended: bool = False
+    owned: bool = False
+    damage: Damage | None = None
+
+
+def _check(archive: Archive, entry: Entry, pace: Pace) -> _Seen:
+    if not archive.store.owns(entry.key):
+        return _Seen(owned=True)
+
+    def damage(problem: Problem, found: str, size: int = 0) -> _Seen:
+        where = archive.store.source(entry.key).name
+        return _Seen(size, damage=Damage(entry.study, entry.series, entry.instance, where, problem, found))
+
+    try:
+        archive.index.check_header(entry)
+        digest, size = digest_of(archive.store.source(entry.key), paced=pace)
+        kept = archive.store.sha256(entry.key)
+    except DamagedError as error:
+        return damage("header", error.found)
+    except HounsfieldError as error:
+        gone = archive.store.size(entry.key) is None
+        return damage("gone" if gone else "unreadable", error.found)
+    known = {each for each in (entry.sha256, kept) if each is not None}
+    if known and digest.sha256 not in known:
+        return damage("other bytes", f"SHA-256 {digest.sha256.hex()}, {size} bytes", size)
+    wrong = (entry.sha256, entry.blocks) != (digest.sha256, digest.blocks)
+    if wrong:
+        archive.digests.add(entry, digest, size)
+    if kept != digest.sha256:
+        archive.store.note_sha256(entry.key, digest.sha256)
+    return _Seen(size, noted=wrong and entry.blocks is None, mended=wrong and entry.blocks is not None)
+
+
+def _added(state: Verified, entry: Entry, seen: _Seen) -> Verified:
+    return replace(
+        state,
+        last=entry.number,
+        instances=state.instances + (not seen.owned),
+        bytes=state.bytes + seen.size,
+        noted=state.noted + seen.noted,
+        mended=state.mended + seen.mended,
+        owned=state.owned + seen.owned,
+        damaged=(*state.damaged, *([seen.damage] if seen.damage is not None else [])),
+    )
+
+
+def _write(path: Path, state: Verified) -> None:
+    with whole_file(path, force=True) as temporary:
+        temporary.write_text(json.dumps(state.to_json()), "utf-8")

@@ -1,0 +1,412 @@
+"""A flipped bit, wherever stored bytes lie, is never sent as if it were what was stored."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import http.client
+import json
+import os
+import sqlite3
+import zlib
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from hounsfield.cli import main
+from hounsfield.errors import DamagedError
+from hounsfield.instance import BytesSource
+from hounsfield.server.deployment import Deployment
+from hounsfield.server.digests import LEARNT_BYTES
+from hounsfield.server.integrity import BLOCK, CheckedSource, Hasher, digest_of
+from hounsfield.server.store.folder import SHA256
+from hounsfield.server.streams import WHOLE
+from server_support import AS_STORED, instances, parts_of, path_of, running, uids
+
+SIZES = (0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK, 3 * BLOCK + 17)
+
+
+def content_of(size: int) -> bytes:
+    return (b"0123456789abcdef" * (size // 16 + 1))[:size]
+
+
+def flip(path: Path, at: int, bit: int = 0) -> None:
+    """Turn one bit of a file over, as a disk would: neither time nor size change."""
+    before = path.stat()
+    with path.open("r+b") as stream:
+        stream.seek(at)
+        byte = stream.read(1)[0]
+        stream.seek(at)
+        stream.write(bytes([byte ^ 1 << bit]))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def sha_256(content: bytes) -> str:
+    """As RFC 9530 writes it."""
+    return f"sha-256=:{base64.b64encode(hashlib.sha256(content).digest()).decode()}:"
+
+
+def file_of(folder: Path, content: bytes) -> Path:
+    return folder / "/".join(uids(content)[:2]) / f"{uids(content)[2]}.dcm"
+
+
+# Digests and streams
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("step", (1000, BLOCK, 10**6))
+def test_a_digest_is_the_same_however_the_bytes_come(size, step):
+    content = content_of(size)
+    hasher = Hasher()
+    for start in range(0, size, step):
+        hasher.update(content[start : start + step])
+    digest = hasher.digest()
+    assert digest.sha256 == hashlib.sha256(content).digest()
+    expected = [zlib.crc32(content[start : start + BLOCK]) for start in range(0, size, BLOCK)]
+    assert digest.blocks == b"".join(each.to_bytes(4, "big") for each in expected)
+    assert digest_of(BytesSource("x", content)) == (digest, size)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_checked_stream_reads_like_any_other(size):
+    content = content_of(size)
+    digest, _ = digest_of(BytesSource("x", content))
+    with CheckedSource(BytesSource("x", content), "1.2", size, digest.blocks).open() as stream:
+        assert stream.read() == content and stream.read(5) == b""
+        for start, count in (
+            (0, 10),
+            (BLOCK - 3, 7),
+            (5, 2 * BLOCK),
+            (BLOCK, BLOCK),
+            (size - 1, 10),
+            (size + 9, 4),
+        ):
+            stream.seek(max(start, 0))
+            assert stream.read(count) == content[max(start, 0) : max(start, 0) + count]
+        assert stream.seek(0, 2) == size == stream.tell()
+        buffer = bytearray(size + 10)
+        stream.seek(0)
+        assert stream.readinto(buffer) == size and buffer[:size] == content
+
+
+@pytest.mark.parametrize("at", (0, BLOCK - 1, BLOCK, 2 * BLOCK + 16))
+@pytest.mark.parametrize("bit", (0, 7))
+def test_every_read_that_touches_a_damaged_block_fails_and_no_other(at, bit):
+    content = bytearray(content_of(2 * BLOCK + 17))
+    digest, size = digest_of(BytesSource("x", bytes(content)))
+    content[at] ^= 1 << bit
+    told: list[DamagedError] = []
+    source = CheckedSource(BytesSource("x", bytes(content)), "1.2", size, digest.blocks, told.append)
+    for start, count in (
+        (0, size),
+        (0, 10),
+        (BLOCK - 1, 2),
+        (BLOCK + 5, BLOCK),
+        (2 * BLOCK, 5),
+        (size - 1, 1),
+    ):
+        touched = start // BLOCK <= at // BLOCK <= (start + count - 1) // BLOCK
+        with source.open() as stream:
+            stream.seek(start)
+            if touched:
+                with pytest.raises(DamagedError, match=r"the stored instance 1\.2 is damaged"):
+                    stream.read(count)
+            else:
+                assert stream.read(count) == content[start : start + count]
+    assert told and told[-1] is source.problem
+
+
+@pytest.mark.parametrize("change", (-1, 1))
+def test_more_or_fewer_bytes_are_damage_before_any_is_read(change):
+    content = content_of(BLOCK)
+    digest, size = digest_of(BytesSource("x", content))
+    source = CheckedSource(BytesSource("x", content_of(BLOCK + change)), "1.2", size, digest.blocks)
+    with pytest.raises(DamagedError, match=f"{BLOCK + change} bytes and had {BLOCK}"):
+        source.open()
+
+
+# Every way out of a server
+
+
+def ways(content: bytes) -> dict[str, tuple[str, str]]:
+    """Every way to the bytes of an instance: path, Accept."""
+    at, series, study = (path_of(content, level) for level in ("instance", "series", "study"))
+    return {
+        "instance": (at, "application/dicom; transfer-syntax=*"),
+        "instance in parts": (at, AS_STORED),
+        "series": (series, AS_STORED),
+        "study": (study, AS_STORED),
+        "converted": (at, "application/dicom; transfer-syntax=1.2.840.10008.1.2.4.80"),
+        "frame": (f"{at}/frames/1", "application/octet-stream"),
+        "frame in parts": (f"{at}/frames/1", 'multipart/related; type="application/octet-stream"'),
+        "pixels": (f"{at}/bulkdata/7FE00010", "application/octet-stream"),
+        "rendered": (f"{at}/rendered", "image/png"),
+        "thumbnail": (f"{at}/thumbnail", "image/jpeg"),
+        "series rendered": (f"{series}/rendered", 'multipart/related; type="image/png"'),
+        "tags": (f"{at}/tags", "*/*"),
+        "series info": (f"{series}/info", "*/*"),
+        "slice": (f"{series}/slices/1", "*/*"),
+        "volume": (f"{series}/volume?format=npy", "*/*"),
+        "by query": (
+            "/wado?requestType=WADO&studyUID={}&seriesUID={}&objectUID={}".format(*uids(content)),
+            "*/*",
+        ),
+    }
+
+
+@pytest.mark.parametrize("where", ("header", "pixels", "last byte"))
+def test_a_flipped_bit_is_a_500_that_names_the_instance_on_every_way(tmp_path, where):
+    contents = instances()
+    with running(tmp_path) as server:
+        server.store(contents)
+        found = ways(contents[1])
+        for path, accept in found.values():
+            assert server.get(path, accept).status_code == 200
+        file = file_of(tmp_path, contents[1])
+        flip(
+            file, {"header": 200, "pixels": len(contents[1]) - 900, "last byte": len(contents[1]) - 1}[where]
+        )
+        server.service.volumes._values.clear()
+        server.service.volumes._scans.clear()
+        for name, (path, accept) in found.items():
+            answer = server.get(path, accept)
+            assert answer.status_code == 500, name
+            assert uids(contents[1])[2] in answer.json()["error"], name
+        # Its neighbours are as they were.
+        for content in (contents[0], contents[2]):
+            assert server.get(path_of(content), AS_STORED).status_code == 200
+
+
+def test_what_was_converted_before_is_served_until_it_is_read_again_and_its_neighbours_for_ever(tmp_path):
+    """Of an instance of many blocks only what touches the damaged one is refused."""
+    contents = instances(rows=256, columns=256)
+    assert len(contents[0]) > 2 * BLOCK
+    with running(tmp_path) as server:
+        server.store(contents)
+        at = path_of(contents[0])
+        flip(file_of(tmp_path, contents[0]), len(contents[0]) - 1)
+        assert server.get(f"{at}/tags").status_code == 200
+        assert server.get(f"{at}/metadata").status_code == 200
+        for path in (at, f"{at}/frames/1", f"{at}/rendered"):
+            assert server.get(path, "*/*").status_code == 500
+        part = server.get(at, "application/dicom; transfer-syntax=*", Range="bytes=0-999")
+        assert part.status_code == 206 and part.content == contents[0][:1000]
+        part = server.get(at, "application/dicom; transfer-syntax=*", Range="bytes=-1")
+        assert part.status_code == 500
+
+
+def test_a_body_that_is_found_damaged_on_its_way_is_torn_off(tmp_path):
+    contents = instances(slices=20, rows=256, columns=256)
+    assert sum(map(len, contents)) > WHOLE
+    with running(tmp_path) as server:
+        server.store(contents)
+        flip(file_of(tmp_path, contents[-1]), len(contents[-1]) - 1)
+        parts = urlsplit(server.url)
+        connection = http.client.HTTPConnection(parts.hostname, parts.port)
+        connection.request("GET", parts.path + path_of(contents[0], "series"), headers={"Accept": AS_STORED})
+        answer = connection.getresponse()
+        expected = int(answer.headers["Content-Length"])
+        assert answer.status == 200 and expected > WHOLE
+        with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+            answer.read()
+        connection.close()
+        metrics = server.get("/metrics").text
+        assert 'route="/studies/{study}/series/{series}",status="500"' in metrics
+        assert "hounsfield_damaged_reads_total 1" in metrics
+
+
+def test_a_file_that_is_gone_or_cut_is_a_5xx_that_names_the_instance(tmp_path):
+    contents = instances()
+    with running(tmp_path) as server:
+        server.store(contents)
+        file_of(tmp_path, contents[0]).unlink()
+        with file_of(tmp_path, contents[1]).open("r+b") as stream:
+            stream.truncate(len(contents[1]) - 100)
+        for content in contents[:2]:
+            for path, accept in ways(content).values():
+                answer = server.get(path, accept)
+                assert answer.status_code >= 500, path
+                assert any(uids(each)[2] in answer.text for each in contents[:2]), path
+
+
+def test_a_damaged_header_in_the_index_is_a_500_that_names_the_instance(tmp_path):
+    contents = instances()
+    with running(tmp_path) as server:
+        server.store(contents)
+    uid = uids(contents[0])[2]
+    with sqlite3.connect(tmp_path / ".hounsfield" / "index.sqlite") as index:
+        (header,) = index.execute("SELECT header FROM instances WHERE SOPInstanceUID = ?", (uid,)).fetchone()
+        spoilt = bytearray(header)
+        spoilt[len(spoilt) // 2] ^= 16
+        index.execute("UPDATE instances SET header = ? WHERE SOPInstanceUID = ?", (bytes(spoilt), uid))
+    index.close()
+    with running(tmp_path) as server:
+        at = path_of(contents[0])
+        for path in (
+            f"{at}/metadata",
+            f"{path_of(contents[0], 'study')}/metadata",
+            f"{path_of(contents[0], 'series')}/instances?includefield=all",
+        ):
+            answer = server.get(path, "application/dicom+json")
+            assert answer.status_code == 500 and uid in answer.text
+        assert server.get(at, AS_STORED).status_code == 200
+
+
+# Where digests are
+
+
+def test_the_sha_256_lies_with_the_file_and_survives_the_index(tmp_path):
+    contents = instances()
+    with running(tmp_path) as server:
+        server.store(contents)
+    for content in contents:
+        kept = os.getxattr(file_of(tmp_path, content), SHA256)
+        assert kept.decode() == hashlib.sha256(content).hexdigest()
+    (tmp_path / ".hounsfield" / "index.sqlite").unlink()
+    flip(file_of(tmp_path, contents[0]), len(contents[0]) - 5)
+    with running(tmp_path) as server:
+        assert server.get(path_of(contents[0]), AS_STORED).status_code == 500
+        assert parts_of(server.get(path_of(contents[1]), AS_STORED))[0][1] == contents[1]
+
+
+def old_archive(folder: Path, contents: list[bytes]) -> None:
+    """An archive as the version before digests left it."""
+    with running(folder) as server:
+        server.store(contents)
+    for content in contents:
+        os.removexattr(file_of(folder, content), SHA256)
+    with sqlite3.connect(folder / ".hounsfield" / "index.sqlite") as index:
+        index.execute("ALTER TABLE instances DROP COLUMN sha256")
+        index.execute("ALTER TABLE instances DROP COLUMN blocks")
+        index.execute("UPDATE schema SET version = 3")
+    index.close()
+
+
+def test_archives_without_digests_are_adopted_and_protected_from_the_first_read_on(tmp_path):
+    contents = instances()
+    old_archive(tmp_path, contents)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.dcm")}
+    with running(tmp_path) as server:
+        for content in contents:
+            assert parts_of(server.get(path_of(content), AS_STORED))[0][1] == content
+        flip(file_of(tmp_path, contents[0]), 500)
+        assert server.get(path_of(contents[0]), AS_STORED).status_code == 500
+    with running(tmp_path) as server:
+        # What was made out is in the index by then.
+        assert server.get(path_of(contents[0]), AS_STORED).status_code == 500
+        answer = server.get(path_of(contents[1]), "application/dicom; transfer-syntax=*")
+        assert answer.headers["Repr-Digest"] == sha_256(contents[1])
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.dcm")} == before
+
+
+def test_the_very_large_of_an_old_archive_wait_for_a_check(tmp_path):
+    from hounsfield.server.index import Entry
+
+    with running(tmp_path) as server:
+        server.store(instances(slices=1))
+        (entry,) = server.archive.index.after(0, 10)
+        values = {name: getattr(entry, name) for name in Entry.__slots__} | {"sha256": None, "blocks": None}
+        for size, learns in ((LEARNT_BYTES, True), (LEARNT_BYTES + 1, False)):
+            learnt = server.archive.digests
+            learnt._found.clear()
+            large = Entry(**values | {"size": size})
+            source = server.archive.source(large)
+            source.open().close()
+            assert bool(learnt._found) == learns
+
+
+def test_whole_instances_say_their_digest(tmp_path):
+    (content,) = instances(slices=1)
+    expected = sha_256(content)
+    with running(tmp_path) as server:
+        server.store([content])
+        for more in ({}, {"Range": "bytes=10-20"}):
+            answer = server.get(path_of(content), "application/dicom; transfer-syntax=*", **more)
+            assert answer.headers["Repr-Digest"] == expected
+        head = server.http.head(path_of(content), headers={"Accept": "application/dicom; transfer-syntax=*"})
+        assert head.headers["Repr-Digest"] == expected
+
+
+# hounsfield verify
+
+
+def verified(*arguments: object) -> tuple[int, str]:
+    from click.testing import CliRunner
+
+    result = CliRunner().invoke(main, ["verify", *map(str, arguments)])
+    return result.exit_code, result.output
+
+
+def test_verify_finds_what_is_damaged_gone_or_wrong_in_the_index_and_nothing_else(tmp_path):
+    contents = instances(slices=6)
+    with running(tmp_path) as server:
+        server.store(contents)
+    assert verified(tmp_path) == (0, "6 instances, 0.00 GB: all as they were stored\n")
+    flip(file_of(tmp_path, contents[1]), 700)
+    file_of(tmp_path, contents[2]).unlink()
+    status, output = verified(tmp_path, "--json")
+    told = json.loads(output)
+    assert status == 1 and told["instances"] == 6 and told["ended"]
+    found = {each["instance"]: each["problem"] for each in told["damaged"]}
+    assert found == {uids(contents[1])[2]: "other bytes", uids(contents[2])[2]: "gone"}
+    status, output = verified(tmp_path, "--lang", "zh")
+    assert status == 1 and "6 个实例" in output and "内容不一致" in output and "文件缺失" in output
+
+
+def test_verify_works_beside_a_server_and_gives_old_archives_their_digests(tmp_path):
+    contents = instances()
+    old_archive(tmp_path, contents)
+    with running(tmp_path):
+        status, output = verified(tmp_path, "--json")
+    assert status == 0 and json.loads(output)["noted"] == 3
+    for content in contents:
+        assert os.getxattr(file_of(tmp_path, content), SHA256).decode() == hashlib.sha256(content).hexdigest()
+    assert json.loads(verified(tmp_path, "--json")[1])["noted"] == 0
+
+
+def test_a_check_that_was_stopped_goes_on_where_it_was(tmp_path, monkeypatch):
+    from hounsfield.server import verification
+
+    contents = instances(slices=6)
+    with running(tmp_path) as server:
+        server.store(contents)
+    monkeypatch.setattr(verification, "BATCH", 2)
+    flip(file_of(tmp_path, contents[0]), 700)
+    deployment = Deployment(str(tmp_path))
+    archive = deployment.open(first=True)
+
+    class Stop(Exception):
+        pass
+
+    def stop(state):
+        if state.instances == 4:
+            raise Stop
+
+    with pytest.raises(Stop):
+        verification.verify(archive, deployment.verified, told=stop)
+    seen = []
+    result = verification.verify(archive, deployment.verified, told=seen.append)
+    assert [state.instances for state in seen] == [6] and result.instances == 6
+    assert [each.instance for each in result.damaged] == [uids(contents[0])[2]]
+    again = verification.verify(archive, deployment.verified, restart=True)
+    assert again.begun > result.begun and again.instances == 6
+    deployment.close(archive)
+
+
+def test_verify_keeps_to_its_rate(monkeypatch):
+    from hounsfield.server import verification
+
+    now = [100.0]
+    monkeypatch.setattr(verification.time, "monotonic", lambda: now[0])
+    pace, waits = verification.Pace(1000.0), []
+    monkeypatch.setattr(pace._stopped, "wait", waits.append)
+    for _ in range(3):
+        pace(500)
+    assert waits == [0.5, 1.0, 1.5]
+
+
+def test_verify_wants_an_archive(tmp_path):
+    status, output = verified(tmp_path / "nothing")
+    assert status == 1 and "no archive" in output
+    assert not (tmp_path / "nothing").exists()
