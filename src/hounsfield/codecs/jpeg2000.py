@@ -5,23 +5,25 @@ A JP2 container is opened and its codestream taken: DICOM says what the componen
 
 from __future__ import annotations
 
+import functools
 import math
+import struct
 import threading
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from hounsfield.codecs.foreign import call_decoder, call_encoder
+from hounsfield.codecs.foreign import call_decoder, call_encoder, refuse_unproven
 from hounsfield.codecs.frame_format import CodestreamHeader, FrameFormat, Pixels, decoding_target, to_stored
+from hounsfield.codecs.isolation.choice import imagecodecs_version
+from hounsfield.codecs.jpeg2000_segments import MOST_BITPLANES, Coding, check_segments
 from hounsfield.codecs.rate import Rate, narrowed, used_bits
 from hounsfield.errors import MalformedError, TruncatedError, UnsupportedError
 
 _SOC_SIZ = b"\xff\x4f\xff\x51"
-_CAP = 0x50
-_COD = 0x52
-_TRANSFORM = 13  # byte of a COD segment: 0 is the irreversible 9/7 wavelet (15444-1 A.6.1)
-_SOT = 0x90
-_EOC = 0xD9
+_SIZ = struct.Struct(">HH8IH").unpack_from
+_SOUND_OPENJPH = (2026, 10)  # of imagecodecs
 _JP2_SIGNATURE = b"\x00\x00\x00\x0cjP  "
 _MAX_TILES = 65_535
 _LONGEST_OF_BOTH = 16  # bits
@@ -33,7 +35,7 @@ _TRANSFORMED = ("RGB", "YBR_RCT", "YBR_ICT")
 _preparing, _prepared = threading.Lock(), threading.Event()
 
 
-def _prepare_openjph() -> None:
+def prepare_openjph() -> None:
     """One small image by one thread: OpenJPH fills the tables of its encoder at its first use, without a lock, and
     threads that come to it at the same time would write codestreams by half a table.
     """
@@ -68,78 +70,47 @@ def bare_codestream(data: bytes) -> bytes:
 
 
 def read_jpeg2000_header(data: bytes) -> CodestreamHeader:
-    """The SIZ segment (15444-1 A.5.1) of a bare codestream."""
+    """The SIZ segment (15444-1 A.5.1) of a bare codestream, its geometry checked."""
+    return _read_siz(data)[0]
+
+
+def _read_siz(data: bytes) -> tuple[CodestreamHeader, int]:
+    """What the SIZ segment says of the image, and the number of tiles."""
     if data[:4] != _SOC_SIZ:
         raise MalformedError(
             f"starts with {data[:4].hex() or 'nothing'}", expected="JPEG 2000 start of codestream FF4FFF51"
         )
     if len(data) < 42:
         raise TruncatedError("JPEG 2000 codestream ends within its SIZ segment", found_bytes=len(data))
-    word = [int.from_bytes(data[8 + 4 * i : 12 + 4 * i], "big") for i in range(8)]
-    width, height, left, top, tile_width, tile_height, tile_left, tile_top = word
-    count = int.from_bytes(data[40:42], "big")
+    length, _, width, height, left, top, *tile, count = _SIZ(data, 4)
     components = data[42 : 42 + 3 * count]
     if count < 1 or len(components) < 3 * count:
         raise TruncatedError("JPEG 2000 codestream ends within its SIZ segment", found_bytes=len(data))
+    if length != 38 + 3 * count:
+        raise MalformedError(f"JPEG 2000 SIZ segment of {length} bytes", expected=f"{38 + 3 * count}")
+    tiles = _count_tiles(width, height, left, top, tile)
+    depths = set(components[0::3])
+    if len(depths) > 1 or set(components[1::3]) | set(components[2::3]) != {1}:
+        raise UnsupportedError("JPEG 2000 components of different depth or subsampled")
+    depth = depths.pop()
+    header = CodestreamHeader(height - top, width - left, count, (depth & 0x7F) + 1, bool(depth & 0x80))
+    return header, tiles
+
+
+def _count_tiles(width: int, height: int, left: int, top: int, tile: Sequence[int]) -> int:
+    """How many tiles there are; the first must hold a part of the image (A.5.1, B-1 to B-5)."""
+    tile_width, tile_height, tile_left, tile_top = tile
     if left >= width or top >= height or not tile_width or not tile_height:
         raise MalformedError("JPEG 2000 SIZ segment of an empty image or tile")
+    if not (tile_left <= left < tile_left + tile_width and tile_top <= top < tile_top + tile_height):
+        raise MalformedError(
+            f"JPEG 2000 SIZ segment: tiles of {tile_width} × {tile_height} from {tile_left}, {tile_top}",
+            expected=f"the first to hold a part of the image, which begins at {left}, {top}",
+        )
     tiles = -(-(width - tile_left) // tile_width) * -(-(height - tile_top) // tile_height)
     if tiles > _MAX_TILES:
         raise MalformedError(f"JPEG 2000 codestream of {tiles} tiles", expected=f"at most {_MAX_TILES}")
-    depths = {components[3 * i] for i in range(count)}
-    steps = {components[3 * i + 1 : 3 * i + 3] for i in range(count)}
-    if len(depths) > 1 or steps != {b"\x01\x01"}:
-        raise UnsupportedError("JPEG 2000 components of different depth or subsampled")
-    depth = depths.pop()
-    return CodestreamHeader(height - top, width - left, count, (depth & 0x7F) + 1, bool(depth & 0x80))
-
-
-class Coding(NamedTuple):
-    """How a codestream is coded: `high_throughput` by a CAP segment, `irreversible` by its COD segment."""
-
-    high_throughput: bool
-    irreversible: bool
-
-
-def check_tile_parts(data: bytes) -> Coding:
-    """Walk main header and tile-parts to the end.
-
-    Decoders give what they have of a cut stream without a word, so lengths are held against the bytes here
-    (15444-1 A.4.2). A missing EOC marker is forgiven.
-    """
-    high_throughput = irreversible = False
-    position = 2
-    tile_parts = 0
-    while True:
-        marker = data[position : position + 2]
-        if len(marker) < 2 or (marker[0] != 0xFF and tile_parts):
-            break  # after the last tile-part: nothing, or padding
-        if marker[0] != 0xFF:
-            raise MalformedError(f"JPEG 2000 marker expected at byte {position}, found {marker.hex()}")
-        if marker[1] == _EOC:
-            break
-        high_throughput |= marker[1] == _CAP
-        irreversible |= marker[1] == _COD and data[position + _TRANSFORM : position + _TRANSFORM + 1] == b"\0"
-        length = int.from_bytes(data[position + 2 : position + 4], "big")
-        if marker[1] == _SOT:
-            tile_parts += 1
-            part = int.from_bytes(data[position + 6 : position + 10], "big")
-            position = len(data) if part == 0 else position + part
-            if 0 < part < 14:
-                raise MalformedError(f"JPEG 2000 tile-part of {part} bytes", expected="at least 14")
-            if part == 0 and b"\xff\xd9" not in data[-16:]:
-                position += 1
-        elif length < 2:
-            raise MalformedError(f"JPEG 2000 segment of {length} bytes at byte {position}")
-        else:
-            position += 2 + length
-        if position > len(data):
-            break
-    if position > len(data) or not tile_parts:
-        raise TruncatedError(
-            f"JPEG 2000 codestream of {len(data)} bytes ends within a tile-part", found_bytes=len(data)
-        )
-    return Coding(high_throughput, irreversible)
+    return tiles
 
 
 def decode_jpeg2000(data: bytes, frame_format: FrameFormat, out: Pixels | None = None) -> Pixels:
@@ -147,23 +118,53 @@ def decode_jpeg2000(data: bytes, frame_format: FrameFormat, out: Pixels | None =
     import imagecodecs
 
     data = bare_codestream(data)
-    header = read_jpeg2000_header(data)
+    header, tiles = _read_siz(data)
     header.check(frame_format, "JPEG 2000")
     target = decoding_target(out, header, frame_format)
-    coding = check_tile_parts(data)
+    coding = check_segments(data, components=header.components, tiles=tiles)
+    if coding.unproven:
+        refuse_unproven(coding.unproven)
+    if coding.is_deep and not _decodes_deep():
+        return to_stored(_decode_deep(data, coding, target), header, frame_format)
     if coding.high_throughput:
-        _prepare_openjph()
+        prepare_openjph()
         samples = call_decoder("HTJ2K", imagecodecs.htj2k_decode, data, planar=False, out=target)
     if not coding.high_throughput or (
         coding.irreversible and _may_have_wrapped(samples, header, frame_format)
     ):
-        samples = call_decoder(
-            "JPEG 2000", imagecodecs.jpeg2k_decode, data, planar=False, numthreads=1, out=target
-        )
+        samples = _decode_by_openjpeg(data, target)
     elif coding.irreversible:
         top = (1 << header.precision - bool(header.signed)) - 1
         np.minimum(samples, top, out=samples)
     return to_stored(samples, header, frame_format)
+
+
+def _decode_by_openjpeg(data: bytes, target: Pixels | None) -> Pixels:
+    import imagecodecs
+
+    samples: Pixels = call_decoder(
+        "JPEG 2000", imagecodecs.jpeg2k_decode, data, planar=False, numthreads=1, out=target
+    )
+    return samples
+
+
+@functools.cache
+def _decodes_deep() -> bool:
+    """Whether OpenJPH is one that decodes, or refuses, more magnitude bits than it has a decoder for."""
+    numbers = imagecodecs_version().split(".")[:2]
+    return all(number.isdigit() for number in numbers) and tuple(map(int, numbers)) >= _SOUND_OPENJPH
+
+
+def _decode_deep(data: bytes, coding: Coding, target: Pixels | None) -> Pixels:
+    """OpenJPEG, slower, tries what OpenJPH would die of."""
+    try:
+        return _decode_by_openjpeg(data, target)
+    except MalformedError as error:
+        raise UnsupportedError(
+            f"HTJ2K codestream of {coding.bitplanes} magnitude bits does not decode",
+            expected=f"at most {MOST_BITPLANES}",
+            remedy="if it is not damaged, imagecodecs 2026.10.10 may decode it (Python 3.12 or later)",
+        ) from error
 
 
 def _may_have_wrapped(samples: Pixels, header: CodestreamHeader, frame_format: FrameFormat) -> bool:
@@ -216,7 +217,7 @@ def encode_htj2k(
         levels = max(1, math.ceil(math.log2(max(array.shape[:2]) / _LOWEST_RESOLUTION)))
         options |= {"tlm": True, "tilepart": imagecodecs.HTJ2K.TILEPART.RESOLUTIONS}
         options["resolutions"] = max(_HTJ2K_LEVELS, levels)
-    _prepare_openjph()
+    prepare_openjph()
     return call_encoder(
         "HTJ2K",
         imagecodecs.htj2k_encode,
