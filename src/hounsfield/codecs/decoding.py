@@ -6,7 +6,9 @@ from collections.abc import Callable
 from types import MappingProxyType
 
 from hounsfield.codecs.deflated_frame import decode_deflated_frame
+from hounsfield.codecs.foreign import Unproven
 from hounsfield.codecs.frame_format import FrameFormat, Pixels
+from hounsfield.codecs.isolation import decode_in_child, is_isolated
 from hounsfield.codecs.jpeg import decode_jpeg, decode_jpeg_ls
 from hounsfield.codecs.jpeg2000 import decode_jpeg2000
 from hounsfield.codecs.jpeg_xl import decode_jpeg_xl
@@ -83,12 +85,26 @@ def decode_frame(
             swap_words=swap_words,
             bit_offset=bit_offset,
         )
-    decoder = _DECODERS.get(syntax.family) if syntax.readable else None
-    if decoder is None:
+    if syntax.family not in _DECODERS or not syntax.readable:
         raise UnsupportedError(
             f"{syntax.name} ({syntax.uid}) cannot be decoded: {syntax.note}", syntax=syntax.uid
         )
     frame_format.check(len(data))
     if is_native_disguised(data, syntax, frame_format):
         return decode_native(data, frame_format)
-    return decoder(data, frame_format, out)
+    if is_isolated(syntax.family):
+        return decode_in_child(data, syntax, frame_format, out)
+    try:
+        return decode_here(data, syntax, frame_format, out)
+    except Unproven:
+        return decode_in_child(data, syntax, frame_format, out)
+
+
+def decode_here(
+    data: bytes, syntax: TransferSyntax, frame_format: FrameFormat, out: Pixels | None = None
+) -> Pixels:
+    """`decode_frame` of an encapsulated frame in this process, whatever the codestream may do to it.
+
+    Raises `Unproven` where only a child may try.
+    """
+    return _DECODERS[syntax.family](data, frame_format, out)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from hounsfield.codecs.isolation.choice import isolation_mode
 from hounsfield.errors import HounsfieldError, MalformedError
 
 # imagecodecs' own errors derive from RuntimeError; the rest is what its argument checks raise.
@@ -31,6 +32,16 @@ def call_encoder(name: str, encoder: Callable[..., Any], array: Any, **options: 
         return bytes(encoder(array, **options))
     except _RAISED as error:
         raise HounsfieldError(f"{name} encoder failed: {error}", coding=name) from error
+
+
+class Unproven(Exception):
+    """A codestream that this process must not decode, for want of trials: `decode_frame` gives it to a child."""
+
+
+def refuse_unproven(what: str) -> None:
+    """Raise `Unproven` for a codestream with `what`, unless this process decodes everything itself."""
+    if isolation_mode() != "never":
+        raise Unproven(what)
 
 
 class _Ears:

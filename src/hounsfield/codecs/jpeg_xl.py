@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from hounsfield.codecs.foreign import call_decoder, call_encoder
 from hounsfield.codecs.frame_format import CodestreamHeader, FrameFormat, Pixels, decoding_target, to_stored
+from hounsfield.codecs.isolation import is_isolated, run_in_child
 from hounsfield.codecs.jpeg import decode_jpeg
 from hounsfield.codecs.rate import Rate, as_unsigned, narrowed, used_bits
 from hounsfield.errors import MalformedError, TruncatedError, UnsupportedError
@@ -115,7 +116,7 @@ def decode_jpeg_xl(data: bytes, frame_format: FrameFormat, out: Pixels | None = 
     header, rebuilds = read_jpeg_xl_header(data)
     header.check(frame_format, "JPEG XL")
     if rebuilds:
-        return decode_jpeg(rebuild_jpeg(data), frame_format, out)
+        return decode_jpeg(rebuild_jpeg_here(data), frame_format, out)
     samples = call_decoder(
         "JPEG XL",
         imagecodecs.jpegxl_decode,
@@ -165,6 +166,11 @@ def _least_effort(cells: Pixels) -> int:
 
 def recompress_jpeg(data: bytes) -> bytes:
     """A baseline JPEG as JPEG XL from which it can be rebuilt byte for byte (PS3.5 A.4.13)."""
+    return run_in_child("recompress_jpeg", data) if is_isolated("jpeg-xl") else recompress_jpeg_here(data)
+
+
+def recompress_jpeg_here(data: bytes) -> bytes:
+    """`recompress_jpeg` in this process."""
     import imagecodecs
 
     return call_encoder("JPEG XL", imagecodecs.jpegxl_encode_jpeg, data.rstrip(b"\0"), numthreads=1)
@@ -172,6 +178,11 @@ def recompress_jpeg(data: bytes) -> bytes:
 
 def rebuild_jpeg(data: bytes) -> bytes:
     """The JPEG that `recompress_jpeg` was given."""
+    return run_in_child("rebuild_jpeg", data) if is_isolated("jpeg-xl") else rebuild_jpeg_here(data)
+
+
+def rebuild_jpeg_here(data: bytes) -> bytes:
+    """`rebuild_jpeg` in this process."""
     import imagecodecs
 
     # Its stub asks for `numthreads`, which the function itself does not take.

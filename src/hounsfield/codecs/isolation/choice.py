@@ -1,0 +1,93 @@
+"""Which codec runs where: a table, with what was tried, and how the user may decide otherwise.
+
+A decoder that dies takes its process with it, and one that never ends keeps a core. So what was not tried is decoded
+in a child process, and in a server everything is.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal, get_args
+
+from hounsfield.errors import HounsfieldError
+
+IsolationMode = Literal["auto", "always", "never"]
+"""Decode in a child process what was not tried; everything; nothing."""
+
+VARIABLE = "HOUNSFIELD_ISOLATE"
+"""The environment variable that says so; processes that are started from here inherit it."""
+
+_OLDER, _NEWER = (
+    "2026.3.6",
+    "2026.10.10",
+)  # of imagecodecs: the newest for Python 3.11, and that for later ones
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What a family's decoder went through.
+
+    `library` does the work; `mutants`: how many damaged codestreams it was given, by version of imagecodecs, after
+    this package's own checks and without a death; `share`: throughput in children, of that in process (0: never
+    in children, it is Python's own or numpy's).
+    """
+
+    library: str
+    mutants: Mapping[str, int] = field(default_factory=dict)
+    share: float = 1.0
+
+
+TRIALS: Mapping[str, Trial] = MappingProxyType(
+    {
+        "uncompressed": Trial("numpy", share=0.0),
+        "deflated-frame": Trial("zlib", share=0.0),
+        "rle": Trial("imagecodecs", {_OLDER: 9_000}, 0.74),
+        "jpeg": Trial("libjpeg-turbo", {_OLDER: 18_000}, 0.95),
+        "jpeg-lossless": Trial("libjpeg-turbo, jpegsof3", {_OLDER: 18_000}, 0.95),
+        "jpeg-ls": Trial("CharLS", {_OLDER: 18_000}, 0.96),
+        "jpeg2000": Trial("OpenJPEG", {_OLDER: 18_000}, 1.0),
+        "htj2k": Trial("OpenJPH", {_OLDER: 442_217, _NEWER: 3_500_000}, 0.92),
+        "jpeg-xl": Trial("libjxl", {_OLDER: 18_000}, 0.93),
+    }
+)
+"""By family of transfer syntaxes. `make fuzz` makes the figures; a version that is not here has none."""
+
+
+class _Required:
+    """Whether this process must outlive every codestream, whatever the environment says."""
+
+    always = False
+
+
+def require_isolation() -> None:
+    """Decode everything in children from now on, in this process: a server does."""
+    _Required.always = True
+
+
+def isolation_mode() -> IsolationMode:
+    """What holds now. Raises `HounsfieldError` for a value of the variable that means nothing."""
+    if _Required.always:
+        return "always"
+    value = os.environ.get(VARIABLE, "") or "auto"
+    if value not in get_args(IsolationMode):
+        raise HounsfieldError(f"{VARIABLE} is {value[:32]!r}", expected=" or ".join(get_args(IsolationMode)))
+    return value  # type: ignore[return-value]
+
+
+def is_isolated(family: str) -> bool:
+    """Whether frames of `family` are decoded in a child, as far as that does not depend on the codestream."""
+    trial, mode = TRIALS[family], isolation_mode()
+    if trial.share == 0.0 or mode == "never":
+        return False
+    return mode == "always" or imagecodecs_version() not in trial.mutants
+
+
+@functools.cache
+def imagecodecs_version() -> str:
+    """The version that is installed."""
+    return importlib.metadata.version("imagecodecs")

@@ -1,0 +1,38 @@
+"""What can be asked of a child: the operations by name. Imported in children only, with every codec at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import imagecodecs
+import numpy as np
+
+from hounsfield.codecs.decoding import decode_here
+from hounsfield.codecs.frame_format import FrameFormat
+from hounsfield.codecs.jpeg2000 import prepare_openjph
+from hounsfield.codecs.jpeg_xl import rebuild_jpeg_here, recompress_jpeg_here
+from hounsfield.syntaxes import SYNTAXES
+
+_CODECS = (
+    "dicomrle_decode jpeg8_decode jpegsof3_decode jpegls_decode jpeg2k_decode htj2k_decode jpegxl_decode "
+    "jpegxl_decode_jpeg jpegxl_encode_jpeg"
+)
+for _name in _CODECS.split():
+    getattr(imagecodecs, _name)  # imported when first asked for, which must be before there are limits
+prepare_openjph()
+
+
+def _decode(request: dict[str, Any], data: bytes, memory: memoryview) -> None:
+    """The stored values of a frame, into `memory`."""
+    form = FrameFormat(**request["format"])
+    out = np.frombuffer(memory, np.uint8, form.decoded_bytes).view(form.dtype).reshape(form.shape)
+    cells = decode_here(data, SYNTAXES[request["syntax"]], form, out)
+    if cells.ctypes.data != out.ctypes.data:
+        out[...] = cells
+
+
+OPERATIONS = {
+    "decode": _decode,
+    "rebuild_jpeg": lambda request, data, memory: rebuild_jpeg_here(data),
+    "recompress_jpeg": lambda request, data, memory: recompress_jpeg_here(data),
+}
