@@ -14,7 +14,7 @@ import pytest
 
 import hounsfield
 from hounsfield import Series
-from hounsfield.errors import GeometryError
+from hounsfield.errors import GeometryError, SelectionError
 from hounsfield.geometry import Verdict
 
 
@@ -69,3 +69,16 @@ def test_positions_rounded(reading: Path) -> None:
     assert volume.report.verdict == "regular"
     assert volume.spacing[0] == pytest.approx(0.6263, abs=1e-4)
     assert "rounded to few decimals" in volume.report.spacing_notes[0]
+
+
+def test_two_patients_one_series_uid(reading: Path) -> None:
+    # deid#19: an anonymiser gave slices of two patients one Series Instance UID.
+    folder = reading / "two_patients_one_series_uid"
+    one, other = hounsfield.scan(folder).series
+    assert [len(one.slices), len(other.slices)] == [4, 4]
+    assert {one.facts["PatientID"], other.facts["PatientID"]} == {"A", "B"}
+    with pytest.raises(SelectionError, match=r"Patient ID 'A'.*Patient ID 'B'"):
+        hounsfield.load(folder)
+    volume = hounsfield.load(folder, series=f"{other.uid}#{other.part}")
+    assert volume.lps(0, 0, 0)[2] == 4
+    assert any("Patient ID (0010,0020)" in warning for warning in volume.report.warnings)

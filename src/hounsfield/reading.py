@@ -5,7 +5,7 @@ Headers are read once each; what is left out is listed with its reason; a choice
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -15,6 +15,7 @@ from hounsfield.errors import HounsfieldError, LocationError, NotHounsfieldError
 from hounsfield.instance import HeaderReader, Instance, Skipped, read_instance
 from hounsfield.locations import Location, open_location
 from hounsfield.series import LoadOptions, Series, find_series
+from hounsfield.series.slices import told
 from hounsfield.volume import Volume
 
 
@@ -49,7 +50,7 @@ class Scan:
         found = "no series" if not matches else f"{len(matches)} series"
         asked = "" if wanted is None else f" match {wanted!r}"
         listed = matches or list(self.series)
-        choices = tuple(_choice(series) for series in listed)
+        choices = tuple(_choice(series, among=listed) for series in listed)
         raise SelectionError(
             f"{found}{asked}: {'; '.join(choices)}",
             where=self.location,
@@ -182,10 +183,13 @@ def _matches(series: Series, wanted: str) -> bool:
     return len(wanted) > 3 and "." in wanted and series.uid.startswith(wanted)
 
 
-def _choice(series: Series) -> str:
+def _choice(series: Series, *, among: Sequence[Series] = ()) -> str:
     label = f"#{series.part}" if series.part else ""
     slices = "1 slice" if len(series.slices) == 1 else f"{len(series.slices)} slices"
-    return f"{series.name} ({slices}, {series.verdict}, {series.uid}{label})"
+    # Whose it is, where there are several patients to choose from.
+    patients = {other.header.text("PatientID") for other in among}
+    whose = f", Patient ID {told(series.header.text('PatientID'))!r}" if len(patients) > 1 else ""
+    return f"{series.name} ({slices}, {series.verdict}{whose}, {series.uid}{label})"
 
 
 def is_remote(location: str | Path) -> bool:

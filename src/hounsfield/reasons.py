@@ -56,6 +56,8 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "frame-order": "frames without a position are in the order of the file",
         "instance-order": "slices without a position are in the order of their Instance Numbers (0020,0013)",
         # a series as a whole
+        "shared-uid": "{count} different values of {name} under one Series Instance UID: told apart",
+        "no-series-uid": "no Series Instance UID (0020,000E): grouped by patient, study, number and description",
         "localizer": "a localizer: a projection, not slices",
         "no-position": "no Image Position (Patient) (0020,0032)",
         "no-frame-position": "Image Position (Patient) (0020,0032) is of the first frame alone, and no step is given",

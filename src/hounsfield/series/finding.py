@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable
 
 from hounsfield.geometry import Verdict, is_orthonormal
 from hounsfield.instance import Instance, Skipped
 from hounsfield.reasons import reason
 from hounsfield.series.grouping import Part, group
+from hounsfield.series.identity import labels, notes
 from hounsfield.series.phases import Phase, separate
 from hounsfield.series.series import Series
 from hounsfield.series.slices import Slice
@@ -22,12 +24,29 @@ def find_series(
     `unit`: "HU" calls the values so, whatever the files say of them.
     """
     parts, skipped = group(instances, unit=unit)
-    shared = {part.uid for part in parts if sum(other.uid == part.uid for other in parts) > 1}
-    return tuple(_series(part, part.uid in shared) for part in parts), tuple(skipped)
+    by_uid: dict[str, list[Part]] = defaultdict(list)
+    for part in parts:
+        by_uid[part.uid].append(part)
+    return tuple(_series(part, by_uid[part.uid]) for part in parts), tuple(skipped)
 
 
-def _series(part: Part, is_one_of_several: bool) -> Series:
-    label = f"{part.unit.name}{f' stack {part.stack}' if part.stack else ''}" if is_one_of_several else ""
+def _label(part: Part, siblings: list[Part]) -> str:
+    """What tells a part from others under its Series Instance UID, "" where there are none; each its own."""
+    if len(siblings) == 1:
+        return ""
+    whose = labels(other.identity for other in siblings)
+    words = [
+        f"{other.unit.name}{whose[other.identity]}{f' stack {other.stack}' if other.stack else ''}"
+        for other in siblings
+    ]
+    place = next(place for place, other in enumerate(siblings) if other is part)
+    before = words[:place].count(words[place])
+    return words[place] if before == 0 else f"{words[place]} ({before + 1})"
+
+
+def _series(part: Part, siblings: list[Part]) -> Series:
+    label = _label(part, siblings)
+    told_apart = notes(part.identity, (other.identity for other in siblings))
     problem = _problem(part)
     if problem is not None:
         return Series(
@@ -39,7 +58,7 @@ def _series(part: Part, is_one_of_several: bool) -> Series:
             verdict=Verdict.NOT_A_VOLUME,
             reasons=(problem,),
             left_out=tuple(part.left_out),
-            notes=(*_notes(part), *_order_notes(part)),
+            notes=(*told_apart, *_notes(part), *_order_notes(part)),
         )
     found = separate(part.slices)
     worst = max((phase.stack for phase in found.phases), key=lambda stack: _SEVERITY.index(stack.verdict))
@@ -52,7 +71,7 @@ def _series(part: Part, is_one_of_several: bool) -> Series:
         verdict=worst.verdict,
         reasons=worst.reasons,
         left_out=(*part.left_out, *found.dropped),
-        notes=(*found.notes, *_notes(part), *_mixed(found.phases)),
+        notes=(*told_apart, *found.notes, *_notes(part), *_mixed(found.phases)),
     )
 
 
@@ -77,12 +96,12 @@ def _problem(part: Part) -> str | None:
 
 def _notes(part: Part) -> tuple[str, ...]:
     frames = {item.instance.header.text("FrameOfReferenceUID") for item in part.slices}
-    notes: list[str] = []
+    told: list[str] = []
     if len(frames) > 1:
-        notes.append(reason("frames-of-reference", count=len(frames)))
+        told.append(reason("frames-of-reference", count=len(frames)))
     if part.unit.warning:
-        notes.append(part.unit.warning)
-    return tuple(notes)
+        told.append(part.unit.warning)
+    return tuple(told)
 
 
 def _mixed(phases: Iterable[Phase]) -> tuple[str, ...]:

@@ -1,8 +1,9 @@
 """Instances → series → the parts that are one volume each.
 
 A Series Instance UID is not yet a volume: it may hold a localizer, a dose page, two matrices, two units, several
-phases. Parts differ in unit or in Stack ID and stay; within a part the largest group of one matrix, orientation and
-SOP class is the volume, and the others are left out, listed (ct_traps 9, 23, 41, 48).
+phases, even two patients. Parts differ in patient, study or number, in unit or in Stack ID and stay; within a part
+the largest group of one matrix, orientation and SOP class is the volume, and the others are left out, listed
+(ct_traps 9, 23, 41, 48, 60).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from hounsfield.errors import HounsfieldError
 from hounsfield.geometry import ORIENTATION_GROUP_TOLERANCE
 from hounsfield.instance import Instance, Skipped
 from hounsfield.reasons import reason, unreadable
+from hounsfield.series.identity import Identities, Identity, completed
 from hounsfield.series.slices import LOCALIZER, Slice, left_out, reason_to_leave_out, slices_of
 from hounsfield.units import UNSPECIFIED, Unit, hounsfield_on_request
 
@@ -28,54 +30,76 @@ _PROJECTED = Unit(UNSPECIFIED, False, reason("projected"))
 class Part:
     """Slices of one series, unit and stack that share a grid in-plane."""
 
-    uid: str
+    identity: Identity
     unit: Unit
     stack: str
     slices: list[Slice]
     left_out: list[Skipped] = field(default_factory=list)
     localizer: bool = False
 
+    @property
+    def uid(self) -> str:
+        """Series Instance UID."""
+        return self.identity.uid
+
+
+_Key = tuple[Identity, str, str]
+
 
 def group(instances: Iterable[Instance], *, unit: str | None = None) -> tuple[list[Part], list[Skipped]]:
     """Parts in the order in which their series came, and what belongs to none; all of them in `unit` if it is given."""
-    parts: dict[tuple[str, str, str], Part] = {}
+    parts: dict[_Key, Part] = {}
     skipped: list[Skipped] = []
+    identities = Identities()
     for instance in instances:
         why = reason_to_leave_out(instance)
         if why is not None:
             skipped.append(Skipped(instance.name, why))
             continue
         try:
+            identity = identities.of(instance.header)
             for item in list(slices_of(instance)):
-                _add(item, parts, unit)
+                _add(item, identity, parts, unit)
         except HounsfieldError as error:
             skipped.append(
                 Skipped(instance.name, unreadable(error, str(error).removeprefix(f"{instance.name}: ")))
             )
-    return _without_localizers([_largest_group(part) for part in parts.values()]), skipped
+    complete = _completed(parts)
+    return _without_localizers([_largest_group(part) for part in complete]), skipped
 
 
-def _add(item: Slice, parts: dict[tuple[str, str, str], Part], asked: str | None) -> None:
-    header = item.instance.header
-    uid = header.text("SeriesInstanceUID")
+def _add(item: Slice, identity: Identity, parts: dict[_Key, Part], asked: str | None) -> None:
     localizer = item.is_localizer
     unit = _PROJECTED if localizer else item.unit
     if asked is not None and not localizer:
         unit = hounsfield_on_request(unit)
-    key = uid, LOCALIZER if localizer else unit.name, item.plane.stack
+    key = identity, LOCALIZER if localizer else unit.name, item.plane.stack
     if key not in parts:
-        parts[key] = Part(uid, unit, item.plane.stack, [], localizer=localizer)
+        parts[key] = Part(identity, unit, item.plane.stack, [], localizer=localizer)
     parts[key].slices.append(item)
+
+
+def _completed(parts: dict[_Key, Part]) -> list[Part]:
+    """Parts whose identities are one but for blanks, as one."""
+    identities = completed(identity for identity, _, _ in parts)
+    found: dict[_Key, Part] = {}
+    for (identity, unit, stack), part in parts.items():
+        whole = identities[identity]
+        known = found.setdefault((whole, unit, stack), part)
+        if known is not part:
+            known.slices += part.slices
+        known.identity = whole
+    return list(found.values())
 
 
 def _without_localizers(parts: list[Part]) -> list[Part]:
     """A localizer among the slices of a series is left out of it; a series of nothing else is a part of its own."""
-    owners = {part.uid: part for part in reversed(parts) if not part.localizer}
+    owners = {part.identity: part for part in reversed(parts) if not part.localizer}
     for part in parts:
-        if part.localizer and part.uid in owners:
+        if part.localizer and part.identity in owners:
             others = [Skipped(item.name, _LOCALIZER_REASON) for item in part.left_out]
-            owners[part.uid].left_out += left_out(part.slices, _LOCALIZER_REASON) + others
-    return [part for part in parts if not part.localizer or part.uid not in owners]
+            owners[part.identity].left_out += left_out(part.slices, _LOCALIZER_REASON) + others
+    return [part for part in parts if not part.localizer or part.identity not in owners]
 
 
 def _largest_group(part: Part) -> Part:

@@ -34,6 +34,8 @@ export const CHINESE: Readonly<Record<string, string>> = {
   "root-placed": "各帧位置由 {source} 推得：各帧没有自己的位置",
   "frame-order": "没有位置的各帧按文件中的顺序排列",
   "instance-order": "没有位置的各层按图像号 (0020,0013) 排列",
+  "shared-uid": "同一序列实例 UID 下 {name} 有 {count} 个不同的值：已分开",
+  "no-series-uid": "没有序列实例 UID (0020,000E)：按患者、检查、序列编号和描述分组",
   localizer: "定位像：是投影，不是断层",
   "no-position": "没有图像位置 (0020,0032)",
   "no-frame-position": "图像位置 (0020,0032) 只是第一帧的，未给出层距",
