@@ -25,6 +25,15 @@ def test_every_pinned_dependency_runs_on_the_oldest_python():
     assert refused == {}
 
 
+def test_all_holds_every_extra_and_gpl_encoders_come_by_one_alone():
+    """Who installs the package gets none; av's wheels bring x264 and x265."""
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    assert set(extras.pop("all")) == {each for members in extras.values() for each in members}
+    names = {re.split(r"[^A-Za-z0-9._-]", each)[0] for each in project["dependencies"]}
+    assert "av" not in names and [each for each in extras["film"] if each.startswith("av>")]
+
+
 def test_the_pins_name_no_index():
     lines = (PROJECT / "constraints.txt").read_text("utf-8").splitlines()
     assert [line for line in lines if not re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!]+", line)] == []

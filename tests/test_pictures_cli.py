@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 
 import av
@@ -101,6 +102,17 @@ def test_a_film_by_suffix_or_by_option(one, tmp_path):
         with av.open(str(tmp_path / f"{name}.mp4")) as container:
             assert container.streams.video[0].average_rate == rate
             assert len(list(container.decode(video=0))) == 6
+
+
+@pytest.mark.parametrize(
+    ("name", "more"), [("a.mp4", ()), ("out", ("--mp4", "5")), ("out", ("--format", "mp4"))]
+)
+def test_a_film_without_the_extra_is_an_error_before_anything_is_read(two, tmp_path, monkeypatch, name, more):
+    monkeypatch.setitem(sys.modules, "av", None)
+    monkeypatch.setattr("hounsfield.cli.scanning.scanned", lambda *_, **__: pytest.fail("it was read"))
+    result = run(two, tmp_path / name, *more)
+    assert result.exit_code == 1 and 'pip install "hounsfield[film]"' in result.output
+    assert not (tmp_path / name).exists()
 
 
 def test_a_folder_gets_a_picture_of_each_series_and_a_reason_for_each_other(two, tmp_path):

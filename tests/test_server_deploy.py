@@ -192,6 +192,12 @@ def test_the_compose_file_hangs_together():
     folders = {place.partition(":")[2] for place in services["server"]["volumes"]} | set(
         services["server"]["tmpfs"]
     )
+    # What is on tmpfs is gone with the container; who read what must not be.
+    assert f"{Path(options['audit']).parent}" in {
+        place.partition(":")[2]
+        for place in services["server"]["volumes"]
+        if place.partition(":")[0] in volumes
+    }
     assert str(options["folder"]) in folders and str(Path(options["credentials"]).parent) in folders
 
 

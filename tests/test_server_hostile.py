@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import time
@@ -12,8 +13,10 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hounsfield.errors import DicomwebError
 from hounsfield.server import connection
 from hounsfield.server.limits import Limits
+from hounsfield.server.places import Places
 from server_support import AS_STORED, STOW, body, client, instances, path_of, running, until
 from server_zygote import Zygote
 
@@ -278,6 +281,49 @@ def test_a_body_that_drips_is_given_up_and_leaves_its_place_to_others(tmp_path):
         link.settimeout(10)
         assert b" 408 " in _received(link).split(b"\r\n")[0]
         assert server.store(CONTENTS).status_code == 200
+
+
+def test_a_client_takes_no_more_places_than_it_leaves_to_others():
+    places, held = Places(32, "stores"), contextlib.ExitStack()
+
+    def got(client: str) -> int:
+        count = 0
+        with contextlib.suppress(DicomwebError):
+            while True:
+                held.enter_context(places.taken(client))
+                count += 1
+        return count
+
+    assert [got(client) for client in ("a", "b", "c", "d", "a")] == [22, 7, 2, 1, 0]
+    with pytest.raises(DicomwebError, match="at once") as failed, places.taken("e"):
+        pass
+    assert failed.value.data["status"] == 503
+    held.close()
+    assert got("e") == 22
+    held.close()
+    with Places(1, "stores").taken("a"):
+        pass
+
+
+def test_bodies_that_drip_from_one_client_leave_places_to_the_stores_of_others(tmp_path):
+    """By their addresses, which a proxy tells here."""
+    with running(tmp_path) as server:
+        slow = [connect(server.url) for _ in range(64)]
+        try:
+            for link in slow:
+                link.sendall(post_head(server.url, len(WHOLE)) + WHOLE[:50])
+            limit = server.service.limits.stores
+            assert until(lambda: 2 * limit // 3 < _active(server) < limit)
+            for number in range(3):
+                other = {"X-Forwarded-For": f"192.0.2.{number}"}
+                assert server.store(CONTENTS, **other).status_code == 200
+            refused = server.store(CONTENTS)
+            assert refused.status_code == 503 and refused.headers["retry-after"]
+            assert "one client" in refused.json()["error"]
+        finally:
+            for link in slow:
+                link.close()
+        assert until(lambda: server.store(CONTENTS).status_code == 200)
 
 
 FILM = instances(slices=160, rows=256, columns=256)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 
 import av
 import numpy as np
@@ -102,6 +103,17 @@ def test_a_series_comes_in_parts_or_as_a_film_in_the_order_of_the_volume(scene):
     assert Image.open(io.BytesIO(server.get(path, "image/gif").content)).n_frames == len(contents)
     middle = image(server.get(path, "image/png"))
     assert np.array_equal(middle, apply_window(volume.array[2], shown))
+
+
+def test_without_the_extra_a_film_is_a_406_that_names_it_and_what_else_is_accepted_is_made(
+    scene, monkeypatch
+):
+    server, contents, _ = scene
+    monkeypatch.setitem(sys.modules, "av", None)
+    path = path_of(contents[0], "series") + "/rendered"
+    refused = server.get(path, "video/mp4")
+    assert refused.status_code == 406 and "hounsfield[film]" in refused.json()["remedy"]
+    assert server.get(path, "video/mp4, image/gif;q=0.5").headers["content-type"] == "image/gif"
 
 
 def test_thumbnails_are_small(scene):

@@ -12,6 +12,8 @@ import os
 import socket
 import stat
 import struct
+import subprocess
+import sys
 import time
 import urllib.parse
 import zlib
@@ -26,7 +28,7 @@ from hounsfield.server import judging
 from hounsfield.server.access import MAX_GUESSES
 from hounsfield.server.credentials import CredentialFile
 from hounsfield.server.deployment import Deployment
-from hounsfield.server.journal import PlainLines
+from hounsfield.server.journal import SELDOM_SECONDS, PlainLines, Seldom
 from hounsfield.server.limits import Limits
 from server_support import STOW, Running, body, client, instances, path_of, running, served, start, uids
 from test_server_access import Provider, bearer, opened
@@ -266,6 +268,94 @@ def test_passwords_are_not_guessed_and_names_not_found_out(tmp_path):
         assert http.get("/studies", headers=bearer(token)).status_code == 200
 
 
+def test_wrong_tokens_and_other_peoples_guesses_lock_nobody_else_out(tmp_path):
+    """A worn-out token in one script, or one user's typing, is not everybody's at that address."""
+    file = CredentialFile(tmp_path / ".hounsfield" / "credentials.json")
+    for name in ("anna", "bert"):
+        file.add_password(name, f"the password of {name}", ["read"])
+    with opened(tmp_path) as http:
+        for number in range(2 * MAX_GUESSES):
+            assert http.get("/studies", headers=bearer(f"hu_expired_{number}")).status_code == 401
+        assert http.get("/studies", headers=basic("anna", "the password of anna")).status_code == 200
+        for number in range(MAX_GUESSES):
+            assert http.get("/studies", headers=basic("bert", f"guess {number}")).status_code == 401
+        assert http.get("/studies", headers=basic("bert", "the password of bert")).status_code == 429
+        assert http.get("/studies", headers=basic("anna", "the password of anna")).status_code == 200
+        # What is no name and password at all counts by itself, too.
+        for text in ("?", "bm8gY29sb24="):
+            assert http.get("/studies", headers={"Authorization": f"Basic {text}"}).status_code == 401
+        # From elsewhere the name is open still.
+        elsewhere = basic("bert", "the password of bert") | {"X-Forwarded-For": "192.0.2.7"}
+        assert http.get("/studies", headers=elsewhere).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/dicom-web/studies", "/dicom-web/health", "/", "/nothing"])
+def test_two_hosts_are_400_everywhere(tmp_path, path):
+    with running(tmp_path) as server:
+        parts = urllib.parse.urlsplit(server.url)
+        for more, status in ((), {200, 404}), (("127.0.0.1",), {400}), (("other.example",), {400}):
+            connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
+            connection.putrequest("GET", path, skip_host=True)
+            for host in ("127.0.0.1", *more):
+                connection.putheader("Host", host)
+            connection.endheaders()
+            assert connection.getresponse().status in status
+            connection.close()
+
+
+def test_invalid_requests_are_logged_once_a_second_with_how_many_there_were(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("hounsfield.server.journal.time.monotonic", lambda: now[0])
+    seldom, passed = Seldom(), []
+
+    def warn(text, level=logging.WARNING, *args):
+        record = logging.LogRecord("uvicorn.error", level, "", 0, text, args, None)
+        if seldom.filter(record):
+            passed.append(record.getMessage())
+
+    for _ in range(500):
+        warn("Invalid HTTP request received.")
+    warn("another %s", logging.WARNING, "kind")
+    now[0] += SELDOM_SECONDS - 0.01
+    warn("Invalid HTTP request received.")
+    now[0] += 0.01
+    warn("Invalid HTTP request received.")
+    now[0] += SELDOM_SECONDS
+    warn("Invalid HTTP request received.")
+    for _ in range(3):
+        warn("a fault", logging.ERROR)
+    assert passed == [
+        "Invalid HTTP request received.",
+        "another kind",
+        "Invalid HTTP request received. (500 more like it before)",
+        "Invalid HTTP request received.",
+        *["a fault"] * 3,
+    ]
+
+
+def test_the_command_does_not_fill_the_log_with_invalid_requests(tmp_path):
+    arguments = ["serve", str(tmp_path / "archive"), "--port", "0", "--workers", "1", "--log", "json"]
+    with (
+        (tmp_path / "log").open("w") as logged,
+        subprocess.Popen(
+            [sys.executable, "-m", "hounsfield", *arguments], stdout=subprocess.PIPE, stderr=logged, text=True
+        ) as process,
+    ):
+        try:
+            url = next(line for line in process.stdout if "http" in line)
+            parts = urllib.parse.urlsplit(url[url.index("http") :].strip())
+            begun = time.monotonic()
+            for _ in range(100):
+                with socket.create_connection((parts.hostname, parts.port), 10) as link:
+                    link.sendall(b"\x16\x03\x01 no HTTP at all\r\n\r\n")
+                    assert b" 400 " in link.recv(1000)
+            seconds = time.monotonic() - begun
+        finally:
+            process.terminate()
+    lines = [json.loads(line) for line in (tmp_path / "log").read_text("utf-8").splitlines()]
+    assert 1 <= sum("Invalid HTTP" in line["message"] for line in lines) <= seconds + 2
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE", "PUT", "PATCH", "TRACE", "PROPFIND"])
 def test_no_method_goes_round_the_credentials(tmp_path, method):
     CredentialFile(tmp_path / ".hounsfield" / "credentials.json").add_token("x", ["read"])
@@ -502,13 +592,9 @@ def test_no_answer_tells_where_on_the_machine_something_lies(tmp_path):
 
 
 def test_the_command_logs_no_token_and_no_patient(tmp_path):
-    import subprocess
-
     process = start(str(tmp_path), "--log", "json")
     process.kill()
     token = CredentialFile(tmp_path / ".hounsfield" / "credentials.json").add_token("x", ["read", "write"])
-    import sys
-
     running_one = subprocess.Popen(
         [sys.executable, "-m", "hounsfield", "serve", str(tmp_path), "--port", "0", "--log", "json"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

@@ -57,7 +57,7 @@ def why_not_an_image(name: str) -> str | None:
 
 def is_partial(name: str) -> bool:
     """Whether a file is called like an output of `hounsfield.outputs` on its way."""
-    return name.startswith(".") and ".partial." in name
+    return name.startswith(".") and (".partial." in name or name.endswith(".partial"))
 
 
 def is_system_folder(name: str) -> bool:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import bz2
-import contextlib
 import gzip
 import lzma
-import os
 import tempfile
-import weakref
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +13,7 @@ from typing import BinaryIO, cast
 
 from hounsfield.archives.limits import MIB, ArchiveLimits
 from hounsfield.errors import LocationError, MalformedError
+from hounsfield.outputs import ScratchFolder
 
 _MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz"}
 _CHUNK = MIB
@@ -26,23 +24,18 @@ _XZ_MEMORY = 256 * MIB
 class Spool:
     """A temporary file that is removed when this is, or when Python ends; a copy in another process only reads."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, folder: ScratchFolder | None = None) -> None:
+        self.path, self._folder = path, folder
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.path,)
 
     @classmethod
     def create(cls) -> Spool:
-        descriptor, name = tempfile.mkstemp(prefix="hounsfield-", suffix=".tar")
-        os.close(descriptor)
-        made = cls(Path(name))
-        weakref.finalize(made, _remove, name, os.getpid())
-        return made
-
-
-def _remove(name: str, owner: int) -> None:
-    # A forked child that lets go of its copy must not take the file from its parent.
-    if os.getpid() == owner:
-        with contextlib.suppress(OSError):
-            Path(name).unlink()
+        folder = ScratchFolder()
+        path = folder.path / "expanded.tar"
+        path.touch()
+        return cls(path, folder)
 
 
 def compression(head: bytes) -> str | None:

@@ -161,10 +161,13 @@ def image(
     brain, stroke, subdural, posterior-fossa, temporal-bone, liver, angio, spine, full; also in Chinese.
     """
     from hounsfield.cli.scanning import scanned
+    from hounsfield.pictures.files import FILM_SUFFIXES, require_film
     from hounsfield.reading import is_remote
 
     request = Request(**asked)
     suffix = out.suffix.lower()
+    if request.is_film or suffix in FILM_SUFFIXES or request.format_ == "mp4":
+        require_film()
     if not out.is_dir() and suffix:
         _refuse_unknown(out, request)
         from hounsfield.outputs import refuse_existing

@@ -8,13 +8,13 @@ Zarr goes up chunk by chunk, its describing metadata last. Credentials, region a
 from __future__ import annotations
 
 import importlib
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from hounsfield.errors import LocationError, OutputExistsError, UnsupportedError
+from hounsfield.outputs import ScratchFolder
 
 SCHEMES = ("s3", "gs", "az")
 _DESCRIPTION = "zarr.json"
@@ -34,10 +34,10 @@ def upload(address: str, write: Callable[[Path], object], *, force: bool) -> Non
     """
     store, name = _opened(address)
     _refuse_existing(address, force)
-    with tempfile.TemporaryDirectory(prefix="hounsfield-") as folder:
-        write(Path(folder, name))
+    with ScratchFolder() as folder:
+        write(folder / name)
         # The one that was asked for comes last: where it is, all is.
-        for path in sorted(Path(folder).iterdir(), key=lambda path: path.name == name):
+        for path in sorted(folder.iterdir(), key=lambda path: path.name == name):
             with _told(address):
                 _obstore().put(store, path.name, path)
 

@@ -76,19 +76,31 @@ def write_film(
 ) -> Path:
     """Scroll through every plane of a kind, first to last, into an MP4 (H.264 where this FFmpeg has it).
 
-    Raises `UnsupportedError` for another suffix, `OutputExistsError` for an existing file without `force`.
+    Raises `UnsupportedError` for another suffix, and where the extra `film` is not installed; `OutputExistsError`
+    for an existing file without `force`.
     """
     path = Path(path)
     if path.suffix.lower() not in FILM_SUFFIXES:
         raise UnsupportedError("a film that is not MP4", expected=", ".join(FILM_SUFFIXES), where=str(path))
     if not 0.1 <= fps <= 240:
         raise SelectionError(f"{fps:g} pictures a second", expected="0.1 … 240")
+    require_film()
     with whole_file(path, force=force) as temporary:
         try:
             _encode(_frames(volume, plane, look or Look()), temporary, Fraction(fps).limit_denominator(1000))
         except OSError as error:  # FFmpeg's do not say of which file
             raise OSError(error.errno, error.strerror, str(temporary)) from error
     return path
+
+
+def require_film() -> None:
+    """Raise `UnsupportedError` unless what makes MP4 is installed: its encoders are GPL, and not everybody's."""
+    try:
+        import av  # noqa: F401
+    except ImportError as error:
+        raise UnsupportedError(
+            "a film (MP4) needs the package av", remedy='pip install "hounsfield[film]"'
+        ) from error
 
 
 def _frames(volume: Volume, plane: str, look: Look) -> Iterator[Picture]:

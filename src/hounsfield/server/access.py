@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import ipaddress
 import threading
 import time
@@ -16,7 +18,10 @@ if TYPE_CHECKING:
     from hounsfield.server.credentials import Authenticator
 
 MAX_GUESSES, GUESSING_SECONDS, MAX_GUESSERS = 20, 60.0, 10_000
-"""Wrong credentials of one address in so many seconds, after which no more passwords are tried; addresses kept."""
+"""Wrong passwords for a name from an address in so many seconds, after which none is tried; how many such are kept."""
+
+MAX_NAME = 128
+"""Characters of a name that tell it from others while guesses are counted."""
 
 SCOPES = ("read", "write", "delete")
 
@@ -34,25 +39,29 @@ EVERYBODY = Principal("anonymous", frozenset(SCOPES))
 
 
 class Guesses:
-    """Wrong passwords by the address they came from, so that nobody tries many."""
+    """Wrong passwords by the address they came from and the name they were for, so that nobody tries many.
+
+    Others behind that address, and other names, are not locked out by them. Tokens are not counted: they are random and
+    too long to be guessed.
+    """
 
     def __init__(self) -> None:
-        self._wrong: dict[str, tuple[int, float]] = {}
+        self._wrong: dict[tuple[str, str], tuple[int, float]] = {}
         self._lock = threading.Lock()
 
-    def check(self, client: str) -> None:
+    def check(self, client: str, name: str) -> None:
         """Refuse one who guessed too often, for a while (429)."""
         with self._lock:
-            count, since = self._wrong.get(client, (0, 0.0))
+            count, since = self._wrong.get((client, name[:MAX_NAME]), (0, 0.0))
         if count >= MAX_GUESSES and time.monotonic() - since < GUESSING_SECONDS:
             raise DicomwebError("too many wrong passwords", remedy="wait a minute", status=429)
 
-    def note(self, client: str) -> None:
-        now = time.monotonic()
+    def note(self, client: str, name: str) -> None:
+        now, guess = time.monotonic(), (client, name[:MAX_NAME])
         with self._lock:
-            count, since = self._wrong.pop(client, (0, now))
+            count, since = self._wrong.pop(guess, (0, now))
             fresh = now - since < GUESSING_SECONDS
-            self._wrong[client] = (count + 1, since) if fresh else (1, now)
+            self._wrong[guess] = (count + 1, since) if fresh else (1, now)
             while len(self._wrong) > MAX_GUESSERS:
                 del self._wrong[next(iter(self._wrong))]
 
@@ -83,8 +92,9 @@ class Access:
         if not self.authenticators:
             return EVERYBODY
         scheme, _, credentials = (authorization or "").strip().partition(" ")
-        if scheme.lower() == "basic":
-            self.guesses.check(client)
+        name = basic_credentials(credentials.strip())[0] if scheme.lower() == "basic" else None
+        if name is not None:
+            self.guesses.check(client, name)
         for each in self.authenticators if credentials else ():
             principal = each.principal(scheme.lower(), credentials.strip())
             if principal is None:
@@ -92,8 +102,8 @@ class Access:
             if scope not in principal.scopes:
                 raise DicomwebError(f"{scope} is not among your scopes", status=403)
             return principal
-        if credentials:
-            self.guesses.note(client)
+        if name is not None and credentials:
+            self.guesses.note(client, name)
         raise DicomwebError("who are you?", expected="an Authorization header that holds", status=401)
 
     def challenges(self) -> str:
@@ -101,8 +111,11 @@ class Access:
         schemes = dict.fromkeys(each.scheme for each in self.authenticators)
         return ", ".join(f'{scheme} realm="hounsfield"' for scheme in schemes)
 
-    def check_host(self, host: str) -> None:
-        """Refuse a Host that is none (400), and one that is not ours (421)."""
+    def check_host(self, hosts: Sequence[str]) -> None:
+        """Refuse several Hosts and one that is none (400; RFC 9112 3.2), and one that is not ours (421)."""
+        if len(hosts) > 1:
+            raise DicomwebError(f"{len(hosts)} Host header fields", expected="one", status=400)
+        host = hosts[0] if hosts else ""
         if host and not is_host(host):
             raise DicomwebError("no such Host", expected="a name or address, perhaps with a port", status=400)
         name = (
@@ -116,6 +129,15 @@ class Access:
         if asked is None or not self.origins:
             return None
         return asked if asked in self.origins or "*" in self.origins else None
+
+
+def basic_credentials(credentials: str) -> tuple[str, str | None]:
+    """Name and password of Basic credentials (RFC 7617); no password where they are none."""
+    try:
+        name, mark, password = base64.b64decode(credentials, validate=True).decode("utf-8").partition(":")
+    except (binascii.Error, ValueError):
+        return "", None
+    return name, password if mark else None
 
 
 def is_loopback(host: str) -> bool:

@@ -32,6 +32,7 @@ from hounsfield.server.forwarding import Seen, is_host, seen
 from hounsfield.server.index.database import IndexUnavailable
 from hounsfield.server.journal import Journal, Line
 from hounsfield.server.pages import Pages
+from hounsfield.server.places import Places
 from hounsfield.server.sending import send_answer
 from hounsfield.server.service import Service
 from hounsfield.server.storing import INBOX, store
@@ -52,10 +53,10 @@ class Desk:
     service: Service
     access: Access = field(default_factory=Access)
     journal: Journal = field(default_factory=Journal)
-    active: int = 0
-    stores: int = 0
 
     def __post_init__(self) -> None:
+        self.requests = Places(self.service.limits.requests, "requests")
+        self.stores = Places(self.service.limits.stores, "stores")
         self.threads = CapacityLimiter(THREADS)
         self.heavy = CapacityLimiter(self.service.limits.heavy)
 
@@ -101,15 +102,15 @@ class _Resource:
         request = Request(scope, receive)
         begun = time.perf_counter()
         ask = ask_of(request, self._desk)
-        self._desk.active += 1
         self._desk.journal.metrics.begin()
         told: list[str] = []
         principal: Principal | None = None
         answer = Answer(status=499)
         sent = 0
+        held = contextlib.ExitStack()
         try:
             try:
-                self._check_room()
+                held.enter_context(self._desk.requests.taken(ask.client))
                 principal, answer = await self._answered(ask, request, told)
             except ClientDisconnect:
                 return
@@ -118,12 +119,12 @@ class _Resource:
             self._finish(ask, answer)
             answer, sent = await send_answer(ask, answer, send, self._desk.service.limits.seconds, scope)
         finally:
-            self._desk.active -= 1
+            held.close()
             self._desk.journal.metrics.end()
             self._tell(ask, answer, principal, told, time.perf_counter() - begun, sent)
 
     async def _answered(self, ask: Ask, request: Request, told: list[str]) -> tuple[Principal | None, Answer]:
-        self._desk.access.check_host(request.headers.get("host", ""))
+        self._desk.access.check_host(request.headers.getlist("host"))
         if ask.method == "OPTIONS":
             return None, await self._options(ask)
         method = "GET" if ask.method == "HEAD" else ask.method
@@ -136,7 +137,7 @@ class _Resource:
             self._desk.access.admit, authorization, endpoint.scope, ask.client
         )
         if method == "POST":
-            return principal, await self._stored(ask, request, told)
+            return principal, await self._stored(ask, request, principal, told)
         if endpoint.heavy:
             return principal, await self._in_time(endpoint, ask, request)
         return principal, await to_thread.run_sync(
@@ -170,15 +171,12 @@ class _Resource:
                 if not deadline.begun:
                     work.cancel()
 
-    async def _stored(self, ask: Ask, request: Request, told: list[str]) -> Answer:
-        if self._desk.stores >= self._desk.service.limits.stores:
-            raise DicomwebError("too many stores at once", status=503)
-        self._desk.stores += 1
-        try:
+    async def _stored(
+        self, ask: Ask, request: Request, principal: Principal | None, told: list[str]
+    ) -> Answer:
+        with self._desk.stores.taken((ask.client, principal)):
             inbox = request.scope.get("extensions", {}).get(INBOX)
             answer, result = await store(self._desk.service, ask, request.receive, inbox)
-        finally:
-            self._desk.stores -= 1
         told += _studies_of(result)
         return answer
 
@@ -192,10 +190,6 @@ class _Resource:
 
     def _capabilities(self, ask: Ask) -> Answer:
         return compressed(ask, capabilities(self._desk.service, ask, below=self._path.rstrip("/")))
-
-    def _check_room(self) -> None:
-        if self._desk.active > self._desk.service.limits.requests:
-            raise DicomwebError("too many requests at once", status=503)
 
     def _failed(self, error: Exception) -> Answer:
         if isinstance(error, HounsfieldError):

@@ -6,11 +6,9 @@ Headers are read once into an index that lives as long as this process; no pixel
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from pathlib import Path
 
 from hounsfield.attributes.header_text import read_header_text
 from hounsfield.dicomweb.queries import Query
@@ -18,6 +16,7 @@ from hounsfield.dicomweb.resources import Resource
 from hounsfield.errors import HounsfieldError, LocationError
 from hounsfield.instance import FileSource, Skipped, Source
 from hounsfield.locations import Location
+from hounsfield.outputs import ScratchFolder
 from hounsfield.server.attributes import Level
 from hounsfield.server.index import Entry, Index, Page, Record, record_of
 
@@ -30,8 +29,8 @@ class BorrowedLibrary:
     def __init__(self, location: Location) -> None:
         """Reads every header. Raises `LocationError` when the location cannot be read at all."""
         self._location = location
-        self._folder = tempfile.TemporaryDirectory(prefix="hounsfield-", ignore_cleanup_errors=True)
-        self._index = Index(f"sqlite:///{Path(self._folder.name) / 'index.sqlite'}")
+        self._folder = ScratchFolder()
+        self._index = Index(f"sqlite:///{self._folder.path / 'index.sqlite'}")
         self._sources: dict[str, Source] = {}
         self.skipped: list[Skipped] = []
         self._index.prepare()

@@ -5,8 +5,6 @@ The file holds no secret that could be used: SHA-256 of tokens (which are random
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import hmac
 import json
@@ -22,7 +20,7 @@ from typing import Any, Protocol
 
 from hounsfield.errors import DicomwebError, LocationError, MalformedError, SelectionError, UnsupportedError
 from hounsfield.outputs import whole_file
-from hounsfield.server.access import SCOPES, Principal
+from hounsfield.server.access import SCOPES, Principal, basic_credentials
 from hounsfield.server.store.folder import make_private
 
 PREFIX = "hu_"
@@ -217,11 +215,8 @@ class Passwords:
     def principal(self, scheme: str, credentials: str) -> Principal | None:
         if scheme != "basic":
             return None
-        try:
-            name, mark, password = base64.b64decode(credentials, validate=True).decode("utf-8").partition(":")
-        except (binascii.Error, ValueError):
-            return None
-        return self.file.password(name, password) if mark else None
+        name, password = basic_credentials(credentials)
+        return self.file.password(name, password) if password is not None else None
 
 
 @dataclass

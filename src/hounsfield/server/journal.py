@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,6 +23,10 @@ log = logging.getLogger("hounsfield.requests")
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Upper bounds in seconds of the request histogram."""
+
+
+SELDOM_SECONDS = 1.0
+"""Between two warnings of one kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +144,33 @@ class Journal:
             "status": line.status,
         }
         os.write(self._descriptor, (json.dumps(told, ensure_ascii=False) + "\n").encode())
+
+
+class Seldom(logging.Filter):
+    """Lets one warning of a kind pass in `SELDOM_SECONDS`, and says with the next how many were left out.
+
+    What clients can cause at will must not fill a disk; errors always pass.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last: dict[str, tuple[float, int]] = {}
+        self._lock = threading.Lock()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno != logging.WARNING:
+            return True
+        now = time.monotonic()
+        with self._lock:
+            last, left_out = self._last.get(str(record.msg), (-math.inf, 0))
+            if now - last < SELDOM_SECONDS:
+                self._last[str(record.msg)] = (last, left_out + 1)
+                return False
+            self._last[str(record.msg)] = (now, 0)
+        if left_out:
+            record.msg = f"{record.getMessage()} ({left_out} more like it before)"
+            record.args = None
+        return True
 
 
 class PlainLines(logging.Formatter):

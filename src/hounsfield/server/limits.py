@@ -13,7 +13,8 @@ class Limits:
     (deflated), `document` bytes of it beside its pixels, `metadata` bytes of what comes apart from bulk data;
     `decoded` bytes of what is decoded for one request, and for all that are answered at once, `frame` those of one
     frame; `pixels` those of a rendered picture, `pictures` of them in one answer; `page` results of a search;
-    `stores`, `heavy` and `requests` at once: stores, requests that decode, all; `seconds` without progress before a
+    `stores`, `heavy` and `requests` at once: stores, requests that decode, all (of stores and of all one client has no
+    more than are left for others); `seconds` without progress before a
     client is given up, `pace` bytes of a body that are progress; `answer` seconds in which an answer that is decoded
     must be made; `cache` bytes of volumes kept.
     """

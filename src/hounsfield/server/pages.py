@@ -41,7 +41,9 @@ class Pages:
         client = scope.get("client") or ("",)
         ask = Ask(scope["method"], scope["path"], "", headers=headers, client=client[0])
         try:
-            self._access.check_host(headers.get("host", ""))
+            self._access.check_host(
+                [text.decode("latin-1") for name, text in scope["headers"] if name.lower() == b"host"]
+            )
             answer = await to_thread.run_sync(self._answer, ask)
         except DicomwebError as error:
             answer = of_error(error)

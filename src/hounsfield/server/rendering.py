@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import io
 import math
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +21,7 @@ from hounsfield.codecs.colour import PaletteChannel, palette_to_rgb, to_rgb
 from hounsfield.errors import DicomwebError, HounsfieldError, UnsupportedError
 from hounsfield.hu import Conversion, convert
 from hounsfield.instance import Instance
+from hounsfield.outputs import ScratchFolder
 from hounsfield.series import Slice
 from hounsfield.series.assembly import conversion_of
 from hounsfield.server.conversion import cells, is_bits
@@ -222,8 +221,8 @@ def _film(images: Iterator[Image.Image]) -> bytes:
     longest = max(first.size)
     scale = min(1.0, LONGEST_FILM_SIDE / longest)
     width, height = (max(2, int(side * scale) // 2 * 2) for side in first.size)
-    with tempfile.TemporaryDirectory(prefix="hounsfield-") as folder:
-        path = Path(folder) / "film.mp4"
+    with ScratchFolder() as folder:
+        path = folder / "film.mp4"
         with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
             encoder = next(
                 name for name in ("libx264", "libopenh264", "mpeg4") if name in av.codecs_available

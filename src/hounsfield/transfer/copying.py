@@ -86,12 +86,13 @@ def copy(
     try:
         jobs = recorder.jobs(ends.origin.tasks(summary.skipped))
         fails = _is_incomplete if fail_fast else None
-        for finished in run_each(ends, jobs, engine, fail_fast=fail_fast, fails=fails):
-            copied = _copied(finished)
-            if not copied.heard:
-                told.expect(len(copied.items))
-                told.settled(copied.items)
-            summary.series.append(recorder.finished(finished.item.task, copied))
+        with ends.destination.writing():
+            for finished in run_each(ends, jobs, engine, fail_fast=fail_fast, fails=fails):
+                copied = _copied(finished)
+                if not copied.heard:
+                    told.expect(len(copied.items))
+                    told.settled(copied.items)
+                summary.series.append(recorder.finished(finished.item.task, copied))
     finally:
         ends.destination.close()
         summary.seconds = time.monotonic() - started

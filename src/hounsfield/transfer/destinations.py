@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
-import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -22,10 +21,9 @@ from hounsfield.errors import DicomwebError, HounsfieldError, LocationError
 from hounsfield.instance import FileSource
 from hounsfield.locations import FolderSink
 from hounsfield.locations.dicomweb import DicomwebLocation
+from hounsfield.outputs import ScratchFolder, storing_below
 from hounsfield.transfer.origins import Delivered, SeriesTask, ServerOrigin, written_uids
 from hounsfield.transfer.summary import Item, Status
-
-STALE_SECONDS = 3600.0
 
 _OUTCOMES: dict[str, Status] = {
     "stored": "moved",
@@ -58,6 +56,9 @@ class Destination(Protocol):
 
     def held(self, task: SeriesTask, uids: set[str], spool: Path) -> Iterator[Delivered | Item]:
         """These as they are there, to be compared."""
+
+    def writing(self) -> AbstractContextManager[None]:
+        """Be one of those who write there while the block runs; what killed ones left is removed first."""
 
     def spool(self, task: SeriesTask) -> Path:
         """A folder that exists, for files on their way."""
@@ -111,17 +112,15 @@ class FolderDestination:
             if path.is_file():
                 yield Delivered(task.study, task.series, uid, FileSource(path), path.stat().st_size)
 
+    def writing(self) -> AbstractContextManager[None]:
+        return storing_below(self.path)
+
     def spool(self, task: SeriesTask) -> Path:
         folder = self._folder(task)
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise LocationError(f"cannot be made: {error.strerror}", where=str(folder)) from error
-        for left in folder.glob(".*.partial"):
-            # What an interrupted copy left; a younger one may be another copy's, at work.
-            with contextlib.suppress(OSError):
-                if time.time() - left.stat().st_mtime > STALE_SECONDS:
-                    left.unlink()
         return folder
 
     def take(self, delivered: Sequence[Delivered]) -> Iterator[Item]:
@@ -159,9 +158,7 @@ class ServerDestination:
     study: str | None = None
     batch: int = 32 * 1024**2
     compares: bool = False
-    _folder: tempfile.TemporaryDirectory[str] = field(
-        default_factory=lambda: tempfile.TemporaryDirectory(prefix="hounsfield-"), repr=False
-    )
+    _folder: ScratchFolder = field(default_factory=ScratchFolder, repr=False)
 
     def present(self, task: SeriesTask) -> set[str]:
         try:
@@ -185,8 +182,11 @@ class ServerDestination:
         location = DicomwebLocation(self.client, self.client.resource(task.study, task.series))
         return ServerOrigin(location).deliver(task, uids, spool)
 
+    def writing(self) -> AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
     def spool(self, task: SeriesTask) -> Path:
-        return Path(self._folder.name)
+        return self._folder.path
 
     def take(self, delivered: Sequence[Delivered]) -> Iterator[Item]:
         by_uid = {each.instance: each for each in delivered}

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -27,6 +26,7 @@ from hounsfield.instance.elements import scan_elements
 from hounsfield.instance.reading import read_header
 from hounsfield.locations import Location
 from hounsfield.locations.dicomweb import DicomwebLocation
+from hounsfield.outputs import partial_instance
 from hounsfield.transfer.summary import Item
 
 FEW = 4
@@ -194,7 +194,7 @@ def _short(words: Iterable[str]) -> str:
 
 def _saved(part: Part, resource: Resource, spool: Path) -> Delivered | Item:
     """A part as a file, whole and with the UIDs that were asked for; an `Item` and no file if it is not that."""
-    path = spool / f".{secrets.token_hex(8)}.partial"
+    path = partial_instance(spool)
     try:
         size, head = part.save(path, keep=HEAD_BYTES)
     except BaseException:

@@ -14,8 +14,9 @@ from PIL import Image
 
 from hounsfield.dicomweb.media_types import MULTIPART, Accepted, multipart
 from hounsfield.dicomweb.resources import parse_frames
-from hounsfield.errors import DamagedError, DicomwebError, HounsfieldError
+from hounsfield.errors import DamagedError, DicomwebError, HounsfieldError, UnsupportedError
 from hounsfield.instance import Instance, read_instance
+from hounsfield.pictures.files import require_film
 from hounsfield.server.answers import Answer, etag, unchanged
 from hounsfield.server.ask import Ask
 from hounsfield.server.endpoints.retrieval import found
@@ -115,14 +116,23 @@ def _answered(service: Service, ask: Ask, look: Look, default: str | None) -> An
 
 def _chosen(accept: tuple[Accepted, ...]) -> tuple[str, bool]:
     """(media type, whether in parts) of the first accepted thing that can be made."""
+    problem: UnsupportedError | None = None
     for entry in accept:
         name, kind = entry.media_type.name, entry.media_type.content.name
         if entry.quality <= 0:
             continue
         if name in {"*/*", "image/*"} or (name == MULTIPART and entry.media_type.inner is None):
             return "image/jpeg", name == MULTIPART
+        if kind == "video/mp4":
+            try:
+                require_film()
+            except UnsupportedError as error:
+                problem = error
+                continue
         if kind in STILL or (kind in MOVING and name != MULTIPART):
             return kind, name == MULTIPART
+    if problem is not None:
+        raise problem
     raise DicomwebError("no such picture", expected=", ".join((*STILL, "video/mp4")), status=406)
 
 

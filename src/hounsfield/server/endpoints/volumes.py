@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import zlib
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from hounsfield.errors import DicomwebError, MalformedError, SelectionError
 from hounsfield.export import write_volume
 from hounsfield.hu import Counts
 from hounsfield.instance import FileSource, Skipped
+from hounsfield.outputs import ScratchFolder
 from hounsfield.reasons import Reason
 from hounsfield.series import LoadOptions, Series, Slice
 from hounsfield.series.phases import REPEATS
@@ -293,11 +292,11 @@ def _options(ask: Ask) -> LoadOptions:
 
 def _file(made: Volume, name: str, tag: str, series: str) -> Answer:
     suffix, media_type = FORMATS[name]
-    folder = Path(tempfile.mkdtemp(prefix="hounsfield-"))
+    folder = ScratchFolder()
     try:
-        path = Path(write_volume(made, folder / f"volume{suffix}")[0])
+        path = Path(write_volume(made, folder.path / f"volume{suffix}")[0])
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        folder.cleanup()
         raise
     size = path.stat().st_size
     headers = {
@@ -308,11 +307,11 @@ def _file(made: Volume, name: str, tag: str, series: str) -> Answer:
     return Answer(_then_removed(path, size, folder), media_type, headers=headers, length=size)
 
 
-def _then_removed(path: Path, size: int, folder: Path) -> Blocks:
+def _then_removed(path: Path, size: int, folder: ScratchFolder) -> Blocks:
     try:
         yield from blocks([(FileSource(path), 0, size)])
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        folder.cleanup()
 
 
 def _number(ask: Ask, name: str) -> int | None:
