@@ -259,30 +259,18 @@ def _engine(workers: int | None, cluster: str | None) -> Engine | None:
 
 def _placed(place: Location, root: Path | None, skipped: list[Skipped]) -> Iterator[tuple[Source, Path]]:
     """Each source under the name that it has below the location; all files where that is a `root` to mirror."""
-    from hounsfield.compression import tree_sources
     from hounsfield.instance import Skipped
+    from hounsfield.locations.naming import relative_name
+    from hounsfield.locations.tree import tree_sources
 
     for source in place.sources() if root is None else tree_sources(root):
         if isinstance(source, Skipped):
             skipped.append(source)
         else:
-            yield source, _relative(source, place)
+            yield source, relative_name(source, place)
 
 
 def _refuse_within(place: Location, out: Path) -> None:
     root = Path(place.name).absolute()
     if root.is_dir() and out.absolute().is_relative_to(root):
         raise LocationError("lies within what is to be compressed", where=str(out), remedy="write beside it")
-
-
-def _relative(source: Source, place: Location) -> Path:
-    """The source's name without the location's: `folder/archive.zip!/a/b` keeps `archive.zip/a/b`."""
-    from hounsfield.instance import FileSource
-
-    root = Path(place.name)
-    if isinstance(source, FileSource) and not root.is_dir():
-        root = root.parent  # a DICOMDIR names files beside it
-    name = source.name.removeprefix(str(root) if isinstance(source, FileSource) else place.name)
-    name = name.replace("!/", "/")
-    parts = [part for part in Path(name.lstrip("/!\\")).parts if part not in ("..", ".", "/")]
-    return Path(*parts) if parts else Path(Path(place.name).name)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from hounsfield.compression.files import Job, Outcome, transcode_file, transcode_files
 from hounsfield.compression.foretelling import foreseen_place, foretold_file
-from hounsfield.compression.mirror import tree_sources
 from hounsfield.compression.series import Files, compress_all, find_files, foretell_all
 
 __all__ = [
@@ -21,5 +20,4 @@ __all__ = [
     "foretold_file",
     "transcode_file",
     "transcode_files",
-    "tree_sources",
 ]

@@ -1,7 +1,7 @@
-"""A whole tree in a new place: what is beside the images in it comes along.
+"""A whole tree in a new place: what is beside the files in it comes along.
 
-`tree_sources` is every file, links not followed and archives not opened; `finish_mirror` brings what is no file:
-folders (empty ones too), links, the DICOMDIRs as they have to be now, and the folders' times and modes in the end.
+Files come by `compress_all`; `finish_mirror` brings what is none: folders (empty ones too), links, the DICOMDIRs as
+they have to be now, and the folders' times and modes in the end.
 """
 
 from __future__ import annotations
@@ -10,50 +10,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from hounsfield.archives.names import is_partial, natural
-from hounsfield.compression.dicomdirs import rebuilt
 from hounsfield.compression.files import Outcome
 from hounsfield.errors import HounsfieldError
-from hounsfield.instance import FileSource, Skipped
-from hounsfield.locations.dicomdir import is_dicomdir
-from hounsfield.locations.disk import first_bytes
+from hounsfield.locations.dicomdir_writing import rebuilt
+from hounsfield.locations.tree import is_directory_file, tree_entries
 from hounsfield.outputs import carry_status, whole_file
-
-DIRECTORY_NAME = "dicomdir"
-"""What a DICOMDIR is called, in small letters (PS3.10 8.6)."""
-
-
-def tree_entries(root: Path) -> Iterator[os.DirEntry[str]]:
-    """Everything below `root` in natural order, a folder before what is in it. A folder that cannot be listed raises
-    `OSError` where the walk comes to it.
-    """
-    with os.scandir(root) as entries:
-        found = sorted(entries, key=lambda entry: natural(entry.name))
-    for entry in found:
-        yield entry
-        if entry.is_dir(follow_symlinks=False):
-            yield from tree_entries(Path(entry.path))
-
-
-def tree_sources(root: Path) -> Iterator[FileSource | Skipped]:
-    """Every file below `root` but links and DICOMDIRs, which `finish_mirror` brings; `Skipped` is what cannot come."""
-    for entry in tree_entries(root):
-        if entry.is_symlink() or entry.is_dir(follow_symlinks=False):
-            continue
-        if not entry.is_file(follow_symlinks=False):
-            yield Skipped(entry.path, "a pipe, socket or device, not a file")
-        elif is_partial(entry.name):
-            yield Skipped(entry.path, "an output that was never finished")
-        elif not is_directory_file(Path(entry.path)):
-            yield FileSource(Path(entry.path))
-
-
-def is_directory_file(path: Path) -> bool:
-    """Whether it is a DICOMDIR, by name and content."""
-    try:
-        return path.name.lower() == DIRECTORY_NAME and is_dicomdir(first_bytes(path))
-    except HounsfieldError:
-        return False
 
 
 def finish_mirror(root: Path, out: Path) -> Iterator[Outcome]:

@@ -1,4 +1,4 @@
-"""A DICOMDIR (PS3.3 F, PS3.10 8) that describes its files as they are after compression.
+"""A DICOMDIR (PS3.3 F, PS3.10 8) brought up to date: it tells of its files as they are now.
 
 Records stay as they were, private ones and icons included: only what they say of their file (its SOP Instance UID and
 transfer syntax) is brought up to date, and with it the offsets by which records find each other. A record whose file

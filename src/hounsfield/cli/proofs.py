@@ -1,0 +1,176 @@
+"""`hounsfield verify OLD NEW`: the one place held against the other, told as a table, as JSON and as CSV."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hounsfield.cli.batches import show_skipped
+from hounsfield.cli.terminal import Column, echo, print_json, progress, table
+
+if TYPE_CHECKING:
+    from hounsfield.batch import Pace
+    from hounsfield.comparison import Compared
+    from hounsfield.instance import Skipped
+
+WORDS = {
+    "en": {
+        "same": "same",
+        "lossy": "lossy",
+        "different": "different",
+        "missing": "missing",
+        "failed": "failed",
+        "extra": "extra",
+        "left out": "left out",
+        "file": "file",
+        "status": "status",
+        "error": "largest error",
+        "reason": "reason",
+        "sum": "{files:,} files, {frames:,} frames: {counts}",
+        "more": "… and {count} more; --csv or --json lists all",
+    },
+    "zh": {
+        "same": "一致",
+        "lossy": "有损",
+        "different": "不一致",
+        "missing": "缺失",
+        "failed": "失败",
+        "extra": "多余",
+        "left out": "未包含",
+        "file": "文件",
+        "status": "状态",
+        "error": "最大误差",
+        "reason": "原因",
+        "sum": "{files:,} 个文件，{frames:,} 帧：{counts}",
+        "more": "…… 另有 {count} 项；用 --csv 或 --json 查看全部",
+    },
+}
+"""What is printed, by language."""
+
+_SHOWN = 20
+
+
+def verify_copy(
+    old: str,
+    new: str,
+    *,
+    audit: Path | None,
+    max_error: float | None,
+    workers: int | None,
+    pace: Pace | None,
+    force: bool,
+    lang: str,
+    as_json: bool,
+) -> None:
+    """Compare every file of `old` with `new`; exit status 1 unless all are as they should be.
+
+    `max_error`: an image that says it was compressed with loss, and is at most so far off, is as it should be.
+    """
+    from hounsfield import batch
+    from hounsfield.comparison import compare_all
+    from hounsfield.locations import open_location
+
+    skipped: list[Skipped] = []
+    places = open_location(old), open_location(new)
+    engine = batch.threads(workers or batch.available_cores())
+    account = _Account(max_error)
+    with _audited(audit, force) as write, progress("Comparing") as done:
+        for each in write(compare_all(*places, engine=engine, pace=pace, skipped=skipped)):
+            account.add(each)
+            done()
+    words = WORDS[lang]
+    if as_json:
+        print_json(account.to_json(skipped))
+    else:
+        account.show(words, skipped)
+    if account.bad or not account.counts:
+        raise click.exceptions.Exit(1)
+
+
+@contextmanager
+def _audited(path: Path | None, force: bool) -> Iterator[Any]:
+    from hounsfield.comparison import write_audit
+    from hounsfield.outputs import whole_file
+
+    if path is None:
+        yield lambda compared: compared
+        return
+    with (
+        whole_file(path, force=force) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as file,
+    ):
+        yield lambda compared: write_audit(compared, file)
+
+
+class _Account:
+    """Adds up; held one by one is only what is not the same."""
+
+    def __init__(self, max_error: float | None) -> None:
+        self.max_error = max_error
+        self.counts: Counter[str] = Counter()
+        self.frames = 0
+        self.bad = 0
+        self.worst = 0.0
+        self.listed: list[Compared] = []
+
+    def add(self, each: Compared) -> None:
+        self.counts[each.status] += 1
+        self.frames += len(each.proof.frames) if each.proof is not None else 0
+        if each.status == "lossy" and each.proof is not None:
+            self.worst = max(self.worst, each.proof.max_error)
+            is_bad = self.max_error is None or each.proof.max_error > self.max_error
+        else:
+            is_bad = each.status in ("different", "missing", "failed")
+        self.bad += is_bad
+        if is_bad or each.status == "extra":
+            self.listed.append(each)
+
+    def show(self, words: dict[str, str], skipped: list[Skipped]) -> None:
+        self.listed.sort(key=lambda each: each.name)
+        rows = [_row(each, words) for each in self.listed[:_SHOWN]]
+        if rows:
+            table(rows, [
+                Column("status", words["status"]), Column("file", words["file"], folds=True),
+                Column("error", words["error"], "right"), Column("reason", words["reason"], folds=True),
+            ])  # fmt: skip
+        if len(self.listed) > _SHOWN:
+            echo(words["more"].format(count=len(self.listed) - _SHOWN))
+        if skipped:
+            show_skipped(skipped)
+        counts = ", ".join(f"{count:,} {words[status]}" for status, count in self.counts.items()) or "0"
+        if self.counts["lossy"]:
+            counts += f" ({words['error']} {self.worst:g})"
+        echo(words["sum"].format(files=self.counts.total(), frames=self.frames, counts=counts))
+
+    def to_json(self, skipped: list[Skipped]) -> dict[str, Any]:
+        return {
+            "verified": not self.bad and bool(self.counts),
+            "counts": dict(self.counts),
+            "frames": self.frames,
+            "max_error": self.worst,
+            "told": [
+                {
+                    "name": each.name,
+                    "status": each.status,
+                    "max_error": each.proof.max_error if each.proof is not None else None,
+                    "attributes": list(each.proof.attributes) if each.proof is not None else [],
+                    "reason": each.reason,
+                }
+                for each in sorted(self.listed, key=lambda each: each.name)
+            ],
+            "skipped": [{"name": item.name, "reason": item.reason} for item in skipped],
+        }
+
+
+def _row(each: Compared, words: dict[str, str]) -> dict[str, Any]:
+    error = (
+        ""
+        if each.proof is None or not each.proof.max_error
+        else f"{each.proof.max_error:g} {each.proof.unit}"
+    )
+    return {"status": words[each.status], "file": each.name, "error": error.strip(), "reason": each.reason}

@@ -1,0 +1,52 @@
+"""A folder as a tree of files: all of them, whatever they are; links are not followed and archives not opened.
+
+Not `disk.walk`, which looks for images: for whoever must bring or compare a whole tree.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from hounsfield.archives.names import is_partial, natural
+from hounsfield.errors import HounsfieldError
+from hounsfield.instance.source import FileSource, Skipped
+from hounsfield.locations.dicomdir import is_dicomdir
+from hounsfield.locations.disk import first_bytes
+
+DIRECTORY_NAME = "dicomdir"
+"""What a DICOMDIR is called, in small letters (PS3.10 8.6)."""
+
+
+def tree_entries(root: Path) -> Iterator[os.DirEntry[str]]:
+    """Everything below `root` in natural order, a folder before what is in it. A folder that cannot be listed raises
+    `OSError` where the walk comes to it.
+    """
+    with os.scandir(root) as entries:
+        found = sorted(entries, key=lambda entry: natural(entry.name))
+    for entry in found:
+        yield entry
+        if entry.is_dir(follow_symlinks=False):
+            yield from tree_entries(Path(entry.path))
+
+
+def tree_sources(root: Path, *, directories: bool = False) -> Iterator[FileSource | Skipped]:
+    """Every file below `root` but links; DICOMDIRs with `directories`. `Skipped` is what no file can be made of."""
+    for entry in tree_entries(root):
+        if entry.is_symlink() or entry.is_dir(follow_symlinks=False):
+            continue
+        if not entry.is_file(follow_symlinks=False):
+            yield Skipped(entry.path, "a pipe, socket or device, not a file")
+        elif is_partial(entry.name):
+            yield Skipped(entry.path, "an output that was never finished")
+        elif directories or not is_directory_file(Path(entry.path)):
+            yield FileSource(Path(entry.path))
+
+
+def is_directory_file(path: Path) -> bool:
+    """Whether it is a DICOMDIR, by name and content."""
+    try:
+        return path.name.lower() == DIRECTORY_NAME and is_dicomdir(first_bytes(path))
+    except HounsfieldError:
+        return False
