@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import shutil
 import zipfile
 from collections import Counter
@@ -12,10 +13,12 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from click.testing import CliRunner, Result
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from dicom_frames import PYDICOM_FILES
+from hounsfield.cli import main
 from hounsfield.comparison import COLUMNS, Compared, compare_all, write_audit
 from hounsfield.errors import HounsfieldError
 from hounsfield.instance import BytesSource, FileSource
@@ -261,3 +264,56 @@ def test_the_audit_has_a_row_for_each_frame(tmp_path: Path) -> None:
     ]
     assert rows[0]["old_sha256"] == rows[0]["new_sha256"] != rows[1]["old_sha256"]
     assert len(rows[0]["old_sha256"]) == 64 and rows[0]["sop_instance_uid"] == "1.2.3.4"
+
+
+def typed(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["verify", *map(str, arguments)])
+
+
+def test_the_verb_says_that_all_is_the_same_and_writes_the_audit(scan: Path, tmp_path: Path) -> None:
+    new = copied(scan, tmp_path / "new")
+    done = typed(scan, new, "--csv", tmp_path / "audit.csv")
+    assert done.exit_code == 0, done.output
+    assert "4 files, 3 frames: 3 same, 1 left out" in done.output
+    assert len((tmp_path / "audit.csv").read_text("utf-8").splitlines()) == 5
+    assert typed(scan, new, "--csv", tmp_path / "audit.csv").exit_code == 1  # exists already
+    assert typed(scan, new, "--csv", tmp_path / "audit.csv", "--force").exit_code == 0
+
+
+def test_any_difference_is_in_the_status_and_named(scan: Path, tmp_path: Path) -> None:
+    new = copied(scan, tmp_path / "new")
+    (new / "3.dcm").unlink()
+    done = typed(scan, new)
+    assert done.exit_code == 1 and "missing" in done.output and "3.dcm" in done.output
+    told = json.loads(typed(scan, new, "--json").stdout)
+    assert told["verified"] is False and [each["status"] for each in told["told"]] == ["missing"]
+
+
+@pytest.mark.parametrize(("allowed", "status"), [(None, 1), (1.99, 1), (2, 0)])
+def test_a_loss_is_a_difference_unless_it_is_allowed(
+    allowed: float | None, status: int, scan: Path, tmp_path: Path
+) -> None:
+    new = copied(scan, tmp_path / "new", max_error=2)
+    options = [] if allowed is None else ["--max-error", allowed]
+    done = typed(scan, new, *options)
+    assert done.exit_code == status and "3 lossy" in done.output and "largest error 2" in done.output
+    assert typed(scan, new, *options, "--lang", "zh").stdout.count("有损") >= 1
+
+
+def test_nothing_at_all_proves_nothing(tmp_path: Path) -> None:
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+    assert typed(tmp_path / "old", tmp_path / "new").exit_code == 1
+
+
+@pytest.mark.parametrize("option", [("--rate", "5"), ("--restart",), ("--store", "x")])
+def test_options_of_an_archive_are_refused_for_two_places(option: tuple[str, ...], scan: Path) -> None:
+    assert typed(scan, scan, *option).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "option", [("--csv", "x"), ("--max-error", "5"), ("--workers", "2"), ("--max-mb-s", "2")]
+)
+def test_options_of_two_places_are_refused_for_an_archive(option: tuple[str, ...], scan: Path) -> None:
+    done = typed(scan, *option)
+    assert done.exit_code == 2 and "not for an archive alone" in done.output

@@ -1,4 +1,4 @@
-"""Which options of `compress` go together: one that would be ignored is refused, so that nobody relies on it."""
+"""Which options go together: one that would be ignored is refused, so that nobody relies on it."""
 
 from __future__ import annotations
 
@@ -21,20 +21,30 @@ MODES: Mapping[str, tuple[str, frozenset[str]]] = {
 
 
 def refuse_odd_combinations(context: click.Context) -> None:
-    """Raise `click.UsageError` for an option that would be ignored beside the others."""
-    given = [
-        parameter
-        for parameter in context.command.params
-        if parameter.name
-        and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
-        and parameter.name not in _ALWAYS
-    ]
+    """Raise `click.UsageError` for an option of `compress` that would be ignored beside the others."""
+    given = [parameter for parameter in _given(context) if parameter.name not in _ALWAYS]
     names = {parameter.name for parameter in given}
     mode = next(mode for mode in MODES if mode in names or not mode)
     does, allowed = MODES[mode]
     for parameter in given:
-        if parameter.expose_value and parameter.name not in allowed | {mode}:
+        if parameter.name not in allowed | {mode}:
             raise click.UsageError(_refusal(context, parameter, mode, does))
+
+
+def refuse_odd_options(context: click.Context, taken: tuple[str, frozenset[str]]) -> None:
+    """Raise `click.UsageError` for an option that is not among those `taken`, which are of what the first says."""
+    for parameter in _given(context):
+        if parameter.name not in taken[1]:
+            raise click.UsageError(f"{_shown(parameter)} is not for {taken[0]}")
+
+
+def _given(context: click.Context) -> list[click.Parameter]:
+    return [
+        parameter
+        for parameter in context.command.params
+        if parameter.expose_value
+        and context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
+    ]
 
 
 def _refusal(context: click.Context, parameter: click.Parameter, mode: str, does: str) -> str:

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hounsfield.cli import options
+from hounsfield.cli.batches import paced
+from hounsfield.cli.combinations import refuse_odd_options
+from hounsfield.cli.proofs import verify_copy
 from hounsfield.cli.terminal import Column, echo, print_json, progress, table
 
 if TYPE_CHECKING:
@@ -56,40 +59,79 @@ WORDS = {
         "hounsfield verify archive/",
         "hounsfield verify archive/ --rate 50 --json",
         "hounsfield verify archive/ --database postgresql://db/pacs --store s3://bucket/pacs",
+        "hounsfield verify old/ new/ --csv audit.csv",
+        "hounsfield verify old/ new/ --max-error 2",
     )
 )
-@click.argument("old", metavar="ARCHIVE")
+@click.argument("old", metavar="ARCHIVE|OLD")
+@click.argument("new", metavar="[NEW]", required=False)
 @click.option("--database", metavar="URL", help="The archive's index, as with `hounsfield serve`.")
 @click.option("--store", metavar="PLACE", help="The archive's files, as with `hounsfield serve`.")
 @click.option(
     "--rate", type=click.FloatRange(min=0, min_open=True), metavar="MB/S", help="Read no faster than this."
 )
 @click.option("--restart", is_flag=True, help="From the beginning, though an earlier check was stopped.")
+@click.option(
+    "--csv",
+    "audit",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="With NEW: a row for each frame, for an auditor.",
+)
+@click.option(
+    "--max-error",
+    type=click.FloatRange(min=0),
+    metavar="HU",
+    help="With NEW: accept images that say they were compressed with loss, if they are at most so far off.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    metavar="N",
+    show_default="one a core",
+    help="With NEW: files at once.",
+)
+@paced
+@options.force
 @options.lang
 @options.as_json
-@click.pass_context
 def verify(
-    ctx: click.Context,
     old: str,
+    new: str | None,
     database: str | None,
     store: str | None,
     rate: float | None,
     restart: bool,
     lang: str,
     as_json: bool,
+    **asked: Any,
 ) -> None:
-    """Check every instance of an archive of `hounsfield serve` against its SHA-256.
+    """Check every instance of an archive of `hounsfield serve` against its SHA-256; or hold NEW against OLD.
 
-    It may run beside the server. One that was stopped goes on where it was. Exit status 1 when anything is
-    not as it was stored.
+    An archive may be checked beside its server, and a check that was stopped goes on where it was. With NEW, two
+    locations are compared file by file: every value of every frame, and all attributes but those that say how pixels
+    are stored. Exit status 1 when anything is not as it was.
     """
+    refuse_odd_options(click.get_current_context(), _OF_TWO if new is not None else _OF_ONE)
+    if new is not None:
+        verify_copy(old, new, lang=lang, as_json=as_json, **asked)
+        return
     result = _checked(Path(old), database, store, rate, restart, WORDS[lang], as_json)
     if as_json:
         print_json({"archive": old, **result.to_json()})
     else:
         _show(result, WORDS[lang])
     if result.damaged:
-        ctx.exit(1)
+        raise click.exceptions.Exit(1)
+
+
+_OF_ONE = ("an archive alone", frozenset({"old", "database", "store", "rate", "restart", "lang", "as_json"}))
+_OF_TWO = (
+    "two locations",
+    frozenset(
+        {"old", "new", "audit", "max_error", "workers", "max_mb_s", "between", "force", "lang", "as_json"}
+    ),
+)
 
 
 def _checked(

@@ -112,6 +112,7 @@ def compare(old: Source, new: Source) -> Proof:
 class _Opened:
     """A file, read once: `instance` None where it is no DICOM, `pixels` where it has none."""
 
+    content: bytes
     instance: Instance | None = None
     pixels: PixelSource | None = None
     part: Part10 | None = None
@@ -131,7 +132,7 @@ def _opened(name: str, content: bytes) -> _Opened:
     try:
         instance = read_instance(held)
     except NotDicomError:
-        return _Opened()
+        return _Opened(content)
     except HounsfieldError as error:
         raise error.at(name) from error
     try:
@@ -140,7 +141,7 @@ def _opened(name: str, content: bytes) -> _Opened:
         found = instance.header.pixels
         is_float = found is not None and found.keyword != "PixelData"  # whose bytes are compared as they are
         pixels = None if is_float else open_pixels(content if dataset is None else dataset, instance.header)
-        return _Opened(instance, pixels, part)
+        return _Opened(content, instance, pixels, part)
     except HounsfieldError as error:
         raise error.at(name) from error
 
@@ -206,7 +207,7 @@ def _judged(before: _Opened, after: _Opened, frames: tuple[FrameProof, ...]) -> 
     allowed = _COLOUR | (_DERIVED if derived else frozenset())
     if says_lossy or is_lossy(before.instance.header):
         allowed |= _LOST  # a loss of the past that only the codestream told of
-    differing = tuple(_differing(before.part, after.part, allowed))
+    differing = tuple(_differing(before, after, allowed))
     told = []
     if lost and not derived:
         told.append(f"{lost} of {len(frames)} frames hold other values")
@@ -217,47 +218,49 @@ def _judged(before: _Opened, after: _Opened, frames: tuple[FrameProof, ...]) -> 
     return Proof(status, before.uid, after.uid, frames, differing, unit, "; ".join(told))
 
 
-def _differing(old: Part10, new: Part10, allowed: frozenset[int]) -> Iterator[str]:
+def _differing(before: _Opened, after: _Opened, allowed: frozenset[int]) -> Iterator[str]:
     """The tags whose elements are not the same, `allowed` ones, pixels and group lengths left out."""
-    one, other = (_elements(part) for part in (old, new))
+    one, other = (_elements(each.part) if each.part is not None else {} for each in (before, after))
     for tag in sorted(one.keys() | other.keys()):
         if tag in allowed or tag in PIXEL_ELEMENTS or not tag & 0xFFFF:
             continue
         pair = one.get(tag), other.get(tag)
-        if pair[0] != pair[1] and (None in pair or not _are_equal_sequences(tag, old, new)):
+        if not _are_equal(*pair) and (
+            None in pair or not _are_equal_as_read(tag, before.content, after.content)
+        ):
             yield f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
 
 
-def _elements(part: Part10) -> dict[int, bytes]:
-    """The value of each element in Explicit VR Little Endian, sequences in one piece, text without filling bytes."""
+def _elements(part: Part10) -> dict[int, tuple[bytes, bytes]]:
+    """VR and value of each element in Explicit VR Little Endian, sequences in one piece."""
     plain = recoded(part, transfer_syntax("explicit"))
-    found = {}
-    for element in plain.elements:
-        value = plain.dataset[element.value : element.end]
-        found[element.tag] = value.rstrip(b"\0 ") if element.vr in _TEXT else value
-    return found
+    return {
+        element.tag: (element.vr, plain.dataset[element.value : element.end]) for element in plain.elements
+    }
 
 
-def _are_equal_sequences(tag: int, old: Part10, new: Part10) -> bool:
-    """Whether what differs are only lengths and delimiters, which may be written in two ways (PS3.5 7.5)."""
+def _are_equal(one: tuple[bytes, bytes] | None, other: tuple[bytes, bytes] | None) -> bool:
+    """The same value; of text without what fills it up to an even length."""
+    if one is None or other is None:
+        return one is other
+    is_text = (
+        one[0] in _TEXT or other[0] in _TEXT
+    )  # what was private and implicit has no VR of its own any more
+    return one[1] == other[1] or (is_text and one[1].rstrip(b"\0 ") == other[1].rstrip(b"\0 "))
+
+
+def _are_equal_as_read(tag: int, old: bytes, new: bytes) -> bool:
+    """Whether a whole reader finds the same in what is written in two ways: lengths and delimiters of sequences
+    (PS3.5 7.5), VRs within them.
+    """
+    from pydicom import dcmread
+
     values = []
-    for part in (old, new):
-        if part.vr(tag) not in (b"SQ", b""):
+    for content in (old, new):
+        try:
+            element = dcmread(io.BytesIO(content), specific_tags=[tag], stop_before_pixels=True, force=True)[
+                tag
+            ]
+        except Exception:  # noqa: BLE001 (pydicom raises whatever the bytes lead it to: then they are not the same)
             return False
-        syntax = transfer_syntax("explicit")
-        plain = recoded(part, syntax)
-        element = next(element for element in plain.elements if element.tag == tag)
-        dataset = _parsed(plain.dataset[element.start : element.stop])
-        if dataset is None:
-            return False
-        values.append(dataset)
-    return bool(values[0] == values[1])
-
-
-def _parsed(data: bytes) -> Any:
-    from pydicom.filereader import read_dataset
-
-    try:
-        return read_dataset(io.BytesIO(data), is_implicit_VR=False, is_little_endian=True)
-    except Exception:  # noqa: BLE001 (pydicom raises whatever the bytes lead it to: then they are not the same)
-        return None
+    return bool(values[0] == values[1]) and values[0][0] == "SQ"
