@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -253,14 +254,16 @@ def _are_equal_as_read(tag: int, old: bytes, new: bytes) -> bool:
     """Whether a whole reader finds the same in what is written in two ways: lengths and delimiters of sequences
     (PS3.5 7.5), VRs within them.
     """
-    from pydicom import dcmread
-
-    values = []
-    for content in (old, new):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         try:
-            element = dcmread(io.BytesIO(content), specific_tags=[tag], stop_before_pixels=True, force=True)[
-                tag
-            ]
+            one, other = (_element(content, tag) for content in (old, new))
+            return one.VR == other.VR == "SQ" and bool(one.value == other.value)
         except Exception:  # noqa: BLE001 (pydicom raises whatever the bytes lead it to: then they are not the same)
             return False
-    return bool(values[0] == values[1]) and values[0][0] == "SQ"
+
+
+def _element(content: bytes, tag: int) -> Any:
+    from pydicom import dcmread
+
+    return dcmread(io.BytesIO(content), specific_tags=[tag], stop_before_pixels=True, force=True)[tag]
