@@ -24,6 +24,7 @@ from hounsfield.attributes import (
     Listing,
     Row,
     attribute_rows,
+    header_rows,
     print_table,
     select_rows,
     write_csv,
@@ -33,12 +34,79 @@ from hounsfield.attributes import (
 from hounsfield.attributes.explain import explain
 from hounsfield.cli import main
 from hounsfield.errors import HounsfieldError
-from hounsfield.instance import BytesSource, read_instance
+from hounsfield.instance import BytesSource, Instance, read_instance
 from hounsfield.phantom import PhantomSpec
 from hounsfield.phantom import write as write_phantom
+from hounsfield.reading import instances as hounsfield_instances
 from hounsfield.tags import ITEM, Group
 
 BUNDLED = Path(pydicom.data.__file__).with_name("test_files")
+
+
+def instances_of(*folders: Path) -> list[Instance]:
+    return [instance for folder in folders for instance in hounsfield_instances(folder, skipped=[])]
+
+
+def assert_rows_agree(found: list[Instance]) -> None:
+    """The quick rows are those of pydicom's data set, in whatever order instances come."""
+    assert found
+    for instance in (*found, *reversed(found)):
+        assert header_rows(instance) == attribute_rows(instance.dataset()), instance.name
+
+
+def test_quick_rows_are_those_of_pydicom_on_pydicoms_files() -> None:
+    assert_rows_agree(instances_of(BUNDLED))
+
+
+def test_quick_rows_are_those_of_pydicom_on_phantoms(tmp_path: Path) -> None:
+    for number, change in enumerate(
+        (
+            {"private_tags": True},
+            {"transfer_syntax": "implicit", "private_tags": True},
+            {"transfer_syntax": "explicit-big-endian"},
+            {"character_set": "ISO_IR 192", "patient_name": "体模^亨氏", "series_description": "薄层"},
+            {"multiframe": "enhanced"},
+            {"modality_lut": True, "slope_tag": "1,0", "intercept_tag": "abc"},
+            {"tags": {"ImageType": ["DERIVED ", "PRIMARY"], "KVP": "", "SeriesNumber": "1.5"}},
+            {"preamble": False},
+        )
+    ):
+        write_phantom(PhantomSpec(rows=8, columns=8, slices=3, **change), tmp_path / str(number))
+    assert_rows_agree(instances_of(tmp_path))
+
+
+def test_quick_rows_are_those_of_pydicom_on_real_ct(real_data: Path) -> None:
+    assert_rows_agree(
+        instances_of(real_data / "odd", real_data / "transfer_syntaxes", real_data / "enhanced")
+    )
+
+
+def test_all_instances_are_told_as_by_themselves(tmp_path: Path) -> None:
+    write_phantom(PhantomSpec(rows=8, columns=8, slices=3, private_tags=True), tmp_path / "ct")
+    for form in ("json", "csv", "text"):
+        arguments = ["--all-instances", "--format", form]
+        together = CliRunner().invoke(main, ["tags", str(tmp_path / "ct"), *arguments]).stdout
+        for path in sorted((tmp_path / "ct").iterdir()):
+            alone = CliRunner().invoke(main, ["tags", str(path), *arguments]).stdout
+            told = alone.strip("[]\n") if form == "json" else alone.partition("\n")[2]
+            assert told.strip() in together
+
+
+def test_one_damaged_file_ends_neither_find_nor_tags(tmp_path: Path) -> None:
+    """A stray item tag before the pixels (fo-dicom's FreezePattern.dcm) ended both for the whole folder."""
+    write_phantom(PhantomSpec(rows=8, columns=8, slices=3), tmp_path)
+    path = sorted(tmp_path.iterdir())[1]
+    content = path.read_bytes()
+    at = content.index(b"\xe0\x7f\x10\x00")
+    path.write_bytes(content[:at] + b"\xfe\xff\x00\xe0\0\0\0\0" + content[at:])
+    for verb in (["tags", "--json"], ["tags", "--json", "--all-instances"], ["tags", "--all-instances"]):
+        shown = CliRunner().invoke(main, [verb[0], str(tmp_path), *verb[1:]])
+        assert shown.exit_code == 0, shown.output
+    told = CliRunner().invoke(main, ["tags", str(tmp_path), "--json", "--all-instances"])
+    assert len(json.loads(told.stdout)) == 3
+    assert f"{path}: (FFFE,E000): a delimiter or item where no sequence is, left out" in told.stderr
+    found = CliRunner().invoke(main, ["find", str(tmp_path), "--level", "instance", "--json"])
+    assert len(json.loads(found.stdout)) == 3
 
 
 def small_ct() -> Dataset:

@@ -15,11 +15,13 @@ from click.testing import CliRunner
 
 from hounsfield.cli import main
 from hounsfield.client import Client
+from hounsfield.dicomweb.attributes import values
+from hounsfield.dicomweb.dicom_json import from_dataset
 from hounsfield.errors import DicomwebError, SelectionError
-from hounsfield.instance import Skipped
+from hounsfield.instance import FileSource, Skipped, read_instance
 from hounsfield.locations import open_location
 from hounsfield.phantom import PhantomSpec, write
-from hounsfield.search import Found, date_range, find
+from hounsfield.search import FIELDS, Found, date_range, find
 from orthanc import running_orthanc, skip_without_orthanc
 from stub_archive import StubArchive, stub_archive
 
@@ -201,3 +203,46 @@ def test_media_directories_are_no_studies(real_data: Path) -> None:
     found = list(find(real_data / "philips_phantom", skipped=skipped))
     assert [each.value("PatientID") for each in found] == ["PLASTIC", "PLASTIC"]
     assert sum("file-set" in item.reason for item in skipped) >= 7
+
+
+@pytest.mark.parametrize("syntax", ["explicit", "implicit", "explicit-big-endian"])
+def test_what_is_found_is_what_the_whole_header_says(syntax: str, tmp_path: Path) -> None:
+    """Only what is asked for is read; each value is the one that a whole data set has."""
+    asked = [
+        *("KVP", "PixelSpacing", "ImageType", "PatientBirthDate", "PixelPaddingValue", "WindowCenter"),
+        *("ReferencedStudySequence.ReferencedSOPInstanceUID", "00091001", "Rows", "TransferSyntaxUID"),
+    ]
+    spec = PhantomSpec(
+        rows=8,
+        columns=8,
+        slices=2,
+        transfer_syntax=syntax,
+        private_tags=True,
+        patient_name="体模^亨氏",
+        character_set="ISO_IR 192",
+        tags={
+            "ImageType": ["DERIVED", "SECONDARY", "AXIAL"],
+            "PatientBirthDate": "",
+            "WindowCenter": ["40", "-600"],
+        },
+    )
+    write(spec, tmp_path)
+    found = list(find(tmp_path, level="instance", fields=asked))
+    assert len(found) == 2
+    for each in found:
+        whole = from_dataset(read_instance(FileSource(Path(each.address))).dataset())
+        for name in (*asked, *FIELDS["instance"], *FIELDS["series"][:6]):
+            assert values(each.model, name) == values(whole, name) or name in FIELDS["series"], name
+    assert [one.value("PatientName") for one in find(tmp_path, fields=["PatientName"])] == ["体模^亨氏"]
+
+
+def test_a_match_in_a_sequence_is_found(tmp_path: Path) -> None:
+    from pydicom import Dataset
+
+    step = Dataset()
+    step.ScheduledProcedureStepID = "STEP 7"
+    spec = PhantomSpec(rows=8, columns=8, slices=2, tags={"RequestAttributesSequence": [step]})
+    write(spec, tmp_path)
+    name = "RequestAttributesSequence.ScheduledProcedureStepID"
+    assert len(list(find(tmp_path, level="instance", filters={name: "STEP 7"}))) == 2
+    assert list(find(tmp_path, level="instance", filters={name: "STEP 8"})) == []

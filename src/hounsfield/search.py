@@ -15,15 +15,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from hounsfield.dicomweb.attributes import canonical, first
+from hounsfield.attributes.header_text import element_of, text_member
+from hounsfield.dicomweb.attributes import canonical, first, tag_path
 from hounsfield.dicomweb.dicom_json import Model, from_dataset
 from hounsfield.dicomweb.matching import matches
 from hounsfield.dicomweb.queries import Query
 from hounsfield.dicomweb.resources import Collection, Resource
 from hounsfield.errors import DicomwebError, HounsfieldError, SelectionError
-from hounsfield.instance import Instance, Skipped, read_instance
+from hounsfield.instance import HeaderReader, Instance, Skipped, read_instance
 from hounsfield.locations import Location, open_location
 from hounsfield.locations.dicomweb import DicomwebLocation
+from hounsfield.tags import attribute
 
 Level = Literal["study", "series", "instance"]
 LEVELS: dict[Level, Collection] = {"study": "studies", "series": "series", "instance": "instances"}
@@ -52,6 +54,9 @@ FIELDS: dict[Level, tuple[str, ...]] = {
 """What a row shows, and what a server is asked to tell."""
 
 _UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+_NOT_PLAIN = frozenset({"SQ", "UN", "OB", "OD", "OF", "OL", "OV", "OW"})
+"""VRs of elements that the quick walk over a header does not tell."""
+
 _MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"  # PS3.6 A: a DICOMDIR, or a DIRFILE of some makers
 _NOT_SEARCHED = frozenset({400, 404, 405, 501})
 """Statuses with which servers say that they do not search across studies."""
@@ -94,8 +99,9 @@ def find(
     if isinstance(place, DicomwebLocation):
         yield from _on_server(place, level, _with_modality(query, level), warn or (lambda text: None))
     else:
-        yield from _in_files(
-            place, level, _with_modality(query, level), skipped if skipped is not None else []
+        yield from itertools.islice(
+            _in_files(place, level, _with_modality(query, level), skipped if skipped is not None else []),
+            limit,
         )
 
 
@@ -191,20 +197,49 @@ def _server_address(place: DicomwebLocation, model: Model, level: Level) -> str:
 def _in_files(place: Location, level: Level, query: Query, skipped: list[Skipped]) -> Iterator[Found]:
     groups: dict[tuple[str, ...], list[Instance]] = {}
     depth = list(LEVELS).index(level) + 1
-    for instance in _instances(place, skipped):
+    asked = _asked(query)
+    for instance in _instances(place, asked, skipped):
         groups.setdefault(tuple(instance.header.text(key) for key in _UIDS[:depth]), []).append(instance)
-    found = ((_model(members, level), members) for members in groups.values())
-    for model, members in itertools.islice((each for each in found if matches(query, each[0])), query.limit):
-        yield Found(model, _file_address(place, members))
+    for members in groups.values():
+        try:
+            model = _model(members, level, asked)
+        except HounsfieldError as error:
+            skipped.append(Skipped(members[0].name, error.found))
+            continue
+        if matches(query, model):
+            yield Found(model, _file_address(place, members))
 
 
-def _instances(place: Location, skipped: list[Skipped]) -> Iterator[Instance]:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Attributes that a search shows or compares: tag → VR of those that a header tells, and `others`, by tag."""
+
+    plain: dict[int, str]
+    others: frozenset[int]
+
+
+def _asked(query: Query) -> _Asked:
+    names = {*query.include, *(name for name, _ in query.matches), *_UIDS}
+    plain: dict[int, str] = {}
+    others: set[int] = set()
+    for name in names:
+        tag = int(tag_path(name)[0], 16)
+        vr = attribute(tag).vr
+        if "." in name or " or " in vr or vr in _NOT_PLAIN:
+            others.add(tag)
+        else:
+            plain[tag] = vr
+    return _Asked(plain, frozenset(others))
+
+
+def _instances(place: Location, asked: _Asked, skipped: list[Skipped]) -> Iterator[Instance]:
+    reader = HeaderReader({tag: vr.encode() for tag, vr in asked.plain.items()})
     for source in place.sources():
         if isinstance(source, Skipped):
             skipped.append(source)
             continue
         try:
-            instance = read_instance(source)
+            instance = read_instance(source, reader=reader)
         except HounsfieldError as error:
             skipped.append(Skipped(source.name, error.found))
             continue
@@ -214,9 +249,16 @@ def _instances(place: Location, skipped: list[Skipped]) -> Iterator[Instance]:
             yield instance
 
 
-def _model(members: list[Instance], level: Level) -> Model:
-    """The attributes of the first member, and what a server would count over all."""
-    model = from_dataset(members[0].dataset())
+def _model(members: list[Instance], level: Level, asked: _Asked) -> Model:
+    """What is asked of the first member, and what a server would count over all."""
+    first, header = members[0], members[0].header
+    charset = "\\".join(header.texts("SpecificCharacterSet"))
+    model: Model = from_dataset(first.dataset(), tags=asked.others) if asked.others else {}
+    for tag, vr in asked.plain.items():
+        value = header.values.get(tag)
+        member = None if value is None else text_member(tag, vr, value, charset)
+        if member is not None:
+            model[f"{tag:08X}"] = element_of(member)
     if level == "study":
         modalities = sorted({member.header.text("Modality") for member in members} - {""})
         series = {member.header.text("SeriesInstanceUID") for member in members}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from hounsfield.attributes.editing import write_edited
 from hounsfield.attributes.edits import Edit, parse_edits
+from hounsfield.attributes.header_rows import header_rows
 from hounsfield.attributes.html import write_html
 from hounsfield.attributes.listing import Listing, write_csv
 from hounsfield.attributes.rows import Row, attribute_rows, select_rows
@@ -17,6 +18,7 @@ __all__ = [
     "Listing",
     "Row",
     "attribute_rows",
+    "header_rows",
     "parse_edits",
     "print_table",
     "select_rows",

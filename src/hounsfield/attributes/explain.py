@@ -46,7 +46,7 @@ def explain(keyword: str, vr: str, value: str, context: Context = lambda keyword
     if not value:
         return NOTHING
     try:
-        special = _SPECIAL.get(keyword)
+        special = SPECIAL.get(keyword)
         if special is not None:
             return special(value, context)
         if keyword in MEANINGS:
@@ -216,7 +216,7 @@ def _padding(value: str, context: Context) -> Phrase:
     )
 
 
-_SPECIAL: Mapping[str, Callable[[str, Context], Phrase]] = {
+SPECIAL: Mapping[str, Callable[[str, Context], Phrase]] = {
     "RescaleIntercept": _rescale,
     "RescaleSlope": _rescale,
     "WindowCenter": _window,
@@ -227,6 +227,18 @@ _SPECIAL: Mapping[str, Callable[[str, Context], Phrase]] = {
     "BitsStored": _bits,
     "PixelPaddingValue": _padding,
 }
+
+"""Attributes whose explanation may ask for those of `CONTEXT`."""
+
+CONTEXT: Mapping[str, int] = {
+    "PixelRepresentation": 0x00280103,
+    "WindowCenter": 0x00281050,
+    "WindowWidth": 0x00281051,
+    "RescaleIntercept": 0x00281052,
+    "RescaleSlope": 0x00281053,
+    "RescaleType": 0x00281054,
+}
+"""Keyword → tag of what explanations ask of other elements."""
 
 _BY_VR: Mapping[str, Callable[[str], Phrase]] = {
     "UI": _uid,

@@ -1,4 +1,4 @@
-"""A stored instance's header as DICOM JSON text, element by element, fast enough to make at every store.
+"""An instance's header as DICOM JSON text, element by element, fast enough to make at every store and of every file.
 
 Slices of a series share most elements, so the text of each element is remembered by its bytes. Little-endian
 Part 10 files are walked here; anything else, and anything odd, is pydicom's (`from_dataset`). Bulk values become
@@ -12,18 +12,20 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import struct
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from hounsfield.dicomweb.dicom_json import from_dataset, value_as_json
 from hounsfield.errors import HounsfieldError, MalformedError
 from hounsfield.instance import Instance, Source, read_instance
 from hounsfield.instance.elements import IMPLICIT_LITTLE, ITEM, ITEM_END, PIXEL_TAGS, SEQUENCE_END, UNDEFINED
 from hounsfield.instance.elements import file_meta as read_meta
+from hounsfield.tags import attribute
 
 INSTANCE_URL = "\x01"
 """Stands for the instance's URL in header text."""
@@ -48,6 +50,7 @@ _NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "S
 _ONE_VALUE = frozenset({"LT", "ST", "UT", "UR"})
 _CHARACTER_SET = 0x00080005
 _DICOM_JSON_UTF8 = '"00080005":{"vr":"CS","Value":["ISO_IR 192"]}'
+_NUMERIC = re.compile(rb"[-+.0-9eE \\]*")
 _NOT_WALKED = frozenset({"1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99", "1.2.840.113619.5.2"})
 
 
@@ -64,6 +67,7 @@ class _DataSet:
     path: str = ""
     depth: int = 0
     charset: str = ""
+    bulk: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +93,8 @@ class HeaderText:
 def read_header_text(source: Source) -> HeaderText:
     """The header of `source`. Raises `NotDicomError`, `MalformedError`, `LocationError`."""
     instance = read_instance(source)
-    elements: dict[int, str] | None = None
+    elements = header_members(instance)
     syntax = instance.header.transfer_syntax
-    if syntax not in _NOT_WALKED and instance.header.pixels is not None:
-        with source.open() as stream:
-            elements = _walked(stream, instance.header.pixels.offset)
-    if elements is None:
-        elements = _by_pydicom(instance)
     if instance.header.pixels is not None:
         vr = "OW" if (instance.header.integer("BitsAllocated", 16) or 16) > 8 else "OB"
         pixel_tag = next(
@@ -107,12 +106,43 @@ def read_header_text(source: Source) -> HeaderText:
     return HeaderText(instance, dict(sorted(elements.items())))
 
 
+def header_members(
+    instance: Instance, *, bulk: bool = True, problems: list[str] | None = None
+) -> dict[int, str]:
+    """The members of all that precedes the pixels, by tag; with `bulk` long binary values are URIs.
+
+    `problems` collects a line for each element that is left out. Raises `MalformedError`, `LocationError`.
+    """
+    header = instance.header
+    if header.transfer_syntax not in _NOT_WALKED and header.pixels is not None:
+        with instance.source.open() as stream:
+            elements = _walked(stream, header.pixels.offset, bulk=bulk)
+        if elements is not None:
+            return elements
+    return _by_pydicom(instance, bulk=bulk, problems=problems)
+
+
+def text_member(tag: int, vr: str, value: bytes, charset: str) -> str | None:
+    """The member of one element that is no sequence, from its little-endian value; None where it is not of `vr`."""
+    try:
+        return _member(tag, vr, value, charset)
+    except (_Odd, ValueError, TypeError, OverflowError, struct.error, LookupError):
+        return None
+
+
+@lru_cache(maxsize=16384)
+def element_of(member: str) -> Mapping[str, Any]:
+    """What stands in one JSON member; whoever gets it leaves it as it is."""
+    # Not strict: a URI of bulk data begins with a control character.
+    element: Mapping[str, Any] = next(iter(json.loads("{" + member + "}", strict=False).values()))
+    return element
+
+
 @lru_cache(maxsize=16384)
 def values_of(member: str) -> tuple[str, ...]:
     """The values in one JSON member as text."""
-    # Not strict: a URI of bulk data begins with a control character.
-    element = next(iter(json.loads("{" + member + "}", strict=False).values()))
-    return tuple(_value_text(value) for value in element.get("Value", ()) if value is not None)
+    values = element_of(member).get("Value", ())
+    return tuple(_value_text(value) for value in values if value is not None)
 
 
 def _value_text(value: object) -> str:
@@ -122,7 +152,7 @@ def _value_text(value: object) -> str:
     return str(value)
 
 
-def _walked(stream: BinaryIO, end: int) -> dict[int, str] | None:
+def _walked(stream: BinaryIO, end: int, *, bulk: bool = True) -> dict[int, str] | None:
     """Elements of a little-endian Part 10 header that ends before `end`; None if pydicom must read it."""
     if end > MAX_HEADER_BYTES:
         raise MalformedError(f"a header of {end} bytes", expected=f"at most {MAX_HEADER_BYTES}")
@@ -131,20 +161,22 @@ def _walked(stream: BinaryIO, end: int) -> dict[int, str] | None:
     if not syntax:
         return None
     try:
-        return _elements(_DataSet(buffer, syntax.encode() == IMPLICIT_LITTLE), start, end)[0]
+        return _elements(_DataSet(buffer, syntax.encode() == IMPLICIT_LITTLE, bulk=bulk), start, end)[0]
     except (_Odd, ValueError, TypeError, OverflowError, struct.error, KeyError, LookupError):
         return None
 
 
-def _by_pydicom(instance: Instance) -> dict[int, str]:
+def _by_pydicom(
+    instance: Instance, *, bulk: bool = True, problems: list[str] | None = None
+) -> dict[int, str]:
     def uri(path: str, value: bytes) -> str | None:
-        return f"{INSTANCE_URL}/bulkdata/{path}" if len(value) > INLINE_BYTES else None
+        return f"{INSTANCE_URL}/bulkdata/{path}" if bulk and len(value) > INLINE_BYTES else None
 
     with warnings.catch_warnings():
         # What pydicom warns of while it makes sense of a value is no news to anybody here.
         warnings.simplefilter("ignore")
         try:
-            model = from_dataset(instance.dataset(), bulk=uri)
+            model = from_dataset(instance.dataset(), bulk=uri, problems=problems)
         except HounsfieldError:
             raise
         except Exception as error:
@@ -193,7 +225,7 @@ def _elements(of: _DataSet, position: int, end: int) -> tuple[dict[int, str], in
             continue
         if tag == _CHARACTER_SET:
             charset = buffer[start:position].decode("ascii", "replace").strip("\0 ")
-        found[tag] = _plain_member(tag, vr, buffer[start:position], charset, of.path)
+        found[tag] = _plain_member(tag, vr, buffer[start:position], charset, of)
     if position > end:
         raise _Odd
     return found, position
@@ -204,6 +236,8 @@ def _head(of: _DataSet, position: int, before: Mapping[int, str]) -> tuple[str, 
     group, element, vr_bytes, length = _EXPLICIT(of.buffer, position)
     if of.implicit:
         (length,) = _LENGTH(of.buffer, position + 4)
+        if group & 1 and element > 0xFF:
+            return _private_vr(of, group << 16 | element, position + 8, length, before), position + 8, length
         return _dictionary_vr(group << 16 | element, _is_signed(before)), position + 8, length
     vr = vr_bytes.decode("ascii")
     if vr_bytes in _LONG:
@@ -212,19 +246,20 @@ def _head(of: _DataSet, position: int, before: Mapping[int, str]) -> tuple[str, 
         if (length == UNDEFINED and vr != "SQ") or (vr == "UN" and not group & 1):
             raise _Odd
         # Who reserves a block of private elements says so in LO (PS3.5 7.8.1), also where the VR was lost.
-        creator = vr == "UN" and 0x10 <= element <= 0xFF
-        return "LO" if creator else vr, position + 12, length
+        if vr == "UN" and element > 0xFF:
+            vr = _private_vr(of, group << 16 | element, position + 12, length, before)
+        return "LO" if vr == "UN" and 0x10 <= element <= 0xFF else vr, position + 12, length
     if not (vr in _NUMBERS or vr in _SHORT_TEXT or vr == "AT"):
         raise _Odd
     return vr, position + 8, length
 
 
-def _plain_member(tag: int, vr: str, value: bytes, charset: str, path: str) -> str:
+def _plain_member(tag: int, vr: str, value: bytes, charset: str, of: _DataSet) -> str:
     """An element that is no sequence: inline, or the URI of bulk data."""
     if tag == _CHARACTER_SET:
         return _DICOM_JSON_UTF8
-    if len(value) > INLINE_BYTES and vr in _BINARY:
-        return _bulk_member(tag, vr, f"{path}{tag:08X}")
+    if of.bulk and len(value) > INLINE_BYTES and vr in _BINARY:
+        return _bulk_member(tag, vr, f"{of.path}{tag:08X}")
     make = _member if len(value) <= _REMEMBERED_BYTES else _member.__wrapped__
     return make(tag, vr, value, charset)
 
@@ -246,7 +281,7 @@ def _sequence(of: _DataSet, tag: int, charset: str, position: int, length: int, 
         if last > stop:
             raise _Odd
         path = f"{of.path}{tag:08X}.{len(items)}."
-        item = _DataSet(of.buffer, of.implicit, path, of.depth + 1, charset)
+        item = _DataSet(of.buffer, of.implicit, path, of.depth + 1, charset, of.bulk)
         members, position = _elements(item, position, last)
         if size != UNDEFINED and position != last:
             raise _Odd
@@ -345,6 +380,19 @@ def _dictionary_vr(tag: int, signed: bool) -> str:
     if " or " in vr:
         raise _Odd
     return vr
+
+
+def _private_vr(of: _DataSet, tag: int, start: int, length: int, before: Mapping[int, str]) -> str:
+    """The VR of a private element by its creator; "UN" where nobody knows it, or the value is not of it."""
+    creator = next(iter(values_of(before.get(tag & 0xFFFF0000 | tag >> 8 & 0xFF, '"":{}'))), "")
+    vr = attribute(tag, creator).vr if creator else "UN"
+    if " or " in vr or vr == "SQ":
+        return "UN"
+    text = of.buffer[start : start + min(length, _REMEMBERED_BYTES)].rstrip(b"\0 ")
+    if vr in {"DS", "IS"}:
+        return vr if _NUMERIC.fullmatch(text) else "UN"
+    is_text = vr not in _SHORT_TEXT or vr == "AT" or (text.isascii() and text.decode("ascii").isprintable())
+    return vr if is_text else "UN"
 
 
 def _is_signed(found: Mapping[int, str]) -> bool:

@@ -72,7 +72,12 @@ def attribute_rows(dataset: Dataset, others: Iterable[Dataset] = ()) -> tuple[Ro
     meta = getattr(dataset, "file_meta", None)
     rows = [*(_rows(meta) if meta is not None else ()), *_rows(dataset)]
     marked = [replace(row, distinct=counts[row.path]) if row.path in counts else row for row in rows]
-    return tuple(sorted(marked, key=lambda row: _ORDER[row.group]))
+    return in_order(marked)
+
+
+def in_order(rows: Iterable[Row]) -> tuple[Row, ...]:
+    """Rows by the order of `Group`, within a group as they come."""
+    return tuple(sorted(rows, key=lambda row: _ORDER[row.group]))
 
 
 def select_rows(
@@ -94,15 +99,23 @@ def select_rows(
 def _rows(dataset: Dataset, *, group: Group | None = None, depth: int = 0, prefix: str = "") -> Iterator[Row]:
     context = _context(dataset)
     for tag in sorted(int(key) for key in dataset.keys()):  # noqa: SIM118 (iterating converts every element)
-        yield from _row(dataset, tag, group or group_of(tag), depth, prefix, context)
+        value, creator = read_value(dataset, tag), _creator(dataset, tag)
+        yield from element_rows(tag, value, creator, context, group=group, depth=depth, prefix=prefix)
 
 
-def _row(
-    dataset: Dataset, tag: int, group: Group, depth: int, prefix: str, context: Context
+def element_rows(
+    tag: int,
+    value: Value,
+    creator: str | None,
+    context: Context,
+    *,
+    group: Group | None = None,
+    depth: int = 0,
+    prefix: str = "",
 ) -> Iterator[Row]:
-    creator = _creator(dataset, tag)
+    """The row of one element, and those of its items; `context`: what else the data set says, for explanations."""
     known = attribute(tag, creator)
-    value = read_value(dataset, tag)
+    group = group or group_of(tag)
     path = prefix + (known.keyword if known.keyword and tag >> 16 not in _REPEATING else written(tag))
     yield Row(
         path,

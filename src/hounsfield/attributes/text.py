@@ -67,13 +67,16 @@ def write_lines(listings: Iterable[Listing], out: TextIO, *, language: Language 
             heads.append(f"# {_INSTANCES.say(language).format(listing.instances)}")
         out.write("\n" * bool(number) + "\n".join(heads) + "\n")
         cells = [(row, _columns(row, language)) for row in listing.rows]
-        widths = [max((cell_len(line[i]) for _, line in cells), default=0) for i in range(4)]
+        lengths = [[len(cell) if cell.isascii() else cell_len(cell) for cell in line] for _, line in cells]
+        widths = [max(column, default=0) for column in zip(*lengths, strict=True)]
         group: Group | None = None
-        for row, line in cells:
+        for (row, line), taken in zip(cells, lengths, strict=True):
             if row.group is not group:
                 group = row.group
                 out.write(f"\n{group.title.say(language)}\n")
-            padded = [cell + " " * (width - cell_len(cell)) for cell, width in zip(line, widths, strict=True)]
+            padded = [
+                cell + " " * (width - length) for cell, length, width in zip(line, taken, widths, strict=True)
+            ]
             out.write("  ".join((*padded, _said(row, language))).rstrip() + "\n")
 
 
@@ -178,6 +181,8 @@ def _left_out(last: Row, count: int, language: Language) -> Row:
 
 def _plain(text: str) -> str:
     """`text` on one line, control characters made visible."""
+    if text.isprintable():
+        return text
     return "".join(
         character if character.isprintable() or character in "\u3000\u00a0" else _escaped(character)
         for character in text.replace("\r\n", "\n")

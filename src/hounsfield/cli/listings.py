@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, TextIO
 
-from hounsfield.attributes import Listing, attribute_rows, select_rows
-from hounsfield.dicomweb.dicom_json import from_dataset
+from hounsfield.attributes import Listing, Row, attribute_rows, header_rows, select_rows
+from hounsfield.attributes.header_text import element_of, header_members
+from hounsfield.errors import HounsfieldError
 from hounsfield.instance import Instance, Skipped
 from hounsfield.reading import instances
 from hounsfield.tags import Group, Language, group_of
 
 if TYPE_CHECKING:
     from pydicom import Dataset
+
+Tell = Callable[[str], None]
+"""Gets a line for what is not shown, or not as a whole."""
+
+_OF_TITLE = (0x00200011, 0x00080060, 0x0008103E)  # Series Number, Modality, Series Description
 
 MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
 
@@ -43,17 +51,33 @@ def listings(
     groups: Sequence[Group] = (),
     search: str | None = None,
     all_instances: bool = False,
+    tell: Tell,
 ) -> Iterator[Listing]:
-    """The rows of the first instance of each series, or of every instance; what has none to show is left out."""
+    """The rows of the first instance of each series, or of every instance; what has none to show is left out.
+
+    `tell` is told why an instance has no part in it, or only a part.
+    """
     for members in series.values():
         shown = members if all_instances else members[:1]
         others = [] if all_instances else members[1:]
         for instance in shown:
-            dataset = instance.dataset()
-            rows = attribute_rows(dataset, (other.dataset() for other in others))
-            rows = select_rows(rows, groups=groups, search=search)
-            if rows:
-                yield Listing(instance.name, _title(dataset, language), rows, 1 + len(others))
+            try:
+                alike = _readable(others, tell)
+                rows = attribute_rows(instance.dataset(), alike) if others else header_rows(instance)
+            except HounsfieldError as error:
+                tell(str(error))
+                continue
+            chosen = select_rows(rows, groups=groups, search=search)
+            if chosen:
+                yield Listing(instance.name, _title(rows, language), chosen, 1 + len(others))
+
+
+def _readable(others: Iterable[Instance], tell: Tell) -> Iterator[Dataset]:
+    for other in others:
+        try:
+            yield other.dataset()
+        except HounsfieldError as error:
+            tell(str(error))
 
 
 def models(
@@ -62,28 +86,54 @@ def models(
     groups: Sequence[Group] = (),
     search: str | None = None,
     all_instances: bool = False,
-) -> Iterator[dict[str, Any]]:
-    """The same as DICOM JSON objects (PS3.18 F.2): whole values, top-level attributes chosen by group and text."""
+    tell: Tell,
+) -> Iterator[Mapping[int, str]]:
+    """The same as members of DICOM JSON objects (PS3.18 F.2): whole values, top-level attributes chosen by group and
+    text.
+    """
     for members in series.values():
         for instance in members if all_instances else members[:1]:
-            dataset = instance.dataset()
-            model = from_dataset(dataset)
-            if groups:
-                model = {tag: value for tag, value in model.items() if group_of(int(tag, 16)) in groups}
-            if search:
-                rows = select_rows(attribute_rows(dataset), search=search)
-                kept = {f"{row.tag:08X}" for row in rows if row.depth == 0}
-                model = {tag: value for tag, value in model.items() if tag in kept}
-            yield model
+            problems: list[str] = []
+            try:
+                model = header_members(instance, bulk=False, problems=problems)
+                shown = _shown(instance, search) if search else model.keys()
+            except HounsfieldError as error:
+                tell(str(error))
+                continue
+            for problem in problems:
+                tell(f"{instance.name}: {problem}")
+            yield {
+                tag: member
+                for tag, member in model.items()
+                if tag in shown and (not groups or group_of(tag) in groups)
+            }
 
 
-def _title(dataset: Dataset, language: Language) -> str:
+def _shown(instance: Instance, search: str) -> set[int]:
+    """The tags at the top that mention `search`, or hold what does."""
+    rows = select_rows(attribute_rows(instance.dataset()), search=search)
+    return {row.tag for row in rows if row.depth == 0}
+
+
+def write_models(models: Iterable[Mapping[int, str]], file: TextIO) -> None:
+    """A list of DICOM JSON objects, indented."""
+    file.write("[")
+    for number, members in enumerate(models):
+        file.write(",\n  {" if number else "\n  {")
+        file.write(",".join(map(_indented, members.values())))
+        file.write("\n  }" if members else "}")
+    file.write("\n]\n")
+
+
+@lru_cache(maxsize=16384)
+def _indented(member: str) -> str:
+    text = json.dumps({member[1:9]: element_of(member)}, ensure_ascii=False, indent=2, allow_nan=False)
+    return "".join(f"\n  {line}" for line in text.splitlines()[1:-1])
+
+
+def _title(rows: Iterable[Row], language: Language) -> str:
     """Series number, description and modality, as far as they are there."""
-    from hounsfield.attributes.values import read_value
-
-    def text(tag: int) -> str:
-        return read_value(dataset, tag).text.strip() if tag in dataset else ""
-
-    number, description, modality = text(0x00200011), text(0x0008103E), text(0x00080060)
+    told = {row.tag: row.value.strip() for row in rows if row.depth == 0 and row.tag in _OF_TITLE}
+    number, modality, description = (told.get(tag, "") for tag in _OF_TITLE)
     series = Group.SERIES.title.say(language)
     return "  ".join(part for part in (f"{series} {number}".strip(), modality, description) if part)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -88,7 +87,7 @@ def tags(
         _change(location, settings, removals, out, force=force)
         return
     from hounsfield.attributes import print_table
-    from hounsfield.cli.listings import instances_by_series, listings, models
+    from hounsfield.cli.listings import instances_by_series, listings, models, write_models
     from hounsfield.tags import Group
 
     skipped: list[Skipped] = []
@@ -97,10 +96,12 @@ def tags(
         raise _nothing(location, skipped)
     chosen = tuple(Group(name) for name in groups)
     if as_json or form == "json":
-        found = models(series, groups=chosen, search=search, all_instances=all_instances)
-        _deliver(lambda file: _write_json(list(found), file), out, force=force)
+        found = models(series, groups=chosen, search=search, all_instances=all_instances, tell=_tell)
+        _deliver(lambda file: write_models(found, file), out, force=force)
         return
-    rows = listings(series, language=lang, groups=chosen, search=search, all_instances=all_instances)
+    rows = listings(
+        series, language=lang, groups=chosen, search=search, all_instances=all_instances, tell=_tell
+    )
     if chosen or search is not None:
         rows = _told_of_nothing(rows)
     if form == "text" and out is None and sys.stdout.isatty():
@@ -119,6 +120,10 @@ def _told_of_nothing(rows: Iterator[Listing]) -> Iterator[Listing]:
         terminal.echo("No attribute matches.", err=True)
 
 
+def _tell(line: str) -> None:
+    terminal.echo(line, err=True)
+
+
 def _nothing(location: str, skipped: list[Skipped]) -> SelectionError:
     from hounsfield.errors import SelectionError
 
@@ -131,11 +136,6 @@ def _writer(form: str, rows: Iterator[Listing], lang: Language) -> Callable[[Tex
 
     write = {"text": write_lines, "csv": write_csv, "html": write_html}[form]
     return lambda file: write(rows, file, language=lang)
-
-
-def _write_json(models: list[dict[str, Any]], file: TextIO) -> None:
-    json.dump(models, file, ensure_ascii=False, indent=2, allow_nan=False)
-    file.write("\n")
 
 
 def _deliver(write: Callable[[TextIO], None], out: Path | None, *, force: bool) -> None:

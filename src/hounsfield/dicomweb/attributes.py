@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from hounsfield.errors import DicomwebError
@@ -19,6 +20,7 @@ MAX_DEPTH = 16
 _HEX = re.compile(r"\(?([0-9A-Fa-f]{4}),?([0-9A-Fa-f]{4})\)?")
 
 
+@lru_cache(maxsize=1024)
 def canonical(name: str) -> str:
     """The one way to write the attribute path `name`; `DicomwebError` with status 400 for an unknown one."""
     steps = name.strip().split(".")
@@ -27,11 +29,13 @@ def canonical(name: str) -> str:
     return ".".join(_keyword(tag) if _keyword(tag) else tag for tag in map(_tag, steps))
 
 
+@lru_cache(maxsize=1024)
 def tag_path(name: str) -> tuple[str, ...]:
     """The steps of an attribute path as DICOM JSON writes tags: eight upper-case hex digits each."""
     return tuple(map(_tag, name.strip().split(".")))
 
 
+@lru_cache(maxsize=1024)
 def vr_of(name: str) -> str:
     """The VR of the last step of a path by the data dictionary; "UN" where it does not know."""
     from pydicom.datadict import dictionary_VR

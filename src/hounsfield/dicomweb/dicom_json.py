@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from hounsfield.errors import DicomwebError, HounsfieldError
@@ -21,6 +22,7 @@ from hounsfield.errors import DicomwebError, HounsfieldError
 if TYPE_CHECKING:
     from pydicom import Dataset
     from pydicom.dataelem import DataElement
+    from pydicom.tag import BaseTag
 
 Model = dict[str, Any]
 """One data set as DICOM JSON."""
@@ -38,6 +40,7 @@ _BINARY = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 _INTEGERS = frozenset({"SL", "SS", "SV", "UL", "US", "UV"})
 _FLOATS = frozenset({"FL", "FD"})
 _NEVER_NULL = _INTEGERS | _FLOATS | {"AT"}
+_DELIMITERS = 0xFFFE  # the group of items and delimiters (PS3.5 7.5), which are no elements
 _PERSON = ("Alphabetic", "Ideographic", "Phonetic")
 
 
@@ -71,9 +74,24 @@ def to_dataset(
     return _dataset(model, bulk, notes, "", 0)
 
 
-def from_dataset(dataset: Dataset, *, bulk: BulkWriter | None = None) -> Model:
-    """The model of `dataset`, without group lengths and file meta group (F.2.1.1, F.2.2)."""
-    return _model(dataset, bulk, "", 0)
+def from_dataset(
+    dataset: Dataset,
+    *,
+    bulk: BulkWriter | None = None,
+    tags: Collection[int] | None = None,
+    problems: list[str] | None = None,
+) -> Model:
+    """The model of `dataset`, or of its `tags`, without group lengths and file meta group (F.2.1.1, F.2.2).
+
+    `problems` collects a line for each element that no model can hold, such as a delimiter out of place.
+    """
+    if problems is not None:
+        problems += [
+            f"({tag.group:04X},{tag.element:04X}): a delimiter or item where no sequence is, left out"
+            for tag in dataset.keys()  # noqa: SIM118 (iterating converts every element)
+            if tag.group == _DELIMITERS
+        ]
+    return _model(dataset, bulk, "", 0, tags)
 
 
 def bulk_uris(model: Mapping[str, Any], prefix: str = "", depth: int = 0) -> dict[str, str]:
@@ -286,12 +304,14 @@ def _vr(tag: int, element: Mapping[str, Any]) -> str:
     return known[0] if known[0] in VR.__members__ else "UN"
 
 
-def _model(dataset: Dataset, bulk: BulkWriter | None, prefix: str, depth: int) -> Model:
+def _model(
+    dataset: Dataset, bulk: BulkWriter | None, prefix: str, depth: int, tags: Collection[int] | None = None
+) -> Model:
     if depth > MAX_DEPTH:
         raise DicomwebError("sequences nested too deep", expected=f"at most {MAX_DEPTH} levels")
     model: Model = {}
-    for tag in sorted(dataset.keys()):
-        if tag.element == 0 or tag.group == 2:
+    for tag in sorted(tag for tag in dataset.keys() if tags is None or tag in tags):  # noqa: SIM118
+        if tag.element == 0 or tag.group in {2, _DELIMITERS}:
             continue
         path = f"{prefix}{tag:08X}"
         try:
@@ -300,12 +320,19 @@ def _model(dataset: Dataset, bulk: BulkWriter | None, prefix: str, depth: int) -
             raise
         except Exception:  # noqa: BLE001 (pydicom raises many kinds on a broken element)
             # A value that pydicom cannot convert stays as the bytes it was.
-            raw = getattr(dataset.get_item(tag), "value", b"")
-            model[f"{tag:08X}"] = {"vr": "UN", **_binary(raw if isinstance(raw, bytes) else b"", bulk, path)}
+            model[f"{tag:08X}"] = {"vr": "UN", **_binary(_raw_value(dataset, tag), bulk, path)}
     if "00080005" in model:
         # JSON is UTF-8 whatever the data set was (F.2.1.2).
         model["00080005"] = {"vr": "CS", "Value": ["ISO_IR 192"]}
     return model
+
+
+def _raw_value(dataset: Dataset, tag: BaseTag) -> bytes:
+    """The bytes of an element that was never converted; none of one that pydicom cannot even give."""
+    value: object = None
+    with contextlib.suppress(Exception):  # it converts some elements even here
+        value = getattr(dataset.get_item(tag), "value", None)
+    return value if isinstance(value, bytes) else b""
 
 
 def _written(element: DataElement, bulk: BulkWriter | None, path: str, depth: int) -> Model:

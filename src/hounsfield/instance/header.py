@@ -180,16 +180,21 @@ class Header:
 
     @classmethod
     def from_dataset(
-        cls, dataset: Dataset, transfer_syntax: str, pixels: PixelElement | None = None
+        cls,
+        dataset: Dataset,
+        transfer_syntax: str,
+        pixels: PixelElement | None = None,
+        *,
+        wanted: Mapping[int, bytes] = WANTED,
     ) -> Header:
         """The same view of a header that pydicom read, or that came as DICOM JSON (PS3.18 F)."""
         values: dict[int, bytes] = {}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pydicom warns when a value is looked at
             charset = _charset_of(dataset)
-            for tag, vr in ATTRIBUTES.values():
+            for tag, vr in wanted.items():
                 if tag in dataset:
-                    encoded = _encode(dataset, tag, vr, charset)
+                    encoded = _encode(dataset, tag, vr.decode("ascii"), charset)
                     if encoded is not None:
                         values[tag] = encoded
         if charset:

@@ -11,7 +11,7 @@ import os
 import struct
 import warnings
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -52,16 +52,18 @@ _PLAUSIBLE_FIRST_LENGTH = 1024  # bytes: the first element is a group length, a 
 class HeaderReader:
     """Reads headers one after another that likely are those of one series, and holds equal values once.
 
-    One reader's own, not for several threads.
+    `also`: tag → VR of elements that are wanted beside those of `Header`; they are in its `values`. One reader's own,
+    not for several threads.
     """
 
-    def __init__(self) -> None:
-        self._layout = ElementLayout(WANTED)
+    def __init__(self, also: Mapping[int, bytes] | None = None) -> None:
+        self._wanted = {**(also or {}), **WANTED}
+        self._layout = ElementLayout(self._wanted)
         self._last: Header | None = None
 
     def read(self, source: Source) -> Header:
         """The header of `source`. Raises `NotDicomError`, `MalformedError`, `LocationError`."""
-        header, is_shared = _read_header(source, self._layout.scan)
+        header, is_shared = _read_header(source, self._layout.scan, self._wanted)
         if not is_shared and self._last is not None:
             header = header.sharing(self._last)
         self._last = header
@@ -74,17 +76,19 @@ def read_header(source: Source) -> Header:
 
 
 def _read_header(
-    source: Source, scan: Callable[[BinaryIO], tuple[Elements | None, bool]]
+    source: Source,
+    scan: Callable[[BinaryIO], tuple[Elements | None, bool]],
+    wanted: Mapping[int, bytes] = WANTED,
 ) -> tuple[Header, bool]:
     if hasattr(source, "metadata"):  # as isinstance(source, MetadataSource), at a tenth of its time
-        return _header_of_metadata(cast(MetadataSource, source)), False
+        return _header_of_metadata(cast(MetadataSource, source), wanted), False
     with source.open() as stream:
         elements, is_shared = scan(stream)
         if elements is not None:
             return Header(elements.values, elements.transfer_syntax, elements.pixels), is_shared
         stream.seek(0)
         dataset, syntax, pixels = _read_with_pydicom(stream, source.name)
-        return Header.from_dataset(dataset, syntax, pixels), False
+        return Header.from_dataset(dataset, syntax, pixels, wanted=wanted), False
 
 
 def read_dataset(source: Source) -> Dataset:
@@ -113,11 +117,11 @@ def open_pixels(source: Source, header: Header) -> BinaryIO:
         return io.BytesIO(_inflate(stream, source.name, file_meta(stream.read(FIRST_READ))[1]))
 
 
-def _header_of_metadata(source: MetadataSource) -> Header:
-    dataset = source.metadata((*WANTED, _AVAILABLE_SYNTAX))
+def _header_of_metadata(source: MetadataSource, wanted: Mapping[int, bytes]) -> Header:
+    dataset = source.metadata((*wanted, _AVAILABLE_SYNTAX))
     # Most servers do not tell; the bytes will.
     syntax = str(dataset.get("AvailableTransferSyntaxUID", ""))
-    return Header.from_dataset(dataset, syntax)
+    return Header.from_dataset(dataset, syntax, wanted=wanted)
 
 
 def _read_with_pydicom(stream: BinaryIO, name: str) -> tuple[Dataset, str, PixelElement | None]:

@@ -1,0 +1,138 @@
+"""Rows of one instance after another, quickly: what recurs from slice to slice is made once.
+
+Little-endian Part 10 files whose elements the strict walk accepts; anything else is `attribute_rows` of pydicom's data
+set, with which a test holds every row of this one equal. Plain ASCII values of the usual VRs are read here, all others
+by pydicom, an element at a time.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+
+from hounsfield.attributes.explain import CONTEXT, SPECIAL
+from hounsfield.attributes.rows import Row, attribute_rows, element_rows, in_order
+from hounsfield.attributes.values import Value, read_value
+from hounsfield.instance import Instance
+from hounsfield.instance.elements import Trace, scan_elements
+from hounsfield.tags import attribute
+
+REMEMBERED_BYTES = 4096
+"""Longest element whose rows are kept for the next instance."""
+
+_CHARACTER_SET, _PIXEL_REPRESENTATION = 0x00080005, 0x00280103
+_FILE_META = 0x0002
+_NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
+_DECIMAL = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_INTEGER = r"[+-]?\d{1,9}"
+_FORMS = {
+    "DS": re.compile(rf"{_DECIMAL}(?:\\{_DECIMAL})*", re.ASCII),
+    "IS": re.compile(rf"{_INTEGER}(?:\\{_INTEGER})*", re.ASCII),
+}
+# Others have rules of their own for what is a value: names, long texts, attribute tags.
+_PLAIN = re.compile(r"(?! )[ -~]*(?<! )")
+_TEXTS = frozenset({"AE", "AS", "CS", "DA", "DT", "LO", "SH", "TM", "UI"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """One element as it stands in the file: from its tag to its end, its value from `value` on."""
+
+    content: bytes
+    value: int
+    implicit: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What decides, beside an element's own bytes, on how it reads: those of elements before it, and their texts."""
+
+    before: bytes = b""
+    creator: str | None = None
+    context: tuple[tuple[str, str], ...] = ()
+
+
+def header_rows(instance: Instance) -> tuple[Row, ...]:
+    """The rows of `attribute_rows`, of this instance alone. Raises `MalformedError`, `LocationError`."""
+    trace = Trace()
+    elements = None
+    if not hasattr(instance.source, "metadata"):
+        with instance.source.open() as stream:
+            elements = scan_elements(stream, {}, trace=trace)
+    if elements is None:
+        return attribute_rows(instance.dataset())
+    return in_order(_rows(trace))
+
+
+def _rows(trace: Trace) -> Iterator[Row]:
+    buffer = trace.buffer
+    chunks = {
+        tag: _Chunk(buffer[start:end], value - start, trace.implicit and start >= trace.data_set)
+        for tag, (start, end), value in zip(trace.tags, pairwise(trace.starts), trace.values, strict=True)
+    }
+    context = tuple((keyword, _text_at(chunks, tag)) for keyword, tag in CONTEXT.items())
+    known = [chunks[tag].content for tag in (_CHARACTER_SET, _PIXEL_REPRESENTATION) if tag in chunks]
+    usual = _Around(b"".join(known))
+    explained = _Around(usual.before, context=context)
+    for tag, chunk in chunks.items():
+        around = explained if attribute(tag).keyword in SPECIAL else usual
+        if tag >> 16 == _FILE_META:  # of a character set and an encoding of its own
+            around = _Around()
+        elif tag >> 16 & 1 and tag & 0xFFFF > 0xFF:
+            reserved = tag & 0xFFFF0000 | tag >> 8 & 0xFF
+            if reserved in chunks:
+                creator = _text_at(chunks, reserved)
+                around = _Around(usual.before + chunks[reserved].content, creator or None)
+        make = _element if len(chunk.content) <= REMEMBERED_BYTES else _element.__wrapped__
+        yield from make(tag, chunk.content, chunk.value, chunk.implicit, around)
+
+
+@lru_cache(maxsize=16384)
+def _element(tag: int, content: bytes, start: int, implicit: bool, around: _Around) -> tuple[Row, ...]:
+    """The rows of one element at the top."""
+    value = _quick_value(tag, content, start, implicit)
+    if value is None:
+        value = _value_by_pydicom(tag, content, implicit, around.before)
+    context = dict(around.context)
+    return tuple(element_rows(tag, value, around.creator, lambda keyword: context.get(keyword, "")))
+
+
+def _quick_value(tag: int, content: bytes, start: int, implicit: bool) -> Value | None:
+    """A plain value of a usual VR; None for what is left to pydicom."""
+    vr = attribute(tag).vr if implicit else content[4:6].decode("latin-1")
+    raw = content[start:]
+    if implicit and tag >> 16 & 1 and not tag & 0xFFFF:
+        return None  # the length of a private group, which pydicom shows as bytes
+    if vr in _NUMBERS:
+        size = struct.calcsize(_NUMBERS[vr])
+        if not raw or len(raw) % size:
+            return None
+        numbers = struct.unpack(f"<{len(raw) // size}{_NUMBERS[vr]}", raw)
+        return Value(vr, "\\".join(map(str, numbers)))
+    if vr not in _TEXTS and vr not in _FORMS:
+        return None
+    text = raw.rstrip(b"\0 ").decode("latin-1")
+    form = _FORMS.get(vr, _PLAIN)
+    if form.fullmatch(text) is None or " \\" in text or "\\ " in text:
+        return Value(vr, "") if not raw else None
+    return Value(vr, text)
+
+
+def _value_by_pydicom(tag: int, content: bytes, implicit: bool, before: bytes) -> Value:
+    from pydicom.filereader import read_dataset
+
+    dataset = read_dataset(io.BytesIO(before + content), implicit, True)
+    return read_value(dataset, tag)
+
+
+def _text_at(chunks: Mapping[int, _Chunk], tag: int) -> str:
+    chunk = chunks.get(tag)
+    if chunk is None:
+        return ""
+    value = _quick_value(tag, chunk.content, chunk.value, chunk.implicit)
+    return (value or _value_by_pydicom(tag, chunk.content, chunk.implicit, b"")).text
