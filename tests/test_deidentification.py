@@ -23,7 +23,7 @@ from pydicom.tag import Tag
 from hounsfield import load, phantom
 from hounsfield.cli import main
 from hounsfield.deidentification import Deidentified, Profile, Pseudonyms, deidentify_object
-from hounsfield.deidentification.identity import _IDENTITY, LONGEST_SHIFT_DAYS, holding, shifted
+from hounsfield.deidentification.identity import LONGEST_SHIFT_DAYS, kinds, shifted
 from hounsfield.deidentification.profile import KEPT_TEXTS, KEPT_UIDS, table
 from hounsfield.errors import HounsfieldError, UnsupportedError
 from hounsfield.instance import BytesSource, FileSource
@@ -107,8 +107,10 @@ PLANTED = {
     **dict.fromkeys(("OB", "UN", "OW"), CANARY.encode()),
 }
 PLANTED["PN"] = "Finchname"
-TRACES = (b"Finchname", b"FINCH-", CANARY.encode(), b"1.2.3.999.77777.5", b"19770707", b"070707.777")
-NEEDED = {"Modality", "SOPClassUID", "SpecificCharacterSet", "PixelData", "BurnedInAnnotation", "ImageType"}
+TRACES = (b"Finchname", b"FINCH", CANARY.encode(), b"1.2.3.999.77777.5", b"19770707", b"070707.777")
+NEEDED = {
+    "Modality", "SOPClassUID", "SpecificCharacterSet", "PixelData", "BurnedInAnnotation", "ImageType", "ConversionType",
+}  # fmt: skip
 SINGLE = {
     "basic": Profile(),
     "shift": Profile("shift"),
@@ -130,7 +132,8 @@ def planted() -> Dataset:
             continue
         if vr in PLANTED:
             # What is known to identify would be looked for in all other text, and hide what the profile leaves.
-            value = f"FINCH-{tag:08X}" if keyword in _IDENTITY and vr != "UI" else PLANTED[vr]
+            kind = kinds().get(keyword) if vr != "DA" else None
+            value = {None: PLANTED[vr], "place": f"FINCHP{tag:08X}"}.get(kind, f"FINCH-{tag:08X}")
             item.add_new(tag, vr, value)
             if Tag(tag) not in dataset or dataset[tag].VM == 1:
                 dataset.add_new(tag, vr, value)
@@ -566,14 +569,6 @@ def test_real_ct_loads_the_same_and_names_nobody(real_data: Path, tmp_path: Path
     name = str(before.header.get("PatientName", "")).split("^")[0].encode()
     for path in (tmp_path / "out").rglob("*.dcm"):
         assert len(name) < 3 or name not in path.read_bytes()[:8000]
-
-
-def test_words_of_an_identity_are_found_as_words_only() -> None:
-    found = holding(frozenset({"ann", "o'neil"}))
-    assert found is not None
-    assert found.search("of Ann.") and found.search("O'NEIL")
-    assert not found.search("annual")
-    assert holding(frozenset()) is None
 
 
 def test_a_short_key_is_refused(tmp_path: Path) -> None:

@@ -49,6 +49,12 @@ _NEW_KEY_BYTES = 32
     "--keep", type=click.Choice(_KEEP), multiple=True, help="What else may stay; any number of times."
 )
 @click.option(
+    "--include",
+    metavar="NAME",
+    multiple=True,
+    help="Let in what is left out: a SOP class, modality, Image Type or Conversion Type; any number of times.",
+)
+@click.option(
     "--workers", type=click.IntRange(min=1), metavar="N", show_default="one a core", help="Processes."
 )
 @click.option("--cluster", metavar="tcp://HOST:8786", help="Work on the Dask cluster of this scheduler.")
@@ -57,7 +63,13 @@ _NEW_KEY_BYTES = 32
 @options.force
 @options.as_json
 def deidentify(
-    location: str, out: Path, key: Path | None, dates: Any, keep: tuple[str, ...], **asked: Any
+    location: str,
+    out: Path,
+    key: Path | None,
+    dates: Any,
+    keep: tuple[str, ...],
+    include: tuple[str, ...],
+    **asked: Any,
 ) -> None:
     """Copy LOCATION to OUT without what identifies the patient, by the basic profile of DICOM PS3.15.
 
@@ -74,7 +86,8 @@ def deidentify(
 
     place = open_location(absolute(location))
     _refuse_within(place, out)
-    profile = deidentification.Profile(dates=dates, **{name.replace("-", "_"): True for name in keep})
+    options_kept: dict[str, Any] = {name.replace("-", "_"): True for name in keep}
+    profile = deidentification.Profile(dates=dates, include=tuple(sorted(set(include))), **options_kept)
     engine = _engine(asked["workers"], asked["cluster"], waits=is_remote(location))
     secret = os.urandom(_NEW_KEY_BYTES) if key is None else _secret(key)
     skipped: list[Skipped] = []

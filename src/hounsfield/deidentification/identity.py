@@ -9,58 +9,47 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Any, cast
 
+from pydicom import Dataset
+from pydicom.charset import convert_encodings
+from pydicom.dataelem import DataElement, RawDataElement
+
+from hounsfield.deidentification.charsets import Reading, is_as_labelled, readings
+from hounsfield.deidentification.matching import Identity, Kind
 from hounsfield.deidentification.profile import Profile, dictionary_vr
-
-if TYPE_CHECKING:
-    from pydicom import Dataset
 
 LONGEST_SHIFT_DAYS = 3650
 """Dates move back by up to ten years, never forward: nothing then lies in the future."""
 
-SHORTEST_TOKEN, SHORTEST_FOREIGN_TOKEN = 3, 2
-"""Characters of a name's part that is looked for in other text, in ASCII and beyond it (two Han characters are a
-name); shorter ones are in every word.
-"""
-
-_IDENTITY = frozenset(
+_DAYS_OF_DEVICES = frozenset(
     {
-        "PatientID",
-        "OtherPatientIDs",
-        "AccessionNumber",
-        "IssuerOfPatientID",
-        "PatientAddress",
-        "PatientTelephoneNumbers",
-        "MedicalRecordLocator",
-        "AdmissionID",
-        "ServiceEpisodeID",
-        "InstitutionName",
-        "InstitutionAddress",
-        "InstitutionalDepartmentName",
-        "StationName",
-        "DeviceSerialNumber",
-        "ReferringPhysicianAddress",
-        "ReferringPhysicianTelephoneNumbers",
-        "PersonTelephoneNumbers",
-        "StudyID",
-        "RequestedProcedureID",
-        "PlacerOrderNumberImagingServiceRequest",
-        "FillerOrderNumberImagingServiceRequest",
-        "StudyInstanceUID",
-        "SeriesInstanceUID",
-        "SOPInstanceUID",
-        "FrameOfReferenceUID",
+        "DateOfLastCalibration",
+        "DateTimeOfLastCalibration",
+        "DateOfLastDetectorCalibration",
+        "DateOfManufacture",
+        "DateOfInstallation",
     }
 )
-"""Whose values are looked for in whatever text is kept; all persons' names and the birth date besides."""
+_OWN_UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
+_SHORTEST_UID = 10  # characters; a shorter one is a version or a measure
+_PERSONS = frozenset({"PersonIdentificationCodeSequence", "ContentCreatorIdentificationCodeSequence"})
+"""Codes that stand for a person: their value is a number, their meaning a name."""
 
-_BIRTH_DATES = ("%Y%m%d", "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y")
-_BETWEEN = re.compile(r"[\^=\s,;\\]+")
-_TEXTS = frozenset({"AE", "AS", "CS", "DA", "LO", "LT", "SH", "ST", "UC", "UI", "UR", "UT", "PN", "DS", "IS"})
+_TEXTS = frozenset(
+    {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT"}
+)
+_LABELLED = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
+"""VRs whose text is in the character set that the file names (PS3.5 6.1.2.2)."""
+
 _DATE = re.compile(r"\d{8}")
+_DAY = 10  # characters of a date, with signs between
 
 
 class Pseudonyms:
@@ -92,56 +81,110 @@ class Pseudonyms:
         return -1 - int.from_bytes(self._digest("days", patient)[:8], "big") % LONGEST_SHIFT_DAYS
 
 
-def tokens(dataset: Dataset, profile: Profile) -> frozenset[str]:
-    """Every word or number in the object that identifies somebody, in lower case, but what `profile` keeps."""
-    found: set[str] = set()
-    for element in _elements(dataset):
-        # A name is one by the dictionary too, whatever VR the file gives it.
-        if element.VR == "PN" or dictionary_vr(int(element.tag)) == "PN":
-            found.update(part for text in texts(element) for part in _names(text))
-        elif element.keyword in _IDENTITY:
-            if profile.action(int(element.tag), element.keyword, element.VR)[1]:
-                continue  # an option keeps it
-            found.update(text.strip() for text in texts(element))
-        elif element.keyword == "PatientBirthDate":
-            found.update(written for text in texts(element) for written in _dates(text))
-    return frozenset(token.casefold() for token in found if len(token) >= _shortest(token))
+@dataclass(frozen=True)
+class Identities:
+    """What identifies somebody in an object, and its text in other readings than the one that it is given.
 
-
-def _names(text: str) -> Iterator[str]:
-    """The parts of a PN value, and each way of writing it (PS3.5 6.2.1) with family and given name together."""
-    for writing in text.split("="):
-        yield from _BETWEEN.split(writing)
-        family, given = (part.strip() for part in (*writing.split("^"), "")[:2])
-        yield from (family + given, given + family)
-
-
-def _dates(text: str) -> Iterator[str]:
-    try:
-        date = datetime.strptime(text.strip(), "%Y%m%d")
-    except ValueError:
-        yield text.strip()
-    else:
-        yield from (date.strftime(form) for form in _BIRTH_DATES)
-
-
-def _shortest(token: str) -> int:
-    return SHORTEST_TOKEN if token.isascii() else SHORTEST_FOREIGN_TOKEN
-
-
-def holding(identities: frozenset[str]) -> re.Pattern[str] | None:
-    """What finds any of the tokens: as a whole word, or anywhere where it is not ASCII; None where there are none.
-
-    Chinese and Japanese are written without spaces: a name has no borders there.
+    - `sought`: the same for all objects of a study, as far as they say the same
+    - `uids`: those of the object itself; a profile that keeps UIDs has none
+    - `readings`: by data set and tag, what the bytes of a text may say besides; where they are ASCII, nothing
+    - `is_mislabelled`: text is not in the character set that the file names
     """
-    if not identities:
-        return None
-    longest_first = sorted(identities, key=lambda token: (-len(token), token))
-    parts = [
-        rf"(?<!\w){re.escape(token)}(?!\w)" if token.isascii() else re.escape(token)
-        for token in longest_first
-    ]
-    return re.compile("|".join(parts), re.IGNORECASE)
+
+    sought: frozenset[Identity]
+    uids: tuple[str, ...]
+    readings: Mapping[tuple[int, int], tuple[Reading, ...]]
+    is_mislabelled: bool
+
+
+def collect(dataset: Dataset, profile: Profile) -> Identities:
+    """Read all of `dataset`, whose text is given its likeliest reading, before anything in it is changed."""
+    found = _Collector(profile)
+    found.data_set(dataset, ())
+    uids = () if profile.uids else tuple(str(dataset.get(name) or "").strip() for name in _OWN_UIDS)
+    uids = tuple(uid for uid in uids if len(uid) >= _SHORTEST_UID)
+    return Identities(frozenset(found.sought), uids, found.readings, found.is_mislabelled)
+
+
+class _Collector:
+    """Goes through a data set with its sequences once."""
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+        self.sought: set[Identity] = set()
+        self.readings: dict[tuple[int, int], tuple[Reading, ...]] = {}
+        self.is_mislabelled = False
+
+    def data_set(self, dataset: Dataset, label: Sequence[str], *, of_person: bool = False) -> None:
+        if "SpecificCharacterSet" in dataset or not label:
+            label = convert_encodings(dataset.get("SpecificCharacterSet"))
+        for tag in list(dataset.keys()):
+            raw = dataset.get_item(tag)
+            content = raw.value if isinstance(raw, RawDataElement) else None
+            element = dataset[tag]
+            if element.VR == "SQ":
+                for item in element.value or ():
+                    self.data_set(item, label, of_person=element.keyword in _PERSONS)
+                continue
+            if isinstance(content, bytes) and element.VR in _TEXTS and _is_foreign(content):
+                self._reread(dataset, element, content, label)
+            kind = self._kind(element, of_person)
+            if kind is not None:
+                self._take(kind, dataset, element)
+
+    def _reread(self, dataset: Dataset, element: DataElement, content: bytes, label: Sequence[str]) -> None:
+        found = tuple(Reading(text.rstrip("\0 "), encoding) for text, encoding in readings(content, label))
+        self.readings[id(dataset), int(element.tag)] = found
+        if element.VR in _LABELLED and not is_as_labelled(found[0], label):
+            self.is_mislabelled = True
+            is_one = element.VR in ("LT", "ST", "UT")
+            element.value = found[0].text if is_one else found[0].text.split("\\")
+
+    def _kind(self, element: DataElement, of_person: bool) -> Kind | None:
+        """What the value of an element is to somebody's identity; None for nothing, or where an option keeps it."""
+        keyword, vr = element.keyword, dictionary_vr(int(element.tag))
+        # A name is one by the dictionary too, whatever VR the file gives it.
+        if element.VR == "PN" or vr == "PN" or (of_person and keyword == "CodeMeaning"):
+            return "name"
+        found = kinds().get(keyword)
+        if found == "date":
+            return found
+        if "DA" in (element.VR, vr) or "DT" in (element.VR, vr):
+            is_sought = self.profile.dates != "keep" and keyword not in _DAYS_OF_DEVICES
+            return "date" if is_sought else None
+        if of_person and keyword == "CodeValue":
+            return "number"
+        is_kept = found is not None and self.profile.action(int(element.tag), keyword, element.VR)[1]
+        return None if is_kept else found
+
+    def _take(self, kind: Kind, dataset: Dataset, element: DataElement) -> None:
+        values = texts(element)
+        for reading in self.readings.get((id(dataset), int(element.tag)), ()):
+            values += reading.text.split("\\")
+        for value in values:
+            # A day is taken without its time, so that all objects of a series look for the same.
+            text = value.strip()[:_DAY] if kind == "date" else value.strip()
+            if text:
+                self.sought.add(Identity(kind, text))
+
+
+@lru_cache
+def kinds() -> Mapping[str, Kind]:
+    """The attributes of `identities.txt` by keyword."""
+    found: dict[str, Kind] = {}
+    kind: Kind = "number"
+    for line in (
+        files("hounsfield.deidentification").joinpath("identities.txt").read_text("utf-8").splitlines()
+    ):
+        if line.startswith("["):
+            kind = cast("Kind", line.strip("[]"))
+        elif not line.startswith("#"):
+            found |= dict.fromkeys(line.split(), kind)
+    return MappingProxyType(found)
+
+
+def _is_foreign(content: bytes) -> bool:
+    return not content.isascii() or b"\x1b" in content
 
 
 def texts(element: Any) -> list[str]:
@@ -162,12 +205,3 @@ def shifted(text: str, days: int) -> str:
 
 def _moved(date: str, days: int) -> str:
     return (datetime.strptime(date, "%Y%m%d") + timedelta(days=days)).strftime("%Y%m%d")
-
-
-def _elements(dataset: Dataset) -> Iterator[Any]:
-    for element in dataset:
-        if element.VR == "SQ":
-            for item in element.value or ():
-                yield from _elements(item)
-        else:
-            yield element

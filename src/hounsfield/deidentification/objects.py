@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -14,6 +13,7 @@ from pydicom.uid import UID
 
 from hounsfield.deidentification.identity import Pseudonyms
 from hounsfield.deidentification.profile import Profile
+from hounsfield.deidentification.review import Review
 from hounsfield.deidentification.rewriting import Rewriter
 from hounsfield.deidentification.screening import reason_to_leave_out
 from hounsfield.errors import HounsfieldError, MalformedError
@@ -29,6 +29,7 @@ class Deidentified:
     series: str = ""
     instance: str = ""
     counts: Mapping[str, int] = field(default_factory=dict)
+    review: Review = field(default_factory=Review)
     reason: str = ""
 
 
@@ -62,10 +63,10 @@ def _read(source: Source) -> Dataset:
 def _deidentified(dataset: Dataset, profile: Profile, pseudonyms: Pseudonyms) -> Deidentified:
     if "SOPClassUID" not in dataset and dataset.file_meta.get("MediaStorageSOPClassUID"):
         dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID
-    reason = reason_to_leave_out(dataset)
+    rewriter = Rewriter.of(dataset, profile, pseudonyms)
+    reason = reason_to_leave_out(dataset, frozenset(profile.include), rewriter.matcher)
     if reason:
         return Deidentified(reason=reason)
-    rewriter = Rewriter.of(dataset, profile, pseudonyms)
     rewriter.rewrite(dataset)
     dataset.file_meta = _new_meta(dataset)
     dataset.preamble = bytes(128)
@@ -75,7 +76,8 @@ def _deidentified(dataset: Dataset, profile: Profile, pseudonyms: Pseudonyms) ->
         str(dataset.get(name, "")) for name in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
     )
     study, series, instance = uids
-    return Deidentified(stream.getvalue(), study, series, instance, Counter(rewriter.counts))
+    counts = {name: count for name, count in rewriter.counts.items() if count}
+    return Deidentified(stream.getvalue(), study, series, instance, counts, rewriter.review)
 
 
 def _new_meta(dataset: Dataset) -> FileMetaDataset:

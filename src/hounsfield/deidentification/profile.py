@@ -86,6 +86,7 @@ class Profile:
     - `device`, `institution`, `patient` (age, sex, size, weight): keep what identifies or describes these
     - `uids`: keep them all
     - `safe_private`: keep the private attributes that the standard lists as safe (PS3.15 E.3.10)
+    - `include`: objects that would be left out, by SOP class (UID or keyword), modality, Image Type or Conversion Type
     """
 
     dates: Dates = "remove"
@@ -95,6 +96,7 @@ class Profile:
     patient: bool = False
     uids: bool = False
     safe_private: bool = False
+    include: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.dates not in ("remove", "shift", "keep"):

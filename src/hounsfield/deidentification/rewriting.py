@@ -1,28 +1,34 @@
 """One data set made anonymous in place: every attribute, in every item of every sequence.
 
 Order: identities are collected first, then each attribute is treated by the profile, then whatever text is left is
-searched for the identities; at the end the object says what was done to it (PS3.3 C.12.1.1.1, C.7.1.1).
+searched for the identities and noted for the review; at the end the object says what was done to it (PS3.3
+C.12.1.1.1, C.7.1.1).
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 
-import numpy as np
 from pydicom import Dataset
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataelem import DataElement
 from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 
-from hounsfield.deidentification.identity import Pseudonyms, holding, shifted, texts, tokens
+from hounsfield.deidentification.charsets import Reading, readings
+from hounsfield.deidentification.folding import fold
+from hounsfield.deidentification.identity import Identities, Pseudonyms, collect, shifted, texts
+from hounsfield.deidentification.matching import Matcher, matcher
+from hounsfield.deidentification.needles import terms
+from hounsfield.deidentification.pixels import mask_unused_bits, trim_pixels
 from hounsfield.deidentification.profile import STANDARD_ROOT, Profile, dictionary_vr
+from hounsfield.deidentification.review import Review
 
 DUMMIES = {
     "AE": "ANONYMIZED",
@@ -44,26 +50,20 @@ DUMMIES = {
 }
 """What stands where something must (action D)."""
 
-_SWEPT = frozenset({"AE", "CS", "LO", "LT", "SH", "ST", "UC", "UR", "UT", "PN"})
-"""VRs whose text is searched; numbers hold no names."""
+_SWEPT = frozenset(
+    {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT"}
+)
+_REVIEWED = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
+"""VRs whose text is listed for a person to read; the others hold numbers and codes."""
 
-_BYTES = frozenset({"OB", "OW", "UN"})
+_NUMBERS, _TIMES = frozenset({"AS", "DS", "IS"}), frozenset({"DA", "DT", "TM"})
+"""VRs that measure something: only letters in them are found, and in numbers an identifier as a whole."""
+
+_BYTES = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 _SEARCHED_BYTES = 16 << 20
-_SURE_LETTERS = 5
-"""Letters of ASCII by which bytes are known to hold an identity; fewer stand together by chance."""
-
 _ENCODINGS = ("utf-8", "latin-1", "gb18030", "utf-16-le")
 
-_TERMS = frozenset(
-    {
-        "ORIGINAL", "DERIVED", "PRIMARY", "SECONDARY", "AXIAL", "LOCALIZER", "VOLUME", "HEAD",
-        "BRAIN", "SKULL", "NECK", "CHEST", "THORAX", "LUNG", "HEART", "ABDOMEN", "LIVER", "KIDNEY",
-        "PELVIS", "SPINE", "CSPINE", "TSPINE", "LSPINE", "SHOULDER", "ARM", "HAND", "HIP", "KNEE",
-        "LEG", "FOOT", "EXTREMITY", "WHOLEBODY", "PHANTOM", "YES", "NO", "OTHER", "STANDARD",
-        "HELICAL", "SPIRAL",
-    }
-)  # fmt: skip
-"""Coded strings that stay though somebody, or a phantom, is called so."""
+_ASCII = re.compile(r"[A-Za-z0-9]+")
 
 _REMOVED_GROUPS = {0x0000, 0x0002, 0x0004, 0x4008, *range(0x5000, 0x5100), *range(0x6000, 0x6100)}
 """Commands, file meta and directories (no place of theirs is here), results, curves, overlays."""
@@ -85,23 +85,29 @@ class Rewriter:
     pseudonyms: Pseudonyms
     patient: str
     days: int
-    identities: re.Pattern[str] | None
-    counts: Counter[str]
+    identities: Identities
+    matcher: Matcher
+    counts: Counter[str] = field(default_factory=Counter)
+    review: Review = field(default_factory=Review)
 
     @classmethod
     def of(cls, dataset: Dataset, profile: Profile, pseudonyms: Pseudonyms) -> Rewriter:
         """For `dataset`, before anything in it is changed."""
+        identities = collect(dataset, profile)
         facts = (
             str(dataset.get(name, "") or "") for name in ("PatientID", "IssuerOfPatientID", "PatientName")
         )
         patient = pseudonyms.patient(*facts)
         days = pseudonyms.days(patient) if profile.dates == "shift" else 0
-        return cls(profile, pseudonyms, patient, days, holding(tokens(dataset, profile)), Counter())
+        return cls(profile, pseudonyms, patient, days, identities, matcher(identities.sought))
 
     def rewrite(self, dataset: Dataset) -> None:
         """All of it, and the attributes that tell so."""
-        _mask_unused_bits(dataset)
+        mask_unused_bits(dataset)
+        self.counts["pixels trimmed"] += trim_pixels(dataset)
         self._treat(dataset, top=True)
+        if self.identities.is_mislabelled:
+            dataset.SpecificCharacterSet = "ISO_IR 192"
         dataset.PatientID = self.patient
         dataset.PatientName = self.patient
         self._declare(dataset)
@@ -112,7 +118,9 @@ class Rewriter:
                 self._private(dataset, tag)
             elif tag.group in _REMOVED_GROUPS or tag in _COEFFICIENTS or dictionary_vr(tag) is None:
                 self._remove(dataset, tag)
-            elif not (top and tag in _PIXELS):
+            elif tag in _PIXELS and not top:
+                self._remove(dataset, tag)  # a picture within the object, which nobody looks at
+            elif tag not in _PIXELS:
                 self._public(dataset, dataset[tag])
 
     def _public(self, dataset: Dataset, element: DataElement) -> None:
@@ -196,25 +204,59 @@ class Rewriter:
 
     def _sweep(self, dataset: Dataset, element: DataElement) -> None:
         """Text that is kept, with no identity left in it; bytes in which there is one go as a whole."""
-        if self.identities is None:
-            return
         if element.VR in _BYTES:
-            if _found_in(self.identities, element.value):
+            if self._is_in(element.value):
                 self._remove(dataset, element.tag)
             return
+        name = keyword_for_tag(element.tag) or str(element.tag)
         values = texts(element) if element.VR in _SWEPT else []
-        if element.VR == "CS":
-            cleaned = [
-                value if value in _TERMS or not self.identities.search(value) else "" for value in values
-            ]
-        else:
-            cleaned = [
-                " ".join(self.identities.sub(" ", value).split()) if self.identities.search(value) else value
-                for value in values
-            ]
+        cleaned = [self._clean(value, element.VR) for value in values]
+        found = self.identities.readings.get((id(dataset), int(element.tag)), ())
+        if found and self._is_in_other_reading("\\".join(cleaned), _encoding("\\".join(values), found)):
+            cleaned = [""] * len(values)
         if cleaned != values:
             self.counts["cleaned"] += 1
+            self.review.taken_out[name] += 1
             element.value = cleaned if len(cleaned) > 1 else cleaned[0]
+        if element.VR in _REVIEWED:
+            for value, before in zip(cleaned, values, strict=True):
+                self.review.note(name, value, cleaned=value != before)
+
+    def _is_in_other_reading(self, text: str, encoding: str) -> bool:
+        """Whether what is left of a text names somebody to a reader who believes in another character set."""
+        if text.isascii():
+            return False
+        try:
+            others = readings(text.encode(encoding), (encoding,))
+        except (UnicodeEncodeError, LookupError):
+            return True
+        # Their ASCII is that of the text itself.
+        return any(self.matcher.finds(_ASCII.sub("|", other.text)) for other in others if other.text != text)
+
+    def _clean(self, value: str, vr: str) -> str:
+        """`value` without what identifies; where a part of it means nothing, or something else, none of it."""
+        for uid in self.identities.uids:
+            value = value.replace(uid, "")
+        if vr in _NUMBERS or vr in _TIMES:
+            is_found = self.matcher.finds_in_number(value, is_identifier=vr in _NUMBERS)
+            return "" if is_found else value
+        if vr == "UI":
+            if self.profile.uids:
+                return value
+            # Another UID of a class or a context is not made up: whoever reads it would look for it.
+            is_ours = value.startswith(STANDARD_ROOT) or not self.matcher.finds(value)
+            return value if is_ours else ""
+        if vr == "CS":
+            return value if _is_term(value) or not self.matcher.finds(value) else ""
+        return self.matcher.clean(value)
+
+    def _is_in(self, content: Any) -> bool:
+        """Whether an identity could be read out of these bytes; what is too long to search counts."""
+        if not isinstance(content, (bytes, bytearray)):
+            return False
+        if len(content) > _SEARCHED_BYTES or any(uid.encode() in content for uid in self.identities.uids):
+            return True
+        return self.matcher.finds_in_bytes(bytes(content), _ENCODINGS)
 
     def _declare(self, dataset: Dataset) -> None:
         """PS3.15 E.1.1: what was done, by text and by codes."""
@@ -229,38 +271,16 @@ class Rewriter:
         dataset.LongitudinalTemporalInformationModified = _TEMPORAL[self.profile.dates]
 
 
-def _found_in(identities: re.Pattern[str], content: Any) -> bool:
-    """Whether any encoding in use would read an identity out of these bytes; what is too long to search counts."""
-    if not isinstance(content, (bytes, bytearray)):
-        return False
-    if len(content) > _SEARCHED_BYTES:
-        return True
-    found = (
-        match[0]
-        for encoding in _ENCODINGS
-        for match in identities.finditer(content.decode(encoding, "replace"))
-    )
-    return any(len(word) >= _SURE_LETTERS or not word.isascii() for word in found)
+def _encoding(text: str, found: tuple[Reading, ...]) -> str:
+    """The codec by which it is `text` that was read."""
+    return next((reading.encoding for reading in found if reading.text == text), found[0].encoding)
 
 
-def _mask_unused_bits(dataset: Dataset) -> None:
-    """Overlays may lie in the unused bits of native pixels (retired, PS3.5 8.1.2), with text: those bits become 0."""
-    groups = [
-        group
-        for group in range(0x6000, 0x6020, 2)
-        if (group, 0x0102) in dataset and (group, 0x3000) not in dataset
-    ]
-    allocated, stored = int(dataset.get("BitsAllocated", 0) or 0), int(dataset.get("BitsStored", 0) or 0)
-    if not groups or "PixelData" not in dataset or allocated not in (8, 16, 32) or not 0 < stored < allocated:
-        return
-    high = int(dataset.get("HighBit", stored - 1) or 0)
-    mask = ((1 << stored) - 1) << max(0, high - stored + 1)
-    little = dataset.original_encoding[1] is not False
-    cell = np.dtype(f"{'<' if little else '>'}u{allocated // 8}")
-    content = bytes(dataset.PixelData)
-    whole = len(content) // cell.itemsize * cell.itemsize
-    masked = np.frombuffer(content[:whole], cell) & cell.type(mask & (1 << allocated) - 1)
-    dataset[Tag(0x7FE0, 0x0010)].value = masked.astype(cell).tobytes() + content[whole:]
+@lru_cache(maxsize=1024)
+def _is_term(value: str) -> bool:
+    """Whether a coded string is made of words of the trade, which stay though somebody is called so."""
+    words = re.findall(r"[^\W\d_]+", value)
+    return all(fold(word) in terms() for word in words) and not re.search(r"\d{5}", value)
 
 
 @lru_cache

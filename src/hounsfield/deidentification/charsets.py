@@ -1,0 +1,63 @@
+"""What bytes of text may say: the label that a file gives its text is a claim, and often a wrong one.
+
+Text is searched in every reading that its bytes allow, so that a name in one character set is found in text of another
+(PS3.3 C.12.1.1.2; PS3.5 6.1.2.3). Text of ASCII has one reading, and is not looked at here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+_GB_ESCAPES = re.compile(rb"\x1b\$\)A|\x1b\(B")
+"""ISO 2022 IR 58 (PS3.5 Annex K.2): what follows is GB 2312 in bytes above 127, which no codec of Python undoes."""
+
+_LATIN = ("iso8859", "latin_1")
+_OTHERS = ("gb18030", "big5", "shift_jis", "euc_kr", "cp1251", "latin-1")
+
+
+class Reading(NamedTuple):
+    """Text, and the codec of Python that gave it; "" where it was several, by escape sequences."""
+
+    text: str
+    encoding: str
+
+
+def readings(raw: bytes, label: Sequence[str]) -> tuple[Reading, ...]:
+    """`raw` as text in all ways that are possible, the most likely first; at least one. `label`: Python's codecs.
+
+    What is valid UTF-8 is nothing else, unless the label says so: by chance it is rare, whereas text of any set is
+    valid in those of single bytes.
+    """
+    if b"\x1b" in raw:
+        return tuple(_by_escapes(raw, label))
+    own = [name for name in label if name not in _LATIN]
+    found = [*_decoded(raw, own), *_decoded(raw, ("utf-8",))]
+    if not any(_decoded(raw, ("utf-8",))):
+        order = ("gb18030", *label) if own or "latin_1" not in label else ("latin_1", "gb18030")
+        found += _decoded(raw, (*order, *_OTHERS))
+    return tuple({reading.text: reading for reading in reversed(found)}.values())[::-1]
+
+
+def is_as_labelled(reading: Reading, label: Sequence[str]) -> bool:
+    """Whether the label is right, so that the text may be written again under it."""
+    is_plain = not label or label[0] == "iso8859"
+    return reading.encoding in label and not is_plain
+
+
+def _by_escapes(raw: bytes, label: Sequence[str]) -> Iterator[Reading]:
+    from pydicom.charset import decode_bytes
+
+    if _GB_ESCAPES.search(raw) is not None:
+        yield from _decoded(_GB_ESCAPES.sub(b"", raw), ("gb18030",))
+    else:
+        yield Reading(decode_bytes(raw, list(label), set()), label[-1])
+
+
+def _decoded(raw: bytes, encodings: Sequence[str]) -> Iterator[Reading]:
+    for encoding in encodings:
+        try:
+            yield Reading(raw.decode(encoding), encoding)
+        except (UnicodeDecodeError, LookupError):
+            continue

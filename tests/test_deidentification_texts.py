@@ -1,0 +1,224 @@
+"""Names, numbers and dates are found however they are written in text that is kept, and normal words stay."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from pathlib import Path
+
+import pytest
+from pydicom.datadict import DicomDictionary
+from pydicom.dataset import Dataset
+
+from hounsfield.deidentification import Profile
+from hounsfield.deidentification.matching import Identity, Matcher
+from test_deidentification import one, read, treated
+
+ROWS = [
+    tuple(line.split("\t"))
+    for line in Path(__file__).with_name("deidentification_texts.tsv").read_text("utf-8").splitlines()
+    if not line.startswith("#")
+]
+LONGEST_SHORT_STRING = 16
+ENCODINGS = ("utf-8", "gb18030", "utf-16-le", "latin-1")
+
+
+def bearing(name: str, number: str, born: str, text: str) -> Dataset:
+    """A CT of this patient with `text` in every description and every kind of short text that the profile keeps."""
+    dataset = one()
+    dataset.SpecificCharacterSet = "ISO_IR 192"
+    dataset.PatientName, dataset.PatientID, dataset.PatientBirthDate = name, number, born
+    for keyword in ("SeriesDescription", "StudyDescription", "ProtocolName", "ImageComments"):
+        setattr(dataset, keyword, text)
+    for keyword in ("ManufacturerModelName", "SoftwareVersions"):
+        setattr(dataset, keyword, text)
+    for keyword in ("ConvolutionKernel", "FilterType"):
+        setattr(dataset, keyword, text if len(text) <= LONGEST_SHORT_STRING else "")
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = "T-D1100", "SRT", text
+    dataset.AnatomicRegionSequence = [item]
+    return dataset
+
+
+def test_the_table_is_as_long_as_it_says() -> None:
+    assert len(ROWS) >= 116 and {len(row) for row in ROWS} == {5}
+
+
+@pytest.mark.parametrize(("name", "number", "born", "text", "left"), ROWS, ids=[row[3] for row in ROWS])
+def test_no_byte_of_the_output_tells_what_the_text_told(
+    name: str, number: str, born: str, text: str, left: str
+) -> None:
+    for profile in (Profile(), Profile(descriptions=True)):
+        after, other = (treated(bearing(name, number, born, each), profile) for each in (text, ""))
+        seen = read(after)
+        kept = [seen.ManufacturerModelName, seen.SoftwareVersions, seen.AnatomicRegionSequence[0].CodeMeaning]
+        kept += [seen.ConvolutionKernel] if len(text) <= LONGEST_SHORT_STRING else []
+        kept += [seen.SeriesDescription] if profile.descriptions else []
+        assert {str(each or "") for each in kept} == {left}
+        for word in (text, *_words(text)):
+            if word.casefold() not in left.casefold():
+                counts = [_count(word, made.content) for made in (after, other)]
+                assert counts[0] == counts[1], word
+
+
+def _words(text: str) -> list[str]:
+    """The words of a text that are long enough not to be elsewhere in a file by chance."""
+    return [word for word in re.split(r"[\W_]+", text) if len(word) >= (4 if word.isascii() else 2)]
+
+
+def _count(word: str, content: bytes) -> int:
+    """How often it is in the bytes, whatever the case and the encoding."""
+    found = 0
+    for encoding in ENCODINGS:
+        for form in {word, word.upper(), word.lower(), word.title()}:
+            with contextlib.suppress(UnicodeEncodeError):
+                found += content.count(form.encode(encoding))
+    return found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CT HEAD W/O CONTRAST",
+        "SOMATOM Definition AS+",
+        "thorax 5.0 B30s",
+        "Abdomen native 3.0 I30f 3",
+        "syngo CT VA48A",
+        "LIVER arterial phase",
+        "19770713",
+        "12-JUL-1978",
+        "77.07.13",
+        "1977",
+        "778812",
+        "胸部平扫",
+        "头颅CT血管成像",
+        "голова нативно",
+        "頭部単純",
+        "annual scanner tomography",
+        "kVp 120 mAs 250",
+    ],
+)
+def test_words_dates_and_numbers_of_others_stay(text: str) -> None:
+    found = Matcher(
+        [
+            Identity("name", "Zyxwvut^Tom"),
+            Identity("name", "Li^Na=李^娜"),
+            Identity("name", "Ann"),
+            Identity("number", "7788123"),
+            Identity("date", "19770712"),
+        ]
+    )
+    if text != "annual scanner tomography":
+        assert found.clean(text) == text
+    else:  # no word of the trade: rather one word too many
+        assert found.clean(text) == "scanner tomography"
+
+
+@pytest.mark.parametrize(
+    ("name", "inside", "border"),
+    [("Li", "LIVER", "LIVER LI"), ("Na", "NATIVE", "CT_NA"), ("J", "J Smith", "")],
+)
+def test_short_names_need_a_border(name: str, inside: str, border: str) -> None:
+    found = Matcher([Identity("name", name)])
+    assert found.clean(inside) == inside
+    assert not border or found.clean(border) != border
+
+
+@pytest.mark.parametrize(
+    ("kind", "identity", "found", "not_found"),
+    [
+        ("name", "Zyx", "AZYXB", "AZXYB"),
+        ("name", "Zy", "A ZY B", "AZYB"),
+        ("number", "12345", "A9123456", "A9123546"),
+        ("number", "1234", "A 1234 B", "A 12345 B"),
+        ("number", "12", "", "12"),
+        ("name", "小东", "患小东者", "患小者东"),
+        ("name", "东", "", "西东"),
+        ("date", "19770712", "x12071977x", "x12071978x"),
+        ("date", "19770712", "x 120777 x", "x 9120777 x"),
+    ],
+)
+def test_where_the_limits_of_length_lie(kind: str, identity: str, found: str, not_found: str) -> None:
+    matcher = Matcher([Identity(kind, identity)])  # type: ignore[arg-type]
+    assert not matcher.finds(not_found)
+    assert not found or matcher.finds(found)
+
+
+def test_people_and_places_are_looked_for_as_the_patient_is() -> None:
+    """Each attribute that names somebody, in turn: what it says is found in a description."""
+    persons = [
+        keyword
+        for vr, _, _, _, keyword in DicomDictionary.values()
+        if vr == "PN" and keyword not in ("PatientName", "SelectorPNValue")
+    ]
+    for keyword in (*persons, "PatientAddress", "InstitutionName", "AccessionNumber", "OtherPatientIDs"):
+        dataset = one()
+        setattr(dataset, keyword, "Qwertz 4455667")
+        dataset.SeriesDescription = "for QWERTZ_4455667 of today"
+        made = treated(dataset, Profile(descriptions=True))
+        assert read(made).SeriesDescription == "for of today", keyword
+    assert len(persons) > 20
+
+
+def test_the_object_s_own_days_are_taken_out_unless_dates_are_kept() -> None:
+    dataset = one()
+    dataset.StudyDate, dataset.SeriesDescription = "20240229", "CT 29.02.2024 and 01.03.2024"
+    for dates, left in (("remove", "CT and 01.03.2024"), ("shift", "CT and 01.03.2024")):
+        assert read(treated(dataset, Profile(dates, descriptions=True))).SeriesDescription == left  # type: ignore[arg-type]
+    kept = read(treated(dataset, Profile("keep", descriptions=True)))
+    assert kept.SeriesDescription == "CT 29.02.2024 and 01.03.2024"
+
+
+def test_a_code_that_stands_for_a_person_is_one() -> None:
+    dataset, operator, code = one(), Dataset(), Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = "99881", "L", "Qwertz Anna"
+    operator.PersonIdentificationCodeSequence = [code]
+    dataset.OperatorIdentificationSequence = [operator]
+    dataset.SeriesDescription = "by qwertz 99881"
+    assert read(treated(dataset, Profile(descriptions=True))).SeriesDescription == "by"
+
+
+@pytest.mark.parametrize("label", ["", "ISO_IR 100", "ISO_IR 192", "GB18030"])
+@pytest.mark.parametrize("name_in", ["utf-8", "gb18030"])
+@pytest.mark.parametrize("text_in", ["utf-8", "gb18030"])
+def test_names_are_found_whatever_the_file_says_of_its_text(label: str, name_in: str, text_in: str) -> None:
+    """Labels are often wrong: the bytes of name and description are in these sets, whatever is declared."""
+    from io import BytesIO
+
+    import pydicom
+
+    from hounsfield.deidentification import Pseudonyms, deidentify_object
+    from hounsfield.instance import BytesSource
+    from test_deidentification import KEY, written
+
+    dataset = one()
+    dataset.SpecificCharacterSet = label
+    dataset.PatientName, dataset.SeriesDescription = "NAMEHERE", "TEXTHERETEXTHERETEXT"
+    name, text = "张^三丰".encode(name_in), "张三丰 胸部平扫".encode(text_in)
+    content = written(dataset)
+    assert len(name) <= 12 and len(text) <= 24
+    content = content.replace(b"PN\x08\x00NAMEHERE", b"PN" + _value(name))
+    content = content.replace(b"LO\x14\x00TEXTHERETEXTHERETEXT", b"LO" + _value(text))
+    assert name in content and text in content
+    made = deidentify_object(BytesSource("x", content), Profile(descriptions=True), Pseudonyms(KEY))
+    assert made.reason == ""
+    for secret in ("三丰", "张三丰"):
+        assert not any(secret.encode(encoding) in made.content for encoding in ("utf-8", "gb18030"))
+    after = pydicom.dcmread(BytesIO(made.content))
+    if label in ("ISO_IR 192", "GB18030") and (label, text_in) != ("GB18030", "utf-8"):
+        assert after.SeriesDescription == "胸部平扫"
+
+
+def _value(content: bytes) -> bytes:
+    content += b" " * (len(content) % 2)
+    return len(content).to_bytes(2, "little") + content
+
+
+def test_the_standard_s_own_chinese_form_is_read() -> None:
+    """ISO 2022 IR 58 (PS3.5 K.2), whose escape sequences Python has no codec for."""
+    from hounsfield.deidentification.charsets import is_as_labelled, readings
+
+    raw = b"\x1b$)A" + "张三".encode("gb2312") + b" chest"
+    label = ["iso8859", "iso_ir_58"]
+    (found,) = readings(raw, label)
+    assert found.text == "张三 chest" and not is_as_labelled(found, label)
