@@ -28,6 +28,13 @@ def real_data() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def real_files(real_data: Path) -> list[Path]:
+    """Every file of real CT, in order: without `field`, whose files were made to be odd."""
+    paths = [path for path in sorted(real_data.rglob("*")) if path.is_file()]
+    return [path for path in paths if path.relative_to(real_data).parts[0] != "field"]
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """One browser for a module: while it runs, no other event loop can."""

@@ -234,6 +234,20 @@ def test_trap_56_names_that_occur_twice_are_told_apart(tmp_path: Path) -> None:
     assert {name: read(item) for name, item in members(path).items()} == {"I1": b"one", "I1 (2)": b"two"}
 
 
+def test_a_member_without_a_name_ends_no_archive(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x", b"nameless")
+        archive.writestr("I1", b"one")
+    raw = path.read_bytes()
+    # The directory's entry with a name of no bytes, its one byte counted as extra field instead.
+    at = raw.index(b"PK\x01\x02")
+    entry = raw[at : at + 28] + b"\0\0\1\0" + raw[at + 32 : at + 46] + raw[at + 46 :]
+    path.write_bytes(raw[:at] + entry)
+    found = members(path)
+    assert len(found) == 2 and read(found["I1"]) == b"one"
+
+
 def test_trap_56_macosx_and_system_files_are_left_out_with_a_reason(archive: Path, tmp_path: Path) -> None:
     odd = ["__MACOSX/dir/._I1", "dir/._I1", "dir/.DS_Store", "Thumbs.db", "__MACOSX/I1"]
     for path in (

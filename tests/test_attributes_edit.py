@@ -288,12 +288,8 @@ def test_odd_values_are_padded_as_their_vr_asks() -> None:
     assert encode_value("0018,0050\\PatientID", vr="AT") == b"\x18\x00\x50\x00\x10\x00\x20\x00"
 
 
-def test_every_real_file_survives_a_change_and_its_undoing(real_data: Path) -> None:
-    paths = [
-        path
-        for path in sorted(real_data.rglob("*"))
-        if path.is_file() and path.suffix in {".dcm", ".80", ".91"}
-    ]
+def test_every_real_file_survives_a_change_and_its_undoing(real_data: Path, real_files: list[Path]) -> None:
+    paths = [path for path in real_files if path.suffix in {".dcm", ".80", ".91"}]
     for path in [*paths, *sorted((real_data / "transfer_syntaxes").glob("*"))]:
         before = path.read_bytes()
         after = edited(before, "InstitutionAddress=Somewhere", remove=("PatientBirthTime",))

@@ -92,14 +92,14 @@ def test_chinese_names_are_the_ones_radiology_uses(keyword: str, name: str) -> N
     assert attribute(tag_for_keyword(keyword) or 0).name.say("zh") == name
 
 
-def test_every_standard_attribute_of_the_real_ct_has_a_chinese_name(real_data: Path) -> None:
+def test_every_standard_attribute_of_the_real_ct_has_a_chinese_name(real_files: list[Path]) -> None:
     keywords: set[str] = set()
-    for path in sorted(real_data.rglob("*")):
+    for path in real_files:
         if path.suffix == ".zip":
             with zipfile.ZipFile(path) as archive:
                 for member in archive.namelist():
                     keywords |= keywords_in(archive.read(member))
-        elif path.is_file() and path.suffix != ".md" and path.name not in {"LICENSE", "DICOMDIR.dead"}:
+        elif path.suffix != ".md" and path.name not in {"LICENSE", "DICOMDIR.dead"}:
             keywords |= keywords_in(path.read_bytes())
     assert len(keywords) > 200
     assert keywords - set(chinese_names()) == set()

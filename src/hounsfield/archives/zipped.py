@@ -83,7 +83,8 @@ class ZipMember:
 
 def zip_members(path: Path, limits: ArchiveLimits, *, name: str) -> Iterator[Source | Skipped]:
     """Every file in the zip at `path` in natural order; raises as `archive_members` says."""
-    files = [info for info in _directory(path, limits, name) if not info.is_dir()]
+    # Not `is_dir`, which raises for a member without a name.
+    files = [info for info in _directory(path, limits, name) if not info.filename.endswith("/")]
     archive_bytes = path.stat().st_size
     limits.check_total(sum(info.file_size for info in files), archive_bytes, where=name)
     if files and all(info.flag_bits & _ENCRYPTED for info in files):
