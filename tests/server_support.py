@@ -39,6 +39,17 @@ def instances(**knobs: Any) -> list[bytes]:
     return [serialise(spec, dataset) for dataset in datasets(spec)]
 
 
+def version(content: bytes, number: int) -> bytes:
+    """The same instance with another patient, another rescale and other pixels, by which its versions can be told."""
+    dataset = read(content)
+    dataset.PatientName = f"VERSION^{number}"
+    dataset.RescaleIntercept = -1000 - number
+    dataset.PixelData = bytes([number % 256]) * len(dataset.PixelData)
+    stream = io.BytesIO()
+    dataset.save_as(stream)
+    return stream.getvalue()
+
+
 def body(parts: Sequence[bytes], *, media_type: str = "application/dicom") -> bytes:
     return b"".join(encode([({"Content-Type": media_type}, part) for part in parts], "b"))
 

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 
 class Zygote:
@@ -24,7 +25,7 @@ class Zygote:
         )
         self._children: set[int] = set()
 
-    def start(self, folder: Path, *, user: int | None = None, **options: str) -> tuple[int, str]:
+    def start(self, folder: Path, *, user: int | None = None, **options: Any) -> tuple[int, str]:
         """(process, URL) of a new server over `folder`, run by another user if root asks for it.
 
         `options` are those of a `Deployment`.
@@ -101,7 +102,7 @@ def warm_up() -> None:
     uvicorn.Config(lambda: None, log_config=None, lifespan="off").load()
 
 
-def serve(folder: str, options: dict[str, str]) -> None:
+def serve(folder: str, options: dict[str, Any]) -> None:
     from hounsfield.errors import HounsfieldError
     from hounsfield.server import connection, deployment
     from hounsfield.server.deployment import Deployment

@@ -35,6 +35,11 @@ def test_every_line_of_the_statements_names_a_test_that_there_is(document, least
     assert all("`test_" in row for row in rows)
 
 
+def test_the_servers_page_names_tests_that_there_are():
+    named = set(re.findall(r"`(test_\w+)`", (PROJECT / "docs" / "server.md").read_text("utf-8")))
+    assert named and named - there_are() == set()
+
+
 def test_the_table_of_limits_is_that_of_the_server():
     text = (PROJECT / "docs" / "security.md").read_text("utf-8").partition("## Limits")[2]
     told = {

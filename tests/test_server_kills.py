@@ -1,4 +1,8 @@
-"""kill -9 at any moment of parallel stores: what was acknowledged is there, whole and searchable; nothing is torn."""
+"""kill -9 at any moment of parallel stores: what was acknowledged is there, whole and searchable; nothing is torn.
+
+With `replace`, too: of every instance there is one version, the last acknowledged or one that was sent later, and what
+the index says of it is true.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import random
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -117,6 +122,95 @@ def _kill_again_and_again(zygote: Zygote, folder: Path, rounds: int, seed: int, 
             _check(url, folder, known, acknowledged)
             zygote.kill(process)
     return len(acknowledged)
+
+
+class Replacing:
+    """One client's versions of its own two instances, sent one after another; the last acknowledged of each."""
+
+    def __init__(self, number: int) -> None:
+        self.sent: dict[str, list[bytes]] = {}
+        self.last: dict[str, int] = {}
+        self.answers = 0
+        self._first = [_instance(number % 2, 10 * number + each) for each in range(2)]
+
+    def run(self, url: str) -> None:
+        with client(url) as http, contextlib.suppress(httpx2.TransportError):
+            while True:
+                for size in (1, 2):
+                    contents = [self._version(content) for content in self._first[:size]]
+                    answer = http.post("/studies", content=body(contents), headers={"Content-Type": STOW})
+                    if answer.status_code == 200:
+                        self.answers += 1
+                        for content in contents:
+                            uid = uids(content)[2]
+                            self.last[uid] = len(self.sent[uid]) - 1
+
+    def _version(self, content: bytes) -> bytes:
+        """The instance with another patient and other pixels."""
+        sent = self.sent.setdefault(uids(content)[2], [])
+        number = b"%06d" % len(sent)
+        sent.append(content.replace(b"PHANTOM", b"P" + number)[:-6] + number)
+        return sent[-1]
+
+    def check(self, http: httpx2.Client) -> None:
+        for uid, sent in self.sent.items():
+            path = path_of(sent[0])
+            answer = http.get(path, headers={"Accept": AS_STORED})
+            if answer.status_code == 404:
+                assert uid not in self.last, "an acknowledged instance is lost"
+                continue
+            ((_, content),) = parts_of(answer)
+            assert content in sent[self.last.get(uid, 0) :], "a version that was replaced is back"
+            (model,) = http.get(f"{path}/metadata").json()
+            name = model["00100010"]["Value"][0]["Alphabetic"]
+            assert name.encode() in content, "metadata of one version, pixels of another"
+            assert len(http.get(f"/instances?SOPInstanceUID={uid}").json()) == 1
+
+
+def _kill_replacing(zygote: Zygote, folder: Path, rounds: int, seed: int, **options: Any) -> int:
+    dice = random.Random(seed)
+    clients = [Replacing(number) for number in range(THREADS)]
+    for number in range(rounds):
+        process, url = zygote.start(folder, replace=True, **options)
+        threads = [threading.Thread(target=each.run, args=(url,)) for each in clients]
+        before = sum(each.answers for each in clients)
+        for thread in threads:
+            thread.start()
+        wanted, deadline = before + dice.randrange(7), time.monotonic() + 20
+        while sum(each.answers for each in clients) < wanted and time.monotonic() < deadline:
+            time.sleep(0.001)
+        time.sleep(dice.uniform(0, 0.03))
+        zygote.kill(process)
+        for thread in threads:
+            thread.join()
+        if number % 5 == 4 or number == rounds - 1:
+            process, url = zygote.start(folder, replace=True, **options)
+            with client(url) as http:
+                for each in clients:
+                    each.check(http)
+                found = len(http.get("/instances?limit=5000").json())
+            assert len(list(folder.rglob("*.dcm"))) == found, "files and index differ"
+            assert not list((folder / ".hounsfield" / "incoming").iterdir())
+            zygote.kill(process)
+    return sum(each.answers for each in clients)
+
+
+@pytest.mark.timeout(240)
+def test_a_replaced_instance_survives_thirty_kills_in_one_version(zygote, tmp_path):
+    assert _kill_replacing(zygote, tmp_path, 30, seed=3) > 30
+
+
+@pytest.mark.timeout(240)
+def test_a_replaced_instance_survives_kills_of_a_server_over_postgresql(zygote, tmp_path):
+    with postgres() as database:
+        assert _kill_replacing(zygote, tmp_path / "files", 10, seed=4, database=database.url) > 10
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("seed", range(30000, 35000, 1000))
+def test_a_replaced_instance_survives_many_more_kills(zygote, tmp_path, seed):
+    _kill_replacing(zygote, tmp_path, 100, seed)
 
 
 @pytest.mark.timeout(240)

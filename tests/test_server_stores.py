@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from hounsfield.errors import LocationError
 from hounsfield.server.store.folder import FolderStore
 from hounsfield.server.store.objects import open_objects
+from hounsfield.server.store.versions import earlier, key_of, parts_of, version_of
 from test_server_shared import bucket  # noqa: F401 (a fixture)
 
 BYTES = b"an instance" * 1000
@@ -31,30 +34,47 @@ class StoreContract:
     """What `hounsfield.server.store` promises; a subclass gives the fixture `store`."""
 
     def test_an_arrival_is_seen_from_its_publication_on(self, store):
-        key = store.key_of(*KEY)
-        assert key == store.key_of(*KEY) and store.owns(key)
+        key = key_of(*KEY)
+        assert store.owns(key)
         arrival = arrived(store)
         assert arrival.size == len(BYTES)
         assert store.size(key) is None and list(store.walk()) == []
         assert arrival.publish(key) == "stored"
         store.settle([key])
-        arrival.discard()
+        arrival.confirm()
         assert content_of(store, key) == BYTES
         assert store.size(key) == len(BYTES) and list(store.walk()) == [key]
         assert list(store.leftovers(0.0)) == []
 
-    def test_what_is_there_is_never_touched_unless_it_is_to_be_replaced(self, store):
-        key = store.key_of(*KEY)
+    def test_what_is_there_is_never_touched(self, store):
+        key = key_of(*KEY)
         arrived(store).publish(key)
-        assert arrived(store).publish(key) == "present"
+        assert arrived(store).publish(key) == "present" and arrived(store).equals(key)
         other = arrived(store, BYTES + b"!")
-        assert other.publish(key) == "other"
+        assert other.publish(key) == "other" and not other.equals(key)
         assert content_of(store, key) == BYTES
-        assert arrived(store, BYTES + b"?").publish(key, replace=True) == "replaced"
-        assert content_of(store, key) == BYTES + b"?"
+
+    def test_versions_lie_side_by_side(self, store):
+        keys = [key_of(*KEY, version) for version in (1, 2, 10)]
+        for number, key in enumerate(keys):
+            assert arrived(store, BYTES + bytes([number])).publish(key) == "stored"
+        arrived(store).publish(key_of("1.2.3", "1.2.4", "1.2.50"))
+        assert [content_of(store, key)[-1] for key in keys] == [0, 1, 2]
+        assert set(store.walk()) == {*keys, "1.2.3/1.2.4/1.2.50.dcm"}
+        assert set(store.versions(keys[:1])) == set(keys)
+        store.remove(keys[:1])
+        assert set(store.versions(keys[:1])) == set(keys[1:])
+        assert not arrived(store).equals(keys[0])
+
+    def test_several_who_publish_under_one_key_do_not_overwrite_each_other(self, store):
+        arrivals = [arrived(store, BYTES + bytes([number])) for number in range(8)]
+        with ThreadPoolExecutor(8) as pool:
+            outcomes = list(pool.map(lambda arrival: arrival.publish(key_of(*KEY)), arrivals))
+        assert sorted(outcomes) == ["other"] * 7 + ["stored"]
+        assert content_of(store, key_of(*KEY))[-1] == outcomes.index("stored")
 
     def test_a_source_can_be_read_from_anywhere(self, store):
-        key = store.key_of(*KEY)
+        key = key_of(*KEY)
         arrived(store).publish(key)
         with store.source(key).open() as stream:
             stream.seek(7000)
@@ -63,14 +83,14 @@ class StoreContract:
             assert stream.read() == BYTES[-5:]
 
     def test_nothing_is_found_where_nothing_is(self, store):
-        key = store.key_of("9.9", "9.8", "9.7")
+        key = key_of("9.9", "9.8", "9.7")
         assert store.size(key) is None
         with pytest.raises(LocationError):
             content_of(store, key)
         store.remove([key])
 
     def test_a_removal_is_complete(self, store):
-        keys = [store.key_of("1.2", "1.3", f"1.4.{number}") for number in range(3)]
+        keys = [key_of("1.2", "1.3", f"1.4.{number}") for number in range(3)]
         for key in keys:
             arrived(store).publish(key)
         store.remove(keys[:2])
@@ -105,9 +125,13 @@ class TestFolderStore(StoreContract):
         return found
 
     def test_a_publication_of_which_the_index_may_not_know_is_told_apart(self, store):
-        arrived(store).publish(store.key_of(*KEY))
+        arrival = arrived(store)
+        arrival.publish(key_of(*KEY))
+        arrival.discard()
         ((state, _),) = store.leftovers(0.0)
         assert state == "published"
+        arrival.confirm()
+        assert list(store.leftovers(0.0)) == []
 
 
 class TestObjectStore(StoreContract):
@@ -116,3 +140,19 @@ class TestObjectStore(StoreContract):
         found = open_objects(f"{bucket}-{tmp_path.name}", tmp_path / "spool")
         yield found
         found.remove(list(found.walk()))
+
+
+@pytest.mark.parametrize("version", [1, 2, 9, 10, 123456789])
+def test_a_key_tells_its_version(version):
+    key = key_of(*KEY, version)
+    assert parts_of(key) == (*KEY, version) and version_of(key) == version
+    assert len(earlier(key_of(*KEY, 3))) == 2 and earlier(key_of(*KEY)) == []
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["1.2/1.3/1.4_v1.dcm", "1.2/1.3/1.4_v02.dcm", "1.2/1.3/1.4_v.dcm", "1.2/1.3/1.4", "1.2/1.4.dcm", "1.2/x/1.4.dcm",
+     "../1.3/1.4.dcm", "1.2/1.3/.dcm", "1.2/1.3/1..4.dcm", "1.2/1.3/1.4_v2.dcm/5.dcm", "/1.2/1.3/1.4.dcm"],
+)  # fmt: skip
+def test_what_is_no_key_of_a_version_is_told_apart(key):
+    assert parts_of(key) is None

@@ -1,9 +1,10 @@
 """`Archive`: a store and its index, kept in step.
 
-Order of a write, always: bytes on the disk, synced, at their place, folder synced; then one index transaction;
-then whoever waits is told. A store that does not remember by itself what was on its way has it noted in the index
-before. Order of a removal: the index forgets and notes the keys in one transaction; then the bytes go, with the notes.
-Whatever dies in between, `repair` finishes.
+Order of a write, always: bytes on the disk, synced, at a place that was free, folder synced; then one index
+transaction, by which an instance is there, or another version of it takes the place of the one before; then whoever
+waits is told. A store that does not remember by itself what was on its way has it noted in the index before. Order of
+a removal: the index forgets and notes the keys in one transaction; then the bytes go, with the notes. Whatever dies
+in between, `repair` finishes.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -27,10 +28,9 @@ from hounsfield.server.digests import Digests
 from hounsfield.server.index import Entry, Index, Page, Record, record_of
 from hounsfield.server.index.database import IndexUnavailable
 from hounsfield.server.integrity import CheckedSource, Digest
-from hounsfield.server.store import Arrival, Published, Store
-
-SIDE_BY_SIDE = 16
-"""Publications at once, to a store behind a network."""
+from hounsfield.server.publishing import Publication, Taken
+from hounsfield.server.store import Arrival, Store
+from hounsfield.server.store.versions import earlier, key_of, version_of
 
 BATCH = 500
 """Instances in one index transaction while many are indexed."""
@@ -41,17 +41,12 @@ REMOVED_TOGETHER = 100
 STALE_SECONDS = 3600.0
 """Age at which what was on its way counts as left behind, where it may be that somebody still works on it."""
 
+SUPERSEDED_SECONDS = 600.0
+"""How long a version stays that another one took the place of, for whoever was told of it and has still to read it."""
+
 IN_ARCHIVE = "what an archive file holds cannot be indexed in place; unpack it, or store it"
 
 log = logging.getLogger("hounsfield.server")
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """One instance that an archive was given: what became of it."""
-
-    record: Record
-    outcome: Published
 
 
 class Archive:
@@ -61,7 +56,7 @@ class Archive:
         self.store, self.index, self.replace = store, index, replace
         self._recovering = threading.Lock()
         self._lock = threading.Lock()
-        self._late: list[Record] = []
+        self._late: list[tuple[Record, Arrival]] = []
         self.rebuilt: Callable[[], object] = lambda: None
         """Called when the index was made anew: what else than the store belongs into it?"""
         self.on_damage: Callable[[], object] = lambda: None
@@ -102,74 +97,89 @@ class Archive:
         self.on_damage()
 
     def take_in(self, arrived: Sequence[tuple[Record, Arrival]]) -> list[Taken]:
-        """Publish synced arrivals and index them; when this returns, what is "stored" or "present" is safe.
+        """Publish synced arrivals and index them; when this returns, what is not "other" is safe.
 
         Raises `LocationError` or `IndexUnavailable`; then nothing may be acknowledged, and nothing is torn.
         """
         arrived = [(_with_digest(record, arrival.digest), arrival) for record, arrival in arrived]
-        keys = [record.key for record, _ in arrived] if self.store.forgets else []
-        self.index.expect(keys)
-        taken = self._published(arrived)
-        kept = [each.record for each in taken if each.outcome != "other"]
-        self.store.settle([record.key for record in kept])
-        replaced = [each.record.key for each in taken if each.outcome == "replaced"]
+        publication = Publication(self.store, self.index, replaces=self.replace)
+        taken = publication.publish(arrived)
+        kept = [
+            (each.record, arrival)
+            for each, (_, arrival) in zip(taken, arrived, strict=True)
+            if each.outcome != "other"
+        ]
+        self.store.settle([record.key for record, _ in kept])
         with self._lock:
             late, self._late = self._late, []
         try:
-            if replaced:
-                self.index.forget_keys(replaced)
-            self.index.add([*late, *kept], expected=keys)
+            beaten = self.index.add([record for record, _ in (*late, *kept)], expected=publication.expected)
         except HounsfieldError:
             # They lie at their place already; whoever stores next brings the index up to date with them.
             with self._lock:
                 self._late += [*late, *kept]
             raise
+        taken = [
+            self._standing(each, arrival, beaten) for each, (_, arrival) in zip(taken, arrived, strict=True)
+        ]
         self._keep_present(taken, arrived)
+        for _, arrival in (*late, *kept):
+            arrival.confirm()
         for _, arrival in arrived:
             arrival.discard()
+        if beaten:
+            self._retire(SUPERSEDED_SECONDS)
         return taken
+
+    def _standing(self, taken: Taken, arrival: Arrival, beaten: Mapping[str, str]) -> Taken:
+        """What became of it, once the index said which version of the instance stands."""
+        key = beaten.get(taken.record.key)
+        if key is None or self.replace:
+            return taken
+        return Taken(replace(taken.record, key=key), "present" if arrival.equals(key) else "other")
 
     def _keep_present(self, taken: Sequence[Taken], arrived: Sequence[tuple[Record, Arrival]]) -> None:
         """Publish once more what was there already, and was removed before the index heard that it is to stay."""
         gone = [
-            (record.key, arrival)
-            for each, (record, arrival) in zip(taken, arrived, strict=True)
-            if each.outcome == "present" and self.store.size(record.key) is None
+            (each.record.key, arrival)
+            for each, (_, arrival) in zip(taken, arrived, strict=True)
+            if each.outcome in {"present", "replaced"} and self.store.size(each.record.key) is None
         ]
         for key, arrival in gone:
             arrival.publish(key)
         if gone:
             self.store.settle([key for key, _ in gone])
 
-    def _published(self, arrived: Sequence[tuple[Record, Arrival]]) -> list[Taken]:
-        def publish(each: tuple[Record, Arrival]) -> Taken:
-            record, arrival = each
-            return Taken(record, arrival.publish(record.key, replace=self.replace))
-
-        if not self.store.parallel:
-            return [publish(each) for each in arrived]
-        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-            return list(pool.map(publish, arrived))
-
     def remove(self, scope: Resource) -> int:
         """Remove every instance at or below `scope`; how many there were.
 
         Raises `DicomwebError` 409 where one lies in a folder that is indexed in place: that is its owner's.
         """
-        if not all(self.store.owns(entry.key) for entry in self.index.entries(scope)):
+        entries = self.index.entries(scope)
+        if not all(self.store.owns(entry.key) for entry in entries):
             raise DicomwebError(
                 "it lies in a folder that is only indexed here",
                 remedy="remove it there; the index follows",
                 status=409,
             )
-        keys = self.index.remove(scope)
-        self._remove(keys)
+        # Other versions go, too: those before it, and one that nobody heard of.
+        others = [key for entry in entries for key in earlier(entry.key)]
+        others += self.store.versions(entry.key for entry in entries)
+        keys = self.index.remove(scope, others)
+        self._remove(list(dict.fromkeys((*keys, *others))))
         return len(keys)
 
     def _remove(self, keys: Sequence[str]) -> None:
         for start in range(0, len(keys), REMOVED_TOGETHER):
             with self.index.removing(keys[start : start + REMOVED_TOGETHER]) as still:
                 self.store.remove(still)
+
+    def _retire(self, older: float) -> None:
+        """Remove versions that another one took the place of more than `older` seconds ago."""
+        keys = self.index.superseded(older)
+        for start in range(0, len(keys), REMOVED_TOGETHER):
+            with self.index.retiring(keys[start : start + REMOVED_TOGETHER]) as gone:
+                self.store.remove(gone)
 
     def repair(self, *, older: float = 0.0) -> int:
         """Finish what was left half done more than `older` seconds ago; the number of instances that it concerned."""
@@ -184,6 +194,7 @@ class Archive:
                 count += 1
                 self._finish(arrival)
             arrival.discard()
+        self._retire(min(older, SUPERSEDED_SECONDS))
         return count
 
     def _settle(self, key: str) -> None:
@@ -206,14 +217,17 @@ class Archive:
         except HounsfieldError as error:
             log.warning("left behind and unreadable: %s", error)
             return
-        if self.store.size(record.key) == arrival.size:
-            self.index.add([record])
+        keys = [key for key in self.store.versions([record.key]) if arrival.equals(key)]
+        if keys:
+            key = max(keys, key=version_of)
+            self.store.settle([key])
+            self.index.add([replace(record, key=key)])
 
     def record(self, source: Source, *, size: int | None, key: str | None = None) -> Record:
         """The record of a source. Raises `NotDicomError`, `MalformedError`, `LocationError`."""
         record = record_of(read_header_text(source), key=key or "", size=size)
         if key is None:
-            key = self.store.key_of(record.study, record.series, record.instance)
+            key = key_of(record.study, record.series, record.instance)
         known = self.store.sha256(key) if self.store.owns(key) else None
         return replace(record, key=key, sha256=known)
 

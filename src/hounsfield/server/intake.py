@@ -23,6 +23,7 @@ from hounsfield.server.index import Record
 from hounsfield.server.judging import DUPLICATE, NO_ROOM, NOT_UNDERSTOOD, HeldSource, Refused, judge
 from hounsfield.server.limits import Limits
 from hounsfield.server.store import Arrival
+from hounsfield.server.store.versions import key_of
 
 PENDING = 256
 """Instances that are published in one go."""
@@ -218,7 +219,7 @@ class Intake:
         if isinstance(verdict, Refused):
             self._refuse(part, verdict)
             return
-        key = self.archive.store.key_of(verdict.study, verdict.series, verdict.instance)
+        key = key_of(verdict.study, verdict.series, verdict.instance)
         part.verdict = replace(verdict, key=key)
         self._lot.arrivals.append((part.arrival, pieces))
         self._lot.size += sum(map(len, pieces))

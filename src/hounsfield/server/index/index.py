@@ -28,8 +28,8 @@ from hounsfield.server.index import database
 from hounsfield.server.index.database import IndexUnavailable, available, identity
 from hounsfield.server.index.records import Record, inflated
 from hounsfield.server.index.search import MAX_PAGE, Page, search
-from hounsfield.server.index.tables import arrivals, instances, removals, series, studies
-from hounsfield.server.index.writing import add_records, forget, note_arrivals
+from hounsfield.server.index.tables import arrivals, instances, removals, series, studies, superseded
+from hounsfield.server.index.writing import add_records, forget, note_arrivals, note_removals
 from hounsfield.server.integrity import Digest
 
 MANY = 500
@@ -188,19 +188,22 @@ class Index:
             for part in _parts(keys):
                 connection.execute(delete(arrivals).where(arrivals.c.key.in_(part)))
 
-    def add(self, records: Sequence[Record], *, expected: Sequence[str] = ()) -> None:
-        """Add instances; those that are there already stay as they are. `expected`: keys that no more are."""
-        if records or expected:
-            _again(lambda: self._add(records, expected))
+    def add(self, records: Sequence[Record], *, expected: Sequence[str] = ()) -> dict[str, str]:
+        """Add instances; of several versions of one the highest stays. `expected`: keys that no more are.
 
-    def _add(self, records: Sequence[Record], expected: Sequence[str]) -> None:
+        For the key of each version that another one is before, that one's key.
+        """
+        return _again(lambda: self._add(records, expected)) if records or expected else {}
+
+    def _add(self, records: Sequence[Record], expected: Sequence[str]) -> dict[str, str]:
         with self._transaction() as connection:
             # What is stored again must not be removed any more.
             for part in _parts([record.key for record in records]):
                 connection.execute(delete(removals).where(removals.c.key.in_(part)))
+                connection.execute(delete(superseded).where(superseded.c.key.in_(part)))
             for part in _parts(expected):
                 connection.execute(delete(arrivals).where(arrivals.c.key.in_(part)))
-            add_records(connection, records, changed=time.time_ns())
+            return add_records(connection, records, changed=time.time_ns())
 
     def search(self, level: Level, scope: Resource, query: Query, *, limit: int = MAX_PAGE) -> Page:
         """See `search.search`; never more than `limit` results."""
@@ -285,6 +288,18 @@ class Index:
                 found.update(connection.scalars(select(instances.c.key).where(instances.c.key.in_(part))))
         return found
 
+    def keys_of(self, records: Iterable[Record]) -> dict[tuple[str, str, str], tuple[str, bytes | None]]:
+        """Key and SHA-256 of what is indexed under the UIDs (study, series, instance) of these."""
+        wanted = {(record.study, record.series, record.instance) for record in records}
+        columns = (studies.c.StudyInstanceUID, series.c.SeriesInstanceUID, instances.c.SOPInstanceUID)
+        found: dict[tuple[str, str, str], tuple[str, bytes | None]] = {}
+        with self._reading() as connection:
+            for part in _parts(sorted(instance for _, _, instance in wanted)):
+                statement = _scoped(select(*columns, instances.c.key, instances.c.sha256), Resource(""))
+                for row in connection.execute(statement.where(instances.c.SOPInstanceUID.in_(part))):
+                    found[row[0], row[1], row[2]] = row.key, row.sha256
+        return {uids: place for uids, place in found.items() if uids in wanted}
+
     def places(self) -> Iterator[tuple[str, int | None, int]]:
         """(key, size, changed) of every instance."""
         last = 0
@@ -298,13 +313,14 @@ class Index:
             last = rows[-1].id
             yield from ((row.key, row.size, row.changed) for row in rows)
 
-    def remove(self, scope: Resource) -> list[str]:
-        """Forget what is at or below `scope`, and note its keys until the store did too (`removing`)."""
-        return _again(lambda: self._remove(scope))
+    def remove(self, scope: Resource, others: Sequence[str] = ()) -> list[str]:
+        """Forget what is at or below `scope`; its keys, and `others`, are noted until the store removed them."""
+        return _again(lambda: self._remove(scope, others))
 
-    def _remove(self, scope: Resource) -> list[str]:
+    def _remove(self, scope: Resource, others: Sequence[str]) -> list[str]:
         with self._transaction() as connection:
             rows = connection.execute(_selected(scope, instances.c.id, instances.c.key)).all()
+            note_removals(connection, others)
             return forget(connection, [(row.id, row.key) for row in rows])
 
     def forget_keys(self, keys: Sequence[str]) -> None:
@@ -327,6 +343,21 @@ class Index:
         with self._transaction() as connection:
             noted = removals.c.key.in_(keys)
             yield list(connection.scalars(delete(removals).where(noted).returning(removals.c.key)))
+
+    def superseded(self, seconds: float) -> list[str]:
+        """Versions that a later one took the place of longer than `seconds` ago."""
+        with self._reading() as connection:
+            old = superseded.c.since <= time.time_ns() - int(seconds * 1e9)
+            return list(connection.scalars(select(superseded.c.key).where(old)))
+
+    @contextmanager
+    def retiring(self, keys: Sequence[str]) -> Iterator[list[str]]:
+        """Those versions that nobody needs any more, for the store to remove; at most `MANY`."""
+        with self._transaction() as connection:
+            noted = superseded.c.key.in_(keys)
+            gone = connection.scalars(delete(superseded).where(noted).returning(superseded.c.key)).all()
+            kept = set(connection.scalars(select(instances.c.key).where(instances.c.key.in_(gone))))
+            yield [key for key in gone if key not in kept]
 
     def totals(self) -> tuple[int, int, int]:
         """(studies, series, instances)"""

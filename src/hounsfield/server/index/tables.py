@@ -17,11 +17,11 @@ from sqlalchemy import (
 
 from hounsfield.server.attributes import SEARCHED, Level
 
-VERSION = 4
+VERSION = 5
 """Schema version; `MIGRATIONS[n]` leads from n to n + 1."""
 
-# What is missing is made before: `arrivals` in 2, `studies_newest` in 3, `sha256` and `blocks` in 4.
-MIGRATIONS: dict[int, tuple[str, ...]] = {1: (), 2: (), 3: ()}
+# What is missing is made before: `arrivals` in 2, `studies_newest` in 3, `sha256` and `blocks` in 4, `superseded` in 5.
+MIGRATIONS: dict[int, tuple[str, ...]] = {1: (), 2: (), 3: (), 4: ()}
 
 NAME_GROUPS = ("1", "2", "3")
 """Alphabetic, ideographic and phonetic representation of a person's name, each in a column of its own."""
@@ -109,6 +109,14 @@ instances = Table(
 
 removals = Table("removals", metadata, Column("key", _Text, primary_key=True))
 """What the index forgot and the store has still to remove."""
+
+superseded = Table(
+    "superseded",
+    metadata,
+    Column("key", _Text, primary_key=True),
+    Column("since", BigInteger, nullable=False),
+)
+"""Versions that a later one took the place of, since when (ns); whoever began to read one may end."""
 
 arrivals = Table(
     "arrivals",

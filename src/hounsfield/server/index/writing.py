@@ -1,29 +1,117 @@
-"""Rows into the index and out of it, within a transaction that the caller holds."""
+"""Rows into the index and out of it, within a transaction that the caller holds.
+
+Of several versions of an instance the row is that of the highest, whoever comes first: replacing is one change of one
+row, with its key.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hounsfield.server.index.records import Record
-from hounsfield.server.index.tables import arrivals, instances, removals, series, studies
+from hounsfield.server.index.tables import arrivals, instances, removals, series, studies, superseded
+from hounsfield.server.store.versions import parts_of, version_of
 
 MANY = 200
 """Values in one IN list or INSERT."""
 
 
-def add_records(connection: Connection, records: Sequence[Record], *, changed: int) -> None:
-    """Add instances; studies and series as needed. Always in the order of UIDs, so that writers never cross."""
+def add_records(connection: Connection, records: Sequence[Record], *, changed: int) -> dict[str, str]:
+    """Add instances; studies and series as needed. Always in the order of UIDs, so that writers never cross.
+
+    A higher version takes the place of a lower one, and a file in place that was read again that of what it was
+    before; whatever else is there stays as it is. For the key of each record that is not, the key that is.
+    """
     by_study = {record.study: record for record in reversed(records)}
     study_ids = _ensured_studies(connection, by_study, changed)
     by_series = {(study_ids[record.study], record.series): record for record in reversed(records)}
     series_ids = _ensured_series(connection, by_series, changed)
     rows = [_instance_row(record, series_ids, study_ids, changed) for record in records]
-    added = _inserted(connection, instances, rows, ("series_id", "SOPInstanceUID"))
-    _count(connection, added, changed)
+    added = _inserted_instances(connection, rows)
+    _count(connection, [number for number, _ in added], changed)
+    if len(added) == len(rows):
+        return {}
+    left = Counter((row["series_id"], row["SOPInstanceUID"], row["key"]) for row in rows)
+    left.subtract(place for _, place in added)
+    again = [
+        (record, row)
+        for record, row in zip(records, rows, strict=True)
+        if left[row["series_id"], row["SOPInstanceUID"], row["key"]] > 0
+    ]
+    return _change(connection, again, study_ids, changed)
+
+
+def _change(
+    connection: Connection,
+    again: Sequence[tuple[Record, dict[str, Any]]],
+    study_ids: Mapping[str, int],
+    changed: int,
+) -> dict[str, str]:
+    """Bring rows up to date with records whose instances are there already."""
+    there = _places(connection, [(row["series_id"], row["SOPInstanceUID"]) for _, row in again])
+    changes: dict[int, tuple[Record, dict[str, Any]]] = {}
+    beaten: dict[str, str] = {}
+    for record, row in sorted(again, key=lambda each: version_of(each[0].key)):
+        place = row["series_id"], row["SOPInstanceUID"]
+        number, key = there[place]
+        if version_of(record.key) > version_of(key):
+            beaten[key] = record.key
+        elif record.key != key:
+            beaten[record.key] = key
+            continue
+        elif version_of(key):
+            continue  # what is stored never changes
+        there[place] = number, record.key
+        changes[number] = record, row
+    _write_changes(connection, changes, study_ids, changed)
+    note_superseded(connection, [key for key in beaten if parts_of(key)], since=changed)
+    return {key: _standing(key, beaten) for key in beaten}
+
+
+def _standing(key: str, beaten: Mapping[str, str]) -> str:
+    """Which version stands after that of `key`, which another one took the place of, and so on."""
+    while key in beaten:
+        key = beaten[key]
+    return key
+
+
+def _write_changes(
+    connection: Connection,
+    changes: Mapping[int, tuple[Record, dict[str, Any]]],
+    study_ids: Mapping[str, int],
+    changed: int,
+) -> None:
+    """Write rows of instances anew; study and series say what the newest of their instances says of them."""
+    of_study = {study_ids[record.study]: record for record, _ in changes.values()}
+    for number, record in sorted(of_study.items(), key=lambda each: each[0]):
+        described = {**record.values["study"], "header": record.headers["study"], "changed": changed}
+        connection.execute(update(studies).where(studies.c.id == number).values(**described))
+    of_series = {row["series_id"]: record for record, row in changes.values()}
+    for number, record in sorted(of_series.items(), key=lambda each: each[0]):
+        described = {**record.values["series"], "header": record.headers["series"], "changed": changed}
+        connection.execute(update(series).where(series.c.id == number).values(**described))
+    for number, (_, row) in sorted(changes.items(), key=lambda each: each[0]):
+        connection.execute(update(instances).where(instances.c.id == number).values(**row))
+    _describe(connection, sorted(of_study))
+
+
+def _places(
+    connection: Connection, wanted: Sequence[tuple[int, str]]
+) -> dict[tuple[int, str], tuple[int, str]]:
+    """(id, key) of instances by series and UID; nobody else may change them until this transaction ends."""
+    found: dict[tuple[int, str], tuple[int, str]] = {}
+    columns = (instances.c.series_id, instances.c.SOPInstanceUID, instances.c.id, instances.c.key)
+    for part in _parts(sorted(set(wanted), key=lambda place: (place[1], place[0]))):
+        uids = [uid for _, uid in part]
+        statement = select(*columns).where(instances.c.SOPInstanceUID.in_(uids)).order_by(instances.c.id)
+        for number, uid, *place in connection.execute(statement.with_for_update()):
+            found[number, uid] = place[0], place[1]
+    return found
 
 
 def _instance_row(
@@ -97,17 +185,30 @@ def _series_ids(connection: Connection, keys: Sequence[tuple[int, str]]) -> dict
 
 def _inserted(
     connection: Connection, table: Any, rows: list[dict[str, Any]], unique: tuple[str, ...]
-) -> list[int]:
-    """Insert rows but those that are there already; for instances, the ids of what was added."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    added: list[int] = []
+) -> None:
+    """Insert rows but those that are there already."""
     for part in _parts(rows):
-        statement = dialect.insert(table).on_conflict_do_nothing(index_elements=list(unique))
-        if table is instances:
-            added += connection.scalars(statement.returning(instances.c.id), part).all()
-        else:
-            connection.execute(statement, part)
+        connection.execute(
+            _dialect(connection).insert(table).on_conflict_do_nothing(index_elements=list(unique)), part
+        )
+
+
+def _inserted_instances(
+    connection: Connection, rows: list[dict[str, Any]]
+) -> list[tuple[int, tuple[int, str, str]]]:
+    """Insert instances but those that are there already; of each that was added its id, series, UID and key."""
+    statement = _dialect(connection).insert(instances)
+    statement = statement.on_conflict_do_nothing(index_elements=["series_id", "SOPInstanceUID"])
+    returned = (instances.c.id, instances.c.series_id, instances.c.SOPInstanceUID, instances.c.key)
+    added: list[tuple[int, tuple[int, str, str]]] = []
+    for part in _parts(rows):
+        for number, *place in connection.execute(statement.returning(*returned), part):
+            added.append((number, (place[0], place[1], place[2])))
     return added
+
+
+def _dialect(connection: Connection) -> Any:
+    return postgresql if connection.dialect.name == "postgresql" else sqlite
 
 
 def _count(connection: Connection, added: Sequence[int], changed: int) -> None:
@@ -157,18 +258,30 @@ def forget(connection: Connection, rows: Sequence[tuple[int, str]], *, noted: bo
         connection.execute(delete(instances).where(instances.c.id.in_(ids)))
     keys = [key for _, key in rows]
     if noted and keys:
-        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-        statement = dialect.insert(removals).on_conflict_do_nothing()
-        connection.execute(statement, [{"key": key} for key in dict.fromkeys(keys)])
+        note_removals(connection, keys)
     _recount(connection, sorted(emptied))
     return keys
 
 
+def note_removals(connection: Connection, keys: Sequence[str]) -> None:
+    """Note keys whose bytes the store has still to remove."""
+    statement = _dialect(connection).insert(removals).on_conflict_do_nothing()
+    for part in _parts(list(dict.fromkeys(keys))):
+        connection.execute(statement, [{"key": key} for key in part])
+        connection.execute(delete(superseded).where(superseded.c.key.in_(part)))
+
+
+def note_superseded(connection: Connection, keys: Sequence[str], *, since: int) -> None:
+    """Note versions that a later one took the place of."""
+    statement = _dialect(connection).insert(superseded).on_conflict_do_nothing()
+    for part in _parts(sorted(set(keys))):
+        connection.execute(statement, [{"key": key, "since": since} for key in part])
+
+
 def note_arrivals(connection: Connection, keys: Sequence[str], *, since: int) -> None:
     """Note keys that are about to be published; those that are noted already are noted anew."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     for part in _parts(sorted(set(keys))):
-        statement = dialect.insert(arrivals)
+        statement = _dialect(connection).insert(arrivals)
         later = {"since": statement.excluded.since}
         connection.execute(
             statement.on_conflict_do_update(index_elements=["key"], set_=later),
@@ -195,6 +308,3 @@ def _recount(connection: Connection, touched: Sequence[int]) -> None:
 
 def _parts(values: Sequence[Any]) -> Iterable[Any]:
     return (values[start : start + MANY] for start in range(0, len(values), MANY))
-
-
-__all__ = ["add_records", "forget", "insert"]

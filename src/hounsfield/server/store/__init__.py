@@ -1,17 +1,18 @@
 """Where the bytes of instances lie. The contract of a store, in prose; `StoreContract` in the tests enforces it.
 
-- A key is text that the store made; `key_of` gives the same key for the same UIDs. UIDs were checked before.
+- A key is text that `versions` makes of UIDs, which were checked before, and the number of a version.
 - `source(key)` opens as a seekable stream of the whole instance; `LocationError` where there is none.
 - `size(key)` is None where there is none; `LocationError` where that cannot be told now.
 - An `Arrival` takes bytes as they come. Nothing of it is visible before `publish`; when that returns "stored", the
   bytes are safe on the disk under the key, and what was there already was not touched: the same bytes are
-  "present", others "other".
-- `settle` makes a batch of publications durable; only then may the index hear of them. `discard` drops what an
-  arrival left behind once the index has heard.
+  "present", others "other". Nothing is ever written over: of several who publish under one key one succeeds.
+- `settle` makes a batch of publications durable; only then may the index hear of them. `confirm` drops what an
+  arrival left behind, once the index has heard; `discard` drops what was not published.
 - An arrival knows its digest once all was written. The store keeps the SHA-256 with the bytes, beside no index, where
   it can: `sha256(key)` is None where it has none.
 - `leftovers` gives what a crash left between publication and index; a store that `forgets` cannot tell what that was,
-  and has the index note it before.
+  and has the index note it before. `versions` lists what there is of some instances, indexed or not.
+- `remove` is durable when it returns.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import Literal, Protocol
 from hounsfield.instance import Source
 from hounsfield.server.integrity import Digest
 
-Published = Literal["stored", "present", "other", "replaced"]
+Published = Literal["stored", "present", "other"]
 
 
 class Arrival(Protocol):
@@ -45,7 +46,13 @@ class Arrival(Protocol):
     def sync(self) -> None:
         """Bring the bytes to the disk; may be called from another thread, after the last `write`."""
 
-    def publish(self, key: str, *, replace: bool = False) -> Published: ...
+    def publish(self, key: str) -> Published: ...
+
+    def equals(self, key: str) -> bool:
+        """Whether the bytes under `key` are the same; False where there are none."""
+
+    def confirm(self) -> None:
+        """The index has heard of it: drop what would remind a later start of it."""
 
     def discard(self) -> None:
         """Drop whatever is not published; may be called at any time, more than once."""
@@ -78,8 +85,6 @@ class Store(Protocol):
     def note_sha256(self, key: str, sha256: bytes) -> bool:
         """Keep the SHA-256 of bytes that came without; whether this store can."""
 
-    def key_of(self, study: str, series: str, instance: str) -> str: ...
-
     def arrival(self) -> Arrival: ...
 
     def settle(self, keys: Iterable[str]) -> None: ...
@@ -88,6 +93,9 @@ class Store(Protocol):
 
     def walk(self) -> Iterator[str]:
         """Every key there is, found by walking the store."""
+
+    def versions(self, keys: Iterable[str]) -> list[str]:
+        """Every key there is of the instances that these keys are of."""
 
     def leftovers(self, older: float) -> Iterator[tuple[str, Arrival]]:
         """("published" or "", arrival) of what was on its way in more than `older` seconds ago and nobody works on."""

@@ -1,4 +1,4 @@
-"""A store in a folder: plain DICOM files as `study/series/instance.dcm`.
+"""A store in a folder: plain DICOM files as `study/series/instance.dcm`, later versions as `instance_v2.dcm`.
 
 An arrival is a file in `.hounsfield/incoming`; publication is a hard link to its place, which never replaces what
 is there; the file in `incoming` goes when the index knows the instance. A crash in between leaves both names of
@@ -25,6 +25,7 @@ from hounsfield.instance import FileSource, Source
 from hounsfield.server.integrity import Digest, Hasher, digest_of
 from hounsfield.server.store import Published
 from hounsfield.server.store.incoming import Incoming
+from hounsfield.server.store.versions import parts_of
 
 PRIVATE = ".hounsfield"
 """The folder, in a store, of what is not instances."""
@@ -59,10 +60,15 @@ class UnlinkedFile(FileSource):
 
 def make_private(folder: Path) -> None:
     """Make a folder that only its owner may enter; one above it too, where that is not there yet."""
+    made = [each for each in (folder, *folder.parents) if not each.exists()]
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.mkdir(mode=0o700, exist_ok=True)
     with contextlib.suppress(OSError):
         folder.chmod(0o700)
+    # Those above, too: what lies in a folder of which nobody hears after a power failure is lost with it.
+    for each in dict.fromkeys((folder.parent, folder.parent.parent, *(one.parent for one in made))):
+        with contextlib.suppress(PermissionError):
+            _sync_folder(each)
 
 
 class FolderStore:
@@ -104,13 +110,9 @@ class FolderStore:
     def _path(self, key: str) -> Path:
         if not self.owns(key):
             return Path(key)
-        study, series, name = key.split("/")
-        if not (is_uid(study) and is_uid(series) and is_uid(name.removesuffix(".dcm"))):
+        if parts_of(key) is None:
             raise LocationError("no key of this store", where=key[:200])
-        return self.root / study / series / name
-
-    def key_of(self, study: str, series: str, instance: str) -> str:
-        return f"{study}/{series}/{instance}.dcm"
+        return self.root / key
 
     def arrival(self) -> FolderArrival:
         path = self.incoming.name()
@@ -135,17 +137,41 @@ class FolderStore:
                     path = self._path(key)
                     path.unlink(missing_ok=True)
                     emptied.add(path.parent)
-            for folder in emptied:
-                with contextlib.suppress(OSError):
-                    folder.rmdir()
-                    folder.parent.rmdir()
+            for folder in {self._pruned(folder) for folder in emptied}:
+                _sync_folder(folder)
+
+    def _pruned(self, folder: Path) -> Path:
+        """Remove a series' folder and its study's where they are empty; the one that is left."""
+        for each in (folder, folder.parent):
+            try:
+                each.rmdir()
+            except FileNotFoundError:
+                continue
+            except OSError:
+                return each
+        return self.root
 
     def walk(self) -> Iterator[str]:
         for study in _folders(self.root):
             for series in _folders(self.root / study):
-                for path in sorted((self.root / study / series).iterdir()):
-                    if path.suffix == ".dcm" and is_uid(path.stem):
-                        yield f"{study}/{series}/{path.name}"
+                yield from self._series(study, series)
+
+    def _series(self, study: str, series: str) -> list[str]:
+        """The keys in one series' folder."""
+        try:
+            names = sorted(path.name for path in (self.root / study / series).iterdir())
+        except FileNotFoundError:
+            return []
+        return [key for key in (f"{study}/{series}/{name}" for name in names) if parts_of(key)]
+
+    def versions(self, keys: Iterable[str]) -> list[str]:
+        wanted = {parts[:3] for parts in map(parts_of, keys) if parts}
+        found = (
+            key
+            for study, series in sorted({each[:2] for each in wanted})
+            for key in self._series(study, series)
+        )
+        return [key for key in found if (parts := parts_of(key)) and parts[:3] in wanted]
 
     def leftovers(self, older: float) -> Iterator[tuple[str, FolderArrival]]:
         """Arrivals that nobody works on. One that was published has a second name."""
@@ -177,6 +203,7 @@ class FolderArrival:
         self.size = path.stat().st_size if found else 0
         self._hasher = None if found else Hasher()
         self._descriptor = -1
+        self._published = False
 
     @property
     def source(self) -> Source:
@@ -213,24 +240,19 @@ class FolderArrival:
             os.fsync(self._descriptor)
             self._close()
 
-    def publish(self, key: str, *, replace: bool = False) -> Published:
+    def publish(self, key: str) -> Published:
         target = self._store._path(key)
         with _told(self._store.root):
             for _ in range(_TRIES):
                 # A removal may take file and folder away at any step.
                 with contextlib.suppress(FileNotFoundError):
-                    return self._place(target, replace=replace)
+                    return self._place(target)
                 self._path.stat()
                 with contextlib.suppress(FileNotFoundError):
                     target.parent.mkdir(parents=True, exist_ok=True)
-            return self._place(target, replace=replace)
+            return self._place(target)
 
-    def _place(self, target: Path, *, replace: bool) -> Published:
-        if replace and target.exists():
-            if _same(self._path, target):
-                return "present"
-            self._path.replace(target)
-            return "replaced"
+    def _place(self, target: Path) -> Published:
         try:
             os.link(self._path, target)
         except FileExistsError:
@@ -241,12 +263,25 @@ class FolderArrival:
             if target.exists():
                 return "present" if _same(self._path, target) else "other"
             self._path.rename(target)
+        self._published = True
         return "stored"
+
+    def equals(self, key: str) -> bool:
+        try:
+            return _same(self._path, self._store._path(key))
+        except FileNotFoundError:
+            return False
+
+    def confirm(self) -> None:
+        self._published = False
+        self.discard()
 
     def discard(self) -> None:
         self._close()
-        with contextlib.suppress(OSError):
-            self._path.unlink(missing_ok=True)
+        # What was published and never confirmed keeps its second name, by which `leftovers` finds it.
+        if not self._published:
+            with contextlib.suppress(OSError):
+                self._path.unlink(missing_ok=True)
 
     def _close(self) -> None:
         if self._descriptor >= 0:
@@ -284,6 +319,8 @@ def _folders(path: Path) -> list[str]:
 
 def _same(one: Path, other: Path) -> bool:
     """Whether two files hold the same bytes."""
+    if one.samefile(other):
+        return True
     if one.stat().st_size != other.stat().st_size:
         return False
     with one.open("rb") as ours, other.open("rb") as theirs:

@@ -1,4 +1,4 @@
-"""A store in an object store (S3 and what speaks like it): one object an instance, `study/series/instance.dcm`.
+"""A store in an object store (S3 and what speaks like it): one object a version of an instance, named as in `versions`.
 
 An arrival is spooled to a local file, so that a body of any size is judged before a byte of it is sent on; then one
 conditional put makes the object whole or not at all, and never over another one. The SHA-256 of an instance is in the
@@ -18,6 +18,7 @@ from hounsfield.instance import FileSource, Source
 from hounsfield.server.integrity import Digest, Hasher, digest_of
 from hounsfield.server.store import Published
 from hounsfield.server.store.incoming import Incoming
+from hounsfield.server.store.versions import parts_of
 
 SHA256 = "sha256"
 """The name under which an object's metadata have its SHA-256."""
@@ -83,9 +84,6 @@ class ObjectStore:
     def owns(self, key: str) -> bool:
         return not key.startswith("/")
 
-    def key_of(self, study: str, series: str, instance: str) -> str:
-        return f"{study}/{series}/{instance}.dcm"
-
     def arrival(self) -> ObjectArrival:
         path = self.spool.name()
         arrival = ObjectArrival(self, path)
@@ -110,6 +108,17 @@ class ObjectStore:
             for page in obstore.list(self._objects):
                 yield from (found["path"] for found in page if found["path"].endswith(".dcm"))
 
+    def versions(self, keys: Iterable[str]) -> list[str]:
+        import obstore
+
+        wanted = {parts[:3] for parts in map(parts_of, keys) if parts}
+        found: list[str] = []
+        with _told(self.url):
+            for study, series in sorted({each[:2] for each in wanted}):
+                for page in obstore.list(self._objects, prefix=f"{study}/{series}/"):
+                    found += [each["path"] for each in page]
+        return [key for key in found if (parts := parts_of(key)) and parts[:3] in wanted]
+
     def leftovers(self, older: float) -> Iterator[tuple[str, ObjectArrival]]:
         """What nobody works on in the spool; whether it was put, the index has noted."""
         for path in self.spool.left_behind(older):
@@ -122,23 +131,22 @@ class ObjectStore:
         with _told(self.url), contextlib.suppress(FileNotFoundError):
             obstore.head(self._objects, "hounsfield-readiness")
 
-    def put(self, key: str, path: Path, sha256: bytes, *, replace: bool) -> Published:
+    def put(self, key: str, path: Path, sha256: bytes) -> Published:
         """Make the object of a file's bytes."""
         import obstore
         from obstore.exceptions import AlreadyExistsError
 
-        there = replace and self.size(key) is not None
         try:
             with _told(self.url, AlreadyExistsError):
                 obstore.put(
-                    self._objects, key, path, attributes={SHA256: sha256.hex()},
-                    mode="overwrite" if replace else "create", use_multipart=False,
-                )  # fmt: skip
+                    self._objects, key, path, attributes={SHA256: sha256.hex()}, mode="create", use_multipart=False
+                )
         except AlreadyExistsError:
-            return "present" if self._holds(key, path) else "other"
-        return "replaced" if there else "stored"
+            return "present" if self.holds(key, path) else "other"
+        return "stored"
 
-    def _holds(self, key: str, path: Path) -> bool:
+    def holds(self, key: str, path: Path) -> bool:
+        """Whether the object has the bytes of a file."""
         if self.size(key) != path.stat().st_size:
             return False
         with self.source(key).open() as theirs, path.open("rb") as ours:
@@ -182,8 +190,14 @@ class ObjectArrival:
         """The spool is no place to keep anything: the put makes it durable."""
         self._close()
 
-    def publish(self, key: str, *, replace: bool = False) -> Published:
-        return self._store.put(key, self._path, self.digest.sha256, replace=replace)
+    def publish(self, key: str) -> Published:
+        return self._store.put(key, self._path, self.digest.sha256)
+
+    def equals(self, key: str) -> bool:
+        return self._store.holds(key, self._path)
+
+    def confirm(self) -> None:
+        self.discard()
 
     def discard(self) -> None:
         self._close()
