@@ -224,7 +224,7 @@ def problems(archive: Archive, *runs: Run, running: bool = False) -> list[str]:
     found: list[str] = []
     there: dict[str, bytes] = {}
     for entry, text in archive.headers(ALL):
-        with archive.source(entry).open() as stream:
+        with archive.store.source(entry.key).open() as stream:
             content = stream.read()
         there[entry.instance] = content
         record = archive.record(BytesSource("x", content), size=len(content), key=entry.key)

@@ -181,6 +181,19 @@ def test_a_file_that_vanished_can_be_stored_again(tmp_path):
         assert disagreements(server.archive) == []
 
 
+def test_a_damaged_instance_is_good_again_when_it_is_stored_again(tmp_path):
+    with running(tmp_path) as server:
+        server.store([CONTENT, OTHER])
+        path = next(path for path in tmp_path.rglob("*.dcm") if path.read_bytes() == CONTENT)
+        path.write_bytes(CONTENT[:-3] + bytes([CONTENT[-3] ^ 1]) + CONTENT[-2:])
+        assert server.get(path_of(CONTENT), AS_STORED).status_code == 500
+        assert server.store([version(CONTENT, 1)]).status_code == 409
+        assert server.store([CONTENT]).status_code == 200
+        assert parts_of(server.get(path_of(CONTENT), AS_STORED))[0][1] == CONTENT
+        server.archive.repair()
+        assert disagreements(server.archive) == []
+
+
 @pytest.mark.parametrize("replaces", [False, True])
 def test_what_is_stored_goes_before_a_file_that_is_only_indexed(tmp_path, replaces):
     owner = tmp_path / "owner"

@@ -139,7 +139,12 @@ class ObjectStore:
         try:
             with _told(self.url, AlreadyExistsError):
                 obstore.put(
-                    self._objects, key, path, attributes={SHA256: sha256.hex()}, mode="create", use_multipart=False
+                    self._objects,
+                    key,
+                    path,
+                    attributes={SHA256: sha256.hex()},
+                    mode="create",
+                    use_multipart=False,
                 )
         except AlreadyExistsError:
             return "present" if self.holds(key, path) else "other"
