@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from hounsfield.codecs.isolation import choice
 from viewer_browser import Person, archive_of, chromium, looking_at, need_page, write_studies
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -33,6 +34,13 @@ def real_files(real_data: Path) -> list[Path]:
     """Every file of real CT, in order: without `field`, whose files were made to be odd."""
     paths = [path for path in sorted(real_data.rglob("*")) if path.is_file()]
     return [path for path in paths if path.relative_to(real_data).parts[0] != "field"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _isolation_by_default() -> Iterator[None]:
+    """A server requires isolation of its process for good; of the tests' process only while a module runs."""
+    yield
+    choice._Required.always = False
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ from concurrent.futures import Executor, Future
 from typing import Any
 
 from hounsfield.batch.engines import Engine
+from hounsfield.codecs.isolation import VARIABLE
 from hounsfield.errors import LocationError, UnsupportedError
 
 CLUSTER_TIMEOUT_SECONDS = 60.0
@@ -160,11 +161,12 @@ class _Loop:
 def _submitted(executor: Executor, function: Callable[[Any], Any], item: Any) -> Future[Any]:
     # As bytes: the scheduler then need not unpack and pack again what it only passes on.
     packed = importlib.import_module("distributed").protocol.pickle.dumps((function, item))
-    return executor.submit(_on_a_cluster, packed)
+    return executor.submit(_on_a_cluster, packed, os.environ.get(VARIABLE, ""))
 
 
-def _on_a_cluster(packed: bytes) -> Any:
+def _on_a_cluster(packed: bytes, isolation: str) -> Any:
     _keep_memory()
+    os.environ[VARIABLE] = isolation  # a worker's environment is its own, and this the user's choice
     function, item = pickle.loads(packed)  # noqa: S301 (from the client whose code this worker runs anyway)
     return function(item)
 

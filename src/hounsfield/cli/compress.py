@@ -96,6 +96,7 @@ def _auto_table(_: click.Context, __: click.Parameter, entries: tuple[str, ...])
 @click.option("--dry-run", is_flag=True, help="Write nothing; say what would become of each file.")
 @paced
 @recorded
+@options.isolate
 @options.force
 @options.as_json
 def compress(location: str, out: str | None, as_json: bool, force: bool, **asked: Any) -> None:

@@ -60,6 +60,7 @@ _NEW_KEY_BYTES = 32
 @click.option("--cluster", metavar="tcp://HOST:8786", help="Work on the Dask cluster of this scheduler.")
 @click.option("--fail-fast", is_flag=True, help="Begin nothing more after the first failure.")
 @recorded
+@options.isolate
 @options.force
 @options.as_json
 def deidentify(

@@ -20,7 +20,7 @@ from hounsfield.cli.batches import (
     show,
 )
 from hounsfield.cli.loading import loading as load_options
-from hounsfield.cli.options import as_json, examples, force, location, out, series
+from hounsfield.cli.options import as_json, examples, force, isolate, location, out, series
 from hounsfield.errors import UnsupportedError
 
 if TYPE_CHECKING:
@@ -135,6 +135,7 @@ def _montage(_: click.Context, __: click.Parameter, text: str | None) -> tuple[i
 @click.option(
     "--format", "format_", type=click.Choice(["png", "jpg", "mp4"]), help="Of pictures in a folder."
 )
+@isolate
 @at_once
 @recorded
 @force

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     help="Read pixels for range and histogram (default: not over a network).",
 )
 @click.option("--short", is_flag=True, help="One line a series.")
+@options.isolate
 @at_once
 @options.as_json
 def info(

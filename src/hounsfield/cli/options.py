@@ -13,6 +13,7 @@ Each is a decorator for a click command::
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -74,6 +75,34 @@ def lang(command: Command) -> Command:
         show_default=True,
         help="Language of the names: English or Chinese.",
     )(command)
+
+
+def isolate(command: Command) -> Command:
+    """`--isolate`, for verbs that decode; no parameter: it holds for the process and those that it starts."""
+    return click.option(
+        "--isolate",
+        type=click.Choice(["auto", "always", "never"]),
+        show_default="auto",
+        expose_value=False,
+        callback=_set_isolation,
+        help="Decode in child processes: codecs that were not tried, all, or none.",
+    )(command)
+
+
+def _set_isolation(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value is None:
+        return
+    from hounsfield.codecs.isolation import VARIABLE
+
+    before = os.environ.get(VARIABLE)
+    os.environ[VARIABLE] = value
+
+    @ctx.call_on_close
+    def _restore() -> None:
+        if before is None:
+            os.environ.pop(VARIABLE, None)
+        else:
+            os.environ[VARIABLE] = before
 
 
 def verbose(command: Command) -> Command:

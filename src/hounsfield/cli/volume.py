@@ -43,6 +43,7 @@ _SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha", ".npy", ".zarr")
 @options.series
 @load_options(values=True)
 @one_of("--format", *_SUFFIXES, help="Format of the files when OUT is a folder.")
+@options.isolate
 @at_once
 @recorded
 @options.force

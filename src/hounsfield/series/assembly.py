@@ -11,6 +11,7 @@ import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from operator import itemgetter
@@ -149,7 +150,11 @@ class _Waiting:
         if len(self._stretches) == 1:
             return [function(self._taken(0))]
         with ThreadPoolExecutor(len(self._stretches)) as pool:
-            futures = [pool.submit(self._work, function, index) for index in range(len(self._stretches))]
+            # Each with a copy of this thread's context: who waits for the volume, waits for its decoders.
+            futures = [
+                pool.submit(copy_context().run, self._work, function, index)
+                for index in range(len(self._stretches))
+            ]
         return [future.result() for future in futures]
 
     def _work(self, function: Callable[[Iterator[Pair]], Result], index: int) -> Result:

@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from hounsfield.codecs.isolation import require_isolation
 from hounsfield.dicomweb.store_results import StoreResult
 from hounsfield.errors import DicomwebError, HounsfieldError
 from hounsfield.server.access import Access, Principal
@@ -69,6 +70,7 @@ def make_app(
     pages: Path | None = None,
 ) -> Starlette:
     """The application that serves `service` below its prefix, and the built viewer in `pages` at the root."""
+    require_isolation()
     desk = Desk(service, access or Access(), journal or Journal())
     if isinstance(service.library, Archive):
         service.library.on_damage = desk.journal.metrics.damage
@@ -146,10 +148,11 @@ class _Resource:
 
     async def _in_time(self, endpoint: Endpoint, ask: Ask, request: Request) -> Answer:
         """An answer that is made of pixels, unless it takes too long or nobody waits for it any more."""
-        deadline = Deadline(self._desk.service.limits.answer)
+        limits = self._desk.service.limits
+        deadline = Deadline(limits.answer, cpu=limits.cpu)
 
         def run() -> Answer:
-            deadline.begun = True
+            deadline.begin()
             deadline.check()
             return _run(endpoint, self._desk, ask)
 

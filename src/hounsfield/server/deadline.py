@@ -1,28 +1,42 @@
 """How long the making of one answer may take, known to whoever makes it: pixels are decoded frame by frame, and
-before each of them it is asked whether anybody still waits.
+before each of them, and while a decoder is at work on one, it is asked whether anybody still waits.
 
 A thread cannot be stopped from outside. It stops here by itself, and keeps its place among the busy ones until then.
 """
 
 from __future__ import annotations
 
+import math
+import threading
 import time
 from contextvars import ContextVar
 
+from hounsfield.codecs.isolation import cpu_spent, still_wanted
 from hounsfield.errors import DicomwebError
 
 
 class Deadline:
-    """`seconds` from now on. `begun`: whether a thread works on it already."""
+    """`seconds` from now on, and `cpu` seconds of computing. `begun`: whether a thread works on it already."""
 
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
+    def __init__(self, seconds: float, *, cpu: float = math.inf) -> None:
+        self.seconds, self.cpu = seconds, cpu
         self.begun = False
         self._end = time.monotonic() + seconds
+        self._spent = 0.0
+        self._thread, self._thread_began = 0, 0.0
+
+    def begin(self) -> None:
+        """This thread makes the answer."""
+        self.begun = True
+        self._thread, self._thread_began = threading.get_ident(), time.thread_time()
 
     def stop(self) -> None:
         """Nobody waits any more."""
         self._end = 0.0
+
+    def spend(self, seconds: float) -> None:
+        """CPU that a decoder took for it in a process of its own."""
+        self._spent += seconds
 
     def error(self) -> DicomwebError:
         if self.begun:
@@ -32,17 +46,27 @@ class Deadline:
         return DicomwebError(found, expected=f"at most {self.seconds:g} s", remedy=remedy, status=503)
 
     def check(self) -> None:
-        """Raise `DicomwebError` 503 when it is over."""
+        """Raise `DicomwebError` 503 when it is over, or has cost too much."""
         if time.monotonic() > self._end:
             raise self.error()
+        own = time.thread_time() - self._thread_began if threading.get_ident() == self._thread else 0.0
+        if self._spent + own > self.cpu:
+            raise DicomwebError(
+                "making the answer takes too much computing",
+                expected=f"at most {self.cpu:g} s of CPU",
+                remedy="ask for less at once",
+                status=503,
+            )
 
 
 _current: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
 
 
 def set_deadline(deadline: Deadline) -> None:
-    """The deadline of what this task does from now on, in the threads that it asks, too."""
+    """The deadline of what this task does from now on, in the threads that it asks and their decoders, too."""
     _current.set(deadline)
+    still_wanted.set(deadline.check)
+    cpu_spent.set(deadline.spend)
 
 
 def check() -> None:

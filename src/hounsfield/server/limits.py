@@ -16,7 +16,7 @@ class Limits:
     `stores`, `heavy` and `requests` at once: stores, requests that decode, all (of stores and of all one client has no
     more than are left for others); `seconds` without progress before a
     client is given up, `pace` bytes of a body that are progress; `answer` seconds in which an answer that is decoded
-    must be made; `cache` bytes of volumes kept.
+    must be made, `cpu` those of computing that it may take, with what its decoders take; `cache` bytes of volumes kept.
     """
 
     body: int = 64 * 1024**3
@@ -36,4 +36,5 @@ class Limits:
     seconds: float = 60.0
     pace: int = 64 * 1024
     answer: float = 120.0
+    cpu: float = 120.0
     cache: int = 512 * 1024**2
