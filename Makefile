@@ -59,7 +59,9 @@ wheel: setup     ## a wheel, into dist/
 	@$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 lock:            ## pin what is installed in .venv, naming no index
-	@$(BIN)/python -m pip freeze --exclude-editable --exclude pip | grep '==' | sed -E 's/\+.*//' | LC_ALL=C sort -f > constraints.txt
+	@grep ';' constraints.txt > constraints.kept  # one pin for each Python: by hand
+	@{ cat constraints.kept; $(BIN)/python -m pip freeze --exclude-editable --exclude pip --exclude imagecodecs \
+	  | grep '==' | sed -E 's/\+.*//'; } | LC_ALL=C sort -f > constraints.txt && rm constraints.kept
 
 clean:
 	rm -rf .venv build dist docs/_build demo-output .mypy_cache .ruff_cache .pytest_cache .hypothesis
