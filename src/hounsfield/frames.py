@@ -84,6 +84,23 @@ def locate_frames(
     )
 
 
+def count_fragments(stream: BinaryIO, offset: int, *, most: int) -> int:
+    """How many fragments with content begin behind the Basic Offset Table at `offset`; counts up to `most`.
+
+    No frame has less than one, so that a Number of Frames can be held against it before anything is made for each.
+    """
+    end = stream.seek(0, os.SEEK_END)
+    found, position = 0, offset
+    for number in range(2 * most + 1):
+        stream.seek(position)
+        header = _read(stream, 8)
+        position += 8 + int.from_bytes(header[4:], "little")
+        if found >= most or header[:4] != _ITEM or position > end:
+            break
+        found += number > 0 and header[4:] != b"\0\0\0\0"
+    return found
+
+
 def read_frame(stream: BinaryIO, frame: Frame) -> bytes:
     """The bytes of one frame; a trailing padding byte may be among them. Raises `TruncatedError`."""
     parts = []

@@ -52,7 +52,6 @@ BITS_ALLOCATED = (8, 16, 32)
 FRAMES_LIMIT = 1 << 18  # more frames than any CT has; a larger number is damage, and would cost memory
 FRAMES_UNQUESTIONED = 64  # so few cost nothing
 ITEM_TAG = b"\xfe\xff\x00\xe0"
-ITEM_HEADER_BYTES = 8  # the least that an encapsulated frame takes (PS3.5 A.4)
 
 
 def read_instance(source: Source, *, reader: HeaderReader | None = None) -> Instance:
@@ -149,18 +148,33 @@ class Instance:
 
     def _check_number_of_frames(self) -> None:
         """Refuse a number that the pixels cannot be, before a plane is made for each; half of them may lack."""
-        count, pixels, most = self.header.number_of_frames, self.header.pixels, FRAMES_LIMIT
-        if pixels is not None and pixels.length is not None and self.is_native:
-            most = min(most, 2 * (1 + pixels.length // self.frame_bytes))
-        elif pixels is not None and count > FRAMES_UNQUESTIONED:
-            with self.source.open() as stream:
-                most = min(most, stream.seek(0, os.SEEK_END) // ITEM_HEADER_BYTES)
+        count = self.header.number_of_frames
+        most = min(FRAMES_LIMIT, 2 * (1 + self._frames_there(min(count, FRAMES_LIMIT))))
         if count > most:
             raise MalformedError(
                 f"Number of Frames is {count}",
                 expected=f"at most {most}, by the size of the pixels",
                 where=self.name,
+                remedy="the file is damaged or cut; get it again from where it came",
             )
+
+    def _frames_there(self, count: int) -> int:
+        """How many frames there are by the bytes that are there, `count` at most; a source may have no bytes yet."""
+        from hounsfield.frames import count_fragments
+
+        pixels = self.header.pixels
+        if pixels is None:
+            return count if hasattr(self.source, "metadata") or count <= FRAMES_UNQUESTIONED else 0
+        if self.is_native:
+            length = 0 if pixels.length is None else pixels.length
+            if count > FRAMES_UNQUESTIONED:
+                with open_pixels(self.source, self.header) as stream:
+                    length = min(length, stream.seek(0, os.SEEK_END) - pixels.offset)
+            return max(length, 0) // self.frame_bytes
+        if count <= FRAMES_UNQUESTIONED:
+            return count
+        with open_pixels(self.source, self.header) as stream:
+            return count_fragments(stream, pixels.offset, most=count)
 
     def _dataset_of_detectors(self) -> Dataset | None:
         if "DetectorInformationSequence" not in self.header:

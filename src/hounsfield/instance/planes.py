@@ -77,10 +77,12 @@ def planes_of_groups(dataset: Dataset, header: Header) -> tuple[Plane, ...]:
             expected=f"{count}, the Number of Frames",
         )
     root_lut = modality_lut(dataset)
-    planes = tuple(
-        _plane_of_groups(index, _Groups(frames[index] if frames else None, shared, dataset), header, root_lut)
-        for index in range(count)
-    )
+    if frames:
+        groups = [_Groups(frame, shared, dataset) for frame in frames]
+        planes = tuple(_plane_of_groups(i, group, header, root_lut) for i, group in enumerate(groups))
+    else:
+        first = _plane_of_groups(0, _Groups(None, shared, dataset), header, root_lut)
+        planes = tuple(replace(first, frame=index) for index in range(count))
     if any(plane.position is not None for plane in planes):
         return planes
     step = _Groups(None, shared, dataset).value("PixelMeasuresSequence", "SpacingBetweenSlices")
