@@ -6,13 +6,18 @@ import io
 import struct
 from contextlib import suppress
 from itertools import accumulate
+from pathlib import Path
 
+import pydicom
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hounsfield import phantom
 from hounsfield.errors import HounsfieldError, MalformedError, TruncatedError
-from hounsfield.frames import encapsulate, locate_frames, read_frame
+from hounsfield.frames import count_fragments, encapsulate, locate_frames, read_frame
+from hounsfield.instance import FileSource, pixels, read_instance
+from hounsfield.phantom import PhantomSpec
 
 DELIMITER = b"\xfe\xff\xdd\xe0\0\0\0\0"
 
@@ -185,3 +190,46 @@ def test_pydicom_reads_the_offset_tables_written_here() -> None:
     packed = tuple(struct.pack("<2Q", *t) for t in (tables.extended_offsets, tables.extended_lengths))
     got = list(generate_frames(tables.value, number_of_frames=2, extended_offsets=packed))
     assert got == [b"abc", b"de"]
+
+
+@pytest.mark.parametrize("keyword", ["explicit", "rle", "jpeg-ls"])
+@pytest.mark.parametrize("multiframe", ["enhanced", "no geometry"])
+def test_a_number_of_frames_is_held_against_those_that_are_there(
+    keyword: str, multiframe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of them may lack; a claim beyond that is refused before anything is made for each frame."""
+    there = 40
+    spec = PhantomSpec(rows=8, columns=8, slices=there, multiframe=multiframe, transfer_syntax=keyword)
+    (path,) = phantom.write(spec, tmp_path)
+    dataset = pydicom.dcmread(path)
+    dataset.pop("PerFrameFunctionalGroupsSequence", None)
+    for claimed, is_possible in ((2 * there + 2, True), (2 * there + 3, False), (10**6, False)):
+        dataset.NumberOfFrames = claimed
+        dataset.save_as(path)
+        instance = read_instance(FileSource(path))
+        if is_possible:
+            assert len(instance.planes) == claimed
+        else:
+            with monkeypatch.context() as patch:
+                patch.setattr(pixels, "planes_of_groups", None)
+                patch.setattr(pixels, "planes_of_frames", None)
+                with pytest.raises(MalformedError, match=f"Number of Frames is {claimed}"):
+                    _ = instance.planes
+
+
+def test_no_frames_are_there_without_pixels(tmp_path: Path) -> None:
+    (path,) = phantom.write(PhantomSpec(rows=8, columns=8, slices=4, multiframe="enhanced"), tmp_path)
+    dataset = pydicom.dcmread(path)
+    del dataset.PixelData, dataset.PerFrameFunctionalGroupsSequence
+    dataset.NumberOfFrames = 32000
+    dataset.save_as(path)
+    with pytest.raises(MalformedError, match="Number of Frames is 32000"):
+        _ = read_instance(FileSource(path)).planes
+
+
+def test_fragments_are_counted_as_far_as_they_are_there() -> None:
+    value = encapsulate([b"ab", b"cd", b"ef"]).value
+    assert [count_fragments(io.BytesIO(value), 0, most=most) for most in (1, 3, 9)] == [1, 3, 3]
+    assert count_fragments(io.BytesIO(value[: value.index(b"ef")]), 0, most=9) == 2
+    empty = encapsulate([b"", b"ab", b""]).value
+    assert count_fragments(io.BytesIO(empty), 0, most=9) == 1

@@ -16,10 +16,10 @@ PROJECT = Path(__file__).parent.parent
 
 
 def there_are() -> set[str]:
-    """The names of the tests of the server and of the protocol."""
+    """The names of the tests of the server, of the protocol, and of decoding."""
     return {
         name
-        for pattern in ("test_server_*.py", "test_dicomweb_*.py")
+        for pattern in ("test_server_*.py", "test_dicomweb_*.py", "test_codecs_*.py", "test_isolation.py")
         for path in Path(__file__).parent.glob(pattern)
         for name in re.findall(r"^def (test_\w+)", path.read_text("utf-8"), re.MULTILINE)
     }

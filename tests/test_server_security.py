@@ -130,6 +130,25 @@ def test_an_instance_that_would_fill_the_memory_is_refused_unread(tmp_path):
         assert got.content == bytes(300_000)
 
 
+def with_private_elements(content: bytes, count: int, vr: bytes) -> bytes:
+    """The instance with so many more elements of two bytes before its pixels; `vr` empty in Implicit VR."""
+    head = struct.pack("<2sH", vr, 2) if vr else struct.pack("<I", 2)
+    more = [struct.pack("<HH", 0x5601, 0x1000 + number) + head + b"x " for number in range(count)]
+    at = content.rindex(b"\xe0\x7f\x10\0")
+    return content[:at] + b"".join(more) + content[at:]
+
+
+@pytest.mark.parametrize(("syntax", "vr"), [("explicit", b"SH"), ("explicit", b"ZZ"), ("implicit", b"")])
+def test_instances_of_very_many_elements_are_refused_unread(tmp_path, monkeypatch, syntax, vr):
+    content = instances(slices=1, transfer_syntax=syntax)[0]
+    few, many = (with_private_elements(content, count, vr) for count in (800, 1001))
+    with running(tmp_path, limits=Limits(elements=1000)) as server:
+        assert server.store([few]).status_code == 200
+        monkeypatch.setattr(judging, "read_header_text", None)
+        answer = server.store([many])
+        assert answer.status_code == 409 and "more than 1000 data elements" in answer.text
+
+
 def test_pixels_in_millions_of_empty_fragments_are_refused(server, monkeypatch):
     content = instances(**LIAR, transfer_syntax="jpeg-ls")[0]
     end = b"\xfe\xff\xdd\xe0\0\0\0\0"

@@ -6,49 +6,74 @@ Looks at where elements begin, in a mapped file; reads none of their values.
 from __future__ import annotations
 
 import contextlib
+import io
 import mmap
 import threading
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from hounsfield.errors import HounsfieldError
+from hounsfield.errors import HounsfieldError, MalformedError, TruncatedError
 from hounsfield.instance import Source
 from hounsfield.instance.elements import PIXEL_TAGS, file_meta
 from hounsfield.syntaxes import transfer_syntax
-from hounsfield.transcode.elements import Encoding, walk
+from hounsfield.transcode.elements import Element, Encoding, walk
 
 LARGE = 64 * 1024 * 1024
 """Instances above this, and deflated ones, are read two at a time in one process."""
 
+_LEAST_ELEMENT = 8  # bytes: a header without a value
 _META_BYTES = 64 * 1024
 _alone = threading.BoundedSemaphore(2)
 
 
-def is_too_heavy(source: Source, size: int, limit: int) -> bool:
-    """Whether an instance has more than `limit` bytes before its pixels, or none and more bytes."""
-    if size <= limit:
-        return False
+def too_much(source: Source, size: int, *, document: int, elements: int) -> str:
+    """What an instance of `size` bytes has too much of; "" where it may be read.
+
+    `document`: bytes before its pixels, or all of them where it has none; `elements`: data elements before them.
+    """
+    if size <= min(document, elements * _LEAST_ELEMENT):
+        return ""
     with source.open() as stream:
         syntax, begin = file_meta(stream.read(_META_BYTES))
         try:
             known = transfer_syntax(syntax)
             if known.deflated:
-                return False  # what it inflates to has a limit of its own
+                return ""  # what it inflates to has a limit of its own
             with _content(stream, size) as content:
                 encoding = Encoding(known.implicit_vr, known.little_endian)
-                for element in walk(content, begin, size, encoding):  # type: ignore[arg-type]
-                    if element.start > limit or element.tag in PIXEL_TAGS:
-                        return element.start > limit
+                for count, element in enumerate(_stepped(content, begin, size, encoding), 1):
+                    if element.start > document:
+                        break
+                    if element.tag in PIXEL_TAGS:
+                        return ""
+                    if count > elements:
+                        return f"more than {elements} data elements"
         except (HounsfieldError, OSError, ValueError):
-            # Nothing that can be stepped through has a place for pixels.
-            return True
-    return True
+            pass  # nothing that can be stepped through has a place for pixels
+    return f"more than {document} bytes beside Pixel Data" if size > document else ""
+
+
+def _stepped(content: bytes | mmap.mmap, start: int, stop: int, encoding: Encoding) -> Iterator[Element]:
+    """The elements, also those of a VR that is none, which are then read with a length of 16 bits."""
+    while start < stop:
+        try:
+            for element in walk(content, start, stop, encoding):  # type: ignore[arg-type]
+                yield element
+                start = element.stop
+        except TruncatedError:
+            raise
+        except MalformedError:
+            length = int.from_bytes(content[start + 6 : start + 8], "little" if encoding.little else "big")
+            if encoding.implicit:
+                raise
+            yield Element(0, b"UN", start, start + 8, start + 8 + length, length)
+            start += 8 + length
 
 
 @contextlib.contextmanager
 def _content(stream: BinaryIO, size: int) -> Iterator[bytes | mmap.mmap]:
-    """All of a stream: mapped, or what is in memory anyway."""
-    if size <= LARGE:
+    """All of a stream: mapped where it is a file, else what is in memory anyway."""
+    if size <= LARGE and not isinstance(stream, io.FileIO):
         stream.seek(0)
         yield stream.read()
         return

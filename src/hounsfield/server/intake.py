@@ -215,7 +215,14 @@ class Intake:
             source = HeldSource(pieces)
         size = part.arrival.size + sum(map(len, pieces))
         limits = self.limits
-        verdict = judge(source, size=size, study=self.study, header=limits.header, document=limits.document)
+        verdict = judge(
+            source,
+            size=size,
+            study=self.study,
+            header=limits.header,
+            document=limits.document,
+            elements=limits.elements,
+        )
         if isinstance(verdict, Refused):
             self._refuse(part, verdict)
             return

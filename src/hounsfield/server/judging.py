@@ -18,7 +18,7 @@ from hounsfield.attributes.header_text import read_header_text
 from hounsfield.errors import HounsfieldError, LocationError, MalformedError, TruncatedError, UnsupportedError
 from hounsfield.instance import Instance, Source
 from hounsfield.instance.elements import ITEM, SEQUENCE_END, UNDEFINED
-from hounsfield.server.heavy_headers import in_turn, is_too_heavy
+from hounsfield.server.heavy_headers import in_turn, too_much
 from hounsfield.server.index import Record
 from hounsfield.server.index.records import record_of
 from hounsfield.transcode.part10 import read_part10
@@ -31,6 +31,9 @@ MAX_DOCUMENT = 256 * 1024 * 1024
 
 MAX_FRAGMENTS = 1 << 21
 """Of one instance's Pixel Data: each costs time and memory whenever one of its frames is looked for."""
+
+MAX_ELEMENTS = 100_000
+"""Data elements at the root of an instance, unless a limit says otherwise: some thirty times what any device writes."""
 
 WALKED_BYTES = 64 * 1024 * 1024
 """Instances without pixels up to this size are walked to their end."""
@@ -52,20 +55,27 @@ class Refused:
 
 
 def judge(
-    source: Source, *, size: int, study: str | None = None, header: int, document: int = MAX_DOCUMENT
+    source: Source,
+    *,
+    size: int,
+    study: str | None = None,
+    header: int,
+    document: int = MAX_DOCUMENT,
+    elements: int = MAX_ELEMENTS,
 ) -> Record | Refused:
     """The record (without a key) of an instance of `size` bytes, or why it is none.
 
     `study`: the only one it may be of. `header`: bytes that its header may have, deflated; `document`: bytes that
-    it may have beside its pixels. Raises `LocationError` where the source cannot be read.
+    it may have beside its pixels, `elements`: how many data elements at its root. Raises `LocationError` where the
+    source cannot be read.
     """
     record: Record | None = None
     try:
         with source.open() as stream:
             if stream.read(_PREAMBLE + 4)[_PREAMBLE:] != b"DICM":
                 return Refused(NOT_UNDERSTOOD, "no DICOM file: no DICM after a preamble")
-        if is_too_heavy(source, size, document):
-            return Refused(NO_ROOM, f"more than {document} bytes beside Pixel Data")
+        if reason := too_much(source, size, document=document, elements=elements):
+            return Refused(NO_ROOM, reason)
         with in_turn(source, size):
             text = read_header_text(source)
         record = record_of(text, key="", size=size)
