@@ -328,6 +328,47 @@ def test_whole_instances_say_their_digest(tmp_path):
         assert head.headers["Repr-Digest"] == expected
 
 
+def test_whatever_is_sent_whole_says_its_digest_as_it_is_sent(tmp_path):
+    contents = instances()
+    with running(tmp_path) as server:
+        server.store(contents)
+        at, series = path_of(contents[0]), path_of(contents[0], "series")
+        frame = (f"{at}/frames/1", "application/octet-stream")
+        for path, accept in (
+            frame,
+            (f"{at}/rendered", "image/png"),
+            (f"{at}/metadata", "application/dicom+json"),
+            (f"{series}/instances", "application/dicom+json"),
+            (at, "application/dicom; transfer-syntax=1.2.840.10008.1.2.4.80"),
+        ):
+            answer = server.get(path, accept)
+            assert answer.headers["Repr-Digest"] == sha_256(answer.content), path
+        packed = server.http.send(
+            server.http.build_request(
+                "GET",
+                f"{series}/metadata",
+                headers={"Accept": "application/dicom+json", "Accept-Encoding": "gzip"},
+            ),
+            stream=True,
+        )
+        raw = b"".join(packed.iter_raw())
+        assert packed.headers["Content-Encoding"] == "gzip" and packed.headers["Repr-Digest"] == sha_256(raw)
+        part = server.get(*frame, Range="bytes=0-9")
+        assert part.status_code == 206 and part.headers["Repr-Digest"] == sha_256(server.get(*frame).content)
+        # Slices have a checksum of their own; what is made on its way has none.
+        slice_path = f"{series}/slices/0"
+        assert "Repr-Digest" not in server.get(slice_path).headers
+        for wanted, given in (
+            ("sha-256=10", True),
+            ("unixsum=3, SHA-256=1", True),
+            ("sha-256=0", False),
+            ("sha-512=5", False),
+        ):
+            answer = server.get(slice_path, "*/*", **{"Want-Repr-Digest": wanted})
+            assert (answer.headers.get("Repr-Digest") == sha_256(answer.content)) == given
+        assert "Repr-Digest" not in server.get(series, AS_STORED).headers
+
+
 # hounsfield verify
 
 

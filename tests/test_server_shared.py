@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
+import os
 import socket
 import threading
 import time
@@ -18,7 +21,8 @@ from hounsfield.instance import BytesSource
 from hounsfield.server.deployment import Deployment
 from hounsfield.server.upkeep import Upkeep
 from server_postgres import postgres
-from server_support import AS_STORED, STOW, body, client, instances, parts_of, path_of, served
+from server_support import AS_STORED, STOW, body, client, instances, parts_of, path_of, served, uids
+from test_server_integrity import ways
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +76,92 @@ def server(folder, **options):
 
 def store(http, contents):
     return http.post("/studies", content=body(contents), headers={"Content-Type": STOW})
+
+
+def flip(key: str, content: bytes, at: int) -> None:
+    """Turn one bit of an object over, its metadata as they were."""
+    objects = boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"], region_name="us-east-1")
+    told = objects.get_object(Bucket="pacs", Key=key)["Metadata"]
+    assert told == {"sha256": hashlib.sha256(content).hexdigest()}
+    spoilt = bytearray(content)
+    spoilt[at] ^= 1
+    objects.put_object(Bucket="pacs", Key=key, Body=bytes(spoilt), Metadata=told)
+
+
+def test_a_flipped_bit_in_an_object_is_a_500_on_every_way_with_the_index_and_after_its_loss(tmp_path, bucket):
+    contents = instances(rows=128, columns=128, slices=2)
+    store_url = f"{bucket}-{tmp_path.name}"
+    with server(tmp_path, store=store_url) as (http, archive):
+        assert store(http, contents).status_code == 200
+        for path, accept in ways(contents[0]).values():
+            assert http.get(path, headers={"Accept": accept}).status_code == 200
+        keys = {key.rpartition("/")[2].removesuffix(".dcm"): key for key in archive.store.walk()}
+        key = f"{store_url.removeprefix('s3://pacs/')}/{keys[uids(contents[0])[2]]}"
+        flip(key, contents[0], 200)
+    (tmp_path / ".hounsfield" / "index.sqlite").rename(tmp_path / "index")
+    with server(tmp_path, store=store_url) as (http, _):
+        for path, accept in (each for each in ways(contents[0]).values()):
+            answer = http.get(path, headers={"Accept": accept})
+            assert answer.status_code == 500 and uids(contents[0])[2] in answer.json()["error"], path
+    (tmp_path / "index").rename(tmp_path / ".hounsfield" / "index.sqlite")
+    with server(tmp_path, store=store_url) as (http, _):
+        for path, accept in ways(contents[0]).values():
+            answer = http.get(path, headers={"Accept": accept})
+            assert answer.status_code == 500 and uids(contents[0])[2] in answer.json()["error"], path
+        answer = http.get(path_of(contents[1]), headers={"Accept": AS_STORED})
+        assert parts_of(answer)[0][1] == contents[1]
+
+
+def test_a_bit_that_flips_on_the_way_from_the_object_store_is_noticed_too(tmp_path, bucket, monkeypatch):
+    import obstore
+
+    (content,) = instances(slices=1, rows=256, columns=256)
+    with server(tmp_path, store=f"{bucket}-{tmp_path.name}") as (http, _):
+        store(http, [content])
+        get_range = obstore.get_range
+
+        def flipped(*arguments, **named):
+            found = bytearray(get_range(*arguments, **named))
+            found[0] ^= 4
+            return bytes(found)
+
+        monkeypatch.setattr(obstore, "get_range", flipped)
+        for path, accept in ways(content).values():
+            answer = http.get(path, headers={"Accept": accept})
+            assert answer.status_code == 500 and uids(content)[2] in answer.json()["error"], path
+        monkeypatch.undo()
+        assert http.get(path_of(content), headers={"Accept": AS_STORED}).status_code == 200
+
+
+def test_verify_checks_an_archive_in_postgresql_and_an_object_store(tmp_path, clean, bucket):
+    from click.testing import CliRunner
+
+    from hounsfield.cli import main
+
+    contents = instances()
+    shared = {"database": clean.url, "store": f"{bucket}-{tmp_path.name}"}
+    with server(tmp_path, **shared) as (http, archive):
+        store(http, contents)
+        arguments = [
+            "verify",
+            str(tmp_path),
+            "--json",
+            "--database",
+            shared["database"],
+            "--store",
+            shared["store"],
+        ]
+        whole = CliRunner().invoke(main, arguments)
+        assert whole.exit_code == 0 and json.loads(whole.output)["instances"] == 3, whole.output
+        (key, *_) = archive.store.walk()
+        spoilt = next(
+            each for each in contents if uids(each)[2] == key.rpartition("/")[2].removesuffix(".dcm")
+        )
+        flip(f"{shared['store'].removeprefix('s3://pacs/')}/{key}", spoilt, 1000)
+        told = CliRunner().invoke(main, arguments)
+        (damage,) = json.loads(told.output)["damaged"]
+        assert told.exit_code == 1 and damage["instance"] == uids(spoilt)[2]
+        archive.store.remove(list(archive.store.walk()))
 
 
 def test_what_one_server_took_in_another_one_serves(tmp_path, clean):

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from hounsfield.errors import LocationError
+from hounsfield.instance import BytesSource
+from hounsfield.server.integrity import digest_of
 from hounsfield.server.store.folder import FolderStore
+from hounsfield.server.store.incoming import LEAST_FREE_BYTES
 from hounsfield.server.store.objects import open_objects
 from hounsfield.server.store.versions import earlier, key_of, parts_of, version_of
 from test_server_shared import bucket  # noqa: F401 (a fixture)
@@ -28,6 +35,20 @@ def arrived(store, content=BYTES):
 def content_of(store, key):
     with store.source(key).open() as stream:
         return stream.read()
+
+
+def another_process(store) -> subprocess.Popen[str]:
+    """One that has an arrival of seven bytes under way, and does nothing more."""
+    script = (
+        "import sys, time\nfrom pathlib import Path\nfrom hounsfield.server.store.incoming import Incoming\n"
+        "incoming = Incoming(Path(sys.argv[1]))\nincoming.name().write_bytes(b'7 bytes')\n"
+        "print('there', flush=True)\ntime.sleep(60)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, str(store.incoming.folder)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None and process.stdout.readline() == "there\n"
+    return process
 
 
 class StoreContract:
@@ -81,6 +102,45 @@ class StoreContract:
             assert stream.read(10) == BYTES[7000:7010]
             stream.seek(-5, 2)
             assert stream.read() == BYTES[-5:]
+
+    def test_the_digest_lies_with_the_bytes(self, store):
+        key = key_of(*KEY)
+        arrival = arrived(store)
+        assert arrival.digest == digest_of(BytesSource("x", BYTES))[0]
+        arrival.publish(key)
+        assert store.sha256(key) == hashlib.sha256(BYTES).digest()
+        assert store.sha256(key_of("9.9", "9.8", "9.7")) is None
+
+    def test_what_somebody_works_on_is_nothing_left_behind_however_old_it_is(self, store, tmp_path):
+        arrival = arrived(store)
+        others = another_process(store)
+        for path in store.incoming.folder.iterdir():
+            os.utime(path, (0, 0))
+        assert list(store.leftovers(60.0)) == []
+        others.kill()
+        others.wait(10)
+        others.stdout.close()
+        ((state, left),) = store.leftovers(60.0)
+        assert state == "" and left.size == 7
+        left.discard()
+        assert list(store.leftovers(0.0)) == []
+        assert arrival.publish(key_of(*KEY)) == "stored"
+
+    def test_nothing_is_taken_in_when_the_disk_is_nearly_full(self, store, monkeypatch):
+        statvfs = os.statvfs
+
+        def with_free(count):
+            found = list(statvfs("/"))
+            found[1], found[4] = 1, count  # bytes in a unit, units free for us
+            monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result(found))
+
+        with_free(LEAST_FREE_BYTES + 10)
+        arrival = store.arrival()
+        arrival.write([b"0123456789"])
+        with pytest.raises(LocationError, match="the disk is full") as failed:
+            arrival.write([b"0123456789", b"!"])
+        assert failed.value.data["status"] == 507
+        arrival.discard()
 
     def test_nothing_is_found_where_nothing_is(self, store):
         key = key_of("9.9", "9.8", "9.7")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -26,6 +27,7 @@ from hounsfield.errors import (
 )
 from hounsfield.server.ask import Ask
 from hounsfield.server.index.database import IndexUnavailable
+from hounsfield.server.integrity import repr_digest
 
 AGENT = "hounsfield"
 JSON = "application/json"
@@ -194,6 +196,27 @@ def compressed(ask: Ask, answer: Answer) -> Answer:
         answer.content = _in_gzip(content)
     answer.headers["Content-Encoding"] = "gzip"
     return answer
+
+
+def digested(ask: Ask, answer: Answer) -> Answer:
+    """An answer that is in memory whole with its SHA-256 (RFC 9530 3); slices, which have a CRC-32, for who wants it.
+
+    What goes out as it is made has none: it would have to be made twice.
+    """
+    content = answer.content
+    if answer.status != 200 or "Repr-Digest" in answer.headers or not isinstance(content, (bytes, bytearray)):
+        return answer
+    wanted = ask.headers.get("want-repr-digest")
+    if (wanted is None and "X-CRC32" in answer.headers) or (wanted is not None and not _wants_sha256(wanted)):
+        return answer
+    answer.headers["Repr-Digest"] = repr_digest(hashlib.sha256(content).digest())
+    return answer
+
+
+def _wants_sha256(wanted: str) -> bool:
+    """Whether a preference such as `sha-256=10, sha-512=3` takes SHA-256 (RFC 9530 4: 0 is not acceptable)."""
+    found = re.search(r"(?i)(?:^|,)\s*sha-256\s*=\s*(\d+)", wanted)
+    return found is not None and int(found[1]) > 0
 
 
 def _in_gzip(blocks: Iterator[Block]) -> Iterator[bytes]:

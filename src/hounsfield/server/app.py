@@ -23,7 +23,7 @@ from hounsfield.codecs.isolation import require_isolation
 from hounsfield.dicomweb.store_results import StoreResult
 from hounsfield.errors import DicomwebError, HounsfieldError
 from hounsfield.server.access import Access, Principal
-from hounsfield.server.answers import Answer, as_json, close_content, compressed, of_error, ranged
+from hounsfield.server.answers import Answer, as_json, close_content, compressed, digested, of_error, ranged
 from hounsfield.server.archive import Archive
 from hounsfield.server.ask import Ask
 from hounsfield.server.deadline import Deadline, set_deadline
@@ -43,8 +43,8 @@ log = logging.getLogger("hounsfield.server")
 THREADS = 24
 """Threads that answer requests at once; the rest wait their turn."""
 
-_ALLOWED_HEADERS = "Accept, Authorization, Content-Type, If-None-Match, Range"
-_EXPOSED_HEADERS = "Content-Range, ETag, Warning, X-Counts, X-CRC32, X-Filter, X-Shape, X-Unit"
+_ALLOWED_HEADERS = "Accept, Authorization, Content-Type, If-None-Match, Range, Want-Repr-Digest"
+_EXPOSED_HEADERS = "Content-Range, ETag, Repr-Digest, Warning, X-Counts, X-CRC32, X-Filter, X-Shape, X-Unit"
 
 
 @dataclass
@@ -269,7 +269,7 @@ def _run(endpoint: Endpoint, desk: Desk, ask: Ask) -> Answer:
         archive = desk.service.library
         totals = archive.index.totals() if isinstance(archive, Archive) else None
         return Answer(desk.journal.metrics.exposed(totals).encode(), "text/plain; version=0.0.4")
-    return compressed(ask, ranged(ask, endpoint.function(desk.service, ask)))
+    return ranged(ask, digested(ask, compressed(ask, endpoint.function(desk.service, ask))))
 
 
 def _named(ask: Ask) -> Iterator[str]:

@@ -221,7 +221,7 @@ class Archive:
         if keys:
             key = max(keys, key=version_of)
             self.store.settle([key])
-            self.index.add([replace(record, key=key)])
+            self.index.add([replace(record, key=key, sha256=self.store.sha256(key))])
 
     def record(self, source: Source, *, size: int | None, key: str | None = None) -> Record:
         """The record of a source. Raises `NotDicomError`, `MalformedError`, `LocationError`."""

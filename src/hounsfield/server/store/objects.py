@@ -38,7 +38,7 @@ def open_objects(url: str, spool: Path) -> ObjectStore:
     with _told(url):
         objects = from_url(url)
     store = ObjectStore(url, objects, spool)
-    store.spool.make()
+    store.incoming.make()
     return store
 
 
@@ -49,7 +49,7 @@ class ObjectStore:
     forgets = True
 
     def __init__(self, url: str, objects: Any, spool: Path) -> None:
-        self.url, self._objects, self.spool = url, objects, Incoming(spool)
+        self.url, self._objects, self.incoming = url, objects, Incoming(spool)
 
     @property
     def name(self) -> str:
@@ -85,9 +85,9 @@ class ObjectStore:
         return not key.startswith("/")
 
     def arrival(self) -> ObjectArrival:
-        path = self.spool.name()
+        path = self.incoming.name()
         arrival = ObjectArrival(self, path)
-        self.spool.keep(path, arrival)
+        self.incoming.keep(path, arrival)
         return arrival
 
     def settle(self, keys: Iterable[str]) -> None:
@@ -121,7 +121,7 @@ class ObjectStore:
 
     def leftovers(self, older: float) -> Iterator[tuple[str, ObjectArrival]]:
         """What nobody works on in the spool; whether it was put, the index has noted."""
-        for path in self.spool.left_behind(older):
+        for path in self.incoming.left_behind(older):
             with contextlib.suppress(OSError):
                 yield "", ObjectArrival(self, path, found=True)
 
@@ -181,7 +181,7 @@ class ObjectArrival:
     def write(self, pieces: Sequence[bytes | memoryview]) -> None:
         assert self._hasher is not None
         with _told(str(self._path.parent)):
-            self._store.spool.check_room(sum(map(len, pieces)))
+            self._store.incoming.check_room(sum(map(len, pieces)))
             if self._stream is None:
                 self._stream = self._path.open("xb")
             self._stream.writelines(pieces)
