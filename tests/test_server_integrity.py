@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import http.client
+import io
 import json
 import os
 import sqlite3
@@ -12,6 +13,7 @@ import zlib
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pydicom
 import pytest
 
 from hounsfield.cli import main
@@ -21,8 +23,9 @@ from hounsfield.server.deployment import Deployment
 from hounsfield.server.digests import LEARNT_BYTES
 from hounsfield.server.integrity import BLOCK, CheckedSource, Hasher, digest_of
 from hounsfield.server.store.folder import SHA256
+from hounsfield.server.store.versions import key_of
 from hounsfield.server.streams import WHOLE
-from server_support import AS_STORED, instances, parts_of, path_of, running, uids
+from server_support import AS_STORED, instances, parts_of, path_of, read, running, uids
 
 SIZES = (0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK, 3 * BLOCK + 17)
 
@@ -45,6 +48,12 @@ def flip(path: Path, at: int, bit: int = 0) -> None:
 def sha_256(content: bytes) -> str:
     """As RFC 9530 writes it."""
     return f"sha-256=:{base64.b64encode(hashlib.sha256(content).digest()).decode()}:"
+
+
+def written(dataset: pydicom.Dataset) -> bytes:
+    out = io.BytesIO()
+    dataset.save_as(out)
+    return out.getvalue()
 
 
 def file_of(folder: Path, content: bytes) -> Path:
@@ -270,6 +279,44 @@ def test_the_sha_256_lies_with_the_file_and_survives_the_index(tmp_path):
         assert parts_of(server.get(path_of(contents[1]), AS_STORED))[0][1] == contents[1]
 
 
+def test_a_damaged_instance_is_whole_again_once_it_is_stored_again(tmp_path):
+    """What the error tells to do is what helps, and other bytes are refused as ever."""
+    contents = instances()
+    with running(tmp_path) as server:
+        server.store(contents)
+        flip(file_of(tmp_path, contents[0]), 700)
+        file_of(tmp_path, contents[1]).unlink()
+        other = read(contents[0])
+        other.PatientID = "ANOTHER"
+        assert server.store([written(other)]).status_code == 409
+        assert server.get(path_of(contents[0]), AS_STORED).status_code == 500
+        assert server.store(contents).status_code == 200
+        for content in contents:
+            assert parts_of(server.get(path_of(content), AS_STORED))[0][1] == content
+        assert server.archive.index.totals() == (1, 1, 3)
+    assert verified(tmp_path)[0] == 0
+
+
+def test_a_version_that_a_crash_left_behind_has_its_own_digest(tmp_path):
+    (content,) = instances(slices=1)
+    other = read(content)
+    other.PatientID = "ANOTHER"
+    other = written(other)
+    with running(tmp_path, replace=True) as server:
+        server.store([content])
+        arrival = server.archive.store.arrival()
+        arrival.write([other])
+        arrival.sync()
+        arrival.publish(key_of(*uids(content), 2))
+        del arrival
+    with running(tmp_path, replace=True) as server:
+        assert parts_of(server.get(path_of(content), AS_STORED))[0][1] == other
+    (tmp_path / ".hounsfield" / "index.sqlite").unlink()
+    with running(tmp_path, replace=True) as server:
+        assert parts_of(server.get(path_of(content), AS_STORED))[0][1] == other
+    assert verified(tmp_path)[0] == 0
+
+
 def old_archive(folder: Path, contents: list[bytes]) -> None:
     """An archive as the version before digests left it."""
     with running(folder) as server:
@@ -393,6 +440,41 @@ def test_verify_finds_what_is_damaged_gone_or_wrong_in_the_index_and_nothing_els
     assert found == {uids(contents[1])[2]: "other bytes", uids(contents[2])[2]: "gone"}
     status, output = verified(tmp_path, "--lang", "zh")
     assert status == 1 and "6 个实例" in output and "内容不一致" in output and "文件缺失" in output
+
+
+def test_verify_puts_right_what_is_wrong_in_the_index_alone(tmp_path):
+    contents = instances()
+    with running(tmp_path) as server:
+        server.store(contents)
+    with sqlite3.connect(tmp_path / ".hounsfield" / "index.sqlite") as index:
+        for column, content in (("sha256", contents[0]), ("blocks", contents[1])):
+            where = "WHERE SOPInstanceUID = ?"
+            (found,) = index.execute(f"SELECT {column} FROM instances {where}", uids(content)[2:]).fetchone()
+            wrong = bytes([found[0] ^ 1]) + found[1:]
+            index.execute(f"UPDATE instances SET {column} = ? {where}", (wrong, uids(content)[2]))
+    index.close()
+    with running(tmp_path) as server:
+        assert server.get(path_of(contents[1]), AS_STORED).status_code == 500
+    status, output = verified(tmp_path)
+    assert status == 0 and "2 had a wrong digest in the index" in output
+    with running(tmp_path) as server:
+        for content in contents:
+            assert parts_of(server.get(path_of(content), AS_STORED))[0][1] == content
+
+
+def test_verify_leaves_files_to_their_owners(tmp_path):
+    from hounsfield.phantom import PhantomSpec, write
+
+    write(PhantomSpec(slices=2, rows=32, columns=32), tmp_path / "theirs")
+    deployment = Deployment(str(tmp_path / "archive"))
+    archive = deployment.open(first=True)
+    adopted = deployment.adopted(archive)
+    adopted.add([tmp_path / "theirs"])
+    adopted.look(settled=True)
+    deployment.close(archive)
+    status, output = verified(tmp_path / "archive")
+    assert status == 0 and "2 lie where their owners keep them" in output and "0 instances" in output
+    assert not any(os.listxattr(path) for path in (tmp_path / "theirs").iterdir())
 
 
 def test_verify_works_beside_a_server_and_gives_old_archives_their_digests(tmp_path):
