@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
+from click.testing import CliRunner
 
 import hounsfield
 from hounsfield import Volume, phantom
+from hounsfield.cli import main
 from hounsfield.errors import HounsfieldError, NotHounsfieldError
 from hounsfield.inspection import Trust, inspect
 from hounsfield.phantom import PhantomSpec
@@ -222,3 +224,109 @@ def test_only_what_is_near_0_may_be_air(share: float, value: int, expected: bool
     out = np.empty_like(cells)
     counts = convert(cells, Conversion(StoredFormat(16, 16, 15, True), Rescale()), out)
     assert bool(counts.airless) == expected
+
+
+# Real-valued pixels, and pixels of the other byte order
+
+
+def as_real(dataset: Any, kind: str) -> None:
+    """Integer pixels as Float or Double Float Pixel Data, and without what only integers have."""
+    cells = np.frombuffer(dataset.PixelData, "<i2")
+    for keyword in ("PixelData", "BitsStored", "HighBit", "PixelRepresentation"):
+        dataset.pop(keyword, None)  # data sets of one phantom share what does not differ
+    dataset.BitsAllocated = 32 if kind == "FloatPixelData" else 64
+    setattr(dataset, kind, (cells + 0.25).astype("<f4" if kind == "FloatPixelData" else "<f8").tobytes())
+
+
+def test_float_pixel_data_is_read_and_rescaled(real_data: Path) -> None:
+    """highdicom and pydicom were asked for it: integer pixels are not all there is."""
+    folder = field(real_data, "float_pixel_data")
+    dataset = pydicom.dcmread(folder / "000.dcm")
+    volume = hounsfield.load(folder, dtype="float32", clamp=False)
+    expected = dataset.pixel_array * float(dataset.RescaleSlope) + float(dataset.RescaleIntercept)
+    np.testing.assert_array_equal(volume.array[0], expected)
+    assert volume.unit == "HU"
+
+
+@pytest.mark.parametrize("kind", ["FloatPixelData", "DoubleFloatPixelData"])
+@pytest.mark.parametrize("multiframe", [None, "enhanced"])
+def test_real_pixels_are_read_exactly(kind: str, multiframe: Any, tmp_path: Path) -> None:
+    spec = replace(SMALL, padding=None, multiframe=multiframe)
+    folder = rewritten(spec, tmp_path, lambda dataset: as_real(dataset, kind))
+    truth = phantom.truth(replace(spec, multiframe=None), clamp=False) + 0.25
+    volume = hounsfield.load(folder, dtype="float32")
+    np.testing.assert_array_equal(volume.array, np.maximum(truth, -1024).astype(np.float32))
+    whole = hounsfield.load(folder)
+    assert whole.array.dtype == np.int16
+    np.testing.assert_array_equal(whole.array, np.rint(np.maximum(truth, -1024)))
+    assert any("rounded to whole numbers" in warning for warning in whole.report.warnings)
+    assert not any("missing" in warning for warning in whole.report.warnings)
+
+
+@pytest.mark.parametrize("kind", ["FloatPixelData", "DoubleFloatPixelData"])
+def test_real_padding_and_nan_are_padding(kind: str, tmp_path: Path) -> None:
+    name = kind.removesuffix("Data")
+
+    def change(dataset: Any) -> None:
+        as_real(dataset, kind)
+        cells = np.frombuffer(getattr(dataset, kind), "<f4" if kind == "FloatPixelData" else "<f8").copy()
+        cells[:5], cells[5:9] = np.nan, -3000.5
+        setattr(dataset, kind, cells.tobytes())
+        setattr(dataset, f"{name}PaddingValue", -3000.0)
+        setattr(dataset, f"{name}PaddingRangeLimit", -3001.0)
+
+    volume = hounsfield.load(rewritten(replace(SMALL, padding=None), tmp_path, change), dtype="float32")
+    assert volume.report.padded == 9 * 3
+    assert (volume.array[:, 0, :9] == -1024).all()
+
+
+def test_nan_of_another_unit_stays_nan(tmp_path: Path) -> None:
+    def change(dataset: Any) -> None:
+        as_real(dataset, "FloatPixelData")
+        cells = np.frombuffer(dataset.FloatPixelData, "<f4").copy()
+        cells[:5] = np.nan
+        dataset.FloatPixelData = cells.tobytes()
+
+    folder = rewritten(replace(SMALL, padding=None, rescale_type="Z_EFF"), tmp_path, change)
+    volume = hounsfield.load(folder)
+    assert np.isnan(volume.array).sum() == 5 * 3
+    inspected = inspect(hounsfield.scan(folder).series[0])
+    assert inspected.histogram is not None
+    assert inspected.histogram.counts.sum() == volume.array.size - 15
+
+
+def test_real_pixels_are_copied_and_named_but_not_compressed(tmp_path: Path) -> None:
+    folder = rewritten(SMALL, tmp_path / "real", lambda dataset: as_real(dataset, "FloatPixelData"))
+    told = CliRunner().invoke(main, ["compress", str(folder), str(tmp_path / "out"), "--to", "jpeg-ls"])
+    assert "Float Pixel Data" in told.output or "FloatPixelData" in told.output
+    assert "Traceback" not in told.output
+
+
+def as_ge_private(folder: Path) -> None:
+    """The files of an implicit phantom in the syntax of old scanners of GE, whose pixels alone are big endian."""
+    for path in folder.iterdir():
+        dataset = pydicom.dcmread(path)
+        dataset.PixelData = np.frombuffer(dataset.PixelData, "<u2").astype(">u2").tobytes()
+        dataset.file_meta.TransferSyntaxUID = "1.2.840.113619.5.2"
+        pydicom.dcmwrite(path, dataset, implicit_vr=True, little_endian=True)
+
+
+def test_the_private_syntax_of_ge_is_read(real_data: Path) -> None:
+    """dicomParser met it; GDCM reads it right."""
+    volume = hounsfield.load(field(real_data, "ge_private_syntax"))
+    assert (volume.array.min(), volume.array.max()) == (-1012, 705)
+
+
+@pytest.mark.parametrize(
+    "change", [{}, {"signed": False, "bits_stored": 12, "padding": 0}, {"private_tags": True}]
+)
+def test_big_endian_pixels_in_a_little_endian_file(change: dict[str, Any], tmp_path: Path) -> None:
+    spec = replace(SMALL, transfer_syntax="implicit", **change)
+    folder = written(spec, tmp_path / "ct")
+    as_ge_private(folder)
+    np.testing.assert_array_equal(hounsfield.load(folder).array, phantom.truth(spec))
+    for verb in ("compress", "deidentify", "copy"):
+        options = ["--to", "jpeg-ls"] if verb == "compress" else []
+        done = CliRunner().invoke(main, [verb, str(folder), str(tmp_path / verb), *options])
+        assert done.exit_code == 0, done.output
+        np.testing.assert_array_equal(hounsfield.load(tmp_path / verb).array, phantom.truth(spec))

@@ -15,6 +15,8 @@ from hounsfield.errors import UnsupportedError
 
 _EXPLICIT = "1.2.840.10008.1.2"
 _JPEG = "1.2.840.10008.1.2.4."
+GE_PRIVATE = "1.2.840.113619.5.2"
+"""Implicit VR Little Endian but for Pixel Data, whose cells are big endian: of older scanners of General Electric."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,7 @@ class TransferSyntax:
     `keyword` is the short name people type; `family` is the codec family; `lossless` says that the syntax only
     holds reversibly coded pixels. `deflated` means the whole data set is deflated (PS3.5 A.5). `media_type` is
     that of a single frame or bulk datum (PS3.18 8.7.3.3). `readable` and `writable` speak of pixels, here.
+    `big_endian_pixels`: Pixel Data alone has the other byte order than the rest.
     """
 
     uid: str
@@ -34,11 +37,17 @@ class TransferSyntax:
     encapsulated: bool = True
     implicit_vr: bool = False
     little_endian: bool = True
+    big_endian_pixels: bool = False
     deflated: bool = False
     media_type: str = "application/octet-stream"
     readable: bool = True
     writable: bool = True
     note: str = ""
+
+    @property
+    def little_endian_pixels(self) -> bool:
+        """The byte order of native pixel cells."""
+        return self.little_endian and not self.big_endian_pixels
 
 
 def _native(uid: str, name: str, keyword: str, **options: Any) -> TransferSyntax:
@@ -77,6 +86,14 @@ _READ_AND_WRITTEN = (
     _native(_EXPLICIT, "Implicit VR Little Endian", "implicit", implicit_vr=True),
     _native(_EXPLICIT + ".1", "Explicit VR Little Endian", "explicit"),
     _native(_EXPLICIT + ".2", "Explicit VR Big Endian", "explicit-big-endian", little_endian=False),
+    _native(
+        GE_PRIVATE,
+        "GE Private Implicit VR Little Endian with Big Endian Pixels",
+        "ge-private",
+        implicit_vr=True,
+        big_endian_pixels=True,
+        writable=False,
+    ),
     _native(_EXPLICIT + ".1.99", "Deflated Explicit VR Little Endian", "deflated", deflated=True),
     TransferSyntax(
         _EXPLICIT + ".1.98",

@@ -81,7 +81,7 @@ def decode_frame(
         return decode_native(
             data,
             frame_format,
-            little_endian=syntax.little_endian,
+            little_endian=syntax.little_endian_pixels,
             swap_words=swap_words,
             bit_offset=bit_offset,
         )

@@ -36,8 +36,11 @@ PIXEL_TAGS = {0x7FE00010: "PixelData", 0x7FE00008: "FloatPixelData", 0x7FE00009:
 
 TRANSFER_SYNTAX = 0x00020010
 IMPLICIT_LITTLE = b"1.2.840.10008.1.2"
+_IMPLICIT_SYNTAXES = frozenset(
+    {IMPLICIT_LITTLE, b"1.2.840.113619.5.2"}
+)  # the second but for its pixels (`syntaxes`)
 # Explicit VR Little Endian is also the encoding around every encapsulated syntax (PS3.5 A.4); these two are not it.
-_NOT_LITTLE_EXPLICIT = frozenset({b"1.2.840.10008.1.2.1.99", b"1.2.840.10008.1.2.2", b"1.2.840.113619.5.2"})
+_NOT_LITTLE_EXPLICIT = frozenset({b"1.2.840.10008.1.2.1.99", b"1.2.840.10008.1.2.2"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +146,7 @@ def _walk(buffer: bytes, wanted: dict[int, bytes], trace: Trace | None) -> Eleme
     syntax = values.pop(TRANSFER_SYNTAX, b"").rstrip(b"\0 ")
     if not syntax or syntax in _NOT_LITTLE_EXPLICIT:
         raise Unrecognised
-    implicit = syntax == IMPLICIT_LITTLE
+    implicit = syntax in _IMPLICIT_SYNTAXES
     if trace is not None:
         trace.data_set, trace.implicit = position, implicit
     walk = _walk_implicit if implicit else _walk_explicit

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from hounsfield.errors import MalformedError, TruncatedError, UnsupportedError
+from hounsfield.errors import MalformedError, TruncatedError
 from hounsfield.instance.elements import PixelElement
 
 Array = npt.NDArray[Any]
@@ -34,10 +34,6 @@ def read_native(
     width. `fill` takes the place of cells that are not there; without it they are a `TruncatedError`. Nothing is
     allocated before the stream is known to be long enough, or `fill` was asked for.
     """
-    if pixels.keyword != "PixelData":
-        raise UnsupportedError(
-            f"{pixels.keyword} in place of Pixel Data", expected="integer pixels (7FE0,0010)"
-        )
     if pixels.length is None:
         raise MalformedError("native pixels of undefined length", expected="a length (PS3.5 A.1)")
     size = int(np.prod(shape, dtype=np.int64)) * cell.itemsize
@@ -92,6 +88,7 @@ def _target(out: Array | None, shape: tuple[int, ...], cell: np.dtype[Any]) -> A
         out is not None
         and out.shape == shape
         and out.dtype.kind in "iu"
+        and cell.kind in "iu"
         and out.dtype.itemsize == cell.itemsize
         and out.flags.c_contiguous
     ):

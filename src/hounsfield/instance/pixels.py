@@ -29,7 +29,6 @@ from hounsfield.instance.planes import (
     planes_of_groups,
 )
 from hounsfield.instance.reading import (
-    BIG_ENDIAN,
     HeaderReader,
     open_pixels,
     private_pixels,
@@ -49,6 +48,7 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 
 BITS_ALLOCATED = (8, 16, 32)
+REAL_BITS = {"FloatPixelData": 32, "DoubleFloatPixelData": 64}
 FRAMES_LIMIT = 1 << 18  # more frames than any CT has; a larger number is damage, and would cost memory
 FRAMES_UNQUESTIONED = 64  # so few cost nothing
 ITEM_TAG = b"\xfe\xff\x00\xe0"
@@ -92,6 +92,8 @@ class Instance:
     @cached_property
     def stored_format(self) -> StoredFormat:
         """Bits and sign (0028,0100–0103), lenient about High Bit. Raises `MalformedError`."""
+        if self.is_real:
+            return StoredFormat(self._real_bits, self._real_bits, self._real_bits - 1, signed=True)
         allocated = self._required("BitsAllocated")
         stored = self.header.integer("BitsStored", allocated) or allocated
         high = self.header.integer("HighBit")
@@ -106,10 +108,32 @@ class Instance:
     @cached_property
     def padding(self) -> Padding | None:
         """Pixel Padding Value and Range Limit as stored values; None when not declared."""
+        if self.is_real:
+            return self._real_padding()
         value = self.header.integer("PixelPaddingValue")
         if value is None:
             return None
         return Padding.declared(value, self.header.integer("PixelPaddingRangeLimit"), self.stored_format)
+
+    @property
+    def is_real(self) -> bool:
+        """Pixels are real numbers: Float or Double Float Pixel Data (PS3.3 C.7.6.24, C.7.6.25)."""
+        return self._real_bits > 0
+
+    @property
+    def _real_bits(self) -> int:
+        pixels = self.header.pixels
+        return 0 if pixels is None else REAL_BITS.get(pixels.keyword, 0)
+
+    def _real_padding(self) -> Padding | None:
+        """Float or Double Float Pixel Padding Value and Range Limit (0028,0122–0125)."""
+        name = "FloatPixel" if self._real_bits == REAL_BITS["FloatPixelData"] else "DoubleFloatPixel"
+        value = self.header.number(f"{name}PaddingValue")
+        if value is None:
+            return None
+        limit = self.header.number(f"{name}PaddingRangeLimit")
+        ends = value, value if limit is None else limit
+        return Padding(min(ends), max(ends))
 
     @property
     def frame_format(self) -> FrameFormat:
@@ -219,7 +243,7 @@ class Instance:
     def pixel_notes(self) -> tuple[str, ...]:
         """What is odd about how the pixels are stored, and yet readable."""
         pixels = self.header.pixels
-        notes = list(_format_notes(self.header, self.stored_format))
+        notes = [] if self.is_real else list(_format_notes(self.header, self.stored_format))
         if pixels is None or pixels.length is None or not self.is_native:
             return tuple(notes)
         if self.syntax.encapsulated:
@@ -269,8 +293,9 @@ class Instance:
         self, stream: BinaryIO, pixels: PixelElement, frame: int, out: Array | None, fill: int | None
     ) -> Array:
         stored, samples, (rows, columns) = self.stored_format, self.samples, self.shape
-        order = ">" if self.header.transfer_syntax == BIG_ENDIAN else "<"
-        cell = np.dtype(f"{order}{'i' if stored.signed else 'u'}{stored.bits_allocated // 8}")
+        order = "<" if self.syntax.little_endian_pixels else ">"
+        kind = "f" if self.is_real else "i" if stored.signed else "u"
+        cell = np.dtype(f"{order}{kind}{stored.bits_allocated // 8}")
         if pixels.swapped and samples == 1 and cell.itemsize == 1:
             return read_swapped(stream, pixels, frame, shape=(rows, columns), fill=fill).view(cell)
         if samples > 1 and self.header.integer("PlanarConfiguration", 0) == 1:

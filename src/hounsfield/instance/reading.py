@@ -20,6 +20,7 @@ from hounsfield.instance.elements import (
     FIRST_READ,
     LONG_VRS,
     PIXEL_TAGS,
+    SHORT_VRS,
     UNDEFINED,
     Elements,
     PixelElement,
@@ -219,6 +220,8 @@ def _pixel_element_here(stream: BinaryIO, *, explicit: bool, little: bool) -> Pi
     keyword = PIXEL_TAGS.get(group << 16 | element)
     if keyword is None:
         return None
+    # Whatever the file meta group says of a data set that has no VRs.
+    explicit = explicit and head[4:6] in LONG_VRS | SHORT_VRS
     if explicit and head[4:6] in LONG_VRS and len(head) == 12:
         (length,) = struct.unpack_from(order + "I", head, 8)
         swapped = not little and head[4:6] == b"OW"
