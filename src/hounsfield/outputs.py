@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from typing import Generic, TypeVar
 
 from hounsfield.errors import LocationError, OutputExistsError
 
@@ -47,9 +48,9 @@ def whole_file(path: Path, *, force: bool = False) -> Iterator[Path]:
         with _filling(path, temporary):
             yield temporary
         with _writing(path):
-            _sync(temporary)
+            sync(temporary)
             _place(temporary, path, force=force)
-            _sync(path.parent)
+            sync(path.parent)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -64,7 +65,7 @@ def _place_for(path: Path, *, force: bool) -> tuple[Path, Path]:
         )
     with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    return path, _beside(path)
+    return path, temporary_beside(path)
 
 
 def carry_status(original: Path, copy: Path) -> None:
@@ -91,19 +92,21 @@ class _Written:
         self.placed.set_exception(error)
 
 
-class WholeFiles:
-    """Many files, each as `whole_file` makes it, confirmed by the disk in lots: fifty cost it little more than one.
+Waiting = TypeVar("Waiting")
 
-    Any threads may `write` at once. A thread of this object syncs what came, puts it in its place and syncs the
-    folders; only then the futures say so. The block ends when all is in place.
+
+class Lots(Generic[Waiting]):
+    """A thread of its own for what waits for the disk: it takes what is put in lots, since a lot costs little more
+    than one. `settle` does the work, and tells whoever waits for each item. The block ends when all is settled.
     """
 
-    def __init__(self) -> None:
-        self._waiting: SimpleQueue[_Written | None] = SimpleQueue()
+    def __init__(self, settle: Callable[[list[Waiting]], None]) -> None:
+        self._settle = settle
+        self._waiting: SimpleQueue[Waiting | None] = SimpleQueue()
         self._ending = False
-        self._thread = threading.Thread(target=self._confirm_all, name="outputs", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="outputs", daemon=True)
 
-    def __enter__(self) -> WholeFiles:
+    def __enter__(self) -> Lots[Waiting]:
         self._thread.start()
         return self
 
@@ -112,9 +115,56 @@ class WholeFiles:
         self.confirm()
         self._thread.join()
 
+    def put(self, item: Waiting) -> None:
+        """Hand over an item; any threads may."""
+        self._waiting.put(item)
+
+    def confirm(self) -> None:
+        """Have what is there settled now, without a wait for more."""
+        self._waiting.put(None)
+
+    def _run(self) -> None:
+        while not (self._ending and self._waiting.empty()):
+            if lot := self._next_lot():
+                self._settle(lot)
+
+    def _next_lot(self) -> list[Waiting]:
+        """What comes within a moment of the first."""
+        lot: list[Waiting] = []
+        until = float("inf")
+        while len(lot) < _LOT:
+            try:
+                item = self._waiting.get(timeout=max(0.0, until - time.monotonic()) if lot else None)
+            except Empty:
+                break
+            if item is None:
+                break
+            if not lot:
+                until = time.monotonic() + _LOT_SECONDS
+            lot.append(item)
+        return lot
+
+
+class WholeFiles:
+    """Many files, each as `whole_file` makes it, confirmed by the disk in lots.
+
+    Any threads may `write` at once. A thread of this object syncs what came, puts it in its place and syncs the
+    folders; only then the futures say so. The block ends when all is in place.
+    """
+
+    def __init__(self) -> None:
+        self._lots: Lots[_Written] = Lots(_place_all)
+
+    def __enter__(self) -> WholeFiles:
+        self._lots.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._lots.__exit__(*error)
+
     def confirm(self) -> None:
         """Have what is written confirmed now, without a wait for more."""
-        self._waiting.put(None)
+        self._lots.confirm()
 
     def write(
         self, path: Path, content: bytes, *, force: bool = False, like: Path | None = None
@@ -133,36 +183,15 @@ class WholeFiles:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
             raise
-        self._waiting.put(written)
+        self._lots.put(written)
         return written.placed
 
-    def _confirm_all(self) -> None:
-        while not (self._ending and self._waiting.empty()):
-            lot = self._next_lot()
-            lot = [item for item in lot if _tried(item, lambda one: _sync(one.temporary))]
-            lot = [
-                item
-                for item in lot
-                if _tried(item, lambda one: _place(one.temporary, one.path, force=one.force))
-            ]
-            for folder in dict.fromkeys(item.path.parent for item in lot):
-                _confirm_placed([item for item in lot if item.path.parent == folder])
 
-    def _next_lot(self) -> list[_Written]:
-        """What comes within a moment of the first."""
-        lot: list[_Written] = []
-        until = float("inf")
-        while len(lot) < _LOT:
-            try:
-                item = self._waiting.get(timeout=max(0.0, until - time.monotonic()) if lot else None)
-            except Empty:
-                break
-            if item is None:
-                break
-            if not lot:
-                until = time.monotonic() + _LOT_SECONDS
-            lot.append(item)
-        return lot
+def _place_all(lot: list[_Written]) -> None:
+    lot = [item for item in lot if _tried(item, lambda one: sync(one.temporary))]
+    lot = [item for item in lot if _tried(item, lambda one: _place(one.temporary, one.path, force=one.force))]
+    for folder in dict.fromkeys(item.path.parent for item in lot):
+        _confirm_placed([item for item in lot if item.path.parent == folder])
 
 
 def _tried(item: _Written, step: Callable[[_Written], None]) -> bool:
@@ -179,7 +208,7 @@ def _tried(item: _Written, step: Callable[[_Written], None]) -> bool:
 def _confirm_placed(items: list[_Written]) -> None:
     """Sync the one folder of files that are in their places, and tell those who wait."""
     first, *others = items
-    if not _tried(first, lambda one: _sync(one.path.parent)):
+    if not _tried(first, lambda one: sync(one.path.parent)):
         for item in others:
             item.fail(first.placed.exception() or OSError("not synced"))
         return
@@ -197,7 +226,7 @@ def whole_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
     once the new one is in place. Errors as of `whole_file`.
     """
     path = refuse_existing(path, force=force or _is_empty_folder(path))
-    temporary = _beside(path)
+    temporary = temporary_beside(path)
     try:
         with _writing(path):
             temporary.mkdir(parents=True)
@@ -206,10 +235,10 @@ def whole_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
         with _writing(path):
             for folder, _, files in os.walk(temporary):
                 for name in files:
-                    _sync(Path(folder, name))
-                _sync(Path(folder))
+                    sync(Path(folder, name))
+                sync(Path(folder))
             _swap(temporary, path, force=force)
-            _sync(path.parent)
+            sync(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -281,7 +310,7 @@ def storing_below(root: Path) -> Iterator[None]:
 
 def partial_instance(folder: Path) -> Path:
     """A temporary path in `folder` for an instance whose UID is not known yet."""
-    return _beside(folder / "instance")
+    return temporary_beside(folder / "instance")
 
 
 def _remove_instances(root: Path) -> None:
@@ -401,7 +430,7 @@ def _shared(folder: Path, alone: Callable[[], None]) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _beside(path: Path) -> Path:
+def temporary_beside(path: Path) -> Path:
     """A hidden name in the same folder (rename does not cross file systems), with the same suffixes."""
     # Names end at 255 bytes; the end of this one is kept, 40 characters of which take 160 at most.
     return path.with_name(f".{secrets.token_hex(6)}.partial.{path.name[-_KEPT_OF_NAME:]}")
@@ -436,7 +465,7 @@ def _swap(temporary: Path, path: Path, *, force: bool) -> None:
         return
     if not force:
         raise _exists(path)
-    aside = _beside(path)
+    aside = temporary_beside(path)
     path.rename(aside)
     try:
         temporary.rename(path)
@@ -482,7 +511,7 @@ def _not_written(path: Path, error: OSError) -> LocationError:
     )
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Flush a file or folder to the disk, so that a rename never outlives its content."""
     if os.name == "nt":
         # Windows flushes a folder with its volume, and a file only through a writable descriptor.

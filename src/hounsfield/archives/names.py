@@ -21,7 +21,7 @@ _SYSTEM_FOLDERS = {
     "system volume information",
 }
 _RECORDS = re.compile(
-    r"hounsfield(-\d+)?\.(jsonl|csv|html)|hounsfield-previews\.jsonl|deidentification\.json"
+    r"hounsfield(-\d+)?\.(jsonl|csv|html)|hounsfield-(previews|files)\.jsonl|deidentification\.json"
 )
 """What runs over many series leave in a folder of instances."""
 

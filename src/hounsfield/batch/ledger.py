@@ -118,7 +118,7 @@ def appending(path: Path) -> Iterator[int]:
     except OSError as error:
         raise _not_written(path, error) from error
     try:
-        _lock(descriptor, path)
+        hold(descriptor, path, "wait for it, or give another OUT")
         size = os.fstat(descriptor).st_size
         os.lseek(descriptor, max(size - 1, 0), os.SEEK_SET)
         if size and os.read(descriptor, 1) != b"\n":
@@ -170,7 +170,8 @@ def read_lines(path: Path) -> Iterator[Mapping[str, Any]]:
                 yield told
 
 
-def _lock(descriptor: int, path: Path) -> None:
+def hold(descriptor: int, path: Path, remedy: str) -> None:
+    """Lock an open file or folder against other runs; `LocationError` where one holds it."""
     try:
         import fcntl
     except ImportError:  # Windows: two runs into one folder are the user's to avoid there
@@ -178,9 +179,7 @@ def _lock(descriptor: int, path: Path) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise LocationError(
-            "another run is writing it", where=str(path), remedy="wait for it, or give another OUT"
-        ) from error
+        raise LocationError("another run is writing it", where=str(path), remedy=remedy) from error
     except OSError:
         # A file system without locks (some NFS): as on Windows.
         return

@@ -14,6 +14,11 @@ _PACE = frozenset({"max_mb_s", "between"})
 
 MODES: Mapping[str, tuple[str, frozenset[str]]] = {
     "estimating": ("measures every syntax and writes nothing", frozenset({"plot", "force"})),
+    "discard_backup": ("removes originals", frozenset({"in_place", "backup"}) | _PACE),
+    "in_place": (
+        "replaces files where they are",
+        _GOALS | _PACE | {"backup", "workers", "fail_fast", "dry_run"},
+    ),
     "dry_run": ("writes nothing", _GOALS | (_RUN - {"workers", "cluster", "fail_fast"})),
     "": ("", _GOALS | _RUN | _PACE),
 }
@@ -51,7 +56,7 @@ def _refusal(context: click.Context, parameter: click.Parameter, mode: str, does
     shown = _shown(parameter)
     if not mode:
         needed = next((key for key, (_, takes) in MODES.items() if key and parameter.name in takes), "")
-        return f"{shown} goes with {_of(context, needed)}."
+        return f"{shown} goes with {_of(context, needed)}"
     return f"{_of(context, mode)} {does}; leave out {shown}"
 
 

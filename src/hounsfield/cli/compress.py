@@ -15,6 +15,7 @@ from hounsfield.cli.batches import absolute, engine_of_cluster, paced, recorded
 from hounsfield.cli.combinations import refuse_odd_combinations
 from hounsfield.cli.estimates import show_estimate
 from hounsfield.cli.foretold import show_foretold
+from hounsfield.cli.in_place import rewrite_in_place
 from hounsfield.cli.outcomes import Account
 from hounsfield.errors import HounsfieldError, LocationError
 
@@ -52,6 +53,8 @@ def _auto_table(_: click.Context, __: click.Parameter, entries: tuple[str, ...])
         "hounsfield compress scan/ tiny/ --to jpeg-ls-near --max-error 2",
         "hounsfield compress scan/ tiny/ --to htj2k-lossy --ratio 10",
         "hounsfield compress scan/ --estimate --plot costs.svg",
+        "hounsfield compress archive/ new/ --to auto --mirror --between 20:00-06:00",
+        "hounsfield compress archive/ --in-place --backup originals/ --to auto",
     )
 )
 @options.location
@@ -94,6 +97,18 @@ def _auto_table(_: click.Context, __: click.Parameter, entries: tuple[str, ...])
     help="Bring the whole folder: other files, links, DICOMDIRs made anew, times and modes.",
 )
 @click.option("--dry-run", is_flag=True, help="Write nothing; say what would become of each file.")
+@click.option(
+    "--in-place", is_flag=True, help="Replace the files of LOCATION itself; needs --backup, takes no OUT."
+)
+@click.option(
+    "--backup",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="With --in-place: keep the originals in this folder.",
+)
+@click.option(
+    "--discard-backup", is_flag=True, help="With --in-place: remove the originals, each checked once more."
+)
 @paced
 @recorded
 @options.isolate
@@ -115,15 +130,21 @@ def compress(location: str, out: str | None, as_json: bool, force: bool, **asked
     if asked["estimating"]:
         show_estimate(place, asked["plot"], force=force, as_json=as_json)
         return
-    if out is None:
+    asked |= {"force": force, "as_json": as_json}
+    if asked["discard_backup"]:
+        rewrite_in_place(place, None, asked)
+        return
+    if out is None and not asked["in_place"]:
         raise click.UsageError("Missing argument 'OUT'.")
     if asked["to"] is None:
         raise click.UsageError("Missing option '--to'.")
+    if out is None:
+        rewrite_in_place(place, _target(asked), asked)
+        return
     output = _output(place, out)
     if asked["cluster"]:  # its workers are in other folders
         output = output.absolute()
     goal, engine = _target(asked), _engine(asked["workers"], asked["cluster"])
-    asked |= {"force": force, "as_json": as_json}
     if not isinstance(place, FileLocation):
         tree = _Tree(place, output, goal, asked)
         tree.foretell() if asked["dry_run"] else tree.compress(engine)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _WOULD = {
     "written": "compress",
     "copied": "copy",
+    "kept": "keep",
     "present": "is there",
     "skipped": "leave out",
     "failed": "fail",

@@ -114,21 +114,17 @@ class Account:
         if told:
             echo(told + (f"; to look through: {pages}" if pages is not None and pages.is_file() else ""))
 
-    def check(self, name: str) -> None:
+    def check(self, name: str, done: str = "compressed") -> None:
         """Raise `LocationError` where anything failed, or nothing was DICOM, at the location of this name."""
         failed = next((outcome for outcome in self.listed if outcome.status == "failed"), None)
         total = self.counts.total()
         if failed is not None:
             count = self.counts["failed"]
-            said = f"{count} of {total} files were not compressed, the first: {failed.name}"
+            said = f"{count} of {total} files were not {done}, the first: {failed.name}"
             if count == 1:
-                said = (
-                    "not compressed"
-                    if total == 1
-                    else f"1 of {total} files was not compressed: {failed.name}"
-                )
+                said = f"not {done}" if total == 1 else f"1 of {total} files was not {done}: {failed.name}"
             raise LocationError(f"{said}: {failed.reason}", where=name)
-        if total == self.counts["skipped"]:
+        if total == self.counts["skipped"] and done == "compressed":
             raise LocationError("no DICOM file in it", where=name, remedy="check the location")
 
     def _told(self, folder: str) -> dict[str, Any]:

@@ -127,7 +127,7 @@ class _Account:
         else:
             is_bad = each.status in ("different", "missing", "failed")
         self.bad += is_bad
-        if is_bad or each.status == "extra":
+        if is_bad:
             self.listed.append(each)
 
     def show(self, words: dict[str, str], skipped: list[Skipped]) -> None:

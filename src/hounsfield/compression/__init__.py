@@ -5,8 +5,11 @@ Which file goes where is the caller's to say; what becomes of one file is `houns
 
 from __future__ import annotations
 
+from hounsfield.compression.discarding import discard_backup
+from hounsfield.compression.file_ledger import open_backup
 from hounsfield.compression.files import Job, Outcome, transcode_file, transcode_files
-from hounsfield.compression.foretelling import foreseen_place, foretold_file
+from hounsfield.compression.foretelling import foreseen_place, foretell_tree, foretold_file
+from hounsfield.compression.in_place import compress_in_place
 from hounsfield.compression.series import Files, compress_all, find_files, foretell_all
 
 __all__ = [
@@ -14,10 +17,14 @@ __all__ = [
     "Job",
     "Outcome",
     "compress_all",
+    "compress_in_place",
+    "discard_backup",
     "find_files",
     "foreseen_place",
     "foretell_all",
+    "foretell_tree",
     "foretold_file",
+    "open_backup",
     "transcode_file",
     "transcode_files",
 ]

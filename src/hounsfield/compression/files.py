@@ -25,7 +25,7 @@ from hounsfield.instance.reading import read_header
 from hounsfield.outputs import WholeFiles, carry_status, whole_file
 from hounsfield.transcode import Target, Transcoded, Transcoder, derived_uid, goal_of, transcode
 
-Status = Literal["written", "copied", "present", "skipped", "failed"]
+Status = Literal["written", "copied", "kept", "present", "discarded", "skipped", "failed"]
 _MOST_UNCONFIRMED = 128
 """Files that may wait for the disk to confirm them while others are made."""
 

@@ -5,7 +5,7 @@ What only the pixels would tell (damage, whether `auto` keeps a file because it 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ from hounsfield.batch.ledger import Ledger
 from hounsfield.codecs import PixelKind, refuse_unheld
 from hounsfield.compression.files import Job, Outcome, is_done, why_spared
 from hounsfield.errors import HounsfieldError, NotDicomError
-from hounsfield.instance import Header, read_instance
+from hounsfield.instance import FileSource, Header, read_instance
+from hounsfield.locations.tree import tree_sources
 from hounsfield.syntaxes import transfer_syntax
 from hounsfield.transcode import Target, decoded_format
 
@@ -58,6 +59,24 @@ def foretold_file(job: Job, target: Target, *, force: bool = False) -> Outcome:
         return told("skipped" if job.original is None else "copied", error.found)
     except HounsfieldError as error:
         return told("failed" if job.original is None else "copied", str(error))
+
+
+def foretell_tree(root: Path, target: Target) -> Iterator[Outcome]:
+    """What `compress_in_place` would make of every file below `root` (or of `root` itself, a file)."""
+    for path in [root] if root.is_file() else _files(root):
+        try:
+            before, after, reason = _way(read_instance(FileSource(path)).header, target)
+        except NotDicomError:
+            yield Outcome(str(path), "kept", path, "no DICOM file")
+        except HounsfieldError as error:
+            yield Outcome(str(path), "failed", path, str(error).removeprefix(f"{path}: "))
+        else:
+            facts = {"before": before, "after": after}
+            yield Outcome(str(path), "kept" if reason else "written", path, reason, None if reason else facts)
+
+
+def _files(root: Path) -> Iterator[Path]:
+    return (found.path for found in tree_sources(root) if isinstance(found, FileSource))
 
 
 def _way(header: Header, target: Target) -> tuple[str, str, str]:

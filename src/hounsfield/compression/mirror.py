@@ -68,8 +68,7 @@ def _target_of(path: Path, root: Path, out: Path, there: Path) -> str:
 def _directory(path: Path, there: Path) -> Outcome:
     """A DICOMDIR that tells of the files beside it there."""
     try:
-        content = rebuilt(path, there.parent)
-        reason = "its records tell of the files as they are now"
+        content, reason = rebuilt(path, there.parent), ""
     except HounsfieldError as error:
         content, reason = path.read_bytes(), f"could not be rebuilt: {error.found}"
     if there.is_file():
@@ -81,4 +80,4 @@ def _directory(path: Path, there: Path) -> Outcome:
         temporary.write_bytes(content)
         carry_status(path, temporary)
     unchanged = content == path.read_bytes()
-    return Outcome(str(path), "copied" if unchanged else "written", there, "" if unchanged else reason)
+    return Outcome(str(path), "copied" if unchanged else "written", there, reason)

@@ -189,16 +189,7 @@ class _Compress:
 
     @property
     def options(self) -> Mapping[str, Any]:
-        target = self.target
-        return {
-            "to": "auto" if target.syntax is None else target.syntax.keyword,
-            "ratio": target.ratio,
-            "max_error": target.max_error,
-            "quality": target.quality,
-            "effort": target.effort,
-            "extended_offsets": target.extended_offsets,
-            "auto": None if target.auto is None else dict(sorted(target.auto.items())),
-        }
+        return self.target.to_json()
 
     def standing(self, pieces: Sequence[tuple[Piece, str]], before: Record) -> Iterator[Outcome]:
         for piece, left_out in pieces:

@@ -6,11 +6,11 @@ Not `disk.walk`, which looks for images: for whoever must bring or compare a who
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from hounsfield.archives.names import is_partial, natural
-from hounsfield.errors import HounsfieldError
+from hounsfield.errors import HounsfieldError, LocationError
 from hounsfield.instance.source import FileSource, Skipped
 from hounsfield.locations.dicomdir import is_dicomdir
 from hounsfield.locations.disk import first_bytes
@@ -19,16 +19,25 @@ DIRECTORY_NAME = "dicomdir"
 """What a DICOMDIR is called, in small letters (PS3.10 8.6)."""
 
 
-def tree_entries(root: Path) -> Iterator[os.DirEntry[str]]:
-    """Everything below `root` in natural order, a folder before what is in it. A folder that cannot be listed raises
-    `OSError` where the walk comes to it.
+def tree_entries(
+    root: Path, *, unlisted: Callable[[Path, OSError], None] | None = None
+) -> Iterator[os.DirEntry[str]]:
+    """Everything below `root` in natural order, a folder before what is in it.
+
+    `unlisted` is told of a folder that cannot be listed; without it that is a `LocationError`.
     """
-    with os.scandir(root) as entries:
-        found = sorted(entries, key=lambda entry: natural(entry.name))
+    try:
+        with os.scandir(root) as entries:
+            found = sorted(entries, key=lambda entry: natural(entry.name))
+    except OSError as error:
+        if unlisted is None:
+            raise LocationError(f"cannot be listed: {error.strerror}", where=str(root)) from error
+        unlisted(root, error)
+        return
     for entry in found:
         yield entry
         if entry.is_dir(follow_symlinks=False):
-            yield from tree_entries(Path(entry.path))
+            yield from tree_entries(Path(entry.path), unlisted=unlisted)
 
 
 def tree_sources(root: Path, *, directories: bool = False) -> Iterator[FileSource | Skipped]:

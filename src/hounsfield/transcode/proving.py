@@ -94,6 +94,11 @@ def frame_hash(values: NDArray[Any]) -> str:
     return hashlib.sha256(ordered.data).hexdigest()
 
 
+def frame_hashes(source: Source) -> tuple[str, ...]:
+    """`frame_hash` of each frame; none where there are no pixels. Raises `HounsfieldError`."""
+    return tuple(frame_hash(values) for values in _values(_opened(source.name, _bytes_of(source))))
+
+
 def compare(old: Source, new: Source) -> Proof:
     """Hold `new` against `old`. Raises `HounsfieldError` where one of them cannot be read or decoded."""
     contents = [_bytes_of(source) for source in (old, new)]

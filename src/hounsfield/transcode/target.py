@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Any
 
 from hounsfield.codecs import PixelKind, best_lossless, holds
 from hounsfield.errors import SelectionError, UnsupportedError
@@ -87,6 +88,18 @@ class Target:
                 "auto chooses how much is lost by itself",
                 remedy="name a lossy syntax, by --to or in the table",
             )
+
+    def to_json(self) -> dict[str, Any]:
+        """All that decides what becomes of an image, as plain JSON values."""
+        return {
+            "to": "auto" if self.syntax is None else self.syntax.keyword,
+            "ratio": self.ratio,
+            "max_error": self.max_error,
+            "quality": self.quality,
+            "effort": self.effort,
+            "extended_offsets": self.extended_offsets,
+            "auto": None if self.auto is None else dict(sorted(self.auto.items())),
+        }
 
     def chosen_for(self, header: Header, *, lossy_before: bool = False) -> Choice:
         """Itself, or what `auto` chooses for such an image; `lossy_before` where its codestream tells of a loss."""
