@@ -22,7 +22,7 @@ from hounsfield.instance import BytesSource
 from hounsfield.server.deployment import Deployment
 from hounsfield.server.digests import LEARNT_BYTES
 from hounsfield.server.integrity import BLOCK, CheckedSource, Hasher, digest_of
-from hounsfield.server.store.folder import SHA256
+from hounsfield.server.store.folder import SEAL
 from hounsfield.server.store.versions import key_of
 from hounsfield.server.streams import WHOLE
 from server_support import AS_STORED, instances, parts_of, path_of, read, running, uids
@@ -48,6 +48,13 @@ def flip(path: Path, at: int, bit: int = 0) -> None:
 def sha_256(content: bytes) -> str:
     """As RFC 9530 writes it."""
     return f"sha-256=:{base64.b64encode(hashlib.sha256(content).digest()).decode()}:"
+
+
+def with_private(content: bytes, size: int) -> bytes:
+    """With so many bytes more in front of its pixels."""
+    dataset = read(content)
+    dataset.private_block(0x0009, "TEST", create=True).add_new(1, "OB", b"x" * size)
+    return written(dataset)
 
 
 def written(dataset: pydicom.Dataset) -> bytes:
@@ -270,13 +277,52 @@ def test_the_sha_256_lies_with_the_file_and_survives_the_index(tmp_path):
     with running(tmp_path) as server:
         server.store(contents)
     for content in contents:
-        kept = os.getxattr(file_of(tmp_path, content), SHA256)
-        assert kept.decode() == hashlib.sha256(content).hexdigest()
+        kept = os.getxattr(file_of(tmp_path, content), SEAL)
+        assert kept == hashlib.sha256(content).digest() + zlib.crc32(content[:BLOCK]).to_bytes(4, "big")
     (tmp_path / ".hounsfield" / "index.sqlite").unlink()
     flip(file_of(tmp_path, contents[0]), len(contents[0]) - 5)
     with running(tmp_path) as server:
         assert server.get(path_of(contents[0]), AS_STORED).status_code == 500
         assert parts_of(server.get(path_of(contents[1]), AS_STORED))[0][1] == contents[1]
+
+
+@pytest.mark.parametrize("private", (0, 2 * BLOCK))
+def test_a_header_that_is_damaged_when_the_index_is_made_anew_is_told_and_describes_nothing(
+    tmp_path, private
+):
+    """Also one that ends behind the first block."""
+    contents = [with_private(content, private) for content in instances()]
+    with running(tmp_path) as server:
+        server.store(contents)
+        names = {row["00100010"]["Value"][0]["Alphabetic"] for row in server.get("/studies").json()}
+    for content in contents[:2]:
+        place = content.rindex(next(iter(names)).encode())
+        flip(file_of(tmp_path, content), place + 1)
+    (tmp_path / ".hounsfield" / "index.sqlite").unlink()
+    with running(tmp_path) as server:
+        assert server.archive.index.totals() == (1, 1, 3)
+        rows = server.get("/studies").json()
+        assert {row["00100010"]["Value"][0]["Alphabetic"] for row in rows} == names
+        for content in contents[:2]:
+            for path in (path_of(content), path_of(content) + "/metadata"):
+                answer = server.get(path)
+                assert answer.status_code == 500 and uids(content)[2] in answer.json()["error"]
+        assert server.get(path_of(contents[2]) + "/metadata").status_code == 200
+        assert server.get(path_of(contents[2], "study") + "/metadata").status_code == 500
+        assert server.store(contents[:2]).status_code == 200
+        assert server.get(path_of(contents[2], "study") + "/metadata").status_code == 200
+    assert verified(tmp_path)[0] == 0
+
+
+def test_a_file_whose_uids_are_damaged_is_indexed_under_no_others(tmp_path):
+    contents = instances()
+    with running(tmp_path) as server:
+        server.store(contents)
+    uid = uids(contents[0])[2].encode()
+    flip(file_of(tmp_path, contents[0]), contents[0].rindex(uid) + len(uid) - 1)
+    (tmp_path / ".hounsfield" / "index.sqlite").unlink()
+    with running(tmp_path) as server:
+        assert server.archive.index.totals() == (1, 1, 2)
 
 
 def test_a_damaged_instance_is_whole_again_once_it_is_stored_again(tmp_path):
@@ -322,7 +368,7 @@ def old_archive(folder: Path, contents: list[bytes]) -> None:
     with running(folder) as server:
         server.store(contents)
     for content in contents:
-        os.removexattr(file_of(folder, content), SHA256)
+        os.removexattr(file_of(folder, content), SEAL)
     with sqlite3.connect(folder / ".hounsfield" / "index.sqlite") as index:
         index.execute("ALTER TABLE instances DROP COLUMN sha256")
         index.execute("ALTER TABLE instances DROP COLUMN blocks")
@@ -484,7 +530,7 @@ def test_verify_works_beside_a_server_and_gives_old_archives_their_digests(tmp_p
         status, output = verified(tmp_path, "--json")
     assert status == 0 and json.loads(output)["noted"] == 3
     for content in contents:
-        assert os.getxattr(file_of(tmp_path, content), SHA256).decode() == hashlib.sha256(content).hexdigest()
+        assert os.getxattr(file_of(tmp_path, content), SEAL)[:32] == hashlib.sha256(content).digest()
     assert json.loads(verified(tmp_path, "--json")[1])["noted"] == 0
 
 

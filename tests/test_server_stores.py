@@ -6,13 +6,14 @@ import hashlib
 import os
 import subprocess
 import sys
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from hounsfield.errors import LocationError
 from hounsfield.instance import BytesSource
-from hounsfield.server.integrity import digest_of
+from hounsfield.server.integrity import BLOCK, Seal, digest_of
 from hounsfield.server.store.folder import FolderStore
 from hounsfield.server.store.incoming import LEAST_FREE_BYTES
 from hounsfield.server.store.objects import open_objects
@@ -108,8 +109,9 @@ class StoreContract:
         arrival = arrived(store)
         assert arrival.digest == digest_of(BytesSource("x", BYTES))[0]
         arrival.publish(key)
-        assert store.sha256(key) == hashlib.sha256(BYTES).digest()
-        assert store.sha256(key_of("9.9", "9.8", "9.7")) is None
+        first = zlib.crc32(BYTES[:BLOCK]).to_bytes(4, "big")
+        assert store.seal(key) == Seal(hashlib.sha256(BYTES).digest(), first) == arrival.digest.seal
+        assert store.seal(key_of("9.9", "9.8", "9.7")) is None
 
     def test_what_somebody_works_on_is_nothing_left_behind_however_old_it_is(self, store, tmp_path):
         arrival = arrived(store)

@@ -27,10 +27,10 @@ from hounsfield.server.attributes import Level
 from hounsfield.server.digests import Digests
 from hounsfield.server.index import Entry, Index, Page, Record, record_of
 from hounsfield.server.index.database import IndexUnavailable
-from hounsfield.server.integrity import CheckedSource, Digest
+from hounsfield.server.integrity import DAMAGED, CheckedSource, Digest, Seal, damaged
 from hounsfield.server.publishing import Publication, Taken
 from hounsfield.server.store import Arrival, Store
-from hounsfield.server.store.versions import earlier, key_of, version_of
+from hounsfield.server.store.versions import earlier, key_of, parts_of, version_of
 
 BATCH = 500
 """Instances in one index transaction while many are indexed."""
@@ -221,15 +221,30 @@ class Archive:
         if keys:
             key = max(keys, key=version_of)
             self.store.settle([key])
-            self.index.add([replace(record, key=key, sha256=self.store.sha256(key))])
+            seal = self.store.seal(key)
+            self.index.add([replace(record, key=key, sha256=seal.sha256 if seal else None)])
 
     def record(self, source: Source, *, size: int | None, key: str | None = None) -> Record:
         """The record of a source. Raises `NotDicomError`, `MalformedError`, `LocationError`."""
         record = record_of(read_header_text(source), key=key or "", size=size)
         if key is None:
-            key = key_of(record.study, record.series, record.instance)
-        known = self.store.sha256(key) if self.store.owns(key) else None
-        return replace(record, key=key, sha256=known)
+            return replace(record, key=key_of(record.study, record.series, record.instance))
+        seal = self.store.seal(key) if self.store.owns(key) else None
+        return self._sealed(record, source, seal) if seal is not None else record
+
+    def _sealed(self, record: Record, source: Source, seal: Seal) -> Record:
+        """The record with its SHA-256; with a header that is not what was stored, one that gives an error at each read.
+
+        Raises `DamagedError` where not even its UIDs are those that it was stored under.
+        """
+        if seal.check(source, record.header_end):
+            return replace(record, sha256=seal.sha256)
+        parts = parts_of(record.key)
+        instance = parts[2] if parts else record.instance
+        self.damaged(error := damaged(instance, "its header", where=source.name))
+        if parts is None or parts[:3] != (record.study, record.series, record.instance):
+            raise error
+        return replace(record, sha256=seal.sha256, blocks=DAMAGED)
 
     def reindex(
         self, into: Index | None = None, *, told: Callable[[int], None] | None = None

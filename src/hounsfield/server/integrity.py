@@ -36,6 +36,35 @@ class Digest:
     sha256: bytes
     blocks: bytes
 
+    @property
+    def seal(self) -> Seal:
+        return Seal(self.sha256, self.blocks[: _CRC.size])
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """What a store keeps with the bytes of an instance: the SHA-256 of all, and the CRC-32 of the first block.
+
+    With the latter a header is checked at the cost of a block when an index is made anew.
+    """
+
+    sha256: bytes
+    first: bytes
+
+    def check(self, source: Source, end: int) -> bool:
+        """Whether the first `end` bytes are those that were stored; beyond the first block all are read for it."""
+        if end > BLOCK:
+            return digest_of(source)[0].sha256 == self.sha256
+        with source.open() as stream:
+            found = stream.read(BLOCK)
+            while len(found) < BLOCK and (more := stream.read(BLOCK - len(found))):
+                found += more
+        return self.first == (_CRC.pack(crc32(found)) if found else b"")
+
+
+DAMAGED = b""
+"""In place of `blocks` of an instance whose header was damaged when it was indexed: no block of it is ever right."""
+
 
 class Hasher:
     """Makes the digest of bytes as they come."""

@@ -19,7 +19,7 @@ from hounsfield.errors import DamagedError, HounsfieldError, LocationError
 from hounsfield.outputs import whole_file
 from hounsfield.server.archive import Archive
 from hounsfield.server.index import Entry
-from hounsfield.server.integrity import digest_of
+from hounsfield.server.integrity import DAMAGED, digest_of
 
 SIDE_BY_SIDE = 4
 """Instances that are read at once."""
@@ -152,20 +152,22 @@ def _check(archive: Archive, entry: Entry, pace: Pace) -> _Seen:
     try:
         archive.index.check_header(entry)
         digest, size = digest_of(archive.store.source(entry.key), paced=pace)
-        kept = archive.store.sha256(entry.key)
+        seal = archive.store.seal(entry.key)
     except DamagedError as error:
         return damage("header", error.found)
     except HounsfieldError as error:
         gone = archive.store.size(entry.key) is None
         return damage("gone" if gone else "unreadable", error.found)
-    known = {each for each in (entry.sha256, kept) if each is not None}
+    known = {each for each in (entry.sha256, seal.sha256 if seal else None) if each is not None}
     if known and digest.sha256 not in known:
         return damage("other bytes", f"SHA-256 {digest.sha256.hex()}, {size} bytes", size)
+    if entry.blocks == DAMAGED:
+        return damage("header", "it was indexed while it was damaged; serve --reindex reads it again", size)
     wrong = (entry.sha256, entry.blocks) != (digest.sha256, digest.blocks)
     if wrong:
         archive.digests.add(entry, digest, size)
-    if kept != digest.sha256:
-        archive.store.note_sha256(entry.key, digest.sha256)
+    if seal != digest.seal:
+        archive.store.note_seal(entry.key, digest.seal)
     return _Seen(size, noted=wrong and entry.blocks is None, mended=wrong and entry.blocks is not None)
 
 

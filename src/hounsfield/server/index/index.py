@@ -30,7 +30,7 @@ from hounsfield.server.index.records import Record, inflated
 from hounsfield.server.index.search import MAX_PAGE, Page, search
 from hounsfield.server.index.tables import arrivals, instances, removals, series, studies, superseded
 from hounsfield.server.index.writing import add_records, forget, note_arrivals, note_removals
-from hounsfield.server.integrity import Digest
+from hounsfield.server.integrity import DAMAGED, Digest, damaged
 
 MANY = 500
 """Keys in one statement."""
@@ -229,6 +229,8 @@ class Index:
             rows, start = self._lot(ids, start)
             for row in rows:
                 entry = _entry(row)
+                if entry.blocks == DAMAGED:
+                    raise damaged(entry.instance, "its header", where=entry.key)
                 yield entry, inflated(row.header, entry.instance)
 
     def _lot(self, ids: array[int], start: int) -> tuple[list[Any], int]:

@@ -31,7 +31,8 @@ class Record:
 
     `values` holds each level's columns; `headers` the JSON of what belongs to study and series; `brief` that of
     the instance as searches show it; `header` all of it, deflated. `key`, `size` and the digest are the store's:
-    `sha256` of the whole, `blocks` as in `integrity.Digest`; None where they are not known yet.
+    `sha256` of the whole, `blocks` as in `integrity.Digest`; None where they are not known yet. `header_end` is where
+    the pixels begin, or the end.
     """
 
     study: str
@@ -48,6 +49,7 @@ class Record:
     header: bytes
     sha256: bytes | None = None
     blocks: bytes | None = None
+    header_end: int = 0
 
 
 def record_of(text: HeaderText, *, key: str, size: int | None) -> Record:
@@ -63,6 +65,7 @@ def record_of(text: HeaderText, *, key: str, size: int | None) -> Record:
         frames=header.number_of_frames,
         key=key,
         size=size,
+        header_end=header.pixels.offset if header.pixels is not None else size or 0,
         values={level: _columns(text, level) for level in LEVELS},
         headers={level: _joined(text, level) for level in LEVELS[:2]},
         brief=_brief(text),

@@ -15,6 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from hounsfield.server.index.records import Record
 from hounsfield.server.index.tables import arrivals, instances, removals, series, studies, superseded
+from hounsfield.server.integrity import DAMAGED
 from hounsfield.server.store.versions import parts_of, version_of
 
 MANY = 200
@@ -27,9 +28,12 @@ def add_records(connection: Connection, records: Sequence[Record], *, changed: i
     A higher version takes the place of a lower one, and a file in place that was read again that of what it was
     before; whatever else is there stays as it is. For the key of each record that is not, the key that is.
     """
-    by_study = {record.study: record for record in reversed(records)}
+    # The first of a study and series describes them, of those whose header is what was stored.
+    last_first = sorted(records, key=lambda record: record.blocks == DAMAGED)
+    last_first.reverse()
+    by_study = {record.study: record for record in last_first}
     study_ids = _ensured_studies(connection, by_study, changed)
-    by_series = {(study_ids[record.study], record.series): record for record in reversed(records)}
+    by_series = {(study_ids[record.study], record.series): record for record in last_first}
     series_ids = _ensured_series(connection, by_series, changed)
     rows = [_instance_row(record, series_ids, study_ids, changed) for record in records]
     added = _inserted_instances(connection, rows)

@@ -8,8 +8,8 @@
   "present", others "other". Nothing is ever written over: of several who publish under one key one succeeds.
 - `settle` makes a batch of publications durable; only then may the index hear of them. `confirm` drops what an
   arrival left behind, once the index has heard; `discard` drops what was not published.
-- An arrival knows its digest once all was written. The store keeps the SHA-256 with the bytes, beside no index, where
-  it can: `sha256(key)` is None where it has none.
+- An arrival knows its digest once all was written. The store keeps the seal of it with the bytes, where it can, so that
+  they can be checked without any index: `seal(key)` is None where it has none.
 - `leftovers` gives what a crash left between publication and index; a store that `forgets` cannot tell what that was,
   and has the index note it before. `versions` lists what there is of some instances, indexed or not.
 - `remove` is durable when it returns.
@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, Protocol
 
 from hounsfield.instance import Source
-from hounsfield.server.integrity import Digest
+from hounsfield.server.integrity import Digest, Seal
 
 Published = Literal["stored", "present", "other"]
 
@@ -79,11 +79,11 @@ class Store(Protocol):
 
     def size(self, key: str) -> int | None: ...
 
-    def sha256(self, key: str) -> bytes | None:
-        """The SHA-256 that is kept with the bytes under a key; None where there is none."""
+    def seal(self, key: str) -> Seal | None:
+        """The seal that is kept with the bytes under a key; None where there is none."""
 
-    def note_sha256(self, key: str, sha256: bytes) -> bool:
-        """Keep the SHA-256 of bytes that came without; whether this store can."""
+    def note_seal(self, key: str, seal: Seal) -> bool:
+        """Keep the seal of bytes that came without; whether this store can."""
 
     def arrival(self) -> Arrival: ...
 

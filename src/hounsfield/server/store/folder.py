@@ -4,8 +4,8 @@ An arrival is a file in `.hounsfield/incoming`; publication is a hard link to it
 is there; the file in `incoming` goes when the index knows the instance. A crash in between leaves both names of
 one file, by which the next start finishes the work. Where links cannot be made, a rename takes their place.
 
-The SHA-256 of an instance is an extended attribute of its file, in hexadecimal: made before the file has a name, it is
-there whatever becomes of the index, goes where the file goes, and no crash parts the two.
+The seal of an instance is an extended attribute of its file: made before the file has its name, it is there whatever
+becomes of the index, goes where the file goes, and no crash parts the two.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import BinaryIO
 from hounsfield.dicomweb.uids import is_uid
 from hounsfield.errors import LocationError
 from hounsfield.instance import FileSource, Source
-from hounsfield.server.integrity import Digest, Hasher, digest_of
+from hounsfield.server.integrity import Digest, Hasher, Seal, digest_of
 from hounsfield.server.store import Published
 from hounsfield.server.store.incoming import Incoming
 from hounsfield.server.store.versions import parts_of
@@ -30,8 +30,11 @@ from hounsfield.server.store.versions import parts_of
 PRIVATE = ".hounsfield"
 """The folder, in a store, of what is not instances."""
 
-SHA256 = "user.hounsfield.sha256"
-"""The extended attribute with the SHA-256 of a file, in hexadecimal."""
+SEAL = "user.hounsfield.digest"
+"""The extended attribute of a file: its SHA-256 (32 bytes), and the CRC-32 of its first block (4, big-endian).
+
+In bytes rather than text it fits into the inode of ext4 (256 bytes) and takes no block of the disk.
+"""
 
 _CHUNK = 1 << 20
 _TRIES = 20
@@ -94,14 +97,15 @@ class FolderStore:
         except OSError:
             return None
 
-    def sha256(self, key: str) -> bytes | None:
+    def seal(self, key: str) -> Seal | None:
         try:
-            return bytes.fromhex(os.getxattr(self._path(key), SHA256).decode("ascii"))
-        except (OSError, ValueError):
+            kept = os.getxattr(self._path(key), SEAL)
+        except OSError:
             return None
+        return Seal(kept[:32], kept[32:]) if len(kept) in {32, 36} else None
 
-    def note_sha256(self, key: str, sha256: bytes) -> bool:
-        return self.owns(key) and _note(self._path(key), sha256)
+    def note_seal(self, key: str, seal: Seal) -> bool:
+        return self.owns(key) and _note(self._path(key), seal)
 
     def owns(self, key: str) -> bool:
         """Whether the file is the store's own, rather than indexed where a user keeps it."""
@@ -236,7 +240,7 @@ class FolderArrival:
 
     def sync(self) -> None:
         with _told(self._store.root):
-            _note(self._descriptor, self.digest.sha256)
+            _note(self._descriptor, self.digest.seal)
             os.fsync(self._descriptor)
             self._close()
 
@@ -289,10 +293,10 @@ class FolderArrival:
             os.close(descriptor)
 
 
-def _note(file: Path | int, sha256: bytes) -> bool:
-    """Give a file its digest; whether its file system keeps such attributes."""
+def _note(file: Path | int, seal: Seal) -> bool:
+    """Give a file its seal; whether its file system keeps such attributes."""
     try:
-        os.setxattr(file, SHA256, sha256.hex().encode("ascii"))
+        os.setxattr(file, SEAL, seal.sha256 + seal.first)
     except OSError as error:
         log.debug("a digest is in the index alone: %s", error.strerror)
         return False

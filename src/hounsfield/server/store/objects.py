@@ -1,8 +1,8 @@
 """A store in an object store (S3 and what speaks like it): one object a version of an instance, named as in `versions`.
 
 An arrival is spooled to a local file, so that a body of any size is judged before a byte of it is sent on; then one
-conditional put makes the object whole or not at all, and never over another one. The SHA-256 of an instance is in the
-metadata of its object (`x-amz-meta-sha256`), in hexadecimal, from the same put.
+conditional put makes the object whole or not at all, and never over another one. The seal of an instance is in the
+metadata of its object (`x-amz-meta-sha256`, `x-amz-meta-crc32-first-64k`), in hexadecimal, from the same put.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any, BinaryIO, cast
 
 from hounsfield.errors import LocationError, UnsupportedError
 from hounsfield.instance import FileSource, Source
-from hounsfield.server.integrity import Digest, Hasher, digest_of
+from hounsfield.server.integrity import Digest, Hasher, Seal, digest_of
 from hounsfield.server.store import Published
 from hounsfield.server.store.incoming import Incoming
 from hounsfield.server.store.versions import parts_of
 
-SHA256 = "sha256"
-"""The name under which an object's metadata have its SHA-256."""
+SHA256, FIRST = "sha256", "crc32-first-64k"
+"""The names under which an object's metadata have its seal."""
 
 READ_AHEAD = 1 << 20
 """Bytes asked for at least: a request costs more than a megabyte."""
@@ -67,17 +67,18 @@ class ObjectStore:
         except FileNotFoundError:
             return None
 
-    def sha256(self, key: str) -> bytes | None:
+    def seal(self, key: str) -> Seal | None:
         import obstore
 
         try:
             with _told(self.url, FileNotFoundError):
                 found = obstore.get(self._objects, key, options={"head": True}).attributes
-                return bytes.fromhex(str(found.get(SHA256, ""))) or None
+                sha256, first = (bytes.fromhex(str(found.get(name, ""))) for name in (SHA256, FIRST))
+                return Seal(sha256, first) if len(sha256) == 32 else None
         except (FileNotFoundError, ValueError):
             return None
 
-    def note_sha256(self, key: str, sha256: bytes) -> bool:
+    def note_seal(self, key: str, seal: Seal) -> bool:
         """Metadata come with an object or never."""
         return False
 
@@ -131,7 +132,7 @@ class ObjectStore:
         with _told(self.url), contextlib.suppress(FileNotFoundError):
             obstore.head(self._objects, "hounsfield-readiness")
 
-    def put(self, key: str, path: Path, sha256: bytes) -> Published:
+    def put(self, key: str, path: Path, seal: Seal) -> Published:
         """Make the object of a file's bytes."""
         import obstore
         from obstore.exceptions import AlreadyExistsError
@@ -142,7 +143,7 @@ class ObjectStore:
                     self._objects,
                     key,
                     path,
-                    attributes={SHA256: sha256.hex()},
+                    attributes={SHA256: seal.sha256.hex(), FIRST: seal.first.hex()},
                     mode="create",
                     use_multipart=False,
                 )
@@ -196,7 +197,7 @@ class ObjectArrival:
         self._close()
 
     def publish(self, key: str) -> Published:
-        return self._store.put(key, self._path, self.digest.sha256)
+        return self._store.put(key, self._path, self.digest.seal)
 
     def equals(self, key: str) -> bool:
         return self._store.holds(key, self._path)
