@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from hounsfield.locations import Location
 
 _KEEP = ("descriptions", "device", "institution", "patient", "uids", "safe-private")
-_REPORT = "deidentification.json"
 _NEW_KEY_BYTES = 32
 
 
@@ -46,7 +44,10 @@ _NEW_KEY_BYTES = 32
     help="shift: by a number of days, one for each patient.",
 )
 @click.option(
-    "--keep", type=click.Choice(_KEEP), multiple=True, help="What else may stay; any number of times."
+    "--keep",
+    type=click.Choice(_KEEP),
+    multiple=True,
+    help="What else may stay; any number of times. What each risks is told with the result.",
 )
 @click.option(
     "--include",
@@ -62,6 +63,7 @@ _NEW_KEY_BYTES = 32
 @recorded
 @options.isolate
 @options.force
+@options.lang
 @options.as_json
 def deidentify(
     location: str,
@@ -92,7 +94,7 @@ def deidentify(
     engine = _engine(asked["workers"], asked["cluster"], waits=is_remote(location))
     secret = os.urandom(_NEW_KEY_BYTES) if key is None else _secret(key)
     skipped: list[Skipped] = []
-    told, listed = deidentification.Summary(profile), []
+    told, listed, review = deidentification.Summary(profile), [], None
     if key is None and (asked["ledger"] or out / LEDGER_NAME).exists():
         echo(
             f"without --key nothing of the earlier run in {out} is known again: it stays beside this one",
@@ -107,10 +109,13 @@ def deidentify(
                 listed.append(each)
             done()
         if not _is_nothing(told):
-            _write(told.to_json(), out)
+            review = deidentification.write_review(told.to_json(), profile, out, asked["lang"])
     if _is_nothing(told) and not asked["as_json"]:
         raise LocationError("no DICOM object in it", where=location, remedy="check the location")
-    _show(listed, skipped, told.to_json(), as_json=asked["as_json"], pages=records.pages)
+    if asked["as_json"]:
+        _print_json(listed, skipped, told.to_json())
+    else:
+        _show(listed, told, lang=asked["lang"], pages=(records.pages, review))
     if told.statuses["failed"]:
         raise click.exceptions.Exit(1)
 
@@ -174,40 +179,42 @@ def _refuse_within(place: Location, out: Path) -> None:
         raise LocationError("lies within what is de-identified", where=str(out), remedy="write beside it")
 
 
-def _write(told: dict[str, Any], out: Path) -> None:
-    from hounsfield.outputs import whole_file
-
-    with whole_file(out / _REPORT, force=True) as temporary:
-        temporary.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", "utf-8")
+def _print_json(treated: list[Treated], skipped: list[Skipped], told: dict[str, Any]) -> None:
+    objects = [
+        {"name": each.name, "status": each.status, "output": each.output, "reason": each.reason}
+        for each in treated
+    ]
+    names = [{"name": item.name, "reason": item.reason} for item in skipped]
+    print_json({**told, "sources": objects, "skipped": names})
 
 
 def _show(
-    treated: list[Treated],
-    skipped: list[Skipped],
-    told: dict[str, Any],
-    *,
-    as_json: bool,
-    pages: Path | None,
+    failed: list[Treated], summary: Summary, *, lang: str, pages: tuple[Path | None, Path | None]
 ) -> None:
-    if as_json:
-        objects = [
-            {"name": each.name, "status": each.status, "output": each.output, "reason": each.reason}
-            for each in treated
-        ]
-        names = [{"name": item.name, "reason": item.reason} for item in skipped]
-        print_json({**told, "sources": objects, "skipped": names})
-        return
-    rows = []
-    for status, count in told["objects"].items():
-        rows.append({"what": f"objects {status}", "count": count})
+    """What became of the objects, what the options risk, and where to look."""
+    from hounsfield.deidentification.wording import risks_of, said, told
+
+    facts, rows = summary.to_json(), []
+    for status, count in facts["objects"].items():
+        rows.append({"what": f"{said('objects', lang)} {said(status, lang)}", "count": count})
         if status == "left out":
-            rows += [{"what": f"  {reason}", "count": each} for reason, each in told["left_out"].items()]
-    rows += [{"what": f"attributes: {how}", "count": count} for how, count in told["attributes"].items()]
-    table(rows, (Column("what", "what", folds=True), Column("count", "count", "right")))
-    for each in treated:
-        if each.status == "failed":
-            echo(f"failed: {each.name}: {each.reason}", err=True)
-    for item in told["profile"]:
+            rows += [
+                {"what": f"  {told(reason, lang)}", "count": each}
+                for reason, each in facts["left_out"].items()
+            ]
+    rows += [
+        {"what": f"{said('attributes', lang)}: {how}", "count": each}
+        for how, each in facts["attributes"].items()
+    ]
+    table(
+        rows, (Column("what", said("what", lang), folds=True), Column("count", said("count", lang), "right"))
+    )
+    for each in failed:
+        echo(f"{said('failed', lang)}: {each.name}: {each.reason}", err=True)
+    for item in facts["profile"]:
         echo(f"{item['code']} {item['meaning']}")
-    if pages is not None and pages.is_file():
-        echo(f"to look through: {pages}")
+    for name, risk in risks_of(summary.profile, lang):
+        echo(f"{name}: {risk}")
+    for path, words in zip(pages, ("to look through", "review"), strict=True):
+        if path is not None and path.is_file():
+            echo(f"{said(words, lang)}: {path}")

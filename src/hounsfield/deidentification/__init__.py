@@ -10,6 +10,16 @@ from hounsfield.deidentification.identity import Pseudonyms
 from hounsfield.deidentification.objects import Deidentified, deidentify_object
 from hounsfield.deidentification.profile import Profile
 from hounsfield.deidentification.records import Treated
+from hounsfield.deidentification.review_page import write_review
 from hounsfield.deidentification.running import Summary, deidentify
 
-__all__ = ["Deidentified", "Profile", "Pseudonyms", "Summary", "Treated", "deidentify", "deidentify_object"]
+__all__ = [
+    "Deidentified",
+    "Profile",
+    "Pseudonyms",
+    "Summary",
+    "Treated",
+    "deidentify",
+    "deidentify_object",
+    "write_review",
+]

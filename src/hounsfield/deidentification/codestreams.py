@@ -165,20 +165,21 @@ def bare_jpeg_xl(data: bytes) -> bytes:
 
 
 def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Kind and all bytes of each box (18181-2 9.1)."""
-    position = 0
+    """Kind and all bytes of each box (18181-2 9.1), up to what is none behind the codestream."""
+    position, has_codestream = 0, False
     while position + 8 <= len(data):
         length = int.from_bytes(data[position : position + 4], "big")
         kind = data[position + 4 : position + 8]
         if length == 1:
             length = int.from_bytes(data[position + 8 : position + 16], "big")
         end = position + length if length else len(data)
-        if length == 0 and not kind.strip(b"\0"):
-            return  # padding
-        if end < position + 8 or end > len(data):
-            raise MalformedError(f"a box that ends at {end} of {len(data)}", expected="a box of JPEG XL")
+        if end < position + 8 or end > len(data) or not kind.strip(b"\0"):
+            break
+        has_codestream = has_codestream or kind in (b"jxlc", b"jxlp")
         yield kind, data[position:end]
         position = end
+    if not has_codestream:
+        raise MalformedError(f"no codestream in {len(data)} bytes", expected="a jxlc or jxlp box of JPEG XL")
 
 
 def bare_rle(data: bytes, native_bytes: int) -> bytes:

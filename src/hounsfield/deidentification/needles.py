@@ -60,6 +60,13 @@ def terms() -> frozenset[str]:
     )
 
 
+@lru_cache(maxsize=4096)
+def is_term(text: str) -> bool:
+    """Whether a text is made of words of the trade and short numbers alone, which tell nothing of anybody."""
+    words = re.findall(r"[^\W\d_]+", text)
+    return all(fold(word) in terms() for word in words) and not re.search(r"\d{5}", text)
+
+
 def of_name(value: str) -> frozenset[Needle]:
     """The needles of a person's name, a PN value (PS3.5 6.2.1): each group is a way of writing it."""
     return frozenset(

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 from pydicom import Dataset, dcmread, dcmwrite
 from pydicom.dataset import FileMetaDataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset, write_file_meta_info
 from pydicom.uid import UID
 
 from hounsfield.deidentification.identity import Pseudonyms
@@ -70,14 +72,28 @@ def _deidentified(dataset: Dataset, profile: Profile, pseudonyms: Pseudonyms) ->
     rewriter.rewrite(dataset)
     dataset.file_meta = _new_meta(dataset)
     dataset.preamble = bytes(128)
-    stream = io.BytesIO()
-    dcmwrite(stream, dataset, enforce_file_format=True)
+    content = write_object(dataset)
     uids = (
         str(dataset.get(name, "")) for name in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
     )
     study, series, instance = uids
     counts = {name: count for name, count in rewriter.counts.items() if count}
-    return Deidentified(stream.getvalue(), study, series, instance, counts, rewriter.review)
+    return Deidentified(content, study, series, instance, counts, rewriter.review)
+
+
+def write_object(dataset: Dataset) -> bytes:
+    """The object as a file (PS3.10 7), in the encoding that it was read in where pydicom does not know its syntax."""
+    if dataset.file_meta.TransferSyntaxUID.is_transfer_syntax:
+        stream = io.BytesIO()
+        dcmwrite(stream, dataset, enforce_file_format=True)
+        return stream.getvalue()
+    content = DicomBytesIO()
+    implicit, little = dataset.original_encoding
+    content.is_implicit_VR, content.is_little_endian = implicit is True, little is not False
+    content.write(bytes(128) + b"DICM")
+    write_file_meta_info(content, dataset.file_meta, enforce_standard=True)
+    write_dataset(content, dataset)
+    return content.getvalue()
 
 
 def _new_meta(dataset: Dataset) -> FileMetaDataset:

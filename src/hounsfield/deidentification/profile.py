@@ -169,6 +169,7 @@ def table() -> Mapping[int, Rule]:
     return MappingProxyType(rules)
 
 
+@lru_cache(maxsize=8192)
 def dictionary_vr(tag: int) -> str | None:
     """The VR of a public attribute by PS3.6, None for one that is not there."""
     try:

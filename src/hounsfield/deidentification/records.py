@@ -16,6 +16,7 @@ from typing import Any
 from hounsfield.batch import FAILED, LEFT_OUT, MADE, FileSeries, Gathered, Piece, Record, gather
 from hounsfield.deidentification.identity import Pseudonyms
 from hounsfield.deidentification.profile import STANDARD_ROOT, Profile
+from hounsfield.deidentification.review import Review
 from hounsfield.instance import Source
 from hounsfield.report import preview_of_file
 
@@ -34,7 +35,8 @@ _SAID = {
 class Treated:
     """What became of one object: "made", "present" (made before), "left out" or "failed", and `reason`.
 
-    `kind` of failure: the error's class, "refused" or "failed" by the folder, "lost" with its worker.
+    `kind` of failure: the error's class, "refused" or "failed" by the folder, "lost" with its worker. `review`: the
+    texts that were kept.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Treated:
     output: str = ""
     counts: Mapping[str, int] = field(default_factory=dict)
     kind: str = ""
+    review: Review = field(default_factory=Review)
 
 
 def unnamed_series(
@@ -95,11 +98,12 @@ class Unnamed:
 
     def standing(self, pieces: Sequence[tuple[Piece, str]], before: Record) -> Iterator[Treated]:
         # What was done to all of them stands with the first.
-        counts = before.facts.get("attributes", {})
+        counts, review = before.facts.get("attributes", {}), Review.from_json(before.facts.get("review", {}))
         for piece, left_out in pieces:
             output = "" if left_out else str(self.out / piece.output)
-            yield Treated(piece.source.name, "left out" if left_out else "present", left_out, output, counts)
-            counts = {}
+            status = "left out" if left_out else "present"
+            yield Treated(piece.source.name, status, left_out, output, counts, review=review)
+            counts, review = {}, Review()
 
     def verdict(self, told: Treated) -> tuple[str, str]:
         if told.status == "failed":
@@ -113,9 +117,12 @@ class Unnamed:
         left_out = Counter(each.reason for each in told if each.status == "left out")
         failed = Counter(self.verdict(each)[1] for each in told if each.status == "failed")
         done: Counter[str] = Counter()
+        review = Review()
         for each in told:
             done.update(each.counts)
+            review.add(each.review)
         facts = {"files": len(series.pieces), "attributes": dict(done), "left_out": dict(left_out)}
+        facts["review"] = review.to_json() if review else {}
         some = _any_made(told)
         reasons = [f"{count} {said}" for said, count in failed.items()] or list(left_out)
         of_all = f"{failed.total()} of {len(series.pieces)} objects: " if failed else ""

@@ -6,9 +6,11 @@ The texts are in the data as well, so they tell nothing that the data do not; wh
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from hounsfield.deidentification.needles import is_term
 
 
 @dataclass
@@ -21,6 +23,9 @@ class Review:
     kept: Counter[tuple[str, str]] = field(default_factory=Counter)
     taken_out: Counter[str] = field(default_factory=Counter)
     cleaned: set[tuple[str, str]] = field(default_factory=set)
+
+    def __bool__(self) -> bool:
+        return bool(self.kept or self.taken_out)
 
     def note(self, keyword: str, text: str, *, cleaned: bool = False) -> None:
         """One text that stays."""
@@ -35,12 +40,12 @@ class Review:
         self.cleaned |= other.cleaned
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values: `kept_texts`, what was cleaned first and coded strings last, and `taken_out`."""
+        """As plain values: `kept_texts`, what was cleaned first, words of the trade last, and `taken_out`."""
         rows = [
             {"attribute": keyword, "text": text, "count": count, "cleaned": (keyword, text) in self.cleaned}
             for (keyword, text), count in self.kept.items()
         ]
-        rows.sort(key=lambda row: (not row["cleaned"], row["attribute"], row["text"]))
+        rows.sort(key=lambda row: (not row["cleaned"], is_term(row["text"]), row["attribute"], row["text"]))
         return {"kept_texts": rows, "taken_out": dict(sorted(self.taken_out.items()))}
 
     @classmethod
@@ -53,11 +58,3 @@ class Review:
                 found.cleaned.add((row["attribute"], row["text"]))
         found.taken_out.update(told.get("taken_out", {}))
         return found
-
-
-def total(reviews: Iterable[Review]) -> Review:
-    """All of them together."""
-    found = Review()
-    for review in reviews:
-        found.add(review)
-    return found

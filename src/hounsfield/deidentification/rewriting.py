@@ -22,10 +22,9 @@ from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 
 from hounsfield.deidentification.charsets import Reading, readings
-from hounsfield.deidentification.folding import fold
 from hounsfield.deidentification.identity import Identities, Pseudonyms, collect, shifted, texts
 from hounsfield.deidentification.matching import Matcher, matcher
-from hounsfield.deidentification.needles import terms
+from hounsfield.deidentification.needles import is_term
 from hounsfield.deidentification.pixels import mask_unused_bits, trim_pixels
 from hounsfield.deidentification.profile import STANDARD_ROOT, Profile, dictionary_vr
 from hounsfield.deidentification.review import Review
@@ -247,7 +246,7 @@ class Rewriter:
             is_ours = value.startswith(STANDARD_ROOT) or not self.matcher.finds(value)
             return value if is_ours else ""
         if vr == "CS":
-            return value if _is_term(value) or not self.matcher.finds(value) else ""
+            return value if is_term(value) or not self.matcher.finds(value) else ""
         return self.matcher.clean(value)
 
     def _is_in(self, content: Any) -> bool:
@@ -261,7 +260,7 @@ class Rewriter:
     def _declare(self, dataset: Dataset) -> None:
         """PS3.15 E.1.1: what was done, by text and by codes."""
         dataset.PatientIdentityRemoved = "YES"
-        dataset.DeidentificationMethod = f"hounsfield {version('hounsfield')}: PS3.15 Annex E"
+        dataset.DeidentificationMethod = _method()
         items = []
         for value, meaning in self.profile.codes:
             item = Dataset()
@@ -271,16 +270,14 @@ class Rewriter:
         dataset.LongitudinalTemporalInformationModified = _TEMPORAL[self.profile.dates]
 
 
+@lru_cache
+def _method() -> str:
+    return f"hounsfield {version('hounsfield')}: PS3.15 Annex E"
+
+
 def _encoding(text: str, found: tuple[Reading, ...]) -> str:
     """The codec by which it is `text` that was read."""
     return next((reading.encoding for reading in found if reading.text == text), found[0].encoding)
-
-
-@lru_cache(maxsize=1024)
-def _is_term(value: str) -> bool:
-    """Whether a coded string is made of words of the trade, which stay though somebody is called so."""
-    words = re.findall(r"[^\W\d_]+", value)
-    return all(fold(word) in terms() for word in words) and not re.search(r"\d{5}", value)
 
 
 @lru_cache

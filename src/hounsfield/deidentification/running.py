@@ -15,6 +15,7 @@ from hounsfield.deidentification.identity import Pseudonyms
 from hounsfield.deidentification.objects import Deidentified, deidentify_object
 from hounsfield.deidentification.profile import Profile
 from hounsfield.deidentification.records import Treated, Unnamed, unnamed_series
+from hounsfield.deidentification.review import Review
 from hounsfield.dicomweb.uids import is_uid
 from hounsfield.errors import HounsfieldError, NotDicomError, UnsupportedError
 from hounsfield.instance import Source
@@ -59,15 +60,15 @@ class _Work:
         if is_ours and all(map(is_uid, (made.study, made.series, made.instance))):
             with whole_file(path, force=True) as temporary:
                 temporary.write_bytes(made.content)
-            return Treated(step.piece.source.name, "made", "", str(path), counts)
+            return Treated(step.piece.source.name, "made", "", str(path), counts, review=made.review)
         stored = FolderSink(self.out).write(
             made.content, study=made.study, series=made.series, instance=made.instance
         )
         status = {"stored": "made", "present": "present"}.get(stored.status, "failed")
-        kind, counts = (stored.status, {}) if status == "failed" else ("", counts)
-        return Treated(
-            step.piece.source.name, status, stored.reason or "", stored.where or "", counts, kind=kind
-        )
+        name, reason, where = step.piece.source.name, stored.reason or "", stored.where or ""
+        if status == "failed":
+            return Treated(name, status, reason, where, kind=stored.status)
+        return Treated(name, status, reason, where, counts, review=made.review)
 
 
 def deidentify(
@@ -139,12 +140,14 @@ class Summary:
     statuses: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     done: Counter[str] = field(default_factory=Counter)
+    review: Review = field(default_factory=Review)
 
     def add(self, treated: Treated) -> None:
         self.statuses[treated.status] += 1
         if treated.status == "left out":
             self.reasons[treated.reason] += 1
         self.done.update(treated.counts)
+        self.review.add(treated.review)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -152,4 +155,6 @@ class Summary:
             "left_out": dict(self.reasons),
             "attributes": dict(self.done),
             "profile": [{"code": code, "meaning": meaning} for code, meaning in self.profile.codes],
+            "included": list(self.profile.include),
+            **self.review.to_json(),
         }

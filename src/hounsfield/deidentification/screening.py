@@ -149,9 +149,7 @@ def _by_burned_in(dataset: Dataset, sop_class: str) -> Iterator[Objection]:
         yield Objection("Burned In Annotation (0028,0301) is YES")
     elif burned_in != "NO" and (burned_in or sop_class in _SAYS_WHETHER_BURNED_IN):
         found = "missing on a class that should have it" if not burned_in else "neither YES nor NO"
-        yield Objection(
-            f"Burned In Annotation (0028,0301) is {found}: look at it and set it, or leave it out"
-        )
+        yield Objection(f"Burned In Annotation (0028,0301) is {found}; look at it and set it")
 
 
 def _by_image_type(dataset: Dataset, matcher: Matcher) -> Iterator[Objection]:
