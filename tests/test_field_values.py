@@ -330,3 +330,121 @@ def test_big_endian_pixels_in_a_little_endian_file(change: dict[str, Any], tmp_p
         done = CliRunner().invoke(main, [verb, str(folder), str(tmp_path / verb), *options])
         assert done.exit_code == 0, done.output
         np.testing.assert_array_equal(hounsfield.load(tmp_path / verb).array, phantom.truth(spec))
+
+
+# Signs: Pixel Representation, and what a codestream says of itself
+
+
+def represented(value: int | None) -> Any:
+    """A change of the header alone: what Pixel Representation says."""
+
+    def change(dataset: Any) -> None:
+        dataset.pop("PixelRepresentation", None)
+        if value is not None:
+            dataset.PixelRepresentation = value
+
+    return change
+
+
+def test_signed_pixels_without_pixel_representation_are_hu(real_data: Path) -> None:
+    volume = hounsfield.load(field(real_data, "no_pixel_representation"))
+    assert -1024 <= volume.array.min() < -1000
+    assert volume.report.saturated == 0
+    assert volume.report.warnings == (
+        "Pixel Representation (0028,0103) is missing or senseless: taken as signed",
+    )
+
+
+SIGNED = {
+    "GE": {},
+    "already HU": {"intercept": 0.0, "padding": -2000},
+    "already HU, 12 bits": {"intercept": 0.0, "bits_stored": 12, "padding": None},
+    "already HU, 12 bits, not extended": {
+        "intercept": 0.0,
+        "bits_stored": 12,
+        "padding": -1500,
+        "sign_extended": False,
+    },
+    "13 bits": {"bits_stored": 13, "intercept": 0.0},
+}
+UNSIGNED_ONES = {
+    "12 bits": {"signed": False, "bits_stored": 12, "padding": 0},
+    "16 bits": {"signed": False, "bits_stored": 16, "padding": 0},
+    "12 bits with metal": {"signed": False, "bits_stored": 12, "padding": 0, "metal": 3000.0},
+    "16 bits with metal": {"signed": False, "bits_stored": 16, "padding": 0, "metal": 20000.0},
+}
+
+
+@pytest.mark.parametrize(
+    "syntax", ["explicit", "implicit", "rle", "jpeg-ls", "jpeg-lossless", "jpeg2000", "htj2k"]
+)
+@pytest.mark.parametrize("name", [*SIGNED, *UNSIGNED_ONES])
+def test_without_pixel_representation_the_sign_is_that_of_ct_numbers(
+    name: str, syntax: str, tmp_path: Path
+) -> None:
+    spec = replace(SMALL, transfer_syntax=syntax, **(SIGNED | UNSIGNED_ONES)[name])
+    volume = hounsfield.load(rewritten(spec, tmp_path, represented(None)))
+    np.testing.assert_array_equal(volume.array, np.minimum(phantom.truth(spec), 32767))
+    word = "signed" if name in SIGNED else "unsigned"
+    assert (
+        f"Pixel Representation (0028,0103) is missing or senseless: taken as {word}" in volume.report.warnings
+    )
+
+
+@pytest.mark.parametrize("syntax", ["jpeg2000", "htj2k", "jpeg2000-lossy"])
+@pytest.mark.parametrize("name", [*SIGNED])
+def test_a_signed_codestream_is_believed_against_the_header(name: str, syntax: str, tmp_path: Path) -> None:
+    """A public test file came out as 0 … 65 535 HU where −2048 … 1717 is right."""
+    spec = replace(SMALL, transfer_syntax=syntax, **SIGNED[name])
+    folder = rewritten(spec, tmp_path / "said", represented(0))
+    volume = hounsfield.load(folder)
+    right = hounsfield.load(written(spec, tmp_path / "right"))
+    np.testing.assert_array_equal(volume.array, right.array)
+    told = "Pixel Representation (0028,0103) says unsigned, the codestream signed: taken as signed"
+    assert told in volume.report.warnings
+    assert told in cautions(folder)
+
+
+@pytest.mark.parametrize("syntax", ["jpeg2000", "htj2k"])
+@pytest.mark.parametrize("name", [*UNSIGNED_ONES])
+def test_an_unsigned_codestream_of_ct_numbers_is_unsigned(name: str, syntax: str, tmp_path: Path) -> None:
+    spec = replace(SMALL, transfer_syntax=syntax, **UNSIGNED_ONES[name])
+    volume = hounsfield.load(rewritten(spec, tmp_path, represented(1)))
+    np.testing.assert_array_equal(volume.array, phantom.truth(spec))
+    assert any("the codestream unsigned: taken as unsigned" in told for told in volume.report.warnings)
+
+
+@pytest.mark.parametrize("syntax", ["jpeg-ls", "jpeg-lossless"])
+def test_a_codestream_of_fewer_bits_than_stored_is_signed_by_its_values(syntax: str, tmp_path: Path) -> None:
+    """12 unsigned bits under a header of 16 signed ones: sign extension would turn bone to air."""
+    spec = replace(SMALL, transfer_syntax=syntax, signed=False, bits_stored=12, padding=0)
+
+    def change(dataset: Any) -> None:
+        dataset.PixelRepresentation, dataset.BitsStored, dataset.HighBit = 1, 16, 15
+
+    volume = hounsfield.load(rewritten(spec, tmp_path, change))
+    np.testing.assert_array_equal(volume.array, phantom.truth(spec))
+
+
+def test_maps_of_another_unit_keep_the_sign_of_their_header(tmp_path: Path) -> None:
+    spec = replace(
+        SMALL, transfer_syntax="jpeg2000", signed=False, bits_stored=12, padding=0, rescale_type="Z_EFF"
+    )
+    volume = hounsfield.load(rewritten(spec, tmp_path, represented(1)))
+    expected = phantom.truth(spec) + 1024
+    np.testing.assert_array_equal(volume.array + 1024, np.where(expected >= 2048, expected - 4096, expected))
+
+
+@pytest.mark.parametrize(
+    ("share", "value", "expected"),
+    [(0.049, 9000, False), (0.051, 9000, True), (0.02, 31744, False), (0.02, 31745, True)],
+)
+def test_high_values_are_metal_up_to_a_share_and_a_height(share: float, value: int, expected: bool) -> None:
+    from hounsfield.hu import Rescale, StoredFormat
+    from hounsfield.instance.signs import looks_signed
+
+    bits = 13 if value < 1 << 13 else 14 if value < 1 << 14 else 15
+    cells = np.full((100, 100), 24, np.uint16)
+    cells.ravel()[: round(share * cells.size)] = value
+    format_ = StoredFormat(16, bits, bits - 1, signed=False)
+    assert looks_signed(cells, format_, Rescale(1.0, -1024.0)) == expected

@@ -55,6 +55,13 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "root-placed": "frames are placed by {source}: none has a position of its own",
         "frame-order": "frames without a position are in the order of the file",
         "instance-order": "slices without a position are in the order of their Instance Numbers (0020,0013)",
+        "sign-missing": "Pixel Representation (0028,0103) is missing or senseless: taken as unsigned",
+        "sign-missing-signed": "Pixel Representation (0028,0103) is missing or senseless: taken as signed",
+        "stream-signed": "Pixel Representation (0028,0103) says unsigned, the codestream signed: taken as signed",
+        "stream-unsigned": "Pixel Representation (0028,0103) says signed, the codestream unsigned: taken as unsigned",
+        "stream-not-signed": "Pixel Representation (0028,0103) says signed, the codestream unsigned: taken as signed",
+        "bits-signed": "Bits Stored (0028,0101) is {stored}, the codestream of {precision} bits: taken as signed",
+        "bits-unsigned": "Bits Stored (0028,0101) is {stored}, the codestream of {precision} bits: taken as unsigned",
         # a series as a whole
         "shared-uid": "{count} different values of {name} under one Series Instance UID: told apart",
         "no-series-uid": "no Series Instance UID (0020,000E): grouped by patient, study, number and description",

@@ -7,20 +7,22 @@ that callers decode frames in parallel.
 
 from __future__ import annotations
 
-from hounsfield.codecs.decoding import decode_frame, is_native_disguised
+from hounsfield.codecs.decoding import codestream_header, decode_frame, is_native_disguised
 from hounsfield.codecs.encoding import decoded_photometric, encode_frame, encoded_photometric
-from hounsfield.codecs.frame_format import MAX_FRAME_BYTES, FrameFormat, Pixels
+from hounsfield.codecs.frame_format import MAX_FRAME_BYTES, CodestreamHeader, FrameFormat, Pixels
 from hounsfield.codecs.pixel_kinds import PixelKind, best_lossless, bits_after, holders, holds, refuse_unheld
 from hounsfield.codecs.rate import Rate
 
 __all__ = [
     "MAX_FRAME_BYTES",
+    "CodestreamHeader",
     "FrameFormat",
     "PixelKind",
     "Pixels",
     "Rate",
     "best_lossless",
     "bits_after",
+    "codestream_header",
     "decode_frame",
     "decoded_photometric",
     "encode_frame",

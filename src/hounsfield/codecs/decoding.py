@@ -7,14 +7,14 @@ from types import MappingProxyType
 
 from hounsfield.codecs.deflated_frame import decode_deflated_frame
 from hounsfield.codecs.foreign import Unproven
-from hounsfield.codecs.frame_format import FrameFormat, Pixels
+from hounsfield.codecs.frame_format import CodestreamHeader, FrameFormat, Pixels
 from hounsfield.codecs.isolation import decode_in_child, is_isolated
-from hounsfield.codecs.jpeg import decode_jpeg, decode_jpeg_ls
-from hounsfield.codecs.jpeg2000 import decode_jpeg2000
+from hounsfield.codecs.jpeg import decode_jpeg, decode_jpeg_ls, read_jpeg_header
+from hounsfield.codecs.jpeg2000 import bare_codestream, decode_jpeg2000, read_jpeg2000_header
 from hounsfield.codecs.jpeg_xl import decode_jpeg_xl
 from hounsfield.codecs.native import decode_native
 from hounsfield.codecs.rle import decode_rle
-from hounsfield.errors import UnsupportedError
+from hounsfield.errors import HounsfieldError, UnsupportedError
 from hounsfield.syntaxes import TransferSyntax
 
 _DECODERS: MappingProxyType[str, Callable[[bytes, FrameFormat, Pixels | None], Pixels]] = MappingProxyType(
@@ -52,6 +52,23 @@ def is_native_disguised(data: bytes, syntax: TransferSyntax, frame_format: Frame
         segments = frame_format.samples_per_pixel * frame_format.cell_bytes
         return data[:8] != segments.to_bytes(4, "little") + (64).to_bytes(4, "little")
     return not data.startswith(signatures)
+
+
+def codestream_header(data: bytes, syntax: TransferSyntax) -> CodestreamHeader | None:
+    """What a frame's codestream says of itself; None for codings without a header of their own, and for damage."""
+    reader = _HEADERS.get(syntax.family)
+    try:
+        return None if reader is None else reader(data)
+    except HounsfieldError:
+        return None
+
+
+_HEADERS: MappingProxyType[str, Callable[[bytes], CodestreamHeader]] = MappingProxyType(
+    {
+        **dict.fromkeys(("jpeg", "jpeg-lossless", "jpeg-ls"), lambda data: read_jpeg_header(data).codestream),
+        **dict.fromkeys(("jpeg2000", "htj2k"), lambda data: read_jpeg2000_header(bare_codestream(data))),
+    }
+)
 
 
 def decode_frame(

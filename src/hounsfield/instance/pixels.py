@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -36,6 +36,7 @@ from hounsfield.instance.reading import (
     read_dataset,
     read_header,
 )
+from hounsfield.instance.signs import Sign, sign_of
 from hounsfield.instance.source import BytesSource, Source
 
 if TYPE_CHECKING:
@@ -91,7 +92,18 @@ class Instance:
 
     @cached_property
     def stored_format(self) -> StoredFormat:
-        """Bits and sign (0028,0100–0103), lenient about High Bit. Raises `MalformedError`."""
+        """Bits and sign (0028,0100–0103), lenient about High Bit; the sign is the codestream's where that states one.
+
+        Raises `MalformedError`, `UnsupportedError`.
+        """
+        declared = self.declared_format
+        return (
+            declared if self._sign.signed == declared.signed else replace(declared, signed=self._sign.signed)
+        )
+
+    @cached_property
+    def declared_format(self) -> StoredFormat:
+        """The same by the header alone."""
         if self.is_real:
             return StoredFormat(self._real_bits, self._real_bits, self._real_bits - 1, signed=True)
         allocated = self._required("BitsAllocated")
@@ -135,12 +147,27 @@ class Instance:
         ends = value, value if limit is None else limit
         return Padding(min(ends), max(ends))
 
+    @cached_property
+    def _sign(self) -> Sign:
+        """Whether values are signed; the pixels are asked where the header does not say, or codestreams may."""
+        if self.header.pixels is None or self.is_real:
+            return Sign(self.declared_format.signed)
+        if self.is_native:
+            return sign_of(self, None)
+        try:
+            with open_pixels(self.source, self.header) as stream:
+                return sign_of(self, self._encoded(stream, 0, truncated=True))
+        except HounsfieldError:
+            return Sign(self.declared_format.signed)  # reading the pixels will say why
+
     @property
     def frame_format(self) -> FrameFormat:
         """What a decoder must know of a frame. Raises `MalformedError`, `UnsupportedError`."""
+        return self._format_of(self.stored_format)
+
+    def _format_of(self, stored: StoredFormat) -> FrameFormat:
         from hounsfield.codecs import FrameFormat
 
-        stored = self.stored_format
         return FrameFormat(
             rows=self.shape[0],
             columns=self.shape[1],
@@ -224,7 +251,7 @@ class Instance:
     def frame_bytes(self) -> int:
         """Size of one native frame, without padding to even length."""
         rows, columns = self.shape
-        return rows * columns * self.samples * self.stored_format.bits_allocated // 8
+        return rows * columns * self.samples * self.declared_format.bits_allocated // 8
 
     @cached_property
     def is_native(self) -> bool:
@@ -244,6 +271,7 @@ class Instance:
         """What is odd about how the pixels are stored, and yet readable."""
         pixels = self.header.pixels
         notes = [] if self.is_real else list(_format_notes(self.header, self.stored_format))
+        notes += [self._sign.note] if self._sign.note else []
         if pixels is None or pixels.length is None or not self.is_native:
             return tuple(notes)
         if self.syntax.encapsulated:
@@ -275,7 +303,7 @@ class Instance:
             with open_pixels(self.source, self.header) as stream:
                 if self.is_native:
                     return self._native_cells(stream, pixels, frame, out, fill)
-                return self._decoded_cells(stream, pixels, frame, out, truncated=fill is not None)
+                return self._decoded_cells(stream, frame, out, truncated=fill is not None)
         except HounsfieldError as error:
             raise error.at(self.name) from error
 
@@ -304,13 +332,21 @@ class Instance:
         shape = (rows, columns) if samples == 1 else (rows, columns, samples)
         return read_native(stream, pixels, frame, shape=shape, cell=cell, out=out, fill=fill)
 
-    def _decoded_cells(
-        self, stream: BinaryIO, pixels: PixelElement, frame: int, out: Array | None, *, truncated: bool
-    ) -> Array:
+    def _decoded_cells(self, stream: BinaryIO, frame: int, out: Array | None, *, truncated: bool) -> Array:
         from hounsfield.codecs import decode_frame
+
+        data = self._encoded(stream, frame, truncated=truncated)
+        if "_sign" not in self.__dict__:  # found from what is at hand, instead of reading it once more
+            self.__dict__["_sign"] = sign_of(self, data)
+        return decode_frame(data, self.syntax, self.frame_format, out=out)
+
+    def _encoded(self, stream: BinaryIO, frame: int, *, truncated: bool) -> bytes:
+        """The codestream of one encapsulated frame."""
         from hounsfield.frames import read_frame
 
         rest = None
+        pixels = self.header.pixels
+        assert pixels is not None
         if self.header.number_of_frames == 1:
             rest = read_rest(stream, pixels.offset, frame_bytes=self.frame_bytes)
         if rest is None:
@@ -320,7 +356,7 @@ class Instance:
             frames = frames_behind(stream, self.header, 0, truncated=truncated)
         if frame >= len(frames):
             raise TruncatedError(f"pixel data ends before frame {frame + 1} does")
-        return decode_frame(read_frame(stream, frames[frame]), self.syntax, self.frame_format, out=out)
+        return read_frame(stream, frames[frame])
 
     def frames_in(self, stream: BinaryIO, *, truncated: bool) -> tuple[Frame, ...]:
         """Where each encapsulated frame's bytes are; found once for an instance of many frames."""
@@ -361,5 +397,3 @@ def _format_notes(header: Header, stored: StoredFormat) -> Iterator[str]:
         yield f"High Bit {written} cannot be, with Bits Stored {stored.bits_stored}: taken as {stored.high_bit}"
     if "BitsStored" not in header:
         yield f"Bits Stored (0028,0101) is missing: taken as {stored.bits_stored}"
-    if header.integer("PixelRepresentation") not in (0, 1):
-        yield "Pixel Representation (0028,0103) is missing or senseless: taken as unsigned"

@@ -194,17 +194,20 @@ class _Worker:
         return counts, notes
 
     def _convert(self, item: Slice, out: Array, notes: list[str]) -> Counts:
-        conversion = conversion_of(item, self.unit, clamp=self.options.clamp)
         notes += item.plane.notes
-        notes += item.instance.pixel_notes
         try:
             cells = item.instance.cells(item.plane.frame, out=out if out.dtype == np.int16 else None)
         except TruncatedError as error:
             if self.options.truncated == "error":
                 raise
+            notes += item.instance.pixel_notes
+            conversion = conversion_of(item, self.unit, clamp=self.options.clamp)
             return self._convert_what_is_there(item, conversion, out, error.data.get("found_bytes", 0), notes)
         if cells.shape != out.shape:
             raise MalformedError(f"a frame of {cells.shape}", expected=f"{out.shape}", where=item.name)
+        # Not before the cells: a codestream may say more of its values than the header does.
+        notes += item.instance.pixel_notes
+        conversion = conversion_of(item, self.unit, clamp=self.options.clamp)
         return convert(cells, conversion, out)
 
     def _convert_what_is_there(
