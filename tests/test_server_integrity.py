@@ -269,6 +269,37 @@ def test_a_damaged_header_in_the_index_is_a_500_that_names_the_instance(tmp_path
         assert server.get(at, AS_STORED).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("table", "column", "path"),
+    [
+        ("studies", "header", "/studies"),
+        ("series", "header", "/series"),
+        ("series", "header", "/instances?includefield=SeriesDescription,Modality"),
+        ("instances", "brief", "/instances"),
+    ],
+)
+def test_searches_show_no_text_that_is_damaged_in_the_index(tmp_path, table, column, path):
+    (content,) = instances(slices=1)
+    with running(tmp_path) as server:
+        server.store([content])
+        before, url = server.get(path), server.url
+        assert before.status_code == 200
+    with sqlite3.connect(tmp_path / ".hounsfield" / "index.sqlite") as index:
+        (text,) = index.execute(f"SELECT {column} FROM {table}").fetchone()
+        ways_to_spoil = (text.replace("a", "b", 1), text.replace("\x02", "\x03"), text[:-1] + "!", text[:-20])
+        for spoilt in ways_to_spoil:
+            index.execute(f"UPDATE {table} SET {column} = ?", (spoilt,))
+            index.commit()
+            with running(tmp_path) as server:
+                answer = server.get(path)
+                assert answer.status_code == 500 and "damaged" in answer.json()["error"]
+        index.execute(f"UPDATE {table} SET {column} = ?", (text.partition("\x02")[0],))
+        index.commit()
+        with running(tmp_path) as server:  # as an index of before there were checks has it
+            assert server.get(path).text.replace(server.url, url) == before.text
+    index.close()
+
+
 # Where digests are
 
 

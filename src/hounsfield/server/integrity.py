@@ -122,6 +122,30 @@ def damaged(instance: str, what: str, *, where: str) -> DamagedError:
     )
 
 
+_TEXT_MARK = "\x02"
+
+
+def with_check(text: str) -> str:
+    """A JSON object with its CRC-32 behind it, for a place that has no checksums of its own."""
+    return f"{text}{_TEXT_MARK}{crc32(text.encode('utf-8', 'surrogatepass')):08x}"
+
+
+def checked(text: str, uid: str) -> str:
+    """What `with_check` was given; text of before there were checks as it is. `uid`: of what it describes.
+
+    Raises `DamagedError`.
+    """
+    content, mark, _ = text.rpartition(_TEXT_MARK)
+    if (not mark and text.endswith("}")) or (mark and with_check(content) == text):
+        return content or text
+    raise DamagedError(
+        f"what the index says of {uid} is damaged",
+        where="the index",
+        remedy="make it anew with serve --reindex",
+        instance=uid,
+    )
+
+
 class CheckedSource:
     """The bytes of one instance, each block of which is held against its CRC-32 before any of it is handed out.
 

@@ -30,7 +30,7 @@ from hounsfield.server.index.records import Record, inflated
 from hounsfield.server.index.search import MAX_PAGE, Page, search
 from hounsfield.server.index.tables import arrivals, instances, removals, series, studies, superseded
 from hounsfield.server.index.writing import add_records, forget, note_arrivals, note_removals
-from hounsfield.server.integrity import DAMAGED, Digest, damaged
+from hounsfield.server.integrity import DAMAGED, Digest, checked, damaged
 
 MANY = 500
 """Keys in one statement."""
@@ -268,12 +268,13 @@ class Index:
             return [_entry(row) for row in connection.execute(statement)]
 
     def check_header(self, entry: Entry) -> None:
-        """Raise `DamagedError` unless an instance's header text is what was written."""
+        """Raise `DamagedError` unless what is kept of an instance's header is what was written."""
         with self._reading() as connection:
-            statement = select(instances.c.header).where(instances.c.id == entry.number)
-            found = connection.scalar(statement)
+            statement = select(instances.c.header, instances.c.brief).where(instances.c.id == entry.number)
+            found = connection.execute(statement).first()
         if found is not None:
-            inflated(found, entry.instance)
+            inflated(found.header, entry.instance)
+            checked(found.brief, entry.instance)
 
     def version(self, scope: Resource) -> tuple[int, int, int]:
         """(number of instances, greatest id, latest change in ns): the same as long as nothing changed."""

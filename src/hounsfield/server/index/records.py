@@ -15,7 +15,7 @@ from hounsfield.dicomweb.uids import is_uid
 from hounsfield.errors import MalformedError
 from hounsfield.server.attributes import LEVELS, REQUIRED, SEARCHED, SHOWN, UIDS, Level, Searched, belongs
 from hounsfield.server.index.tables import NAME_GROUPS
-from hounsfield.server.integrity import damaged
+from hounsfield.server.integrity import damaged, with_check
 
 Value = str | int | None
 
@@ -30,9 +30,9 @@ class Record:
     """What the index keeps of one instance.
 
     `values` holds each level's columns; `headers` the JSON of what belongs to study and series; `brief` that of
-    the instance as searches show it; `header` all of it, deflated. `key`, `size` and the digest are the store's:
-    `sha256` of the whole, `blocks` as in `integrity.Digest`; None where they are not known yet. `header_end` is where
-    the pixels begin, or the end.
+    the instance as searches show it, both with their CRC-32; `header` all of it, deflated. `key`, `size` and the
+    digest are the store's: `sha256` of the whole, `blocks` as in `integrity.Digest`; None where they are not known yet.
+    `header_end` is where the pixels begin, or the end.
     """
 
     study: str
@@ -67,8 +67,8 @@ def record_of(text: HeaderText, *, key: str, size: int | None) -> Record:
         size=size,
         header_end=header.pixels.offset if header.pixels is not None else size or 0,
         values={level: _columns(text, level) for level in LEVELS},
-        headers={level: _joined(text, level) for level in LEVELS[:2]},
-        brief=_brief(text),
+        headers={level: with_check(_joined(text, level)) for level in LEVELS[:2]},
+        brief=with_check(_brief(text)),
         header=isal_zlib.compress(text.text().encode("utf-8", "surrogatepass"), 1),
     )
 

@@ -47,6 +47,7 @@ from hounsfield.server.index.database import fits
 from hounsfield.server.index.ordering import ordered_by
 from hounsfield.server.index.records import inflated
 from hounsfield.server.index.tables import NAME_GROUPS, TABLES, instances, series, studies
+from hounsfield.server.integrity import checked
 
 MAX_PAGE = 5000
 """Results in one answer."""
@@ -305,7 +306,9 @@ class _Plan:
         if self.level == "instance":
             path += f"/series/{row['SeriesInstanceUID']}/instances/{row['SOPInstanceUID']}"
             if self.wanted.keys() <= {"instance"} and not self._needs_all:
-                return _with_uids(str(row["brief"]).replace(INSTANCE_URL, path), row)
+                return _with_uids(
+                    checked(row["brief"], row["SOPInstanceUID"]).replace(INSTANCE_URL, path), row
+                )
         elif self.level == "series":
             path += f"/series/{row['SeriesInstanceUID']}"
         model = self._model(row)
@@ -347,9 +350,11 @@ def _with_uids(brief: str, row: RowMapping) -> str:
 
 def _parsed(row: RowMapping, level: Level) -> dict[str, Any]:
     if level != "instance":
-        return dict(json.loads(row[f"{level}_header"])) if row.get(f"{level}_header") else {}
+        uid = row["StudyInstanceUID" if level == "study" else "SeriesInstanceUID"]
+        header = row.get(f"{level}_header")
+        return dict(json.loads(checked(header, uid))) if header else {}
     if row.get("header") is None:
-        return dict(json.loads(str(row["brief"]).replace(INSTANCE_URL, "")))
+        return dict(json.loads(checked(row["brief"], row["SOPInstanceUID"]).replace(INSTANCE_URL, "")))
     path = f"/studies/{row['StudyInstanceUID']}/series/{row['SeriesInstanceUID']}/instances/{row['SOPInstanceUID']}"
     # The mark is a control character, which JSON wants written as an escape.
     content = inflated(row["header"], row["SOPInstanceUID"]).decode("utf-8", "surrogatepass")
