@@ -71,7 +71,7 @@ def _load(instance: Instance, options: LoadOptions) -> None:
         for series in found:
             for phase in range(max(1, len(series.phases))):
                 volume = series.load(options, phase=phase if series.phases else None)
-                assert volume.array.dtype == np.dtype(options.dtype)
+                assert volume.array.dtype == np.dtype(options.dtype_of(series.unit))
                 assert not (volume.is_hounsfield and options.clamp) or volume.array.min() >= -1024
     except HounsfieldError as error:
         check(error)

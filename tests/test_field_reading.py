@@ -16,6 +16,7 @@ import hounsfield
 from hounsfield import Series
 from hounsfield.errors import GeometryError, SelectionError
 from hounsfield.geometry import Verdict
+from hounsfield.inspection import Trust, inspect
 
 
 @pytest.fixture
@@ -82,3 +83,85 @@ def test_two_patients_one_series_uid(reading: Path) -> None:
     volume = hounsfield.load(folder, series=f"{other.uid}#{other.part}")
     assert volume.lps(0, 0, 0)[2] == 4
     assert any("Patient ID (0010,0020)" in warning for warning in volume.report.warnings)
+
+
+def labels(folder: Path) -> list[str]:
+    return [phase.label for phase in only_series(folder).phases]
+
+
+def test_enhanced_cardiac_phases(reading: Path) -> None:
+    folder = reading / "enhanced_cardiac_phases"
+    assert labels(folder) == ["40 % of the cardiac cycle", "75 % of the cardiac cycle"]
+    dataset = pydicom.dcmread(folder / "000.dcm")
+    for phase, frames in ((0, range(5)), (1, range(5, 10))):
+        volume = hounsfield.load(folder, phase=phase)
+        np.testing.assert_array_equal(volume.array, dataset.pixel_array[list(frames)].astype(int) - 1024)
+        assert volume.spacing[0] == 1
+
+
+def test_enhanced_dimension_index(reading: Path) -> None:
+    # PS3.3 C.7.6.17: only Dimension Index Values tell the frames apart.
+    folder = reading / "enhanced_dimension_index"
+    assert labels(folder) == ["dimension 1: 1", "dimension 1: 2"]
+    assert hounsfield.load(folder, phase=1).array.shape == (5, 32, 32)
+
+
+def test_interleaved_reconstructions(reading: Path) -> None:
+    folder = reading / "interleaved_reconstructions"
+    assert labels(folder) == ["80 kV", "140 kV"]
+    for phase, first in ((0, 0.0), (1, 2.5)):
+        volume = hounsfield.load(folder, phase=phase)
+        assert (volume.array.shape[0], volume.spacing[0], volume.lps(0, 0, 0)[2]) == (6, 5, first)
+
+
+def test_interleaved_kernels(reading: Path) -> None:
+    assert labels(reading / "interleaved_kernels") == ["kernel B30f", "kernel B70f"]
+
+
+def test_kernel_x_time(reading: Path) -> None:
+    found = labels(reading / "kernel_x_time")
+    assert found == [
+        f"kernel {kernel}, acquisition {time}" for kernel in ("B30f", "B70f") for time in (1, 2, 3)
+    ]
+    assert hounsfield.load(reading / "kernel_x_time", phase=5).array.shape == (4, 32, 32)
+
+
+def test_invented_slices(reading: Path) -> None:
+    # dcm2niix#248: a hole of 182 mm was offered to be interpolated, and 113 slices of it came without a word.
+    folder = reading / "invented_slices"
+    with pytest.raises(GeometryError) as refused:
+        hounsfield.load(folder)
+    assert "step=" not in str(refused.value)
+    assert 'each of its 2 slabs by itself with split_by="gaps" (--split-by gaps)' in str(refused.value)
+    one, other = (hounsfield.load(folder, split_by="gaps", phase=phase) for phase in (0, 1))
+    assert len(one.array) + len(other.array) == 37
+    assert other.spacing[0] == pytest.approx(1.6, abs=0.01)
+    made_up = hounsfield.load(folder, step=1.6).report.warnings
+    assert any("113 slices over 182.4 mm were made up" in warning for warning in made_up)
+
+
+def test_half_left_out_green(reading: Path) -> None:
+    found = inspect(only_series(reading / "half_left_out_green"))
+    assert found.trust is Trust.AMBER
+    assert "5 of the series left out: another Pixel Spacing than the volume's" in found.cautions
+
+
+def test_not_hu_8bit(reading: Path) -> None:
+    folder = reading / "not_hu_8bit"
+    found = inspect(only_series(folder))
+    warnings = hounsfield.load(folder).report.warnings
+    assert any("does not look like HU" in warning for warning in warnings)
+    assert set(warnings) <= set(found.cautions)
+    assert found.trust is Trust.AMBER
+
+
+def test_every_warning_of_load_is_a_caution_of_info(reading: Path) -> None:
+    for folder in sorted(reading.iterdir()):
+        for series in hounsfield.scan(folder).series:
+            cautions = set(inspect(series).cautions)
+            for phase in range(len(series.phases)):
+                try:
+                    warnings = series.load(phase=phase).report.warnings
+                except hounsfield.HounsfieldError:
+                    continue
+                assert set(warnings) <= cautions, folder.name

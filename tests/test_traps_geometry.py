@@ -445,10 +445,10 @@ def test_trap_50_without_a_choice_the_phases_are_listed(tmp_path: Path) -> None:
     phantom.write(replace(SMALL, phases=2), tmp_path)
     with pytest.raises(
         SelectionError,
-        match="2 phases at the same positions: AcquisitionNumber=1, AcquisitionNumber=2; choose one with phase=0 … 1",
+        match="2 phases at the same positions: acquisition 1, acquisition 2; choose one with phase=0 … 1",
     ) as caught:
         hounsfield.load(tmp_path)
-    assert caught.value.data["choices"] == ("AcquisitionNumber=1", "AcquisitionNumber=2")
+    assert caught.value.data["choices"] == ("acquisition 1", "acquisition 2")
     with pytest.raises(SelectionError, match="no phase 2"):
         hounsfield.load(tmp_path, phase=2)
 

@@ -261,11 +261,12 @@ def test_trap_23_mono_energetic_images_are_volumes_of_their_own(tmp_path: Path) 
 def test_trap_23_energies_in_one_series_are_never_interleaved(tmp_path: Path) -> None:
     specs = [replace(SMALL, mono_energetic_kev=kev, seed=kev) for kev in (40, 70)]
     uid = phantom.series_uid(specs[0])
+    study = next(iter(phantom.datasets(specs[0]))).StudyInstanceUID
     for spec in specs:
-        named = {"SeriesInstanceUID": uid}
+        named = {"SeriesInstanceUID": uid, "StudyInstanceUID": study}
         phantom.write(replace(spec, tags=named), tmp_path / str(spec.mono_energetic_kev))
     (series,) = hounsfield.scan(tmp_path).series
-    assert [phase.label for phase in series.phases] == ["KVP=40", "KVP=70"]
+    assert [phase.label for phase in series.phases] == ["40 keV", "70 keV"]
     for index, spec in enumerate(specs):
         volume = hounsfield.load(tmp_path, phase=index)
         np.testing.assert_array_equal(volume.array, phantom.truth(spec))

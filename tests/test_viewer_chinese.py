@@ -45,7 +45,8 @@ FAULTS: dict[str, dict[str, Any]] = {
     "rescale-missing": {"tags": {**NAMES["tags"], "RescaleSlope": None}},
     "rescale-senseless": {"tags": {**NAMES["tags"], "RescaleSlope": "0"}},
     "rescale-empty": {"tags": {**NAMES["tags"], "RescaleSlope": ""}},
-    "not-ct": {"tags": {**NAMES["tags"], "Modality": "MR"}},
+    "not-ct": {"tags": {**NAMES["tags"], "Modality": "MR"}, "rescale_type": "US"},
+    "phase-acquisition": {"phases": 2, "slices": 4},
 }
 """Key of a reason → what makes a phantom that has it."""
 
@@ -99,6 +100,7 @@ def _infos(root: str) -> dict[str, dict[str, Any]]:
 def _sentences(info: dict[str, Any]) -> set[str]:
     told = {*info["report"]["warnings"], *info["report"].get("spacing_notes", ())}
     told |= {note for item in info["slices"] for note in item["notes"]}
+    told |= {name for part in info["parts"] for names in part["phase_names"] for name in names}
     return told | {item["reason"] for item in info["left_out"]}
 
 

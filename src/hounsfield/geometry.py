@@ -40,6 +40,7 @@ ROUNDING_AT_MOST = (
     1 / 3
 )  # of the step, and of a pixel aside: coarser positions do not tell an even grid from another
 WRITTEN_DECIMALS = range(-4, 10)  # positions with more decimals than these were not rounded on purpose
+WIDE_STEP = 1.5  # times the step beside it: from here on slabs are cut where they are asked for
 HOLE_STEPS = 4  # a distance of more steps than this is a hole: nobody is offered to interpolate across it
 
 
@@ -129,6 +130,17 @@ def at_one_position(distances: Vector, pixel_spacing: npt.ArrayLike) -> npt.NDAr
     """Whether each of the ascending `distances` (slices,) is where the one before it is, (slices - 1,)."""
     near = SAME_POSITION_PIXELS * float(np.min(pixel_spacing))
     return np.asarray(np.diff(distances) < near)
+
+
+def slab_numbers(distances: npt.ArrayLike) -> npt.NDArray[np.intp]:
+    """The slab of each of the ascending, different `distances` (slices,): cut where a step is a hole among its
+    neighbours, be it of one slice or of a hundred.
+    """
+    steps = np.diff(np.asarray(distances, np.float64))
+    around = np.full((2, len(steps)), np.inf)
+    around[0, 1:], around[1, :-1] = steps[:-1], steps[1:]
+    wide = steps > WIDE_STEP * around.min(axis=0, initial=np.inf)
+    return np.concatenate([[0], np.cumsum(wide)]).astype(np.intp)
 
 
 def affine_of(origin: Vector, step: Vector, orientation: Vector, pixel_spacing: Vector) -> Vector:

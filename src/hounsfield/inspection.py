@@ -6,7 +6,6 @@ Reads headers, and pixels only when asked (`pixels=True`), a run of slices at a 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -19,8 +18,8 @@ from hounsfield.geometry import Verdict
 from hounsfield.hu import Counts, Rescale
 from hounsfield.series import LoadOptions, Series
 from hounsfield.series.assembly import allocate, convert_into, told_notes
-from hounsfield.series.series import count_warnings
 from hounsfield.series.slices import Slice
+from hounsfield.series.warnings import is_little, warnings_of
 from hounsfield.transcode import estimate
 
 _RUN = 32  # slices converted at once: memory stays at some 16 MB for a 512² series
@@ -86,6 +85,7 @@ class Inspection:
     slices: int
     matrix: tuple[int, int]
     phases: tuple[str, ...]
+    phases_found: str
     spacing: tuple[float, float, float] | None
     tilt_degrees: float
     missing: int
@@ -111,25 +111,20 @@ class Inspection:
 
     @property
     def trust(self) -> Trust:
-        """Red: not a volume of HU as it is. Amber: usable, with something to know. Green: nothing to say."""
+        """Red: not a volume of HU as it is. Amber: usable, with something to know. Green: at most trifles to say."""
         if not self.is_hounsfield or not self.verdict.is_loadable or self.problem:
             return Trust.RED
-        return Trust.AMBER if self.cautions else Trust.GREEN
+        return Trust.GREEN if all(map(is_little, self.cautions)) else Trust.AMBER
 
     @property
     def cautions(self) -> tuple[str, ...]:
-        """Everything that a careful reader wants to hear, most serious first."""
+        """Everything that a careful reader wants to hear, most serious first; every warning of `load` is among it."""
         told = [self.problem] if self.problem else []
-        told += [
-            reason for reason in self.reasons if self.verdict is not Verdict.REGULAR or "single" in reason
-        ]
-        told += self.notes
+        told += [*self.reasons, *self.notes]
         if self.lossy:
             told.append("pixels were compressed with loss: values are approximate")
-        if len(self.rescale) > 1:
-            told.append("Rescale differs between slices")
         if len(self.phases) > 1:
-            told.append(f"{len(self.phases)} phases at the same positions")
+            told.append(self.phases_found)
         return tuple(dict.fromkeys(told))
 
     def to_json(self) -> dict[str, Any]:
@@ -187,14 +182,12 @@ def inspect(series: Series, *, pixels: bool = True) -> Inspection:
     stack = series.phases[0].stack if series.phases else None
     instances = {id(item.instance): item.instance for item in series.slices}.values()
     syntaxes = Counter(_syntax_name(item) for item in series.slices)
-    counts, histogram, problem = None, None, ""
-    read: Mapping[str, int] = Counter(note for item in series.slices for note in item.plane.notes)
+    found = _Looked()
     if pixels:
         try:
-            counts, histogram, read = _look(series)
+            found = _look(series)
         except HounsfieldError as error:
-            problem = str(error)
-    warnings = [] if counts is None else count_warnings(counts, len(series.slices))
+            found = _Looked(problem=str(error))
     return Inspection(
         uid=series.uid,
         name=series.name,
@@ -204,6 +197,7 @@ def inspect(series: Series, *, pixels: bool = True) -> Inspection:
         slices=len(series.slices),
         matrix=first.shape,
         phases=tuple(phase.label for phase in series.phases),
+        phases_found=series.phases_found,
         spacing=_spacing(series),
         tilt_degrees=0.0 if stack is None else stack.tilt_degrees,
         missing=0 if stack is None else len(stack.missing),
@@ -215,30 +209,59 @@ def inspect(series: Series, *, pixels: bool = True) -> Inspection:
         syntaxes=dict(syntaxes),
         pixel_bytes=sum(_pixel_bytes(instance) for instance in instances),
         lossy=any(item.instance.header.text("LossyImageCompression") == "01" for item in series.slices),
-        notes=tuple(dict.fromkeys((*series.notes, *told_notes(read, len(series.slices)), *warnings))),
+        notes=found.warnings or _warnings_unread(series),
         left_out=tuple((item.name, item.reason) for item in series.left_out),
-        counts=counts,
-        histogram=histogram,
-        problem=problem,
-        compressed=_compressed(series) if pixels and not problem else {},
+        counts=found.counts,
+        histogram=found.histogram,
+        problem=found.problem,
+        compressed=_compressed(series) if pixels and not found.problem else {},
     )
 
 
-def _look(series: Series) -> tuple[Counts, Histogram | None, Mapping[str, int]]:
-    """Convert every slice, a run at a time, and count; each note with the number of slices on which it holds."""
+@dataclass(frozen=True)
+class _Looked:
+    """What came of reading the pixels."""
+
+    counts: Counts | None = None
+    histogram: Histogram | None = None
+    warnings: tuple[str, ...] = ()
+    problem: str = ""
+
+
+def _look(series: Series) -> _Looked:
+    """Convert every slice, a run at a time, and count; the warnings are those of each volume by itself."""
     options = LoadOptions()
     kind = options.dtype_of(series.unit)
     tally = _WholeNumbers() if kind == "int16" else _Bins()
-    counts, notes = Counts(), Counter[str]()
-    for begin in range(0, len(series.slices), _RUN):
-        run = series.slices[begin : begin + _RUN]
-        array = allocate((len(run), *run[0].shape), kind)
-        its_counts, its_notes, _ = convert_into(array, run, tuple(range(len(run))), series.unit, options)
-        counts += its_counts
-        notes.update(its_notes)
-        for plane in array:
-            tally.add(plane)
-    return counts, tally.histogram(), notes
+    total, warnings = Counts(), list[str]()
+    for slices in _volumes(series):
+        counts, notes = Counts(), Counter[str]()
+        for begin in range(0, len(slices), _RUN):
+            run = slices[begin : begin + _RUN]
+            array = allocate((len(run), *run[0].shape), kind)
+            its_counts, its_notes, _ = convert_into(array, run, tuple(range(len(run))), series.unit, options)
+            counts += its_counts
+            notes.update(its_notes)
+            for plane in array:
+                tally.add(plane)
+        told = (*series.notes, *told_notes(notes, len(slices)))
+        warnings += warnings_of(slices, counts, told, series.left_out)
+        total += counts
+    return _Looked(total, tally.histogram(), tuple(dict.fromkeys(warnings)))
+
+
+def _volumes(series: Series) -> list[tuple[Slice, ...]]:
+    return [phase.slices for phase in series.phases] or [series.slices]
+
+
+def _warnings_unread(series: Series) -> tuple[str, ...]:
+    """What can be warned of without the pixels."""
+    warnings: list[str] = []
+    for slices in _volumes(series):
+        notes = Counter(note for item in slices for note in item.plane.notes)
+        told = (*series.notes, *told_notes(notes, len(slices)))
+        warnings += warnings_of(slices, None, told, series.left_out)
+    return tuple(dict.fromkeys(warnings))
 
 
 class _WholeNumbers:

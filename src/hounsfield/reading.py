@@ -90,16 +90,18 @@ def scan(
     location: str | PathLike[str] | Location,
     *,
     unit: Literal["HU"] | None = None,
+    split_by: str | Sequence[str] | None = None,
     seen: Callable[[], None] | None = None,
 ) -> Scan:
     """What a location holds, from headers alone (pixels are compared only where positions clash).
 
-    `unit` is that of `load`. `seen` is called after each instance: a hundred thousand of them take a while, and
-    somebody waits. Raises `LocationError` when the location itself cannot be read.
+    `unit` and `split_by` are those of `load`. `seen` is called after each instance: a hundred thousand of them take
+    a while, and somebody waits. Raises `LocationError` when the location itself cannot be read, `SelectionError` for
+    a `split_by` that names no attribute.
     """
     skipped: list[Skipped] = []
     read = instances(location, skipped=skipped)
-    found = find_series(read if seen is None else _told(read, seen), unit=unit)
+    found = find_series(read if seen is None else _told(read, seen), unit=unit, split_by=split_by)
     name = str(location) if isinstance(location, (str, PathLike)) else location.name
     return Scan(name, found[0], (*skipped, *found[1]))
 
@@ -127,6 +129,7 @@ def load(
     *,
     series: str | int | None = None,
     phase: int | None = None,
+    split_by: str | Sequence[str] | None = None,
     dtype: Literal["int16", "float32"] | None = None,
     clamp: bool = True,
     gaps: Literal["error", "fill", "interpolate"] = "error",
@@ -144,7 +147,9 @@ def load(
     column, 1) → LPS mm, exact under tilt.
 
     - `series`: UID (or its beginning), Series Number or description; needed when there are several
-    - `phase`: which of several volumes at the same positions, from 0
+    - `phase`: which of several volumes in one series, from 0
+    - `split_by`: keywords or tags by whose values the series is parted into volumes, or "gaps" for the slabs between
+      gaps; by default what parts it is found
     - `dtype`: "int16": rounded to nearest and saturated, with counts and a warning in the report; "float32": exact;
       None: int16 for Hounsfield units, float32 for any other
     - `clamp`: values below −1024 HU become −1024
@@ -163,7 +168,9 @@ def load(
     options = LoadOptions(dtype, clamp, gaps, step, rectify, truncated, spacing, unit, workers)
     place = _opened(location)
     with_pixels = getattr(place, "for_pixels", None)
-    chosen = scan(with_pixels() if with_pixels is not None else place, unit=unit).choose(series)
+    chosen = scan(with_pixels() if with_pixels is not None else place, unit=unit, split_by=split_by).choose(
+        series
+    )
     if require_hounsfield and not chosen.unit.hounsfield:
         raise NotHounsfieldError(
             f"values are in {chosen.unit.name}",

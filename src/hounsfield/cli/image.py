@@ -145,6 +145,7 @@ def image(
     out: Path,
     series: str | None,
     phase: int | None,
+    split_by: str | None,
     loading: LoadOptions,
     workers: int | None,
     cluster: str | None,
@@ -174,11 +175,11 @@ def image(
         from hounsfield.outputs import refuse_existing
 
         refuse_existing(out, force=force)
-        found = scanned(location, unit=loading.unit)
+        found = scanned(location, unit=loading.unit, split_by=split_by)
         rows = [_write_one(found.choose(series), out, _Draw(request, loading, phase), force=force)]
         show(rows, found, name="pictures", as_json=as_json)
         return
-    found = chosen(scanned(absolute(location), unit=loading.unit), series)
+    found = chosen(scanned(absolute(location), unit=loading.unit, split_by=split_by), series)
     engine = engine_for(workers, cluster, found, waits=is_remote(location))
     draw = _Draw(request, loading, phase)
     kept = {"ledger": ledger, "force": force, "content": content}

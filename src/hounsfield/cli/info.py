@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 @options.location
 @options.series
 @options.unit
+@options.split_by
 @click.option(
     "--pixels/--no-pixels",
     default=None,
@@ -42,6 +43,7 @@ def info(
     location: str,
     series: str | None,
     unit: Literal["HU"] | None,
+    split_by: str | None,
     pixels: bool | None,
     short: bool,
     workers: int | None,
@@ -53,7 +55,7 @@ def info(
     from hounsfield.cli.scanning import scanned
     from hounsfield.reading import is_remote
 
-    found = chosen(scanned(absolute(location), unit=unit), series)
+    found = chosen(scanned(absolute(location), unit=unit, split_by=split_by), series)
     remote = is_remote(location)
     read = not short and (not remote if pixels is None else pixels)
     looked, failed = _looked(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 _HEIGHT = 6
+_PHASES = 12  # named in the long form
 _COLOURS = {Trust.GREEN: "green", Trust.AMBER: "yellow", Trust.RED: "red"}
 _TRUST = {
     Trust.GREEN: "nothing to object to",
@@ -77,14 +78,24 @@ def _geometry(item: Inspection) -> str:
         f"{item.verdict}: {'1 slice' if item.slices == 1 else f'{item.slices} slices'} of {rows} × {columns}"
     )
     *apart, between_rows, between_columns = _spacing(item) or (0.0, 0.0)
-    text += "".join(f", {step:.3f} mm apart" for step in apart)
+    text += "".join(f", {_length(step)} mm apart" for step in apart)
     if item.spacing is not None:
         text += f", pixels {between_rows:.4g} × {between_columns:.4g} mm"
     if item.tilt_degrees > TILT_FLAG_DEGREES:
         text += f", tilted {item.tilt_degrees:.2f}°"
     if item.missing:
         text += f", {item.missing} missing"
-    return text + (f", {len(item.phases)} phases" if len(item.phases) > 1 else "")
+    return text + (f", {len(item.phases)} phases: {_listed(item.phases)}" if len(item.phases) > 1 else "")
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    shown = "; ".join(names[:_PHASES])
+    return f"{shown} …" if len(names) > _PHASES else shown
+
+
+def _length(mm: float) -> str:
+    """Three decimals, or as many as a micro-CT needs."""
+    return f"{mm:.3f}" if mm >= 0.1 else f"{mm:.4g}"
 
 
 def _spacing(item: Inspection) -> tuple[float, ...]:
@@ -173,7 +184,7 @@ def _show_trust(item: Inspection) -> None:
     screen.print(
         Text.assemble(("  trust    ", "dim"), (str(trust), f"bold {_COLOURS[trust]}"), f": {_TRUST[trust]}")
     )
-    for caution in item.cautions if trust is not Trust.GREEN else ():
+    for caution in item.cautions:
         _print_hanging(screen, Text("           – "), caution)
 
 

@@ -69,7 +69,10 @@ def _slices(command: Function) -> Function:
 
 
 def loading(*, values: bool) -> Callable[[Function], Callable[..., Any]]:
-    """`loading: LoadOptions` and `phase: int | None` for the command. `values`: what voxels hold is asked too."""
+    """`loading: LoadOptions`, `phase: int | None` and `split_by: str | None` for the command.
+
+    `values`: what voxels hold is asked too.
+    """
 
     def decorated(command: Function) -> Callable[..., Any]:
         @functools.wraps(command)
@@ -81,9 +84,9 @@ def loading(*, values: bool) -> Callable[[Function], Callable[..., Any]]:
             return command(*args, loading=LoadOptions(**chosen), **asked)
 
         phase = click.option(
-            "--phase", type=int, metavar="N", help="Which of several volumes at the same positions, from 0."
+            "--phase", type=int, metavar="N", help="Which of several volumes in one series, from 0."
         )
         slices = _slices(with_options)
-        return phase(_values(slices) if values else slices)
+        return options.split_by(phase(_values(slices) if values else slices))
 
     return decorated

@@ -56,6 +56,16 @@ def unit(command: Command) -> Command:
     )(command)
 
 
+def split_by(command: Command) -> Command:
+    """`split_by: str | None`: what parts a series into volumes, by the user's word."""
+    return click.option(
+        "--split-by",
+        metavar="KEYWORD[,KEYWORD]",
+        help="Part a series into volumes by these attributes, or by `gaps` into the slabs between its gaps "
+        "(default: by what is found to part it).",
+    )(command)
+
+
 def as_json(command: Command) -> Command:
     """`as_json: bool`: print JSON where a table would be."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")(command)

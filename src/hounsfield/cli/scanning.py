@@ -11,9 +11,11 @@ if TYPE_CHECKING:
     from hounsfield.reading import Scan
 
 
-def scanned(location: str | Path, *, unit: Literal["HU"] | None = None) -> Scan:
-    """What `location` holds, in `unit` if it is given; a count of the headers read so far shows on a terminal."""
+def scanned(location: str | Path, *, unit: Literal["HU"] | None = None, split_by: str | None = None) -> Scan:
+    """What `location` holds, in `unit` and parted as `scan` takes it; a count of the headers read so far shows on a
+    terminal.
+    """
     from hounsfield.reading import scan
 
     with progress("Reading headers") as seen:
-        return scan(location, unit=unit, seen=seen)
+        return scan(location, unit=unit, split_by=split_by, seen=seen)

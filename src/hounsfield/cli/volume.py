@@ -53,6 +53,7 @@ def volume(
     out: Path | str,
     series: str | None,
     phase: int | None,
+    split_by: str | None,
     loading: LoadOptions,
     format: str,
     workers: int | None,
@@ -75,12 +76,12 @@ def volume(
     from hounsfield.report import open_place
 
     if _is_one(out):
-        found = scanned(location, unit=loading.unit)
+        found = scanned(location, unit=loading.unit, split_by=split_by)
         rows = [_write_one(found, out, series, phase, loading, force)]
         show(rows, found, name="volumes", as_json=as_json)
         return
     _refuse_unknown(out)
-    found = chosen(scanned(absolute(location), unit=loading.unit), series)
+    found = chosen(scanned(absolute(location), unit=loading.unit, split_by=split_by), series)
     engine = engine_for(workers, cluster, found, waits=is_remote(location))
     with open_place(out, ledger=ledger, force=force, content=content) as place:
         answers = convert_all(

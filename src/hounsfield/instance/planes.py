@@ -7,8 +7,9 @@ a note, and the value that the standard or common sense gives in its stead; noth
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from hounsfield.errors import MalformedError
@@ -23,6 +24,53 @@ if TYPE_CHECKING:
 
 Numbers = tuple[float, ...]
 
+_OF_SINGLE_FRAMES = (  # what a converter keeps of the files that frames were (PS3.3 C.7.6.16.2.25)
+    "AcquisitionNumber",
+    "TemporalPositionIdentifier",
+    "TriggerTime",
+    "KVP",
+    "ConvolutionKernel",
+    "ContrastBolusAgent",
+    "SeriesDescription",
+    "ImageComments",
+    "AcquisitionDateTime",
+    "AcquisitionTime",
+    "ContentTime",
+)
+# Functional group → what in it may tell frames at one position apart, or frames that are unlike (PS3.3 C.7.6.16.2).
+_TELLING: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "FrameContentSequence": (
+            "TemporalPositionIndex",
+            "FrameAcquisitionNumber",
+            "FrameAcquisitionDateTime",
+            "FrameReferenceDateTime",
+            "FrameComments",
+            "FrameLabel",
+            "DimensionIndexValues",
+        ),
+        "TemporalPositionSequence": ("TemporalPositionTimeOffset",),
+        "CardiacSynchronizationSequence": (
+            "NominalPercentageOfCardiacPhase",
+            "NominalCardiacTriggerDelayTime",
+            "ActualCardiacTriggerDelayTime",
+        ),
+        "RespiratorySynchronizationSequence": (
+            "NominalPercentageOfRespiratoryPhase",
+            "NominalRespiratoryTriggerDelayTime",
+        ),
+        "CTXRayDetailsSequence": ("KVP",),
+        "CTReconstructionSequence": ("ConvolutionKernel", "ConvolutionKernelGroup"),
+        "ContrastBolusUsageSequence": (
+            "ContrastBolusAgentNumber",
+            "ContrastBolusAgentAdministered",
+            "ContrastBolusAgentPhase",
+        ),
+        "PixelMeasuresSequence": ("SliceThickness",),
+        "MultienergyCTCharacteristicsSequence": ("MonoenergeticEnergyEquivalent",),
+        "UnassignedPerFrameConvertedAttributesSequence": _OF_SINGLE_FRAMES,
+    }
+)
 _FARTHEST_MM = 1e6  # no patient is a kilometre long: a larger coordinate or spacing is damage, not geometry
 _FINEST_MM = 1e-9
 
@@ -77,11 +125,17 @@ def planes_of_groups(dataset: Dataset, header: Header) -> tuple[Plane, ...]:
             expected=f"{count}, the Number of Frames",
         )
     root_lut = modality_lut(dataset)
+    of_all = _telling(shared, _at_root(dataset))
     if frames:
-        groups = [_Groups(frame, shared, dataset) for frame in frames]
-        planes = tuple(_plane_of_groups(i, group, header, root_lut) for i, group in enumerate(groups))
+        planes = tuple(
+            replace(
+                _plane_of_groups(index, _Groups(frame, shared, dataset), header, root_lut),
+                phase=_telling(frame, of_all),
+            )
+            for index, frame in enumerate(frames)
+        )
     else:
-        first = _plane_of_groups(0, _Groups(None, shared, dataset), header, root_lut)
+        first = replace(_plane_of_groups(0, _Groups(None, shared, dataset), header, root_lut), phase=of_all)
         planes = tuple(replace(first, frame=index) for index in range(count))
     if any(plane.position is not None for plane in planes):
         return planes
@@ -185,15 +239,6 @@ def _plane_of_groups(index: int, groups: _Groups, header: Header, lut: ModalityL
         notes,
     )
     frame_type = groups.value("CTImageFrameTypeSequence", "FrameType")
-    phase = {
-        "TemporalPositionIndex": groups.value("FrameContentSequence", "TemporalPositionIndex"),
-        "TemporalPositionTimeOffset": groups.value("TemporalPositionSequence", "TemporalPositionTimeOffset"),
-        "FrameAcquisitionNumber": groups.value("FrameContentSequence", "FrameAcquisitionNumber"),
-        "FrameAcquisitionDateTime": groups.value("FrameContentSequence", "FrameAcquisitionDateTime"),
-        "NominalCardiacTriggerDelayTime": groups.value(
-            "CardiacSynchronizationSequence", "NominalCardiacTriggerDelayTime"
-        ),
-    }
     return Plane(
         frame=index,
         # The root's is that of the first frame alone: `_placed` knows what to make of it.
@@ -206,9 +251,33 @@ def _plane_of_groups(index: int, groups: _Groups, header: Header, lut: ModalityL
         rescale_type=str(groups.value(transformation, "RescaleType") or "") if lut is None else lut.kind,
         frame_type=tuple(str(part) for part in frame_type) if frame_type else header.texts("ImageType"),
         stack=str(groups.value("FrameContentSequence", "StackID") or ""),
-        phase={key: str(value) for key, value in phase.items() if value not in (None, "")},
         notes=tuple(notes),
     )
+
+
+def _at_root(dataset: Dataset) -> dict[str, str]:
+    """What the root says under keywords of functional groups, for all frames."""
+    keywords = {keyword for keywords in _TELLING.values() for keyword in keywords if keyword in dataset}
+    return {keyword: text for keyword in keywords if (text := joined(_value(dataset, keyword)))}
+
+
+def _telling(level: Dataset | None, inherited: Mapping[str, str]) -> dict[str, str]:
+    """`inherited`, overruled by what one frame, or all of them, say in their functional groups."""
+    told = dict(inherited)
+    for sequence, keywords in _TELLING.items() if level is not None else ():
+        item = _first_item(level, sequence) if level is not None and sequence in level else None
+        for keyword in keywords if item is not None else ():
+            if item is not None and keyword in item and (text := joined(_value(item, keyword))):
+                told[keyword] = text
+    return told
+
+
+def joined(value: Any) -> str:
+    """A value as text, several joined as DICOM joins them (PS3.5 6.4)."""
+    if value is None:
+        return ""
+    several = not isinstance(value, (str, bytes)) and hasattr(value, "__iter__")
+    return "\\".join(map(str, value)) if several else str(value)
 
 
 def _rescale(slope: str | None, intercept: str | None, lut: ModalityLut | None, notes: list[str]) -> Rescale:

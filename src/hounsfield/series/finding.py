@@ -14,20 +14,24 @@ from hounsfield.series.identity import labels, notes
 from hounsfield.series.phases import Phase, separate
 from hounsfield.series.series import Series
 from hounsfield.series.slices import Slice
+from hounsfield.series.traits import asked_keywords
 
 
 def find_series(
-    instances: Iterable[Instance], *, unit: str | None = None
+    instances: Iterable[Instance], *, unit: str | None = None, split_by: str | Iterable[str] | None = None
 ) -> tuple[tuple[Series, ...], tuple[Skipped, ...]]:
     """The series among `instances`, in the order in which they come, and what belongs to none, with reasons.
 
-    `unit`: "HU" calls the values so, whatever the files say of them.
+    `unit`: "HU" calls the values so, whatever the files say of them. `split_by`: keywords or tags by whose values
+    slices are parted into volumes, or "gaps" for the slabs between gaps; by default what parts them is found. Raises
+    `SelectionError` for a word that names no attribute.
     """
+    asked = asked_keywords(split_by)
     parts, skipped = group(instances, unit=unit)
     by_uid: dict[str, list[Part]] = defaultdict(list)
     for part in parts:
         by_uid[part.uid].append(part)
-    return tuple(_series(part, by_uid[part.uid]) for part in parts), tuple(skipped)
+    return tuple(_series(part, by_uid[part.uid], asked) for part in parts), tuple(skipped)
 
 
 def _label(part: Part, siblings: list[Part]) -> str:
@@ -44,7 +48,7 @@ def _label(part: Part, siblings: list[Part]) -> str:
     return words[place] if before == 0 else f"{words[place]} ({before + 1})"
 
 
-def _series(part: Part, siblings: list[Part]) -> Series:
+def _series(part: Part, siblings: list[Part], split_by: tuple[str, ...]) -> Series:
     label = _label(part, siblings)
     told_apart = notes(part.identity, (other.identity for other in siblings))
     problem = _problem(part)
@@ -60,8 +64,8 @@ def _series(part: Part, siblings: list[Part]) -> Series:
             left_out=tuple(part.left_out),
             notes=(*told_apart, *_notes(part), *_order_notes(part)),
         )
-    found = separate(part.slices)
-    worst = max((phase.stack for phase in found.phases), key=lambda stack: _SEVERITY.index(stack.verdict))
+    found = separate(part.slices, split_by)
+    worst = found.worst
     return Series(
         uid=part.uid,
         part=label,
@@ -73,9 +77,6 @@ def _series(part: Part, siblings: list[Part]) -> Series:
         left_out=(*part.left_out, *found.dropped),
         notes=(*told_apart, *found.notes, *_notes(part), *_mixed(found.phases)),
     )
-
-
-_SEVERITY = (Verdict.REGULAR, Verdict.SHEARED, Verdict.GAPS, Verdict.IRREGULAR, Verdict.NOT_A_VOLUME)
 
 
 def _problem(part: Part) -> str | None:

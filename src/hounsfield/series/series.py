@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,13 +9,14 @@ import numpy as np
 
 from hounsfield.errors import GeometryError, SelectionError
 from hounsfield.geometry import Stack, Verdict, affine_of, at_one_position, is_orthonormal, normal_of
-from hounsfield.hu import Counts
 from hounsfield.instance import Header, Skipped
 from hounsfield.reasons import reason
 from hounsfield.resample import rectify, resample
 from hounsfield.series.assembly import Assembled, LoadOptions, assemble
-from hounsfield.series.phases import REPEATS, Phase
+from hounsfield.series.phases import Phase
+from hounsfield.series.remedies import remedy_for
 from hounsfield.series.slices import Slice, told
+from hounsfield.series.warnings import warnings_of, with_made_up
 from hounsfield.units import HOUNSFIELD_UNITS, Unit, hounsfield_on_request
 from hounsfield.volume import Report, Volume
 
@@ -78,6 +78,17 @@ class Series:
         words = (facts.get("SeriesNumber", ""), facts.get("SeriesDescription", ""), self.part)
         return " ".join(told(word) for word in words if word) or told(self.uid)
 
+    @property
+    def phases_found(self) -> str:
+        """How many volumes it is, "" for one: phases where positions clash, else kinds of slices that take turns."""
+        count = len(self.phases)
+        if count < 2:
+            return ""
+        distances = np.sort(np.concatenate([phase.stack.distances for phase in self.phases]))
+        spacing = self.slices[0].plane.spacing
+        clash = bool(at_one_position(distances, spacing).any())  # type: ignore[arg-type]
+        return f"{count} phases at the same positions" if clash else f"{count} volumes in one series"
+
     def load(self, options: LoadOptions | None = None, *, phase: int | None = None) -> Volume:
         """The volume of these slices. Raises `GeometryError` naming the option that would load them,
         `SelectionError` when a phase must be chosen, and whatever reading raises.
@@ -96,12 +107,13 @@ class Series:
     def _load(self, options: LoadOptions, phase: int | None) -> Volume:
         chosen = self._phase(phase, options)
         volume = self._placed(chosen, options)
-        if options.gaps == "interpolate" and chosen.stack.verdict is Verdict.GAPS and options.step is None:
+        stack = chosen.stack
+        if options.gaps == "interpolate" and stack.verdict is Verdict.GAPS and options.step is None:
             # Places on the grid, not distances: what a file holds stays as it is, however its position jitters.
-            places = np.asarray(chosen.stack.grid) * chosen.stack.step
-            volume = resample(volume, chosen.stack.step, positions=places)
+            places = np.asarray(stack.grid) * stack.step
+            volume = with_made_up(resample(volume, stack.step, positions=places), places)
         elif options.step is not None:
-            volume = _even(volume, chosen.stack, options.step)
+            volume = _even(volume, stack, options.step)
         return rectify(volume) if options.rectify else volume
 
     def _phase(self, index: int | None, options: LoadOptions) -> Phase:
@@ -111,7 +123,7 @@ class Series:
         if index is None and len(self.phases) > 1:
             labels = tuple(phase.label for phase in self.phases)
             raise SelectionError(
-                f"{len(labels)} phases at the same positions: {', '.join(labels)}",
+                f"{self.phases_found}: {('; ' if any(', ' in label for label in labels) else ', ').join(labels)}",
                 where=self.name,
                 remedy=f"choose one with phase=0 … {len(labels) - 1} (--phase)",
                 choices=labels,
@@ -127,25 +139,15 @@ class Series:
         stack = chosen.stack
         if stack.verdict.is_loadable:
             return
-        remedy = "load it where it is one slice, or choose another series"
-        if stack.verdict is Verdict.GAPS:
-            if options.gaps != "error" or options.step is not None:
-                return
-            remedy = 'load it with gaps="fill" or gaps="interpolate" (--gaps), or step=… mm (--step)'
-        elif stack.verdict is Verdict.IRREGULAR and not stack.repeated:
-            if options.step is not None and stack.is_straight:
-                return
-            remedy = (
-                f"resample it with step={stack.step:.3g} (--step)"
-                if stack.is_straight
-                else "no option makes a volume of it; choose instances by hand"
-            )
-        elif stack.repeated and stack.verdict is Verdict.IRREGULAR:
-            remedy = f"no attribute tells phases apart; leave out one of {' and '.join(_clashing(chosen))}"
+        if stack.verdict is Verdict.GAPS and (options.gaps != "error" or options.step is not None):
+            return
+        is_uneven = stack.verdict is Verdict.IRREGULAR and not stack.repeated
+        if is_uneven and options.step is not None and stack.is_straight:
+            return
         raise GeometryError(
             f"{stack.verdict}: {'; '.join(stack.reasons)}",
             where=self.name,
-            remedy=remedy,
+            remedy=remedy_for(chosen),
             positions=stack.distances.tolist(),
             verdict=str(stack.verdict),
         )
@@ -173,7 +175,7 @@ class Series:
         positions = origin + distances[:, None] * normal
         grid = tuple(range(len(self.slices)))
         stack = Stack(Verdict.REGULAR, grid, positions, distances, step, affine, grid, reasons=self.reasons)
-        return Phase("", tuple(_without_note(item, "root-placed") for item in self.slices), stack)
+        return Phase((), tuple(_without_note(item, "root-placed") for item in self.slices), stack)
 
     def _placed(self, chosen: Phase, options: LoadOptions) -> Volume:
         places = self._places(chosen, options)
@@ -222,16 +224,12 @@ class Series:
         rescales = {item.plane.rescale for item in chosen.slices}
         one = next(iter(rescales)) if len(rescales) == 1 else None
         stack = chosen.stack
-        notes = [*self.notes, *made.notes, *count_warnings(made.counts, len(chosen.slices))]
-        if len(rescales) > 1:
-            notes.append(f"Rescale differs between slices ({len(rescales)} kinds): each slice by its own")
-        if len(made.filled):
-            notes.append(f"missing slices hold padding: {len(made.filled)}")
-        # Dropped duplicates are a note of the series already.
-        reasons = Counter(item.reason for item in self.left_out if getattr(item.reason, "key", "") != REPEATS)
-        notes += [f"{count} of the series left out: {reason}" for reason, count in reasons.items()]
+        notes = [*self.notes, *made.notes]
+        if made.filled:
+            length = f"{len(made.filled) * stack.step:.4g}"
+            notes.append(reason("filled", count=len(made.filled), mm=length))
         return Report(
-            warnings=tuple(notes),
+            warnings=warnings_of(chosen.slices, made.counts, notes, self.left_out),
             padded=made.counts.padded,
             clamped=made.counts.clamped,
             saturated=made.counts.saturated,
@@ -250,36 +248,11 @@ def _without_note(item: Slice, key: str) -> Slice:
     return item if notes == item.plane.notes else replace(item, plane=replace(item.plane, notes=notes))
 
 
-def _clashing(chosen: Phase) -> tuple[str, str]:
-    """The names of the first two slices that are at one position."""
-    spacing = chosen.slices[0].plane.spacing
-    place = int(np.argmax(at_one_position(chosen.stack.distances, spacing)))  # type: ignore[arg-type]
-    return chosen.slices[place].name, chosen.slices[place + 1].name
-
-
 def _even(volume: Volume, stack: Stack, step: float) -> Volume:
     """Resampled to an even step from where the slices truly lie; once gaps are filled, the affine says."""
     if len(volume.array) == 1:
         return volume
-    filled = len(volume.array) != len(stack.distances)
-    return resample(volume, step, positions=None if filled else stack.distances - stack.distances[0])
-
-
-def count_warnings(counts: Counts, slices: int) -> list[str]:
-    """What of the counts over `slices` slices a reader must know before trusting the values."""
-    told: list[str] = []
-    if counts.masked:
-        told.append(f"{counts.masked} cells held bits above Bits Stored: masked")
-    if counts.padding_ignored:
-        told.append(
-            f"{counts.padding_ignored} voxels equal a declared Pixel Padding Value that may be anatomy: kept as values"
-        )
-    if counts.saturated:
-        told.append(
-            f"{counts.saturated} voxels do not fit int16 and were saturated; dtype='float32' keeps them"
-        )
-    if counts.rounded:
-        told.append(reason("rounded", count=counts.rounded))
-    if 0 < slices <= counts.airless:
-        told.append(reason("airless"))
-    return told
+    if len(volume.array) != len(stack.distances):
+        return resample(volume, step)
+    distances = stack.distances - stack.distances[0]
+    return with_made_up(resample(volume, step, positions=distances), distances)

@@ -9,7 +9,8 @@ import { HistogramPlot } from "./histogram";
 import { unitLabel } from "./measuring";
 import type { PaneState } from "./pane_state";
 import { show } from "./session";
-import { words } from "./settings";
+import { say } from "./reasons";
+import { language, words } from "./settings";
 import { sliceFacts } from "./slice_facts";
 import { noPlanesReason } from "./stage";
 import { grouped, verdictName } from "./judgement";
@@ -225,10 +226,11 @@ function Parts({ pane }: { pane: PaneState }) {
   const w = words.value;
   const info = pane.model.info.value!;
   const name = (part: Part): string[] => {
-    const stack = / stack (.+)$/.exec(part.label)?.[1];
-    return [`${w.partOf} ${part.part + 1}`, part.unit === "unspecified" ? w.unspecified : part.unit, stack ? `${w.stack} ${stack}` : ""];
+    const whose = [...part.label.matchAll(/ (patient|study|series|stack) (\S+)/g)].map(([, of, number]) => `${{ patient: w.patient, study: w.studyOf, series: w.series, stack: w.stack }[of!]} ${number}`);
+    return [`${w.partOf} ${part.part + 1}`, part.unit === "unspecified" ? w.unspecified : part.unit, ...whose];
   };
-  const options = info.parts.flatMap((part) => (part.phases.length ? part.phases : [""]).map((label, phase) => ({ part: part.part, phase, text: [...name(part), label].filter(Boolean).join(" · ") })));
+  const called = (names: readonly string[]): string => names.map((each) => say(each, info.told, language.value)).join(w.comma);
+  const options = info.parts.flatMap((part) => (part.phases.length ? part.phases : [[]]).map((names, phase) => ({ part: part.part, phase, text: [...name(part), called(names)].filter(Boolean).join(" · ") })));
   return (
     <section>
       <h3>

@@ -28,7 +28,8 @@ export interface Part {
   readonly unit: string;
   readonly verdict: string;
   readonly slices: number;
-  readonly phases: readonly string[];
+  /** What each phase is called, name by name: "kernel B30f", "acquisition 1". */
+  readonly phases: readonly (readonly string[])[];
 }
 
 export interface SeriesInfo {
@@ -154,7 +155,7 @@ function parsePart(item: unknown): Part {
     unit: word(part["unit"]),
     verdict: word(part["verdict"]),
     slices: numberOr(part["slices"], 0),
-    phases: list(part["phases"]).map(word),
+    phases: part["phase_names"] ? list(part["phase_names"]).map((names) => list(names).map(word)) : list(part["phases"]).map((label) => [word(label)]),
   };
 }
 

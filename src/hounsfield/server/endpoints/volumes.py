@@ -154,6 +154,7 @@ def _part(number: int, series: Series) -> dict[str, Any]:
         "verdict": str(series.verdict),
         "slices": len(series.slices),
         "phases": [phase.label for phase in series.phases],
+        "phase_names": [list(phase.names) for phase in series.phases],
     }
 
 
@@ -172,6 +173,7 @@ def _keyed(told: dict[str, Any]) -> dict[str, Any]:
     sentences = [*report["warnings"], *report.get("spacing_notes", ()), told["reason"]]
     sentences += [note for item in told["slices"] for note in item["notes"]]
     sentences += [item["reason"] for item in told["left_out"]]
+    sentences += [name for part in told["parts"] for names in part["phase_names"] for name in names]
     return {each: {"key": each.key, "values": each.values} for each in sentences if isinstance(each, Reason)}
 
 
