@@ -8,7 +8,7 @@ import click
 from click.core import ParameterSource
 
 _ALWAYS = frozenset({"location", "as_json"})
-_GOALS = frozenset({"to", "ratio", "max_error", "quality", "effort", "table", "extended_offsets"})
+_GOALS = frozenset({"to", "policy", "ratio", "max_error", "quality", "effort", "table", "extended_offsets"})
 _RUN = frozenset({"out", "workers", "cluster", "fail_fast", "ledger", "content", "force", "mirror"})
 _PACE = frozenset({"max_mb_s", "between"})
 

@@ -60,6 +60,11 @@ def _auto_table(_: click.Context, __: click.Parameter, entries: tuple[str, ...])
 @options.location
 @click.argument("out", metavar="[OUT]", required=False)
 @click.option("--to", metavar="SYNTAX", help="jpeg-ls, htj2k, jpeg-xl, rle, explicit … , a UID, or auto.")
+@click.option(
+    "--policy",
+    metavar="FILE",
+    help="Instead of --to: rules in TOML, by modality, body part, SOP class and age; or the name of a shipped one.",
+)
 @click.option("--ratio", type=float, metavar="N", help="Lossy: native to compressed size, met within 10 %.")
 @click.option("--max-error", type=float, metavar="HU", help="Lossy: the largest error, never exceeded.")
 @click.option("--quality", type=float, metavar="Q", help="Lossy: the coder's own quality, 100 the finest.")
@@ -136,8 +141,8 @@ def compress(location: str, out: str | None, as_json: bool, force: bool, **asked
         return
     if out is None and not asked["in_place"]:
         raise click.UsageError("Missing argument 'OUT'.")
-    if asked["to"] is None:
-        raise click.UsageError("Missing option '--to'.")
+    if asked["to"] is None and asked["policy"] is None:
+        raise click.UsageError("Missing option '--to' or '--policy'.")
     if out is None:
         rewrite_in_place(place, _target(asked), asked)
         return
@@ -170,8 +175,15 @@ def _output(place: Location, out: str) -> Path:
 
 def _target(asked: dict[str, Any]) -> Target:
     from hounsfield.syntaxes import transfer_syntax
-    from hounsfield.transcode import target
+    from hounsfield.transcode import policy_target, target
 
+    offsets = True if asked["extended_offsets"] else None
+    if asked["policy"] is not None:
+        for name in ("to", "ratio", "max_error", "quality", "effort", "table"):
+            if asked[name] is not None:
+                shown = "auto" if name == "table" else name.replace("_", "-")
+                raise click.UsageError(f"a policy says all that; leave out --{shown}")
+        return policy_target(asked["policy"], extended_offsets=offsets)
     effort = asked["effort"]
     xl = asked["to"] == "auto" or transfer_syntax(asked["to"]).keyword.startswith("jpeg-xl")
     if effort is not None and not xl:
@@ -182,7 +194,7 @@ def _target(asked: dict[str, Any]) -> Target:
         max_error=asked["max_error"],
         quality=asked["quality"],
         effort=effort or 1,
-        extended_offsets=True if asked["extended_offsets"] else None,
+        extended_offsets=offsets,
         auto=asked["table"],
     )
 

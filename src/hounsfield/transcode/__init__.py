@@ -10,6 +10,7 @@ from hounsfield.transcode.derivation import derived_uid
 from hounsfield.transcode.estimating import Cost, Estimate, estimate
 from hounsfield.transcode.pixels import decoded_format
 from hounsfield.transcode.plot import write_plot
+from hounsfield.transcode.policy import Policy, policy_target
 from hounsfield.transcode.pydicom_plugin import register_pydicom
 from hounsfield.transcode.reencoding import reencoded
 from hounsfield.transcode.target import AUTO, Choice, Target, target
@@ -19,6 +20,7 @@ __all__ = [
     "Choice",
     "Cost",
     "Estimate",
+    "Policy",
     "Target",
     "Transcoded",
     "Transcoder",
@@ -26,6 +28,7 @@ __all__ = [
     "derived_uid",
     "estimate",
     "goal_of",
+    "policy_target",
     "reencoded",
     "register_pydicom",
     "target",

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hounsfield.codecs import PixelKind, best_lossless, holds
 from hounsfield.errors import SelectionError, UnsupportedError
 from hounsfield.instance import Header
 from hounsfield.syntaxes import TransferSyntax, transfer_syntax
 from hounsfield.transcode.pixels import decoded_format
+
+if TYPE_CHECKING:
+    from hounsfield.transcode.policy import Policy
 
 AUTO: Mapping[str, str] = MappingProxyType(
     {
@@ -35,7 +38,7 @@ class Target:
     `ratio` is native bytes ÷ compressed bytes, met within 10 %. `max_error` is in HU (rescaled units), never
     exceeded. `quality` is the coder's (`hounsfield.codecs.Rate`). `effort` is JPEG XL's. `extended_offsets` forces
     an Extended Offset Table. `auto` is the table a syntax was, or is to be, chosen by; of its lossy entries those
-    that are not in `AUTO` need the same one goal.
+    that are not in `AUTO` need the same one goal. `policy` chooses by its rules instead.
     """
 
     syntax: TransferSyntax | None
@@ -45,6 +48,7 @@ class Target:
     effort: int = 1
     extended_offsets: bool | None = None
     auto: Mapping[str, str] | None = None
+    policy: Policy | None = None
 
     def __post_init__(self) -> None:
         goals = self._goals
@@ -92,19 +96,23 @@ class Target:
     def to_json(self) -> dict[str, Any]:
         """All that decides what becomes of an image, as plain JSON values."""
         return {
-            "to": "auto" if self.syntax is None else self.syntax.keyword,
+            "to": self.syntax.keyword if self.syntax else "auto" if self.policy is None else "policy",
             "ratio": self.ratio,
             "max_error": self.max_error,
             "quality": self.quality,
             "effort": self.effort,
             "extended_offsets": self.extended_offsets,
             "auto": None if self.auto is None else dict(sorted(self.auto.items())),
+            **({} if self.policy is None else {"policy": list(self.policy.told)}),
         }
 
     def chosen_for(self, header: Header, *, lossy_before: bool = False) -> Choice:
         """Itself, or what `auto` chooses for such an image; `lossy_before` where its codestream tells of a loss."""
-        if self.syntax is not None:
-            return Choice(self)
+        if self.policy is not None:
+            return self.policy.choice_for(header, lossy_before=lossy_before)
+        return Choice(self) if self.syntax is not None else self._by_table(header, lossy_before)
+
+    def _by_table(self, header: Header, lossy_before: bool) -> Choice:
         if header.pixels is not None and header.pixels.keyword != "PixelData":
             return Choice(
                 None, f"{header.pixels.keyword} in place of Pixel Data: no compressed syntax holds it"
