@@ -14,6 +14,7 @@ _PACE = frozenset({"max_mb_s", "between"})
 
 MODES: Mapping[str, tuple[str, frozenset[str]]] = {
     "estimating": ("measures every syntax and writes nothing", frozenset({"plot", "force"})),
+    "planning": ("plans and writes nothing", _GOALS | {"cores"}),
     "discard_backup": ("removes originals", frozenset({"in_place", "backup"}) | _PACE),
     "in_place": (
         "replaces files where they are",

@@ -17,6 +17,7 @@ from hounsfield.cli.estimates import show_estimate
 from hounsfield.cli.foretold import show_foretold
 from hounsfield.cli.in_place import rewrite_in_place
 from hounsfield.cli.outcomes import Account
+from hounsfield.cli.plans import show_plan
 from hounsfield.errors import HounsfieldError, LocationError
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def _auto_table(_: click.Context, __: click.Parameter, entries: tuple[str, ...])
         "hounsfield compress scan/ tiny/ --to jpeg-ls-near --max-error 2",
         "hounsfield compress scan/ tiny/ --to htj2k-lossy --ratio 10",
         "hounsfield compress scan/ --estimate --plot costs.svg",
+        "hounsfield compress archive/ --plan --cores 16",
         "hounsfield compress archive/ new/ --to auto --mirror --between 20:00-06:00",
         "hounsfield compress archive/ --in-place --backup originals/ --to auto",
     )
@@ -97,6 +99,13 @@ def _auto_table(_: click.Context, __: click.Parameter, entries: tuple[str, ...])
     help="With --estimate: size against error, .svg or .png.",
 )
 @click.option(
+    "--plan",
+    "planning",
+    is_flag=True,
+    help="Write nothing; say what auto (or --to, or --policy) and each syntax would come to, by kinds of images.",
+)
+@click.option("--cores", type=click.IntRange(1), metavar="N", help="With --plan: hours on so many cores too.")
+@click.option(
     "--mirror",
     is_flag=True,
     help="Bring the whole folder: other files, links, DICOMDIRs made anew, times and modes.",
@@ -134,6 +143,10 @@ def compress(location: str, out: str | None, as_json: bool, force: bool, **asked
     place = open_location(absolute(location) if asked["cluster"] else location)
     if asked["estimating"]:
         show_estimate(place, asked["plot"], force=force, as_json=as_json)
+        return
+    if asked["planning"]:
+        goal = _target(asked if asked["to"] or asked["policy"] else asked | {"to": "auto"})
+        show_plan(place, goal, cores=asked["cores"], as_json=as_json)
         return
     asked |= {"force": force, "as_json": as_json}
     if asked["discard_backup"]:

@@ -10,12 +10,15 @@ from hounsfield.compression.file_ledger import open_backup
 from hounsfield.compression.files import Job, Outcome, transcode_file, transcode_files
 from hounsfield.compression.foretelling import foreseen_place, foretell_tree, foretold_file
 from hounsfield.compression.in_place import compress_in_place
+from hounsfield.compression.planning import Plan, Stratum, make_plan
 from hounsfield.compression.series import Files, compress_all, find_files, foretell_all
 
 __all__ = [
     "Files",
     "Job",
     "Outcome",
+    "Plan",
+    "Stratum",
     "compress_all",
     "compress_in_place",
     "discard_backup",
@@ -24,6 +27,7 @@ __all__ = [
     "foretell_all",
     "foretell_tree",
     "foretold_file",
+    "make_plan",
     "open_backup",
     "transcode_file",
     "transcode_files",
