@@ -311,9 +311,7 @@ def test_options_of_an_archive_are_refused_for_two_places(option: tuple[str, ...
     assert typed(scan, scan, *option).exit_code == 2
 
 
-@pytest.mark.parametrize(
-    "option", [("--csv", "x"), ("--max-error", "5"), ("--workers", "2"), ("--max-mb-s", "2")]
-)
+@pytest.mark.parametrize("option", [("--csv", "x"), ("--max-error", "5"), ("--workers", "2"), ("--force",)])
 def test_options_of_two_places_are_refused_for_an_archive(option: tuple[str, ...], scan: Path) -> None:
     done = typed(scan, *option)
     assert done.exit_code == 2 and "not for an archive alone" in done.output

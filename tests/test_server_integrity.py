@@ -9,6 +9,7 @@ import io
 import json
 import os
 import sqlite3
+import time
 import zlib
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -594,16 +595,45 @@ def test_a_check_that_was_stopped_goes_on_where_it_was(tmp_path, monkeypatch):
     deployment.close(archive)
 
 
-def test_verify_keeps_to_its_rate(monkeypatch):
-    from hounsfield.server import verification
+def test_verify_keeps_to_its_rate_and_hours(tmp_path, monkeypatch):
+    from hounsfield.batch import Pace
 
-    now = [100.0]
-    monkeypatch.setattr(verification.time, "monotonic", lambda: now[0])
-    pace, waits = verification.Pace(1000.0), []
-    monkeypatch.setattr(pace._stopped, "wait", waits.append)
-    for _ in range(3):
-        pace(500)
-    assert waits == [0.5, 1.0, 1.5]
+    contents = instances()
+    with running(tmp_path) as server:
+        server.store(contents)
+    waited = []
+    monkeypatch.setattr(Pace, "wait", lambda self, size: waited.append((self.bytes_per_second, size)))
+    assert verified(tmp_path, "--max-mb-s", "2.5")[0] == 0
+    assert {rate for rate, _ in waited} == {2.5e6}
+    assert sum(size for _, size in waited) == sum(map(len, contents))
+    status, output = verified(tmp_path, "--between", "nonsense")
+    assert status == 2 and "window of the day" in output
+
+
+def test_one_check_at_a_time(tmp_path):
+    from hounsfield.server.verification import _alone
+
+    with running(tmp_path):
+        pass
+    with _alone(Deployment(str(tmp_path)).verified):
+        status, output = verified(tmp_path)
+    assert status == 1 and "another check" in output
+    assert verified(tmp_path)[0] == 0
+
+
+def test_what_the_last_check_found_is_in_the_metrics(tmp_path):
+    contents = instances()
+    with running(tmp_path) as server:
+        server.store(contents)
+        assert "hounsfield_verify" not in server.get("/metrics").text
+        flip(file_of(tmp_path, contents[0]), 600)
+        verified(tmp_path)
+        metrics = dict(line.split() for line in server.get("/metrics").text.splitlines() if line[0] != "#")
+    assert (
+        metrics["hounsfield_verify_instances"] == "3"
+        and metrics["hounsfield_verify_damaged_instances"] == "1"
+    )
+    assert abs(float(metrics["hounsfield_verify_end_timestamp_seconds"]) - time.time()) < 60
 
 
 def test_verify_wants_an_archive(tmp_path):

@@ -92,6 +92,10 @@ class Pace:
             while (early := begin - time.monotonic()) > 0:
                 self._sleep(min(early, _LONGEST_SLEEP))
 
+    def stop(self) -> None:
+        """Let go of whoever waits, with an error."""
+        self._stopped.set()
+
     def each(self, items: Iterable[Item], size: Callable[[Item], int]) -> Iterator[Item]:
         """The items, each handed on when it may be begun: for workers that cannot share this object."""
         for item in items:
@@ -102,7 +106,7 @@ class Pace:
         """The engine; whoever waits here for it is let go when it is closed."""
 
         def close(executor: Executor) -> None:
-            self._stopped.set()
+            self.stop()
             engine.close(executor)
 
         return dataclasses.replace(engine, close=close)

@@ -15,6 +15,7 @@ from hounsfield.cli.proofs import verify_copy
 from hounsfield.cli.terminal import Column, echo, print_json, progress, table
 
 if TYPE_CHECKING:
+    from hounsfield.batch import Pace
     from hounsfield.server.verification import Verified
 
 WORDS = {
@@ -57,7 +58,7 @@ WORDS = {
 @click.command(
     epilog=options.examples(
         "hounsfield verify archive/",
-        "hounsfield verify archive/ --rate 50 --json",
+        "hounsfield verify archive/ --max-mb-s 50 --between 20:00-06:00",
         "hounsfield verify archive/ --database postgresql://db/pacs --store s3://bucket/pacs",
         "hounsfield verify old/ new/ --csv audit.csv",
         "hounsfield verify old/ new/ --max-error 2",
@@ -67,9 +68,6 @@ WORDS = {
 @click.argument("new", metavar="[NEW]", required=False)
 @click.option("--database", metavar="URL", help="The archive's index, as with `hounsfield serve`.")
 @click.option("--store", metavar="PLACE", help="The archive's files, as with `hounsfield serve`.")
-@click.option(
-    "--rate", type=click.FloatRange(min=0, min_open=True), metavar="MB/S", help="Read no faster than this."
-)
 @click.option("--restart", is_flag=True, help="From the beginning, though an earlier check was stopped.")
 @click.option(
     "--csv",
@@ -100,7 +98,6 @@ def verify(
     new: str | None,
     database: str | None,
     store: str | None,
-    rate: float | None,
     restart: bool,
     lang: str,
     as_json: bool,
@@ -116,7 +113,8 @@ def verify(
     if new is not None:
         verify_copy(old, new, lang=lang, as_json=as_json, **asked)
         return
-    result = _checked(Path(old), database, store, rate, restart, WORDS[lang], as_json)
+    continued = "" if as_json else WORDS[lang]["continued"]
+    result = _checked(Path(old), database, store, restart, asked["pace"], continued)
     if as_json:
         print_json({"archive": old, **result.to_json()})
     else:
@@ -125,7 +123,10 @@ def verify(
         raise click.exceptions.Exit(1)
 
 
-_OF_ONE = ("an archive alone", frozenset({"old", "database", "store", "rate", "restart", "lang", "as_json"}))
+_OF_ONE = (
+    "an archive alone",
+    frozenset({"old", "database", "store", "restart", "max_mb_s", "between", "lang", "as_json"}),
+)
 _OF_TWO = (
     "two locations",
     frozenset(
@@ -135,18 +136,12 @@ _OF_TWO = (
 
 
 def _checked(
-    folder: Path,
-    database: str | None,
-    store: str | None,
-    rate: float | None,
-    restart: bool,
-    words: dict[str, str],
-    as_json: bool,
+    folder: Path, database: str | None, store: str | None, restart: bool, pace: Pace | None, continued: str
 ) -> Verified:
-    """The archive's instances, checked, with a bar on a terminal."""
+    """The archive's instances, checked, with a bar on a terminal; `continued` says that it is gone on with."""
     from hounsfield.errors import LocationError
     from hounsfield.server.deployment import Deployment
-    from hounsfield.server.verification import Pace, verify
+    from hounsfield.server.verification import Verified, verify
 
     deployment = Deployment(str(folder.absolute()), database=database, store=store)
     if not deployment.private.is_dir():
@@ -154,26 +149,17 @@ def _checked(
             "no archive of `hounsfield serve`", where=str(folder), remedy="give the folder that it keeps"
         )
     archive = deployment.open_beside()
-    pace = Pace(rate * 1e6 if rate else None)
     try:
         with progress("Verifying", total=archive.index.totals()[2]) as done:
-            before = _stopped(deployment.verified, restart)
-            if before is not None:
-                if not as_json:
-                    echo(words["continued"].format(instances=before.instances), err=True)
-                done(before.instances)
-            step = functools.partial(_advance, done, [before.instances if before else 0])
+            before = None if restart else Verified.stopped(deployment.verified)
+            begun = before.instances if before is not None else 0
+            if begun and continued:
+                echo(continued.format(instances=begun), err=True)
+            done(begun)
+            step = functools.partial(_advance, done, [begun])
             return verify(archive, deployment.verified, pace=pace, restart=restart, told=step)
     finally:
         deployment.close(archive)
-
-
-def _stopped(record: Path, restart: bool) -> Verified | None:
-    """The check that was stopped before its end, if there was one."""
-    from hounsfield.server.verification import Verified
-
-    before = None if restart else Verified.from_file(record)
-    return before if before is not None and before.ended is None else None
 
 
 def _advance(done: Any, at: list[int], state: Verified) -> None:

@@ -268,7 +268,8 @@ def _run(endpoint: Endpoint, desk: Desk, ask: Ask) -> Answer:
     if endpoint.path == "/metrics":
         archive = desk.service.library
         totals = archive.index.totals() if isinstance(archive, Archive) else None
-        return Answer(desk.journal.metrics.exposed(totals).encode(), "text/plain; version=0.0.4")
+        text = desk.journal.metrics.exposed(totals, desk.service.last_check())
+        return Answer(text.encode(), "text/plain; version=0.0.4")
     return ranged(ask, digested(ask, compressed(ask, endpoint.function(desk.service, ask))))
 
 

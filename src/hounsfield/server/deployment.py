@@ -158,7 +158,7 @@ class Deployment:
         return AdoptedFolders(archive, self.private / "folders.json")
 
     def service(self, archive: Archive) -> Service:
-        return Service(archive, self.limits, self.deletes, self.prefix)
+        return Service(archive, self.limits, self.deletes, self.prefix, self.verified)
 
     def app(self, archive: Archive) -> Starlette:
         """The application over an open archive."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 
 from hounsfield.errors import HounsfieldError
 from hounsfield.server.index import Entry, Index
@@ -13,6 +14,9 @@ from hounsfield.server.integrity import CheckedSource, Digest, digest_of
 
 TOGETHER = 200
 """Digests in one transaction."""
+
+FLUSH_SECONDS = 5.0
+"""How long they wait for more, where more come at all."""
 
 LEARNT_BYTES = 64 * 1024 * 1024
 """Size up to which a request waits for the digest of an instance of which nothing is known; the larger wait for
@@ -27,6 +31,7 @@ class Digests:
     def __init__(self, index: Index) -> None:
         self._index = index
         self._lock = threading.Lock()
+        self._since = 0.0
         self._found: dict[tuple[int, str], tuple[Digest, int]] = {}
 
     def learn(self, entry: Entry, source: CheckedSource) -> tuple[int, bytes] | None:
@@ -48,9 +53,11 @@ class Digests:
     def add(self, entry: Entry, digest: Digest, size: int) -> None:
         """Note what was made out."""
         with self._lock:
+            now = time.monotonic()
+            self._since = self._since if self._found else now
             self._found[entry.number, entry.key] = digest, size
-            full = len(self._found) >= TOGETHER
-        if full:
+            due = len(self._found) >= TOGETHER or now - self._since > FLUSH_SECONDS
+        if due:
             self.flush()
 
     def flush(self) -> None:

@@ -68,8 +68,8 @@ class Metrics:
         add("sent", line.sent)
         add("received", line.received)
 
-    def exposed(self, totals: tuple[int, int, int] | None) -> str:
-        """The text exposition format of Prometheus; `totals`: studies, series, instances."""
+    def exposed(self, totals: tuple[int, int, int] | None, gauges: Mapping[str, float] | None = None) -> str:
+        """The text exposition format of Prometheus; `totals`: studies, series, instances; `gauges` by their names."""
         counted = self._counters.totals()
         requests = ["# TYPE hounsfield_requests_total counter"]
         buckets: dict[str, dict[int, float]] = {}
@@ -96,6 +96,8 @@ class Metrics:
         lines.append(f"hounsfield_active_requests {self._counters.alive('active'):.0f}")
         for name, count in zip(("studies", "series", "instances"), totals or (), strict=False):
             lines += [f"# TYPE hounsfield_{name} gauge", f"hounsfield_{name} {count}"]
+        for name, value in (gauges or {}).items():
+            lines += [f"# TYPE hounsfield_{name} gauge", f"hounsfield_{name} {value:.0f}"]
         return "\n".join(lines) + "\n"
 
 

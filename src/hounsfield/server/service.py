@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hounsfield.errors import DicomwebError
@@ -23,6 +24,18 @@ class Service:
     limits: Limits = field(default_factory=Limits)
     deletes: bool = False
     prefix: str = "/dicom-web"
+    verified: Path | None = None
+    """Where `hounsfield verify` writes what it found."""
+
+    def last_check(self) -> dict[str, float]:
+        """What the last check of all instances came to, as metrics; nothing before there was one."""
+        from hounsfield.server.verification import Verified
+
+        found = Verified.from_file(self.verified) if self.verified is not None else None
+        if found is None:
+            return {}
+        ended = {"verify_end_timestamp_seconds": found.ended} if found.ended is not None else {}
+        return {"verify_instances": found.instances, "verify_damaged_instances": len(found.damaged), **ended}
 
     @property
     def archive(self) -> Archive:

@@ -6,15 +6,17 @@ one, and a digest of the index that the file's own contradicts is put right.
 
 from __future__ import annotations
 
+import fcntl
 import json
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from hounsfield.batch import Pace
 from hounsfield.errors import DamagedError, HounsfieldError, LocationError
 from hounsfield.outputs import whole_file
 from hounsfield.server.archive import Archive
@@ -65,6 +67,12 @@ class Verified:
         return asdict(self)
 
     @classmethod
+    def stopped(cls, path: Path) -> Verified | None:
+        """The check that was stopped before its end, if there was one."""
+        found = cls.from_file(path)
+        return found if found is not None and found.ended is None else None
+
+    @classmethod
     def from_file(cls, path: Path) -> Verified | None:
         """What was written there; None where there is nothing that can be read."""
         try:
@@ -73,28 +81,6 @@ class Verified:
             return cls(**told, damaged=damaged)
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return None
-
-
-@dataclass
-class Pace:
-    """Holds readers to so many bytes a second, all together; None: as fast as it goes. `stop` ends them."""
-
-    rate: float | None = None
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _stopped: threading.Event = field(default_factory=threading.Event)
-    _next: float = 0.0
-
-    def __call__(self, count: int) -> None:
-        if self._stopped.is_set():
-            raise LocationError("the check was stopped")
-        if self.rate is not None:
-            with self._lock:
-                self._next = max(self._next, time.monotonic()) + count / self.rate
-                wait = self._next - time.monotonic()
-            self._stopped.wait(wait)
-
-    def stop(self) -> None:
-        self._stopped.set()
 
 
 def verify(
@@ -110,26 +96,45 @@ def verify(
     A check that was stopped is gone on with, unless `restart`. `told` hears how far it is.
     Raises `IndexUnavailable`, and `LocationError` for a record that cannot be written.
     """
-    before = None if restart else Verified.from_file(record)
-    state = before if before is not None and before.ended is None else Verified(time.time())
-    pace = pace or Pace()
+    with _alone(record):
+        begun = (None if restart else Verified.stopped(record)) or Verified(time.time())
+        state = begun
+        for state in _states(archive, begun, pace or Pace()):
+            _write(record, state)
+            told(state)
+        state = replace(state, ended=time.time())
+        _write(record, state)
+    return state
+
+
+def _states(archive: Archive, state: Verified, pace: Pace) -> Iterator[Verified]:
+    """How far it is after each batch."""
     pool = ThreadPoolExecutor(SIDE_BY_SIDE)
     try:
         while batch := archive.index.after(state.last, BATCH):
-            # What is read is written down only when all before it is.
-            for entry, seen in zip(
-                batch, pool.map(lambda each: _check(archive, each, pace), batch), strict=True
-            ):
-                state = _added(state, entry, seen)
+            seen = pool.map(lambda entry: _check(archive, entry, pace), batch)
+            for entry, each in zip(batch, seen, strict=True):
+                state = _added(state, entry, each)
             archive.digests.flush()
-            _write(record, state)
-            told(state)
+            yield state
     finally:
         pace.stop()
         pool.shutdown(cancel_futures=True)
-    state = replace(state, ended=time.time())
-    _write(record, state)
-    return state
+
+
+@contextmanager
+def _alone(record: Path) -> Iterator[None]:
+    """Be the one check of an archive. Raises `LocationError` where another one is at work."""
+    with record.with_suffix(".lock").open("a") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise LocationError(
+                "another check of this archive is at work",
+                where=str(record.parent.parent),
+                remedy="wait for its end",
+            ) from error
+        yield
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +156,7 @@ def _check(archive: Archive, entry: Entry, pace: Pace) -> _Seen:
 
     try:
         archive.index.check_header(entry)
-        digest, size = digest_of(archive.store.source(entry.key), paced=pace)
+        digest, size = digest_of(archive.store.source(entry.key), paced=pace.wait)
         seal = archive.store.seal(entry.key)
     except DamagedError as error:
         return damage("header", error.found)
