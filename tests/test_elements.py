@@ -12,6 +12,7 @@ import pydicom.data
 import pytest
 
 from hounsfield import HounsfieldError, phantom
+from hounsfield.errors import MalformedError
 from hounsfield.instance.elements import Elements, PixelElement, scan_elements
 from hounsfield.instance.header import ATTRIBUTES, WANTED, Header
 from hounsfield.instance.reading import _read_with_pydicom
@@ -56,7 +57,11 @@ def view(header: Header, keyword: str, vr: str) -> object:
     if vr == "OV":
         return header.offsets(keyword)
     if vr in ("US", "DS", "IS"):
-        return header.numbers(keyword), header.number(keyword), header.integer(keyword)
+        try:
+            numbers = header.numbers(keyword)
+        except MalformedError as error:
+            return str(error)
+        return numbers, header.number(keyword), header.integer(keyword)
     if vr == "PN":  # pydicom drops an empty last representation
         return header.text(keyword).rstrip("=")
     return header.text(keyword), header.texts(keyword)

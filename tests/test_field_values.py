@@ -13,6 +13,7 @@ import numpy as np
 import pydicom
 import pytest
 from click.testing import CliRunner
+from pydicom import Dataset
 
 import hounsfield
 from hounsfield import Volume, phantom
@@ -448,3 +449,220 @@ def test_high_values_are_metal_up_to_a_share_and_a_height(share: float, value: i
     cells.ravel()[: round(share * cells.size)] = value
     format_ = StoredFormat(16, bits, bits - 1, signed=False)
     assert looks_signed(cells, format_, Rescale(1.0, -1024.0)) == expected
+
+
+# Numbers as files write them
+
+
+def test_a_decimal_comma_is_the_point_it_stands_for(real_data: Path) -> None:
+    """dcmjs#287: the intercept was taken as missing, and everything came out 1024 HU too high."""
+    volume = hounsfield.load(field(real_data, "decimal_comma"))
+    assert (volume.array.min(), volume.array.max()) == (-1012, 708)
+    assert (volume.report.slope, volume.report.intercept) == (1, -1024)
+    told = "Rescale Intercept (0028,1052) is -1024,0, with a decimal comma: taken as -1024"
+    assert told in volume.report.warnings
+
+
+@pytest.mark.parametrize("multiframe", [None, "enhanced", "no geometry"])
+@pytest.mark.parametrize("syntax", ["explicit", "implicit", "explicit-big-endian", "deflated"])
+def test_decimal_commas_in_rescale_and_geometry(multiframe: Any, syntax: str, tmp_path: Path) -> None:
+    spec = replace(
+        SMALL, slope_tag="1,0", intercept_tag="-1024,00", transfer_syntax=syntax, multiframe=multiframe
+    )
+    folder = written(spec, tmp_path)
+    options = {"spacing": (2.5, 1.0, 1.0)} if multiframe == "no geometry" else {}
+    volume = hounsfield.load(folder, **options)
+    np.testing.assert_array_equal(volume.array, phantom.truth(replace(SMALL, multiframe=None)))
+    assert sum("with a decimal comma" in warning for warning in volume.report.warnings) == 2
+
+
+def with_commas(folder: Path, keyword: str, old: bytes, new: bytes) -> Path:
+    """The phantom's files with other bytes of the same length in place of one value."""
+    for path in folder.iterdir():
+        content = path.read_bytes()
+        assert old in content, keyword
+        path.write_bytes(content.replace(old, new))
+    return folder
+
+
+def test_decimal_commas_in_position_and_spacing(tmp_path: Path) -> None:
+    spec = replace(SMALL, pixel_spacing=(1.25, 1.5), centre=(0.5, 0.25, 0.0))
+    right = hounsfield.load(written(spec, tmp_path / "right"))
+    folder = written(spec, tmp_path / "commas")
+    for path in folder.iterdir():
+        dataset = pydicom.dcmread(path)
+        texts = {
+            keyword: "\\".join(str(number) for number in dataset[keyword].value).encode()
+            for keyword in ("ImagePositionPatient", "PixelSpacing")
+        }
+        content = path.read_bytes()
+        for text in texts.values():
+            content = content.replace(text, text.replace(b".", b","))
+        path.write_bytes(content)
+    volume = hounsfield.load(folder)
+    np.testing.assert_allclose(volume.affine, right.affine)
+    np.testing.assert_array_equal(volume.array, right.array)
+    assert (
+        "Pixel Spacing (0028,0030) is written with decimal commas: taken as points" in volume.report.warnings
+    )
+
+
+@pytest.mark.parametrize(
+    ("keyword", "text"),
+    [
+        ("ImagePositionPatient", "0\\0\\abc"),
+        ("ImageOrientationPatient", "1\\0\\0\\0\\one\\0"),
+        ("PixelSpacing", "0.5;0.5"),
+        ("RescaleSlope", "1.000.0"),
+        ("RescaleIntercept", "minus 1024"),
+    ],
+)
+def test_what_is_no_number_is_refused_and_named(keyword: str, text: str, tmp_path: Path) -> None:
+    folder = written(replace(SMALL, tags={keyword: text}), tmp_path)
+    with pytest.raises(HounsfieldError) as caught:
+        hounsfield.load(folder)
+    assert repr(text) in str(caught.value)
+    assert f"tags --set {keyword}" in str(caught.value)
+
+
+def test_slices_in_the_order_of_numbers_that_are_none_say_so(tmp_path: Path) -> None:
+    def change(dataset: Any) -> None:
+        dataset.pop("ImagePositionPatient", None)
+
+    folder = rewritten(SMALL, tmp_path, change)
+    for path in folder.iterdir():
+        content = path.read_bytes()
+        at = content.index(b"\x20\x00\x13\x00IS")
+        path.write_bytes(content[: at + 8] + b"x " + content[at + 10 :])
+    warnings = hounsfield.load(folder, spacing=(1.0, 1.0, 1.0)).report.warnings
+    assert any("the Instance Number (0020,0013) of 3 slices is no whole number" in told for told in warnings)
+
+
+def test_a_number_of_frames_that_is_none_is_refused(tmp_path: Path) -> None:
+    folder = written(replace(SMALL, multiframe="enhanced"), tmp_path)
+    for path in folder.iterdir():
+        content = path.read_bytes()
+        at = content.index(b"\x28\x00\x08\x00IS")
+        path.write_bytes(content[: at + 8] + b"x " + content[at + 10 :])
+    with pytest.raises(HounsfieldError, match=r"Number of Frames \(0028,0008\) is 'x'"):
+        hounsfield.load(folder)
+
+
+def test_a_slice_that_cannot_be_read_is_told_of_its_series(tmp_path: Path) -> None:
+    """Left out at the end of a stack, it would leave a sound volume that is too short."""
+    folder = written(replace(SMALL, slices=6), tmp_path)
+    path = sorted(folder.iterdir())[-1]
+    dataset = pydicom.dcmread(path)
+    del dataset.RescaleIntercept
+    dataset.add(pydicom.dataelem.DataElement(0x00281052, "LO", "lost"))
+    dataset.save_as(path)
+    path.write_bytes(path.read_bytes().replace(b"\x28\x00\x52\x10LO", b"\x28\x00\x52\x10DS"))
+    volume = hounsfield.load(folder)
+    assert len(volume.array) == 5
+    assert any("left out" in warning and "'lost'" in warning for warning in volume.report.warnings)
+    (series,) = hounsfield.scan(folder).series
+    assert [item.name for item in series.left_out] == [str(path)]
+
+
+# Other scales: real world mappings, dose, activity
+
+
+def test_a_real_world_mapping_is_the_scale_where_there_is_no_other(real_data: Path) -> None:
+    """STIR#1123: such values were called HU, 1024 too high."""
+    volume = hounsfield.load(field(real_data, "real_world_value_only"))
+    assert volume.unit == "HU"
+    assert (volume.report.slope, volume.report.intercept) == (1, -1024)
+    assert -1024 <= volume.array.min() < -900
+    assert "no rescale: values by the Real World Value Mapping, in [hnsf'U]" in volume.report.warnings
+
+
+def mapping(unit: str, **values: Any) -> Dataset:
+    """One item of a Real World Value Mapping Sequence."""
+    code = Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = unit, "UCUM", unit
+    item = Dataset()
+    item.MeasurementUnitsCodeSequence = [code] if unit else []
+    item.RealWorldValueFirstValueMapped, item.RealWorldValueLastValueMapped = 0, 4095
+    for keyword, value in values.items():
+        setattr(item, keyword, value)
+    return item
+
+
+@pytest.mark.parametrize("multiframe", [None, "enhanced"])
+@pytest.mark.parametrize(
+    ("unit", "name", "slope", "intercept"),
+    [("[hnsf'U]", "HU", 1.0, -1024.0), ("mg/cm3", "mg/cm3", 0.125, 0.0), ("", "unspecified", 0.5, 1.0)],
+)
+def test_a_mapping_gives_values_and_unit(
+    unit: str, name: str, slope: float, intercept: float, multiframe: Any, tmp_path: Path
+) -> None:
+    spec = replace(
+        SMALL, slope_tag=None, intercept_tag=None, rescale_type=None, multiframe=multiframe, padding=None
+    )
+    item = mapping(unit, RealWorldValueSlope=slope, RealWorldValueIntercept=intercept)
+
+    def change(dataset: Any) -> None:
+        dataset.RealWorldValueMappingSequence = [item]
+
+    volume = hounsfield.load(rewritten(spec, tmp_path, change), clamp=False)
+    assert volume.unit == name
+    stored = phantom.truth(replace(SMALL, padding=None), clamp=False) + 1024
+    np.testing.assert_array_equal(volume.array, (stored * slope + intercept).astype(volume.array.dtype))
+
+
+def test_a_mapping_by_table_and_one_in_hu_before_another(tmp_path: Path) -> None:
+    spec = replace(
+        SMALL, slope_tag=None, intercept_tag=None, rescale_type=None, signed=False, bits_stored=12, padding=0
+    )
+    table = [float(number) - 1024 for number in range(4096)]
+
+    def change(dataset: Any) -> None:
+        other = mapping("1", RealWorldValueSlope=2.0, RealWorldValueIntercept=0.0)
+        dataset.RealWorldValueMappingSequence = [other, mapping("[hnsf'U]", RealWorldValueLUTData=table)]
+
+    volume = hounsfield.load(rewritten(spec, tmp_path, change))
+    assert volume.unit == "HU"
+    np.testing.assert_array_equal(
+        volume.array, phantom.truth(replace(spec, slope_tag="1", intercept_tag="-1024"))
+    )
+
+
+def test_a_mapping_never_overrules_a_rescale(tmp_path: Path) -> None:
+    def change(dataset: Any) -> None:
+        item = mapping("mg/cm3", RealWorldValueSlope=2.0, RealWorldValueIntercept=7.0)
+        dataset.RealWorldValueMappingSequence = [item]
+
+    volume = hounsfield.load(rewritten(SMALL, tmp_path, change))
+    np.testing.assert_array_equal(volume.array, phantom.truth(SMALL))
+    assert volume.unit == "HU"
+
+
+@pytest.mark.parametrize(
+    ("scaling", "unit", "factor"), [("2.5e-5", "GY", 2.5e-5), ("0,5", "GY", 0.5), (None, "unspecified", 1.0)]
+)
+def test_a_dose_is_scaled_by_its_own_attribute(
+    scaling: str | None, unit: str, factor: float, tmp_path: Path
+) -> None:
+    tags = {
+        "SOPClassUID": "1.2.840.10008.5.1.4.1.1.481.2",
+        "Modality": "RTDOSE",
+        "DoseUnits": "GY",
+        "DoseGridScaling": scaling,
+    }
+    spec = replace(
+        SMALL, signed=False, padding=None, slope_tag=None, intercept_tag=None, rescale_type=None, tags=tags
+    )
+    volume = hounsfield.load(written(spec, tmp_path))
+    assert (volume.unit, volume.array.dtype) == (unit, np.float32)
+    stored = phantom.truth(replace(spec, rescale_type="US"), clamp=False)
+    np.testing.assert_allclose(volume.array, stored * factor, rtol=1e-6)
+    missing = any("Dose Grid Scaling (3004,000E) is missing" in warning for warning in volume.report.warnings)
+    assert missing == (scaling is None)
+
+
+def test_activity_has_the_unit_of_its_own_attribute(tmp_path: Path) -> None:
+    tags = {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.128", "Modality": "PT", "Units": "BQML"}
+    spec = replace(SMALL, slope=1e-4, intercept=0.0, rescale_type=None, padding=None, tags=tags)
+    volume = hounsfield.load(written(spec, tmp_path))
+    assert (volume.unit, volume.array.dtype) == ("BQML", np.float32)
+    assert np.abs(volume.array).max() > 0

@@ -17,6 +17,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from hounsfield.instance.elements import PixelElement
+from hounsfield.instance.items import raw_value
+from hounsfield.instance.numbers import read_decimals, unreadable
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -93,7 +95,10 @@ ATTRIBUTES: Mapping[str, tuple[int, str]] = MappingProxyType(
         "ModalityLUTSequence": (0x00283000, "SQ"),
         "RealWorldValueMappingSequence": (0x00409096, "SQ"),
         "DetectorInformationSequence": (0x00540022, "SQ"),
+        "Units": (0x00541001, "CS"),
+        "DoseUnits": (0x30040002, "CS"),
         "GridFrameOffsetVector": (0x3004000C, "DS"),
+        "DoseGridScaling": (0x3004000E, "DS"),
         "SharedFunctionalGroupsSequence": (0x52009229, "SQ"),
         "PerFrameFunctionalGroupsSequence": (0x52009230, "SQ"),
         "ExtendedOffsetTable": (0x7FE00001, "OV"),
@@ -101,6 +106,7 @@ ATTRIBUTES: Mapping[str, tuple[int, str]] = MappingProxyType(
     }
 )
 WANTED: dict[int, bytes] = {tag: vr.encode("ascii") for tag, vr in ATTRIBUTES.values()}
+_AS_WRITTEN = frozenset({"DS", "IS", "DA", "TM", "DT"})
 _BINARY = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "OV": "Q", "UV": "Q"}
 
 
@@ -142,29 +148,45 @@ class Header:
         return tuple(part.strip() for part in text.split("\\")) if text else ()
 
     def numbers(self, keyword: str) -> tuple[float, ...] | None:
-        """All values as finite floats; None when absent, empty, or when any of them is not a number."""
+        """All values as finite floats; None when absent or empty. Raises `MalformedError` for what is no number."""
+        tag, vr = ATTRIBUTES[keyword]
         raw = self.raw(keyword)
-        return _numbers(raw, ATTRIBUTES[keyword][1]) if raw else None
+        numbers = _numbers(raw, vr) if raw else None
+        if raw and numbers is None:
+            raise unreadable(tag, raw.decode("latin-1") if vr not in _BINARY else raw.hex())
+        return numbers
 
-    def number(self, keyword: str) -> float | None:
-        """The first value as a finite float, or None."""
-        numbers = self.numbers(keyword)
+    def number(self, keyword: str, *, strict: bool = True) -> float | None:
+        """The first value as a finite float, or None; unless `strict`, None too for what is no number."""
+        raw = self.raw(keyword)
+        numbers = self.numbers(keyword) if strict else _numbers(raw, ATTRIBUTES[keyword][1]) if raw else None
         return numbers[0] if numbers else None
 
     def integer(self, keyword: str, default: int | None = None) -> int | None:
-        """The first value as an integer, `default` when absent or not a whole number."""
+        """The first value as an integer, `default` when absent or not a whole number.
+
+        For what only orders or describes: values that decide on voxels are read by `numbers`.
+        """
         raw = self.raw(keyword)
         if raw is None:
             return default
         if ATTRIBUTES[keyword][1] == "US" and len(raw) >= 2:
             return raw[0] | raw[1] << 8
-        number = self.number(keyword)
+        number = self.number(keyword, strict=False)
         return default if number is None or number != int(number) else int(number)
 
     def offsets(self, keyword: str) -> tuple[int, ...] | None:
         """The 64-bit entries of an Extended Offset Table attribute (PS3.3 C.7.6.3), exact."""
         raw = self.raw(keyword)
         return struct.unpack(f"<{len(raw) // 8}Q", raw[: len(raw) // 8 * 8]) if raw else None
+
+    @property
+    def has_several_frames(self) -> bool:
+        """Whether Number of Frames is above 1. Raises `MalformedError` where it is written and no whole number."""
+        number = self.number("NumberOfFrames")
+        if number is not None and number != int(number):
+            raise unreadable(ATTRIBUTES["NumberOfFrames"][0], self.text("NumberOfFrames"), "a whole number")
+        return number is not None and number > 1
 
     @property
     def number_of_frames(self) -> int:
@@ -215,7 +237,7 @@ def _numbers(raw: bytes, vr: str) -> tuple[float, ...] | None:
             size = struct.calcsize(_BINARY[vr])
             numbers = tuple(float(n) for n in struct.unpack(f"<{len(raw) // size}{_BINARY[vr]}", raw))
         else:
-            numbers = tuple(float(part) for part in raw.split(b"\\"))
+            numbers = read_decimals(raw.decode("latin-1")) or ()
     except (ValueError, struct.error):
         return None
     return numbers if numbers and all(map(math.isfinite, numbers)) else None
@@ -234,6 +256,8 @@ def _encode(dataset: Dataset, tag: int, vr: str, utf8: bool) -> bytes | None:
     try:
         if vr == "SQ":
             return b"" if dataset[tag].value else None
+        if vr in _AS_WRITTEN and (raw := raw_value(dataset, tag)) is not None:
+            return raw  # pydicom converts, and drops what it cannot
         value = dataset[tag].value
         if value is None:
             return b""

@@ -16,14 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from hounsfield.errors import HounsfieldError, MalformedError, TruncatedError, UnsupportedError
-from hounsfield.hu import ModalityLut, Padding, StoredFormat
+from hounsfield.hu import Padding, StoredFormat
 from hounsfield.instance.elements import PixelElement
 from hounsfield.instance.encapsulated import frames_behind, read_rest
 from hounsfield.instance.header import Header
 from hounsfield.instance.native import read_native, read_swapped
 from hounsfield.instance.planes import (
     Plane,
-    modality_lut,
     plane_of_header,
     planes_of_frames,
     planes_of_groups,
@@ -36,6 +35,7 @@ from hounsfield.instance.reading import (
     read_dataset,
     read_header,
 )
+from hounsfield.instance.scales import has_scale_in_sequences, scale_of_header
 from hounsfield.instance.signs import Sign, sign_of
 from hounsfield.instance.source import BytesSource, Source
 
@@ -140,10 +140,12 @@ class Instance:
     def _real_padding(self) -> Padding | None:
         """Float or Double Float Pixel Padding Value and Range Limit (0028,0122–0125)."""
         name = "FloatPixel" if self._real_bits == REAL_BITS["FloatPixelData"] else "DoubleFloatPixel"
-        value = self.header.number(f"{name}PaddingValue")
+        value = self.header.number(
+            f"{name}PaddingValue", strict=False
+        )  # NaN is padding without being declared
         if value is None:
             return None
-        limit = self.header.number(f"{name}PaddingRangeLimit")
+        limit = self.header.number(f"{name}PaddingRangeLimit", strict=False)
         ends = value, value if limit is None else limit
         return Padding(min(ends), max(ends))
 
@@ -184,18 +186,18 @@ class Instance:
     def planes(self) -> tuple[Plane, ...]:
         """Geometry and rescale of every frame, in frame order. Raises `MalformedError`."""
         header = self.header
-        if header.number_of_frames > 1:
-            self._check_number_of_frames()
         try:
+            if header.has_several_frames:
+                self._check_number_of_frames()
             if "PerFrameFunctionalGroupsSequence" in header or "SharedFunctionalGroupsSequence" in header:
                 with pydicom_tolerated(self.name):
                     return planes_of_groups(self.dataset(), header)
-            lut = self._modality_lut() if "ModalityLUTSequence" in header else None
+            scale = scale_of_header(header, self.dataset() if has_scale_in_sequences(header) else None)
+            if header.number_of_frames > 1:
+                return planes_of_frames(header, scale, self._dataset_of_detectors())
+            return (plane_of_header(header, scale),)
         except HounsfieldError as error:
             raise error.at(self.name) from error
-        if header.number_of_frames > 1:
-            return planes_of_frames(header, lut, self._dataset_of_detectors())
-        return (plane_of_header(header, lut),)
 
     def _check_number_of_frames(self) -> None:
         """Refuse a number that the pixels cannot be, before a plane is made for each; half of them may lack."""
@@ -232,10 +234,6 @@ class Instance:
             return None
         with pydicom_tolerated(self.name):
             return self.dataset()
-
-    def _modality_lut(self) -> ModalityLut | None:
-        with pydicom_tolerated(self.name):
-            return modality_lut(self.dataset())
 
     @cached_property
     def shape(self) -> tuple[int, int]:

@@ -7,14 +7,20 @@ a note, and the value that the standard or common sense gives in its stead; noth
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from hounsfield.errors import MalformedError
 from hounsfield.hu import ModalityLut, Rescale
+from hounsfield.instance.items import Unconverted
+from hounsfield.instance.items import first_item as _first_item
+from hounsfield.instance.items import items as _items
+from hounsfield.instance.items import value as _value
+from hounsfield.instance.numbers import read_decimals, unreadable
 from hounsfield.instance.placement import RootGeometry, frame_positions
+from hounsfield.instance.scales import Scale, modality_lut, scale_of_texts, several
 from hounsfield.reasons import reason
 
 if TYPE_CHECKING:
@@ -71,6 +77,14 @@ _TELLING: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "UnassignedPerFrameConvertedAttributesSequence": _OF_SINGLE_FRAMES,
     }
 )
+_LENGTHS = {
+    "ImagePositionPatient": "Image Position (Patient) (0020,0032)",
+    "ImageOrientationPatient": "Image Orientation (Patient) (0020,0037)",
+    "PixelSpacing": "Pixel Spacing (0028,0030)",
+    "SpacingBetweenSlices": "Spacing Between Slices (0018,0088)",
+}
+_POSITION, _ORIENTATION, _SPACING, _STEP = 0x00200032, 0x00200037, 0x00280030, 0x00180088
+
 _FARTHEST_MM = 1e6  # no patient is a kilometre long: a larger coordinate or spacing is damage, not geometry
 _FINEST_MM = 1e-9
 
@@ -98,19 +112,22 @@ class Plane:
     notes: tuple[str, ...] = ()
 
 
-def plane_of_header(header: Header, lut: ModalityLut | None) -> Plane:
-    """The plane of a single-frame instance; `lut` as read from its Modality LUT Sequence."""
-    notes: list[str] = []
-    rescale = _rescale(_single(header, "RescaleSlope"), _single(header, "RescaleIntercept"), lut, notes)
+def plane_of_header(header: Header, scale: Scale) -> Plane:
+    """The plane of a single-frame instance. Raises `MalformedError` for numbers that cannot be read."""
+    notes = [
+        reason("decimal-commas", name=name)
+        for keyword, name in _LENGTHS.items()
+        if b"," in (header.raw(keyword) or b"")
+    ]
     return Plane(
         frame=0,
         position=_sized(header.numbers("ImagePositionPatient"), 3),
         orientation=_sized(header.numbers("ImageOrientationPatient"), 6),
         spacing=_spacing(_sized(header.numbers("PixelSpacing"), 2)),
-        rescale=rescale,
-        rescale_type=header.text("RescaleType") if lut is None else lut.kind,
+        rescale=scale.rescale,
+        rescale_type=scale.kind,
         frame_type=header.texts("ImageType"),
-        notes=tuple(notes),
+        notes=(*scale.notes, *notes),
     )
 
 
@@ -141,21 +158,21 @@ def planes_of_groups(dataset: Dataset, header: Header) -> tuple[Plane, ...]:
         return planes
     step = _Groups(None, shared, dataset).value("PixelMeasuresSequence", "SpacingBetweenSlices")
     root = _sized(header.numbers("ImagePositionPatient"), 3)
-    return _placed(planes, header, root, _floats((step,), 1))
+    return _placed(planes, header, root, _floats(step, _STEP, 1))
 
 
-def planes_of_frames(header: Header, lut: ModalityLut | None, dataset: Dataset | None) -> tuple[Plane, ...]:
+def planes_of_frames(header: Header, scale: Scale, dataset: Dataset | None) -> tuple[Plane, ...]:
     """The planes of a multi-frame object without functional groups: one rescale for all, placed by its root.
 
     `dataset`: its header where that has a Detector Information Sequence, which places the frames of emission
     tomography (PS3.3 C.8.4.11.1.2).
     """
     detector = None if dataset is None else _first_item(dataset, "DetectorInformationSequence")
-    first = plane_of_header(header, lut)
+    first = plane_of_header(header, scale)
     position, orientation = first.position, first.orientation
     if detector is not None:
-        position = position or _floats(_value(detector, "ImagePositionPatient"), 3)
-        orientation = orientation or _floats(_value(detector, "ImageOrientationPatient"), 6)
+        position = position or _floats(_value(detector, "ImagePositionPatient"), _POSITION, 3)
+        orientation = orientation or _floats(_value(detector, "ImageOrientationPatient"), _ORIENTATION, 6)
     planes = tuple(
         replace(first, frame=index, position=None, orientation=orientation)
         for index in range(header.number_of_frames)
@@ -178,40 +195,6 @@ def _placed(
     )
 
 
-def modality_lut(dataset: Dataset) -> ModalityLut | None:
-    """The first item of Modality LUT Sequence (PS3.3 C.11.1.1); None without one. Raises `MalformedError`."""
-    item = _first_item(dataset, "ModalityLUTSequence")
-    if item is None or "LUTData" not in item:
-        return None
-    try:
-        entries, first, bits = (int(n) for n in _value(item, "LUTDescriptor"))
-        entries = entries & 0xFFFF or 0x10000  # written as US or SS, and 0 for 65536
-        data = _value(item, "LUTData")
-        little = dataset.original_encoding[1] is not False
-        values = _lut_values(data, entries, bits, little) if isinstance(data, bytes) else _several(data)
-    except (TypeError, ValueError) as error:
-        raise MalformedError(f"Modality LUT Sequence (0028,3000) cannot be read ({error})") from error
-    signed = _value(dataset, "PixelRepresentation") == 1
-    first = first - 0x10000 if signed and first >= 0x8000 else first
-    if len(values) < entries:
-        raise MalformedError(
-            f"{len(values)} values in the Modality LUT", expected=f"{entries}, by its LUT Descriptor"
-        )
-    return ModalityLut(first, values[:entries], str(_value(item, "ModalityLUTType") or ""))
-
-
-def _lut_values(data: bytes, entries: int, bits: int, little: bool) -> Numbers:
-    """LUT Data of VR OW: 16-bit entries, or 8-bit ones packed two a word where that is all there is."""
-    if bits <= 8 and len(data) < 2 * entries:
-        return tuple(map(float, data))
-    pairs = range(0, len(data) - 1, 2)
-    return tuple(float(int.from_bytes(data[i : i + 2], "little" if little else "big")) for i in pairs)
-
-
-def _several(data: Any) -> Numbers:
-    return tuple(float(n) for n in data) if hasattr(data, "__iter__") else (float(data),)
-
-
 @dataclass(frozen=True, slots=True)
 class _Groups:
     """Per-frame over shared over root, for one frame."""
@@ -228,30 +211,30 @@ class _Groups:
                 return _value(item, keyword)
         return _value(self.root, keyword) if self.root is not None and keyword in self.root else None
 
+    def items(self, sequence: str) -> list[Dataset]:
+        """The items of a functional group that may have several, of the nearest level that has any."""
+        levels = [level for level in (self.frame, self.shared, self.root) if level is not None]
+        return next((found for level in levels if (found := list(_items(level, sequence)))), [])
+
 
 def _plane_of_groups(index: int, groups: _Groups, header: Header, lut: ModalityLut | None) -> Plane:
-    notes: list[str] = []
-    transformation = "PixelValueTransformationSequence"
-    rescale = _rescale(
-        _written(groups.value(transformation, "RescaleSlope")),
-        _written(groups.value(transformation, "RescaleIntercept")),
-        lut,
-        notes,
-    )
+    scale = Scale(Rescale(lut=lut), lut.kind) if lut is not None else _scale_of_groups(groups)
     frame_type = groups.value("CTImageFrameTypeSequence", "FrameType")
     return Plane(
         frame=index,
         # The root's is that of the first frame alone: `_placed` knows what to make of it.
         position=_floats(
-            replace(groups, root=None).value("PlanePositionSequence", "ImagePositionPatient"), 3
+            replace(groups, root=None).value("PlanePositionSequence", "ImagePositionPatient"), _POSITION, 3
         ),
-        orientation=_floats(groups.value("PlaneOrientationSequence", "ImageOrientationPatient"), 6),
-        spacing=_spacing(_floats(groups.value("PixelMeasuresSequence", "PixelSpacing"), 2)),
-        rescale=rescale,
-        rescale_type=str(groups.value(transformation, "RescaleType") or "") if lut is None else lut.kind,
+        orientation=_floats(
+            groups.value("PlaneOrientationSequence", "ImageOrientationPatient"), _ORIENTATION, 6
+        ),
+        spacing=_spacing(_floats(groups.value("PixelMeasuresSequence", "PixelSpacing"), _SPACING, 2)),
+        rescale=scale.rescale,
+        rescale_type=scale.kind,
         frame_type=tuple(str(part) for part in frame_type) if frame_type else header.texts("ImageType"),
         stack=str(groups.value("FrameContentSequence", "StackID") or ""),
-        notes=tuple(notes),
+        notes=scale.notes,
     )
 
 
@@ -280,38 +263,21 @@ def joined(value: Any) -> str:
     return "\\".join(map(str, value)) if several else str(value)
 
 
-def _rescale(slope: str | None, intercept: str | None, lut: ModalityLut | None, notes: list[str]) -> Rescale:
-    """Each half by itself: a slope that is missing, empty, zero or no number is 1, such an intercept 0 (trap 17)."""
-    if lut is not None:
-        return Rescale(lut=lut)
-    return Rescale(
-        _half(slope, 1.0, "Rescale Slope (0028,1053)", notes, zero_is_valid=False),
-        _half(intercept, 0.0, "Rescale Intercept (0028,1052)", notes, zero_is_valid=True),
+def _scale_of_groups(groups: _Groups) -> Scale:
+    transformation = "PixelValueTransformationSequence"
+    slope, intercept = (
+        _written(groups.value(transformation, keyword)) for keyword in ("RescaleSlope", "RescaleIntercept")
     )
-
-
-def _half(text: str | None, default: float, name: str, notes: list[str], *, zero_is_valid: bool) -> float:
-    if text is None or not text.strip():
-        key = "rescale-missing" if text is None else "rescale-empty"
-        notes.append(reason(key, name=name, value=f"{default:g}"))
-        return default
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if math.isfinite(number) and (number != 0 or zero_is_valid):
-        return number
-    notes.append(reason("rescale-senseless", name=name, written=repr(text.strip()), value=f"{default:g}"))
-    return default
-
-
-def _single(header: Header, keyword: str) -> str | None:
-    raw = header.raw(keyword)
-    return None if raw is None else raw.split(b"\\")[0].decode("latin-1")
+    kind = str(groups.value(transformation, "RescaleType") or "")
+    return scale_of_texts(slope, intercept, kind, groups.items("RealWorldValueMappingSequence"))
 
 
 def _written(value: Any) -> str | None:
-    return None if value is None else str(getattr(value, "original_string", value))
+    """The first of one or several numbers as it stands in the file."""
+    if value is None or isinstance(value, str):
+        return value
+    first = next(iter(value), "") if hasattr(value, "__iter__") else value
+    return str(getattr(first, "original_string", first))
 
 
 def _sized(numbers: Numbers | None, size: int) -> Numbers | None:
@@ -326,25 +292,14 @@ def _spacing(numbers: Numbers | None) -> Numbers | None:
     return numbers if numbers is not None and len(numbers) == 2 and min(numbers) >= _FINEST_MM else None
 
 
-def _floats(value: Any, size: int) -> Numbers | None:
-    try:
-        numbers = tuple(float(n) for n in value)
-    except (TypeError, ValueError):
+def _floats(value: Any, tag: int, size: int) -> Numbers | None:
+    """So many numbers of a functional group; None where there are none. Raises `MalformedError` for what is none."""
+    if value is None or (hasattr(value, "__len__") and not len(value)):
         return None
+    if isinstance(value, Unconverted):
+        numbers = read_decimals(value)
+        if numbers is None:
+            raise unreadable(tag, value)
+    else:
+        numbers = several(value)
     return _sized(numbers, size) if all(map(math.isfinite, numbers)) else None
-
-
-def _value(dataset: Dataset, keyword: str) -> Any:
-    try:
-        return dataset[keyword].value
-    except Exception:  # noqa: BLE001 (pydicom raises many kinds on a broken element; it then counts as absent)
-        return None
-
-
-def _items(dataset: Dataset, keyword: str) -> Iterable[Dataset]:
-    value = _value(dataset, keyword) if keyword in dataset else None
-    return value if value is not None and not isinstance(value, (bytes, str)) else ()
-
-
-def _first_item(dataset: Dataset, keyword: str) -> Dataset | None:
-    return next(iter(_items(dataset, keyword)), None)

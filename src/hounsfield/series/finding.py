@@ -117,7 +117,14 @@ def _order_notes(part: Part) -> tuple[str, ...]:
         return ()
     instances = {id(item.instance) for item in part.slices}
     kinds = (("frame-order", len(instances) < len(part.slices)), ("instance-order", len(instances) > 1))
-    return tuple(reason(key) for key, applies in kinds if applies)
+    notes = [reason(key) for key, applies in kinds if applies]
+    unread = sum(_has_unreadable_number(item.instance) for item in part.slices)
+    return (*notes, reason("unread-order", count=unread)) if unread else tuple(notes)
+
+
+def _has_unreadable_number(instance: Instance) -> bool:
+    header = instance.header
+    return bool(header.raw("InstanceNumber")) and header.integer("InstanceNumber") is None
 
 
 def _instance_order(item: Slice) -> tuple[int, list[tuple[int, str]], int]:

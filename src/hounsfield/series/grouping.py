@@ -50,6 +50,7 @@ def group(instances: Iterable[Instance], *, unit: str | None = None) -> tuple[li
     """Parts in the order in which their series came, and what belongs to none; all of them in `unit` if it is given."""
     parts: dict[_Key, Part] = {}
     skipped: list[Skipped] = []
+    damaged: list[tuple[str, Skipped]] = []  # with the Series Instance UID that each has
     identities = Identities()
     for instance in instances:
         why = reason_to_leave_out(instance)
@@ -61,11 +62,14 @@ def group(instances: Iterable[Instance], *, unit: str | None = None) -> tuple[li
             for item in list(slices_of(instance)):
                 _add(item, identity, parts, unit)
         except HounsfieldError as error:
-            skipped.append(
-                Skipped(instance.name, unreadable(error, str(error).removeprefix(f"{instance.name}: ")))
-            )
-    complete = _completed(parts)
-    return _without_localizers([_largest_group(part) for part in complete]), skipped
+            why = unreadable(error, str(error).removeprefix(f"{instance.name}: "))
+            damaged.append((instance.header.text("SeriesInstanceUID"), Skipped(instance.name, why)))
+    found = _without_localizers([_largest_group(part) for part in _completed(parts)])
+    # What belongs to a series and cannot be read is missing from it: its volume must say so.
+    owners = {part.uid: part.left_out for part in reversed(found) if part.uid and not part.localizer}
+    for uid, unread in damaged:
+        owners.get(uid, skipped).append(unread)
+    return found, skipped
 
 
 def _add(item: Slice, identity: Identity, parts: dict[_Key, Part], asked: str | None) -> None:

@@ -156,7 +156,7 @@ def _grey(
 
 def _own_window(instance: Instance) -> Window | None:
     header = instance.header
-    center, width = header.number("WindowCenter"), header.number("WindowWidth")
+    center, width = (header.number(keyword, strict=False) for keyword in ("WindowCenter", "WindowWidth"))
     try:
         return None if center is None or width is None else Window(center, width)
     except HounsfieldError:

@@ -140,7 +140,7 @@ def _spacing(stack: Stack) -> list[float] | None:
 def _window(item: Slice) -> dict[str, float] | None:
     """The first window of the header (PS3.3 C.11.2.1.2)."""
     header = item.instance.header
-    center, width = header.number("WindowCenter"), header.number("WindowWidth")
+    center, width = (header.number(keyword, strict=False) for keyword in ("WindowCenter", "WindowWidth"))
     if center is None or width is None or width < 1:
         return None
     return {"center": center, "width": width}

@@ -1,0 +1,162 @@
+"""From stored values to output values, as a header says it: Modality LUT, rescale, dose grid, or real world mapping.
+
+One of them decides, in this order: a Modality LUT Sequence (PS3.3 C.11.1); the Dose Grid Scaling of an RT Dose
+(C.8.8.3); Rescale Slope and Intercept, each half by itself; where there is neither, a Real World Value Mapping
+(C.7.6.16.2.11), with its unit. A value that is missing is the one that the standard or common sense gives, with a note;
+one that is written and cannot be read is refused.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hounsfield.errors import MalformedError
+from hounsfield.hu import ModalityLut, Rescale
+from hounsfield.instance.items import first_item, items, value
+from hounsfield.instance.numbers import read_decimal, unreadable
+from hounsfield.reasons import reason
+from hounsfield.units import UCUM_HOUNSFIELD
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+    from hounsfield.instance.header import Header
+
+Numbers = tuple[float, ...]
+
+RT_DOSE = "1.2.840.10008.5.1.4.1.1.481.2"
+UNSPECIFIED = "US"  # Rescale Type of values in no unit that is known
+_SLOPE = (0x00281053, "Rescale Slope (0028,1053)")
+_INTERCEPT = (0x00281052, "Rescale Intercept (0028,1052)")
+_DOSE = (0x3004000E, "Dose Grid Scaling (3004,000E)")
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """`kind` names the unit as a Rescale Type does, or is a UCUM code; `notes` what had to be taken otherwise."""
+
+    rescale: Rescale
+    kind: str
+    notes: tuple[str, ...] = ()
+
+
+def scale_of_header(header: Header, dataset: Dataset | None) -> Scale:
+    """The scale of a plain header; `dataset`: its whole, where `has_scale_in_sequences` says that it is needed."""
+    lut = None if dataset is None else modality_lut(dataset)
+    if lut is not None:
+        return Scale(Rescale(lut=lut), lut.kind)
+    notes: list[str] = []
+    if header.text("SOPClassUID") == RT_DOSE:
+        text = _single(header, "DoseGridScaling")
+        scaling = _half(text, 1.0, _DOSE, notes)
+        # Without the scaling, numbers are no dose in whatever unit that would be.
+        return Scale(Rescale(scaling), header.text("DoseUnits") if text else UNSPECIFIED, tuple(notes))
+    slope, intercept = (_single(header, keyword) for keyword in ("RescaleSlope", "RescaleIntercept"))
+    mappings = () if dataset is None else items(dataset, "RealWorldValueMappingSequence")
+    kind = header.text("RescaleType")
+    if not kind and header.text("Modality") == "PT":
+        kind = header.text("Units")
+    return scale_of_texts(slope, intercept, kind, mappings)
+
+
+def has_scale_in_sequences(header: Header) -> bool:
+    """Whether `scale_of_header` needs more than the header tells."""
+    if "ModalityLUTSequence" in header:
+        return True
+    halves = (header.raw("RescaleSlope"), header.raw("RescaleIntercept"))
+    return "RealWorldValueMappingSequence" in header and not any(halves)
+
+
+def scale_of_texts(slope: str | None, intercept: str | None, kind: str, mappings: Iterable[Dataset]) -> Scale:
+    """The scale of two texts, None where an element is missing; of `mappings` where there is neither.
+
+    Each half by itself: a slope that is missing, empty or zero is 1, such an intercept 0 (trap 17). Raises
+    `MalformedError` for one that is no number.
+    """
+    if not (slope or "").strip() and not (intercept or "").strip():
+        mapped = _mapped(mappings)
+        if mapped is not None:
+            return mapped
+    notes: list[str] = []
+    rescale = Rescale(_half(slope, 1.0, _SLOPE, notes), _half(intercept, 0.0, _INTERCEPT, notes))
+    return Scale(rescale, kind, tuple(notes))
+
+
+def _mapped(mappings: Iterable[Dataset]) -> Scale | None:
+    """The first mapping in Hounsfield units, or the first of all; None where none is one of numbers."""
+    found = [scale for scale in map(_mapping, mappings) if scale is not None]
+    return next((scale for scale in found if scale.kind == UCUM_HOUNSFIELD), found[0] if found else None)
+
+
+def _mapping(item: Dataset) -> Scale | None:
+    """One item of Real World Value Mapping Sequence (PS3.3 C.7.6.16.2.11)."""
+    code = first_item(item, "MeasurementUnitsCodeSequence")
+    unit = "" if code is None else str(value(code, "CodeValue") or "").strip()
+    note = reason("mapping", unit=unit or "no unit")
+    first, table = value(item, "RealWorldValueFirstValueMapped"), value(item, "RealWorldValueLUTData")
+    if table is not None and isinstance(first, int):
+        return Scale(Rescale(lut=ModalityLut(first, several(table))), unit or UNSPECIFIED, (note,))
+    pair = value(item, "RealWorldValueSlope"), value(item, "RealWorldValueIntercept")
+    if not all(isinstance(number, (int, float)) and math.isfinite(number) for number in pair) or not pair[0]:
+        return None
+    return Scale(Rescale(float(pair[0]), float(pair[1])), unit or UNSPECIFIED, (note,))
+
+
+def _half(text: str | None, default: float, attribute: tuple[int, str], notes: list[str]) -> float:
+    tag, name = attribute
+    if text is None or not text.strip(" \0"):
+        key = "rescale-missing" if text is None else "rescale-empty"
+        notes.append(reason(key, name=name, value=f"{default:g}"))
+        return default
+    number = read_decimal(text)
+    if number is None:
+        raise unreadable(tag, text)
+    if "," in text:
+        notes.append(reason("decimal-comma", name=name, written=text.strip(" \0"), value=f"{number:g}"))
+    if number == 0 and default != 0:
+        notes.append(reason("rescale-senseless", name=name, written=repr(text.strip()), value=f"{default:g}"))
+        return default
+    return number
+
+
+def _single(header: Header, keyword: str) -> str | None:
+    raw = header.raw(keyword)
+    return None if raw is None else raw.split(b"\\")[0].decode("latin-1")
+
+
+def modality_lut(dataset: Dataset) -> ModalityLut | None:
+    """The first item of Modality LUT Sequence (PS3.3 C.11.1.1); None without one. Raises `MalformedError`."""
+    item = first_item(dataset, "ModalityLUTSequence")
+    if item is None or "LUTData" not in item:
+        return None
+    try:
+        entries, first, bits = (int(n) for n in value(item, "LUTDescriptor"))
+        entries = entries & 0xFFFF or 0x10000  # written as US or SS, and 0 for 65536
+        data = value(item, "LUTData")
+        little = dataset.original_encoding[1] is not False
+        values = _lut_values(data, entries, bits, little) if isinstance(data, bytes) else several(data)
+    except (TypeError, ValueError) as error:
+        raise MalformedError(f"Modality LUT Sequence (0028,3000) cannot be read ({error})") from error
+    signed = value(dataset, "PixelRepresentation") == 1
+    first = first - 0x10000 if signed and first >= 0x8000 else first
+    if len(values) < entries:
+        raise MalformedError(
+            f"{len(values)} values in the Modality LUT", expected=f"{entries}, by its LUT Descriptor"
+        )
+    return ModalityLut(first, values[:entries], str(value(item, "ModalityLUTType") or ""))
+
+
+def _lut_values(data: bytes, entries: int, bits: int, little: bool) -> Numbers:
+    """LUT Data of VR OW: 16-bit entries, or 8-bit ones packed two a word where that is all there is."""
+    if bits <= 8 and len(data) < 2 * entries:
+        return tuple(map(float, data))
+    pairs = range(0, len(data) - 1, 2)
+    return tuple(float(int.from_bytes(data[i : i + 2], "little" if little else "big")) for i in pairs)
+
+
+def several(data: Any) -> Numbers:
+    """A value, or several, as numbers."""
+    return tuple(float(n) for n in data) if hasattr(data, "__iter__") else (float(data),)
