@@ -10,7 +10,15 @@ from __future__ import annotations
 from hounsfield.codecs.decoding import codestream_header, decode_frame, is_native_disguised
 from hounsfield.codecs.encoding import decoded_photometric, encode_frame, encoded_photometric
 from hounsfield.codecs.frame_format import MAX_FRAME_BYTES, CodestreamHeader, FrameFormat, Pixels
-from hounsfield.codecs.pixel_kinds import PixelKind, best_lossless, bits_after, holders, holds, refuse_unheld
+from hounsfield.codecs.pixel_kinds import (
+    PixelKind,
+    best_lossless,
+    bits_after,
+    holders,
+    holds,
+    refuse_unheld,
+    written_format,
+)
 from hounsfield.codecs.rate import Rate
 
 __all__ = [
@@ -31,4 +39,5 @@ __all__ = [
     "holds",
     "is_native_disguised",
     "refuse_unheld",
+    "written_format",
 ]

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from types import MappingProxyType
 
+import numpy as np
+
+from hounsfield.codecs.codestreams import traits_of
 from hounsfield.codecs.deflated_frame import decode_deflated_frame
 from hounsfield.codecs.foreign import Unproven
 from hounsfield.codecs.frame_format import CodestreamHeader, FrameFormat, Pixels
@@ -110,11 +113,28 @@ def decode_frame(
     if is_native_disguised(data, syntax, frame_format):
         return decode_native(data, frame_format)
     if is_isolated(syntax.family):
-        return decode_in_child(data, syntax, frame_format, out)
-    try:
-        return decode_here(data, syntax, frame_format, out)
-    except Unproven:
-        return decode_in_child(data, syntax, frame_format, out)
+        cells = decode_in_child(data, syntax, frame_format, out)
+    else:
+        try:
+            cells = decode_here(data, syntax, frame_format, out)
+        except Unproven:
+            cells = decode_in_child(data, syntax, frame_format, out)
+    return cells if syntax.lossless else _bounded(cells, data, syntax, frame_format)
+
+
+def _bounded(cells: Pixels, data: bytes, syntax: TransferSyntax, frame_format: FrameFormat) -> Pixels:
+    """What a lossy coding of wider cells took past the highest value that Bits Stored holds, or the lowest, at that.
+
+    Whoever masks it to Bits Stored would take it for one of the other end.
+    """
+    bits = frame_format.bits_stored
+    if not 0 < bits < frame_format.bits_allocated or frame_format.high_bit != bits - 1 or not cells.size:
+        return cells
+    low = -(1 << bits - 1) if frame_format.signed else 0
+    high = low + (1 << bits) - 1
+    if (cells.min() < low or cells.max() > high) and traits_of(data, syntax).method:
+        np.clip(cells, low, high, out=cells)
+    return cells
 
 
 def decode_here(

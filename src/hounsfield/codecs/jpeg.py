@@ -20,6 +20,7 @@ _EOI = b"\xff\xd9"
 _SOS = 0xDA
 _LOSSLESS = 0xC3
 _LS = 0xF7
+_ADOBE = 0xEE
 _DCT_BITS = 12
 _LEAST_BITS = 2  # of lossless JPEG (10918-1 table B.2)
 _MAX_NEAR = 255
@@ -141,7 +142,11 @@ def _check_rest(data: bytes, end: int) -> None:
 
 
 def decode_jpeg(data: bytes, frame_format: FrameFormat, out: Pixels | None = None) -> Pixels:
-    """Every JPEG process libjpeg-turbo has (baseline, extended, progressive, lossless), 2 to 16 bits."""
+    """Every JPEG process libjpeg-turbo has (baseline, extended, progressive, lossless), 2 to 16 bits.
+
+    The differences of lossless JPEG are modulo 2^16 (10918-1 H.1.2.1); some writers take them modulo their precision,
+    so samples are reduced to that.
+    """
     import imagecodecs
 
     header = read_jpeg_header(data)
@@ -171,6 +176,8 @@ def decode_jpeg(data: bytes, frame_format: FrameFormat, out: Pixels | None = Non
             raise
         # Lossless streams that libjpeg-turbo refuses: restart intervals off the line, subsampling.
         samples = call_decoder("JPEG lossless", imagecodecs.jpegsof3_decode, data)
+    if header.marker == _LOSSLESS and stream.precision < samples.dtype.itemsize * 8:
+        samples &= samples.dtype.type((1 << stream.precision) - 1)
     return to_stored(samples, stream, frame_format)
 
 
@@ -217,8 +224,8 @@ def encode_jpeg_lossless(array: Pixels, frame_format: FrameFormat, *, predictor:
     bits = max(_LEAST_BITS, used_bits(array, frame_format))
     options: dict[str, Any] = {}
     if frame_format.samples_per_pixel == 3:
-        options = {"colorspace": "RGB", "outcolorspace": "RGB"}
-    return call_encoder(
+        options = {"colorspace": "RGB", "outcolorspace": "RGB"}  # the same, so that samples are left alone
+    stream = call_encoder(
         "JPEG lossless",
         imagecodecs.jpeg8_encode,
         narrowed(as_unsigned(array, bits), bits),
@@ -227,6 +234,23 @@ def encode_jpeg_lossless(array: Pixels, frame_format: FrameFormat, *, predictor:
         bitspersample=bits,
         **options,
     )
+    is_named = frame_format.samples_per_pixel == 3 and frame_format.photometric_interpretation != "RGB"
+    return _without_colours(stream) if is_named else stream
+
+
+def _without_colours(stream: bytes) -> bytes:
+    """The same without its Adobe segment, and with components 1, 2, 3: nothing that calls them red, green and blue."""
+    content, position = bytearray(stream), len(_SOI)
+    while content[position + 1] != _SOS:
+        length = 2 + int.from_bytes(content[position + 2 : position + 4], "big")
+        if content[position + 1] == _ADOBE:
+            del content[position : position + length]
+            continue
+        if content[position + 1] == _LOSSLESS:
+            content[position + 10 : position + length : 3] = b"\1\2\3"
+        position += length
+    content[position + 5 : position + 11 : 2] = b"\1\2\3"
+    return bytes(content)
 
 
 def largest_near(frame_format: FrameFormat) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from hounsfield.codecs.foreign import call_decoder, call_encoder
 from hounsfield.codecs.frame_format import CodestreamHeader, FrameFormat, Pixels, decoding_target, to_stored
@@ -78,8 +78,19 @@ def _size(bits: _Bits) -> tuple[int, int]:
     return height, height * numerator // denominator
 
 
-def read_jpeg_xl_header(data: bytes) -> tuple[CodestreamHeader, bool]:
-    """Size and image metadata (18181-1 D.2, D.3), and whether a JPEG can be rebuilt from the container."""
+class JpegXlHeader(NamedTuple):
+    """Size and image metadata (18181-1 D.2, D.3); `rebuilds`: a JPEG can be made again of the container.
+
+    `xyb`: colours, or grey, in the space of the eye, which is never exact.
+    """
+
+    codestream: CodestreamHeader
+    rebuilds: bool
+    xyb: bool
+
+
+def read_jpeg_xl_header(data: bytes) -> JpegXlHeader:
+    """The header of a codestream or of one in a container. Raises `MalformedError`, `UnsupportedError`."""
     rebuilds = False
     if data.startswith(_CONTAINER):
         data, rebuilds = _boxes(data)
@@ -88,7 +99,7 @@ def read_jpeg_xl_header(data: bytes) -> tuple[CodestreamHeader, bool]:
     bits = _Bits(data[2:_HEADER_BYTES])
     rows, columns = _size(bits)
     if bits.take(1):  # all default: 8-bit RGB
-        return CodestreamHeader(rows, columns, 3, 8), rebuilds
+        return JpegXlHeader(CodestreamHeader(rows, columns, 3, 8), rebuilds, xyb=True)
     if bits.take(1):  # orientation, intrinsic size, preview, animation
         bits.take(3)
         if bits.take(1):
@@ -101,19 +112,19 @@ def read_jpeg_xl_header(data: bytes) -> tuple[CodestreamHeader, bool]:
     bits.take(1)
     if bits.choose((0, 0), (1, 0), (2, 4), (1, 12)):
         raise UnsupportedError("JPEG XL codestream with extra channels")
-    bits.take(1)  # XYB coded
+    xyb = bool(bits.take(1))
     components = 3
     if not bits.take(1):  # colour encoding is not the default, sRGB
         bits.take(1)
         components = 1 if bits.choose((0, 0), (1, 0), (2, 4), (18, 6)) == 1 else 3
-    return CodestreamHeader(rows, columns, components, precision), rebuilds
+    return JpegXlHeader(CodestreamHeader(rows, columns, components, precision), rebuilds, xyb)
 
 
 def decode_jpeg_xl(data: bytes, frame_format: FrameFormat, out: Pixels | None = None) -> Pixels:
     """Modular or VarDCT pixels; a recompressed JPEG is rebuilt first, so its samples are those it had."""
     import imagecodecs
 
-    header, rebuilds = read_jpeg_xl_header(data)
+    header, rebuilds, _ = read_jpeg_xl_header(data)
     header.check(frame_format, "JPEG XL")
     if rebuilds:
         return decode_jpeg(rebuild_jpeg_here(data), frame_format, out)

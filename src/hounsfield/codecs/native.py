@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hounsfield.codecs.frame_format import FrameFormat, Pixels
 from hounsfield.errors import MalformedError, TruncatedError
+
+
+class NativeExtent(NamedTuple):
+    """Where a native frame lies: bytes from `start` of the pixels' value, and the bits of them before its own."""
+
+    start: int
+    length: int
+    bit_offset: int
+
+
+def native_extent(frame_format: FrameFormat, frame: int, *, words: bool = False) -> NativeExtent:
+    """The bytes that hold frame `frame` (from 0): whole ones, and in 16-bit `words` whole words (PS3.5 8.1.1)."""
+    form = frame_format
+    bits = form.native_bytes * 8
+    if form.bits_allocated == 1:
+        bits = form.rows * form.columns * form.samples_per_pixel
+    unit = 16 if words else 8
+    start = bits * frame // unit
+    end = -(-bits * (frame + 1) // unit)
+    return NativeExtent(start * unit // 8, (end - start) * unit // 8, bits * frame - start * unit)
 
 
 def decode_native(
@@ -20,18 +41,21 @@ def decode_native(
 ) -> Pixels:
     """Stored cells of one native frame, (rows, columns[, samples]); may share memory with `data`.
 
-    `swap_words` is for 8-bit pixels of VR OW in a big endian data set, whose bytes come in swapped pairs
-    (PS3.5 D.1). `bit_offset` says at which bit of the first byte a single-bit frame starts (PS3.5 8.1.1: such
-    frames follow each other without padding).
+    `swap_words` is for VR OW in a big endian data set, which is one of 16-bit words whatever the cells are: swapped
+    by words it is what little endian has (PS3.5 A.3, D). Cells of 32 bits have no other VR.
+    `bit_offset` says at which bit of `data` the frame begins (`native_extent`): single bits follow each other
+    without padding, as do 8-bit frames of odd length.
     """
+    octets = np.frombuffer(data, np.uint8)
+    is_words = swap_words or not (little_endian or frame_format.bits_allocated != 32)
+    if is_words and frame_format.bits_allocated != 16:
+        octets = _swapped(octets)
+        little_endian = True
     if frame_format.bits_allocated == 1:
-        return _decode_bits(data, frame_format, bit_offset)
-    _check_length(data, frame_format.native_bytes)
-    cells = np.frombuffer(data, np.uint8)
-    if swap_words and frame_format.cell_bytes == 1:
-        even = len(cells) // 2 * 2
-        cells = np.concatenate([cells[:even].reshape(-1, 2)[:, ::-1].ravel(), cells[even:]])
-    typed = cells[: frame_format.native_bytes].view(_stored_dtype(frame_format, little_endian))
+        return _decode_bits(octets, frame_format, bit_offset)
+    octets = octets[bit_offset // 8 :]
+    _check_length(len(octets), frame_format.native_bytes)
+    typed = octets[: frame_format.native_bytes].view(_stored_dtype(frame_format, little_endian))
     typed = typed.astype(frame_format.dtype, copy=False)
     if frame_format.subsampled:
         return _upsample(typed, frame_format)
@@ -41,14 +65,25 @@ def decode_native(
     return typed.reshape(frame_format.shape)
 
 
+def _swapped(octets: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Bytes of 16-bit words in the other order; one that is left over stays."""
+    even = len(octets) // 2 * 2
+    return np.concatenate([octets[:even].reshape(-1, 2)[:, ::-1].ravel(), octets[even:]])
+
+
 def encode_native(array: Pixels, frame_format: FrameFormat, *, little_endian: bool = True) -> bytes:
-    """The native bytes of stored values, always colour by pixel unless Planar Configuration is 1."""
+    """The native bytes of stored values, always colour by pixel unless Planar Configuration is 1.
+
+    Big endian ones of more than 8 bits are those of VR OW: 16-bit words, of which the first of two is the lower.
+    """
     if frame_format.bits_allocated == 1:
         return np.packbits(np.ascontiguousarray(array, np.uint8).ravel(), bitorder="little").tobytes()
     if frame_format.subsampled:
         return _subsample(array, frame_format, little_endian)
     if frame_format.samples_per_pixel > 1 and frame_format.planar_configuration == 1:
         array = np.moveaxis(array, -1, 0)
+    if frame_format.bits_allocated == 32 and not little_endian:
+        return array.astype(_stored_dtype(frame_format, True)).view("<u2").astype(">u2").tobytes()
     return array.astype(_stored_dtype(frame_format, little_endian)).tobytes()
 
 
@@ -56,23 +91,23 @@ def _stored_dtype(frame_format: FrameFormat, little_endian: bool) -> np.dtype[An
     return frame_format.dtype.newbyteorder("<" if little_endian else ">")
 
 
-def _check_length(data: bytes | memoryview, expected: int) -> None:
-    if len(data) < expected:
+def _check_length(found: int, expected: int) -> None:
+    if found < expected:
         raise TruncatedError(
-            f"{len(data)} bytes of native pixels",
+            f"{found} bytes of native pixels",
             expected=f"{expected} bytes by Rows, Columns and Bits Allocated",
-            found_bytes=len(data),
+            found_bytes=found,
             expected_bytes=expected,
         )
 
 
-def _decode_bits(data: bytes | memoryview, frame_format: FrameFormat, bit_offset: int) -> Pixels:
-    if not 0 <= bit_offset < 8:
-        raise MalformedError(f"a frame that starts at bit {bit_offset} of a byte", expected="0 to 7")
+def _decode_bits(octets: NDArray[np.uint8], frame_format: FrameFormat, bit_offset: int) -> Pixels:
+    if not 0 <= bit_offset < 16:
+        raise MalformedError(f"a frame that starts at bit {bit_offset} of a word", expected="0 to 15")
     count = frame_format.rows * frame_format.columns * frame_format.samples_per_pixel
     needed = (bit_offset + count + 7) // 8
-    _check_length(data, needed)
-    bits = np.unpackbits(np.frombuffer(data, np.uint8, count=needed), bitorder="little")
+    _check_length(len(octets), needed)
+    bits = np.unpackbits(octets[:needed], bitorder="little")
     return (
         bits[bit_offset : bit_offset + count]
         .reshape(frame_format.shape)

@@ -9,7 +9,7 @@ estimate, an encoder and an error message never disagree::
     refuse_unheld(transfer_syntax("jpeg"), kind) # raises UnsupportedError, which names the syntaxes that hold it
     holders(kind, lossless=True)                 # every syntax that does, in the order of the table of syntaxes
     best_lossless(kind)                          # the one to take where another cannot; None where none is better
-    bits_after(transfer_syntax("jpeg"), kind)    # Bits Stored of the result
+    bits_after(transfer_syntax("jpeg"), kind)    # Bits Stored of the result; `written_format` for a whole format
 
 The rows are PS3.5's tables 8.2.1-1 to 8.2.15-1, narrowed to what the libraries here write and others read, and wider
 in two places only: RLE of 32 bits, which every reader opens (table 8.2.2-1 ends at 16), and native or uncompressed
@@ -19,7 +19,7 @@ frames, which hold whatever there is. Nothing here looks at a pixel.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from hounsfield.codecs.frame_format import FrameFormat
@@ -189,6 +189,14 @@ def bits_after(syntax: TransferSyntax, kind: PixelKind) -> int:
     if row is None or row.bits_after is None:
         return kind.bits_stored
     return row.bits_after or kind.bits_allocated
+
+
+def written_format(syntax: TransferSyntax, frame_format: FrameFormat) -> FrameFormat:
+    """The format of such frames once they are written in `syntax`, which holds them: Bits Stored as `bits_after`."""
+    bits = bits_after(syntax, PixelKind.of(frame_format))
+    if bits == frame_format.bits_stored:
+        return frame_format
+    return replace(frame_format, bits_stored=bits, high_bit=bits - 1)
 
 
 def refuse_unheld(syntax: TransferSyntax, kind: PixelKind) -> None:

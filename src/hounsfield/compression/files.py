@@ -23,7 +23,7 @@ from hounsfield.errors import HounsfieldError, NotDicomError, OutputExistsError
 from hounsfield.instance import FileSource, Header, Source, read_instance
 from hounsfield.instance.reading import read_header
 from hounsfield.outputs import WholeFiles, carry_status, whole_file
-from hounsfield.transcode import Target, Transcoded, Transcoder, derived_uid, goal_of, transcode
+from hounsfield.transcode import Target, Transcoded, Transcoder, choose, derived_uid, goal_of, transcode
 
 Status = Literal["written", "copied", "kept", "present", "discarded", "skipped", "failed"]
 _MOST_UNCONFIRMED = 128
@@ -263,7 +263,7 @@ def is_done(job: Job, target: Target) -> bool:
         original = read_instance(job.source).header
     except HounsfieldError:
         return False
-    wanted = target.chosen_for(original).target if original.pixels is not None else None
+    wanted = choose(job.source, original, target).target if original.pixels is not None else None
     if wanted is not None and wanted.syntax is not None and made.transfer_syntax == wanted.syntax.uid:
         return made.text("SOPInstanceUID") in _uids(original, wanted)
     # Copied: without pixels, or kept by `auto`, because nothing holds it or it would not have become smaller.

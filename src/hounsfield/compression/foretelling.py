@@ -14,10 +14,10 @@ from hounsfield.batch.ledger import Ledger
 from hounsfield.codecs import PixelKind, refuse_unheld
 from hounsfield.compression.files import Job, Outcome, is_done, why_spared
 from hounsfield.errors import HounsfieldError, NotDicomError
-from hounsfield.instance import FileSource, Header, read_instance
+from hounsfield.instance import FileSource, Header, Source, read_instance
 from hounsfield.locations.tree import tree_sources
 from hounsfield.syntaxes import transfer_syntax
-from hounsfield.transcode import Target, decoded_format
+from hounsfield.transcode import Target, choose, decoded_format
 
 
 class _Remembered(Ledger):
@@ -53,7 +53,7 @@ def foretold_file(job: Job, target: Target, *, force: bool = False) -> Outcome:
             return told("present") if is_done(job, target) else told("failed", f"{job.out} exists already")
         if why_spared(job):
             return told("failed", why_spared(job))
-        before, after, reason = _way(read_instance(job.source).header, target)
+        before, after, reason = _way(job.source, read_instance(job.source).header, target)
         return told("copied", reason) if reason else told("written", before=before, after=after)
     except NotDicomError as error:
         return told("skipped" if job.original is None else "copied", error.found)
@@ -65,7 +65,7 @@ def foretell_tree(root: Path, target: Target) -> Iterator[Outcome]:
     """What `compress_in_place` would make of every file below `root` (or of `root` itself, a file)."""
     for path in [root] if root.is_file() else _files(root):
         try:
-            before, after, reason = _way(read_instance(FileSource(path)).header, target)
+            before, after, reason = _way(FileSource(path), read_instance(FileSource(path)).header, target)
         except NotDicomError:
             yield Outcome(str(path), "kept", path, "no DICOM file")
         except HounsfieldError as error:
@@ -79,12 +79,12 @@ def _files(root: Path) -> Iterator[Path]:
     return (found.path for found in tree_sources(root) if isinstance(found, FileSource))
 
 
-def _way(header: Header, target: Target) -> tuple[str, str, str]:
+def _way(source: Source, header: Header, target: Target) -> tuple[str, str, str]:
     """The syntax now and then, or why the file stays as it is."""
     before = transfer_syntax(header.transfer_syntax)
     if header.pixels is None:
         return before.keyword, "", "has no pixels"
-    choice = target.chosen_for(header)
+    choice = choose(source, header, target)
     if choice.target is None or choice.target.syntax is None:
         return before.keyword, "", choice.why
     syntax = choice.target.syntax

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
 from hounsfield.errors import MalformedError, TruncatedError
 from hounsfield.instance.elements import PixelElement
+
+if TYPE_CHECKING:
+    from hounsfield.codecs import FrameFormat
 
 Array = npt.NDArray[Any]
 
@@ -68,18 +71,48 @@ def _check_available(frame: int, available: int, size: int, *, is_filled: bool) 
     )
 
 
-def read_swapped(
-    stream: BinaryIO, pixels: PixelElement, frame: int, *, shape: tuple[int, ...], fill: int | None = None
+def read_arranged(
+    stream: BinaryIO,
+    pixels: PixelElement,
+    frame: int,
+    form: FrameFormat,
+    *,
+    little_endian: bool,
+    fill: int | None = None,
 ) -> Array:
-    """The same for 8-bit cells whose bytes come in swapped pairs, over the borders of odd frames too."""
-    size = int(np.prod(shape, dtype=np.int64))
-    begin = frame * size // 2 * 2
-    words = (frame * size + size - begin + 1) // 2
-    rest = None if pixels.length is None else max(0, pixels.length - begin)
-    here = PixelElement(pixels.keyword, pixels.offset + begin, rest)
-    pairs = read_native(stream, here, 0, shape=(words,), cell=np.dtype(">u2"), fill=fill)
-    cells: Array = pairs.astype("<u2", copy=False).view(np.uint8)[frame * size - begin :][:size]
-    return cells.reshape(shape)
+    """The same for frames that are not simply cell after cell: planes, shared chrominance, words of other cells."""
+    from hounsfield.codecs.native import decode_native, native_extent
+
+    start, length, bit_offset = native_extent(form, frame, words=pixels.swapped)
+    end = min(stream.seek(0, os.SEEK_END), pixels.offset + (pixels.length or 0))
+    available = min(length, max(0, end - pixels.offset - start))
+    before, size = bit_offset // 8, form.native_bytes
+    _check_available(frame, max(0, available - before), size, is_filled=fill is not None)
+    if available >= before + size:
+        octets = np.empty(available, np.uint8)
+    else:
+        octets = _blank(fill or 0, form.dtype, length, swapped=pixels.swapped, little_endian=little_endian)
+        available -= (available - before) % (2 if pixels.swapped else form.cell_bytes)
+    stream.seek(pixels.offset + start)
+    _read_into(stream, octets.data[: max(0, available)])
+    return decode_native(
+        octets.data,
+        form,
+        little_endian=little_endian,
+        swap_words=pixels.swapped,
+        bit_offset=bit_offset,
+    )
+
+
+def _blank(fill: int, cell: np.dtype[Any], length: int, *, swapped: bool, little_endian: bool) -> Array:
+    """`length` bytes of cells that hold `fill`, as the file would have them."""
+    cells = np.full(
+        -(-length // cell.itemsize) + 1, fill, cell.newbyteorder("<" if little_endian or swapped else ">")
+    )
+    octets = cells.view(np.uint8)
+    if swapped:
+        octets = octets[: len(octets) // 2 * 2].reshape(-1, 2)[:, ::-1].ravel()
+    return octets[:length].copy()
 
 
 def _target(out: Array | None, shape: tuple[int, ...], cell: np.dtype[Any]) -> Array:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-import numpy as np
 import numpy.typing as npt
 
 from hounsfield.errors import HounsfieldError, MalformedError, TruncatedError, UnsupportedError
@@ -20,7 +19,7 @@ from hounsfield.hu import Padding, StoredFormat
 from hounsfield.instance.elements import PixelElement
 from hounsfield.instance.encapsulated import frames_behind, read_rest
 from hounsfield.instance.header import Header
-from hounsfield.instance.native import read_native, read_swapped
+from hounsfield.instance.native import read_arranged, read_native
 from hounsfield.instance.planes import (
     Plane,
     plane_of_header,
@@ -248,8 +247,7 @@ class Instance:
     @property
     def frame_bytes(self) -> int:
         """Size of one native frame, without padding to even length."""
-        rows, columns = self.shape
-        return rows * columns * self.samples * self.declared_format.bits_allocated // 8
+        return self._format_of(self.declared_format).native_bytes
 
     @cached_property
     def is_native(self) -> bool:
@@ -318,17 +316,14 @@ class Instance:
     def _native_cells(
         self, stream: BinaryIO, pixels: PixelElement, frame: int, out: Array | None, fill: int | None
     ) -> Array:
-        stored, samples, (rows, columns) = self.stored_format, self.samples, self.shape
-        order = "<" if self.syntax.little_endian_pixels else ">"
-        kind = "f" if self.is_real else "i" if stored.signed else "u"
-        cell = np.dtype(f"{order}{kind}{stored.bits_allocated // 8}")
-        if pixels.swapped and samples == 1 and cell.itemsize == 1:
-            return read_swapped(stream, pixels, frame, shape=(rows, columns), fill=fill).view(cell)
-        if samples > 1 and self.header.integer("PlanarConfiguration", 0) == 1:
-            planes = read_native(stream, pixels, frame, shape=(samples, rows, columns), cell=cell, fill=fill)
-            return np.ascontiguousarray(np.moveaxis(planes, 0, -1))
-        shape = (rows, columns) if samples == 1 else (rows, columns, samples)
-        return read_native(stream, pixels, frame, shape=shape, cell=cell, out=out, fill=fill)
+        form, little_endian = self.frame_format, self.syntax.little_endian_pixels
+        is_by_plane = form.samples_per_pixel > 1 and form.planar_configuration == 1
+        is_in_words = pixels.swapped and form.bits_allocated != 16 and not self.is_real
+        if is_by_plane or form.subsampled or is_in_words:
+            return read_arranged(stream, pixels, frame, form, little_endian=little_endian, fill=fill)
+        cell = np.dtype(f"f{form.bits_allocated // 8}") if self.is_real else form.dtype
+        ordered = cell.newbyteorder("<" if little_endian else ">")
+        return read_native(stream, pixels, frame, shape=form.shape, cell=ordered, out=out, fill=fill)
 
     def _decoded_cells(self, stream: BinaryIO, frame: int, out: Array | None, *, truncated: bool) -> Array:
         from hounsfield.codecs import decode_frame

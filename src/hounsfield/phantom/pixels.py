@@ -5,7 +5,7 @@ Compression is `hounsfield.codecs`' business; the only codec here is the Philips
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,8 +56,11 @@ def add_pixels(dataset: Dataset, spec: PhantomSpec, frames: list[Cells], *, dama
 
 
 def _native(spec: PhantomSpec, frames: list[Cells], *, big_endian: bool, damaged: bool) -> bytes:
-    order: Literal["<", ">"] = ">" if big_endian else "<"
-    content = b"".join(frame.astype(frame.dtype.newbyteorder(order)).tobytes() for frame in frames)
+    content = b"".join(frame.astype(frame.dtype.newbyteorder("<")).tobytes() for frame in frames)
+    if (
+        big_endian and frames[0].dtype.itemsize > 1
+    ):  # VR OW: words, of which cells of 32 bits have two (PS3.5 A.3)
+        content = np.frombuffer(content, "<u2").astype(">u2").tobytes()
     if damaged:
         content += content[: len(content) // len(frames)] * spec.extra_frames + bytes(spec.extra_pixel_bytes)
         content = content[: len(content) - spec.missing_pixel_bytes]

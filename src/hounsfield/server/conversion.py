@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from hounsfield.codecs import FrameFormat, decode_frame, encode_frame
+from hounsfield.codecs.native import decode_native, encode_native, native_extent
 from hounsfield.errors import MalformedError, UnsupportedError
 from hounsfield.frames import read_frame
 from hounsfield.instance import Instance
@@ -101,6 +102,8 @@ def _native(instance: Instance, frame: int) -> bytes:
         size = frame_size(instance)
         return _read(instance, frame * size, size)
     values = np.ascontiguousarray(cells(instance, frame))
+    if instance.is_native:
+        return encode_native(values, instance.frame_format)
     return values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes()
 
 
@@ -133,23 +136,15 @@ def cells(instance: Instance, frame: int) -> Any:
     if is_bits(instance):
         return _bits(instance, frame)
     if instance.is_native:
-        if not instance.frame_format.subsampled:
-            return instance.cells(frame)
-        # Two pixels share their chrominance: the decoder of native frames takes them apart.
-        return decode_frame(_native(instance, frame), transfer_syntax(EXPLICIT), instance.frame_format)
+        return instance.cells(frame)
     with open_pixels(instance.source, instance.header) as stream:
         data = read_frame(stream, instance.frames_in(stream, truncated=False)[frame])
     return decode_frame(data, instance.syntax, instance.frame_format)
 
 
 def _bits(instance: Instance, frame: int) -> Any:
-    form = _format(instance)
-    count = form.rows * form.columns * form.samples_per_pixel
-    first, rest = divmod(count * frame, 8)
-    data = _read(instance, first, (rest + count + 7) // 8)
-    pixels = instance.header.pixels
+    form, pixels = _format(instance), instance.header.pixels
     swapped = pixels is not None and pixels.swapped
-    if swapped and (first % 2 or len(data) % 2):
-        raise UnsupportedError("single bits in big-endian words", where=instance.name)
-    syntax = transfer_syntax(EXPLICIT)
-    return decode_frame(data, syntax, form, swap_words=swapped, bit_offset=rest)
+    extent = native_extent(form, frame, words=swapped)
+    data = _read(instance, extent.start, extent.length)
+    return decode_native(data, form, swap_words=swapped, bit_offset=extent.bit_offset)

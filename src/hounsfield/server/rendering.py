@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from hounsfield.codecs import decoded_photometric
+from hounsfield.codecs.codestreams import decoded_colour
 from hounsfield.codecs.colour import PaletteChannel, palette_to_rgb, to_rgb
 from hounsfield.errors import DicomwebError, HounsfieldError, UnsupportedError
 from hounsfield.hu import Conversion, convert
@@ -24,7 +25,7 @@ from hounsfield.instance import Instance
 from hounsfield.outputs import ScratchFolder
 from hounsfield.series import Slice
 from hounsfield.series.assembly import conversion_of
-from hounsfield.server.conversion import cells, is_bits
+from hounsfield.server.conversion import cells, is_bits, stored_frame
 from hounsfield.server.deadline import check
 from hounsfield.windowing import Window, apply_window, window
 
@@ -138,7 +139,10 @@ def picture(instance: Instance, frame: int, look: Look) -> Image.Image:
 
 
 def _coloured(instance: Instance, frame: int, photometric: str) -> Image.Image:
-    decoded = photometric if instance.is_native else decoded_photometric(photometric)
+    decoded = photometric
+    if not instance.is_native:  # its markers know better than a label
+        labelled = decoded_photometric(photometric)
+        decoded = decoded_colour(stored_frame(instance, frame), instance.syntax, labelled)
     return Image.fromarray(_eight_bits(to_rgb(cells(instance, frame), decoded)))
 
 

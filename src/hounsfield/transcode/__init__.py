@@ -5,7 +5,7 @@ Lossless results are proved by decoding them; lossy ones meet a ratio or an erro
 
 from __future__ import annotations
 
-from hounsfield.transcode.compression import Transcoded, Transcoder, goal_of, transcode
+from hounsfield.transcode.compression import Transcoder, choose, transcode
 from hounsfield.transcode.derivation import derived_uid
 from hounsfield.transcode.estimating import Cost, Estimate, estimate
 from hounsfield.transcode.pixels import decoded_format
@@ -14,6 +14,7 @@ from hounsfield.transcode.policy import Policy, policy_target
 from hounsfield.transcode.pydicom_plugin import register_pydicom
 from hounsfield.transcode.reencoding import reencoded
 from hounsfield.transcode.target import AUTO, Choice, Target, target
+from hounsfield.transcode.transcoded import Transcoded, goal_of
 
 __all__ = [
     "AUTO",
@@ -24,6 +25,7 @@ __all__ = [
     "Target",
     "Transcoded",
     "Transcoder",
+    "choose",
     "decoded_format",
     "derived_uid",
     "estimate",

@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-import math
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
-from hounsfield.codecs import FrameFormat, Pixels, Rate, decode_frame, encode_frame, encoded_photometric
+from hounsfield.codecs import (
+    FrameFormat,
+    PixelKind,
+    Pixels,
+    Rate,
+    decode_frame,
+    encode_frame,
+    encoded_photometric,
+    refuse_unheld,
+    written_format,
+)
 from hounsfield.codecs.jpeg_xl import rebuild_jpeg, recompress_jpeg
-from hounsfield.codecs.rate import used_bits
 from hounsfield.errors import HounsfieldError, MalformedError, UnsupportedError
-from hounsfield.frames import encapsulate
-from hounsfield.instance import BytesSource, HeaderReader, Instance, Source, read_instance
+from hounsfield.hu import stored_values
+from hounsfield.instance import BytesSource, Header, HeaderReader, Instance, Source, read_instance
 from hounsfield.syntaxes import TransferSyntax
-from hounsfield.transcode.derivation import derivation_edits, derived_uid
-from hounsfield.transcode.elements import EXPLICIT_LITTLE, Encoding, encode_element
-from hounsfield.transcode.loss import Coded, Loss, LossySearch, frame_scales
+from hounsfield.transcode.derivation import PastLoss, derivation_edits, derived_uid, past_loss_edits
+from hounsfield.transcode.edits import colour_edits, encapsulated_edits, native_edits, padding_edits
+from hounsfield.transcode.elements import EXPLICIT_LITTLE
+from hounsfield.transcode.loss import NOTHING_LOST, FrameScale, comparable, frame_scales, measure
 from hounsfield.transcode.part10 import (
-    EXTENDED_LENGTHS,
-    EXTENDED_OFFSETS,
     PIXEL_DATA,
-    TOTAL_LENGTH,
     Edit,
     Part10,
     inflated,
@@ -33,57 +39,16 @@ from hounsfield.transcode.part10 import (
     write_part10,
 )
 from hounsfield.transcode.pixels import PixelSource, open_pixels
-from hounsfield.transcode.target import Choice, Target
+from hounsfield.transcode.search import Coded, LossySearch
+from hounsfield.transcode.target import Choice, Target, is_lossy
+from hounsfield.transcode.transcoded import Transcoded, goal_of
+from hounsfield.transcode.values import FrameValues, bits_edits
 
-_PHOTOMETRIC, _PLANAR, _SOP_INSTANCE = 0x00280004, 0x00280006, 0x00080018
-_BITS_STORED, _HIGH_BIT = 0x00280101, 0x00280102
-_CODED_BY_CELL = ("jpeg-ls-near", "htj2k-lossy")
+_SOP_INSTANCE = 0x00080018
 _ENCAPSULATED_ICON = b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff"
-_NOTHING_LOST = Loss(0.0, math.inf)
 _LONGEST_NATIVE = 0xFFFFFFFE
 _MOST_AT_ONCE = 2**32
 _WORD = 8  # bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Transcoded:
-    """A whole file in its new syntax, and what was done.
-
-    `changed` is false where `content` is the source as it was: in the syntax already, without pixels, or of a kind
-    that nothing `auto` may choose can hold. `why` says so, or why the syntax is not the one that was asked for first.
-    `ratio` is native ÷ stored bytes of the pixels. `max_error` is in HU (rescaled units), `psnr` in dB,
-    infinite where nothing was lost. `rate` is what met the target, a hint for a neighbour.
-    """
-
-    name: str
-    content: bytes
-    changed: bool
-    before: str
-    after: str
-    frames: int = 0
-    native_bytes: int = 0
-    stored_bytes: int = 0
-    max_error: float = 0.0
-    psnr: float = math.inf
-    rate: Rate | None = None
-    why: str = ""
-
-    @property
-    def ratio(self) -> float:
-        return self.native_bytes / self.stored_bytes if self.stored_bytes else 1.0
-
-    def to_json(self) -> dict[str, Any]:
-        """The facts without the content."""
-        facts = {
-            name: getattr(self, name) for name in ("name", "changed", "before", "after", "frames", "why")
-        }
-        return facts | {
-            "native_bytes": self.native_bytes,
-            "stored_bytes": self.stored_bytes,
-            "ratio": round(self.ratio, 4),
-            "max_error": self.max_error,
-            "psnr": self.psnr if math.isfinite(self.psnr) else None,
-        }
 
 
 def transcode(source: Source, target: Target, *, hint: Rate | None = None) -> Transcoded:
@@ -127,7 +92,7 @@ class Transcoder:
         before = instance.syntax
         if instance.header.pixels is None:
             return _unchanged(source, before, None, "has no pixels")
-        choice = target.chosen_for(instance.header)
+        choice = choose(source, instance.header, target)
         if choice.target is None:
             return _unchanged(source, before, None, choice.why)
         try:
@@ -154,7 +119,20 @@ class Transcoder:
         result = work.run()
         if target.auto is not None and len(result.content) >= len(source.content) and not before.deflated:
             return _unchanged(source, before, pixels, f"is no smaller as {syntax.keyword}")
-        return replace(result, why=choice.why)
+        return replace(result, why="; ".join(filter(None, (choice.why, result.why))))
+
+
+def choose(source: Source, header: Header, target: Target) -> Choice:
+    """`target.chosen_for` the image in `source`, with what its codestreams tell of losses that its header does not."""
+    is_silent = header.pixels is not None and header.pixels.length is None and not is_lossy(header)
+    lossy_before = False
+    if target.syntax is None and is_silent:
+        with (
+            contextlib.suppress(HounsfieldError),
+            source.open() as stream,
+        ):  # whoever decodes it says what is wrong
+            lossy_before = bool(open_pixels(stream.read(), header).lossy_method())
+    return target.chosen_for(header, lossy_before=lossy_before)
 
 
 def _unchanged(
@@ -191,25 +169,14 @@ class _Work:
     def run(self) -> Transcoded:
         lossless_jpeg = self._whole_jpegs()
         if lossless_jpeg is not None:
-            coded, form = Coded(lossless_jpeg, None, _NOTHING_LOST), self.pixels.frame_format
-            edits = self._pixel_edits(coded.streams, form.photometric_interpretation)
-            return self._result(coded, self._written(edits))
+            return self._result(Coded(lossless_jpeg, None, NOTHING_LOST), self._photometric_of_jpeg(), {})
         if self.syntax.keyword == "jpeg-xl-jpeg":
             raise UnsupportedError(
                 f"jpeg-xl-jpeg of {self.pixels.syntax.keyword}", expected="baseline JPEG (.50)"
             )
-        form = self.pixels.decoded_format
-        if not self.target.lossy:
-            return self._lossless(form)
-        if self.pixels.native_bytes > _MOST_AT_ONCE:
-            raise UnsupportedError(
-                f"{self.pixels.native_bytes} bytes of pixels in one lossy image",
-                expected=f"at most {_MOST_AT_ONCE}, since all frames are coded at one rate",
-            )
-        cells = [self.pixels.cells(index) for index in range(self.pixels.count)]
-        scales = frame_scales(self.instance, len(cells))
-        coded = LossySearch(cells, scales, form, self.target).run(self.hint)
-        return self._lossy(coded, form, self._depth_edits(form, cells))
+        values = FrameValues(self.pixels, self.part, self.instance.header, self.syntax)
+        refuse_unheld(self.syntax, PixelKind.of(values.form))
+        return self._lossy(values) if self.target.lossy else self._lossless(values)
 
     def _whole_jpegs(self) -> list[bytes] | None:
         """Baseline JPEGs into JPEG XL and back without touching a coefficient; `None` if it is not that."""
@@ -226,19 +193,25 @@ class _Work:
             return [rebuild_jpeg(self.pixels.encoded(index)) for index in range(self.pixels.count)]
         return None
 
-    def _lossless(self, form: FrameFormat) -> Transcoded:
+    def _photometric_of_jpeg(self) -> str:
+        """Of JPEGs that stay as they are: what the header calls them, unless their markers know better."""
+        if not self.pixels.is_mislabelled:
+            return self.pixels.frame_format.photometric_interpretation
+        return "RGB" if self.pixels.colour == "RGB" else "YBR_FULL_422"
+
+    def _lossless(self, values: FrameValues) -> Transcoded:
         """Frame by frame, so that a file of many frames needs no more memory than its streams."""
         if not self.syntax.encapsulated and self.pixels.native_bytes > _LONGEST_NATIVE:
             raise UnsupportedError(
                 f"{self.pixels.native_bytes} bytes of native pixels", expected="less than 4 GiB"
             )
-        streams = [self._proved(self.pixels.cells(index), form, index) for index in range(self.pixels.count)]
-        if self.syntax.encapsulated:
-            content = self._written(self._pixel_edits(streams, self._photometric(form)))
-        else:
-            streams = _packed(streams, form) if form.bits_allocated == 1 else streams
-            content = self._written(self._native_edits(streams, form))
-        return self._result(Coded(streams, None, _NOTHING_LOST), content)
+        streams = [
+            self._proved(values.frame(index), values.form, index) for index in range(self.pixels.count)
+        ]
+        if values.form.bits_allocated == 1 and not self.syntax.encapsulated:
+            streams = _packed(streams, values.form)
+        coded = Coded(streams, None, NOTHING_LOST)
+        return self._result(coded, self._photometric(values.form), values.edits, note=values.note)
 
     def _proved(self, cells: Pixels, form: FrameFormat, index: int) -> bytes:
         """One frame encoded, decoded, and found to be the same."""
@@ -255,81 +228,105 @@ class _Work:
             frame=index,
         )
 
-    def _lossy(self, coded: Coded, form: FrameFormat, depth: dict[int, bytes]) -> Transcoded:
-        ratio = self.pixels.native_bytes / max(1, sum(map(len, coded.streams)))
-        photometric = self._photometric(form, reversible=coded.rate is None)
+    def _lossy(self, values: FrameValues) -> Transcoded:
+        if self.pixels.native_bytes > _MOST_AT_ONCE:
+            raise UnsupportedError(
+                f"{self.pixels.native_bytes} bytes of pixels in one lossy image",
+                expected=f"at most {_MOST_AT_ONCE}, since all frames are coded at one rate",
+            )
+        frames = [values.frame(index) for index in range(self.pixels.count)]
+        scales = frame_scales(self.instance, len(frames))
+        coded = LossySearch(frames, scales, values.form, self.target).run(self.hint)
+        edits = values.edits
         if coded.rate is None:  # nothing was lost after all, and so the image stays what it is
-            return self._result(coded, self._written(self._pixel_edits(coded.streams, photometric)))
-        part = recoded(self.part, self.syntax)
-        goal = goal_of(self.target)
-        original = (part.find(_SOP_INSTANCE) or b"").rstrip(b"\0 ")
-        uid = derived_uid(original, self.syntax, goal)
-        edits = {
-            **derivation_edits(part, self.syntax, ratio=ratio, goal=goal, uid=uid),
-            **self._pixel_edits(coded.streams, photometric),
-            **depth,
-        }
-        return self._result(coded, write_part10(part, self.syntax, edits, instance_uid=uid))
+            return self._result(coded, self._photometric(values.form), edits, note=values.note)
+        written = written_format(self.syntax, values.form)
+        if written != values.form:
+            edits |= bits_edits(written.bits_stored)
+        if coded.loss.padding is not None:
+            edits |= padding_edits(coded.loss.padding, values.form)
+        photometric = encoded_photometric(self.syntax, values.form.photometric_interpretation)
+        result = self._result(coded, photometric, edits, note=values.note)
+        self._check_promise(result.content, frames, scales, values.form)
+        return result
 
-    def _photometric(self, form: FrameFormat, *, reversible: bool = True) -> str:
+    def _check_promise(
+        self, content: bytes, frames: Sequence[Pixels], scales: Sequence[FrameScale], form: FrameFormat
+    ) -> None:
+        """The finished file, read as anyone would: no cell of it is further off than was promised."""
+        again = read_instance(BytesSource(self.instance.name, content))
+        pixels = open_pixels(content, again.header)
+        decoded = []
+        for index in range(len(frames)):
+            values = stored_values(pixels.cells(index), again.stored_format)
+            decoded.append(comparable(values, self.syntax, form))
+        found = measure(frames, decoded, scales)
+        if not found.keeps(self.target.max_error) or found.padding not in (None, again.padding):
+            raise HounsfieldError(
+                f"the finished file is off by {found.worst:g}, with {found.strays} cells of padding astray",
+                expected=f"what {goal_of(self.target)} promises",
+                remedy="nothing was written; please report this image",
+            )
+
+    def _photometric(self, form: FrameFormat) -> str:
+        """Of what is coded reversibly, be it in a syntax that may lose."""
         given = encoded_photometric(self.syntax, form.photometric_interpretation)
-        if reversible and given in ("YBR_ICT", "XYB"):
-            return "YBR_RCT" if given == "YBR_ICT" else "RGB"
-        return given
+        return {"YBR_ICT": "YBR_RCT", "XYB": "RGB"}.get(given, given)
 
-    def _written(self, edits: Mapping[int, Edit]) -> bytes:
-        return write_part10(recoded(self.part, self.syntax), self.syntax, edits)
-
-    def _pixel_edits(self, streams: Sequence[bytes], photometric: str) -> dict[int, Edit]:
-        """Encapsulated Pixel Data, its offset tables, and the colour attributes where they change."""
-        written = encapsulate(streams, extended=self.target.extended_offsets)
-        edits: dict[int, Edit] = {**self._colour_edits(photometric), TOTAL_LENGTH: b""}
-        edits[PIXEL_DATA] = (
-            encode_element(PIXEL_DATA, b"OB", b"", EXPLICIT_LITTLE, undefined=True),
-            *written.pieces,
+    def _result(
+        self, coded: Coded, photometric: str, changed: Mapping[int, Edit], *, note: str = ""
+    ) -> Transcoded:
+        """The finished file, read back; as a lossy derivation of the original where something was lost."""
+        part, past = recoded(self.part, self.syntax), self._past_loss()
+        edits = {**changed, **colour_edits(self.pixels.frame_format, photometric, self.syntax)}
+        if self.syntax.encapsulated:
+            edits |= encapsulated_edits(coded.streams, extended_offsets=self.target.extended_offsets)
+        else:
+            edits |= native_edits(coded.streams, self.pixels.decoded_format, self.syntax)
+        stored, uid = sum(map(len, coded.streams)), None
+        if coded.rate is not None:
+            goal, original = goal_of(self.target), (part.find(_SOP_INSTANCE) or b"").rstrip(b"\0 ")
+            uid = derived_uid(original, self.syntax, goal)
+            ratio = self.pixels.native_bytes / max(1, stored)
+            told = derivation_edits(part, self.syntax, ratio=ratio, goal=goal, uid=uid, past=past)
+            edits = {**told, **edits}
+        elif past is not None:
+            edits = {**past_loss_edits(part, past, part.encoding), **edits}
+        content = write_part10(part, self.syntax, edits, instance_uid=uid)
+        self._verify(content, coded.streams)
+        return Transcoded(
+            self.instance.name,
+            content,
+            True,
+            self.pixels.syntax.keyword,
+            self.syntax.keyword,
+            self.pixels.count,
+            self.pixels.native_bytes,
+            stored,
+            coded.loss.max_error,
+            coded.loss.psnr,
+            coded.rate,
+            "; ".join(filter(None, (note, self._mended(photometric, past)))),
         )
-        for tag, table in (
-            (EXTENDED_OFFSETS, written.extended_offsets),
-            (EXTENDED_LENGTHS, written.extended_lengths),
-        ):
-            packed = np.asarray(table, "<u8").tobytes()
-            edits[tag] = encode_element(tag, b"OV", packed, EXPLICIT_LITTLE) if table else b""
-        return edits
 
-    def _native_edits(self, frames: Sequence[bytes], form: FrameFormat) -> dict[int, bytes]:
-        encoding = Encoding(self.syntax.implicit_vr, self.syntax.little_endian)
-        vr = b"OB" if form.bits_allocated <= 8 and not encoding.implicit else b"OW"
-        value = b"".join(frames)
-        edits = self._colour_edits(form.photometric_interpretation)
-        edits[PIXEL_DATA] = encode_element(PIXEL_DATA, vr, value, encoding)
-        return edits | {EXTENDED_OFFSETS: b"", EXTENDED_LENGTHS: b"", TOTAL_LENGTH: b""}
+    def _past_loss(self) -> PastLoss | None:
+        """What the codestreams lost, where the header does not say that anything was (PS3.3 C.7.6.1.1.5)."""
+        if self.instance.header.text("LossyImageCompression") == "01":
+            return None
+        method = self.pixels.lossy_method()
+        return (
+            PastLoss(method, self.pixels.native_bytes / max(1, self.pixels.stored_bytes)) if method else None
+        )
 
-    def _colour_edits(self, photometric: str) -> dict[int, bytes]:
-        given = self.pixels.frame_format
-        encoding = Encoding(self.syntax.implicit_vr, self.syntax.little_endian)
-        edits: dict[int, bytes] = {}
-        if photometric != given.photometric_interpretation:
-            value = photometric.encode("ascii")
-            edits[_PHOTOMETRIC] = encode_element(_PHOTOMETRIC, b"CS", value, encoding, filler=b" ")
-        if given.samples_per_pixel > 1 and given.planar_configuration:
-            edits[_PLANAR] = encode_element(_PLANAR, b"US", b"\0\0", encoding)
-        return edits
-
-    def _depth_edits(self, form: FrameFormat, cells: Sequence[Pixels]) -> dict[int, bytes]:
-        """Bits Stored as the codestream has them, where whole cells are coded with loss.
-
-        The highest value may become a little higher, and readers take only as many bits as are said to be stored.
-        """
-        bits = form.cell_bytes * 8
-        is_plain = form.high_bit == form.bits_stored - 1 < bits - 1
-        if self.syntax.keyword not in _CODED_BY_CELL or not is_plain:
-            return {}
-        if any(used_bits(frame, form) > form.bits_stored for frame in cells):
-            return {}  # something else is above them (overlays), which must not become values
-        return {
-            tag: encode_element(tag, b"US", value.to_bytes(2, "little"), EXPLICIT_LITTLE)
-            for tag, value in ((_BITS_STORED, bits), (_HIGH_BIT, bits - 1))
-        }
+    def _mended(self, photometric: str, past: PastLoss | None) -> str:
+        """What the header said wrongly of the codestream, and no longer does."""
+        said = []
+        if self.pixels.is_mislabelled:
+            labelled = self.pixels.frame_format.photometric_interpretation
+            said.append(f"labelled {labelled}, but its markers say {self.pixels.colour}: now {photometric}")
+        if past is not None:
+            said.append(f"was compressed with loss ({past.method}) and did not say so: now it does")
+        return "; ".join(said)
 
     def _verify(self, content: bytes, streams: Sequence[bytes]) -> None:
         """Read the finished file as anyone would: each frame must be the one that was encoded and proved."""
@@ -350,22 +347,6 @@ class _Work:
             if not content.startswith(expected, start) or length > len(expected) + 1:
                 raise self._broken(index)
 
-    def _result(self, coded: Coded, content: bytes) -> Transcoded:
-        self._verify(content, coded.streams)
-        return Transcoded(
-            self.instance.name,
-            content,
-            True,
-            self.pixels.syntax.keyword,
-            self.syntax.keyword,
-            self.pixels.count,
-            self.pixels.native_bytes,
-            sum(map(len, coded.streams)),
-            coded.loss.max_error,
-            coded.loss.psnr,
-            coded.rate,
-        )
-
 
 def _is_same(decoded: Pixels, cells: Pixels) -> bool:
     """Every cell equal; eight bytes at once where they lie in one piece, which nearly all do."""
@@ -381,12 +362,3 @@ def _packed(streams: Sequence[bytes], form: FrameFormat) -> list[bytes]:
     count = form.rows * form.columns * form.samples_per_pixel
     bits = [np.unpackbits(np.frombuffer(s, np.uint8), count=count, bitorder="little") for s in streams]
     return [np.packbits(np.concatenate(bits), bitorder="little").tobytes()]
-
-
-def goal_of(target: Target) -> str:
-    """What was asked for, in words; part of the derived UID."""
-    if target.ratio is not None:
-        return f"ratio {target.ratio:g}"
-    if target.max_error is not None:
-        return f"error at most {target.max_error:g}"
-    return f"quality {target.quality:g}"

@@ -1,14 +1,15 @@
 """What a lossy image must say of itself (PS3.3 C.7.6.1.1.5, C.7.6.1.1.2, C.7.6.1.1.3): a derived image with its
-own UID, its source, and how it was compressed. All elements are written in Explicit VR Little Endian.
+own UID, its source, and how it was compressed; and what one must that was lossy before and did not say so.
 """
 
 from __future__ import annotations
 
 import uuid
+from dataclasses import dataclass
 
 from hounsfield.errors import MalformedError
 from hounsfield.syntaxes import TransferSyntax
-from hounsfield.transcode.elements import EXPLICIT_LITTLE, encode_element
+from hounsfield.transcode.elements import EXPLICIT_LITTLE, Encoding, encode_element
 from hounsfield.transcode.part10 import Part10
 
 _IMAGE_TYPE, _SOP_CLASS, _SOP_INSTANCE = 0x00080008, 0x00080016, 0x00080018
@@ -35,10 +36,35 @@ def derived_uid(original: bytes, syntax: TransferSyntax, goal: str) -> bytes:
     return f"2.25.{uuid.uuid5(_NAMESPACE, name).int}".encode("ascii")
 
 
+@dataclass(frozen=True, slots=True)
+class PastLoss:
+    """A loss that an image has been through and does not tell of: `method` and `ratio` of its codestreams."""
+
+    method: str
+    ratio: float
+
+
+def past_loss_edits(part: Part10, past: PastLoss, encoding: Encoding) -> dict[int, bytes]:
+    """The elements that make `part`, in `encoding`, say that it is lossy; what it says already is kept before it."""
+    return {
+        tag: encode_element(tag, vr, value, encoding, filler=b" ")
+        for tag, vr, value in (
+            (_LOSSY, b"CS", b"01"),
+            (_RATIO, b"DS", _appended(part, _RATIO, _said(past.ratio))),
+            (_METHOD, b"CS", _appended(part, _METHOD, past.method)),
+        )
+    }
+
+
 def derivation_edits(
-    part: Part10, syntax: TransferSyntax, *, ratio: float, goal: str, uid: bytes
+    part: Part10, syntax: TransferSyntax, *, ratio: float, goal: str, uid: bytes, past: PastLoss | None = None
 ) -> dict[int, bytes]:
-    """The elements that turn `part`, in Explicit VR Little Endian, into a lossy derivation of itself."""
+    """The elements that turn `part`, in Explicit VR Little Endian, into a lossy derivation of itself.
+
+    `past` is a loss before this one that `part` does not tell of.
+    """
+    ratios = [*([] if past is None else [_said(past.ratio)]), _said(ratio)]
+    methods = [*([] if past is None else [past.method]), _METHODS[syntax.family]]
     original = (part.find(_SOP_INSTANCE) or b"").rstrip(b"\0 ")
     sop_class = (part.find(_SOP_CLASS) or b"").rstrip(b"\0 ")
     if not original:
@@ -57,8 +83,8 @@ def derivation_edits(
             _DERIVATION_CODES, _with_item(part, _DERIVATION_CODES, _code(b"113040", b"Lossy Compression"))
         ),
         _LOSSY: _element(_LOSSY, b"CS", b"01"),
-        _RATIO: _element(_RATIO, b"DS", _appended(part, _RATIO, f"{ratio:.4g}")),
-        _METHOD: _element(_METHOD, b"CS", _appended(part, _METHOD, _METHODS[syntax.family])),
+        _RATIO: _element(_RATIO, b"DS", _appended(part, _RATIO, *ratios)),
+        _METHOD: _element(_METHOD, b"CS", _appended(part, _METHOD, *methods)),
     }
 
 
@@ -76,9 +102,13 @@ def _derived_type(part: Part10) -> bytes:
     return b"\\".join([b"DERIVED", *rest])
 
 
-def _appended(part: Part10, tag: int, value: str) -> bytes:
+def _said(ratio: float) -> str:
+    return f"{ratio:.4g}"
+
+
+def _appended(part: Part10, tag: int, *values: str) -> bytes:
     before = (part.find(tag) or b"").rstrip(b"\0 ")
-    return (before + b"\\" if before else b"") + value.encode("ascii")
+    return b"\\".join(([before] if before else []) + [value.encode("ascii") for value in values])
 
 
 def _appended_text(part: Part10, said: str) -> bytes:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from hounsfield.codecs import FrameFormat, Pixels, Rate, decode_frame, encode_frame
+from hounsfield.codecs import FrameFormat, Pixels, Rate, decode_frame, encode_frame, written_format
 from hounsfield.errors import HounsfieldError
+from hounsfield.hu import stored_values
 from hounsfield.instance import BytesSource, Source, read_instance
 from hounsfield.syntaxes import TransferSyntax, transfer_syntax
 from hounsfield.transcode.loss import FrameScale, Loss, comparable, frame_scales, measure
 from hounsfield.transcode.part10 import inflated
 from hounsfield.transcode.pixels import open_pixels
+from hounsfield.transcode.search import encode_lossy
 
 LOSSLESS = (
     "rle",
@@ -187,17 +189,23 @@ def _sample(source: Source) -> list[_Sample]:
         middle = pixels.count // 2
         scales = frame_scales(instance, pixels.count)
         stored = pixels.stored_bytes / pixels.count
-        return [_Sample(pixels.cells(middle), pixels.decoded_format, scales[middle], stored)]
+        cells, form = pixels.cells(middle), pixels.decoded_format
+        if form.bits_allocated > 1:  # what is above Bits Stored is no value
+            values = instance.stored_format
+            cells = stored_values(cells, values)
+            form = replace(form, bits_stored=values.bits_stored, high_bit=values.bits_stored - 1)
+        return [_Sample(cells, form, scales[middle], stored)]
     except HounsfieldError:
         return []
 
 
 def _cost(syntax: TransferSyntax, rate: Rate | None, samples: list[_Sample], scale: float) -> Cost:
-    decode_frame(encode_frame(samples[0].cells, syntax, samples[0].form, rate=rate), syntax, samples[0].form)
+    forms = [written_format(syntax, sample.form) for sample in samples]
+    decode_frame(_encoded(samples[0], syntax, rate), syntax, forms[0])
     started = time.perf_counter()  # the first use of a codec loads it
-    streams = [encode_frame(s.cells, syntax, s.form, rate=rate) for s in samples]
+    streams = [_encoded(sample, syntax, rate) for sample in samples]
     encoded = time.perf_counter()
-    decoded = [decode_frame(stream, syntax, s.form) for stream, s in zip(streams, samples, strict=True)]
+    decoded = [decode_frame(stream, syntax, form) for stream, form in zip(streams, forms, strict=True)]
     ended = time.perf_counter()
     native = sum(sample.cells.nbytes for sample in samples)
     size = sum(map(len, streams))
@@ -215,3 +223,9 @@ def _cost(syntax: TransferSyntax, rate: Rate | None, samples: list[_Sample], sca
         loss.psnr,
         rate,
     )
+
+
+def _encoded(sample: _Sample, syntax: TransferSyntax, rate: Rate | None) -> bytes:
+    if rate is None:
+        return encode_frame(sample.cells, syntax, sample.form)
+    return encode_lossy(sample.cells, syntax, sample.form, rate)

@@ -82,11 +82,17 @@ def read_part10(
     if begin == 0 and content[128:132] == b"DICM":
         raise MalformedError("the file meta group cannot be walked", remedy="repair the file first")
     dataset, first = (content, begin) if data_set is None else (data_set, 0)
-    encoding = Encoding(syntax.implicit_vr, syntax.little_endian)
+    encoding = Encoding(syntax.implicit_vr or _has_no_vr(dataset, first), syntax.little_endian)
     part = Part10(content[:begin], dataset, encoding, first, pixels)
     if pixels is None:
         _ = part.elements
     return part
+
+
+def _has_no_vr(dataset: bytes, first: int) -> bool:
+    """Implicit VR under a syntax that is explicit, as some writers of compressed files have it."""
+    vr = dataset[first + 4 : first + 6]
+    return len(vr) == 2 and not (vr.isalpha() and vr.isupper())
 
 
 def last_element(content: bytes, header: Header, extents: Sequence[Frame] = ()) -> int | None:

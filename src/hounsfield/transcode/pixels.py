@@ -6,10 +6,13 @@ import io
 from dataclasses import dataclass, replace
 
 from hounsfield.codecs import FrameFormat, Pixels, decode_frame, decoded_photometric
+from hounsfield.codecs.codestreams import decoded_colour, traits_of
+from hounsfield.codecs.native import decode_native, native_extent
 from hounsfield.errors import HounsfieldError, MalformedError, TruncatedError, UnsupportedError
 from hounsfield.frames import Frame, read_frame
 from hounsfield.instance import Header
 from hounsfield.instance.encapsulated import frames_behind
+from hounsfield.instance.pixels import ITEM_TAG
 from hounsfield.syntaxes import TransferSyntax, transfer_syntax
 
 _MAX_FRAMES = 1 << 24
@@ -19,8 +22,8 @@ _MAX_FRAMES = 1 << 24
 class PixelSource:
     """Pixel Data in `data`, in which the header's offset counts; frames are numbered from 0.
 
-    `frame_format` is the header's. `extents` is empty for native pixels, which `native` tells: they may be under
-    a compressed syntax too.
+    `frame_format` is the header's; `colour` the space of decoded samples, by the markers of the first frame where
+    they say so. `extents` is empty for native pixels, which `native` tells: they may be under a compressed syntax too.
     """
 
     data: bytes
@@ -30,6 +33,7 @@ class PixelSource:
     offset: int
     swapped: bool
     extents: tuple[Frame, ...]
+    colour: str
 
     @property
     def native(self) -> bool:
@@ -38,7 +42,12 @@ class PixelSource:
     @property
     def decoded_format(self) -> FrameFormat:
         """The format of `cells`: colour by pixel, in the space the decoder leaves it in."""
-        return _decoded(self.frame_format)
+        return replace(self.frame_format, photometric_interpretation=self.colour, planar_configuration=0)
+
+    @property
+    def is_mislabelled(self) -> bool:
+        """Markers say another colour space than Photometric Interpretation does."""
+        return self.colour != decoded_photometric(self.frame_format.photometric_interpretation)
 
     @property
     def native_bytes(self) -> int:
@@ -64,27 +73,33 @@ class PixelSource:
             raise error.at(f"frame {frame + 1}") from error
 
     def _decoded_cells(self, frame: int) -> Pixels:
-        return decode_frame(self.encoded(frame), self.syntax, self.frame_format)
+        data = self.encoded(frame)
+        if self.frame_format.samples_per_pixel > 1 and frame and self._colour_of(data) != self.colour:
+            raise UnsupportedError(
+                f"a codestream of {self._colour_of(data)}", expected=f"{self.colour}, as that of frame 1"
+            )
+        return decode_frame(data, self.syntax, self.frame_format)
+
+    def _colour_of(self, data: bytes) -> str:
+        labelled = decoded_photometric(self.frame_format.photometric_interpretation)
+        return decoded_colour(data, self.syntax, labelled)
+
+    def lossy_method(self) -> str:
+        """Lossy Image Compression Method of what the codestreams say was lost in them, "" where they say nothing."""
+        if self.native:
+            return ""
+        found = (traits_of(self.encoded(index), self.syntax).method for index in range(self.count))
+        return next(filter(None, found), "")
 
     def _native_cells(self, frame: int) -> Pixels:
-        form = self.frame_format
-        syntax = transfer_syntax("explicit") if self.syntax.encapsulated else self.syntax
-        bits = form.rows * form.columns * form.samples_per_pixel * form.bits_allocated
-        if form.bits_allocated == 1:
-            begin, rest = divmod(bits * frame, 8)
-            part = memoryview(self.data)[self.offset + begin :]
-            return decode_frame(part[: (rest + bits + 7) // 8], syntax, form, bit_offset=rest)  # type: ignore[arg-type]
-        begin = self.offset + form.native_bytes * frame
-        if self.swapped and form.bits_allocated == 8 and form.native_bytes % 2 and self.count > 1:
-            raise UnsupportedError(
-                "frames of odd length in big endian words", remedy="convert the file first"
-            )
-        length = form.native_bytes + (form.native_bytes % 2 if self.count == 1 else 0)
-        return decode_frame(
-            memoryview(self.data)[begin : begin + length],  # type: ignore[arg-type]
-            syntax,
-            form,
+        start, length, bit_offset = native_extent(self.frame_format, frame, words=self.swapped)
+        start += self.offset
+        return decode_native(
+            memoryview(self.data)[start : start + length],
+            self.frame_format,
+            little_endian=self.syntax.little_endian_pixels,
             swap_words=self.swapped,
+            bit_offset=bit_offset,
         )
 
 
@@ -103,13 +118,17 @@ def open_pixels(data: bytes, header: Header) -> PixelSource:
     form.check()
     offset, length = header.pixels.offset, header.pixels.length
     extents: tuple[Frame, ...] = ()
-    if length is None:
-        if not syntax.encapsulated:
-            raise MalformedError("native pixels of undefined length", expected="a length (PS3.5 A.1)")
+    colour = decoded_photometric(form.photometric_interpretation)
+    if length is None and not syntax.encapsulated:
+        raise MalformedError("native pixels of undefined length", expected="a length (PS3.5 A.1)")
+    # Some writers give encapsulated pixels a length all the same: then they begin with an item (PS3.5 A.4).
+    if syntax.encapsulated and (length is None or data.startswith(ITEM_TAG, offset)):
         extents = frames_behind(io.BytesIO(data), header, offset)[:count]
+        if form.samples_per_pixel > 1:
+            colour = decoded_colour(read_frame(io.BytesIO(data), extents[0]), syntax, colour)
     else:
-        _check_length(min(length, len(data) - offset), form, count)
-    return PixelSource(data, syntax, form, count, offset, header.pixels.swapped, extents)
+        _check_length(min(length or 0, len(data) - offset), form, count)
+    return PixelSource(data, syntax, form, count, offset, header.pixels.swapped, extents, colour)
 
 
 def _check_length(found: int, form: FrameFormat, count: int) -> None:
@@ -127,11 +146,8 @@ def _check_length(found: int, form: FrameFormat, count: int) -> None:
 
 
 def decoded_format(header: Header) -> FrameFormat:
-    """The format of an image's frames once they are decoded, by its header alone. Raises `MalformedError`."""
-    return _decoded(_format(header))
-
-
-def _decoded(given: FrameFormat) -> FrameFormat:
+    """The format of an image's frames once they are decoded, by its label alone. Raises `MalformedError`."""
+    given = _format(header)
     photometric = decoded_photometric(given.photometric_interpretation)
     return replace(given, photometric_interpretation=photometric, planar_configuration=0)
 
