@@ -480,3 +480,14 @@ def test_single_bits_in_big_endian_words_are_transcoded() -> None:
     content = in_big_endian_words(dataset)
     result = made(content, "explicit")
     assert np.array_equal(pydicom.dcmread(io.BytesIO(result.content)).pixel_array, bits)
+
+
+@pytest.mark.parametrize("keyword", ["explicit", "jpeg-ls", "rle", "explicit-big-endian"])
+def test_a_sign_that_only_the_codestream_states_is_in_the_header_afterwards(keyword: str) -> None:
+    values = phantom().astype("i2") - 1024
+    packed = pydicom.dcmread(io.BytesIO(made(saved(image(values)), "jpeg2000").content))
+    packed.PixelRepresentation = 0
+    result = made(saved(packed, transfer_syntax("jpeg2000").uid), keyword)
+    assert pydicom.dcmread(io.BytesIO(result.content)).PixelRepresentation == 1
+    assert "Pixel Representation is 1 now" in result.why
+    assert np.array_equal(values_of(result.content), values)

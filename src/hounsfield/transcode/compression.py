@@ -25,7 +25,13 @@ from hounsfield.hu import stored_values
 from hounsfield.instance import BytesSource, Header, HeaderReader, Instance, Source, read_instance
 from hounsfield.syntaxes import TransferSyntax
 from hounsfield.transcode.derivation import PastLoss, derivation_edits, derived_uid, past_loss_edits
-from hounsfield.transcode.edits import colour_edits, encapsulated_edits, native_edits, padding_edits
+from hounsfield.transcode.edits import (
+    colour_edits,
+    encapsulated_edits,
+    native_edits,
+    padding_edits,
+    sign_edits,
+)
 from hounsfield.transcode.elements import EXPLICIT_LITTLE
 from hounsfield.transcode.loss import NOTHING_LOST, FrameScale, comparable, frame_scales, measure
 from hounsfield.transcode.part10 import (
@@ -115,11 +121,19 @@ class Transcoder:
         last = last_element(source.content, instance.header, pixels.extents) if dataset is None else None
         part = read_part10(source.content, before, dataset, pixels=last)
         _refuse_compressed_icons(part)
-        work = _Work(self, instance, pixels, part, target, syntax, hint)
+        work = _Work(self, instance, _with_true_sign(pixels, instance), part, target, syntax, hint)
         result = work.run()
         if target.auto is not None and len(result.content) >= len(source.content) and not before.deflated:
             return _unchanged(source, before, pixels, f"is no smaller as {syntax.keyword}")
         return replace(result, why="; ".join(filter(None, (choice.why, result.why))))
+
+
+def _with_true_sign(pixels: PixelSource, instance: Instance) -> PixelSource:
+    """The frames as signed as their codestream states, or as they must be, whatever the header says."""
+    form = pixels.frame_format
+    if form.bits_allocated == 1 or instance.stored_format.signed == form.signed:
+        return pixels
+    return replace(pixels, frame_format=replace(form, pixel_representation=int(not form.signed)))
 
 
 def choose(source: Source, header: Header, target: Target) -> Choice:
@@ -279,6 +293,8 @@ class _Work:
         """The finished file, read back; as a lossy derivation of the original where something was lost."""
         part, past = recoded(self.part, self.syntax), self._past_loss()
         edits = {**changed, **colour_edits(self.pixels.frame_format, photometric, self.syntax)}
+        if self._is_sign_mended:
+            edits |= sign_edits(self.pixels.frame_format, self.syntax)
         if self.syntax.encapsulated:
             edits |= encapsulated_edits(coded.streams, extended_offsets=self.target.extended_offsets)
         else:
@@ -309,6 +325,15 @@ class _Work:
             "; ".join(filter(None, (note, self._mended(photometric, past)))),
         )
 
+    @property
+    def _is_sign_mended(self) -> bool:
+        """The header says another sign than the values have, or none."""
+        said = self.instance.header.integer("PixelRepresentation")
+        return (
+            self.pixels.frame_format.bits_allocated > 1
+            and said != self.pixels.frame_format.pixel_representation
+        )
+
     def _past_loss(self) -> PastLoss | None:
         """What the codestreams lost, where the header does not say that anything was (PS3.3 C.7.6.1.1.5)."""
         if self.instance.header.text("LossyImageCompression") == "01":
@@ -321,6 +346,8 @@ class _Work:
     def _mended(self, photometric: str, past: PastLoss | None) -> str:
         """What the header said wrongly of the codestream, and no longer does."""
         said = []
+        if self._is_sign_mended:
+            said.append(f"Pixel Representation is {self.pixels.frame_format.pixel_representation} now")
         if self.pixels.is_mislabelled:
             labelled = self.pixels.frame_format.photometric_interpretation
             said.append(f"labelled {labelled}, but its markers say {self.pixels.colour}: now {photometric}")

@@ -14,7 +14,7 @@ from hounsfield.transcode.elements import EXPLICIT_LITTLE, Encoding, encode_elem
 from hounsfield.transcode.part10 import EXTENDED_LENGTHS, EXTENDED_OFFSETS, PIXEL_DATA, TOTAL_LENGTH, Edit
 
 _PHOTOMETRIC, _PLANAR = 0x00280004, 0x00280006
-_PADDING, _PADDING_LIMIT = 0x00280120, 0x00280121
+_REPRESENTATION, _PADDING, _PADDING_LIMIT = 0x00280103, 0x00280120, 0x00280121
 
 
 def encapsulated_edits(streams: Sequence[bytes], *, extended_offsets: bool | None) -> dict[int, Edit]:
@@ -52,6 +52,13 @@ def colour_edits(given: FrameFormat, photometric: str, syntax: TransferSyntax) -
     if given.samples_per_pixel > 1 and given.planar_configuration:
         edits[_PLANAR] = encode_element(_PLANAR, b"US", b"\0\0", encoding)
     return edits
+
+
+def sign_edits(form: FrameFormat, syntax: TransferSyntax) -> dict[int, bytes]:
+    """Pixel Representation, where the values are not as signed as it said."""
+    encoding = Encoding(syntax.implicit_vr, syntax.little_endian)
+    value = form.pixel_representation.to_bytes(2, "little" if syntax.little_endian else "big")
+    return {_REPRESENTATION: encode_element(_REPRESENTATION, b"US", value, encoding)}
 
 
 def padding_edits(padding: Padding, form: FrameFormat) -> dict[int, bytes]:
