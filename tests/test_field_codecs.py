@@ -20,6 +20,7 @@ from hounsfield.hu import stored_values
 from hounsfield.instance import BytesSource, FileSource, Source, read_instance
 from hounsfield.syntaxes import transfer_syntax
 from hounsfield.transcode import Target, Transcoded, register_pydicom, target, transcode
+from hounsfield.transcode.proving import compare
 from test_transcode import image, made, phantom, saved
 
 BY_PRECISION = ("jpeg-lossless", "jpeg-ls", "jpeg2000", "htj2k", "jpeg-xl")
@@ -491,3 +492,27 @@ def test_a_sign_that_only_the_codestream_states_is_in_the_header_afterwards(keyw
     assert pydicom.dcmread(io.BytesIO(result.content)).PixelRepresentation == 1
     assert "Pixel Representation is 1 now" in result.why
     assert np.array_equal(values_of(result.content), values)
+
+
+@pytest.mark.parametrize("keyword", ["jpeg-ls", "jpeg2000", "rle"])
+def test_what_was_mended_is_no_difference_to_a_proof(keyword: str) -> None:
+    padded = phantom(2000)
+    padded[:20] = 63536
+    kinds = [
+        overlaid(2)[0],
+        saved(image(padded, BitsStored=12, HighBit=11, PixelPaddingValue=63536)),
+        forgetful("jpeg", {"quality": 60}, "u1"),
+    ]
+    for content in kinds:
+        proof = compare(BytesSource("old", content), BytesSource("new", made(content, keyword).content))
+        assert proof.status == "same", proof
+    lossy = made(extremes("-32768"), "jpeg-ls-near", max_error=4).content
+    proof = compare(BytesSource("old", extremes("-32768")), BytesSource("new", lossy))
+    assert (proof.status, proof.max_error <= 4) == ("lossy", True)
+    overlay = overlaid()[0]
+    moved = pydicom.dcmread(io.BytesIO(made(overlay, "jpeg-ls").content))
+    moved[0x60023000].value = bytes(len(moved[0x60023000].value))
+    tampered = compare(
+        BytesSource("old", overlay), BytesSource("new", saved(moved, transfer_syntax("jpeg-ls").uid))
+    )
+    assert tampered.status == "different" and "(6002,3000)" in tampered.reason

@@ -44,7 +44,7 @@ from hounsfield.transcode.part10 import (
     recoded,
     write_part10,
 )
-from hounsfield.transcode.pixels import PixelSource, open_pixels
+from hounsfield.transcode.pixels import PixelSource, open_pixels, with_true_sign
 from hounsfield.transcode.search import Coded, LossySearch
 from hounsfield.transcode.target import Choice, Target, is_lossy
 from hounsfield.transcode.transcoded import Transcoded, goal_of
@@ -121,19 +121,11 @@ class Transcoder:
         last = last_element(source.content, instance.header, pixels.extents) if dataset is None else None
         part = read_part10(source.content, before, dataset, pixels=last)
         _refuse_compressed_icons(part)
-        work = _Work(self, instance, _with_true_sign(pixels, instance), part, target, syntax, hint)
+        work = _Work(self, instance, with_true_sign(pixels, instance), part, target, syntax, hint)
         result = work.run()
         if target.auto is not None and len(result.content) >= len(source.content) and not before.deflated:
             return _unchanged(source, before, pixels, f"is no smaller as {syntax.keyword}")
         return replace(result, why="; ".join(filter(None, (choice.why, result.why))))
-
-
-def _with_true_sign(pixels: PixelSource, instance: Instance) -> PixelSource:
-    """The frames as signed as their codestream states, or as they must be, whatever the header says."""
-    form = pixels.frame_format
-    if form.bits_allocated == 1 or instance.stored_format.signed == form.signed:
-        return pixels
-    return replace(pixels, frame_format=replace(form, pixel_representation=int(not form.signed)))
 
 
 def choose(source: Source, header: Header, target: Target) -> Choice:

@@ -10,7 +10,7 @@ from hounsfield.codecs.codestreams import decoded_colour, traits_of
 from hounsfield.codecs.native import decode_native, native_extent
 from hounsfield.errors import HounsfieldError, MalformedError, TruncatedError, UnsupportedError
 from hounsfield.frames import Frame, read_frame
-from hounsfield.instance import Header
+from hounsfield.instance import Header, Instance
 from hounsfield.instance.encapsulated import frames_behind
 from hounsfield.instance.pixels import ITEM_TAG
 from hounsfield.syntaxes import TransferSyntax, transfer_syntax
@@ -129,6 +129,14 @@ def open_pixels(data: bytes, header: Header) -> PixelSource:
     else:
         _check_length(min(length or 0, len(data) - offset), form, count)
     return PixelSource(data, syntax, form, count, offset, header.pixels.swapped, extents, colour)
+
+
+def with_true_sign(pixels: PixelSource, instance: Instance) -> PixelSource:
+    """The frames as signed as their codestream states, or as they must be, whatever the header says."""
+    form = pixels.frame_format
+    if form.bits_allocated == 1 or instance.stored_format.signed == form.signed:
+        return pixels
+    return replace(pixels, frame_format=replace(form, pixel_representation=int(not form.signed)))
 
 
 def _check_length(found: int, form: FrameFormat, count: int) -> None:

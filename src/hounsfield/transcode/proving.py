@@ -22,10 +22,13 @@ from hounsfield.codecs.colour import to_rgb
 from hounsfield.errors import HounsfieldError, NotDicomError
 from hounsfield.instance import BytesSource, Instance, Source, read_instance
 from hounsfield.syntaxes import transfer_syntax
+from hounsfield.transcode.edits import sign_edits
+from hounsfield.transcode.elements import EXPLICIT_LITTLE, walk
 from hounsfield.transcode.loss import frame_scales
 from hounsfield.transcode.part10 import PIXEL_ELEMENTS, Part10, inflated, read_part10, recoded
-from hounsfield.transcode.pixels import PixelSource, open_pixels
+from hounsfield.transcode.pixels import PixelSource, open_pixels, with_true_sign
 from hounsfield.transcode.target import is_lossy
+from hounsfield.transcode.values import FrameValues
 
 Status = Literal["same", "lossy", "different"]
 
@@ -34,9 +37,9 @@ _COLOUR = frozenset({0x00280004, 0x00280006})
 
 _DERIVED = frozenset(
     {0x00080008, 0x00080018, 0x00082111, 0x00082112, 0x00089215}
-    | {0x00280101, 0x00280102, 0x00282110, 0x00282112, 0x00282114}
+    | {0x00280101, 0x00280102, 0x00280120, 0x00280121, 0x00282110, 0x00282112, 0x00282114}
 )
-"""What a lossy derivation says of itself (PS3.3 C.7.6.1.1.5), and the depth that its codestream has."""
+"""What a lossy derivation says of itself (PS3.3 C.7.6.1.1.5), the depth of its codestream, and its padding now."""
 
 _TEXT = frozenset(b"AE AS CS DA DS DT IS LO LT PN SH ST TM UC UI UR UT".split())
 _NAMED = 5
@@ -146,7 +149,11 @@ def _opened(name: str, content: bytes) -> _Opened:
         part = read_part10(content, transfer_syntax(instance.header.transfer_syntax), dataset)
         found = instance.header.pixels
         is_float = found is not None and found.keyword != "PixelData"  # whose bytes are compared as they are
-        pixels = None if is_float else open_pixels(content if dataset is None else dataset, instance.header)
+        pixels = None
+        if not is_float:
+            pixels = with_true_sign(
+                open_pixels(content if dataset is None else dataset, instance.header), instance
+            )
         return _Opened(content, instance, pixels, part)
     except HounsfieldError as error:
         raise error.at(name) from error
@@ -189,14 +196,41 @@ def _frames(before: _Opened, after: _Opened) -> Iterator[FrameProof]:
         return
     scales = frame_scales(before.instance, before.pixels.count)
     spaces = [each.decoded_format.photometric_interpretation for each in (before.pixels, after.pixels)]
-    for scale, one, other in zip(scales, _values(before), _values(after), strict=True):
+    frames = zip(scales, _values(before), _values(after), strict=True)
+    for number, (scale, one, other) in enumerate(frames):
         pair = (one, other)
         if spaces[0] != spaces[1]:
             pair = (_in_rgb(one, spaces[0]), _in_rgb(other, spaces[1]))
         largest = 0.0
         if not np.array_equal(*pair):
+            pair = (_kept_values(before, after, number, pair[0]), pair[1])
             largest = float(np.abs(pair[1].astype(np.int64) - pair[0]).max()) * abs(scale.slope)
         yield FrameProof(frame_hash(pair[0]), frame_hash(pair[1]), largest)
+
+
+def _kept_values(before: _Opened, after: _Opened, frame: int, values: NDArray[Any]) -> NDArray[Any]:
+    """A frame's values with the padding that Bits Stored did not hold, and holds now (`FrameValues`)."""
+    kept = _frame_values(before, after)
+    return values if kept is None or kept.padding is None else kept.frame(frame)
+
+
+def _frame_values(before: _Opened, after: _Opened) -> FrameValues | None:
+    """What a codestream in the syntax of `after` is made of."""
+    if before.pixels is None or after.pixels is None or before.instance is None or before.part is None:
+        return None
+    return FrameValues(before.pixels, before.part, before.instance.header, after.pixels.syntax)
+
+
+def _moved(before: _Opened, after: _Opened) -> dict[int, tuple[bytes, bytes]]:
+    """VR and value of the elements that say where what stood above Bits Stored is now, and of the true sign."""
+    values = _frame_values(before, after)
+    if values is None or before.pixels is None:
+        return {}
+    for number in range(before.pixels.count):
+        values.frame(number)
+    edits = values.edits | sign_edits(before.pixels.frame_format, transfer_syntax("explicit"))
+    elements = ((edit, next(walk(edit, 0, len(edit), EXPLICIT_LITTLE))) for edit in edits.values())
+    return {element.tag: (element.vr, edit[element.value : element.end]) for edit, element in elements}
 
 
 def _in_rgb(values: NDArray[Any], space: str) -> NDArray[Any]:
@@ -214,6 +248,12 @@ def _judged(before: _Opened, after: _Opened, frames: tuple[FrameProof, ...]) -> 
     if says_lossy or is_lossy(before.instance.header):
         allowed |= _LOST  # a loss of the past that only the codestream told of
     differing = tuple(_differing(before, after, allowed))
+    if differing and (moved := _moved(before, after)):
+        found = _elements(after.part)
+        right = {
+            f"({tag >> 16:04X},{tag & 0xFFFF:04X})" for tag in moved if _are_equal(moved[tag], found.get(tag))
+        }
+        differing = tuple(tag for tag in differing if tag not in right)
     told = []
     if lost and not derived:
         told.append(f"{lost} of {len(frames)} frames hold other values")

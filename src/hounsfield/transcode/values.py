@@ -41,7 +41,8 @@ class FrameValues:
     """Frames of `pixels` for a codestream in `syntax`: asked for once each, in their order.
 
     `form` is the format of what `frame` gives. Afterwards `edits` are the elements that say where all of it is now,
-    and `note` what was done, "" where there was nothing above Bits Stored.
+    and `note` what was done, "" where there was nothing above Bits Stored. `padding`: the cell of a padding value that
+    Bits Stored did not hold, if there is one.
     """
 
     def __init__(self, pixels: PixelSource, part: Part10, header: Header, syntax: TransferSyntax) -> None:
@@ -51,11 +52,11 @@ class FrameValues:
         high = given.high_bit if stored - 1 <= given.high_bit < given.bits_allocated else stored - 1
         self._stored = StoredFormat(given.bits_allocated, stored, high, given.signed)
         self._is_by_cell = syntax.family in _WHOLE_CELLS or given.bits_allocated == 1
-        self._padding = None if self._is_by_cell else _padding_above(header, self._stored)
+        self.padding = None if self._is_by_cell else _padding_above(header, self._stored)
         self._overlays: list[_Overlay] | None = None
         self._is_reduced = False
         self._dropped = 0
-        bits = given.bits_allocated if self._padding is not None else stored
+        bits = given.bits_allocated if self.padding is not None else stored
         self.form: FrameFormat = (
             given if self._is_by_cell else replace(given, bits_stored=bits, high_bit=bits - 1)
         )
@@ -72,8 +73,8 @@ class FrameValues:
         self._is_reduced = True
         self._keep_overlays(cells, index)
         self._dropped += self._count_dropped(cells, values)
-        if self._padding is not None:
-            values = np.where(cells.view(f"u{cells.dtype.itemsize}") == self._padding, cells, values)
+        if self.padding is not None:
+            values = np.where(cells.view(f"u{cells.dtype.itemsize}") == self.padding, cells, values)
         return np.ascontiguousarray(values)
 
     def _keep_overlays(self, cells: Pixels | None, index: int) -> None:
@@ -100,8 +101,8 @@ class FrameValues:
         outside = np.array(~known & (1 << stored.bits_allocated) - 1, unsigned)
         rest = cells.view(unsigned) & outside
         is_left = (rest != 0) & (rest != values.view(unsigned) & outside)
-        if self._padding is not None:
-            is_left &= cells.view(unsigned) != self._padding
+        if self.padding is not None:
+            is_left &= cells.view(unsigned) != self.padding
         return int(np.count_nonzero(is_left))
 
     @property
