@@ -35,6 +35,15 @@ pytestmark = [
     # Dask's own warnings, about connections that it loses here on purpose.
     pytest.mark.filterwarnings("ignore"),
 ]
+
+
+def clusters_children() -> bool:
+    """In a worker: whether it decoded in children of its own, as daemon."""
+    from hounsfield.codecs import isolation
+
+    return isolation._Shared.pool is not None and isolation._Shared.pool._count > 0
+
+
 PLAIN = PhantomSpec(rows=40, columns=48, slices=6)
 
 
@@ -184,6 +193,22 @@ def test_files_are_compressed_and_deidentified_on_a_cluster(cluster: Cluster, tm
         assert CliRunner().invoke(main, arguments).exit_code == 0
         assert sum(before[path] != path.stat().st_ino for path in out.rglob("*.dcm")) == 1
         assert (load(out).array == load(tmp_path / "in").array).all()
+
+
+def test_workers_under_a_nanny_decode_in_children(cluster: Cluster, tmp_path: Path) -> None:
+    """Such workers are daemons, which may have no children of `multiprocessing`; and the option reaches them."""
+    phantom.write(replace(PLAIN, transfer_syntax="jpeg-ls"), tmp_path / "in")
+    with cluster.apart() as address:
+        arguments = ["volume", str(tmp_path / "in"), str(tmp_path / "out"), "--cluster", address]
+        result = CliRunner().invoke(main, [*arguments, "--isolate", "always"])
+        assert result.exit_code == 0, result.output
+        client = distributed.Client(address, timeout=60, set_as_default=False)
+        try:
+            (has_children,) = client.run(clusters_children).values()
+        finally:
+            client.close()
+    assert has_children
+    assert len(list((tmp_path / "out").glob("*.nii.gz"))) == 1
 
 
 def test_series_are_looked_at_and_pictured_on_a_cluster(cluster: Cluster, tmp_path: Path) -> None:

@@ -332,7 +332,10 @@ class Instance:
         data = self._encoded(stream, frame, truncated=truncated)
         if "_sign" not in self.__dict__:  # found from what is at hand, instead of reading it once more
             self.__dict__["_sign"] = sign_of(self, data)
-        return decode_frame(data, self.syntax, self.frame_format, out=out)
+        try:
+            return decode_frame(data, self.syntax, self.frame_format, out=out)
+        except HounsfieldError as error:
+            raise (error if self.header.number_of_frames == 1 else error.at(f"frame {frame + 1}")) from error
 
     def _encoded(self, stream: BinaryIO, frame: int, *, truncated: bool) -> bytes:
         """The codestream of one encapsulated frame."""
