@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import os
 import threading
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 
@@ -85,10 +87,14 @@ def decode_in_child(
         np.copyto(target, found)
         return target
 
-    request = {"operation": "decode", "syntax": syntax.uid, "format": asdict(frame_format)}
-    cells = shared_pool().run(request, data, taken, room=frame_format.decoded_bytes)
+    cells = shared_pool().run(_request(syntax.uid, frame_format), data, taken, room=frame_format.decoded_bytes)
     assert not isinstance(cells, bytes)
     return cells
+
+
+@functools.lru_cache(256)  # all frames of a series are of one
+def _request(syntax: str, frame_format: FrameFormat) -> dict[str, Any]:
+    return {"operation": "decode", "syntax": syntax, "format": asdict(frame_format)}
 
 
 def run_in_child(operation: str, data: bytes) -> bytes:

@@ -38,18 +38,17 @@ def prepare(module: str) -> dict[str, Work]:
 
 def serve(connection: Connection, arena: Arena, operations: dict[str, Work]) -> None:
     """Answer requests until the parent goes away."""
-    limits = _Limits()
+    limits, spent = _Limits(), time.process_time()
     while True:
         try:
             request = json.loads(connection.recv_bytes())
         except (EOFError, OSError):
             return
-        begun = time.process_time()
         arena.resize(request["arena"])
         limits.set(request["seconds"], request["arena"])
         answer, content = _answered(operations, request, arena)
-        limits.set(0.0, request["arena"])
-        answer["cpu"] = time.process_time() - begun
+        spent, before = time.process_time(), spent
+        answer["cpu"] = spent - before
         try:
             connection.send_bytes(json.dumps(answer, default=str).encode())
             if content is not None:
@@ -95,13 +94,13 @@ class _Limits:
                 resource.setrlimit(limit, (value, value))
 
     def set(self, seconds: float, size: int) -> None:
-        """CPU seconds from now on (0: as many as it likes), and address space for an arena of `size` bytes."""
+        """CPU seconds from now on, and address space for an arena of `size` bytes; waiting takes none of either."""
         if sys.platform == "win32":
             return
         import resource
 
         signal.setitimer(signal.ITIMER_PROF, seconds)
-        if seconds and size != self._largest:
+        if size != self._largest:
             self._largest = size
             with contextlib.suppress(OSError, ValueError):
                 most = _address_space() + _MEMORY + _MEMORY_RATIO * size

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import signal
 import socket
 import struct
@@ -45,6 +46,16 @@ class Child:
 
     def __init__(self, connection: Connection, arena: Arena, process: Process) -> None:
         self.connection, self.arena, self._process = connection, arena, process
+        # That of a connection makes a selector at each call, which takes longer than small frames do.
+        self._poll = select.poll() if hasattr(select, "poll") else None
+        if self._poll is not None:
+            self._poll.register(connection.fileno(), select.POLLIN)
+
+    def speaks_within(self, seconds: float) -> bool:
+        """Whether it sent something, or went away, within so many seconds."""
+        if self._poll is None:
+            return self.connection.poll(seconds)
+        return bool(self._poll.poll(seconds * 1000))
 
     def end(self) -> int:
         """Kill it if need be: its exit code, negative for a signal, as `subprocess` has it."""

@@ -240,7 +240,7 @@ def _asked(child: Child, request: bytes, seconds: float) -> dict[str, Any]:
 def _received(child: Child, seconds: float, most: int) -> bytes:
     """What the child sends within `seconds` by the clock, while it is still wanted. Raises `Died`, `OSError`."""
     end = time.monotonic() + seconds
-    while not child.connection.poll(_SLICE):
+    while not child.speaks_within(_SLICE):
         still_wanted.get()()
         if time.monotonic() > end:
             raise Died(f"does not end within {seconds:.0f} s", overdue=True)
