@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -264,6 +265,22 @@ def test_what_was_not_tried_is_isolated(monkeypatch: pytest.MonkeyPatch) -> None
     assert isolated == set(isolation.TRIALS) - {"uncompressed", "deflated-frame"}
     monkeypatch.setenv(isolation.VARIABLE, "never")
     assert not any(map(isolation.is_isolated, isolation.TRIALS))
+
+
+def test_the_table_in_the_documents_is_that_of_the_trials() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "isolation.md").read_text("utf-8")
+    told = [
+        line.split("|")[2:6] for line in text.splitlines() if "imagecodecs 2026" in line and line[0] == "|"
+    ]
+    for (library, mutants, versions, share), trial in zip(
+        told, [trial for trial in isolation.TRIALS.values() if trial.share], strict=True
+    ):
+        assert library.strip() == trial.library
+        assert [int(number.replace(" ", "")) for number in mutants.split(";")] == list(trial.mutants.values())
+        assert versions.replace("imagecodecs", "").replace(" ", "").split(";") == list(trial.mutants)
+        assert share.strip() == f"{trial.share:.0%}".replace("%", " %")
+    seconds = pools.FREE_SECONDS, 1e6 / pools.BYTES_A_SECOND
+    assert "{:g} s and {:g} s for each megabyte".format(*seconds) in text
 
 
 def test_time_is_in_proportion_to_the_frame() -> None:

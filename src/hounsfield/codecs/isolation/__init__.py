@@ -87,7 +87,9 @@ def decode_in_child(
         np.copyto(target, found)
         return target
 
-    cells = shared_pool().run(_request(syntax.uid, frame_format), data, taken, room=frame_format.decoded_bytes)
+    cells = shared_pool().run(
+        _request(syntax.uid, frame_format), data, taken, room=frame_format.decoded_bytes
+    )
     assert not isinstance(cells, bytes)
     return cells
 
