@@ -15,6 +15,7 @@ from hounsfield.errors import LocationError
 from hounsfield.instance import BytesSource
 from hounsfield.server import lock
 from hounsfield.server.deployment import Deployment
+from hounsfield.server.store.incoming import LEAST_FREE_BYTES
 from server_support import (
     AS_STORED,
     STOW,
@@ -104,6 +105,25 @@ def test_a_full_disk_is_a_507_and_loses_nothing(tmp_path):
         assert not list((tmp_path / ".hounsfield" / "incoming").iterdir())
         assert server.store(contents).status_code == 200
         assert server.archive.index.totals() == (1, 1, 3)
+
+
+def test_a_disk_that_is_nearly_full_takes_nothing_in_and_serves_on(tmp_path, monkeypatch):
+    contents = instances()
+    statvfs = os.statvfs
+    with running(tmp_path) as server:
+        server.store(contents[:1])
+        full = list(statvfs(tmp_path))
+        full[1], full[4] = 1, LEAST_FREE_BYTES
+        monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result(full))
+        answer = server.store(contents)
+        assert answer.status_code == 507 and "full" in answer.json()["error"]
+        assert server.get("/ready").status_code == 200
+        full[4] -= 1
+        assert server.get("/ready").status_code == 503
+        assert server.get(path_of(contents[0]), AS_STORED).status_code == 200
+        assert not list((tmp_path / ".hounsfield" / "incoming").iterdir())
+        monkeypatch.undo()
+        assert server.store(contents).status_code == 200
 
 
 def test_a_database_that_is_not_there_is_named_at_the_start_without_its_password(tmp_path):

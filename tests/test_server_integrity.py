@@ -195,8 +195,7 @@ def test_a_flipped_bit_is_a_500_that_names_the_instance_on_every_way(tmp_path, w
             assert server.get(path_of(content), AS_STORED).status_code == 200
 
 
-def test_what_was_converted_before_is_served_until_it_is_read_again_and_its_neighbours_for_ever(tmp_path):
-    """Of an instance of many blocks only what touches the damaged one is refused."""
+def test_of_an_instance_of_many_blocks_only_what_touches_the_damaged_one_is_refused(tmp_path):
     contents = instances(rows=256, columns=256)
     assert len(contents[0]) > 2 * BLOCK
     with running(tmp_path) as server:
