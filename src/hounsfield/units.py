@@ -6,6 +6,7 @@ Decides from what the header says (Rescale Type, Modality, SOP class); it never 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 
 from hounsfield.reasons import reason
@@ -55,6 +56,7 @@ class Unit:
     warning: str = ""
 
 
+@lru_cache(maxsize=256)
 def unit_of(rescale_type: str, modality: str, sop_class: str = "") -> Unit:
     """The unit of an image's rescaled values. Without a Rescale Type a CT is in HU: the standard says so.
 

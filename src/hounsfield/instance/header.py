@@ -108,6 +108,8 @@ ATTRIBUTES: Mapping[str, tuple[int, str]] = MappingProxyType(
 WANTED: dict[int, bytes] = {tag: vr.encode("ascii") for tag, vr in ATTRIBUTES.values()}
 _AS_WRITTEN = frozenset({"DS", "IS", "DA", "TM", "DT"})
 _BINARY = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "OV": "Q", "UV": "Q"}
+# Keyword → tag and whether its value is text that may be padded: a header of a scan is asked twenty times.
+_TAGS = {keyword: (tag, vr not in _BINARY and vr != "AT") for keyword, (tag, vr) in ATTRIBUTES.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +129,9 @@ class Header:
 
     def raw(self, keyword: str) -> bytes | None:
         """The value's bytes without their padding; None when the attribute is absent."""
-        tag, vr = ATTRIBUTES[keyword]
+        tag, is_text = _TAGS[keyword]
         value = self.values.get(tag)
-        return value if value is None or vr in _BINARY or vr == "AT" else value.rstrip(b"\0 ")
+        return value.rstrip(b"\0 ") if is_text and value is not None else value
 
     def text(self, keyword: str) -> str:
         """A text value in the header's character set, "" when absent; undecodable bytes become U+FFFD."""

@@ -74,6 +74,7 @@ IN_ORDER = (
 )
 """What rises from one volume to the next where it differs on every slice; the frame's number is the file's order."""
 
+_OF_FRAMES = frozenset({"ImageType", "frame"})  # what every plane has, whatever its functional groups say
 _NUMBERS = frozenset({"KVP", "SliceThickness", "TriggerTime"})  # "120" and "120.0" are one value
 _LONGEST_VALUE = 256  # characters: what is longer is no name of a volume
 _DEEPEST = 4  # sequences within sequences
@@ -147,17 +148,21 @@ def _plain_number(text: str) -> str:
 
 def known_traits(slices: Sequence[Slice], keywords: Iterable[str] = KNOWN) -> list[Trait]:
     """Those of `keywords` that differ between slices."""
-    return [trait for keyword in keywords if (trait := _known(slices, keyword)).kinds > 1]
-
-
-def _known(slices: Sequence[Slice], keyword: str) -> Trait:
-    tag = ATTRIBUTES[keyword][0] if keyword in ATTRIBUTES else None
-    if tag is not None and not any(item.plane.phase for item in slices):
-        # Equal values of one series are one object: the common case costs a look.
-        first = slices[0].instance.header.values.get(tag)
-        if all(item.instance.header.values.get(tag) == first for item in slices):
-            return Trait(keyword, ("",) * len(slices))
-    return Trait(keyword, tuple(value_of(item, keyword) for item in slices))
+    # The common case is a look at bytes: single frames, of which hardly any attribute differs.
+    headers = [item.instance.header.values for item in slices]
+    of_groups = {keyword for item in slices for keyword in item.plane.phase}
+    traits: list[Trait] = []
+    for keyword in keywords:
+        if keyword in ATTRIBUTES and keyword not in of_groups and keyword != "ImageType":
+            tag = ATTRIBUTES[keyword][0]
+            if len({values.get(tag) for values in headers}) == 1:
+                continue
+        elif keyword not in of_groups and keyword not in _OF_FRAMES:
+            continue
+        trait = Trait(keyword, tuple(value_of(item, keyword) for item in slices))
+        if trait.kinds > 1:
+            traits.append(trait)
+    return traits
 
 
 def dimension_traits(slices: Sequence[Slice]) -> list[Trait]:

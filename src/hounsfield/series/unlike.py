@@ -49,11 +49,13 @@ def unlike_notes(slices: Sequence[Slice]) -> list[Reason]:
     """A note for each attribute that is not the same on the ordered slices of one volume."""
     if len(slices) < 2:
         return []
-    notes = [_note(trait) for trait in known_traits(slices, TOLD)]
-    for trait in known_traits(slices, TAKING_TURNS):
-        if trait.kinds <= len(slices) // 2 and len(_stretches(trait)) > trait.kinds:
-            notes.append(_note(trait))
-    return notes
+    traits = known_traits(slices, (*TOLD, *TAKING_TURNS))
+    return [_note(trait) for trait in traits if trait.keyword in TOLD or _takes_turns(trait)]
+
+
+def _takes_turns(trait: Trait) -> bool:
+    """Whether values come back along the volume, and not because there is one for each slice."""
+    return trait.kinds <= len(trait.values) // 2 and len(_stretches(trait)) > trait.kinds
 
 
 def _note(trait: Trait) -> Reason:
