@@ -34,21 +34,25 @@ def convert_all(
     engine: Engine | None = None,
     fail_fast: bool = False,
     all_modalities: bool = False,
+    join_phases: bool = False,
 ) -> Iterator[Answer]:
     """Write one volume for each CT series (one a phase) into `place`; yields what became of each, in no order.
 
     `place` comes from `hounsfield.report.open_place`. `engine`: by default this process, one series at a time on all
-    its cores. `all_modalities`: do not leave out what is not CT.
+    its cores. `all_modalities`: do not leave out what is not CT. `join_phases`: the phases of a series in one NIfTI.
     """
     engine = engine or threads()
     options, compression = options or LoadOptions(), compression or Compression()
     work = _Convert(
         dataclasses.replace(options, workers=engine.cores),
         dataclasses.replace(compression, threads=engine.cores),
+        join_phases,
     )
     leave_out = _no_reason if all_modalities else reason_to_leave_out
     told = {**options.to_json(), "suffix": suffix, "level": compression.level}
-    task = Task("volume", work, suffix, told, leave_out)
+    if join_phases:
+        told["join_phases"] = True
+    task = Task("volume", work, suffix, told, leave_out, by_phase=not join_phases)
     return run_recorded(scan.series, task, place, engine, fail_fast=fail_fast)
 
 
@@ -58,8 +62,13 @@ class _Convert:
 
     options: LoadOptions
     compression: Compression
+    join_phases: bool
 
     def __call__(self, job: Job) -> Made:
+        if self.join_phases and len(job.series.phases) > 1:
+            return write_joined(
+                job.series, job.target, self.options, force=True, compression=self.compression
+            )
         return write_made(job.series, job.target, self.options, force=True, compression=self.compression)
 
 
@@ -85,6 +94,21 @@ def write_made(
     volume = series.load(options, phase=phase)
     write_volume(volume, target, force=force, compression=compression)
     return made(volume)
+
+
+def write_joined(
+    series: Series,
+    target: str | Path,
+    options: LoadOptions,
+    *,
+    force: bool = False,
+    compression: Compression | None = None,
+) -> Made:
+    """Write all phases of a series into one NIfTI; what the ledger tells of it. Raises what loading and writing do."""
+    from hounsfield.export.nifti_series import write_phases
+
+    written = write_phases(series, target, options, force=force, compression=compression)
+    return dataclasses.replace(made(written.volume), shape=written.shape)
 
 
 def made(volume: Volume, values: NDArray[Any] | None = None) -> Made:

@@ -212,7 +212,9 @@ class _Planner:
         )
 
     def _key(self, series: Series, phase: int) -> str:
-        key = f"{self.task.verb} {series.uid}#{series.part}@{phase}"
+        # All phases in one output are not the first phase of an earlier run.
+        joined = not self.task.by_phase and len(series.phases) > 1
+        key = f"{self.task.verb} {series.uid}#{series.part}@{'all' if joined else phase}"
         self.seen[key] = count = self.seen.get(key, 0) + 1
         return key if count == 1 else f"{key}~{count}"
 

@@ -36,12 +36,19 @@ _SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha", ".npy", ".zarr")
         "hounsfield volume study/ volumes/ --workers 8",
         "hounsfield volume study/ s3://bucket/volumes --format .zarr --ledger run/hounsfield.jsonl",
         "hounsfield volume scan/ head.nrrd --rectify --dtype float32",
+        "hounsfield volume cardiac/ heart.nii.gz --4d",
     )
 )
 @options.location
 @options.out_or_address
 @options.series
 @load_options(values=True)
+@click.option(
+    "--4d",
+    "join_phases",
+    is_flag=True,
+    help="All phases of a series in one NIfTI, with times where files have them.",
+)
 @one_of("--format", *_SUFFIXES, help="Format of the files when OUT is a folder.")
 @options.isolate
 @at_once
@@ -55,6 +62,7 @@ def volume(
     phase: int | None,
     split_by: str | None,
     loading: LoadOptions,
+    join_phases: bool,
     format: str,
     workers: int | None,
     cluster: str | None,
@@ -75,9 +83,11 @@ def volume(
     from hounsfield.reading import is_remote
     from hounsfield.report import open_place
 
+    if join_phases:
+        _refuse_joined(out, format, phase)
     if _is_one(out):
         found = scanned(location, unit=loading.unit, split_by=split_by)
-        rows = [_write_one(found, out, series, phase, loading, force)]
+        rows = [_write_one(found, out, series, phase, loading, force, join_phases)]
         show(rows, found, name="volumes", as_json=as_json)
         return
     _refuse_unknown(out)
@@ -92,6 +102,7 @@ def volume(
             engine=engine,
             fail_fast=fail_fast,
             all_modalities=series is not None,
+            join_phases=join_phases,
         )
         rows = rows_of(answers, found, "Converting", out)
     show(rows, found, name="volumes", as_json=as_json, pages=place.pages)
@@ -112,16 +123,34 @@ def _refuse_unknown(out: Path | str) -> None:
         volume_format(out)
 
 
+def _refuse_joined(out: Path | str, format: str, phase: int | None) -> None:
+    """Refuse what cannot be together with --4d, before anything is read."""
+    if phase is not None:
+        raise click.UsageError("--4d writes all phases; --phase is for one of them")
+    name = str(out).lower() if _is_one(out) else format
+    if not name.endswith((".nii", ".nii.gz")):
+        raise click.UsageError("--4d writes NIfTI: name OUT .nii.gz or .nii, or choose such a --format")
+
+
 def _write_one(
-    found: Scan, out: Path | str, series: str | None, phase: int | None, loading: LoadOptions, force: bool
+    found: Scan,
+    out: Path | str,
+    series: str | None,
+    phase: int | None,
+    loading: LoadOptions,
+    force: bool,
+    join_phases: bool,
 ) -> dict[str, Any]:
-    from hounsfield.conversion import write_made
+    from hounsfield.conversion import write_joined, write_made
     from hounsfield.outputs import refuse_existing
 
     if isinstance(out, Path):
         refuse_existing(out, force=force)
     picked = found.choose(series)
     with progress("Converting", total=1) as done:
-        made = write_made(picked, out, loading, phase=phase, force=force)
+        if join_phases and len(picked.phases) > 1:
+            made = write_joined(picked, out, loading, force=force)
+        else:
+            made = write_made(picked, out, loading, phase=phase, force=force)
         done()
     return row_of_one(picked, made, out, phase)
