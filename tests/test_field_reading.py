@@ -11,12 +11,15 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+import SimpleITK
+from nibabel.spatialimages import SpatialImage
 
 import hounsfield
 from hounsfield import Series
 from hounsfield.errors import GeometryError, SelectionError
 from hounsfield.geometry import Verdict
 from hounsfield.inspection import Trust, inspect
+from test_peers import by_dcm2niix, on_our_grid
 
 
 @pytest.fixture
@@ -165,3 +168,36 @@ def test_every_warning_of_load_is_a_caution_of_info(reading: Path) -> None:
                 except hounsfield.HounsfieldError:
                     continue
                 assert set(warnings) <= cautions, folder.name
+
+
+def test_dcm2niix_has_the_same_six_volumes_of_kernel_x_time(reading: Path, tmp_path: Path) -> None:
+    folder = reading / "kernel_x_time"
+    (image,) = by_dcm2niix(folder, tmp_path / "out").values()
+    assert image.ndim == 4
+    theirs = np.asarray(image.dataobj)
+    ours = {hounsfield.load(folder, phase=phase).array.tobytes() for phase in range(6)}
+    first = hounsfield.load(folder, phase=0)
+    volumes = [SpatialImage(theirs[..., number], image.affine) for number in range(6)]
+    assert {on_our_grid(one, first).astype("i2").tobytes() for one in volumes} == ours
+
+
+@pytest.mark.parametrize("name", ["multiframe_orientation_dropped", "frames_shuffled_without_position"])
+def test_simpleitk_has_the_same_frames_in_the_same_place(name: str, reading: Path) -> None:
+    path = reading / name / "000.dcm"
+    image = SimpleITK.ReadImage(str(path))
+    volume = hounsfield.load(path, spacing=image.GetSpacing()[::-1])
+    np.testing.assert_array_equal(volume.array, np.maximum(SimpleITK.GetArrayFromImage(image), -1024))
+    for index in ((0, 0, 0), (9, 5, 7)):
+        point = image.TransformIndexToPhysicalPoint(index[::-1])
+        np.testing.assert_allclose(volume.lps(*index), point, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["positions_rounded", "micro_ct_5um"])
+def test_simpleitk_has_the_same_step(name: str, reading: Path) -> None:
+    folder = reading / name
+    reader = SimpleITK.ImageSeriesReader()
+    reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(folder)))
+    image = reader.Execute()
+    volume = hounsfield.load(folder)
+    assert volume.spacing == pytest.approx(image.GetSpacing()[::-1], rel=1e-6)
+    np.testing.assert_array_equal(volume.array, np.maximum(SimpleITK.GetArrayFromImage(image), -1024))

@@ -5,7 +5,7 @@ Each input is built from the phantom: the twins of `field/reading`, and others o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,58 +18,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hounsfield
-from hounsfield import Series, phantom
+from hounsfield import phantom
 from hounsfield.errors import GeometryError, SelectionError
 from hounsfield.geometry import Verdict
 from hounsfield.inspection import Trust, inspect
-from hounsfield.phantom import PhantomSpec
-
-SMALL = PhantomSpec(rows=10, columns=12, slices=6)
-Change = Callable[[pydicom.Dataset], None]
-
-
-def written(folder: Path, *stacks: tuple[PhantomSpec, Change]) -> Path:
-    """One series of several stacks, each changed in its own way."""
-    folder.mkdir(exist_ok=True)
-    first = phantom.series_uid(stacks[0][0])
-    study = next(iter(phantom.datasets(stacks[0][0]))).StudyInstanceUID
-    number = 0
-    for spec, change in stacks:
-        for dataset in phantom.datasets(spec):
-            number += 1
-            dataset.SeriesInstanceUID, dataset.StudyInstanceUID = first, study
-            dataset.InstanceNumber = number
-            dataset.AcquisitionTime = dataset.ContentTime = "100000"
-            dataset.FrameOfReferenceUID = "1.2.3"
-            change(dataset)
-            pydicom.dcmwrite(folder / f"{number}.dcm", dataset, enforce_file_format=True)
-    return folder
-
-
-def setting(**values: Any) -> Change:
-    def change(dataset: pydicom.Dataset) -> None:
-        for keyword, value in values.items():
-            setattr(dataset, keyword, value)
-
-    return change
-
-
-def only(folder: Path, **options: Any) -> Series:
-    (series,) = hounsfield.scan(folder, **options).series
-    return series
+from phase_series import SMALL, Change, crossed, only, setting, shifted, stack, two_times, written
 
 
 def labels(folder: Path, **options: Any) -> list[str]:
     return [phase.label for phase in only(folder, **options).phases]
-
-
-def stack(seed: int, **options: Any) -> PhantomSpec:
-    return replace(SMALL, seed=seed, **options)
-
-
-def shifted(seed: int) -> PhantomSpec:
-    """Half a step beside `stack`: together they are one even grid."""
-    return stack(seed, centre=(0.0, 0.0, 1.25))
 
 
 NAMED: list[tuple[dict[str, list[Any]], list[str]]] = [
@@ -267,23 +224,6 @@ GROUPS: list[tuple[str, str, list[Any], list[str]]] = [
 ]
 
 
-def two_times(path: Path, sequence: str, keyword: str, values: list[Any]) -> None:
-    """Leave to the frames of an Enhanced CT of two phases nothing but one element that tells them apart."""
-    dataset = pydicom.dcmread(path)
-    for item in dataset.PerFrameFunctionalGroupsSequence:
-        content = item.FrameContentSequence[0]
-        time = content.TemporalPositionIndex - 1
-        for other in ("TemporalPositionIndex", "FrameAcquisitionNumber", "DimensionIndexValues"):
-            del content[other]
-        if sequence not in item:
-            setattr(item, sequence, [pydicom.Dataset()])
-        value = values[time]
-        if keyword == "DimensionIndexValues":
-            value = [value[0], content.InStackPositionNumber]
-        setattr(item[sequence][0], keyword, value)
-    dataset.save_as(path)
-
-
 @pytest.mark.parametrize(("sequence", "keyword", "values", "names"), GROUPS, ids=[row[1] for row in GROUPS])
 @pytest.mark.parametrize("order", ["ascending", "shuffled"])
 def test_whatever_functional_group_varies_parts_the_frames_of_one_file(
@@ -394,12 +334,6 @@ def test_what_differs_along_any_sound_volume_is_not_told(
     folder = written(tmp_path / "ct", (SMALL, along(values, keyword)))
     assert hounsfield.load(folder).report.warnings == ()
     assert inspect(only(folder)).trust is Trust.GREEN
-
-
-def crossed(folder: Path) -> Path:
-    """Two kernels × two acquisitions: parted by both, or by one by hand."""
-    kinds = [{"ConvolutionKernel": kernel, "AcquisitionNumber": time} for kernel in "AB" for time in (1, 2)]
-    return written(folder, *((stack(seed), setting(**kind)) for seed, kind in enumerate(kinds)))
 
 
 def test_split_by_decides_by_hand(tmp_path: Path) -> None:

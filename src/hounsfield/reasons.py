@@ -87,6 +87,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "dropped-one": "1 slice repeats another one's position and pixels: dropped",
         "dropped": "{count} slices repeat another one's position and pixels: dropped",
         "by-order": "volumes at the same positions are told apart by {name} alone: in that order",
+        "uneven-times": "volumes do not follow each other at one step in time: NIfTI's extension holds each time",
         "by-hand": "{name} is the same on all slices: it parts nothing",
         "along": "{name} changes along the volume (slices from 1): {pattern}",
         "alternates": "{name} alternates from slice to slice: {pattern}",

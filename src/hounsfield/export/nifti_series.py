@@ -17,10 +17,11 @@ import nibabel
 import numpy as np
 
 from hounsfield.errors import GeometryError, UnsupportedError
-from hounsfield.export import Compression
+from hounsfield.export import Compression, buckets, volume_format
 from hounsfield.export.deflate import blocks, write_gzip, write_raw
 from hounsfield.export.nifti import nifti_header
 from hounsfield.outputs import whole_file
+from hounsfield.reasons import reason
 from hounsfield.series import LoadOptions, Series
 from hounsfield.series.times import phase_times
 from hounsfield.volume import Report, Volume
@@ -52,35 +53,41 @@ def write_phases(
     force: bool = False,
     compression: Compression | None = None,
 ) -> Phases:
-    """Write all phases of a series into one `.nii` or `.nii.gz`.
+    """Write all phases of a series into one `.nii` or `.nii.gz`, on a disk or at an address in a bucket.
 
     Raises `GeometryError` where they are not on one grid, `UnsupportedError` for another suffix, and whatever loading
     raises; then nothing is written.
     """
-    path = Path(path).absolute()
-    if not path.name.lower().endswith((".nii", ".nii.gz")):
+    if volume_format(path).name != "NIfTI":
         raise UnsupportedError(
             "only NIfTI holds several volumes in one file", where=str(path), remedy="name it .nii.gz or .nii"
         )
-    made = _Writing(series, options or LoadOptions())
-    with whole_file(path, force=force) as temporary, temporary.open("wb") as file:
-        data = made.blocks()
-        if path.name.lower().endswith(".gz"):
-            write_gzip(file, data, compression or Compression())
-        else:
-            write_raw(file, data)
-    return made.phases()
+    writing = _Writing(series, options or LoadOptions(), compression or Compression())
+    if buckets.is_address(path):
+        buckets.upload(str(path), writing.write, force=force)
+    else:
+        with whole_file(Path(path).absolute(), force=force) as temporary:
+            writing.write(temporary, is_compressed=str(path).lower().endswith(".gz"))
+    return writing.phases()
 
 
 class _Writing:
     """The volumes one after the other, held against the first, and what is to be told of them all."""
 
-    def __init__(self, series: Series, options: LoadOptions) -> None:
-        self.series, self.options = series, options
+    def __init__(self, series: Series, options: LoadOptions, compression: Compression) -> None:
+        self.series, self.options, self.compression = series, options, compression
         self.names = tuple(phase.label for phase in series.phases)
         self.times = phase_times(series.phases) if len(series.phases) > 1 else None
         self.first: Volume | None = None
         self.reports: list[Report] = []
+
+    def write(self, path: Path, *, is_compressed: bool | None = None) -> None:
+        """Write the file; compressed where its name says so, or the caller who knows a better name."""
+        with path.open("wb") as file:
+            if path.name.lower().endswith(".gz") if is_compressed is None else is_compressed:
+                write_gzip(file, self.blocks(), self.compression)
+            else:
+                write_raw(file, self.blocks())
 
     def blocks(self) -> Iterator[memoryview]:
         """Header, extension and voxels, as they are in the file."""
@@ -134,7 +141,7 @@ class _Writing:
         steps = np.diff(self.times or ())
         notes: list[str] = []
         if len(steps) and not (np.all(steps > 0) and np.ptp(steps) <= EVEN_TIME * steps.mean()):
-            notes.append("times are not evenly spaced: each is in the extension of the NIfTI header")
+            notes.append(reason("uneven-times"))
         first = self.reports[0]
         report = replace(
             first,

@@ -65,6 +65,7 @@ export const CHINESE: Readonly<Record<string, string>> = {
   "dropped-one": "1 层与另一层位置和像素相同：已去除",
   dropped: "{count} 层与另一层位置和像素相同：已去除",
   "by-order": "同一位置的各组图像只能按 {name} 区分：按其顺序排列",
+  "uneven-times": "各时相的时间间隔不相等：每个时间点记录在文件头的扩展部分",
   "by-hand": "{name} 在所有层上相同：无法据此拆分",
   along: "{name} 沿体数据变化（层号从 1 起）：{pattern}",
   alternates: "{name} 逐层交替：{pattern}",
