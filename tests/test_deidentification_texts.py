@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import re
+import unicodedata
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -11,6 +15,7 @@ from pydicom.datadict import DicomDictionary
 from pydicom.dataset import Dataset
 
 from hounsfield.deidentification import Profile
+from hounsfield.deidentification.folding import fold
 from hounsfield.deidentification.matching import Identity, Matcher
 from test_deidentification import one, read, treated
 
@@ -21,6 +26,48 @@ ROWS = [
 ]
 LONGEST_SHORT_STRING = 16
 ENCODINGS = ("utf-8", "gb18030", "utf-16-le", "latin-1")
+
+
+MONTHS = [
+    tuple(line.split("\t"))
+    for line in Path(__file__).with_name("deidentification_months.tsv").read_text("utf-8").splitlines()
+    if not line.startswith("#")
+]
+
+
+def forms_of(day: date) -> Iterator[str]:
+    """A day as people write it, in all orders, lengths and languages."""
+    padded, bare = (f"{day.month:02}", f"{day.day:02}"), (str(day.month), str(day.day))
+    for year, sign in product((f"{day.year}", f"{day.year % 100:02}"), ("-", "/", ".", "_", " ", "")):
+        for month, dom in {padded, bare} if sign else {padded}:
+            yield from (
+                sign.join((year, month, dom)),
+                sign.join((dom, month, year)),
+                sign.join((month, dom, year)),
+            )
+    for year, (_, *names) in product((f"{day.year}", f"{day.year % 100:02}"), MONTHS):
+        for name in (names[day.month - 1], names[day.month - 1].upper()):
+            yield from (f"{day.day} {name} {year}", f"{day.day:02}{name}{year}", f"{day.day}. {name}, {year}")
+            yield from (
+                f"{name} {day.day}, {year}",
+                f"{year}-{name}-{day.day:02}",
+                f"{day.day} de {name} de {year}",
+            )
+    yield from (
+        f"{day.year}年{day.month}月{day.day}日",
+        f"{day.year}년 {day.month}월 {day.day}일",
+        f"{day:%Y%m%d}101112",
+    )
+
+
+@pytest.mark.parametrize("born", ["19770712", "19850102", "20240229", "19660606", "19991231", "20080531"])
+def test_a_birth_date_is_found_in_every_form_and_the_day_after_in_none(born: str) -> None:
+    day = datetime.strptime(born, "%Y%m%d").date()
+    patient = Matcher([Identity("date", born)])
+    other = Matcher([Identity("date", f"{day + timedelta(days=1):%Y%m%d}")])
+    assert len(set(forms_of(day))) > 400
+    assert [form for form in forms_of(day) if not patient.finds(f"DOB {form} CT")] == []
+    assert [form for form in forms_of(day) if other.finds(f"DOB {form} CT")] == []
 
 
 def bearing(name: str, number: str, born: str, text: str) -> Dataset:
@@ -115,6 +162,34 @@ def test_words_dates_and_numbers_of_others_stay(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "family", ["Zyxwvut", "Müller", "Jørgensen", "Łukasz", "O'Brien", "Smith-Jones", "Kim", "Groß"]
+)
+@pytest.mark.parametrize("given", ["Johann", "Mary Jane", "Jörg", "Đức"])
+def test_a_name_is_found_in_any_order_case_and_spelling(family: str, given: str) -> None:
+    found = Matcher([Identity("name", f"{family}^{given}")])
+    spellings = (str, _without_diacritics, _with_two_letters, lambda text: unicodedata.normalize("NFD", text))
+    for spell, case, order in product(spellings, (str, str.upper, str.lower), (1, -1)):
+        parts = [case(spell(part)) for part in (family, given)][::order]
+        for sign, around in product(
+            ("_", " ", "-", ",", "^", "", " - "), ("{}", "CT_{}", "{}_HEAD", "2{}7", "x {} y")
+        ):
+            text = around.format(sign.join(parts))
+            left = found.clean(text)
+            assert not any(fold(part) in fold(left) for part in parts), text
+
+
+def _without_diacritics(text: str) -> str:
+    plain = text.translate(str.maketrans("øØłŁđĐ", "oOlLdD")).replace("ß", "ss")
+    return "".join(char for char in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(char))
+
+
+def _with_two_letters(text: str) -> str:
+    for letter, two in {"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa", "ß": "ss"}.items():
+        text = text.replace(letter, two)
+    return _without_diacritics(text)
+
+
+@pytest.mark.parametrize(
     ("name", "inside", "border"),
     [("Li", "LIVER", "LIVER LI"), ("Na", "NATIVE", "CT_NA"), ("J", "J Smith", "")],
 )
@@ -176,6 +251,33 @@ def test_a_code_that_stands_for_a_person_is_one() -> None:
     dataset.OperatorIdentificationSequence = [operator]
     dataset.SeriesDescription = "by qwertz 99881"
     assert read(treated(dataset, Profile(descriptions=True))).SeriesDescription == "by"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030", "big5", "utf-16-le", "utf-16-be", "utf-32-le"])
+@pytest.mark.parametrize("before", [b"", b"x"])
+def test_bytes_that_hold_a_name_go(encoding: str, before: bytes) -> None:
+    dataset = one()
+    dataset.SpecificCharacterSet, dataset.PatientName = "ISO_IR 192", "Zyxwvut^Johann=王^曉東"
+    for secret in ("Zyxwvut", "王曉東"):
+        if encoding.startswith("utf-32") and secret != "Zyxwvut":
+            continue
+        dataset.add_new(0x00282000, "OB", before + secret.encode(encoding) + b"\0\0\0"[len(before) :])
+        assert "ICCProfile" not in read(treated(dataset)), secret
+    dataset.add_new(0x00282000, "OB", b"sRGB")
+    assert read(treated(dataset)).ICCProfile == b"sRGB"
+
+
+def test_what_is_behind_the_transfer_syntax_of_a_file_goes() -> None:
+    from hounsfield.deidentification import Pseudonyms, deidentify_object
+    from hounsfield.instance import BytesSource
+    from test_deidentification import KEY, written
+
+    content = written(one())
+    own = b"UI\x14\x001.2.840.10008.1.2.1\0"
+    assert own in content
+    content = content.replace(own, b"UI\x1c\x00" + own[4:] + b"Zyxwvut!")
+    made = deidentify_object(BytesSource("x", content), Profile(), Pseudonyms(KEY))
+    assert made.reason == "" and b"Zyxwvut" not in made.content
 
 
 @pytest.mark.parametrize("label", ["", "ISO_IR 100", "ISO_IR 192", "GB18030"])

@@ -25,6 +25,7 @@ from hounsfield.deidentification.needles import (
 
 Kind: TypeAlias = Literal["name", "number", "place", "date"]
 
+_ENCODINGS = ("utf-8", "latin-1", "gb18030", "big5", "shift_jis", "euc_kr", "utf-16-le", "utf-16-be")
 _REMEMBERED = 4096
 _WORD = UPPER + LOWER + DIGIT
 _LETTERS = UPPER + LOWER
@@ -91,11 +92,18 @@ class Matcher:
             return is_identifier and text.strip().lstrip("0") in self._numbers
         return self.finds(text)
 
-    def finds_in_bytes(self, content: bytes, encodings: Iterable[str]) -> bool:
-        """Whether a reader by one of these encodings would see a name or number of some length in `content`."""
+    def finds_in_bytes(self, content: bytes) -> bool:
+        """Whether a reader in any usual encoding would see a name or a number of some length in `content`."""
         if self._in_bytes is None:
             return False
-        return any(self._in_bytes.search(content.decode(encoding, "replace")) for encoding in encodings)
+        # Characters of two bytes may begin at an odd one; of those of four the ASCII is left without its zeros.
+        readings = [(content, encoding) for encoding in _ENCODINGS]
+        readings += [
+            (content[1:], "utf-16-le"),
+            (content[1:], "utf-16-be"),
+            (content.replace(b"\0", b""), "ascii"),
+        ]
+        return any(self._in_bytes.search(part.decode(encoding, "replace")) for part, encoding in readings)
 
     def _spans(self, text: str) -> list[tuple[int, int]]:
         folded = Folded(text)

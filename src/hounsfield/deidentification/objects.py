@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ from hounsfield.deidentification.rewriting import Rewriter
 from hounsfield.deidentification.screening import reason_to_leave_out
 from hounsfield.errors import HounsfieldError, MalformedError
 from hounsfield.instance import Source, read_instance
+
+_UID = re.compile(r"[\d.]+")
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,9 @@ def _new_meta(dataset: Dataset) -> FileMetaDataset:
     old, new = dataset.file_meta, FileMetaDataset()
     implicit, little = dataset.original_encoding
     guessed = "1.2.840.10008.1.2.2" if little is False else f"1.2.840.10008.1.2{'' if implicit else '.1'}"
-    new.TransferSyntaxUID = UID(str(old.get("TransferSyntaxUID") or guessed))
+    # Behind its end there may be anything.
+    named = _UID.match(str(old.get("TransferSyntaxUID") or ""))
+    new.TransferSyntaxUID = UID(named[0] if named else guessed)
     new.MediaStorageSOPClassUID = dataset.SOPClassUID
     new.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     return new

@@ -60,7 +60,6 @@ _NUMBERS, _TIMES = frozenset({"AS", "DS", "IS"}), frozenset({"DA", "DT", "TM"})
 
 _BYTES = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 _SEARCHED_BYTES = 16 << 20
-_ENCODINGS = ("utf-8", "latin-1", "gb18030", "utf-16-le")
 
 _ASCII = re.compile(r"[A-Za-z0-9]+")
 
@@ -255,7 +254,7 @@ class Rewriter:
             return False
         if len(content) > _SEARCHED_BYTES or any(uid.encode() in content for uid in self.identities.uids):
             return True
-        return self.matcher.finds_in_bytes(bytes(content), _ENCODINGS)
+        return self.matcher.finds_in_bytes(bytes(content))
 
     def _declare(self, dataset: Dataset) -> None:
         """PS3.15 E.1.1: what was done, by text and by codes."""
