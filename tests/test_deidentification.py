@@ -26,7 +26,7 @@ from hounsfield.deidentification import Deidentified, Profile, Pseudonyms, deide
 from hounsfield.deidentification.identity import LONGEST_SHIFT_DAYS, kinds, shifted
 from hounsfield.deidentification.profile import KEPT_TEXTS, KEPT_UIDS, table
 from hounsfield.errors import HounsfieldError, UnsupportedError
-from hounsfield.instance import BytesSource, FileSource
+from hounsfield.instance import BytesSource, FileSource, read_instance
 from hounsfield.phantom import PhantomSpec
 from stub_archive import stub_archive
 
@@ -654,3 +654,14 @@ def test_a_sequence_written_as_unknown_is_looked_into() -> None:
     assert made.reason == ""
     assert b"Zyxwvut" not in made.content and b"SECRET" not in made.content
     assert len(read(made).ReferencedImageSequence) == 1
+
+
+@pytest.mark.parametrize("name", ["stray_item_tag/000.dcm", "stray_item_tag/001.dcm"])
+def test_a_stray_item_tag_hinders_nobody(real_data: Path, name: str) -> None:
+    path = real_data / "field" / "reading" / name
+    made = deidentify_object(FileSource(path), Profile(), Pseudonyms(KEY))
+    assert made.reason == ""
+    before, after = (
+        read_instance(source).cells(0) for source in (FileSource(path), BytesSource("x", made.content))
+    )
+    assert np.array_equal(before, after)

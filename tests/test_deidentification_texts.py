@@ -191,7 +191,14 @@ def _with_two_letters(text: str) -> str:
 
 @pytest.mark.parametrize(
     ("name", "inside", "border"),
-    [("Li", "LIVER", "LIVER LI"), ("Na", "NATIVE", "CT_NA"), ("J", "J Smith", "")],
+    [
+        ("Li", "LIVER", "LIVER LI"),
+        ("Na", "NATIVE", "CT_NA"),
+        ("J", "J Smith", ""),
+        ("Du^Bin", "DURAL", "CT_DU"),
+        ("van der Berg^Ute", "de la van der", "BERG"),
+        ("Berg^Ute^^Dr", "CT of Dr", "UTE"),
+    ],
 )
 def test_short_names_need_a_border(name: str, inside: str, border: str) -> None:
     found = Matcher([Identity("name", name)])

@@ -38,6 +38,7 @@ _DAYS_OF_DEVICES = frozenset(
     }
 )
 _OWN_UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
+_DELIMITERS = 0xFFFE
 _SHORTEST_UID = 10  # characters; a shorter one is a version or a measure
 _PERSONS = frozenset({"PersonIdentificationCodeSequence", "ContentCreatorIdentificationCodeSequence"})
 """Codes that stand for a person: their value is a number, their meaning a name."""
@@ -119,6 +120,9 @@ class _Collector:
         if "SpecificCharacterSet" in dataset or not label:
             label = convert_encodings(dataset.get("SpecificCharacterSet"))
         for tag in list(dataset.keys()):
+            if tag.group == _DELIMITERS:
+                del dataset[tag]  # a stray item tag, which is no element
+                continue
             raw = dataset.get_item(tag)
             content = raw.value if isinstance(raw, RawDataElement) else None
             element = dataset[tag]

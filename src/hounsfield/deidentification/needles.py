@@ -24,6 +24,7 @@ ACROSS_SIGNS = 6
 _SHORTEST = 2
 _SHORTEST_NUMBER = 3
 _SHORTEST_PLACE = 4
+_NAMES = 3  # components of a name that are names: family, given, middle; prefix and suffix follow
 _MANY = 6  # words of a name that are put together in pairs
 _SPACES = re.compile(r"[\s,;\\/()\[\]\"^]+")
 _SIGNS = re.compile(r"(?:[^\w]|_)+")
@@ -32,12 +33,12 @@ _LETTERS_AND_DIGITS = re.compile(r"[^\W\d]\d|\d[^\W\d]|[^\W\d].*\d|\d.*[^\W\d]")
 _DIGITS_AND_SIGNS = re.compile(r"\d(?:[\d\W_]*\d)?")
 _TITLES = frozenset(
     {
-        "al", "bin", "da", "de", "del", "della", "den", "der", "des", "di", "dos", "dr", "du", "el", "frau", "herr",
-        "ibn", "jr", "la", "le", "md", "med", "mevr", "mr", "mrs", "ms", "phd", "prof", "rn", "rt", "sr", "sra", "ste",
-        "ter", "van", "vom", "von", "zu", "zum", "zur",
+        "al", "bin", "ct", "da", "de", "del", "della", "den", "der", "des", "di", "dos", "dr", "du", "el", "frau",
+        "herr", "ibn", "jr", "la", "le", "md", "med", "mevr", "mr", "mrs", "ms", "phd", "prof", "rn", "rt", "sr",
+        "sra", "ste", "ter", "van", "vom", "von", "zu", "zum", "zur",
     }
 )  # fmt: skip
-"""Titles and particles of names, which are words of every text."""
+"""Titles and particles of names, and what phantoms are called by: words of every text."""
 
 
 class Needle(NamedTuple):
@@ -76,7 +77,7 @@ def of_name(value: str) -> frozenset[Needle]:
 
 def _writings(group: str) -> Iterator[list[list[str]]]:
     """Components of a name as lists of words: as written, and in Latin letters where it is in another script."""
-    components = [words for part in group.split("^") if (words := list(filter(None, _SPACES.split(part))))]
+    components = [list(filter(None, _SPACES.split(part))) for part in group.split("^")]
     yield components
     if not group.isascii():
         # One word of several syllables, of which each alone would be in every text.
@@ -88,22 +89,28 @@ def _writings(group: str) -> Iterator[list[list[str]]]:
 
 def _split_han(word: str, components: list[list[str]]) -> list[str]:
     """Family and given name of a name in one piece; two characters of family name are rare."""
-    alone = len(components) == 1 and len(components[0]) == 1
+    alone = sum(map(len, components)) == 1
     return [word[0], word[1:]] if alone and is_syllabic(word) and 2 <= len(word) <= 4 else [word]
 
 
 def _of_name(components: list[list[str]]) -> Iterator[Needle]:
-    words = [word for component in components for word in component]
+    words = [word for place, component in enumerate(components) for word in _meant(place, component)]
     for word in words:
         joined = _SIGNS.sub("", word)
         parts = [part for piece in _SIGNS.split(word) for part in _CAMEL.split(piece)]
         for part in dict.fromkeys([joined, *parts, *_tails(word)]):
-            if fold(part) not in _TITLES:
-                yield from _alone(part)
-    whole = ["".join(component) for component in components]
-    several = [word for word in words if fold(word) not in _TITLES][:_MANY]
-    for pair in {*permutations(several, 2), *permutations(whole[:_MANY], 2), *(tuple(c) for c in components)}:
+            yield from _alone(part)
+    whole = ["".join(component) for component in components if component]
+    pairs = {*permutations(words[:_MANY], 2), *permutations(whole[:_MANY], 2), *map(tuple, components)}
+    for pair in pairs:
         yield from _together("".join(pair))
+
+
+def _meant(place: int, component: list[str]) -> list[str]:
+    """The words of a component but titles and particles: "der" beside others, "Du" only behind the given names."""
+    if len(component) == 1 and place < _NAMES:
+        return component
+    return [word for word in component if fold(word) not in _TITLES]
 
 
 def _tails(word: str) -> list[str]:

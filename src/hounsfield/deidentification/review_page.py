@@ -16,6 +16,7 @@ from typing import Any
 from hounsfield.deidentification.profile import Profile
 from hounsfield.deidentification.wording import risks_of, said, told
 from hounsfield.outputs import whole_file
+from hounsfield.tags import chinese_names
 
 JSON_NAME, TABLE_NAME, PAGE_NAME = "deidentification.json", "deidentification.csv", "deidentification.html"
 _FORMULAS = ("=", "+", "-", "@", "\t")
@@ -57,7 +58,11 @@ def _page(summary: Mapping[str, Any], profile: Profile, lang: str) -> str:
     sections = (
         _section(said("risks", lang), [(f"{name}: {risk}", "") for name, risk in risks_of(profile, lang)]),
         _kept(summary["kept_texts"], lang),
-        _section(said("taken_out", lang), summary["taken_out"].items(), said("taken_out_note", lang)),
+        _section(
+            said("taken_out", lang),
+            [(_called(keyword, lang), count) for keyword, count in summary["taken_out"].items()],
+            said("taken_out_note", lang),
+        ),
         _section(
             said("left_out", lang),
             [(told(reason, lang), count) for reason, count in summary["left_out"].items()],
@@ -69,6 +74,12 @@ def _page(summary: Mapping[str, Any], profile: Profile, lang: str) -> str:
         f'<meta name="viewport" content="width=device-width"><title>{title}</title><style>{_STYLE}</style></head>'
         f"<body><h1>{title}</h1><p>{html.escape(said('intro', lang))}</p>{''.join(sections)}</body></html>\n"
     )
+
+
+def _called(keyword: str, lang: str) -> str:
+    """A keyword, and what it is called in Chinese."""
+    name = chinese_names().get(keyword) if lang == "zh" else None
+    return f"{name} {keyword}" if name else keyword
 
 
 def _section(title: str, rows: Any, note: str = "") -> str:
@@ -84,7 +95,7 @@ def _kept(rows: list[dict[str, Any]], lang: str) -> str:
     heads = "".join(f"<th>{html.escape(said(key, lang))}</th>" for key in ("attribute", "text", "count"))
     lines = []
     for attribute, group in groupby(rows, key=lambda row: row["attribute"]):
-        name = html.escape(attribute)
+        name = html.escape(_called(attribute, lang))
         for row in group:
             kind = f' class="cleaned" title="{html.escape(said("part", lang))}"' if row["cleaned"] else ""
             text = html.escape(row["text"])
