@@ -205,7 +205,7 @@ def test_a_file_that_looks_like_a_server_s_name_is_a_file(
     monkeypatch.chdir(tmp_path)
     Path("pacs:").write_bytes(b"")
     assert isinstance(open_location("pacs:"), FileLocation)
-    assert [opener.recognises(r"C:\scans") for opener in OPENERS] == [False, False, True]
+    assert [opener.recognises(r"C:\scans") for opener in OPENERS] == [False, False, False, True]
 
 
 @POSIX

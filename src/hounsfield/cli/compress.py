@@ -15,10 +15,11 @@ from hounsfield.cli.batches import absolute, engine_of_cluster, paced, recorded
 from hounsfield.cli.combinations import refuse_odd_combinations
 from hounsfield.cli.estimates import show_estimate
 from hounsfield.cli.foretold import show_foretold
+from hounsfield.cli.goals import goals, target_of
 from hounsfield.cli.in_place import rewrite_in_place
 from hounsfield.cli.outcomes import Account
 from hounsfield.cli.plans import show_plan
-from hounsfield.errors import HounsfieldError, LocationError
+from hounsfield.errors import LocationError
 
 if TYPE_CHECKING:
     from hounsfield.batch import Engine
@@ -26,25 +27,6 @@ if TYPE_CHECKING:
     from hounsfield.instance import Skipped, Source
     from hounsfield.locations import Location
     from hounsfield.transcode import Target
-
-
-def _auto_table(_: click.Context, __: click.Parameter, entries: tuple[str, ...]) -> dict[str, str] | None:
-    """`--auto CT=htj2k`, given any number of times, over the built-in table."""
-    if not entries:
-        return None
-    from hounsfield.syntaxes import transfer_syntax
-    from hounsfield.transcode import AUTO
-
-    table = dict(AUTO)
-    for entry in entries:
-        modality, equals, keyword = entry.partition("=")
-        if not equals:
-            raise click.BadParameter(f"{entry!r} is not MODALITY=SYNTAX")
-        try:
-            table[modality.strip().upper().replace("*", "")] = transfer_syntax(keyword).keyword
-        except HounsfieldError as error:
-            raise click.BadParameter(str(error)) from error
-    return table
 
 
 @click.command(
@@ -61,25 +43,7 @@ def _auto_table(_: click.Context, __: click.Parameter, entries: tuple[str, ...])
 )
 @options.location
 @click.argument("out", metavar="[OUT]", required=False)
-@click.option("--to", metavar="SYNTAX", help="jpeg-ls, htj2k, jpeg-xl, rle, explicit … , a UID, or auto.")
-@click.option(
-    "--policy",
-    metavar="FILE",
-    help="Instead of --to: rules in TOML, by modality, body part, SOP class and age; or the name of a shipped one.",
-)
-@click.option("--ratio", type=float, metavar="N", help="Lossy: native to compressed size, met within 10 %.")
-@click.option("--max-error", type=float, metavar="HU", help="Lossy: the largest error, never exceeded.")
-@click.option("--quality", type=float, metavar="Q", help="Lossy: the coder's own quality, 100 the finest.")
-@click.option("--effort", type=click.IntRange(1, 9), metavar="1…9", show_default="1", help="Of JPEG XL.")
-@click.option(
-    "--auto",
-    "table",
-    multiple=True,
-    metavar="MODALITY=SYNTAX",
-    callback=_auto_table,
-    help="Change what auto chooses; *=SYNTAX for the rest.",
-)
-@click.option("--extended-offsets", is_flag=True, help="Write Extended Offset Tables.")
+@goals
 @click.option(
     "--workers",
     type=click.IntRange(1),
@@ -145,7 +109,7 @@ def compress(location: str, out: str | None, as_json: bool, force: bool, **asked
         show_estimate(place, asked["plot"], force=force, as_json=as_json)
         return
     if asked["planning"]:
-        goal = _target(asked if asked["to"] or asked["policy"] else asked | {"to": "auto"})
+        goal = target_of(asked if asked["to"] or asked["policy"] else asked | {"to": "auto"})
         show_plan(place, goal, cores=asked["cores"], as_json=as_json)
         return
     asked |= {"force": force, "as_json": as_json}
@@ -157,12 +121,12 @@ def compress(location: str, out: str | None, as_json: bool, force: bool, **asked
     if asked["to"] is None and asked["policy"] is None:
         raise click.UsageError("Missing option '--to' or '--policy'.")
     if out is None:
-        rewrite_in_place(place, _target(asked), asked)
+        rewrite_in_place(place, target_of(asked), asked)
         return
     output = _output(place, out)
     if asked["cluster"]:  # its workers are in other folders
         output = output.absolute()
-    goal, engine = _target(asked), _engine(asked["workers"], asked["cluster"])
+    goal, engine = target_of(asked), _engine(asked["workers"], asked["cluster"])
     if not isinstance(place, FileLocation):
         tree = _Tree(place, output, goal, asked)
         tree.foretell() if asked["dry_run"] else tree.compress(engine)
@@ -184,32 +148,6 @@ def _output(place: Location, out: str) -> Path:
     path = Path(out)
     goes_into = path.is_dir() or out.endswith(("/", os.sep))
     return path / place.path.name if goes_into and isinstance(place, FileLocation) else path
-
-
-def _target(asked: dict[str, Any]) -> Target:
-    from hounsfield.syntaxes import transfer_syntax
-    from hounsfield.transcode import policy_target, target
-
-    offsets = True if asked["extended_offsets"] else None
-    if asked["policy"] is not None:
-        for name in ("to", "ratio", "max_error", "quality", "effort", "table"):
-            if asked[name] is not None:
-                shown = "auto" if name == "table" else name.replace("_", "-")
-                raise click.UsageError(f"a policy says all that; leave out --{shown}")
-        return policy_target(asked["policy"], extended_offsets=offsets)
-    effort = asked["effort"]
-    xl = asked["to"] == "auto" or transfer_syntax(asked["to"]).keyword.startswith("jpeg-xl")
-    if effort is not None and not xl:
-        raise click.UsageError("--effort is of JPEG XL; leave it out, or choose --to jpeg-xl")
-    return target(
-        asked["to"],
-        ratio=asked["ratio"],
-        max_error=asked["max_error"],
-        quality=asked["quality"],
-        effort=effort or 1,
-        extended_offsets=offsets,
-        auto=asked["table"],
-    )
 
 
 def _compress_one(

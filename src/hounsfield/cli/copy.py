@@ -11,10 +11,12 @@ import click
 
 from hounsfield.cli import options
 from hounsfield.cli.batches import absolute, engine_of_cluster, paced, recorded
+from hounsfield.cli.goals import NAMES, goals, target_of
 from hounsfield.cli.terminal import Column, console, echo, print_json, table
 
 if TYPE_CHECKING:
     from hounsfield.batch import Pace, Place
+    from hounsfield.transcode import Target
     from hounsfield.transfer import Item, Summary
 
 _TOLD = 20
@@ -27,6 +29,7 @@ _TOLD = 20
         "hounsfield copy scans/ pacs:",
         "hounsfield copy pacs:/studies/1.2.3 research: --verify",
         "hounsfield copy scans/ pacs: --ledger run/hounsfield.jsonl",
+        "hounsfield copy pacs: s3://bucket/archive --to jpeg-ls --between 20:00-06:00",
     )
 )
 @click.argument("source", metavar="SOURCE")
@@ -37,6 +40,7 @@ _TOLD = 20
     default="*",
     help="Ask the server for this one, by UID or keyword such as jpeg-ls; as stored otherwise.",
 )
+@goals
 @click.option(
     "--verify", is_flag=True, help="Read back what is at TARGET in the end and compare it with SOURCE."
 )
@@ -64,24 +68,28 @@ def copy(
     content: bool,
     as_json: bool,
     pace: Pace | None,
+    **asked: Any,
 ) -> None:
-    """Copy every instance of SOURCE to TARGET, a folder or a server.
+    """Copy every instance of SOURCE to TARGET, a folder, a bucket or a server; with --to in another transfer syntax.
 
     In a folder they become study/series/instance.dcm, and hounsfield.jsonl tells what became of each series; for a
-    server, --ledger says where that goes. Run it again after an interruption: only what is missing moves. Exit status
-    1 if anything of SOURCE is not at TARGET in the end.
+    server or a bucket, --ledger says where that goes. Run it again after an interruption: only what is missing moves.
+    Exit status 1 if anything of SOURCE is not at TARGET in the end.
     """
     from hounsfield import batch, transfer
     from hounsfield.transfer.copying import WORKERS
 
+    recode = _recode(asked, cluster=cluster, verify=verify)
     if cluster is not None and pace is not None:
         raise click.UsageError("--max-mb-s and --between are for this machine; leave them out with --cluster")
-    engine = batch.threads(workers or WORKERS) if cluster is None else engine_of_cluster(cluster, workers)
+    usual = WORKERS if recode is None else max(WORKERS, batch.available_cores())
+    engine = batch.threads(workers or usual) if cluster is None else engine_of_cluster(cluster, workers)
     with _place(target, ledger, content) as place, _bar() as bar:
         summary = transfer.copy(
             absolute(source),
             target,
             transfer_syntax=transfer_syntax,
+            recode=recode,
             verify=verify,
             engine=engine,
             place=place,
@@ -95,12 +103,29 @@ def copy(
         raise click.exceptions.Exit(1)
 
 
+def _recode(asked: dict[str, Any], *, cluster: str | None, verify: bool) -> Target | None:
+    """What the options say of another transfer syntax; None where they say nothing."""
+    given = [name for name in NAMES if asked[name]]
+    if not given:
+        return None
+    if asked["to"] is None and asked["policy"] is None:
+        raise click.UsageError(f"--{given[0].replace('_', '-')} goes with --to")
+    if cluster is not None:
+        raise click.UsageError("--to is for this machine; leave it out with --cluster")
+    if verify:
+        raise click.UsageError(
+            "--verify compares bytes, which --to changes; leave it out, and prove the copy by: hounsfield verify"
+        )
+    return target_of(asked)
+
+
 def _place(target: str, ledger: Path | None, content: bool) -> AbstractContextManager[Place | None]:
     """Where the ledger is kept: beside what is copied, or where `--ledger` says; nowhere for a server without it."""
+    from hounsfield.export.buckets import is_address
     from hounsfield.locations import is_server, is_web_address
     from hounsfield.report import open_place
 
-    if not (is_web_address(target) or is_server(target)):
+    if not (is_web_address(target) or is_address(target) or is_server(target)):
         if Path(target).is_file():
             return nullcontext()  # the copy itself says what is wrong with it
         return open_place(target, ledger=ledger, content=content)

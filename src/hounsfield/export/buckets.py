@@ -32,14 +32,14 @@ def upload(address: str, write: Callable[[Path], object], *, force: bool) -> Non
 
     Raises `OutputExistsError` for an existing object without `force`, `LocationError` where the bucket refuses.
     """
-    store, name = _opened(address)
+    store, name = opened(address)
     _refuse_existing(address, force)
     with ScratchFolder() as folder:
         write(folder / name)
         # The one that was asked for comes last: where it is, all is.
         for path in sorted(folder.iterdir(), key=lambda path: path.name == name):
-            with _told(address):
-                _obstore().put(store, path.name, path)
+            with telling(address):
+                obstore_of().put(store, path.name, path)
 
 
 @contextmanager
@@ -47,10 +47,10 @@ def zarr_store(address: str, *, force: bool) -> Iterator[Any]:
     """A Zarr store at the address. Errors as of `upload`; what is there already goes with `force`."""
     from zarr.storage import ObjectStore
 
-    _opened(address)
+    opened(address)
     _refuse_existing(address, force)
-    with _told(address):
-        yield ObjectStore(_store(address))
+    with telling(address):
+        yield ObjectStore(open_store(address))
 
 
 def _refuse_existing(address: str, force: bool) -> None:
@@ -60,8 +60,8 @@ def _refuse_existing(address: str, force: bool) -> None:
 
 def size_of(address: str) -> int | None:
     """Bytes of an object, 0 for a Zarr that is complete, None where neither is."""
-    store, name = _opened(address)
-    obstore = _obstore()
+    store, name = opened(address)
+    obstore = obstore_of()
     for key in (name, f"{name}/{_DESCRIPTION}"):
         try:
             found = obstore.head(store, key)
@@ -73,25 +73,27 @@ def size_of(address: str) -> int | None:
     return None
 
 
-def _opened(address: str) -> tuple[Any, str]:
+def opened(address: str) -> tuple[Any, str]:
     """The store of the folder that the address is in, and the name there."""
     folder, _, name = address.rstrip("/").rpartition("/")
     if not name or folder.endswith(("/", ":")):
         raise LocationError(
             "names a bucket, not an object in it", where=address, remedy="give a name below it"
         )
-    return _store(folder), name
+    return open_store(folder), name
 
 
-def _store(address: str) -> Any:
-    _obstore()
+def open_store(address: str) -> Any:
+    """The store of a bucket, or of a folder in it. Raises `LocationError`."""
+    obstore_of()
     try:
         return importlib.import_module("obstore.store").from_url(address)
     except Exception as error:
         raise _refused(address, error) from error
 
 
-def _obstore() -> Any:
+def obstore_of() -> Any:
+    """The library, which is an extra."""
     try:
         return importlib.import_module("obstore")
     except ImportError as error:
@@ -101,7 +103,7 @@ def _obstore() -> Any:
 
 
 @contextmanager
-def _told(address: str) -> Iterator[None]:
+def telling(address: str) -> Iterator[None]:
     """What a bucket says against it as one of our errors; obstore's own share no root but Exception."""
     try:
         yield

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from hounsfield.archives import ArchiveLimits, is_archive
 from hounsfield.errors import LocationError
+from hounsfield.export.buckets import is_address
 from hounsfield.locations.dicomdir import DicomdirLocation, is_dicomdir
 from hounsfield.locations.disk import ArchiveLocation, FileLocation, FolderLocation, first_bytes
 from hounsfield.locations.location import Location
@@ -48,7 +49,7 @@ class Opener:
 
 
 def open_location(text: str | Path, *, limits: ArchiveLimits | None = None) -> Location:
-    """The location that `text` names: a path, a DICOMweb address, a named server (`OPENERS`).
+    """The location that `text` names: a path, an address of a bucket or of DICOMweb, a named server (`OPENERS`).
 
     `limits` caps what archives may expand to. Raises `LocationError` where nothing is (with a near name, if there
     is one), `DicomwebError` for an address that is none.
@@ -106,7 +107,8 @@ def is_web_address(text: str) -> bool:
 
 
 def is_server(text: str) -> bool:
-    return _SERVER.fullmatch(text) is not None and not os.path.lexists(text)
+    named = _SERVER.fullmatch(text) is not None and not is_address(text)
+    return named and not os.path.lexists(text)
 
 
 def _open_server(text: str, limits: ArchiveLimits) -> Location:
@@ -116,7 +118,14 @@ def _open_server(text: str, limits: ArchiveLimits) -> Location:
     return open_dicomweb(text)
 
 
+def _open_bucket(text: str, limits: ArchiveLimits) -> Location:
+    from hounsfield.locations.buckets import open_bucket
+
+    return open_bucket(text)
+
+
 OPENERS: tuple[Opener, ...] = (
+    Opener(is_address, _open_bucket),
     Opener(is_web_address, _open_server),
     Opener(is_server, _open_server),
     Opener(lambda text: True, _open_path),

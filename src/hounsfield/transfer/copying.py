@@ -23,9 +23,10 @@ from hounsfield.batch import (
     run_each,
     threads,
 )
-from hounsfield.batch.recorded import versions
+from hounsfield.batch.recorded import plain, versions
 from hounsfield.client import Retries
 from hounsfield.errors import LocationError
+from hounsfield.transcode import Target
 from hounsfield.transfer.moving import Before, Copied, Ends, Job
 from hounsfield.transfer.origins import SeriesTask
 from hounsfield.transfer.summary import Item, Summary
@@ -41,6 +42,7 @@ def copy(
     target: str | Path,
     *,
     transfer_syntax: str = "*",
+    recode: Target | None = None,
     verify: bool = False,
     workers: int = WORKERS,
     engine: Engine | None = None,
@@ -51,9 +53,10 @@ def copy(
     progress: Progress | None = None,
     expect: Callable[[int], None] | None = None,
 ) -> Summary:
-    """Copy every instance of `source` (any location) to `target` (a folder, a DICOMweb URL or named server).
+    """Copy every instance of `source` (any location) to `target` (a folder, a bucket, a DICOMweb URL or named server).
 
     - `transfer_syntax`: what a server is asked to send, "*" as stored
+    - `recode`: what transfer syntax they have at `target`, where the engine is threads
     - `verify`: read back all that is at `target` in the end and compare data sets byte by byte
     - `workers`: series at once, in threads; or any `engine` of `hounsfield.batch`
     - `place` (`hounsfield.report.open_place`) keeps a ledger: a series that it knows, unchanged and still there, stays
@@ -77,12 +80,13 @@ def copy(
         place is not None and place.content,
         retries,
         told if shared else None,
+        recode,
     )
     ends.pace = pace or ends.pace
     engine = engine or threads(workers)
     if shared:
         engine = dataclasses.replace(engine, close=_stopping(ends, ends.pace.stopping(engine)))
-    recorder = _Recorder(ends, place, {"transfer_syntax": transfer_syntax, "verify": verify})
+    recorder = _Recorder(ends, place, _options(transfer_syntax, verify, recode))
     try:
         jobs = recorder.jobs(ends.origin.tasks(summary.skipped))
         fails = _is_incomplete if fail_fast else None
@@ -156,7 +160,7 @@ class _Recorder:
             yield Job(task)
 
     def _is_as_asked(self, before: Record) -> bool:
-        return before.options.get("transfer_syntax") == self.options["transfer_syntax"]
+        return all(before.options.get(name) == self.options.get(name) for name in ("transfer_syntax", "to"))
 
     def finished(self, task: SeriesTask, copied: Copied) -> Answer:
         key = _key(task)
@@ -190,6 +194,11 @@ class _Recorder:
         if self.place is not None:
             self.place.ledger.append(record)
         return Answer(record)
+
+
+def _options(transfer_syntax: str, verify: bool, recode: Target | None) -> dict[str, object]:
+    told: dict[str, object] = {"transfer_syntax": transfer_syntax, "verify": verify}
+    return told if recode is None else told | {"to": plain(recode.to_json())}
 
 
 def _key(task: SeriesTask) -> str:

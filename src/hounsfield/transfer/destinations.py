@@ -1,6 +1,7 @@
-"""Where the instances of a copy go: a folder as `study/series/instance.dcm`, or a DICOMweb server.
+"""Where the instances of a copy go: a folder as `study/series/instance.dcm`, a bucket in the same shape, a DICOMweb
+server.
 
-Both say what they have already, so that a copy that was interrupted goes on where it stopped, and neither lets a
+They say what they have already, so that a copy that was interrupted goes on where it stopped, and none lets a
 file count that is not whole.
 """
 
@@ -20,6 +21,7 @@ from hounsfield.dicomweb.store_results import StoredInstance
 from hounsfield.errors import DicomwebError, HounsfieldError, LocationError
 from hounsfield.instance import FileSource
 from hounsfield.locations import FolderSink
+from hounsfield.locations.buckets import ObjectSource, objects, put_object
 from hounsfield.locations.dicomweb import DicomwebLocation
 from hounsfield.outputs import ScratchFolder, storing_below
 from hounsfield.transfer.origins import Delivered, SeriesTask, ServerOrigin, written_uids
@@ -148,6 +150,67 @@ class FolderDestination:
         )
         status: Status = "moved" if outcome.status == "stored" else outcome.status
         return Item(delivered.name, status, delivered.size, outcome.reason or "")
+
+
+@dataclass(slots=True)
+class BucketDestination:
+    """`s3://…/study/series/instance.dcm`; an object appears whole when its upload ends, and is never replaced."""
+
+    place: str
+    batch: int = 0
+    compares: bool = False
+    _folder: ScratchFolder = field(default_factory=ScratchFolder, repr=False)
+
+    def present(self, task: SeriesTask) -> set[str]:
+        return set(self._objects(task))
+
+    def holds(self, task: SeriesTask, uids: set[str], size: int) -> bool:
+        found = self._objects(task)
+        return uids <= found.keys() and sum(found[uid].size for uid in uids) == size
+
+    def size(self, task: SeriesTask, uids: set[str], items: Iterable[Item]) -> int:
+        found = self._objects(task)
+        return sum(found[uid].size for uid in uids if uid in found)
+
+    def address(self, task: SeriesTask) -> str:
+        return f"{self.place}/{task.study}/{task.series}"
+
+    def held(self, task: SeriesTask, uids: set[str], spool: Path) -> Iterator[Delivered | Item]:
+        found = self._objects(task)
+        for uid in uids & found.keys():
+            yield Delivered(task.study, task.series, uid, found[uid], found[uid].size)
+
+    def writing(self) -> AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+    def spool(self, task: SeriesTask) -> Path:
+        return self._folder.path
+
+    def take(self, delivered: Sequence[Delivered]) -> Iterator[Item]:
+        for each in delivered:
+            yield self._uploaded(each)
+
+    def close(self) -> None:
+        self._folder.cleanup()
+
+    def _uploaded(self, each: Delivered) -> Item:
+        key = f"{each.study}/{each.series}/{each.instance}.dcm"
+        try:
+            with each.source.open() as stream:
+                content = stream.read()
+            put_object(self.place, key, content)
+        except HounsfieldError as error:
+            return Item(each.name, "failed", reason=str(error))
+        finally:
+            if each.path is not None:
+                each.path.unlink(missing_ok=True)
+        return Item(each.name, "moved", len(content))
+
+    def _objects(self, task: SeriesTask) -> dict[str, ObjectSource]:
+        """What is there of a series, by SOP Instance UID."""
+        folder = f"{task.study}/{task.series}"
+        found = ((source.key.rpartition("/")[2], source) for source in objects(self.place, folder))
+        return {name.removesuffix(".dcm"): source for name, source in found if name.endswith(".dcm")}
 
 
 @dataclass(slots=True)

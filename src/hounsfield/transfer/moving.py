@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -17,11 +17,19 @@ from typing import Protocol
 from hounsfield.batch import Pace
 from hounsfield.client import Retries
 from hounsfield.errors import HounsfieldError, LocationError
+from hounsfield.export.buckets import is_address
 from hounsfield.instance import Source
 from hounsfield.locations import is_server, is_web_address, open_location
 from hounsfield.locations.dicomweb import DicomwebLocation, open_dicomweb
-from hounsfield.transfer.destinations import Destination, FolderDestination, ServerDestination
+from hounsfield.transcode import Target
+from hounsfield.transfer.destinations import (
+    BucketDestination,
+    Destination,
+    FolderDestination,
+    ServerDestination,
+)
 from hounsfield.transfer.origins import Delivered, Origin, PlaceOrigin, SeriesTask, ServerOrigin
+from hounsfield.transfer.recoding import Recoder, uids_after
 from hounsfield.transfer.summary import Item
 
 _CHUNK = 1 << 20
@@ -83,6 +91,7 @@ class Ends:
         content: bool = False,
         retries: Retries | None = None,
         listener: Listener | None = None,
+        recode: Target | None = None,
     ) -> None:
         self.words = (_absolute(source), _absolute(target), transfer_syntax, verify, content, retries)
         self.origin = _origin(source, transfer_syntax)
@@ -92,6 +101,7 @@ class Ends:
         self.retries = retries or Retries()
         self.listener = listener
         self.pace = Pace()
+        self.recode = recode
         self.stop = threading.Event()
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -117,6 +127,8 @@ class _SeriesCopy:
         self.origin, self.destination = ends.origin, ends.destination
         self.items: list[Item] = []
         self.uids: set[str] = set()
+        self.there: set[str] = set()
+        self.recoder = None if ends.recode is None else Recoder(ends.recode)
         self.unverified: dict[str, Item] = {}
         self.sent: dict[str, bytes] = {}
 
@@ -126,7 +138,7 @@ class _SeriesCopy:
             if before is not None and not self.ends.verify and self._stands(before):
                 return self._copied(before.digest, before.bytes, kept=True)
             # Of two places on disk the destination compares the very bytes; a server is only asked what it has.
-            compared = bool(self.task.sources) and self.destination.compares
+            compared = bool(self.task.sources) and self.destination.compares and self.recoder is None
             present = set() if compared else self.destination.present(self.task)
             wanted = self._missing(present) if present else None
             if wanted is None or wanted:
@@ -134,7 +146,7 @@ class _SeriesCopy:
             if self.ends.verify:
                 self._verify()
             digest = self.origin.digest(self.task, sorted(self.uids), content=self.ends.content)
-            size = self.destination.size(self.task, self.uids, self.items)
+            size = self.destination.size(self.task, self.there, self.items)
         except HounsfieldError as error:
             self._tell(self.unverified.values())
             self._tell(
@@ -150,7 +162,12 @@ class _SeriesCopy:
         uids = self.origin.instances(self.task)
         if self.origin.digest(self.task, sorted(uids), content=self.ends.content) != before.digest:
             return False
-        if not self.destination.holds(self.task, set(uids), before.bytes):
+        if self.recoder is None:
+            there = set(uids)
+        else:
+            present = self.destination.present(self.task)
+            there = {found for uid in uids if (found := self._place_of(uid, present))}
+        if len(there) < len(uids) or not self.destination.holds(self.task, there, before.bytes):
             return False
         self._expected(len(uids))
         self._tell(Item(uid, "present") for uid in uids)
@@ -161,8 +178,16 @@ class _SeriesCopy:
         listed = self.origin.instances(self.task)
         self._expected(len(listed))
         self.uids.update(listed)
-        self._settle({uid: Item(uid, "present") for uid in listed if uid in present})
-        return set(listed) - present
+        found = {uid: place for uid in listed if (place := self._place_of(uid, present))}
+        self.there.update(found.values())
+        self._settle({uid: Item(uid, "present") for uid in found})
+        return set(listed) - found.keys()
+
+    def _place_of(self, uid: str, present: set[str]) -> str:
+        """Under which of `present` an instance of the origin is, "" where it is not there."""
+        if self.recoder is None:
+            return uid if uid in present else ""
+        return next((each for each in uids_after(uid, self.recoder.target) if each in present), "")
 
     def _move(self, wanted: set[str] | None) -> None:
         """Deliver and take until nothing is missing, or until as many tries as allowed brought nothing new."""
@@ -197,12 +222,11 @@ class _SeriesCopy:
         size = 0
         error: HounsfieldError | None = None
         try:
-            for delivered in self.origin.deliver(self.task, wanted, spool):
+            for delivered in self._coming(wanted, spool):
                 if isinstance(delivered, Item):
                     self._tell([delivered])
                     arrived.add(delivered.name)
                     continue
-                self.ends.pace.wait(delivered.size)
                 batch.append(delivered)
                 size += delivered.size
                 if size >= self.destination.batch:
@@ -216,14 +240,25 @@ class _SeriesCopy:
         self._take(batch, arrived)
         return error
 
+    def _coming(self, wanted: set[str] | None, spool: Path) -> Iterator[Delivered | Item]:
+        """What the origin delivers, no faster than it may, in the syntax that it is to have."""
+        for delivered in self.origin.deliver(self.task, wanted, spool):
+            if isinstance(delivered, Item):
+                yield delivered
+                continue
+            self.ends.pace.wait(delivered.size)
+            yield delivered if self.recoder is None else self.recoder.recoded(delivered, spool)
+
     def _take(self, batch: list[Delivered], arrived: set[str]) -> None:
-        arrived.update(each.instance for each in batch)
+        arrived.update(each.uid_there for each in batch)
         if not batch:
             return
         if self.ends.verify:
             self.sent.update((each.instance, instance_digest(each.source)) for each in batch)
-        by_name = {each.name: each.instance for each in batch}
-        self._settle({by_name[item.name]: item for item in self.destination.take(batch)})
+        self.there.update(each.instance for each in batch)
+        by_name = {each.name: each for each in batch}
+        taken = ((by_name[item.name], item) for item in self.destination.take(batch))
+        self._settle({each.instance: replace(item, reason=item.reason or each.note) for each, item in taken})
 
     def _verify(self) -> None:
         """Read back what counts as there, and compare it with the source."""
@@ -302,7 +337,7 @@ def _judged(item: Item, sent: bytes | None, held: bytes | None) -> Item:
 def _absolute(place: str | Path) -> str:
     """As a worker in another folder would name it."""
     text = str(place)
-    if isinstance(place, str) and (is_web_address(text) or is_server(text)):
+    if isinstance(place, str) and (is_web_address(text) or is_address(text) or is_server(text)):
         return text
     return str(Path(place).expanduser().absolute())
 
@@ -315,7 +350,7 @@ def _origin(source: str | Path, transfer_syntax: str) -> Origin:
         raise LocationError(
             "only a server can be asked for a transfer syntax",
             where=str(source),
-            remedy="use: hounsfield compress",
+            remedy="use --to",
         )
     return PlaceOrigin(location)
 
@@ -327,7 +362,9 @@ def _destination(target: str | Path) -> Destination:
         if location.resource.level not in {"service", "study"}:
             raise LocationError("a copy goes to a server or a study", where=text)
         return ServerDestination(location.client, location.resource.study)
+    if is_address(text):
+        return BucketDestination(text.rstrip("/"))
     path = Path(target).expanduser().absolute()
     if path.exists() and not path.is_dir():
-        raise LocationError("is a file", expected="a folder or a DICOMweb URL", where=text)
+        raise LocationError("is a file", expected="a folder, a bucket or a DICOMweb URL", where=text)
     return FolderDestination(path)

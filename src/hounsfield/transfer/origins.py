@@ -15,7 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
-from hounsfield.batch.digest import content_digest, folder_of, identity
+from hounsfield.batch.digest import content_digest, folder_of, identity, size_of_source
 from hounsfield.client import Client, Part
 from hounsfield.dicomweb.attributes import first
 from hounsfield.dicomweb.resources import Resource
@@ -51,7 +51,10 @@ class SeriesTask:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """One instance, verified; `path` is its file where that was made for this copy and may be moved away."""
+    """One instance, verified; `path` is its file where that was made for this copy and may be moved away.
+
+    `original` is its SOP Instance UID at the origin, where it has another one since (`recoding`); `note` is to be told.
+    """
 
     study: str
     series: str
@@ -59,6 +62,13 @@ class Delivered:
     source: Source
     size: int
     path: Path | None = None
+    original: str = ""
+    note: str = ""
+
+    @property
+    def uid_there(self) -> str:
+        """Its SOP Instance UID at the origin."""
+        return self.original or self.instance
 
     @property
     def name(self) -> str:
@@ -134,8 +144,7 @@ class PlaceOrigin:
     def deliver(self, task: SeriesTask, wanted: set[str] | None, spool: Path) -> Iterator[Delivered | Item]:
         for uid, source in task.sources:
             if wanted is None or uid in wanted:
-                size = source.path.stat().st_size if isinstance(source, FileSource) else 0
-                yield Delivered(task.study, task.series, uid, source, size)
+                yield Delivered(task.study, task.series, uid, source, size_of_source(source))
 
 
 @dataclass(frozen=True, slots=True)
