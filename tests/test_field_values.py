@@ -666,3 +666,90 @@ def test_activity_has_the_unit_of_its_own_attribute(tmp_path: Path) -> None:
     volume = hounsfield.load(written(spec, tmp_path))
     assert (volume.unit, volume.array.dtype) == ("BQML", np.float32)
     assert np.abs(volume.array).max() > 0
+
+
+# Secondary Captures that are CT, and pictures without a place
+
+SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+
+
+def test_a_secondary_capture_that_is_a_ct_is_read_on_request(real_data: Path) -> None:
+    """vtk-dicom#236, Slicer#2831: dicomwrite of MATLAB and many exporters write CT so."""
+    folder = field(real_data, "secondary_capture_ct")
+    found = hounsfield.scan(folder)
+    assert found.series == ()
+    assert any("taken if its series is named" in item.reason for item in found.skipped)
+    with pytest.raises(HounsfieldError, match="--series"):
+        hounsfield.load(folder)
+    volume = hounsfield.load(folder, series=1)
+    assert volume.unit == "HU"
+    assert volume.array.min() >= -1024
+    assert (
+        "Secondary Captures with the place and unit of a CT: taken as one on request"
+        in volume.report.warnings
+    )
+
+
+@pytest.mark.parametrize(
+    ("tags", "options", "is_taken"),
+    [
+        ({}, {}, True),
+        ({"PixelSpacing": None}, {}, False),
+        ({"ImagePositionPatient": None}, {}, False),
+        ({"ImageOrientationPatient": None}, {}, False),
+        ({"Modality": "OT"}, {}, False),
+        ({"Modality": "OT"}, {"unit": "HU"}, True),
+        ({"RescaleType": "US"}, {}, False),
+        ({"RescaleType": "US"}, {"unit": "HU"}, True),
+        ({"RescaleType": None}, {"unit": "HU"}, True),
+    ],
+)
+def test_what_a_secondary_capture_needs_to_be_taken_as_ct(
+    tags: dict[str, Any], options: dict[str, Any], is_taken: bool, tmp_path: Path
+) -> None:
+    spec = replace(SMALL, sop_class=SECONDARY_CAPTURE, tags={"SOPClassUID": SECONDARY_CAPTURE, **tags})
+    folder = written(spec, tmp_path)
+    uid = phantom.series_uid(spec)
+    if not is_taken:
+        with pytest.raises(HounsfieldError, match="Secondary Capture"):
+            hounsfield.load(folder, series=uid, **options)
+        return
+    np.testing.assert_array_equal(hounsfield.load(folder, series=uid, **options).array, phantom.truth(SMALL))
+    with pytest.raises(HounsfieldError):
+        hounsfield.load(folder, **options)
+
+
+def test_secondary_captures_beside_a_ct_change_nothing(tmp_path: Path) -> None:
+    written(SMALL, tmp_path / "ct")
+    written(replace(SMALL, sop_class=SECONDARY_CAPTURE, series_number=9), tmp_path / "copy")
+    np.testing.assert_array_equal(hounsfield.load(tmp_path).array, phantom.truth(SMALL))
+    assert len(hounsfield.scan(tmp_path).series) == 1
+    assert hounsfield.load(tmp_path, series=9).report.warnings != ()
+    out = tmp_path / "out.nii"
+    done = CliRunner().invoke(main, ["volume", str(tmp_path), str(out), "--series", "9"])
+    assert done.exit_code == 0, done.output
+    assert out.is_file()
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [["ImagePositionPatient"], ["ImageOrientationPatient"], ["PixelSpacing"]],
+    ids=["position", "orientation", "spacing"],
+)
+def test_a_single_picture_needs_no_place(missing: list[str], tmp_path: Path) -> None:
+    spec = replace(SMALL, slices=1, tags=dict.fromkeys(missing))
+    path = next(written(spec, tmp_path / "ct").iterdir())
+    for out in (tmp_path / "one.png", tmp_path / "folder"):
+        done = CliRunner().invoke(main, ["image", str(path), str(out)])
+        assert done.exit_code == 0, done.output
+    assert (tmp_path / "one.png").stat().st_size > 0
+    assert list((tmp_path / "folder").glob("*.png"))
+    with pytest.raises(HounsfieldError):
+        hounsfield.load(path)
+
+
+def test_several_pictures_without_a_place_are_still_refused(tmp_path: Path) -> None:
+    folder = written(replace(SMALL, tags={"ImagePositionPatient": None}), tmp_path / "ct")
+    done = CliRunner().invoke(main, ["image", str(folder), str(tmp_path / "one.png")])
+    assert done.exit_code == 1
+    assert "--spacing" in done.output

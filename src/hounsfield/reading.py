@@ -21,11 +21,15 @@ from hounsfield.volume import Volume
 
 @dataclass(frozen=True, repr=False)
 class Scan:
-    """What a location holds: `series` with verdicts, and `skipped`, everything else, with reasons."""
+    """What a location holds: `series` with verdicts, and `skipped`, everything else, with reasons.
+
+    `captures`: series of Secondary Captures that are CT but for their class; `choose` gives one that is named.
+    """
 
     location: str
     series: tuple[Series, ...]
     skipped: tuple[Skipped, ...]
+    captures: tuple[Series, ...] = ()
 
     def __repr__(self) -> str:
         held = "".join(f"\n  {_choice(series)}" for series in self.series)
@@ -40,16 +44,25 @@ class Scan:
         """
         candidates = self.series if wanted is not None else self._default_candidates()
         matches = [series for series in candidates if wanted is None or _matches(series, str(wanted))]
+        if wanted is not None and not matches:
+            matches = [series for series in self.captures if _matches(series, str(wanted))]
         if len(matches) == 1:
             return matches[0]
-        if not self.series:
+        if not self.series and not matches and not self.captures:
             why = f": {self.skipped[0].name}: {self.skipped[0].reason}" if self.skipped else ""
             more = len(self.skipped) - 1
             why += f"; and {more} more {'file' if more == 1 else 'files'} skipped" if more > 0 else ""
             raise SelectionError(f"no CT series in it{why}", where=self.location, remedy="check the location")
+        if not self.series and wanted is None:
+            raise SelectionError(
+                f"no CT series in it but Secondary Captures: {'; '.join(map(_choice, self.captures))}",
+                where=self.location,
+                remedy="take one all the same with series=… (--series)",
+                choices=tuple(map(_choice, self.captures)),
+            )
         found = "no series" if not matches else f"{len(matches)} series"
         asked = "" if wanted is None else f" match {wanted!r}"
-        listed = matches or list(self.series)
+        listed = matches or [*self.series] or [*self.captures]
         choices = tuple(_choice(series, among=listed) for series in listed)
         raise SelectionError(
             f"{found}{asked}: {'; '.join(choices)}",
@@ -101,9 +114,12 @@ def scan(
     """
     skipped: list[Skipped] = []
     read = instances(location, skipped=skipped)
-    found = find_series(read if seen is None else _told(read, seen), unit=unit, split_by=split_by)
+    captures: list[Series] = []
+    found = find_series(
+        read if seen is None else _told(read, seen), captures=captures, unit=unit, split_by=split_by
+    )
     name = str(location) if isinstance(location, (str, PathLike)) else location.name
-    return Scan(name, found[0], (*skipped, *found[1]))
+    return Scan(name, found[0], (*skipped, *found[1]), tuple(captures))
 
 
 def _opened(location: str | PathLike[str] | Location) -> Location:

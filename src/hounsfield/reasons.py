@@ -127,6 +127,8 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "no-class": "no image: an object without SOP Class UID",
         "colour": "a colour image ({kind}): its values are not HU",
         "samples": "a colour image ({count} samples per pixel): its values are not HU",
+        "capture-ct": "a Secondary Capture with the place and unit of a CT: taken if its series is named (--series)",
+        "capture-taken": "Secondary Captures with the place and unit of a CT: taken as one on request",
         "capture": "a Secondary Capture: its values are not HU",
         "capture-kind": "a Secondary Capture ({kind}): its values are not HU",
     }

@@ -153,7 +153,11 @@ def chosen(found: Scan, series: str | None) -> Scan:
     """The scan, of one series alone where one is asked for."""
     from hounsfield.reading import Scan
 
-    return found if series is None else Scan(found.location, (found.choose(series),), found.skipped)
+    return (
+        found
+        if series is None
+        else Scan(found.location, (found.choose(series),), found.skipped, found.captures)
+    )
 
 
 def rows_of(

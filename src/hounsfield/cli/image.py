@@ -245,17 +245,26 @@ class _Draw:
     def __call__(self, job: Job) -> Made:
         from hounsfield.conversion import made
 
-        volume = job.series.load(self.options, phase=self.phase)
-        _write(volume, Path(job.target), self.request, True)
-        return made(volume)
+        return made(self.drawn(job.series, Path(job.target), force=True))
+
+    def drawn(self, series: Series, path: Path, *, force: bool) -> Volume:
+        """The volume of a series, its picture written."""
+        options, request = self.options, self.request
+        if not series.phases and len(series.slices) == 1 and options.spacing is None:
+            # One picture needs no place in the patient; what is not known of it is not drawn either.
+            plane = series.slices[0].plane
+            row, column = plane.spacing or (1.0, 1.0)
+            options = replace(options, spacing=(1.0, row, column))
+            request = replace(request, plain=request.plain or None in (plane.spacing, plane.orientation))
+        volume = series.load(options, phase=self.phase)
+        _write(volume, path, request, force)
+        return volume
 
 
 def _write_one(series: Series, out: Path, draw: _Draw, *, force: bool) -> dict[str, Any]:
     from hounsfield.conversion import made
 
-    volume = series.load(draw.options, phase=draw.phase)
-    _write(volume, out, draw.request, force)
-    return row_of_one(series, made(volume), out, draw.phase)
+    return row_of_one(series, made(draw.drawn(series, out, force=force)), out, draw.phase)
 
 
 def _localizer(series: Series) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from hounsfield.geometry import Verdict, is_orthonormal
 from hounsfield.instance import Instance, Skipped
@@ -18,20 +19,34 @@ from hounsfield.series.traits import asked_keywords
 
 
 def find_series(
-    instances: Iterable[Instance], *, unit: str | None = None, split_by: str | Iterable[str] | None = None
+    instances: Iterable[Instance],
+    *,
+    unit: str | None = None,
+    split_by: str | Iterable[str] | None = None,
+    captures: list[Series] | None = None,
 ) -> tuple[tuple[Series, ...], tuple[Skipped, ...]]:
     """The series among `instances`, in the order in which they come, and what belongs to none, with reasons.
 
     `unit`: "HU" calls the values so, whatever the files say of them. `split_by`: keywords or tags by whose values
-    slices are parted into volumes, or "gaps" for the slabs between gaps; by default what parts them is found. Raises
-    `SelectionError` for a word that names no attribute.
+    slices are parted into volumes, or "gaps" for the slabs between gaps; by default what parts them is found.
+    `captures` gets the series of Secondary Captures that are CT but for their class, for whoever asks for one by name;
+    they are among what is skipped too. Raises `SelectionError` for a word that names no attribute.
     """
     asked = asked_keywords(split_by)
-    parts, skipped = group(instances, unit=unit)
+    found = group(instances, unit=unit)
+    if captures is not None:
+        captures += (
+            replace(series, notes=(reason("capture-taken"), *series.notes))
+            for series in _all_series(found.captures, asked)
+        )
+    return tuple(_all_series(found.parts, asked)), tuple(found.skipped)
+
+
+def _all_series(parts: list[Part], split_by: tuple[str, ...]) -> Iterator[Series]:
     by_uid: dict[str, list[Part]] = defaultdict(list)
     for part in parts:
         by_uid[part.uid].append(part)
-    return tuple(_series(part, by_uid[part.uid], asked) for part in parts), tuple(skipped)
+    return (_series(part, by_uid[part.uid], split_by) for part in parts)
 
 
 def _label(part: Part, siblings: list[Part]) -> str:

@@ -18,7 +18,14 @@ from hounsfield.geometry import ORIENTATION_GROUP_TOLERANCE
 from hounsfield.instance import Instance, Skipped
 from hounsfield.reasons import reason, unreadable
 from hounsfield.series.identity import Identities, Identity, completed
-from hounsfield.series.slices import LOCALIZER, Slice, left_out, reason_to_leave_out, slices_of
+from hounsfield.series.slices import (
+    LOCALIZER,
+    Slice,
+    is_ct_capture,
+    left_out,
+    reason_to_leave_out,
+    slices_of,
+)
 from hounsfield.units import UNSPECIFIED, Unit, hounsfield_on_request
 
 _LOCALIZER_REASON = reason("among-slices")
@@ -46,30 +53,46 @@ class Part:
 _Key = tuple[Identity, str, str]
 
 
-def group(instances: Iterable[Instance], *, unit: str | None = None) -> tuple[list[Part], list[Skipped]]:
-    """Parts in the order in which their series came, and what belongs to none; all of them in `unit` if it is given."""
+@dataclass(frozen=True)
+class Groups:
+    """Parts in the order in which their series came, what belongs to none, and parts of Secondary Captures that are CT
+    but for their class; these are among the skipped too.
+    """
+
+    parts: list[Part]
+    skipped: list[Skipped]
+    captures: list[Part]
+
+
+def group(instances: Iterable[Instance], *, unit: str | None = None) -> Groups:
+    """The groups of `instances`, all of them in `unit` if it is given."""
     parts: dict[_Key, Part] = {}
+    captures: dict[_Key, Part] = {}
     skipped: list[Skipped] = []
     damaged: list[tuple[str, Skipped]] = []  # with the Series Instance UID that each has
     identities = Identities()
     for instance in instances:
+        is_capture = is_ct_capture(instance, unit=unit)
         why = reason_to_leave_out(instance)
-        if why is not None:
+        if is_capture:
+            skipped.append(Skipped(instance.name, reason("capture-ct")))
+        elif why is not None:
             skipped.append(Skipped(instance.name, why))
             continue
         try:
             identity = identities.of(instance.header)
             for item in list(slices_of(instance)):
-                _add(item, identity, parts, unit)
+                _add(item, identity, captures if is_capture else parts, unit)
         except HounsfieldError as error:
             why = unreadable(error, str(error).removeprefix(f"{instance.name}: "))
             damaged.append((instance.header.text("SeriesInstanceUID"), Skipped(instance.name, why)))
     found = _without_localizers([_largest_group(part) for part in _completed(parts)])
+    taken = _without_localizers([_largest_group(part) for part in _completed(captures)])
     # What belongs to a series and cannot be read is missing from it: its volume must say so.
     owners = {part.uid: part.left_out for part in reversed(found) if part.uid and not part.localizer}
     for uid, unread in damaged:
         owners.get(uid, skipped).append(unread)
-    return found, skipped
+    return Groups(found, skipped, taken)
 
 
 def _add(item: Slice, identity: Identity, parts: dict[_Key, Part], asked: str | None) -> None:

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 from hounsfield.instance import Instance, Plane, Skipped
 from hounsfield.reasons import reason
-from hounsfield.units import Unit, unit_of
+from hounsfield.units import HOUNSFIELD, Unit, unit_of
 
 LOCALIZER = "LOCALIZER"
 LONGEST_TOLD = 64
+_IMAGE_PLANE = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"  # and its multi-frame cousins, by prefix (PS3.4 B.5)
 
 
@@ -67,10 +68,26 @@ def reason_to_leave_out(instance: Instance) -> str | None:
     if samples != 1 or photometric == "PALETTE COLOR":
         kind = told(photometric)
         return reason("colour", kind=kind) if kind else reason("samples", count=samples)
-    if sop_class.startswith(_SECONDARY_CAPTURE):
+    if is_capture(instance):
         kind = told("\\".join(header.texts("ImageType")[2:]))
         return reason("capture-kind", kind=kind) if kind else reason("capture")
     return None
+
+
+def is_capture(instance: Instance) -> bool:
+    """Whether it is a Secondary Capture, of one frame or several."""
+    return instance.header.text("SOPClassUID").startswith(_SECONDARY_CAPTURE)
+
+
+def is_ct_capture(instance: Instance, *, unit: str | None) -> bool:
+    """A Secondary Capture with the whole Image Plane Module whose values are HU by Rescale Type, or by the user's
+    word: what many programs write instead of a CT Image.
+    """
+    header = instance.header
+    is_placed = all(header.raw(keyword) for keyword in _IMAGE_PLANE)
+    is_grey = (header.integer("SamplesPerPixel", 1) or 1) == 1 and "Rows" in header
+    said = header.text("RescaleType").upper() == HOUNSFIELD and header.text("Modality") in ("CT", "")
+    return is_capture(instance) and is_placed and is_grey and (said or unit is not None)
 
 
 def told(text: str) -> str:

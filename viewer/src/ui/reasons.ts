@@ -103,6 +103,8 @@ export const CHINESE: Readonly<Record<string, string>> = {
   "no-class": "没有图像：对象缺少 SOP 类 UID",
   colour: "彩色图像（{kind}）：其数值不是 HU",
   samples: "彩色图像（每像素 {count} 个采样）：其数值不是 HU",
+  "capture-ct": "二次采集图像，但有 CT 的位置和单位：指明该序列时才读取",
+  "capture-taken": "二次采集图像，有 CT 的位置和单位：按要求作为 CT 读取",
   capture: "二次采集图像：其数值不是 HU",
   "capture-kind": "二次采集图像（{kind}）：其数值不是 HU",
   "unreadable-foreign": "不是 DICOM 文件",
