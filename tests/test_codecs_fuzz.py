@@ -35,6 +35,15 @@ def test_damaged_codestreams_of_every_family_kill_nothing() -> None:
     assert (decoded > 0).all() and (refused > 0).all(), trials.table()
 
 
+@pytest.mark.soak
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_damaged_codestreams_kill_nothing_for_minutes() -> None:
+    """For each new version of imagecodecs, whose figures then go into the table."""
+    trials = Trials(seed=int(time.time()), seeds=ALL_SEEDS)
+    trials.run(seconds=300)
+    assert trials.failed == [], f"seed {trials.seed}\n{trials.table()}"
+
+
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_the_judge_sees_deaths_stalls_and_bugs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fuzz_codestreams, "LONGEST_SECONDS", 0.3)

@@ -19,6 +19,7 @@ import isolation_faults as faults
 from hounsfield import phantom
 from hounsfield.cli import main
 from hounsfield.codecs import isolation
+from hounsfield.codecs.isolation.pool import Pool
 from hounsfield.errors import MalformedError
 from hounsfield.phantom import PhantomSpec
 
@@ -34,14 +35,14 @@ VERBS = {
 
 
 @pytest.fixture(scope="module")
-def children() -> Iterator[isolation.Pool]:
-    made = isolation.Pool(2, "isolation_faults")
+def children() -> Iterator[Pool]:
+    made = Pool(2, "isolation_faults")
     yield made
     made.close()
 
 
 @pytest.fixture
-def pool(children: isolation.Pool, monkeypatch: pytest.MonkeyPatch) -> isolation.Pool:
+def pool(children: Pool, monkeypatch: pytest.MonkeyPatch) -> Pool:
     monkeypatch.setattr(isolation._Shared, "pool", children)
     return children
 
@@ -63,7 +64,7 @@ def run(*arguments: str | Path) -> Result:
 @pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.parametrize("how", [faults.KILL, faults.SPIN], ids=["kill", "spin"])
 def test_a_batch_ends_and_names_the_file_that_hurt(
-    verb: str, how: bytes, tmp_path: Path, pool: isolation.Pool, monkeypatch: pytest.MonkeyPatch
+    verb: str, how: bytes, tmp_path: Path, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     phantom.write(SPEC, tmp_path / "in" / "sound")
     (bad, *_) = phantom.write(PhantomSpec(rows=32, columns=32, slices=1, transfer_syntax="rle", seed=3),
@@ -87,7 +88,7 @@ def _here(verb: str) -> list[str]:
     return ["--workers", "1"] if verb != "deidentify" else []
 
 
-def test_a_frame_is_named(tmp_path: Path, pool: isolation.Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_frame_is_named(tmp_path: Path, pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(isolation.VARIABLE, "always")
     spec = PhantomSpec(rows=16, columns=16, slices=4, multiframe="enhanced", transfer_syntax="rle")
     (path,) = phantom.write(spec, tmp_path)
@@ -133,9 +134,7 @@ def test_the_same_volume_whatever_is_isolated(tmp_path: Path, monkeypatch: pytes
     assert all(np.array_equal(arrays[0], other) for other in arrays)
 
 
-def test_pydicom_decodes_by_the_same_way(
-    tmp_path: Path, pool: isolation.Pool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pydicom_decodes_by_the_same_way(tmp_path: Path, pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     hounsfield.register_pydicom()
     monkeypatch.setenv(isolation.VARIABLE, "always")
     sound, bad, *_ = phantom.write(SPEC, tmp_path)

@@ -16,6 +16,7 @@ from pydicom.uid import generate_uid
 import isolation_faults as faults
 from hounsfield.codecs import isolation
 from hounsfield.codecs.isolation import pool as pools
+from hounsfield.codecs.isolation.pool import Pool
 from hounsfield.server.limits import Limits
 from server_support import Running, instances, path_of, running, until
 from test_server_hostile import connect
@@ -35,14 +36,14 @@ def hurtful(how: bytes) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def children() -> Iterator[isolation.Pool]:
-    made = isolation.Pool(2, "isolation_faults")
+def children() -> Iterator[Pool]:
+    made = Pool(2, "isolation_faults")
     yield made
     made.close()
 
 
 @pytest.fixture
-def pool(children: isolation.Pool, monkeypatch: pytest.MonkeyPatch) -> isolation.Pool:
+def pool(children: Pool, monkeypatch: pytest.MonkeyPatch) -> Pool:
     monkeypatch.setattr(isolation._Shared, "pool", children)
     return children
 
@@ -52,9 +53,7 @@ def rendered(server: Running, content: bytes) -> int:
 
 
 @pytest.mark.parametrize("how", [faults.KILL, faults.SPIN], ids=["kill", "spin"])
-def test_one_bad_picture_is_an_error_and_the_next_is_drawn(
-    tmp_path: Path, pool: isolation.Pool, how: bytes
-) -> None:
+def test_one_bad_picture_is_an_error_and_the_next_is_drawn(tmp_path: Path, pool: Pool, how: bytes) -> None:
     bad = hurtful(how)
     with running(tmp_path) as server:
         server.store([SOUND, bad])
@@ -67,7 +66,7 @@ def test_one_bad_picture_is_an_error_and_the_next_is_drawn(
 
 
 def test_frames_without_end_leave_the_others_to_be_drawn(
-    tmp_path: Path, pool: isolation.Pool, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bad = [hurtful(faults.SPIN + bytes([number])) for number in range(6)]
     monkeypatch.setattr(pools, "FREE_SECONDS", 0.1)
@@ -78,7 +77,7 @@ def test_frames_without_end_leave_the_others_to_be_drawn(
         assert {each.result() for each in waiting} == {422}
 
 
-def test_a_client_that_left_frees_its_decoder(tmp_path: Path, pool: isolation.Pool) -> None:
+def test_a_client_that_left_frees_its_decoder(tmp_path: Path, pool: Pool) -> None:
     bad = hurtful(faults.SLEEP)
     with running(tmp_path, limits=Limits(heavy=2)) as server:
         server.store([SOUND, bad])
@@ -91,7 +90,7 @@ def test_a_client_that_left_frees_its_decoder(tmp_path: Path, pool: isolation.Po
         assert until(lambda: rendered(server, SOUND) == 200, 20)
 
 
-def test_an_answer_costs_so_much_computing_and_no_more(tmp_path: Path, pool: isolation.Pool) -> None:
+def test_an_answer_costs_so_much_computing_and_no_more(tmp_path: Path, pool: Pool) -> None:
     film = instances(slices=40, rows=128, columns=128, transfer_syntax="jpeg2000")
     with running(tmp_path, limits=Limits(cpu=0.05)) as server:
         server.store(film)
@@ -103,7 +102,7 @@ def test_an_answer_costs_so_much_computing_and_no_more(tmp_path: Path, pool: iso
 
 
 def test_a_server_decodes_in_children_whatever_the_environment_says(
-    tmp_path: Path, pool: isolation.Pool, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(isolation.VARIABLE, "never")
     with running(tmp_path) as server:

@@ -89,6 +89,7 @@ WORDS = {
     show_default="one a core",
     help="With NEW: files at once.",
 )
+@options.isolate
 @paced
 @options.force
 @options.lang

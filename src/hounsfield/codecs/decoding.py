@@ -112,7 +112,7 @@ def decode_frame(
     frame_format.check(len(data))
     if is_native_disguised(data, syntax, frame_format):
         return decode_native(data, frame_format)
-    if is_isolated(syntax.family):
+    if is_isolated(syntax.family, frame_format.decoded_bytes):
         cells = decode_in_child(data, syntax, frame_format, out)
     else:
         try:

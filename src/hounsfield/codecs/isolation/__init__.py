@@ -7,11 +7,12 @@ import functools
 import os
 import threading
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hounsfield.codecs.frame_format import FrameFormat, Pixels, is_holding
+from hounsfield.codecs.isolation.callers import cpu_spent, still_wanted
 from hounsfield.codecs.isolation.choice import (
     TRIALS,
     VARIABLE,
@@ -21,14 +22,15 @@ from hounsfield.codecs.isolation.choice import (
     isolation_mode,
     require_isolation,
 )
-from hounsfield.codecs.isolation.pool import Pool, cpu_spent, still_wanted
 from hounsfield.syntaxes import TransferSyntax
+
+if TYPE_CHECKING:
+    from hounsfield.codecs.isolation.pool import Pool
 
 __all__ = [
     "TRIALS",
     "VARIABLE",
     "IsolationMode",
-    "Pool",
     "Trial",
     "cpu_spent",
     "decode_in_child",
@@ -51,6 +53,10 @@ class _Shared:
 
 def shared_pool() -> Pool:
     """A child for each core that this process may use; begun one by one, as threads ask at the same time."""
+    from hounsfield.codecs.isolation.pool import (
+        Pool,  # what it needs takes longer to import than all decoders
+    )
+
     with _Shared.lock:
         if _Shared.pool is None:
             cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

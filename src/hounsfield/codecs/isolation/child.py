@@ -28,6 +28,7 @@ _PARENT_DEATH_SIGNAL = 1  # of prctl(2)
 _MEMORY = 1 << 29  # bytes beside what the frame itself may take
 _MEMORY_RATIO = 12  # bytes a decoder may take for each of its result
 _SPARE_DESCRIPTORS = 4
+_FIRST_TO_GO = "900"  # of 1000: whom the kernel ends when memory does
 
 
 def prepare(module: str) -> dict[str, Work]:
@@ -84,6 +85,8 @@ class _Limits:
         signal.signal(signal.SIGPROF, signal.SIG_DFL)
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+        with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+            file.write(_FIRST_TO_GO)
         highest = os.dup(0)  # all below it are in use
         os.close(highest)
         for limit, value in (

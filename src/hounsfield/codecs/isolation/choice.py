@@ -22,6 +22,9 @@ IsolationMode = Literal["auto", "always", "never"]
 VARIABLE = "HOUNSFIELD_ISOLATE"
 """The environment variable that says so; processes that are started from here inherit it."""
 
+_LARGEST_TRIED = 1 << 26
+"""Bytes of a decoded frame; decoders take several times as much, and where memory ends a child should."""
+
 _OLDER, _NEWER = (
     "2026.3.6",
     "2026.10.10",
@@ -79,12 +82,12 @@ def isolation_mode() -> IsolationMode:
     return value  # type: ignore[return-value]
 
 
-def is_isolated(family: str) -> bool:
-    """Whether frames of `family` are decoded in a child, as far as that does not depend on the codestream."""
+def is_isolated(family: str, decoded_bytes: int = 0) -> bool:
+    """Whether frames of `family` and of this size are decoded in a child, whatever is in the codestream."""
     trial, mode = TRIALS[family], isolation_mode()
     if trial.share == 0.0 or mode == "never":
         return False
-    return mode == "always" or imagecodecs_version() not in trial.mutants
+    return mode == "always" or decoded_bytes > _LARGEST_TRIED or imagecodecs_version() not in trial.mutants
 
 
 @functools.cache

@@ -15,10 +15,10 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from hounsfield.codecs.isolation.arena import size_for
+from hounsfield.codecs.isolation.callers import cpu_spent, still_wanted
 from hounsfield.codecs.isolation.launch import Child, Launcher, launcher
 from hounsfield.errors import HounsfieldError, MalformedError, TruncatedError, UnsupportedError
 
@@ -38,12 +38,6 @@ _ALIGNED = 4096
 _ERRORS = {kind.__name__: kind for kind in (MalformedError, TruncatedError, UnsupportedError)}
 
 Value = TypeVar("Value")
-
-still_wanted: ContextVar[Callable[[], None]] = ContextVar("still_wanted", default=lambda: None)
-"""Called while a thread waits for a child; what it raises ends the waiting, and the child's work."""
-
-cpu_spent: ContextVar[Callable[[float], None]] = ContextVar("cpu_spent", default=lambda seconds: None)
-"""Told of the CPU seconds that a child took for this thread."""
 
 
 class Died(Exception):
