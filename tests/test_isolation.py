@@ -182,6 +182,12 @@ def test_children_do_not_have_the_environments_secrets(pool: Pool, monkeypatch: 
     assert told is not None and b"secret" not in told and b"HOUNSFIELD_ISOLATE" in told
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no such limit there")
+def test_children_open_no_file_and_no_connection(pool: Pool) -> None:
+    with pytest.raises(HounsfieldError, match="Too many open files"):
+        pool.run({"operation": "open"}, __file__.encode(), lambda _: b"", room=0)
+
+
 def test_children_are_gone_when_the_pool_is_closed(pool: Pool) -> None:
     pid = int(pids(pool) or b"0")
     os.kill(pid, 0)

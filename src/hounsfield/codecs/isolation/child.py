@@ -27,7 +27,6 @@ Work = Callable[[dict[str, Any], bytes, memoryview], bytes | None]
 _PARENT_DEATH_SIGNAL = 1  # of prctl(2)
 _MEMORY = 1 << 29  # bytes beside what the frame itself may take
 _MEMORY_RATIO = 12  # bytes a decoder may take for each of its result
-_SPARE_DESCRIPTORS = 4
 _FIRST_TO_GO = "900"  # of 1000: whom the kernel ends when memory does
 
 
@@ -76,7 +75,7 @@ class _Limits:
     """What the kernel holds this process to. Where it cannot (Windows), the parent's own clock must do."""
 
     def __init__(self) -> None:
-        self._largest = 0
+        self._largest = self._address_space = 0
         if sys.platform == "win32":
             return
         import resource
@@ -87,12 +86,11 @@ class _Limits:
             ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
         with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
             file.write(_FIRST_TO_GO)
-        highest = os.dup(0)  # all below it are in use
-        os.close(highest)
-        for limit, value in (
-            (resource.RLIMIT_CORE, 0),
-            (resource.RLIMIT_NOFILE, highest + _SPARE_DESCRIPTORS),
-        ):
+        self._address_space = _address_space()
+        # Descriptors below the free one are in use, and a mapped arena takes that: nothing else can be opened.
+        free = os.dup(0)
+        os.close(free)
+        for limit, value in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_NOFILE, free + 1)):
             with contextlib.suppress(OSError, ValueError):
                 resource.setrlimit(limit, (value, value))
 
@@ -106,7 +104,7 @@ class _Limits:
         if size != self._largest:
             self._largest = size
             with contextlib.suppress(OSError, ValueError):
-                most = _address_space() + _MEMORY + _MEMORY_RATIO * size
+                most = self._address_space + _MEMORY + _MEMORY_RATIO * size
                 resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
 
 
