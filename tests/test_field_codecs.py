@@ -5,6 +5,7 @@ each kind, made here, so that they are tried wherever the tests run.
 from __future__ import annotations
 
 import io
+import warnings
 from pathlib import Path
 
 import imagecodecs
@@ -15,7 +16,7 @@ from pydicom.encaps import encapsulate
 
 from hounsfield.codecs import FrameFormat, Rate, decode_frame, encode_frame
 from hounsfield.codecs.codestreams import traits_of
-from hounsfield.errors import UnsupportedError
+from hounsfield.errors import MalformedError, UnsupportedError
 from hounsfield.hu import stored_values
 from hounsfield.instance import BytesSource, FileSource, Source, read_instance
 from hounsfield.syntaxes import transfer_syntax
@@ -516,3 +517,145 @@ def test_what_was_mended_is_no_difference_to_a_proof(keyword: str) -> None:
         BytesSource("old", overlay), BytesSource("new", saved(moved, transfer_syntax("jpeg-ls").uid))
     )
     assert tampered.status == "different" and "(6002,3000)" in tampered.reason
+
+
+# Refused though others read it.
+
+
+def test_what_others_read_is_read(field: Path) -> None:
+    frames = pydicom.dcmread(field / "frag0_middle" / "mf_frag0_middle.dcm").pixel_array
+    source = FileSource(field / "frag0_middle" / "mf_frag0_middle.dcm")
+    assert all(np.array_equal(values_of(source, index), frame) for index, frame in enumerate(frames))
+    longer = field / "rle_decodes_too_long" / "rle_decoded_1_too_long.dcm"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = pydicom.dcmread(longer).pixel_array
+    assert np.array_equal(values_of(FileSource(longer)), expected)
+    subsampled = field / "j2k_subsampled_422" / "j2k_422.dcm"
+    assert read_instance(FileSource(subsampled)).cells().shape == (64, 64, 3)
+    assert "RGB" in transcode(FileSource(subsampled), target("rle")).why
+    icon = transcode(FileSource(field / "compressed_icon" / "icon_compressed_50.dcm"), target("jpeg-ls"))
+    (item,) = pydicom.dcmread(io.BytesIO(icon.content)).IconImageSequence
+    assert len(item.PixelData) == item.Rows * item.Columns
+
+
+@pytest.mark.parametrize("where", [0, 1, 2, 3])
+@pytest.mark.parametrize("keyword", ["jpeg-ls", "rle"])
+def test_an_empty_fragment_between_frames_is_no_frame(keyword: str, where: int) -> None:
+    frames = NOISE.integers(0, 4096, (3, 16, 16)).astype("u2")
+    form = FrameFormat(16, 16, bits_stored=12, high_bit=11)
+    streams = [encode_frame(frame, transfer_syntax(keyword), form) for frame in frames]
+    dataset = image(frames, BitsStored=12, HighBit=11)
+    streams = [stream + b"\0" * (len(stream) % 2) for stream in (*streams[:where], b"", *streams[where:])]
+    items = [b"\xfe\xff\x00\xe0" + len(stream).to_bytes(4, "little") + stream for stream in (b"", *streams)]
+    dataset.PixelData = b"".join(items)
+    dataset["PixelData"].VR = "OB"
+    dataset["PixelData"].is_undefined_length = True
+    content = saved(dataset, transfer_syntax(keyword).uid)
+    assert all(np.array_equal(values_of(content, index), frame) for index, frame in enumerate(frames))
+
+
+def with_slack(stream: bytes, slack: int) -> bytes:
+    """RLE whose every segment unpacks to `slack` bytes more."""
+    count, *offsets = np.frombuffer(stream[:64], "<u4")
+    ends = [*offsets[1:count], len(stream)]
+    segments = [
+        stream[begin:end] + bytes([slack - 1]) + bytes(slack)
+        for begin, end in zip(offsets, ends, strict=False)
+    ]
+    segments = [segment + b"\0" * (len(segment) % 2) for segment in segments]
+    starts = [64 + sum(map(len, segments[:index])) for index in range(count)]
+    return np.array([count, *starts, *[0] * (15 - count)], "<u4").tobytes() + b"".join(segments)
+
+
+@pytest.mark.parametrize("slack", [1, 2, 7, 100])  # of rows of 9
+@pytest.mark.parametrize("dtype", ["u1", "i2", "u4"])
+@pytest.mark.parametrize("samples", [1, 3])
+def test_rle_that_unpacks_to_more_than_the_frame_is_cut(slack: int, dtype: str, samples: int) -> None:
+    if samples == 3 and dtype != "u1":
+        return
+    limits = np.iinfo(dtype)
+    array = NOISE.integers(limits.min, limits.max, (7, 9, 3)[: 2 + (samples == 3)], dtype, endpoint=True)
+    bits = array.dtype.itemsize * 8
+    colour = "RGB" if samples == 3 else "MONOCHROME2"
+    form = FrameFormat(7, 9, samples, bits, bits, bits - 1, int(dtype[0] == "i"), colour)
+    stream = encode_frame(array, transfer_syntax("rle"), form)
+    assert np.array_equal(decode_frame(with_slack(stream, slack), transfer_syntax("rle"), form), array)
+
+
+def test_rle_that_unpacks_to_less_or_to_anything_is_still_refused() -> None:
+    array = NOISE.integers(0, 256, (40, 40)).astype("u1")
+    form = FrameFormat(40, 40, 1, 8, 8, 7)
+    stream = encode_frame(array, transfer_syntax("rle"), form)
+    for wrong in (stream[:-60], stream + bytes([0x81, 7]) * 60_000):
+        with pytest.raises(MalformedError):
+            decode_frame(wrong, transfer_syntax("rle"), form)
+
+
+def with_icon(keyword: str, colour: bool, depth: int) -> tuple[bytes, np.ndarray]:
+    """A compressed image with a compressed icon, `depth` sequences down, and the icon."""
+    icon = RGB[::8, ::8] if colour else RGB[::8, ::8, 0].copy()
+    photometric = "RGB" if colour else "MONOCHROME2"
+    form = FrameFormat(12, 12, 3 if colour else 1, 8, 8, 7, photometric_interpretation=photometric)
+    item = image(np.zeros((12, 12), "u1"), SamplesPerPixel=form.samples_per_pixel)
+    item.PhotometricInterpretation = photometric
+    if colour:
+        item.PlanarConfiguration = 0
+    item.PixelData = encapsulate([encode_frame(icon, transfer_syntax(keyword), form)])
+    item["PixelData"].VR = "OB"
+    item["PixelData"].is_undefined_length = True
+    for _ in range(depth - 1):
+        outer = pydicom.Dataset()
+        outer.ReferencedImageSequence = pydicom.Sequence([item])
+        item = outer
+    dataset = pydicom.dcmread(io.BytesIO(made(saved(image(phantom())), keyword).content))
+    dataset.IconImageSequence = pydicom.Sequence([item])
+    return saved(dataset, transfer_syntax(keyword).uid), icon
+
+
+@pytest.mark.parametrize("other", ["explicit", "implicit", "explicit-big-endian", "jpeg-ls", "deflated"])
+@pytest.mark.parametrize(("colour", "depth"), [(False, 1), (True, 1), (False, 3)])
+def test_compressed_icons_are_native_afterwards(colour: bool, depth: int, other: str) -> None:
+    content, icon = with_icon("jpeg-lossless", colour, depth)
+    dataset = pydicom.dcmread(io.BytesIO(made(content, other).content))
+    (item,) = dataset.IconImageSequence
+    for _ in range(depth - 1):
+        (item,) = item.ReferencedImageSequence
+    assert not item["PixelData"].is_undefined_length
+    assert item.PixelData.rstrip(b"\0") == icon.tobytes().rstrip(b"\0")
+    assert np.array_equal(dataset.pixel_array, phantom())
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        bytes(512),
+        b"\0",
+        b"garbage of some writer, longer than an element",
+        b"\xff" * 64,
+        b"\xfe\xff\xdd\xe0" + bytes(4),
+    ],
+    ids=["512 zeros", "one", "text", "ones", "delimiter"],
+)
+@pytest.mark.parametrize("keyword", ["explicit", "jpeg-ls"])
+def test_whatever_follows_the_pixels_is_left_out(keyword: str, behind: bytes) -> None:
+    plain = made(saved(image(phantom())), keyword).content
+    for other in ("rle", "htj2k", "implicit", "deflated"):
+        result = made(plain + behind, other)
+        assert result.content == made(plain, other).content
+        assert np.array_equal(values_of(result.content), phantom())
+
+
+def test_elements_behind_the_pixels_are_kept() -> None:
+    dataset = image(phantom())
+    dataset.add_new(0xFFFCFFFC, "OB", b"\1" * 10)
+    content = made(saved(dataset), "jpeg-ls").content + bytes(300)
+    again = pydicom.dcmread(io.BytesIO(made(content, "rle").content))
+    assert again[0xFFFCFFFC].value == b"\1" * 10
+
+
+def test_components_subsampled_in_an_unusual_way_are_refused() -> None:
+    stream = bytearray(imagecodecs.jpeg2k_encode(RGB, level=0, codecformat="j2k", reversible=True, mct=False))
+    stream[43:45] = b"\2\2"  # the first of three
+    with pytest.raises(UnsupportedError, match="subsampled in an unusual way"):
+        decode_frame(bytes(stream), transfer_syntax("jpeg2000"), FrameFormat(*RGB.shape, 8, 8, 7))

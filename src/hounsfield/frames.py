@@ -77,11 +77,13 @@ def locate_frames(
             return extended
     if len(fragments) == number_of_frames:
         return tuple((fragment,) for fragment in fragments)
-    return (
-        _by_basic_table(fragments, table, number_of_frames)
-        or _by_markers(stream, fragments, number_of_frames)
-        or _alone(fragments, number_of_frames)
-    )
+    by_table = _by_basic_table(fragments, table, number_of_frames)
+    if by_table is not None:
+        return by_table
+    filled = [fragment for fragment in fragments if fragment[1]]  # an empty one between frames is none
+    if len(filled) == number_of_frames:
+        return tuple((fragment,) for fragment in filled)
+    return _by_markers(stream, filled, number_of_frames) or _alone(fragments, number_of_frames)
 
 
 def count_fragments(stream: BinaryIO, offset: int, *, most: int) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hounsfield.codecs.jpeg2000 import bare_codestream
+from hounsfield.codecs.jpeg2000 import bare_codestream, is_subsampled
 from hounsfield.codecs.jpeg_xl import read_jpeg_xl_header, rebuild_jpeg
 from hounsfield.errors import HounsfieldError
 from hounsfield.syntaxes import TransferSyntax
@@ -112,7 +112,7 @@ def _colour_of_jpeg(components: list[bytes], by_application: str) -> str:
 
 
 def _jpeg2000_traits(data: bytes) -> Traits:
-    """The component transform is one of RGB, and the decoder undoes it (15444-1 G.2, G.3)."""
+    """The component transform is one of RGB, and the decoder undoes it (15444-1 G.2, G.3), as it does with 4:2:2."""
     position, high_throughput, body = 2, False, b""
     while position + 4 <= len(data) and data[position] == 0xFF and data[position + 1] != _J2K_SOT:
         marker, length = data[position + 1], int.from_bytes(data[position + 2 : position + 4], "big")
@@ -124,7 +124,7 @@ def _jpeg2000_traits(data: bytes) -> Traits:
     if len(body) <= _WAVELET:
         return Traits()
     method = "ISO_15444_15" if high_throughput else "ISO_15444_1"
-    return Traits("" if body[_WAVELET] else method, "RGB" if body[_MCT] else "")
+    return Traits("" if body[_WAVELET] else method, "RGB" if body[_MCT] or is_subsampled(data) else "")
 
 
 def _jpeg_xl_traits(data: bytes) -> Traits:

@@ -10,7 +10,7 @@ import math
 import struct
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -74,8 +74,15 @@ def read_jpeg2000_header(data: bytes) -> CodestreamHeader:
     return _read_siz(data)[0]
 
 
-def _read_siz(data: bytes) -> tuple[CodestreamHeader, int]:
-    """What the SIZ segment says of the image, and the number of tiles."""
+class _Siz(NamedTuple):
+    """What the SIZ segment says of the image; `subsampled`: two colour components have fewer samples across."""
+
+    header: CodestreamHeader
+    tiles: int
+    subsampled: bool
+
+
+def _read_siz(data: bytes) -> _Siz:
     if data[:4] != _SOC_SIZ:
         raise MalformedError(
             f"starts with {data[:4].hex() or 'nothing'}", expected="JPEG 2000 start of codestream FF4FFF51"
@@ -90,11 +97,21 @@ def _read_siz(data: bytes) -> tuple[CodestreamHeader, int]:
         raise MalformedError(f"JPEG 2000 SIZ segment of {length} bytes", expected=f"{38 + 3 * count}")
     tiles = _count_tiles(width, height, left, top, tile)
     depths = set(components[0::3])
-    if len(depths) > 1 or set(components[1::3]) | set(components[2::3]) != {1}:
-        raise UnsupportedError("JPEG 2000 components of different depth or subsampled")
+    subsampled = is_subsampled(data)
+    if len(depths) > 1 or not (subsampled or set(components[1::3]) | set(components[2::3]) == {1}):
+        raise UnsupportedError("JPEG 2000 components of different depth, or subsampled in an unusual way")
     depth = depths.pop()
     header = CodestreamHeader(height - top, width - left, count, (depth & 0x7F) + 1, bool(depth & 0x80))
-    return header, tiles
+    return _Siz(header, tiles, subsampled)
+
+
+def is_subsampled(data: bytes) -> bool:
+    """Three components, of which the last two have half of the samples across, and perhaps down (4:2:2, 4:2:0).
+
+    OpenJPEG takes such for YCbCr, and gives RGB.
+    """
+    steps = [data[43 + 3 * index : 45 + 3 * index] for index in range(3)]
+    return data[40:42] == b"\0\3" and steps[0] == b"\1\1" and steps[1] == steps[2] in (b"\2\1", b"\2\2")
 
 
 def _count_tiles(width: int, height: int, left: int, top: int, tile: Sequence[int]) -> int:
@@ -118,12 +135,15 @@ def decode_jpeg2000(data: bytes, frame_format: FrameFormat, out: Pixels | None =
     import imagecodecs
 
     data = bare_codestream(data)
-    header, tiles = _read_siz(data)
+    header, tiles, subsampled = _read_siz(data)
     header.check(frame_format, "JPEG 2000")
     target = decoding_target(out, header, frame_format)
     coding = check_segments(data, components=header.components, tiles=tiles)
     if coding.unproven:
         refuse_unproven(coding.unproven)
+    if subsampled:
+        refuse_unproven("subsampled components")
+        return to_stored(_decode_by_openjpeg(data, target), header, frame_format)
     if coding.is_deep and not _decodes_deep():
         return to_stored(_decode_deep(data, coding, target), header, frame_format)
     if coding.high_throughput:

@@ -7,6 +7,7 @@ import sys
 from itertools import accumulate, pairwise, product
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hounsfield.codecs.foreign import call_decoder, call_encoder
 from hounsfield.codecs.frame_format import FrameFormat, Pixels, is_holding
@@ -15,9 +16,11 @@ from hounsfield.errors import MalformedError, TruncatedError
 _HEADER = 64
 _MAX_SEGMENTS = 15
 _MAX_EXPANSION = 64  # a replicate run makes 128 bytes of 2
+_SLACK = 4096  # bytes that a segment may unpack to beyond its frame
 
 
-def _check_segments(data: bytes, frame_format: FrameFormat) -> None:
+def _check_segments(data: bytes, frame_format: FrameFormat) -> list[tuple[int, int]]:
+    """Begin and end of each segment. Raises `MalformedError` where they cannot be those of such a frame."""
     if len(data) < _HEADER:
         raise TruncatedError(f"RLE frame of {len(data)} bytes", expected="a header of 64 bytes at least")
     count, *offsets = struct.unpack("<16I", data[:_HEADER])
@@ -33,25 +36,30 @@ def _check_segments(data: bytes, frame_format: FrameFormat) -> None:
         kind = TruncatedError if used[-2] >= len(data) else MalformedError
         raise kind(f"RLE segment offsets {used[:-1]} in {len(data)} bytes", expected="increasing from 64")
     plane = frame_format.rows * frame_format.columns
-    for index, (begin, end) in enumerate(pairwise(used)):
+    segments = list(pairwise(used))
+    for index, (begin, end) in enumerate(segments):
         if (end - begin) * _MAX_EXPANSION < plane:
             raise TruncatedError(
                 f"RLE segment {index + 1} of {end - begin} bytes", expected=f"enough for {plane} pixels"
             )
+    return segments
 
 
 def decode_rle(data: bytes, frame_format: FrameFormat, out: Pixels | None = None) -> Pixels:
     """One frame of RLE; the result's size is known before it is unpacked, and nothing more is written."""
     import imagecodecs
 
-    _check_segments(data, frame_format)
+    segments = _check_segments(data, frame_format)
     unsigned = f"u{frame_format.cell_bytes}"
     target = _flat(out, frame_format)
-    unpacked = call_decoder(
-        "RLE",
-        lambda stream: memoryview(imagecodecs.dicomrle_decode(stream, f"<{unsigned}", out=target)),
-        data,
-    )
+    try:
+        unpacked = call_decoder(
+            "RLE",
+            lambda stream: memoryview(imagecodecs.dicomrle_decode(stream, f"<{unsigned}", out=target)),
+            data,
+        )
+    except MalformedError:
+        unpacked = _unpack_each(data, segments, frame_format)
     if unpacked.size != frame_format.decoded_bytes:
         raise TruncatedError(
             f"RLE frame unpacks to {unpacked.size} bytes", expected=f"{frame_format.decoded_bytes}"
@@ -61,6 +69,29 @@ def decode_rle(data: bytes, frame_format: FrameFormat, out: Pixels | None = None
         return cells.reshape(frame_format.shape)
     planes = cells.reshape(frame_format.samples_per_pixel, frame_format.rows, frame_format.columns)
     return np.ascontiguousarray(np.moveaxis(planes, 0, -1))
+
+
+def _unpack_each(
+    data: bytes, segments: list[tuple[int, int]], frame_format: FrameFormat
+) -> NDArray[np.uint8]:
+    """Segments of which some unpack to a few bytes more than the frame has, as some writers' do: those are left out."""
+    import imagecodecs
+
+    plane, width = frame_format.rows * frame_format.columns, frame_format.cell_bytes
+    cells = np.empty((frame_format.samples_per_pixel, plane, width), np.uint8)
+    for index, (begin, end) in enumerate(segments):
+        room = np.empty(plane + _SLACK, np.uint8)
+        unpacked = call_decoder("RLE", imagecodecs.packbits_decode, data[begin:end], out=room)
+        more, row = len(unpacked) - plane, frame_format.columns
+        if more < 0 or (more and more % row == 0):  # whole rows more are another image
+            raise (TruncatedError if more < 0 else MalformedError)(
+                f"RLE segment {index + 1} unpacks to {len(unpacked)} bytes", expected=f"{plane}"
+            )
+        sample, byte = divmod(index, width)
+        cells[sample, :, width - 1 - byte] = np.frombuffer(
+            unpacked, np.uint8, plane
+        )  # the highest byte first
+    return cells.reshape(-1)
 
 
 def _flat(out: Pixels | None, frame_format: FrameFormat) -> memoryview[int]:

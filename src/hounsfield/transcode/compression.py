@@ -32,10 +32,9 @@ from hounsfield.transcode.edits import (
     padding_edits,
     sign_edits,
 )
-from hounsfield.transcode.elements import EXPLICIT_LITTLE
 from hounsfield.transcode.loss import NOTHING_LOST, FrameScale, comparable, frame_scales, measure
+from hounsfield.transcode.nested import with_native_icons
 from hounsfield.transcode.part10 import (
-    PIXEL_DATA,
     Edit,
     Part10,
     inflated,
@@ -51,7 +50,6 @@ from hounsfield.transcode.transcoded import Transcoded, goal_of
 from hounsfield.transcode.values import FrameValues, bits_edits
 
 _SOP_INSTANCE = 0x00080018
-_ENCAPSULATED_ICON = b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff"
 _LONGEST_NATIVE = 0xFFFFFFFE
 _MOST_AT_ONCE = 2**32
 _WORD = 8  # bytes
@@ -120,7 +118,7 @@ class Transcoder:
             return _unchanged(source, before, pixels, f"is {syntax.keyword} already")
         last = last_element(source.content, instance.header, pixels.extents) if dataset is None else None
         part = read_part10(source.content, before, dataset, pixels=last)
-        _refuse_compressed_icons(part)
+        part = with_native_icons(part, before)
         work = _Work(self, instance, with_true_sign(pixels, instance), part, target, syntax, hint)
         result = work.run()
         if target.auto is not None and len(result.content) >= len(source.content) and not before.deflated:
@@ -146,18 +144,6 @@ def _unchanged(
 ) -> Transcoded:
     counts = (pixels.count, pixels.native_bytes, pixels.stored_bytes) if pixels is not None else (0, 0, 0)
     return Transcoded(source.name, source.content, False, syntax.keyword, syntax.keyword, *counts, why=why)
-
-
-def _refuse_compressed_icons(part: Part10) -> None:
-    """An icon or other nested image that is compressed would be in the wrong syntax afterwards (PS3.5 A.4)."""
-    limit = part.pixels
-    if limit is None:
-        limit = next((e.start for e in part.elements if e.tag == PIXEL_DATA), len(part.dataset))
-    if part.encoding == EXPLICIT_LITTLE and part.dataset.find(_ENCAPSULATED_ICON, 0, limit) >= 0:
-        raise UnsupportedError(
-            "a nested image (an icon) is compressed too",
-            remedy="remove Icon Image Sequence (0088,0200) first",
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,6 +324,8 @@ class _Work:
     def _mended(self, photometric: str, past: PastLoss | None) -> str:
         """What the header said wrongly of the codestream, and no longer does."""
         said = []
+        if len(self.part.dataset) > self.part.end:
+            said.append(f"{len(self.part.dataset) - self.part.end} bytes behind its last element left out")
         if self._is_sign_mended:
             said.append(f"Pixel Representation is {self.pixels.frame_format.pixel_representation} now")
         if self.pixels.is_mislabelled:

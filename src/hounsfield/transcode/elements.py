@@ -111,13 +111,13 @@ def _element(data: bytes, position: int, stop: int, encoding: Encoding, depth: i
 
 def _after_items(data: bytes, position: int, stop: int, encoding: Encoding, depth: int) -> int:
     """The position after the delimiter of a sequence or of encapsulated pixels."""
-    for _, _, end in _items(data, position, stop, encoding, depth):
+    for _, _, end in items(data, position, stop, encoding, depth):
         position = end
     return position + 8
 
 
-def _items(
-    data: bytes, position: int, stop: int, encoding: Encoding, depth: int
+def items(
+    data: bytes, position: int, stop: int, encoding: Encoding, depth: int = 1
 ) -> Iterator[tuple[int, int | None, int]]:
     """(start of the content, its length or `None`, where the next item begins) up to a delimiter or `stop`."""
     if depth > _MAX_DEPTH:
@@ -191,18 +191,18 @@ class Recoder:
         return encode_element(element.tag, vr, value, self.target)
 
     def _sequence(self, data: bytes, element: Element) -> bytes:
-        items = []
-        for start, length, after in _items(data, element.value, element.end, self.source, 1):
+        content: list[bytes] = []
+        for start, length, after in items(data, element.value, element.end, self.source):
             stop = after if length is not None else after - 8
-            content = b"".join(self.element(data, e) for e in walk(data, start, stop, self.source))
+            item = b"".join(self.element(data, e) for e in walk(data, start, stop, self.source))
             head = _HEADS[self.target.little]
-            items.append(head.pack(0xFFFE, 0xE000, UNDEFINED if length is None else len(content)) + content)
+            content.append(head.pack(0xFFFE, 0xE000, UNDEFINED if length is None else len(item)) + item)
             if length is None:
-                items.append(head.pack(0xFFFE, 0xE00D, 0))
+                content.append(head.pack(0xFFFE, 0xE00D, 0))
         if element.length is None:
-            items.append(_HEADS[self.target.little].pack(0xFFFE, 0xE0DD, 0))
+            content.append(_HEADS[self.target.little].pack(0xFFFE, 0xE0DD, 0))
         return encode_element(
-            element.tag, b"SQ", b"".join(items), self.target, undefined=element.length is None
+            element.tag, b"SQ", b"".join(content), self.target, undefined=element.length is None
         )
 
     def _vr(self, element: Element) -> bytes:

@@ -6,14 +6,14 @@ Preamble, file meta and data set are kept byte for byte but for what is edited.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from hounsfield.errors import MalformedError
 from hounsfield.frames import Frame
 from hounsfield.instance import Header, Source
-from hounsfield.instance.elements import file_meta
+from hounsfield.instance.elements import SEQUENCE_END, file_meta
 from hounsfield.instance.reading import open_pixels
 from hounsfield.syntaxes import TransferSyntax, transfer_syntax
 from hounsfield.transcode.elements import EXPLICIT_LITTLE, Element, Encoding, Recoder, encode_element, walk
@@ -50,7 +50,14 @@ class Part10:
     @cached_property
     def elements(self) -> tuple[Element, ...]:
         """The spans of the data set. Raises `MalformedError` where it cannot be walked."""
-        return tuple(walk(self.dataset, self.begin, len(self.dataset), self.encoding))
+        return tuple(_walked(self.dataset, self.begin, self.encoding))
+
+    @property
+    def end(self) -> int:
+        """Where the last element ends; what is behind it belongs to none, and is left out of what is written."""
+        if self.pixels is not None or not self.elements:
+            return len(self.dataset)
+        return self.elements[-1].stop
 
     def find(self, tag: int) -> bytes | None:
         """The value bytes of a top-level element, as they are; `None` when it is absent."""
@@ -87,6 +94,27 @@ def read_part10(
     if pixels is None:
         _ = part.elements
     return part
+
+
+def _walked(dataset: bytes, begin: int, encoding: Encoding) -> Iterator[Element]:
+    """Every element; behind Pixel Data only those that belong there, since anything may follow a data set."""
+    found, is_behind = walk(dataset, begin, len(dataset), encoding), False
+    while True:
+        try:
+            element = next(found, None)
+        except MalformedError:
+            if is_behind:
+                return
+            raise
+        if element is None or (is_behind and not _belongs_behind_pixels(element)):
+            return
+        yield element
+        is_behind = is_behind or element.tag == PIXEL_DATA
+
+
+def _belongs_behind_pixels(element: Element) -> bool:
+    """Signatures and Data Set Trailing Padding; no delimiter too many, and no zeros that are not even a header."""
+    return element.tag > PIXEL_DATA and element.tag != SEQUENCE_END and element.value > element.start
 
 
 def _has_no_vr(dataset: bytes, first: int) -> bool:
@@ -171,7 +199,7 @@ def _spliced(part: Part10, edits: Mapping[int, Edit]) -> list[bytes | memoryview
         if new and new[0] == element.tag:
             pieces += _pieces(edits[new.pop(0)])
             run = element.stop
-    pieces.append(data[run:])
+    pieces.append(data[run : part.end])
     pieces.extend(piece for tag in new for piece in _pieces(edits[tag]))
     return pieces
 

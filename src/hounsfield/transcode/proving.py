@@ -7,6 +7,7 @@ and told by the SHA-256 of those values in little endian; colour by the samples 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import warnings
@@ -19,12 +20,13 @@ from numpy.typing import NDArray
 
 from hounsfield.codecs import FrameFormat, Pixels
 from hounsfield.codecs.colour import to_rgb
-from hounsfield.errors import HounsfieldError, NotDicomError
+from hounsfield.errors import HounsfieldError, NotDicomError, UnsupportedError
 from hounsfield.instance import BytesSource, Instance, Source, read_instance
 from hounsfield.syntaxes import transfer_syntax
 from hounsfield.transcode.edits import sign_edits
 from hounsfield.transcode.elements import EXPLICIT_LITTLE, walk
 from hounsfield.transcode.loss import frame_scales
+from hounsfield.transcode.nested import with_native_icons
 from hounsfield.transcode.part10 import PIXEL_ELEMENTS, Part10, inflated, read_part10, recoded
 from hounsfield.transcode.pixels import PixelSource, open_pixels, with_true_sign
 from hounsfield.transcode.target import is_lossy
@@ -146,7 +148,10 @@ def _opened(name: str, content: bytes) -> _Opened:
         raise error.at(name) from error
     try:
         dataset = inflated(held, instance.header)
-        part = read_part10(content, transfer_syntax(instance.header.transfer_syntax), dataset)
+        syntax = transfer_syntax(instance.header.transfer_syntax)
+        part = read_part10(content, syntax, dataset)
+        with contextlib.suppress(UnsupportedError):  # then it must be the same as it is
+            part = with_native_icons(part, syntax)
         found = instance.header.pixels
         is_float = found is not None and found.keyword != "PixelData"  # whose bytes are compared as they are
         pixels = None
