@@ -27,7 +27,7 @@ def _by_default(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def coding(data: bytes) -> Coding:
-    header, tiles = _read_siz(data)
+    header, tiles, _ = _read_siz(data)
     return check_segments(data, components=header.components, tiles=tiles)
 
 
