@@ -18,6 +18,8 @@ import pydicom
 import pytest
 
 from hounsfield.cli import main
+from hounsfield.cli.terminal import bytes_text
+from hounsfield.client import Retries
 from hounsfield.errors import DamagedError
 from hounsfield.instance import BytesSource
 from hounsfield.server.deployment import Deployment
@@ -26,6 +28,7 @@ from hounsfield.server.integrity import BLOCK, CheckedSource, Hasher, digest_of
 from hounsfield.server.store.folder import SEAL
 from hounsfield.server.store.versions import key_of
 from hounsfield.server.streams import WHOLE
+from hounsfield.transfer import copy
 from server_support import AS_STORED, instances, parts_of, path_of, read, running, uids
 
 SIZES = (0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK, 3 * BLOCK + 17)
@@ -212,7 +215,7 @@ def test_of_an_instance_of_many_blocks_only_what_touches_the_damaged_one_is_refu
         assert part.status_code == 500
 
 
-def test_a_body_that_is_found_damaged_on_its_way_is_torn_off(tmp_path):
+def test_a_body_that_is_found_damaged_on_its_way_is_torn_off(tmp_path, caplog):
     contents = instances(slices=20, rows=256, columns=256)
     assert sum(map(len, contents)) > WHOLE
     with running(tmp_path) as server:
@@ -227,9 +230,23 @@ def test_a_body_that_is_found_damaged_on_its_way_is_torn_off(tmp_path):
         with pytest.raises((http.client.IncompleteRead, ConnectionError)):
             answer.read()
         connection.close()
+        assert not [record for record in caplog.records if record.name.startswith("uvicorn")]
         metrics = server.get("/metrics").text
         assert 'route="/studies/{study}/series/{series}",status="500"' in metrics
         assert "hounsfield_damaged_reads_total 1" in metrics
+
+
+def test_a_copy_of_a_series_with_a_damaged_instance_brings_all_the_others(tmp_path):
+    """And says which one it could not have."""
+    contents = instances(slices=20, rows=256, columns=256)
+    with running(tmp_path / "archive") as server:
+        server.store(contents)
+        flip(file_of(tmp_path / "archive", contents[3]), len(contents[3]) - 1)
+        summary = copy(server.url, tmp_path / "out", retries=Retries(attempts=3, sleep=lambda seconds: None))
+    assert (summary.counts["moved"], summary.counts["failed"]) == (19, 1)
+    (failed,) = [item for item in summary.told if item.status == "failed"]
+    assert failed.name == uids(contents[3])[2] and "damaged" in failed.reason
+    assert not file_of(tmp_path / "out", contents[3]).exists()
 
 
 def test_a_file_that_is_gone_or_cut_is_a_5xx_that_names_the_instance(tmp_path):
@@ -507,7 +524,10 @@ def test_verify_finds_what_is_damaged_gone_or_wrong_in_the_index_and_nothing_els
     contents = instances(slices=6)
     with running(tmp_path) as server:
         server.store(contents)
-    assert verified(tmp_path) == (0, "6 instances, 0.00 GB: all as they were stored\n")
+    assert verified(tmp_path) == (
+        0,
+        f"6 instances, {bytes_text(sum(map(len, contents)))}: all as they were stored\n",
+    )
     flip(file_of(tmp_path, contents[1]), 700)
     file_of(tmp_path, contents[2]).unlink()
     status, output = verified(tmp_path, "--json")

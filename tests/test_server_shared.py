@@ -164,6 +164,31 @@ def test_verify_checks_an_archive_in_postgresql_and_an_object_store(tmp_path, cl
         archive.store.remove(list(archive.store.walk()))
 
 
+def test_a_database_of_before_digests_is_migrated_by_several_who_start_at_once(tmp_path, clean):
+    import psycopg
+
+    contents = instances()
+    shared = {"database": clean.url, "store": str(tmp_path / "files")}
+    with server(tmp_path / "one", **shared) as (http, _):
+        store(http, contents)
+    with psycopg.connect(clean.url) as connection:
+        for column in ("sha256", "blocks"):
+            connection.execute(f"ALTER TABLE instances DROP COLUMN {column}")
+        connection.execute("UPDATE schema SET version = 3")
+    with ThreadPoolExecutor(3) as pool:
+        folders = [tmp_path / name for name in ("one", "two", "three")]
+        archives = list(pool.map(lambda folder: Deployment(str(folder), **shared).open(first=True), folders))
+    for archive in archives:
+        archive.close()
+    with server(tmp_path / "one", **shared) as (http, archive):
+        assert [entry.blocks for entry in archive.index.after(0, 10)] == [None] * 3
+        for content in contents:
+            answer = http.get(path_of(content), headers={"Accept": AS_STORED})
+            assert parts_of(answer)[0][1] == content
+        archive.digests.flush()
+        assert all(entry.blocks and entry.sha256 for entry in archive.index.after(0, 10))
+
+
 def test_what_one_server_took_in_another_one_serves(tmp_path, clean):
     contents = instances()
     shared = {"database": clean.url, "store": str(tmp_path / "files")}

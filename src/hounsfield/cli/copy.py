@@ -12,7 +12,7 @@ import click
 from hounsfield.cli import options
 from hounsfield.cli.batches import absolute, engine_of_cluster, paced, recorded
 from hounsfield.cli.goals import NAMES, goals, target_of
-from hounsfield.cli.terminal import Column, console, echo, print_json, table
+from hounsfield.cli.terminal import Column, bytes_text, console, echo, print_json, table
 
 if TYPE_CHECKING:
     from hounsfield.batch import Pace, Place
@@ -138,8 +138,10 @@ def _place(target: str, ledger: Path | None, content: bool) -> AbstractContextMa
 
 def _show(summary: Summary, pages: Path | None) -> None:
     counts = summary.counts
-    parts = [f"{counts['moved']} moved ({_bytes(summary.size)}"]
-    parts[0] += f", {_bytes(summary.size / summary.seconds)}/s)" if summary.size and summary.seconds else ")"
+    parts = [f"{counts['moved']} moved ({bytes_text(summary.size)}"]
+    parts[0] += (
+        f", {bytes_text(summary.size / summary.seconds)}/s)" if summary.size and summary.seconds else ")"
+    )
     parts += [f"{counts['present']} present", f"{counts['refused']} refused", f"{counts['failed']} failed"]
     echo(", ".join(parts))
     if summary.told:
@@ -159,14 +161,6 @@ def _show(summary: Summary, pages: Path | None) -> None:
         echo(f"left out: {len(summary.skipped)}, the first: {first.name}: {first.reason}", err=True)
     if pages is not None and pages.is_file():
         echo(f"to look through: {pages}")
-
-
-def _bytes(count: float) -> str:
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.2f} GB"
 
 
 class _Bar(Protocol):
@@ -196,7 +190,7 @@ class _RichBar:
         self._done += 1
         self._size += item.size if item.status == "moved" else 0
         elapsed = self._bars.tasks[self._task].elapsed or 0
-        rate = f"{_bytes(self._size / elapsed)}/s" if elapsed > 0.5 else ""
+        rate = f"{bytes_text(self._size / elapsed)}/s" if elapsed > 0.5 else ""
         total = max(self._expected, self._done) or None
         self._bars.update(self._task, completed=self._done, total=total, rate=rate)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hounsfield.cli.terminal import Column, echo, print_json, progress, table
+from hounsfield.cli.terminal import Column, bytes_text, echo, print_json, progress, table
 
 if TYPE_CHECKING:
     from hounsfield.compression import Plan, Stratum
@@ -43,7 +43,7 @@ def _summary(plan: Plan) -> str:
     files = sum(stratum.files for stratum in plan.strata)
     sampled = sum(len(stratum.measured) for stratum in plan.strata)
     now = sum(stratum.bytes for stratum in plan.strata)
-    told = f"{files:,} files, {_size(now)} now, {_size(plan.after)} ± {_size(plan.uncertainty)} after"
+    told = f"{files:,} files, {bytes_text(now)} now, {bytes_text(plan.after)} ± {bytes_text(plan.uncertainty)} after"
     told += f"; measured on {sampled:,} of them. Hours are of computing; a slow disk takes longer."
     return told + (f" {plan.skipped:,} other files were left out." if plan.skipped else "")
 
@@ -54,11 +54,11 @@ def _row(stratum: Stratum, plan: Plan, keywords: list[str]) -> dict[str, Any]:
         "kind": " · ".join(filter(None, (stratum.kind.modality, _name(stratum.kind.sop_class),
                                          stratum.kind.pixels, stratum.kind.syntax))),
         "files": f"{stratum.files:,}",
-        "now": _size(stratum.bytes),
-        "after": _size(stratum.after),
+        "now": bytes_text(stratum.bytes),
+        "after": bytes_text(stratum.after),
         "hours": _hours(stratum.seconds_of("") / 3600 / plan.cores),
         "to": ", ".join(stratum.chosen) or "as it is",
-        **{keyword: "–" if size is None else _size(size) for keyword, size in sizes.items()},
+        **{keyword: "–" if size is None else bytes_text(size) for keyword, size in sizes.items()},
         "note": "; ".join(f"{count} of {len(stratum.measured)} stay: {note}" for note, count in stratum.notes.items()),
     }  # fmt: skip
 
@@ -70,7 +70,7 @@ def _total(plan: Plan, keyword: str, cores: int | None) -> dict[str, Any]:
     return {
         "to": keyword or "what was asked for",
         "files": f"{sum(stratum.files for stratum in held if stratum.measured):,}",
-        "after": _size(after),
+        "after": bytes_text(after),
         "ratio": f"{now / after:.2f}" if after else "",
         "hours": _hours(plan.hours(keyword)),
         "on": _hours(plan.hours(keyword, cores=cores)),
@@ -83,14 +83,6 @@ def _after(plan: Plan, keyword: str) -> float:
         return plan.after
     sizes = ((stratum.bytes_as(keyword), stratum.bytes) for stratum in plan.strata)
     return sum(now if size is None else size for size, now in sizes)
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 999.5:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:,.4g} TB"
 
 
 def _hours(hours: float) -> str:

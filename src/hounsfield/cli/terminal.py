@@ -183,6 +183,15 @@ def _drawn(cells: Sequence[Sequence[str]], columns: Sequence[Column]) -> Table:
     return drawn
 
 
+def bytes_text(count: float) -> str:
+    """A number of bytes as people read it: 950 B, 31.6 MB, 1.25 GB."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 999.5:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:,.4g} TB"
+
+
 def print_json(value: Any) -> None:
     """Print `value` as JSON: indented, in UTF-8, NaN and infinities as null, paths and UIDs as text."""
     click.echo(json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False))

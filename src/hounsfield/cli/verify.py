@@ -12,7 +12,7 @@ from hounsfield.cli import options
 from hounsfield.cli.batches import paced
 from hounsfield.cli.combinations import refuse_odd_options
 from hounsfield.cli.proofs import verify_copy
-from hounsfield.cli.terminal import Column, echo, print_json, progress, table
+from hounsfield.cli.terminal import Column, bytes_text, echo, print_json, progress, table
 
 if TYPE_CHECKING:
     from hounsfield.batch import Pace
@@ -190,7 +190,7 @@ def _show(result: Verified, words: dict[str, str]) -> None:
     numbers = {
         "instances": result.instances,
         "damaged": len(result.damaged),
-        "size": f"{result.bytes / 1e9:.2f} GB",
+        "size": bytes_text(result.bytes),
     }
     echo(words["damaged" if result.damaged else "sound"].format(**numbers))
     for key in ("noted", "mended", "owned"):

@@ -65,6 +65,8 @@ async def send_answer(
             raise
         log.error("an answer was torn off: %s", error.found)
         hang_up()
+        # Once it knows that the connection is gone, uvicorn does not complain of an answer without an end.
+        await asyncio.sleep(0)
         return replace(answer, status=of_error(error).status), 0
 
 

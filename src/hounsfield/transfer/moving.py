@@ -198,7 +198,8 @@ class _SeriesCopy:
         fruitless = 0
         while not self.ends.stop.is_set():
             before = len(arrived)
-            error = self._try(wanted, arrived)
+            # What breaks twice at the same place may be one instance that a server cannot read.
+            error = self._try(wanted, arrived, singly=fruitless > 0)
             if wanted is None and (error is not None or len(arrived) < self.task.count):
                 wanted = set(self.origin.instances(self.task))
             missing = (wanted or set()) - arrived
@@ -215,14 +216,14 @@ class _SeriesCopy:
             wanted = missing
             retries.sleep(retries.pause(fruitless + 1))
 
-    def _try(self, wanted: set[str] | None, arrived: set[str]) -> HounsfieldError | None:
+    def _try(self, wanted: set[str] | None, arrived: set[str], *, singly: bool) -> HounsfieldError | None:
         """Move what comes, and note it as arrived; the error that ended it, if one did."""
         spool = self.destination.spool(self.task)
         batch: list[Delivered] = []
         size = 0
         error: HounsfieldError | None = None
         try:
-            for delivered in self._coming(wanted, spool):
+            for delivered in self._coming(wanted, spool, singly):
                 if isinstance(delivered, Item):
                     self._tell([delivered])
                     arrived.add(delivered.name)
@@ -240,9 +241,9 @@ class _SeriesCopy:
         self._take(batch, arrived)
         return error
 
-    def _coming(self, wanted: set[str] | None, spool: Path) -> Iterator[Delivered | Item]:
+    def _coming(self, wanted: set[str] | None, spool: Path, singly: bool) -> Iterator[Delivered | Item]:
         """What the origin delivers, no faster than it may, in the syntax that it is to have."""
-        for delivered in self.origin.deliver(self.task, wanted, spool):
+        for delivered in self.origin.deliver(self.task, wanted, spool, singly=singly):
             if isinstance(delivered, Item):
                 yield delivered
                 continue

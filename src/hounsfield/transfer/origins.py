@@ -92,10 +92,13 @@ class Origin(Protocol):
     def address(self, task: SeriesTask) -> str:
         """Where the series is, for the ledger."""
 
-    def deliver(self, task: SeriesTask, wanted: set[str] | None, spool: Path) -> Iterator[Delivered | Item]:
+    def deliver(
+        self, task: SeriesTask, wanted: set[str] | None, spool: Path, *, singly: bool = False
+    ) -> Iterator[Delivered | Item]:
         """Those wanted (None: all), in any order, new files in `spool`; an `Item` for what came and is not fit.
 
-        Raises where the transfer breaks.
+        `singly`: each by itself, so that one that cannot be had is an `Item` and keeps no other back. Raises where the
+        transfer breaks.
         """
 
 
@@ -141,7 +144,9 @@ class PlaceOrigin:
     def address(self, task: SeriesTask) -> str:
         return folder_of(task.sources[0][1].name)
 
-    def deliver(self, task: SeriesTask, wanted: set[str] | None, spool: Path) -> Iterator[Delivered | Item]:
+    def deliver(
+        self, task: SeriesTask, wanted: set[str] | None, spool: Path, *, singly: bool = False
+    ) -> Iterator[Delivered | Item]:
         for uid, source in task.sources:
             if wanted is None or uid in wanted:
                 yield Delivered(task.study, task.series, uid, source, size_of_source(source))
@@ -175,20 +180,31 @@ class ServerOrigin:
     def address(self, task: SeriesTask) -> str:
         return self.client.resource(task.study, task.series).url
 
-    def deliver(self, task: SeriesTask, wanted: set[str] | None, spool: Path) -> Iterator[Delivered | Item]:
-        for resource in self._requests(task, wanted):
-            for part in self.client.iter_parts(resource, transfer_syntax=self.transfer_syntax):
-                delivered = _saved(part, resource, spool)
-                if isinstance(delivered, Item) or wanted is None or delivered.instance in wanted:
-                    yield delivered
-                elif delivered.path is not None:
-                    delivered.path.unlink()
+    def deliver(
+        self, task: SeriesTask, wanted: set[str] | None, spool: Path, *, singly: bool = False
+    ) -> Iterator[Delivered | Item]:
+        for resource in self._requests(task, wanted, singly):
+            try:
+                for part in self.client.iter_parts(resource, transfer_syntax=self.transfer_syntax):
+                    delivered = _saved(part, resource, spool)
+                    if isinstance(delivered, Item):
+                        # What comes in place of the one that was asked for is not told of twice.
+                        if not singly or delivered.name == resource.instance:
+                            yield delivered
+                    elif wanted is None or delivered.instance in wanted:
+                        yield delivered
+                    elif delivered.path is not None:
+                        delivered.path.unlink()
+            except HounsfieldError as error:
+                if not singly or resource.instance is None or error.data.get("truncated"):
+                    raise
+                yield Item(resource.instance, "failed", reason=str(error))
 
-    def _requests(self, task: SeriesTask, wanted: set[str] | None) -> Iterator[Resource]:
+    def _requests(self, task: SeriesTask, wanted: set[str] | None, singly: bool) -> Iterator[Resource]:
         series = self.client.resource(task.study, task.series)
         if (one := self.location.resource.instance) is not None:
             yield series.at(instance=one)
-        elif wanted is None or len(wanted) * FEW > len(self.instances(task)):
+        elif wanted is None or (len(wanted) * FEW > len(self.instances(task)) and not singly):
             yield series
         else:
             yield from (series.at(instance=uid) for uid in sorted(wanted))
