@@ -236,16 +236,18 @@ def test_a_body_that_is_found_damaged_on_its_way_is_torn_off(tmp_path, caplog):
         assert "hounsfield_damaged_reads_total 1" in metrics
 
 
-def test_a_copy_of_a_series_with_a_damaged_instance_brings_all_the_others(tmp_path):
-    """And says which one it could not have."""
-    contents = instances(slices=20, rows=256, columns=256)
+@pytest.mark.parametrize("side", (256, 1100))
+def test_a_copy_of_a_series_with_a_damaged_instance_brings_all_the_others(tmp_path, side):
+    """And says which one it could not have: also where a single one is too large for an error before it begins."""
+    contents = instances(slices=6 if side > 1000 else 20, rows=side, columns=side)
+    assert (len(contents[0]) > WHOLE) == (side > 1000) and sum(map(len, contents)) > WHOLE
     with running(tmp_path / "archive") as server:
         server.store(contents)
         flip(file_of(tmp_path / "archive", contents[3]), len(contents[3]) - 1)
         summary = copy(server.url, tmp_path / "out", retries=Retries(attempts=3, sleep=lambda seconds: None))
-    assert (summary.counts["moved"], summary.counts["failed"]) == (19, 1)
+    assert (summary.counts["moved"], summary.counts["failed"]) == (len(contents) - 1, 1)
     (failed,) = [item for item in summary.told if item.status == "failed"]
-    assert failed.name == uids(contents[3])[2] and "damaged" in failed.reason
+    assert failed.name == uids(contents[3])[2] and ("cut" if side > 1000 else "damaged") in failed.reason
     assert not file_of(tmp_path / "out", contents[3]).exists()
 
 

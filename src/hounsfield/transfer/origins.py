@@ -183,22 +183,31 @@ class ServerOrigin:
     def deliver(
         self, task: SeriesTask, wanted: set[str] | None, spool: Path, *, singly: bool = False
     ) -> Iterator[Delivered | Item]:
+        cut: HounsfieldError | None = None
         for resource in self._requests(task, wanted, singly):
             try:
-                for part in self.client.iter_parts(resource, transfer_syntax=self.transfer_syntax):
-                    delivered = _saved(part, resource, spool)
-                    if isinstance(delivered, Item):
-                        # What comes in place of the one that was asked for is not told of twice.
-                        if not singly or delivered.name == resource.instance:
-                            yield delivered
-                    elif wanted is None or delivered.instance in wanted:
+                for delivered in self._parts(resource, wanted, spool):
+                    # What comes in place of the one that was asked for is not told of twice.
+                    if not (singly and isinstance(delivered, Item) and delivered.name != resource.instance):
                         yield delivered
-                    elif delivered.path is not None:
-                        delivered.path.unlink()
             except HounsfieldError as error:
-                if not singly or resource.instance is None or error.data.get("truncated"):
+                if not singly or resource.instance is None:
                     raise
-                yield Item(resource.instance, "failed", reason=str(error))
+                if error.data.get("truncated"):
+                    cut = error
+                else:
+                    yield Item(resource.instance, "failed", reason=str(error))
+        if cut is not None:
+            raise cut
+
+    def _parts(self, resource: Resource, wanted: set[str] | None, spool: Path) -> Iterator[Delivered | Item]:
+        """What a resource's answer holds of those wanted, as files."""
+        for part in self.client.iter_parts(resource, transfer_syntax=self.transfer_syntax):
+            delivered = _saved(part, resource, spool)
+            if isinstance(delivered, Item) or wanted is None or delivered.instance in wanted:
+                yield delivered
+            elif delivered.path is not None:
+                delivered.path.unlink()
 
     def _requests(self, task: SeriesTask, wanted: set[str] | None, singly: bool) -> Iterator[Resource]:
         series = self.client.resource(task.study, task.series)
