@@ -21,8 +21,9 @@ from hounsfield.volume import Volume
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
-QFORM_TOLERANCE_MM = 0.01
-"""A qform is written only if it puts every corner this near to the sform's: they must not disagree."""
+QFORM_TOLERANCE = 0.01
+"""A qform is written only if it puts every corner within this share of a voxel's shortest side of the sform's: they
+must not disagree."""
 
 LONGEST_NIFTI1_AXIS = 32767
 SCANNER_ANATOMICAL = 1
@@ -80,4 +81,5 @@ def nifti_header(volume: Volume) -> Any:
 def _same_corners(one: NDArray[Any], other: NDArray[Any], shape: tuple[int, ...]) -> bool:
     corners = np.array([(*corner, 1) for corner in np.ndindex(2, 2, 2)]) * (*(np.array(shape) - 1), 1)
     apart = corners @ (np.asarray(one) - np.asarray(other))[:3].T
-    return bool(np.abs(apart).max() <= QFORM_TOLERANCE_MM)
+    side = np.linalg.norm(np.asarray(other)[:3, :3], axis=0).min()
+    return bool(np.abs(apart).max() <= QFORM_TOLERANCE * side)

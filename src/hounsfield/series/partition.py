@@ -69,6 +69,17 @@ class Places:
         """Whether every position has as many slices."""
         return len(set(np.bincount(self.clusters).tolist())) == 1
 
+    @property
+    def is_taken_twice(self) -> bool:
+        """Whether any position has several slices."""
+        return int(np.bincount(self.clusters).max()) > 1
+
+    def needs(self, partition: Partition) -> bool:
+        """Whether there must be as many volumes as the partition has, if it is to be believed of several traits."""
+        if not self.is_taken_twice:
+            return partition.fit <= Fit.INTERLEAVED
+        return len(partition.stacks) == int(np.bincount(self.clusters).max())
+
     def fit(self, groups: Codes) -> tuple[Fit, tuple[Stack, ...]]:
         """How well the groups are volumes. Those that clash are none at all."""
         kinds = int(groups.max()) + 1
@@ -99,31 +110,33 @@ class Places:
 
 
 def best_partition(traits: Sequence[Trait], places: Places, *, worst: Fit) -> Partition | None:
-    """The fewest traits that part the slices best, no worse than `worst`; None where there are none.
+    """The fewest traits that part the slices, no worse than `worst`; None where there are none.
 
-    Several together must give equal or interleaved stacks: enough attributes part anything into something.
+    Several together part anything into something. So they must give as many volumes as the fullest position has
+    slices; or, where no position is taken twice, volumes that interleave. One that parts the slices less well is
+    better than several, but for an equal stack of each.
     """
     different = _different(traits)
+    best: Partition | None = None
     for together in range(1, MOST_TOGETHER + 1):
-        allowed = worst if together == 1 else min(worst, Fit.INTERLEAVED)
-        found = min(
-            _fitting(different[: MOST_TRIED[together - 1]], together, places, allowed),
-            key=lambda partition: partition.fit,
-            default=None,
-        )
-        if found is not None:
-            return found
-    return None
+        for found in _fitting(different[: MOST_TRIED[together - 1]], together, places, worst):
+            if together > 1 and not places.needs(found):
+                continue
+            if best is None or found.fit < best.fit:
+                best = found
+            if best.fit is Fit.EQUAL:
+                return best
+        if best is not None and (best.fit <= Fit.INTERLEAVED or not places.is_taken_twice):
+            return best
+    return best
 
 
-def _fitting(traits: Sequence[Trait], together: int, places: Places, allowed: Fit) -> Iterator[Partition]:
+def _fitting(traits: Sequence[Trait], together: int, places: Places, worst: Fit) -> Iterator[Partition]:
     for chosen in combinations(traits, together):
         groups = grouped(chosen)
         fit, stacks = places.fit(groups)
-        if fit <= allowed:
+        if fit <= worst:
             yield Partition(chosen, groups, stacks, fit)
-            if fit is Fit.EQUAL:
-                return
 
 
 def grouped(traits: Sequence[Trait]) -> Codes:

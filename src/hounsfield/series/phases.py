@@ -133,11 +133,13 @@ def _of_clashing(phase: Phase) -> tuple[Partition | None, tuple[str, ...]]:
     """What parts slices at the same positions: known attributes, clocks, any element at all, the files' order."""
     slices, places = phase.slices, _places(phase, fewest=1)
     known = [*known_traits(slices), *dimension_traits(slices)]
-    found = best_partition(known, places, worst=Fit.INTERLEAVED) or _ranked(slices, places, _BY_CLOCK)
-    if found is None and places.is_even:
-        found = best_partition(all_traits(slices), places, worst=Fit.EQUAL)
-    if found is None:
-        found = best_partition(known, places, worst=Fit.GAPPED)
+    found = (
+        best_partition(known, places, worst=Fit.INTERLEAVED)
+        or _ranked(slices, places, _BY_CLOCK)
+        or best_partition(known, places, worst=Fit.GAPPED)
+        # The whole headers, only now: an element that singles out a slice or two would tell nothing.
+        or best_partition(all_traits(slices), _places(phase, fewest=2), worst=Fit.GAPPED)
+    )
     if found is not None:
         return found, ()
     found = _ranked(slices, places, _BY_FILE)

@@ -56,9 +56,7 @@ def _of_clashing(phase: Phase) -> str:
     place = int(np.argmax(at_one_position(phase.stack.distances, spacing)))  # type: ignore[arg-type]
     first, second = phase.slices[place], phase.slices[place + 1]
     told = "no attribute tells phases apart"
-    if first.instance is second.instance:
-        return (
-            f"{told}: frames {first.plane.frame + 1} and {second.plane.frame + 1} are at one position; name what \
-does with split_by=KEYWORD (--split-by)"
-        )
+    if any(item.instance.header.number_of_frames > 1 for item in (first, second)):
+        # Nobody can leave out a frame of a file.
+        return f"{told} ({first.name} and {second.name} are at one position); name one with split_by=… (--split-by)"
     return f"{told}; leave out one of {first.name} and {second.name}"

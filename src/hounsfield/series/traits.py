@@ -41,6 +41,8 @@ KNOWN = (
     "ContrastBolusAgentAdministered",
     "ContrastBolusAgentNumber",
     "SliceThickness",
+    "FilterType",
+    "PatientPosition",
     "ImageType",
     "AcquisitionNumber",
     "FrameAcquisitionNumber",
@@ -52,6 +54,7 @@ KNOWN = (
     "AcquisitionDateTime",
     "FrameAcquisitionDateTime",
     "FrameReferenceDateTime",
+    "AcquisitionDate",
     "AcquisitionTime",
     "ContentTime",
 )
@@ -81,7 +84,6 @@ _DEEPEST = 4  # sequences within sequences
 # Geometry, pixels and their values, identity of the instance: differs within one volume, or is judged elsewhere.
 _NEVER = frozenset(
     {
-        "AcquisitionDate",
         "ContentDate",
         "FrameOfReferenceUID",
         "ImageOrientationPatient",

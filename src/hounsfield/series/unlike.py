@@ -24,6 +24,8 @@ TOLD = (
     "ContrastBolusAgentPhase",
     "ContrastBolusAgentAdministered",
     "SliceThickness",
+    "FilterType",
+    "PatientPosition",
     "SeriesDescription",
     "NominalPercentageOfCardiacPhase",
     "NominalPercentageOfRespiratoryPhase",
@@ -39,7 +41,7 @@ INTERLEAVING = (
 )
 """What parts slices that take turns evenly; comments may be anything, so that only their turns tell something."""
 
-TAKING_TURNS = ("AcquisitionNumber", "FrameAcquisitionNumber", "AcquisitionTime")
+TAKING_TURNS = ("AcquisitionNumber", "FrameAcquisitionNumber", "AcquisitionDate", "AcquisitionTime")
 """What differs along many a volume, one stretch of slices after the other: told only where it goes back and forth."""
 
 _LONGEST_PATTERN = 6  # kinds or stretches that are told one by one
