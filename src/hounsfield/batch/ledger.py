@@ -29,6 +29,7 @@ class Record:
 
     - `status`: "started", "made", "left out" (by its nature), "failed"
     - `key`: verb, Series Instance UID, part and phase: what a second run knows the series by
+    - `phase_name`: what a person calls the phase, where there are several
     - `source`: where it was read from; `digest`: what it was then (`hounsfield.batch.digest`)
     - `output`: below the ledger's folder where it is there, else a path or address; `bytes` of it
     - `counts`: voxels padded, clamped, saturated, rounded; of a verb over files, files; `seconds` the work took
@@ -43,6 +44,7 @@ class Record:
     uid: str = ""
     part: str = ""
     phase: int = 0
+    phase_name: str = ""
     source: str = ""
     digest: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)

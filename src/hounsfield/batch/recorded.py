@@ -266,6 +266,7 @@ class _Planner:
             uid=series.uid,
             part=series.part,
             phase=phase,
+            phase_name=series.phases[0].label if len(series.phases) == 1 else "",
             source=source_of(series),
             options=self.options,
             time=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -184,6 +184,7 @@ def row(record: Record, *, folder: str = "", kept: bool = False) -> dict[str, An
         "series": record.series,
         "SeriesInstanceUID": record.uid,
         "phase": record.phase,
+        "phase_name": record.phase_name,
         "status": record.status,
         "kept": kept,
         "output": output if record.status == "made" else "",
@@ -201,6 +202,7 @@ def row_of_one(series: Series, made: Made, out: Path | str, phase: int | None) -
         "series": series.name,
         "SeriesInstanceUID": series.uid,
         "phase": phase or 0,
+        "phase_name": series.phases[phase].label if phase is not None and len(series.phases) > 1 else "",
         "status": "made",
         "kept": False,
         "output": str(out),
@@ -255,5 +257,5 @@ def _line(item: dict[str, Any]) -> dict[str, Any]:
         **item,
         "status": f"{item['status']} before" if item["kept"] and item["status"] == "made" else item["status"],
         "shape": "×".join(map(str, item["shape"])),
-        "note": item["reason"] or "; ".join(item["warnings"]),
+        "note": "; ".join(filter(None, [item["phase_name"], item["reason"] or "; ".join(item["warnings"])])),
     }

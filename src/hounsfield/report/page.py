@@ -244,8 +244,8 @@ def _facts(facts: Sequence[str]) -> str:
 
 def _link(record: Record) -> str:
     name = html.escape(record.series or record.uid or record.key)
-    if record.phase:
-        name += f" (phase {record.phase})"
+    if record.phase_name or record.phase:
+        name += f" ({html.escape(record.phase_name or f'phase {record.phase}')})"
     if record.status != MADE or not record.output or "://" in record.output:
         return name
     return f'<a href="{html.escape(quote(record.output))}">{name}</a>'
