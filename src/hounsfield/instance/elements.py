@@ -14,7 +14,7 @@ from struct import Struct
 from typing import BinaryIO
 
 FIRST_READ = 16 * 1024  # most CT headers end before; one read, one page-cache copy
-HEADER_LIMIT = 4 * 1024 * 1024  # larger headers (private blobs) are left to pydicom
+HEADER_LIMIT = 32 * 1024 * 1024  # an Enhanced CT of 10 000 frames; larger headers are left to pydicom
 UNDEFINED = 0xFFFFFFFF
 LARGEST_ELEMENT_HEADER = 12  # bytes: tag, VR, two reserved, a 32-bit length (PS3.5 7.1.2)
 

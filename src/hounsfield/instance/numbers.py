@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import lru_cache
 
 from hounsfield.errors import MalformedError
 
@@ -24,6 +25,7 @@ def read_decimal(text: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
+@lru_cache(maxsize=1024)  # orientation and spacing are the same on every frame
 def read_decimals(text: str) -> tuple[float, ...] | None:
     """All values of a text with several (PS3.5 6.4); None where any of them is no number."""
     numbers = tuple(read_decimal(part) for part in text.split("\\"))

@@ -25,7 +25,7 @@ from hounsfield.instance.planes import (
     Plane,
     plane_of_header,
     planes_of_frames,
-    planes_of_groups,
+    read_planes_of_groups,
 )
 from hounsfield.instance.reading import (
     HeaderReader,
@@ -190,8 +190,7 @@ class Instance:
             if header.has_several_frames:
                 self._check_number_of_frames()
             if "PerFrameFunctionalGroupsSequence" in header or "SharedFunctionalGroupsSequence" in header:
-                with pydicom_tolerated(self.name):
-                    return planes_of_groups(self.dataset(), header)
+                return read_planes_of_groups(self.source, header)
             scale = scale_of_header(header, self.dataset() if has_scale_in_sequences(header) else None)
             if header.number_of_frames > 1:
                 return planes_of_frames(header, scale, self._dataset_of_detectors())

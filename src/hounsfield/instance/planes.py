@@ -8,25 +8,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from hounsfield.errors import MalformedError
 from hounsfield.hu import ModalityLut, Rescale
-from hounsfield.instance.items import Unconverted
+from hounsfield.instance.elements import Unrecognised
+from hounsfield.instance.items import Level, Unconverted
 from hounsfield.instance.items import first_item as _first_item
 from hounsfield.instance.items import items as _items
 from hounsfield.instance.items import value as _value
 from hounsfield.instance.numbers import read_decimals, unreadable
 from hounsfield.instance.placement import RootGeometry, frame_positions
+from hounsfield.instance.raw_items import raw_dataset
+from hounsfield.instance.reading import pydicom_tolerated, read_dataset
 from hounsfield.instance.scales import Scale, modality_lut, scale_of_texts, several
 from hounsfield.reasons import reason
 
 if TYPE_CHECKING:
-    from pydicom import Dataset
-
     from hounsfield.instance.header import Header
+    from hounsfield.instance.source import Source
 
 Numbers = tuple[float, ...]
 
@@ -131,7 +134,18 @@ def plane_of_header(header: Header, scale: Scale) -> Plane:
     )
 
 
-def planes_of_groups(dataset: Dataset, header: Header) -> tuple[Plane, ...]:
+def read_planes_of_groups(source: Source, header: Header) -> tuple[Plane, ...]:
+    """`planes_of_groups` of what `source` holds: by the quick reader where that can, by pydicom where it cannot."""
+    with pydicom_tolerated(source.name):
+        if not hasattr(source, "metadata"):
+            with suppress(Unrecognised):
+                raw = raw_dataset(source)
+                if raw is not None:
+                    return planes_of_groups(raw, header)
+        return planes_of_groups(read_dataset(source), header)
+
+
+def planes_of_groups(dataset: Level, header: Header) -> tuple[Plane, ...]:
     """The planes of an Enhanced or Legacy Converted multi-frame object, in frame order (not in space)."""
     shared = _first_item(dataset, "SharedFunctionalGroupsSequence")
     frames = list(_items(dataset, "PerFrameFunctionalGroupsSequence"))
@@ -145,14 +159,13 @@ def planes_of_groups(dataset: Dataset, header: Header) -> tuple[Plane, ...]:
     of_all = _telling(shared, _at_root(dataset))
     if frames:
         planes = tuple(
-            replace(
-                _plane_of_groups(index, _Groups(frame, shared, dataset), header, root_lut),
-                phase=_telling(frame, of_all),
+            _plane_of_groups(
+                index, _Groups(frame, shared, dataset), header, root_lut, _telling(frame, of_all)
             )
             for index, frame in enumerate(frames)
         )
     else:
-        first = replace(_plane_of_groups(0, _Groups(None, shared, dataset), header, root_lut), phase=of_all)
+        first = _plane_of_groups(0, _Groups(None, shared, dataset), header, root_lut, of_all)
         planes = tuple(replace(first, frame=index) for index in range(count))
     if any(plane.position is not None for plane in planes):
         return planes
@@ -161,7 +174,7 @@ def planes_of_groups(dataset: Dataset, header: Header) -> tuple[Plane, ...]:
     return _placed(planes, header, root, _floats(step, _STEP, 1))
 
 
-def planes_of_frames(header: Header, scale: Scale, dataset: Dataset | None) -> tuple[Plane, ...]:
+def planes_of_frames(header: Header, scale: Scale, dataset: Level | None) -> tuple[Plane, ...]:
     """The planes of a multi-frame object without functional groups: one rescale for all, placed by its root.
 
     `dataset`: its header where that has a Detector Information Sequence, which places the frames of emission
@@ -199,32 +212,34 @@ def _placed(
 class _Groups:
     """Per-frame over shared over root, for one frame."""
 
-    frame: Dataset | None
-    shared: Dataset | None
-    root: Dataset | None
+    frame: Level | None
+    shared: Level | None
+    root: Level
 
-    def value(self, sequence: str, keyword: str) -> Any:
+    def value(self, sequence: str, keyword: str, *, at_root: bool = True) -> Any:
         """The attribute in its functional group, nearest first; None when no level has it."""
         for level in (self.frame, self.shared):
             item = None if level is None else _first_item(level, sequence)
             if item is not None and keyword in item:
                 return _value(item, keyword)
-        return _value(self.root, keyword) if self.root is not None and keyword in self.root else None
+        return _value(self.root, keyword) if at_root and keyword in self.root else None
 
-    def items(self, sequence: str) -> list[Dataset]:
+    def items(self, sequence: str) -> list[Level]:
         """The items of a functional group that may have several, of the nearest level that has any."""
         levels = [level for level in (self.frame, self.shared, self.root) if level is not None]
         return next((found for level in levels if (found := list(_items(level, sequence)))), [])
 
 
-def _plane_of_groups(index: int, groups: _Groups, header: Header, lut: ModalityLut | None) -> Plane:
+def _plane_of_groups(
+    index: int, groups: _Groups, header: Header, lut: ModalityLut | None, phase: dict[str, str]
+) -> Plane:
     scale = Scale(Rescale(lut=lut), lut.kind) if lut is not None else _scale_of_groups(groups)
     frame_type = groups.value("CTImageFrameTypeSequence", "FrameType")
     return Plane(
         frame=index,
         # The root's is that of the first frame alone: `_placed` knows what to make of it.
         position=_floats(
-            replace(groups, root=None).value("PlanePositionSequence", "ImagePositionPatient"), _POSITION, 3
+            groups.value("PlanePositionSequence", "ImagePositionPatient", at_root=False), _POSITION, 3
         ),
         orientation=_floats(
             groups.value("PlaneOrientationSequence", "ImageOrientationPatient"), _ORIENTATION, 6
@@ -232,25 +247,30 @@ def _plane_of_groups(index: int, groups: _Groups, header: Header, lut: ModalityL
         spacing=_spacing(_floats(groups.value("PixelMeasuresSequence", "PixelSpacing"), _SPACING, 2)),
         rescale=scale.rescale,
         rescale_type=scale.kind,
-        frame_type=tuple(str(part) for part in frame_type) if frame_type else header.texts("ImageType"),
+        frame_type=tuple(joined(frame_type).split("\\")) if frame_type else header.texts("ImageType"),
         stack=str(groups.value("FrameContentSequence", "StackID") or ""),
+        phase=phase,
         notes=scale.notes,
     )
 
 
-def _at_root(dataset: Dataset) -> dict[str, str]:
+def _at_root(dataset: Level) -> dict[str, str]:
     """What the root says under keywords of functional groups, for all frames."""
     keywords = {keyword for keywords in _TELLING.values() for keyword in keywords if keyword in dataset}
     return {keyword: text for keyword in keywords if (text := joined(_value(dataset, keyword)))}
 
 
-def _telling(level: Dataset | None, inherited: Mapping[str, str]) -> dict[str, str]:
+def _telling(level: Level | None, inherited: Mapping[str, str]) -> dict[str, str]:
     """`inherited`, overruled by what one frame, or all of them, say in their functional groups."""
     told = dict(inherited)
-    for sequence, keywords in _TELLING.items() if level is not None else ():
-        item = _first_item(level, sequence) if level is not None and sequence in level else None
-        for keyword in keywords if item is not None else ():
-            if item is not None and keyword in item and (text := joined(_value(item, keyword))):
+    if level is None:
+        return told
+    for sequence, keywords in _TELLING.items():
+        item = _first_item(level, sequence) if sequence in level else None
+        if item is None:
+            continue
+        for keyword in keywords:
+            if keyword in item and (text := joined(_value(item, keyword))):
                 told[keyword] = text
     return told
 

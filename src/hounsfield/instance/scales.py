@@ -11,18 +11,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from hounsfield.errors import MalformedError
 from hounsfield.hu import ModalityLut, Rescale
-from hounsfield.instance.items import first_item, items, value
+from hounsfield.instance.items import Level, first_item, items, value
 from hounsfield.instance.numbers import read_decimal, unreadable
 from hounsfield.reasons import reason
 from hounsfield.units import UCUM_HOUNSFIELD
 
 if TYPE_CHECKING:
-    from pydicom import Dataset
-
     from hounsfield.instance.header import Header
 
 Numbers = tuple[float, ...]
@@ -43,7 +42,7 @@ class Scale:
     notes: tuple[str, ...] = ()
 
 
-def scale_of_header(header: Header, dataset: Dataset | None) -> Scale:
+def scale_of_header(header: Header, dataset: Level | None) -> Scale:
     """The scale of a plain header; `dataset`: its whole, where `has_scale_in_sequences` says that it is needed."""
     lut = None if dataset is None else modality_lut(dataset)
     if lut is not None:
@@ -70,7 +69,7 @@ def has_scale_in_sequences(header: Header) -> bool:
     return "RealWorldValueMappingSequence" in header and not any(halves)
 
 
-def scale_of_texts(slope: str | None, intercept: str | None, kind: str, mappings: Iterable[Dataset]) -> Scale:
+def scale_of_texts(slope: str | None, intercept: str | None, kind: str, mappings: Iterable[Level]) -> Scale:
     """The scale of two texts, None where an element is missing; of `mappings` where there is neither.
 
     Each half by itself: a slope that is missing, empty or zero is 1, such an intercept 0 (trap 17). Raises
@@ -80,18 +79,23 @@ def scale_of_texts(slope: str | None, intercept: str | None, kind: str, mappings
         mapped = _mapped(mappings)
         if mapped is not None:
             return mapped
+    return _scale_of_halves(slope, intercept, kind)
+
+
+@lru_cache(maxsize=1024)  # most slices of a series, and frames of an object, have the same
+def _scale_of_halves(slope: str | None, intercept: str | None, kind: str) -> Scale:
     notes: list[str] = []
     rescale = Rescale(_half(slope, 1.0, _SLOPE, notes), _half(intercept, 0.0, _INTERCEPT, notes))
     return Scale(rescale, kind, tuple(notes))
 
 
-def _mapped(mappings: Iterable[Dataset]) -> Scale | None:
+def _mapped(mappings: Iterable[Level]) -> Scale | None:
     """The first mapping in Hounsfield units, or the first of all; None where none is one of numbers."""
     found = [scale for scale in map(_mapping, mappings) if scale is not None]
     return next((scale for scale in found if scale.kind == UCUM_HOUNSFIELD), found[0] if found else None)
 
 
-def _mapping(item: Dataset) -> Scale | None:
+def _mapping(item: Level) -> Scale | None:
     """One item of Real World Value Mapping Sequence (PS3.3 C.7.6.16.2.11)."""
     code = first_item(item, "MeasurementUnitsCodeSequence")
     unit = "" if code is None else str(value(code, "CodeValue") or "").strip()
@@ -127,7 +131,7 @@ def _single(header: Header, keyword: str) -> str | None:
     return None if raw is None else raw.split(b"\\")[0].decode("latin-1")
 
 
-def modality_lut(dataset: Dataset) -> ModalityLut | None:
+def modality_lut(dataset: Level) -> ModalityLut | None:
     """The first item of Modality LUT Sequence (PS3.3 C.11.1.1); None without one. Raises `MalformedError`."""
     item = first_item(dataset, "ModalityLUTSequence")
     if item is None or "LUTData" not in item:
