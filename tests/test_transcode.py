@@ -692,3 +692,47 @@ def test_a_lossy_syntax_in_the_table_of_auto_needs_a_goal_and_keeps_it() -> None
     assert (again.after, again.max_error) == ("jpeg-ls", 0)
     with pytest.raises(UnsupportedError, match="cannot be written"):
         target("auto", auto={"CT": "h264"})
+
+
+def baseline_jpegs() -> list[Path]:
+    return [
+        path
+        for path in sorted(PYDICOM_FILES.glob("*.dcm"))
+        if b"1.2.840.10008.1.2.4.50" in path.read_bytes()[:1024] and readable(path)
+    ]
+
+
+def test_auto_recompresses_a_jpeg_where_that_is_smaller_and_it_comes_back_bit_for_bit() -> None:
+    smaller = 0
+    for path in baseline_jpegs():
+        result = transcode(FileSource(path), target("auto"))
+        assert len(result.content) <= path.stat().st_size and result.max_error == 0
+        if result.after != "jpeg-xl-jpeg":
+            assert result.content == path.read_bytes() and result.why, path.name
+            continue
+        smaller += 1
+        back = transcode(BytesSource("", result.content), target("jpeg", quality=90)).content
+        originals, again = (
+            open_pixels(content, read_instance(BytesSource("", content)).header)
+            for content in (path.read_bytes(), back)
+        )
+        assert originals is not None and again is not None
+        for index in range(originals.count):
+            assert again.encoded(index).rstrip(b"\0") == originals.encoded(index).rstrip(b"\0"), path.name
+    assert smaller >= 2
+
+
+def test_auto_leaves_a_jpeg_alone_where_somebody_said_what_it_is_to_be() -> None:
+    path = next(path for path in baseline_jpegs() if transcode(FileSource(path), target("auto")).changed)
+    modality = read_instance(FileSource(path)).header.text("Modality")
+    for table in ({modality: "jpeg-ls"}, {modality: "rle", "": "rle"}, {"": "jpeg-ls"}):
+        assert transcode(FileSource(path), target("auto", auto=table)).after in ("jpeg", "jpeg-ls", "rle")
+
+
+def test_a_jpeg_that_jpeg_xl_does_not_take_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = next(path for path in baseline_jpegs() if transcode(FileSource(path), target("auto")).changed)
+    monkeypatch.setattr("hounsfield.transcode.compression.rebuild_jpeg", lambda packed: packed)
+    result = transcode(FileSource(path), target("auto"))
+    assert not result.changed and "not rebuilt byte for byte" in result.why
+    with pytest.raises(UnsupportedError, match="not rebuilt byte for byte"):
+        transcode(FileSource(path), target("jpeg-xl-jpeg"))

@@ -20,7 +20,7 @@ from hounsfield.codecs import (
     written_format,
 )
 from hounsfield.codecs.jpeg_xl import rebuild_jpeg, recompress_jpeg
-from hounsfield.errors import HounsfieldError, MalformedError, UnsupportedError
+from hounsfield.errors import HounsfieldError, UnsupportedError
 from hounsfield.hu import stored_values
 from hounsfield.instance import BytesSource, Header, HeaderReader, Instance, Source, read_instance
 from hounsfield.syntaxes import TransferSyntax
@@ -176,14 +176,22 @@ class _Work:
             return None
         way = (self.pixels.syntax.keyword, self.syntax.keyword)
         if way == ("jpeg", "jpeg-xl-jpeg"):
-            originals = [self.pixels.encoded(index).rstrip(b"\0") for index in range(self.pixels.count)]
-            packed = [recompress_jpeg(original) for original in originals]
-            if any(rebuild_jpeg(p) != o for p, o in zip(packed, originals, strict=True)):
-                raise MalformedError("a JPEG is not rebuilt byte for byte from JPEG XL")
-            return packed
+            return [self._recompressed(index) for index in range(self.pixels.count)]
         if way == ("jpeg-xl-jpeg", "jpeg"):
             return [rebuild_jpeg(self.pixels.encoded(index)) for index in range(self.pixels.count)]
         return None
+
+    def _recompressed(self, index: int) -> bytes:
+        """A JPEG as JPEG XL. Raises `UnsupportedError` for one that does not come back byte for byte."""
+        original = self.pixels.encoded(index).rstrip(b"\0")
+        try:
+            packed = recompress_jpeg(original)
+            if rebuild_jpeg(packed) == original:
+                return packed
+            reason = "is not rebuilt byte for byte from it"
+        except HounsfieldError as error:
+            reason = error.found
+        raise UnsupportedError(f"frame {index + 1}: JPEG XL does not take this JPEG: {reason}", frame=index)
 
     def _photometric_of_jpeg(self) -> str:
         """Of JPEGs that stay as they are: what the header calls them, unless their markers know better."""

@@ -121,6 +121,9 @@ class Target:
         if not before.readable:
             return Choice(None, f"{before.name} cannot be decoded here: {before.note}")
         kind = PixelKind.of(decoded_format(header))
+        recompressed = transfer_syntax("jpeg-xl-jpeg")
+        if self._recompresses(header) and holds(recompressed, kind):
+            return Choice(self._without_goal(recompressed))
         wanted = self._wanted(header, lossy=not (lossy_before or is_lossy(header)))
         assert wanted.syntax is not None
         if holds(wanted.syntax, kind):
@@ -129,6 +132,16 @@ class Target:
         if found is None:
             return Choice(None, f"no common compressed syntax holds {kind} pixels")
         return Choice(self._without_goal(found), f"{wanted.syntax.keyword} does not hold {kind} pixels")
+
+    def _recompresses(self, header: Header) -> bool:
+        """Whether it is a baseline JPEG of which nobody said what it is to be: JPEG XL holds it in fewer bytes, and
+        gives it back bit for bit (PS3.5 A.4.13).
+        """
+        modality = header.text("Modality")
+        named = modality != "" and modality in AUTO
+        unsaid = self.auto is None or (named and self.auto.get(modality) == AUTO[modality])
+        encapsulated = header.pixels is not None and header.pixels.length is None
+        return unsaid and encapsulated and transfer_syntax(header.transfer_syntax).keyword == "jpeg"
 
     def _wanted(self, header: Header, *, lossy: bool) -> Target:
         """What the table says of such a modality; without `lossy` only what loses nothing: once is enough."""
