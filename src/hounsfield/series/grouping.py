@@ -138,12 +138,18 @@ def _largest_group(part: Part) -> Part:
                 break
         else:
             groups.append((item, [item]))
-    groups.sort(key=lambda entry: -len(entry[1]))
+    if len(groups) > 1:
+        # Of equally large ones that with the least Instance Number, in whatever order the files came.
+        groups.sort(key=lambda entry: (-len(entry[1]), min(map(_number_and_uid, entry[1]))))
     main, members = groups[0]
     part.slices = members
     for first, others in groups[1:]:
         part.left_out += left_out(others, _difference(main, first))
     return part
+
+
+def _number_and_uid(item: Slice) -> tuple[int, str]:
+    return item.instance.header.integer("InstanceNumber", 0) or 0, item.uid
 
 
 def _one_grid(first: Slice, other: Slice) -> bool:

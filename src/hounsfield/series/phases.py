@@ -174,8 +174,19 @@ def _stack_of(slices: Sequence[Slice], members: npt.NDArray[np.intp]) -> Stack:
 
 
 def _assessed(items: Sequence[Slice]) -> Stack:
-    first = items[0].plane
-    return assess([item.plane.position for item in items], first.orientation, first.spacing)  # type: ignore[arg-type]
+    """The stack of slices, by the orientation and spacing of its first along the normal, whatever their order here."""
+    stack = _assessed_by(items[0], items)
+    first = items[stack.order[0]]
+    same = (first.plane.orientation, first.plane.spacing) == (
+        items[0].plane.orientation,
+        items[0].plane.spacing,
+    )
+    return stack if same else _assessed_by(first, items)
+
+
+def _assessed_by(first: Slice, items: Sequence[Slice]) -> Stack:
+    plane = first.plane
+    return assess([item.plane.position for item in items], plane.orientation, plane.spacing)  # type: ignore[arg-type]
 
 
 def _phase(names: tuple[Reason, ...], slices: Iterable[Slice]) -> Phase:
