@@ -16,7 +16,8 @@ from pydicom.dataset import Dataset
 
 from hounsfield.deidentification import Profile
 from hounsfield.deidentification.folding import fold
-from hounsfield.deidentification.matching import Identity, Matcher
+from hounsfield.deidentification.matching import LONGEST_TEXT, MOST_DAYS, MOST_IDENTITIES, Identity, Matcher
+from hounsfield.errors import MalformedError
 from test_deidentification import one, read, treated
 
 ROWS = [
@@ -224,6 +225,22 @@ def test_where_the_limits_of_length_lie(kind: str, identity: str, found: str, no
     matcher = Matcher([Identity(kind, identity)])  # type: ignore[arg-type]
     assert not matcher.finds(not_found)
     assert not found or matcher.finds(found)
+
+
+def test_what_is_too_long_or_too_much_to_search_is_not_kept() -> None:
+    found = Matcher([Identity("name", "Zyxwvut")])
+    assert found.clean("a" * LONGEST_TEXT) == "a" * LONGEST_TEXT
+    assert found.clean("a" * (LONGEST_TEXT + 1)) == ""
+    assert Matcher(Identity("number", f"A{place}") for place in range(MOST_IDENTITIES))
+    with pytest.raises(MalformedError, match="1001 different names"):
+        Matcher(Identity("number", f"A{place}") for place in range(MOST_IDENTITIES + 1))
+    days = [
+        Identity("date", f"{date(2000, 1, 1) + timedelta(days=place):%Y%m%d}")
+        for place in range(MOST_DAYS + 1)
+    ]
+    assert Matcher(days[1:])
+    with pytest.raises(MalformedError, match="at most 200"):
+        Matcher(days)
 
 
 def test_people_and_places_are_looked_for_as_the_patient_is() -> None:

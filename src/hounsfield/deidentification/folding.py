@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib.resources import files
+from itertools import accumulate
 
 UPPER, LOWER, DIGIT, SYLLABLE, SIGN = "U", "l", "9", "S", "-"
 """Kinds of unit. A syllable is a character of a script in which two make a name: Han, kana, hangul."""
@@ -75,11 +76,32 @@ class Folded:
 
     def word(self, first: int, last: int, kinds: str) -> tuple[int, int]:
         """The units from `first` to `last` and what is joined to them of these kinds."""
-        while first > 0 and self.units[first - 1].kind in kinds:
-            first -= 1
-        while last + 1 < len(self.units) and self.units[last + 1].kind in kinds:
-            last += 1
-        return first, last
+        begins, ends = self._runs[kinds] if kinds in self._runs else self._found_runs(kinds)
+        return begins[first], ends[last]
+
+    def has_signs(self, first: int, last: int) -> bool:
+        """Whether there is a sign among the units from `first` to `last`."""
+        return self._signs[last] > self._signs[first]
+
+    @cached_property
+    def _signs(self) -> list[int]:
+        return list(accumulate(unit.kind == SIGN for unit in self.units))
+
+    @cached_property
+    def _runs(self) -> dict[str, tuple[list[int], list[int]]]:
+        return {}
+
+    def _found_runs(self, kinds: str) -> tuple[list[int], list[int]]:
+        """For each unit where the run of these kinds that it is in begins and ends, once for all of them."""
+        begins, ends = list(range(len(self.units))), list(range(len(self.units)))
+        for place in range(1, len(self.units)):
+            if self.units[place].kind in kinds and self.units[place - 1].kind in kinds:
+                begins[place] = begins[place - 1]
+        for place in range(len(self.units) - 2, -1, -1):
+            if self.units[place].kind in kinds and self.units[place + 1].kind in kinds:
+                ends[place] = ends[place + 1]
+        self._runs[kinds] = begins, ends
+        return begins, ends
 
 
 def fold(text: str) -> str:

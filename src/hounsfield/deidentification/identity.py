@@ -22,6 +22,7 @@ from pydicom.charset import convert_encodings
 from pydicom.dataelem import DataElement, RawDataElement
 
 from hounsfield.deidentification.charsets import Reading, is_as_labelled, readings
+from hounsfield.deidentification.dates import written_on
 from hounsfield.deidentification.matching import Identity, Kind
 from hounsfield.deidentification.profile import Profile, dictionary_vr
 
@@ -50,7 +51,6 @@ _LABELLED = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 """VRs whose text is in the character set that the file names (PS3.5 6.1.2.2)."""
 
 _DATE = re.compile(r"\d{8}")
-_DAY = 10  # characters of a date, with signs between
 
 
 class Pseudonyms:
@@ -165,11 +165,10 @@ class _Collector:
         values = texts(element)
         for reading in self.readings.get((id(dataset), int(element.tag)), ()):
             values += reading.text.split("\\")
-        for value in values:
-            # A day is taken without its time, so that all objects of a series look for the same.
-            text = value.strip()[:_DAY] if kind == "date" else value.strip()
-            if text:
-                self.sought.add(Identity(kind, text))
+        for value in filter(None, map(str.strip, values)):
+            # A day without its time, so that all objects of a series look for the same.
+            day = written_on(value) if kind == "date" else None
+            self.sought.add(Identity(kind, value if day is None else f"{day:%Y%m%d}"))
 
 
 @lru_cache

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias
 
 from hounsfield.deidentification.dates import pattern_of, written_on
-from hounsfield.deidentification.folding import DIGIT, LOWER, SIGN, UPPER, Folded
+from hounsfield.deidentification.folding import DIGIT, LOWER, UPPER, Folded
 from hounsfield.deidentification.needles import (
     ACROSS_SIGNS,
     Needle,
@@ -22,11 +22,19 @@ from hounsfield.deidentification.needles import (
     of_place,
     terms,
 )
+from hounsfield.errors import MalformedError
 
 Kind: TypeAlias = Literal["name", "number", "place", "date"]
 
 _ENCODINGS = ("utf-8", "latin-1", "gb18030", "big5", "shift_jis", "euc_kr", "utf-16-le", "utf-16-be")
+LONGEST_TEXT = 1 << 16
+"""Characters of a text that is searched; of a longer one nothing is kept."""
+
+MOST_IDENTITIES, MOST_DAYS = 1000, 200
+"""Names, numbers and days of one object; more are no patient's, and would take minutes to look for."""
+
 _REMEMBERED = 4096
+_LONGEST_TERM = 40
 _WORD = UPPER + LOWER + DIGIT
 _LETTERS = UPPER + LOWER
 _UMLAUTS = {"a": "a[ae]?", "o": "oe?", "u": "ue?"}
@@ -55,6 +63,7 @@ class Matcher:
 
     def __init__(self, identities: Iterable[Identity]) -> None:
         identities = frozenset(identities)
+        _check_number(len(identities), MOST_IDENTITIES)
         needles = {needle for identity in identities for needle in _needles(identity)}
         self._numbers = frozenset(needle.letters for needle in needles if needle.is_number and needle.inside)
         inside = {needle.letters for needle in needles if needle.inside}
@@ -64,8 +73,9 @@ class Matcher:
             if needle.inside or needle.letters not in inside
             for sought in _ways(needle)
         )
-        days = {written_on(text) for kind, text in identities if kind == "date"} - {None}
-        patterns = [pattern_of(day) for day in sorted(filter(None, days))]
+        days = {day for kind, text in identities if kind == "date" and (day := written_on(text))}
+        _check_number(len(days), MOST_DAYS)
+        patterns = [pattern_of(day) for day in sorted(days)]
         self._dates = re.compile("|".join(patterns)) if patterns else None
         self._in_bytes = _literally(inside, identities)
         self._cleaned: dict[str, str] = {}
@@ -78,7 +88,12 @@ class Matcher:
         return self.clean(text) != text
 
     def clean(self, text: str) -> str:
-        """`text` without the words that anything was found in; the same where there is nothing."""
+        """`text` without the words that anything was found in; the same where there is nothing.
+
+        What is too long to be read by anybody is not searched, and nothing of it is left.
+        """
+        if len(text) > LONGEST_TEXT:
+            return ""
         known = self._cleaned.get(text)
         if known is None:
             if len(self._cleaned) >= _REMEMBERED:
@@ -107,11 +122,11 @@ class Matcher:
 
     def _spans(self, text: str) -> list[tuple[int, int]]:
         folded = Folded(text)
-        found = [span for sought in self._sought for span in _found(sought, folded)]
+        found = {span for sought in self._sought for span in _found(sought, folded)}
         if self._dates is not None:
-            found += _dates_in(self._dates, folded)
+            found.update(_dates_in(self._dates, folded))
         if not text.isascii():
-            found += self._romanised(text)
+            found.update(self._romanised(text))
         return [(folded.units[first].begin, folded.units[last].end) for first, last in found]
 
     def _romanised(self, text: str) -> Iterator[tuple[int, int]]:
@@ -126,6 +141,14 @@ class Matcher:
 def matcher(identities: frozenset[Identity]) -> Matcher:
     """The same matcher for the same identities: objects of a series have the same."""
     return Matcher(identities)
+
+
+def _check_number(found: int, most: int) -> None:
+    if found > most:
+        raise MalformedError(
+            f"{found} different names, numbers and dates in one object",
+            expected=f"at most {most} to look for",
+        )
 
 
 def _needles(identity: Identity) -> Iterable[Needle]:
@@ -159,7 +182,7 @@ def _found(sought: _Sought, folded: Folded, *, whole: bool = False) -> Iterator[
     needle = sought.needle
     for match in sought.pattern.finditer(folded.letters):
         first, last = folded.units_of[match.start(1)], folded.units_of[match.end(1) - 1]
-        has_signs = any(unit.kind == SIGN for unit in folded.units[first:last])
+        has_signs = folded.has_signs(first, last)
         is_whole = folded.is_border(first) and folded.is_border(last + 1)
         if not is_whole:
             if whole or not needle.inside or (has_signs and len(needle.letters) < ACROSS_SIGNS):
@@ -172,9 +195,9 @@ def _found(sought: _Sought, folded: Folded, *, whole: bool = False) -> Iterator[
 def _is_term(folded: Folded, first: int, last: int) -> bool:
     """Whether what was found is but a part of a word of the trade."""
     begin, end = folded.word(first, last, _LETTERS)
-    return (begin, end) != (first, last) and "".join(
-        unit.folded for unit in folded.units[begin : end + 1]
-    ) in terms()
+    if (begin, end) == (first, last) or end - begin > _LONGEST_TERM:
+        return False
+    return "".join(unit.folded for unit in folded.units[begin : end + 1]) in terms()
 
 
 def _dates_in(dates: re.Pattern[str], folded: Folded) -> list[tuple[int, int]]:
