@@ -10,6 +10,7 @@ import pytest
 
 import hounsfield
 from hounsfield.phantom import PhantomSpec, write
+from phase_series import setting, stack, written
 from server_support import instances, path_of, running
 
 
@@ -112,3 +113,38 @@ def test_what_holds_no_hounsfield_units_says_why(tmp_path):
         server.store([stream.getvalue()])
         info = server.get(path_of(stream.getvalue(), "series") + "/info").json()
         assert info["shape"] is None and "colour" in info["reason"]
+
+
+def stored(server, folder):
+    contents = [path.read_bytes() for path in sorted(folder.iterdir())]
+    assert server.store(contents).status_code == 200
+    return path_of(contents[0], "series")
+
+
+def test_phases_have_names_with_their_keys_and_values_of_their_own(tmp_path):
+    kernels = ({"ConvolutionKernel": "A"}, {"ConvolutionKernel": "B"})
+    written(tmp_path / "ct", *((stack(seed), setting(**kind)) for seed, kind in enumerate(kernels)))
+    with running(tmp_path / "archive") as server:
+        path = stored(server, tmp_path / "ct")
+        info = server.get(f"{path}/info?phase=1").json()
+        (part,) = info["parts"]
+        assert part["phases"] == ["kernel A", "kernel B"]
+        assert part["phase_names"] == [["kernel A"], ["kernel B"]]
+        assert info["reasons"]["kernel B"] == {"key": "phase-kernel", "values": {"value": "B"}}
+        expected = hounsfield.load(tmp_path / "ct", phase=1)
+        values = np.frombuffer(server.get(f"{path}/slices/2?phase=1").content, "<i2")
+        assert np.array_equal(values.reshape(expected.shape[1:]), expected.array[2])
+
+
+@pytest.mark.parametrize(("others", "warned"), [(1, False), (2, True)])
+def test_slices_left_out_are_a_warning_beyond_a_small_share(others, warned, tmp_path):
+    def change(dataset):
+        if dataset.InstanceNumber > 20:
+            dataset.PixelSpacing = [9.0, 9.0]
+
+    written(tmp_path / "ct", (stack(0, slices=20 + others), change))
+    with running(tmp_path / "archive") as server:
+        info = server.get(f"{stored(server, tmp_path / 'ct')}/info").json()
+    told = f"{others} of the series left out: another Pixel Spacing than the volume's"
+    assert (told in info["report"]["warnings"]) is warned
+    assert info["left_out"] == [{"reason": "another Pixel Spacing than the volume's"}]

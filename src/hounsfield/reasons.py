@@ -49,6 +49,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "rescale-missing": "{name} is missing: taken as {value}",
         "rescale-empty": "{name} is empty: taken as {value}",
         "rescale-senseless": "{name} is {written}: taken as {value}",
+        "rescale-differs": "Rescale differs between slices ({count} kinds): each slice by its own",
         "rounded": "{count} voxels were rounded to whole numbers; dtype='float32' keeps their fractions",
         "airless": "does not look like HU: much of it is near 0 and nothing below −200, where air is; never shifted",
         "clamped": "{count} voxels ({share} %) lay below −1024 HU and were raised to it",

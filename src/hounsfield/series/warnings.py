@@ -52,8 +52,8 @@ def warnings_of(
         told += count_warnings(counts, slices)
     rescales = {item.plane.rescale for item in slices}
     if len(rescales) > 1:
-        told.append(f"Rescale differs between slices ({len(rescales)} kinds): each slice by its own")
-    told += _left_out(left_out, len(slices))
+        told.append(reason("rescale-differs", count=len(rescales)))
+    told += left_out_warnings(left_out, len(slices))
     return tuple(dict.fromkeys(told))
 
 
@@ -79,8 +79,11 @@ def count_warnings(counts: Counts, slices: Sequence[Slice]) -> list[str]:
     return told
 
 
-def _left_out(left_out: Sequence[Skipped], slices: int) -> list[Reason]:
-    """What was left out, by reason; duplicates that were dropped are a note of the series already."""
+def left_out_warnings(left_out: Sequence[Skipped], slices: int) -> list[Reason]:
+    """What was left out of a volume of so many slices, by reason.
+
+    Duplicates that were dropped are a note of the series already.
+    """
     keys = {item.reason: getattr(item.reason, "key", "") for item in left_out}
     counted = Counter(item.reason for item in left_out if keys[item.reason] != REPEATS)
     missed = sum(count for why, count in counted.items() if keys[why] not in _NO_SLICES)

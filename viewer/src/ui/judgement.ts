@@ -35,8 +35,10 @@ export function judge(info: SeriesInfo, done: SliceCounts, language: Language, u
   if (info.slices.some((slice) => LOSSY.includes(slice.syntax))) care.push(w.lossy);
   care.push(...told([...info.warnings, ...info.notes, ...new Set(info.slices.flatMap((slice) => slice.notes))]));
   if (done.rounded) care.push(fill(w.rounded, { n: grouped(done.rounded) }));
-  // What was left out of the series changes no number of it: told, not held against it.
-  const reasons = [...new Set([...bad, ...care, ...told(info.leftOut).map((reason) => `${w.leftOut}: ${reason}`)])];
+  // What was left out of the series changes no number of it: told, not held against it, unless it is much and so a warning.
+  const warned = new Set(info.warnings.map((warning) => info.told[warning]?.values["reason"]));
+  const few = told(info.leftOut.filter((reason) => !warned.has(reason)));
+  const reasons = [...new Set([...bad, ...care, ...few.map((reason) => `${w.leftOut}: ${reason}`)])];
   return { trust: bad.length ? "bad" : care.length ? "care" : "good", reasons };
 }
 

@@ -29,6 +29,7 @@ export const CHINESE: Readonly<Record<string, string>> = {
   "rescale-missing": "{name} 缺失：取 {value}",
   "rescale-empty": "{name} 为空：取 {value}",
   "rescale-senseless": "{name} 为 {written}：取 {value}",
+  "rescale-differs": "各层的重缩放参数不同（{count} 种）：逐层按各自参数换算",
   rounded: "{count} 个体素取整，失去小数部分；按浮点类型读取可保留",
   airless: "看起来不是 HU：许多值在 0 附近，却没有低于 −200 的值（空气应在其下）；未作任何平移",
   clamped: "{count} 个体素（{share} %）低于 −1024 HU，已置为 −1024",
@@ -119,5 +120,7 @@ export const CHINESE: Readonly<Record<string, string>> = {
 export function say(sentence: string, told: Told, language: Language): string {
   const reason = language === "zh" ? told[sentence] : undefined;
   const chinese = reason && CHINESE[reason.key];
-  return chinese === undefined ? sentence : fill(chinese, reason!.values);
+  if (chinese === undefined) return sentence;
+  // A value may be a reason itself: why slices were left out.
+  return fill(chinese, Object.fromEntries(Object.entries(reason!.values).map(([name, value]) => [name, say(value, told, language)])));
 }

@@ -16,6 +16,7 @@ from hounsfield.outputs import ScratchFolder
 from hounsfield.reasons import Reason
 from hounsfield.series import LoadOptions, Series, Slice
 from hounsfield.series.phases import REPEATS
+from hounsfield.series.warnings import is_little, left_out_warnings
 from hounsfield.server.answers import Answer, as_json, etag, unchanged
 from hounsfield.server.ask import Ask
 from hounsfield.server.service import Service
@@ -69,7 +70,9 @@ def _described(stack: Stack, scanned: Scanned) -> dict[str, Any]:
     first = slices[0]
     grid = series.phases[stack.phase].stack if series.phases else None
     verdict = str(grid.verdict if grid is not None else series.verdict)
-    warnings = [*([series.unit.warning] if series.unit.warning else []), *series.notes]
+    notes = [*([series.unit.warning] if series.unit.warning else []), *series.notes]
+    # A few that were left out are among `left_out` alone.
+    left_out = [each for each in left_out_warnings(series.left_out, len(slices)) if not is_little(each)]
     header = first.instance.header
     return {
         "shape": [len(slices), *first.shape],
@@ -91,7 +94,7 @@ def _described(stack: Stack, scanned: Scanned) -> dict[str, Any]:
         "inverted": header.text("PhotometricInterpretation") == "MONOCHROME1",
         "report": {
             "verdict": verdict,
-            "warnings": list(dict.fromkeys(warnings)),
+            "warnings": list(dict.fromkeys([*notes, *left_out])),
             "spacing_notes": list(grid.reasons if grid is not None else series.reasons),
             "filled": [],
         },
