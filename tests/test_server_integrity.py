@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import http.client
 import io
@@ -510,6 +511,28 @@ def test_whatever_is_sent_whole_says_its_digest_as_it_is_sent(tmp_path):
             answer = server.get(slice_path, "*/*", **{"Want-Repr-Digest": wanted})
             assert (answer.headers.get("Repr-Digest") == sha_256(answer.content)) == given
         assert "Repr-Digest" not in server.get(series, AS_STORED).headers
+
+
+@pytest.mark.parametrize("system", ("no extended attributes in this file system", "none in this system"))
+def test_without_extended_attributes_the_index_alone_protects(tmp_path, monkeypatch, system):
+    def refuse(*_):
+        raise OSError(errno.ENOTSUP, system)
+
+    for name in ("setxattr", "getxattr"):
+        if "file system" in system:
+            monkeypatch.setattr(os, name, refuse)
+        else:
+            monkeypatch.delattr(os, name)
+    contents = instances()
+    with running(tmp_path) as server:
+        assert server.store(contents).status_code == 200
+        flip(file_of(tmp_path, contents[0]), 500)
+        assert server.get(path_of(contents[0]), AS_STORED).status_code == 500
+    status, output = verified(tmp_path, "--json")
+    assert status == 1 and len(json.loads(output)["damaged"]) == 1
+    (tmp_path / ".hounsfield" / "index.sqlite").unlink()
+    with running(tmp_path) as server:
+        assert server.get(path_of(contents[1]), AS_STORED).status_code == 200
 
 
 # hounsfield verify

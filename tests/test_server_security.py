@@ -28,7 +28,7 @@ from hounsfield.server import judging
 from hounsfield.server.access import MAX_GUESSES
 from hounsfield.server.credentials import CredentialFile
 from hounsfield.server.deployment import Deployment
-from hounsfield.server.journal import SELDOM_SECONDS, PlainLines, Seldom
+from hounsfield.server.journal import SELDOM_SECONDS, PlainLines, SeldomHandler
 from hounsfield.server.limits import Limits
 from server_support import STOW, Running, body, client, instances, path_of, running, served, start, uids
 from test_server_access import Provider, bearer, opened
@@ -323,32 +323,45 @@ def test_two_hosts_are_400_everywhere(tmp_path, path):
 
 
 def test_invalid_requests_are_logged_once_a_second_with_how_many_there_were(monkeypatch):
-    now = [100.0]
-    monkeypatch.setattr("hounsfield.server.journal.time.monotonic", lambda: now[0])
-    seldom, passed = Seldom(), []
+    timers = []
 
-    def warn(text, level=logging.WARNING, *args):
-        record = logging.LogRecord("uvicorn.error", level, "", 0, text, args, None)
-        if seldom.filter(record):
-            passed.append(record.getMessage())
+    class Timer:
+        def __init__(self, seconds, function, arguments):
+            assert seconds == SELDOM_SECONDS
+            timers.append(lambda: function(*arguments))
+
+        def start(self):
+            pass
+
+    monkeypatch.setattr("hounsfield.server.journal.threading.Timer", Timer)
+    written = io.StringIO()
+    handler = SeldomHandler(written)
+
+    def log(text, *args, level=logging.WARNING, name="uvicorn.error", **more):
+        record = logging.LogRecord(name, level, "", 0, text, args, None)
+        record.__dict__.update(more)
+        handler.handle(record)
 
     for _ in range(500):
-        warn("Invalid HTTP request received.")
-    warn("another %s", logging.WARNING, "kind")
-    now[0] += SELDOM_SECONDS - 0.01
-    warn("Invalid HTTP request received.")
-    now[0] += 0.01
-    warn("Invalid HTTP request received.")
-    now[0] += SELDOM_SECONDS
-    warn("Invalid HTTP request received.")
-    for _ in range(3):
-        warn("a fault", logging.ERROR)
-    assert passed == [
+        log("Invalid HTTP request received.")
+    log("another %s", "kind")
+    for number in range(3):
+        log("%s: %s", "/studies", f"failed {number}", name="hounsfield.server", seldom=True)
+        log("unreadable: %s", number, name="hounsfield.server")
+        log("a fault", level=logging.ERROR)
+    for tell in timers:
+        tell()
+    log("Invalid HTTP request received.")
+    timers[-1]()
+    lines = written.getvalue().splitlines()
+    assert lines == [
         "Invalid HTTP request received.",
         "another kind",
-        "Invalid HTTP request received. (500 more like it before)",
+        "/studies: failed 0",
+        *[line for number in range(3) for line in (f"unreadable: {number}", "a fault")],
+        "Invalid HTTP request received. (499 more like it)",
+        "/studies: failed 0 (2 more like it)",
         "Invalid HTTP request received.",
-        *["a fault"] * 3,
     ]
 
 
@@ -372,7 +385,8 @@ def test_the_command_does_not_fill_the_log_with_invalid_requests(tmp_path):
         finally:
             process.terminate()
     lines = [json.loads(line) for line in (tmp_path / "log").read_text("utf-8").splitlines()]
-    assert 1 <= sum("Invalid HTTP" in line["message"] for line in lines) <= seconds + 2
+    # One at once and one for what was left out, in each second that begins.
+    assert 1 <= sum("Invalid HTTP" in line["message"] for line in lines) <= 2 * (seconds + 2)
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE", "PUT", "PATCH", "TRACE", "PROPFIND"])

@@ -200,7 +200,7 @@ class _Resource:
                 self._desk.service.library.recover(error)
             answer = of_error(error)
             if answer.status >= 500:
-                log.warning("%s: %s", self._path, error.found)
+                log.warning("%s: %s", self._path, error.found, extra={"seldom": True})
             return answer
         log.error("%s failed", self._path, exc_info=error)
         return as_json({"status": 500, "error": "a fault of the server"}, status=500)

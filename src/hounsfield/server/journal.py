@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import os
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from hounsfield.server.counters import Counters
 
@@ -148,31 +147,42 @@ class Journal:
         os.write(self._descriptor, (json.dumps(told, ensure_ascii=False) + "\n").encode())
 
 
-class Seldom(logging.Filter):
-    """Lets one warning of a kind pass in `SELDOM_SECONDS`, and says with the next how many were left out.
+class SeldomHandler(logging.StreamHandler[TextIO]):
+    """Writes one warning of a kind in `SELDOM_SECONDS` where clients can cause it, and then how many were left out.
 
-    What clients can cause at will must not fill a disk; errors always pass.
+    Those are uvicorn's, and records that say `seldom`: nobody shall fill a disk by asking. Everything else is written.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._last: dict[str, tuple[float, int]] = {}
-        self._lock = threading.Lock()
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._left_out: dict[str, int] = {}
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        if record.levelno != logging.WARNING:
-            return True
-        now = time.monotonic()
-        with self._lock:
-            last, left_out = self._last.get(str(record.msg), (-math.inf, 0))
-            if now - last < SELDOM_SECONDS:
-                self._last[str(record.msg)] = (last, left_out + 1)
-                return False
-            self._last[str(record.msg)] = (now, 0)
-        if left_out:
-            record.msg = f"{record.getMessage()} ({left_out} more like it before)"
-            record.args = None
-        return True
+    def emit(self, record: logging.LogRecord) -> None:
+        seldom = getattr(record, "seldom", record.name.startswith("uvicorn"))
+        if not seldom or record.levelno != logging.WARNING:
+            super().emit(record)
+            return
+        # Called with the handler's lock held.
+        kind = str(record.msg)
+        if kind in self._left_out:
+            self._left_out[kind] += 1
+            return
+        self._left_out[kind] = 0
+        timer = threading.Timer(SELDOM_SECONDS, self._tell, (record, record.getMessage()))
+        timer.daemon = True
+        timer.start()
+        super().emit(record)
+
+    def _tell(self, record: logging.LogRecord, message: str) -> None:
+        """Say what was left out since `record` was written."""
+        self.acquire()
+        try:
+            if count := self._left_out.pop(str(record.msg)):
+                told = f"{message} ({count} more like it)"
+                level, name = record.levelno, record.name
+                super().emit(logging.LogRecord(name, level, record.pathname, record.lineno, told, None, None))
+        finally:
+            self.release()
 
 
 class PlainLines(logging.Formatter):

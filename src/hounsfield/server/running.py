@@ -21,7 +21,7 @@ from hounsfield.errors import LocationError
 from hounsfield.server.adoption import SECONDS
 from hounsfield.server.connection import GuardedProtocol
 from hounsfield.server.deployment import VARIABLE, Deployment, of_environment
-from hounsfield.server.journal import JsonLines, PlainLines, Seldom
+from hounsfield.server.journal import JsonLines, PlainLines, SeldomHandler
 from hounsfield.server.streams import BLOCK
 from hounsfield.server.upkeep import Upkeep
 
@@ -182,9 +182,8 @@ def keep_memory() -> None:
 
 def log_requests(*, as_json: bool) -> None:
     """Log to stderr: warnings in plain words, or every request and event as a line of JSON."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = SeldomHandler(sys.stderr)
     handler.setFormatter(JsonLines() if as_json else PlainLines())
-    handler.addFilter(Seldom())
     for name, level in (
         ("hounsfield", logging.INFO if as_json else logging.WARNING),
         ("uvicorn", logging.WARNING),

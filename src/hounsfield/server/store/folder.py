@@ -100,8 +100,8 @@ class FolderStore:
     def seal(self, key: str) -> Seal | None:
         try:
             kept = os.getxattr(self._path(key), SEAL)
-        except OSError:
-            return None
+        except (OSError, AttributeError):
+            return None  # no such file, file system or system
         return Seal(kept[:32], kept[32:]) if len(kept) in {32, 36} else None
 
     def note_seal(self, key: str, seal: Seal) -> bool:
@@ -295,6 +295,8 @@ class FolderArrival:
 
 def _note(file: Path | int, seal: Seal) -> bool:
     """Give a file its seal; whether its file system keeps such attributes."""
+    if not hasattr(os, "setxattr"):
+        return False
     try:
         os.setxattr(file, SEAL, seal.sha256 + seal.first)
     except OSError as error:
