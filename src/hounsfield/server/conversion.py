@@ -6,14 +6,14 @@ of thousands costs no more than itself. Lossless unless the client named a lossy
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from hounsfield.codecs import FrameFormat, decode_frame, encode_frame
 from hounsfield.codecs.native import decode_native, encode_native, native_extent
 from hounsfield.errors import MalformedError, UnsupportedError
-from hounsfield.frames import read_frame
+from hounsfield.frames import Frame, read_frame
 from hounsfield.instance import Instance
 from hounsfield.instance.reading import open_pixels
 from hounsfield.syntaxes import transfer_syntax
@@ -69,7 +69,15 @@ def stored_frame(instance: Instance, frame: int) -> bytes:
     if instance.is_native:
         return _native(instance, frame)
     with open_pixels(instance.source, instance.header) as stream:
-        return read_frame(stream, instance.frames_in(stream, truncated=False)[frame])
+        return read_frame(stream, _extent(instance, stream, frame))
+
+
+def _extent(instance: Instance, stream: BinaryIO, frame: int) -> Frame:
+    """Where an encapsulated frame is. Raises `MalformedError` where the header promises more than there are."""
+    frames = instance.frames_in(stream, truncated=False)
+    if frame >= len(frames):
+        raise MalformedError(f"frame {frame + 1} of {len(frames)}", where=instance.name)
+    return frames[frame]
 
 
 def is_plain(instance: Instance) -> bool:
@@ -138,7 +146,7 @@ def cells(instance: Instance, frame: int) -> Any:
     if instance.is_native:
         return instance.cells(frame)
     with open_pixels(instance.source, instance.header) as stream:
-        data = read_frame(stream, instance.frames_in(stream, truncated=False)[frame])
+        data = read_frame(stream, _extent(instance, stream, frame))
     return decode_frame(data, instance.syntax, instance.frame_format)
 
 
