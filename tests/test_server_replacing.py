@@ -248,3 +248,21 @@ def test_versions_in_any_order_leave_the_highest_in_the_index(tmp_path):
             assert entry.key == records[2].key and index.totals() == (1, 1, 1)
             assert set(index.superseded(-1)) == {record.key for record in records[:2]}
             index.close()
+
+
+def test_an_instance_that_is_removed_while_it_is_stored_again_is_stored(tmp_path, monkeypatch):
+    """Its row stands in the way of ours, and is gone when we look: seen with PostgreSQL, where nobody waits."""
+    from hounsfield.server.index import writing
+
+    places, looked = writing._places, []
+
+    def gone_at_first(connection, wanted):
+        looked.append(wanted)
+        return {} if len(looked) == 1 else places(connection, wanted)
+
+    monkeypatch.setattr(writing, "_places", gone_at_first)
+    with opened(tmp_path) as archive:
+        record = archive.record(BytesSource("x", CONTENT), size=len(CONTENT))
+        archive.index.add([record])
+        archive.index.add([record])
+        assert len(looked) == 2 and archive.index.totals() == (1, 1, 1)

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
 
 from hounsfield.server.index.records import Record
 from hounsfield.server.index.tables import arrivals, instances, removals, series, studies, superseded
@@ -62,6 +63,9 @@ def _change(
     beaten: dict[str, str] = {}
     for record, row in sorted(again, key=lambda each: version_of(each[0].key)):
         place = row["series_id"], row["SOPInstanceUID"]
+        if place not in there:
+            # It stood in the way of ours, and was removed before we looked: a conflict, after which all is tried again.
+            raise IntegrityError("SELECT", None, LookupError("an instance went away"))
         number, key = there[place]
         if version_of(record.key) > version_of(key):
             beaten[key] = record.key
