@@ -27,6 +27,7 @@ from hounsfield.codecs import (
 from hounsfield.codecs.jpeg import read_jpeg_header
 from hounsfield.codecs.jpeg2000 import read_jpeg2000_header
 from hounsfield.codecs.jpeg_xl import rebuild_jpeg, recompress_jpeg
+from hounsfield.codecs.rle import LEAST_RUNS
 from hounsfield.errors import MalformedError, UnsupportedError
 from hounsfield.syntaxes import SYNTAXES, transfer_syntax
 from test_codecs_decoding import form
@@ -230,6 +231,28 @@ def test_rle_segments_are_even_and_rows_do_not_share_runs() -> None:
     data = encode_frame(array, transfer_syntax("rle"), form(array))
     assert len(data) % 2 == 0
     assert data[64:70] == bytes([0xFC, 0]) * 3  # a run of five for each row
+
+
+@pytest.mark.parametrize("columns", [1, 2, 127, 128, 129, 300])
+@pytest.mark.parametrize("dtype", ["u1", "i2", "u4"])
+def test_rle_of_noise_is_literal_runs_that_cross_no_row(columns: int, dtype: str) -> None:
+    limits = np.iinfo(dtype)
+    array = NOISE.integers(limits.min, limits.max, (7, columns), dtype=dtype, endpoint=True)
+    data = encode_frame(array, transfer_syntax("rle"), form(array))
+    assert np.array_equal(decode_frame(data, transfer_syntax("rle"), form(array)), array)
+    row = columns + -(-columns // 128)  # one byte more for each run of at most 128
+    planes = array.dtype.itemsize
+    assert 0 <= len(data) - 64 - planes * 7 * row <= planes  # and a byte for what is odd
+
+
+@pytest.mark.parametrize(("share", "has_runs"), [(LEAST_RUNS * 0.9, False), (LEAST_RUNS * 1.1, True)])
+def test_rle_looks_for_runs_where_there_are_enough(share: float, has_runs: bool) -> None:
+    array = (np.arange(64 * 1000) % 251).astype(np.uint8).reshape(64, 1000)
+    run = round(share * 1000) + 2  # each byte of it from the third on equals the two before
+    array[:, :run] = 7
+    data = encode_frame(array, transfer_syntax("rle"), form(array))
+    assert (len(data) < array.size) == has_runs
+    assert np.array_equal(decode_frame(data, transfer_syntax("rle"), form(array)), array)
 
 
 def test_rpcl_writes_tile_parts_their_lengths_and_enough_levels() -> None:

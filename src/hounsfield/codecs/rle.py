@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import sys
 from itertools import accumulate, pairwise, product
 
 import numpy as np
@@ -15,8 +14,16 @@ from hounsfield.errors import MalformedError, TruncatedError
 
 _HEADER = 64
 _MAX_SEGMENTS = 15
+_LONGEST_RUN = 128  # bytes
 _MAX_EXPANSION = 64  # a replicate run makes 128 bytes of 2
 _SLACK = 4096  # bytes that a segment may unpack to beyond its frame
+
+LEAST_RUNS = 0.05
+"""Share of a plane's bytes that must equal the two before them for runs to be looked for.
+
+The low bytes of CT are noise: below this share, runs save at most a thousandth of the plane (measured: 0.1 % at 0.043,
+2 % at 0.09), and to look for them takes two thirds of the time of coding.
+"""
 
 
 def _check_segments(data: bytes, frame_format: FrameFormat) -> list[tuple[int, int]]:
@@ -103,18 +110,40 @@ def _flat(out: Pixels | None, frame_format: FrameFormat) -> memoryview[int]:
 
 def encode_rle(array: Pixels, frame_format: FrameFormat) -> bytes:
     """One frame of RLE: rows packed one by one, segments of even length (PS3.5 G.3, G.4, G.5)."""
-    import imagecodecs
-
-    count = frame_format.samples_per_pixel * frame_format.cell_bytes
-    width = frame_format.cell_bytes
-    cells = np.ascontiguousarray(array).view(np.uint8)
-    planes = cells.reshape(frame_format.rows, frame_format.columns, count // width, width)
-    significance = range(width) if sys.byteorder == "big" else range(width - 1, -1, -1)
+    samples, width = frame_format.samples_per_pixel, frame_format.cell_bytes
+    count = samples * width
+    cells = np.ascontiguousarray(array).view(f"u{width}")
+    cells = cells.reshape(frame_format.rows, frame_format.columns, samples)
     segments = []
-    for sample, byte in product(range(count // width), significance):
-        plane = planes[:, :, sample, byte].copy()  # of a single pixel the strides too must be plain
-        segment = call_encoder("RLE", imagecodecs.packbits_encode, plane, axis=-1)
+    for sample, byte in product(range(samples), reversed(range(width))):
+        # A shift and a narrowing cast are five times as quick as a copy of every second byte.
+        segment = _packed((cells[:, :, sample] >> (8 * byte)).astype(np.uint8))
         segments.append(segment + b"\0" * (len(segment) % 2))
     starts = [_HEADER, *(_HEADER + end for end in accumulate(map(len, segments)))][:count]
     header = struct.pack("<16I", count, *starts, *[0] * (_MAX_SEGMENTS - count))
     return header + b"".join(segments)
+
+
+def _packed(plane: Pixels) -> bytes:
+    """A byte plane, (rows, columns): runs where there are enough of them, else all of it as it is."""
+    import imagecodecs
+
+    equal = plane[:, 1:] == plane[:, :-1]
+    runs = np.count_nonzero(equal[:, 1:] & equal[:, :-1])
+    if runs < LEAST_RUNS * plane.size:
+        return _literal(plane)
+    packed: bytes = call_encoder("RLE", imagecodecs.packbits_encode, plane, axis=-1)
+    return packed
+
+
+def _literal(plane: Pixels) -> bytes:
+    """Literal runs of at most 128 bytes, none across rows (PS3.5 G.3.1)."""
+    rows, columns = plane.shape
+    runs = -(-columns // _LONGEST_RUN)
+    packed = np.empty((rows, columns + runs), np.uint8)
+    for run in range(runs):
+        begin = run * _LONGEST_RUN
+        end = min(begin + _LONGEST_RUN, columns)
+        packed[:, begin + run] = end - begin - 1
+        packed[:, begin + run + 1 : end + run + 1] = plane[:, begin:end]
+    return packed.tobytes()
