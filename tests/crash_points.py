@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from hounsfield.batch import threads
+from hounsfield.batch.ledger import FILE_LEDGER_NAME
 from hounsfield.compression import compress_in_place, discard_backup, open_backup
-from hounsfield.compression.file_ledger import FILE_LEDGER_NAME
 from hounsfield.instance import FileSource
 from hounsfield.transcode import target
 from hounsfield.transcode.proving import compare

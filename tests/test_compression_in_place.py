@@ -372,3 +372,30 @@ def test_each_step_is_on_the_disk_before_the_next_begins(tree: Path, monkeypatch
     ]
     assert places == sorted(places)
     assert max(at for at, (_, path) in enumerate(steps) if path.endswith(LEDGER)) > places[-1]
+
+
+@pytest.mark.parametrize("options", [("--to", "jpeg-ls"), ("--to", "jpeg-ls-near", "--max-error", "3")])
+def test_when_the_originals_are_gone_the_ledger_still_proves(
+    options: tuple[str, ...], tree: Path, tmp_path: Path
+) -> None:
+    in_place(tree, *options)
+    assert in_place(tree, "--discard-backup").exit_code == 0
+    ledger = tmp_path / "backup" / LEDGER
+    lossy = ["--max-error", "3"] if "--max-error" in options else []
+
+    def verified(*more: str) -> Result:
+        return CliRunner().invoke(main, ["verify", str(ledger), str(tree), *more])
+
+    done = verified(*lossy, "--csv", str(tmp_path / "audit.csv"))
+    assert done.exit_code == 0, done.output
+    assert ("3 lossy" if lossy else "4 same") in done.output  # the DICOMDIR among the latter
+    assert len((tmp_path / "audit.csv").read_text("utf-8").splitlines()) == 5
+    if lossy:
+        assert verified().exit_code == 1
+    shutil.copy2(tmp_path / "original/a/2.dcm", tree / "a/2.dcm")
+    assert verified().exit_code == (1 if lossy else 0)  # other bytes of the same values
+    (tree / "a/2.dcm").write_bytes(saved(image(pixels(900))))
+    done = verified(*lossy)
+    assert done.exit_code == 1 and "2.dcm" in done.output
+    (tree / "a/1.dcm").unlink()
+    assert "missing" in verified(*lossy).output

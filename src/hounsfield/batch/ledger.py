@@ -19,6 +19,8 @@ from typing import Any
 from hounsfield.errors import LocationError
 
 LEDGER_NAME = "hounsfield.jsonl"
+FILE_LEDGER_NAME = "hounsfield-files.jsonl"
+"""Of a backup of files that were compressed in place: a line for each (`hounsfield.compression.file_ledger`)."""
 
 STARTED, MADE, LEFT_OUT, FAILED = "started", "made", "left out", "failed"
 

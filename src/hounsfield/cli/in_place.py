@@ -55,8 +55,8 @@ def _compress(root: Path, backup: Path, target: Target, asked: dict[str, Any]) -
 
 
 def _discard(root: Path, backup: Path | None, asked: dict[str, Any]) -> None:
+    from hounsfield.batch.ledger import FILE_LEDGER_NAME
     from hounsfield.compression import discard_backup, open_backup
-    from hounsfield.compression.file_ledger import FILE_LEDGER_NAME
     from hounsfield.errors import LocationError
 
     if backup is None:

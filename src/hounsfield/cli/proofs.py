@@ -72,15 +72,19 @@ def verify_copy(
     `max_error`: an image that says it was compressed with loss, and is at most so far off, is as it should be.
     """
     from hounsfield import batch
-    from hounsfield.comparison import compare_all
+    from hounsfield.batch.ledger import FILE_LEDGER_NAME
+    from hounsfield.comparison import compare_all, compare_recorded
     from hounsfield.locations import open_location
 
     skipped: list[Skipped] = []
-    places = open_location(old), open_location(new)
-    engine = batch.threads(workers or batch.available_cores())
+    place, engine = open_location(new), batch.threads(workers or batch.available_cores())
+    if Path(old).name == FILE_LEDGER_NAME and Path(old).is_file():
+        found = compare_recorded(Path(old), place, engine=engine, pace=pace, skipped=skipped)
+    else:
+        found = compare_all(open_location(old), place, engine=engine, pace=pace, skipped=skipped)
     account = _Account(max_error)
     with _audited(audit, force) as write, progress("Comparing") as done:
-        for each in write(compare_all(*places, engine=engine, pace=pace, skipped=skipped)):
+        for each in write(found):
             account.add(each)
             done()
     words = WORDS[lang]

@@ -108,7 +108,8 @@ def verify(
 
     An archive may be checked beside its server, and a check that was stopped goes on where it was. With NEW, two
     locations are compared file by file: every value of every frame, and all attributes but those that say how pixels
-    are stored. Exit status 1 when anything is not as it was.
+    are stored. OLD may be hounsfield-files.jsonl, the ledger of a backup: then its hashes stand for the originals.
+    Exit status 1 when anything is not as it was.
     """
     refuse_odd_options(click.get_current_context(), _OF_TWO if new is not None else _OF_ONE)
     if new is not None:

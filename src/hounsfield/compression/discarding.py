@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hounsfield.batch import Pace
-from hounsfield.batch.ledger import read_lines
-from hounsfield.compression.file_ledger import FILE_LEDGER_NAME, FileLedger
+from hounsfield.batch.ledger import FILE_LEDGER_NAME, read_lines
+from hounsfield.compression.file_ledger import FileLedger
 from hounsfield.compression.files import Outcome
 from hounsfield.compression.swapping import sha256_of
 from hounsfield.locations.tree import tree_entries

@@ -19,11 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from hounsfield.batch.ledger import append_lines, appending, hold, read_lines
+from hounsfield.batch.ledger import FILE_LEDGER_NAME, append_lines, appending, hold, read_lines
 from hounsfield.compression.swapping import State
 from hounsfield.errors import LocationError
 
-FILE_LEDGER_NAME = "hounsfield-files.jsonl"
 _NOTED_TOGETHER = 64
 
 

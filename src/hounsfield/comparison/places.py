@@ -159,7 +159,7 @@ def _size(pair: Pair) -> int:
         return 0  # it will say so when it is its turn
 
 
-class _Side:
+class Side:
     """One of the places: its files by name; a folder is asked for them, of any other place a list is kept."""
 
     def __init__(self, place: Location, skipped: list[Skipped]) -> None:
@@ -192,7 +192,7 @@ def _is_record(name: str) -> bool:
 
 
 def _pairs(old: Location, new: Location, skipped: list[Skipped]) -> Iterator[Pair]:
-    one, other = _Side(old, skipped), _Side(new, skipped)
+    one, other = Side(old, skipped), Side(new, skipped)
     alone: list[tuple[str, Source]] = []
     for name, source in one.files():
         twin = other.get(name)
