@@ -8,12 +8,13 @@ import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
 from hounsfield.cli import main
 from hounsfield.instance import FileSource, read_instance
-from test_transcode import image, phantom, saved
+from test_transcode import float_map, image, phantom, saved, segmentation, video
 
 
 def typed(*arguments: object) -> Result:
@@ -205,3 +206,101 @@ def test_files_of_a_zip_that_would_have_one_name_do_not_replace_each_other(
         for path in (tmp_path / "out").glob("1*")
     }
     assert found == {"1.2.0", "1.2.1"}
+
+
+def test_errors_are_told_in_what_the_values_are(tmp_path: Path) -> None:
+    source = tmp_path / "ct"
+    source.mkdir()
+    (source / "1.dcm").write_bytes(saved(image(phantom())))
+    told = typed(source, tmp_path / "out", "--to", "jpeg-ls-near", "--max-error", "2")
+    assert "2 HU" in told.output
+    colour = image(phantom(200, "u1"), SamplesPerPixel=3, PhotometricInterpretation="RGB", Modality="US")
+    colour.PlanarConfiguration, colour.PixelData = (
+        0,
+        np.repeat(phantom(200, "u1")[..., None], 3, axis=-1).tobytes(),
+    )
+    (source / "1.dcm").write_bytes(saved(colour))
+    told = typed(source, tmp_path / "colour", "--to", "jpeg", "--quality", "80")
+    assert "grey levels" in told.output and "HU" not in told.output
+    assert "grey levels" in (tmp_path / "colour" / "hounsfield.html").read_text("utf-8")
+
+
+def slices(folder: Path, keyword: str = "CT") -> list[int]:
+    """A series whose slices are hard and easy to compress, and their native sizes."""
+    folder.mkdir()
+    noise = np.random.default_rng(2)
+    for number in range(6):
+        array = phantom() if number % 2 else np.full((96, 96), 40, "u2")
+        array = array + noise.integers(0, 2 + 60 * number, array.shape).astype("u2")
+        (folder / f"{number}.dcm").write_bytes(
+            saved(image(array, SOPInstanceUID=f"1.2.3.{number}", InstanceNumber=number, Modality=keyword))
+        )
+    return [96 * 96 * 2] * 6
+
+
+@pytest.mark.parametrize("keyword", ["jpeg-ls-near", "htj2k-lossy"])
+def test_a_ratio_is_that_of_the_series_at_one_rate(keyword: str, tmp_path: Path) -> None:
+    native = slices(tmp_path / "scan")
+    result = typed(tmp_path / "scan", tmp_path / "out", "--to", keyword, "--ratio", "5", "--json")
+    assert result.exit_code == 0, result.output
+    files = json.loads(result.stdout)["files"]
+    assert [each["status"] for each in files] == ["written"] * 6
+    total = sum(native) / sum(each["stored_bytes"] for each in files)
+    assert abs(total / 5 - 1) <= 0.10
+    ratios = [each["ratio"] for each in files]
+    assert max(ratios) > 1.5 * min(ratios)  # no slice is pressed to it by itself
+    if keyword == "jpeg-ls-near":
+        errors = [each["max_error"] for each in files]
+        assert max(errors) <= 1.5 * min(errors)  # one bound, which not every slice reaches
+    assert typed(tmp_path / "scan", tmp_path / "out", "--to", keyword, "--ratio", "5").output.startswith(
+        "6 present"
+    )
+    alone = typed(tmp_path / "scan", tmp_path / "each", "--to", keyword, "--ratio", "5", "--each", "--json")
+    for each in json.loads(alone.stdout)["files"]:
+        assert each["status"] == "failed" or abs(each["ratio"] / 5 - 1) <= 0.10
+
+
+def test_a_ratio_that_a_series_cannot_have_is_told_of_each_file(tmp_path: Path) -> None:
+    slices(tmp_path / "scan")
+    result = typed(tmp_path / "scan", tmp_path / "out", "--to", "jpeg-ls-near", "--ratio", "900")
+    assert result.exit_code == 1 and "over this series" in result.output
+    assert not list((tmp_path / "out").glob("*.dcm"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("s3://bucket/scan", "--to", "jpeg-ls"), "copy"),
+        (("OUT", "--to", "jpeg-ls", "--each"), "--ratio"),
+        (("--in-place", "--backup", "B", "--to", "htj2k-lossy", "--ratio", "5"), "--each"),
+        (("OUT", "--to", "auto", "--auto", "CT=htj2k-lossy"), "htj2k-lossy loses something"),
+    ],
+)
+def test_what_would_be_ignored_or_misplaced_is_refused(
+    arguments: tuple[str, ...], told: str, scan: Path, tmp_path: Path
+) -> None:
+    result = typed(scan, *(tmp_path / each if each in ("OUT", "B") else each for each in arguments))
+    assert result.exit_code in (1, 2) and told in result.output
+    assert not Path("s3:").exists()
+
+
+def test_auto_takes_a_lossy_syntax_with_its_goal(scan: Path, tmp_path: Path) -> None:
+    options = ("--to", "auto", "--auto", "CT=jpeg-ls-near", "--max-error", "3")
+    assert typed(scan, tmp_path / "out", *options).exit_code == 0
+    assert read_instance(FileSource(tmp_path / "out" / "3.dcm")).syntax.keyword == "jpeg-ls-near"
+
+
+def test_a_mixed_tree_through_auto_has_no_holes(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    contents = {"seg": segmentation(), "map": float_map(), "film": video(), "ct": saved(image(phantom()))}
+    contents["dose"] = saved(image(np.arange(96 * 96, dtype="u4").reshape(96, 96) * 7, Modality="RTDOSE"))
+    for name, content in contents.items():
+        (tree / f"{name}.dcm").write_bytes(content)
+    result = typed(tree, tmp_path / "out", "--to", "auto")
+    assert result.exit_code == 0, result.output
+    assert {path.stem for path in (tmp_path / "out").glob("*.dcm")} == set(contents)
+    for name in ("seg", "map", "film"):
+        assert (tmp_path / "out" / f"{name}.dcm").read_bytes() == contents[name]
+        assert f"{name}.dcm" in result.output
+    assert "as rle: jpeg-ls does not hold unsigned 32-bit" in result.output

@@ -9,7 +9,7 @@ from click.core import ParameterSource
 
 _ALWAYS = frozenset({"location", "as_json"})
 _GOALS = frozenset({"to", "policy", "ratio", "max_error", "quality", "effort", "table", "extended_offsets"})
-_RUN = frozenset({"out", "workers", "cluster", "fail_fast", "ledger", "content", "force", "mirror"})
+_RUN = frozenset({"out", "each", "workers", "cluster", "fail_fast", "ledger", "content", "force", "mirror"})
 _PACE = frozenset({"max_mb_s", "between"})
 
 MODES: Mapping[str, tuple[str, frozenset[str]]] = {
@@ -18,7 +18,7 @@ MODES: Mapping[str, tuple[str, frozenset[str]]] = {
     "discard_backup": ("removes originals", frozenset({"in_place", "backup"}) | _PACE),
     "in_place": (
         "replaces files where they are",
-        _GOALS | _PACE | {"backup", "workers", "fail_fast", "dry_run"},
+        _GOALS | _PACE | {"backup", "each", "workers", "fail_fast", "dry_run"},
     ),
     "dry_run": ("writes nothing", _GOALS | (_RUN - {"workers", "cluster", "fail_fast"})),
     "": ("", _GOALS | _RUN | _PACE),

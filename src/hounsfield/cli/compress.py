@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 @options.location
 @click.argument("out", metavar="[OUT]", required=False)
 @goals
+@click.option(
+    "--each", is_flag=True, help="With --ratio: of each image by itself, not of its series in total."
+)
 @click.option(
     "--workers",
     type=click.IntRange(1),
@@ -120,6 +123,7 @@ def compress(location: str, out: str | None, as_json: bool, force: bool, **asked
         raise click.UsageError("Missing argument 'OUT'.")
     if asked["to"] is None and asked["policy"] is None:
         raise click.UsageError("Missing option '--to' or '--policy'.")
+    _refuse_odd_place(location, out, asked)
     if out is None:
         rewrite_in_place(place, target_of(asked), asked)
         return
@@ -128,7 +132,7 @@ def compress(location: str, out: str | None, as_json: bool, force: bool, **asked
         output = output.absolute()
     goal, engine = target_of(asked), _engine(asked["workers"], asked["cluster"])
     if not isinstance(place, FileLocation):
-        tree = _Tree(place, output, goal, asked)
+        tree = _Tree(place, output, replace(goal, each=asked["each"]), asked)
         tree.foretell() if asked["dry_run"] else tree.compress(engine)
         return
     for name in ("ledger", "content", "mirror"):
@@ -139,6 +143,16 @@ def compress(location: str, out: str | None, as_json: bool, force: bool, **asked
         show_foretold([foretold_file(job, goal, force=force)], as_json=as_json)
         return
     _compress_one(place.path, job, goal, engine, asked)
+
+
+def _refuse_odd_place(location: str, out: str | None, asked: dict[str, Any]) -> None:
+    """What a folder is needed for, and `--each` where there is no ratio."""
+    if asked["each"] and asked["ratio"] is None and asked["policy"] is None:
+        raise click.UsageError("--each says of what a ratio is; it goes with --ratio")
+    if out is None and asked["ratio"] is not None and not asked["each"]:
+        raise click.UsageError("--in-place meets a ratio file by file: say --each, or compress to OUT")
+    if out is not None and "://" in out:
+        raise click.UsageError(f"{out} is no folder; use: hounsfield copy {location} {out} --to …")
 
 
 def _output(place: Location, out: str) -> Path:

@@ -36,6 +36,7 @@ def show_estimate(place: Location, plot: Path | None, *, force: bool, as_json: b
                 "native_bytes": measured.native_bytes,
                 "stored_bytes": measured.stored_bytes,
                 "sampled": measured.sampled,
+                "unit": measured.unit,
                 "costs": [cost.to_json() for cost in measured.costs],
                 "impossible": measured.impossible,
             }
@@ -45,10 +46,11 @@ def show_estimate(place: Location, plot: Path | None, *, force: bool, as_json: b
         f"{measured.images} image{'s' * (measured.images != 1)}: {measured.native_bytes / 1e6:.1f} MB of pixels, "
         f"{measured.stored_bytes / 1e6:.1f} MB now; measured on {measured.sampled} of them, on one core"
     )
+    error = f"Error, {measured.unit}".rstrip(", ")
     table([_row(cost) for cost in measured.costs], [
         Column("syntax", "Syntax"), Column("setting", "Setting"), Column("mb", "MB", "right"),
         Column("ratio", "Ratio", "right"), Column("encode_mb_s", "Encode MB/s", "right"),
-        Column("decode_mb_s", "Decode MB/s", "right"), Column("max_error", "Error, HU", "right"),
+        Column("decode_mb_s", "Decode MB/s", "right"), Column("max_error", error, "right"),
     ])  # fmt: skip
     for keyword, reason in measured.impossible.items():
         echo(f"not {keyword}: {reason}")

@@ -59,7 +59,10 @@ def goals(command: Command) -> Command:
             "--max-error", type=float, metavar="HU", help="Lossy: the largest error, never exceeded."
         ),
         click.option(
-            "--ratio", type=float, metavar="N", help="Lossy: native to compressed size, met within 10 %."
+            "--ratio",
+            type=float,
+            metavar="N",
+            help="Lossy: native to compressed size, met within 10 %.",
         ),
         click.option(
             "--policy",

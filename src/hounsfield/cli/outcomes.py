@@ -21,7 +21,7 @@ _COLUMNS = (
     Column("files", "Files", "right"),
     Column("mb", "MB", "right"),
     Column("ratio", "Ratio", "right"),
-    Column("max_error", "Error, HU", "right"),
+    Column("max_error", "Error", "right"),
     Column("psnr", "PSNR, dB", "right"),
 )
 
@@ -34,13 +34,15 @@ class _Way:
     native_bytes: int = 0
     stored_bytes: int = 0
     max_error: float = 0.0
+    unit: str = ""
     psnr: float | None = None
 
     def add(self, facts: dict[str, Any]) -> None:
         self.files += 1
         self.native_bytes += facts["native_bytes"]
         self.stored_bytes += facts["stored_bytes"]
-        self.max_error = max(self.max_error, facts["max_error"])
+        if facts["max_error"] > self.max_error:
+            self.max_error, self.unit = facts["max_error"], facts.get("unit", "")
         noises = [noise for noise in (self.psnr, facts["psnr"]) if noise is not None]
         self.psnr = min(noises, default=None)
 
@@ -50,7 +52,7 @@ class _Way:
             "files": self.files,
             "mb": f"{self.native_bytes / 1e6:.1f} → {self.stored_bytes / 1e6:.1f}",
             "ratio": f"{self.native_bytes / max(1, self.stored_bytes):.2f}",
-            "max_error": f"{self.max_error:g}",
+            "max_error": f"{self.max_error:g} {self.unit}".strip(),
             "psnr": "lossless" if self.psnr is None else f"{self.psnr:.1f}",
         }
 

@@ -23,7 +23,7 @@ from hounsfield.errors import HounsfieldError, NotDicomError, OutputExistsError
 from hounsfield.instance import FileSource, Header, Source, read_instance
 from hounsfield.instance.reading import read_header
 from hounsfield.outputs import WholeFiles, carry_status, whole_file
-from hounsfield.transcode import Target, Transcoded, Transcoder, choose, derived_uid, goal_of, transcode
+from hounsfield.transcode import CommonRate, Target, Transcoded, Transcoder, choose, derived_uid, goal_of
 
 Status = Literal["written", "copied", "kept", "present", "discarded", "skipped", "failed"]
 _MOST_UNCONFIRMED = 128
@@ -35,12 +35,21 @@ class Job:
     """One source and the file it becomes. `replace`: what is there is ours and not what the source is now.
 
     `mirror`: `out` gets the source's times and mode, and what cannot be compressed is carried over as it is.
+    `common`: the rate of its series, or why there is none.
     """
 
     source: Source
     out: Path
     replace: bool = False
     mirror: bool = False
+    common: CommonRate | HounsfieldError | None = None
+
+    @property
+    def rate(self) -> CommonRate | None:
+        """That of its series. Raises what was said when it was looked for."""
+        if isinstance(self.common, HounsfieldError):
+            raise self.common
+        return self.common
 
     @property
     def original(self) -> Path | None:
@@ -149,11 +158,11 @@ class _Here:
         outcome = _outcome(job, self._transcoded, write, self._target, force=self._force)
         return _Unconfirmed(job, outcome, placed[0] if placed else None)
 
-    def _transcoded(self, source: Source) -> Transcoded:
+    def _transcoded(self, job: Job) -> Transcoded:
         if not hasattr(self._mine, "transcoder"):
             self._mine.transcoder = Transcoder()
         transcoder: Transcoder = self._mine.transcoder
-        result = transcoder.transcode(source, self._target, hint=self._hint)
+        result = transcoder.transcode(job.source, self._target, hint=self._hint, common=job.rate)
         self._hint = result.rate or self._hint
         return result
 
@@ -175,12 +184,15 @@ def transcode_file(job: Job, target: Target, *, force: bool = False) -> Outcome:
             if job.original is not None:
                 carry_status(job.original, temporary)
 
-    return _outcome(job, functools.partial(transcode, target=target), write, target, force=force)
+    def transcoded(job: Job) -> Transcoded:
+        return Transcoder().transcode(job.source, target, common=job.rate)
+
+    return _outcome(job, transcoded, write, target, force=force)
 
 
 def _outcome(
     job: Job,
-    transcoded: Callable[[Source], Transcoded],
+    transcoded: Callable[[Job], Transcoded],
     write: Callable[[bytes], None],
     target: Target,
     *,
@@ -204,13 +216,13 @@ def _outcome(
     return Outcome(job.source.name, status, job.out, result.why, result.to_json())
 
 
-def _transcoded_or_why_not(job: Job, transcoded: Callable[[Source], Transcoded]) -> Transcoded | str:
+def _transcoded_or_why_not(job: Job, transcoded: Callable[[Job], Transcoded]) -> Transcoded | str:
     """The result; of a mirrored tree the reason where there is none, since nothing is left out of it."""
     if job.original is None:
-        return transcoded(job.source)
+        return transcoded(job)
     try:
         read_header(job.source)  # what is no image may be of any size, and need not be read whole to know it
-        return transcoded(job.source)
+        return transcoded(job)
     except HounsfieldError as error:
         return _reason(error, job)
 

@@ -10,6 +10,7 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -29,6 +30,7 @@ from hounsfield.batch import (
     Piecework,
     Place,
     Record,
+    available_cores,
     gather,
 )
 from hounsfield.batch.digest import STATE_BYTES, content_digest, folder_of, identity, size_of_source
@@ -39,7 +41,7 @@ from hounsfield.errors import HounsfieldError
 from hounsfield.instance import Source
 from hounsfield.outputs import writing_below
 from hounsfield.report import SUMMARY_NAMES, preview_of_file
-from hounsfield.transcode import Target
+from hounsfield.transcode import CommonRate, Target, common_rate
 
 
 @dataclass(frozen=True)
@@ -152,8 +154,15 @@ def compress_all(
     out = Path(place.folder)
     work: Piecework[Outcome] = Piecework(_Compress(out, target), place, hear)
     steps = work.steps(files.series, files.others)
+    rates = _CommonRates(files, target)
     jobs = (
-        Job(step.piece.source, out / step.piece.output, step.replace, mirror=files.root is not None)
+        Job(
+            step.piece.source,
+            out / step.piece.output,
+            step.replace,
+            mirror=files.root is not None,
+            common=rates.of(step.piece),
+        )
         for step in steps
     )
     running = transcode_files(jobs, target, force=place.force, engine=engine, fail_fast=fail_fast, pace=pace)
@@ -165,6 +174,33 @@ def compress_all(
         yield from work.standing()
         if files.root is not None:
             yield from finish_mirror(files.root, out)
+
+
+class _CommonRates:
+    """The rate of each series of which a ratio is asked in total, found when its first file is about to be done."""
+
+    def __init__(self, files: Files, target: Target) -> None:
+        self._target = target
+        self._series = (
+            {} if target.each else {piece.output: each for each in files.series for piece in each.pieces}
+        )
+        self._latest: tuple[str, CommonRate | HounsfieldError | None] = "", None
+
+    def of(self, piece: Piece) -> CommonRate | HounsfieldError | None:
+        """That of the series of `piece`, or why there is none; None where each image is for itself."""
+        series = self._series.get(piece.output)
+        if series is None:
+            return None
+        if self._latest[0] != series.key:
+            self._latest = series.key, self._found([each.source for each in series.pieces])
+        return self._latest[1]
+
+    def _found(self, sources: Sequence[Source]) -> CommonRate | HounsfieldError | None:
+        with ThreadPoolExecutor(available_cores()) as pool:
+            try:
+                return common_rate(sources, self._target, mapper=pool.map)
+            except HounsfieldError as error:
+                return error
 
 
 def foretell_all(files: Files, place: Place, target: Target) -> Iterator[Outcome]:
@@ -248,12 +284,14 @@ def _measured(told: Sequence[Outcome], before: Record | None, total: int) -> dic
         noises += [float(earlier["psnr"])] if "psnr" in earlier else []
     measured = min(total, len(written) + int(earlier.get("measured", 0)))
     ways = sorted({f"{fact['before']} → {fact['after']}" for fact in written} | set(earlier.get("ways", ())))
-    worst = {"max_error": max(errors)} if max(errors) else {}
+    worst: dict[str, Any] = {"max_error": max(errors)} if max(errors) else {}
+    units = {fact["unit"] for fact in written if fact.get("unit")} or {earlier.get("unit", "")}
+    worst |= {"unit": units.pop()} if worst and len(units) == 1 else {}
     lowest = {"psnr": round(min(noises), 2)} if noises and math.isfinite(min(noises)) else {}
     return {"ways": ways, "measured": measured, **worst, **lowest}
 
 
-_MEASURES = ("ways", "measured", "max_error", "psnr")
+_MEASURES = ("ways", "measured", "max_error", "unit", "psnr")
 
 
 def _reason(failed: Sequence[Outcome], total: int) -> str:

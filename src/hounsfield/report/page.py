@@ -214,7 +214,7 @@ def _compressed(record: Record) -> list[str]:
     told = [f"{facts['files']} file{several}", *_ways(facts.get("ways", ()))] if "files" in facts else []
     if facts.get("max_error"):
         some = "" if facts["measured"] == facts["files"] else f" in {facts['measured']} of them"
-        told.append(f"largest error {facts['max_error']:g} HU{some}")
+        told.append(f"largest error {facts['max_error']:g} {facts.get('unit', '')}".rstrip() + some)
     if facts.get("psnr"):
         told.append(f"PSNR {facts['psnr']:.1f} dB")
     return told

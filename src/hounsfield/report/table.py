@@ -29,6 +29,7 @@ COLUMNS = (
     "ratio",
     "syntaxes",
     "largest error",
+    "unit of errors",
     "warnings",
     "reason",
     "source",
@@ -83,6 +84,7 @@ def _of_files(record: Record) -> dict[str, object]:
         "ratio": f"{before / record.bytes:.4g}" if before and record.bytes else "",
         "syntaxes": "; ".join(facts.get("ways", ())),
         "largest error": f"{facts['max_error']:g}" if facts.get("max_error") else "",
+        "unit of errors": facts.get("unit", ""),
     }
 
 

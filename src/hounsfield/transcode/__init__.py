@@ -5,7 +5,8 @@ Lossless results are proved by decoding them; lossy ones meet a ratio or an erro
 
 from __future__ import annotations
 
-from hounsfield.transcode.compression import Transcoder, choose, transcode
+from hounsfield.transcode.common_rate import common_rate
+from hounsfield.transcode.compression import Transcoder, transcode
 from hounsfield.transcode.derivation import derived_uid
 from hounsfield.transcode.estimating import Cost, Estimate, estimate
 from hounsfield.transcode.pixels import decoded_format
@@ -13,12 +14,14 @@ from hounsfield.transcode.plot import write_plot
 from hounsfield.transcode.policy import Policy, policy_target
 from hounsfield.transcode.pydicom_plugin import register_pydicom
 from hounsfield.transcode.reencoding import reencoded
-from hounsfield.transcode.target import AUTO, Choice, Target, target
+from hounsfield.transcode.search import CommonRate
+from hounsfield.transcode.target import AUTO, Choice, Target, choose, target
 from hounsfield.transcode.transcoded import Transcoded, goal_of
 
 __all__ = [
     "AUTO",
     "Choice",
+    "CommonRate",
     "Cost",
     "Estimate",
     "Policy",
@@ -26,6 +29,7 @@ __all__ = [
     "Transcoded",
     "Transcoder",
     "choose",
+    "common_rate",
     "decoded_format",
     "derived_uid",
     "estimate",

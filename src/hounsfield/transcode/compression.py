@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -22,7 +21,7 @@ from hounsfield.codecs import (
 from hounsfield.codecs.jpeg_xl import rebuild_jpeg, recompress_jpeg
 from hounsfield.errors import HounsfieldError, UnsupportedError
 from hounsfield.hu import stored_values
-from hounsfield.instance import BytesSource, Header, HeaderReader, Instance, Source, read_instance
+from hounsfield.instance import BytesSource, HeaderReader, Instance, Source, read_instance
 from hounsfield.syntaxes import TransferSyntax
 from hounsfield.transcode.derivation import PastLoss, derivation_edits, derived_uid, past_loss_edits
 from hounsfield.transcode.edits import (
@@ -32,7 +31,7 @@ from hounsfield.transcode.edits import (
     padding_edits,
     sign_edits,
 )
-from hounsfield.transcode.loss import NOTHING_LOST, FrameScale, comparable, frame_scales, measure
+from hounsfield.transcode.loss import NOTHING_LOST, FrameScale, comparable, error_unit, frame_scales, measure
 from hounsfield.transcode.nested import with_native_icons
 from hounsfield.transcode.part10 import (
     Edit,
@@ -44,8 +43,8 @@ from hounsfield.transcode.part10 import (
     write_part10,
 )
 from hounsfield.transcode.pixels import PixelSource, open_pixels, with_true_sign
-from hounsfield.transcode.search import Coded, LossySearch
-from hounsfield.transcode.target import Choice, Target, is_lossy
+from hounsfield.transcode.search import Coded, CommonRate, LossySearch
+from hounsfield.transcode.target import Choice, Target, choose
 from hounsfield.transcode.transcoded import Transcoded, goal_of
 from hounsfield.transcode.values import FrameValues, bits_edits
 
@@ -76,22 +75,35 @@ class Transcoder:
             self._scratch = np.empty_like(cells, order="C", subok=False)
         return np.invert(cells, out=self._scratch)
 
-    def transcode(self, source: Source, target: Target, *, hint: Rate | None = None) -> Transcoded:
+    def transcode(
+        self, source: Source, target: Target, *, hint: Rate | None = None, common: CommonRate | None = None
+    ) -> Transcoded:
         """`source` in the syntax of `target`; every tag that need not change is kept byte for byte.
 
         Lossless results are read back out of the finished file and compared before they are given. Lossy ones
         meet the goal of `target`, carry their own SOP Instance UID, and say what was done (PS3.3 C.7.6.1.1.5).
-        `hint` is the `rate` of a similar image. Errors are `HounsfieldError` with the source's name, and frame
-        where there is one.
+        `hint` is the `rate` of a similar image, `common` that of its series. Errors are `HounsfieldError` with the
+        source's name, and frame where there is one.
         """
         try:
-            with source.open() as stream:
-                content = stream.read()
-            return self._transcode(BytesSource(source.name, content), target, hint)
+            return self._transcode(_held(source), target, common or hint)
         except HounsfieldError as error:
             raise error.at(source.name) from error
 
-    def _transcode(self, source: BytesSource, target: Target, hint: Rate | None) -> Transcoded:
+    def search(self, source: Source, target: Target) -> LossySearch | None:
+        """What `transcode` would search through for a ratio of `source`; None where it is asked for none, or fails."""
+        try:
+            held = _held(source)
+            instance = read_instance(held, reader=self._originals)
+            choice = choose(held, instance.header, target)
+            if instance.header.pixels is None or choice.target is None or choice.target.ratio is None:
+                return None
+            work = self._work(held, instance, choice, None)
+            return work.search(work.values())[0]
+        except HounsfieldError:
+            return None
+
+    def _transcode(self, source: BytesSource, target: Target, hint: Rate | CommonRate | None) -> Transcoded:
         instance = read_instance(source, reader=self._originals)
         before = instance.syntax
         if instance.header.pixels is None:
@@ -107,36 +119,36 @@ class Transcoder:
             return _unchanged(source, before, None, str(error))
 
     def _as_chosen(
-        self, source: BytesSource, instance: Instance, choice: Choice, hint: Rate | None
+        self, source: BytesSource, instance: Instance, choice: Choice, hint: Rate | CommonRate | None
     ) -> Transcoded:
-        before, target = instance.syntax, choice.target
-        assert target is not None and target.syntax is not None
-        syntax = target.syntax
-        dataset = inflated(source, instance.header)
-        pixels = open_pixels(source.content if dataset is None else dataset, instance.header)
-        if before is syntax and not target.lossy and not (pixels.native and syntax.encapsulated):
+        work, before = self._work(source, instance, choice, hint), instance.syntax
+        syntax, pixels = work.syntax, work.pixels
+        if before is syntax and not work.target.lossy and not (pixels.native and syntax.encapsulated):
             return _unchanged(source, before, pixels, f"is {syntax.keyword} already")
-        last = last_element(source.content, instance.header, pixels.extents) if dataset is None else None
-        part = read_part10(source.content, before, dataset, pixels=last)
-        part = with_native_icons(part, before)
-        work = _Work(self, instance, with_true_sign(pixels, instance), part, target, syntax, hint)
         result = work.run()
-        if target.auto is not None and len(result.content) >= len(source.content) and not before.deflated:
+        if (
+            work.target.auto is not None
+            and len(result.content) >= len(source.content)
+            and not before.deflated
+        ):
             return _unchanged(source, before, pixels, f"is no smaller as {syntax.keyword}")
         return replace(result, why="; ".join(filter(None, (choice.why, result.why))))
 
+    def _work(
+        self, source: BytesSource, instance: Instance, choice: Choice, hint: Rate | CommonRate | None
+    ) -> _Work:
+        assert choice.target is not None and choice.target.syntax is not None
+        dataset = inflated(source, instance.header)
+        pixels = open_pixels(source.content if dataset is None else dataset, instance.header)
+        last = last_element(source.content, instance.header, pixels.extents) if dataset is None else None
+        part = read_part10(source.content, instance.syntax, dataset, pixels=last)
+        pixels = with_true_sign(pixels, instance)
+        return _Work(self, instance, pixels, part, choice.target, choice.target.syntax, hint)
 
-def choose(source: Source, header: Header, target: Target) -> Choice:
-    """`target.chosen_for` the image in `source`, with what its codestreams tell of losses that its header does not."""
-    is_silent = header.pixels is not None and header.pixels.length is None and not is_lossy(header)
-    lossy_before = False
-    if target.syntax is None and is_silent:
-        with (
-            contextlib.suppress(HounsfieldError),
-            source.open() as stream,
-        ):  # whoever decodes it says what is wrong
-            lossy_before = bool(open_pixels(stream.read(), header).lossy_method())
-    return target.chosen_for(header, lossy_before=lossy_before)
+
+def _held(source: Source) -> BytesSource:
+    with source.open() as stream:
+        return BytesSource(source.name, stream.read())
 
 
 def _unchanged(
@@ -156,7 +168,7 @@ class _Work:
     part: Part10
     target: Target
     syntax: TransferSyntax
-    hint: Rate | None
+    hint: Rate | CommonRate | None
 
     def run(self) -> Transcoded:
         lossless_jpeg = self._whole_jpegs()
@@ -166,9 +178,14 @@ class _Work:
             raise UnsupportedError(
                 f"jpeg-xl-jpeg of {self.pixels.syntax.keyword}", expected="baseline JPEG (.50)"
             )
+        values = self.values()
+        return self._lossy(values) if self.target.lossy else self._lossless(values)
+
+    def values(self) -> FrameValues:
+        """The values of its frames, of a kind that the syntax holds."""
         values = FrameValues(self.pixels, self.part, self.instance.header, self.syntax)
         refuse_unheld(self.syntax, PixelKind.of(values.form))
-        return self._lossy(values) if self.target.lossy else self._lossless(values)
+        return values
 
     def _whole_jpegs(self) -> list[bytes] | None:
         """Baseline JPEGs into JPEG XL and back without touching a coefficient; `None` if it is not that."""
@@ -228,7 +245,8 @@ class _Work:
             frame=index,
         )
 
-    def _lossy(self, values: FrameValues) -> Transcoded:
+    def search(self, values: FrameValues) -> tuple[LossySearch, list[Pixels], list[FrameScale]]:
+        """The search for what is asked of it, with its frames and their scales."""
         if self.pixels.native_bytes > _MOST_AT_ONCE:
             raise UnsupportedError(
                 f"{self.pixels.native_bytes} bytes of pixels in one lossy image",
@@ -236,7 +254,11 @@ class _Work:
             )
         frames = [values.frame(index) for index in range(self.pixels.count)]
         scales = frame_scales(self.instance, len(frames))
-        coded = LossySearch(frames, scales, values.form, self.target).run(self.hint)
+        return LossySearch(frames, scales, values.form, self.target), frames, scales
+
+    def _lossy(self, values: FrameValues) -> Transcoded:
+        search, frames, scales = self.search(values)
+        coded = search.run(self.hint)
         edits = values.edits
         if coded.rate is None:  # nothing was lost after all, and so the image stays what it is
             return self._result(coded, self._photometric(values.form), edits, note=values.note)
@@ -277,7 +299,8 @@ class _Work:
         self, coded: Coded, photometric: str, changed: Mapping[int, Edit], *, note: str = ""
     ) -> Transcoded:
         """The finished file, read back; as a lossy derivation of the original where something was lost."""
-        part, past = recoded(self.part, self.syntax), self._past_loss()
+        part = recoded(with_native_icons(self.part, self.pixels.syntax), self.syntax)
+        past = self._past_loss()
         edits = {**changed, **colour_edits(self.pixels.frame_format, photometric, self.syntax)}
         if self._is_sign_mended:
             edits |= sign_edits(self.pixels.frame_format, self.syntax)
@@ -309,6 +332,8 @@ class _Work:
             coded.loss.psnr,
             coded.rate,
             "; ".join(filter(None, (note, self._mended(photometric, past)))),
+            "" if coded.rate is None else error_unit(self.instance),
+            coded.loss.worst,
         )
 
     @property

@@ -12,7 +12,7 @@ from hounsfield.errors import HounsfieldError
 from hounsfield.hu import stored_values
 from hounsfield.instance import BytesSource, Source, read_instance
 from hounsfield.syntaxes import TransferSyntax, transfer_syntax
-from hounsfield.transcode.loss import FrameScale, Loss, comparable, frame_scales, measure
+from hounsfield.transcode.loss import FrameScale, Loss, comparable, error_unit, frame_scales, measure
 from hounsfield.transcode.part10 import inflated
 from hounsfield.transcode.pixels import open_pixels
 from hounsfield.transcode.search import encode_lossy
@@ -81,7 +81,7 @@ class Estimate:
     """Costs of `images` images of `native_bytes` uncompressed, stored in `stored_bytes` now.
 
     `costs` are measured on `sampled` frames; syntaxes that cannot hold such pixels are in `impossible` with the
-    reason.
+    reason. Errors are in `unit`, which is "" where samples are in several.
     """
 
     images: int
@@ -90,6 +90,7 @@ class Estimate:
     sampled: int
     costs: tuple[Cost, ...]
     impossible: dict[str, str]
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ class _Sample:
     form: FrameFormat
     scale: FrameScale
     stored_bytes: float  # of this frame, as it is now
+    unit: str
 
 
 def estimate(
@@ -127,7 +129,9 @@ def estimate(
             impossible[keyword] = error.found
         if on_step is not None:
             on_step(1)
-    return Estimate(images, native, stored, len(samples), tuple(costs), impossible)
+    units = {sample.unit for sample in samples}
+    unit = units.pop() if len(units) == 1 else ""
+    return Estimate(images, native, stored, len(samples), tuple(costs), impossible, unit)
 
 
 def steps(*, lossy: bool = True, syntaxes: Sequence[str] | None = None) -> int:
@@ -194,7 +198,7 @@ def _sample(source: Source) -> list[_Sample]:
             values = instance.stored_format
             cells = stored_values(cells, values)
             form = replace(form, bits_stored=values.bits_stored, high_bit=values.bits_stored - 1)
-        return [_Sample(cells, form, scales[middle], stored)]
+        return [_Sample(cells, form, scales[middle], stored, error_unit(instance))]
     except HounsfieldError:
         return []
 

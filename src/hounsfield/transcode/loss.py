@@ -20,9 +20,12 @@ from hounsfield.errors import HounsfieldError
 from hounsfield.hu import Padding
 from hounsfield.instance import Instance
 from hounsfield.syntaxes import TransferSyntax
+from hounsfield.units import HOUNSFIELD, UNSPECIFIED, unit_of
 
 AIR = -1024.0
 """HU below which a CT value is padding: no tissue, nor air, is there."""
+
+GREY_LEVELS = "grey levels"
 
 Mask = NDArray[np.bool_]
 
@@ -106,6 +109,19 @@ def frame_scales(instance: Instance, count: int) -> list[FrameScale]:
         slope, intercept = (rescale.slope, rescale.intercept) if linear else (1.0, 0.0)
         scales.append(FrameScale(slope, intercept, padding, floor and linear))
     return scales
+
+
+def error_unit(instance: Instance) -> str:
+    """In what errors of its values are told: HU, another unit that the header names, or grey levels."""
+    header = instance.header
+    try:
+        rescale, kind = instance.planes[0].rescale, instance.planes[0].rescale_type
+        unit = unit_of(kind, header.text("Modality"), header.text("SOPClassUID"))
+    except (HounsfieldError, IndexError):
+        return GREY_LEVELS
+    if instance.samples > 1 or (rescale.slope, rescale.intercept, rescale.lut) == (1.0, 0.0, None):
+        return HOUNSFIELD if unit.hounsfield and instance.samples == 1 else GREY_LEVELS
+    return HOUNSFIELD if unit.hounsfield else GREY_LEVELS if unit.name == UNSPECIFIED else unit.name
 
 
 def measure(originals: Sequence[Pixels], decoded: Sequence[Pixels], scales: Sequence[FrameScale]) -> Loss:

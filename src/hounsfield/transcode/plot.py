@@ -38,6 +38,11 @@ class _Drawing:
     across: list[tuple[float, str]]
     up: list[tuple[float, str]]
     title: str
+    unit: str
+
+    @property
+    def error_axis(self) -> str:
+        return f"largest error, {self.unit}" if self.unit else "largest error"
 
 
 def write_plot(measured: Estimate, path: Path, *, force: bool = False) -> None:
@@ -85,7 +90,7 @@ def _draw(measured: Estimate) -> _Drawing:
     title = (
         f"{measured.images} image{plural}, {measured.native_bytes / 1e6:.0f} MB: size against largest error"
     )
-    return _Drawing(lines, sorted(dots, key=lambda dot: dot.x), across, up, title)
+    return _Drawing(lines, sorted(dots, key=lambda dot: dot.x), across, up, title, measured.unit)
 
 
 def _scale(
@@ -104,7 +109,7 @@ def _write_svg(drawing: _Drawing, path: Path) -> None:
         f'<text x="{_LEFT}" y="22" font-size="15">{escape(drawing.title)}</text>',
         f'<text x="{(_LEFT + right) / 2}" y="{_HEIGHT - 14}" text-anchor="middle">size, % of native</text>',
         f'<text x="16" y="{_HEIGHT / 2}" transform="rotate(-90 16 {_HEIGHT / 2})" '
-        f'text-anchor="middle">largest error, HU</text>',
+        f'text-anchor="middle">{drawing.error_axis}</text>',
     ]
     for at, label in drawing.across:
         parts.append(f'<path d="M{at:.1f} {_TOP}V{bottom}" stroke="#ddd"/>')
@@ -139,7 +144,7 @@ def _write_png(drawing: _Drawing, path: Path) -> None:
     pen.font = ImageFont.load_default(size=13)
     pen.text((_LEFT, 4), drawing.title, fill="black")
     pen.text(((_LEFT + right) / 2 - 50, _HEIGHT - 24), "size, % of native", fill="black")
-    pen.text((6, _TOP - 16), "largest error, HU", fill="black")
+    pen.text((6, _TOP - 16), drawing.error_axis, fill="black")
     for at, label in drawing.across:
         pen.line([(at, _TOP), (at, bottom)], fill="#dddddd")
         pen.text((at - 8, bottom + 6), label, fill="black")

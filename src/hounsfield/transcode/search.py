@@ -18,7 +18,9 @@ from hounsfield.transcode.target import Target
 RATIO_TOLERANCE = 0.10
 """How far a ratio may be from the one asked for."""
 
-_GOOD_ENOUGH = 0.04  # the search ends here; margin for what rounding does to other frames
+GOOD_ENOUGH = 0.04
+"""The search ends here; the rest is margin for what rounding does to other frames."""
+
 _TRIES = 14
 _COARSEST, _FINEST = -40.0, 110.0  # quality, on the scale of `Rate`
 _FINER = 10.0  # of quality: half the step
@@ -37,6 +39,15 @@ class Coded:
     streams: list[bytes]
     rate: Rate | None
     loss: Loss
+
+
+@dataclass(frozen=True, slots=True)
+class CommonRate:
+    """The rate at which the images of a series, coded in the syntax `keyword`, meet `ratio` in total."""
+
+    keyword: str
+    ratio: float
+    rate: Rate
 
 
 def encode_lossy(frame: Pixels, syntax: TransferSyntax, form: FrameFormat, rate: Rate) -> bytes:
@@ -67,13 +78,30 @@ class LossySearch:
         self.near = self.syntax.keyword == "jpeg-ls-near"
         self.native_bytes = form.native_bytes * len(cells)
 
-    def run(self, hint: Rate | None = None) -> Coded:
-        """`hint` is a rate that met the same target for a neighbour. Raises `UnsupportedError` if none does."""
+    def run(self, hint: Rate | CommonRate | None = None) -> Coded:
+        """`hint` is a rate that met the same target for a neighbour; a common one is taken as it is.
+
+        Raises `UnsupportedError` if no rate meets the target.
+        """
         if self.target.max_error is not None:
             return self._within(self.target.max_error)
-        if self.target.ratio is not None:
-            return self._at_ratio(self.target.ratio, hint)
-        return self._at_quality(self.target.quality or 0.0)
+        if self.target.ratio is None:
+            return self._at_quality(self.target.quality or 0.0)
+        if isinstance(hint, CommonRate):
+            if (hint.keyword, hint.ratio) == (self.syntax.keyword, self.target.ratio):
+                return (
+                    self._nearest(hint.rate.near, None) if self.near else self._at_quality(hint.rate.quality)
+                )
+            hint = None
+        return self._at_ratio(self.target.ratio, hint)
+
+    def size_at(self, rate: Rate) -> int:
+        """Bytes of all frames at a rate."""
+        return sum(map(len, self._encode(rate)))
+
+    def nearest_to(self, ratio: float) -> Rate:
+        """The rate that comes nearest to a ratio."""
+        return self._bisect(ratio, None)[1]
 
     def _encode(self, rate: Rate) -> list[bytes]:
         rate = replace(rate, effort=self.target.effort)
@@ -177,7 +205,7 @@ class LossySearch:
             found = self.native_bytes / max(1, sum(map(len, streams)))
             if best is None or abs(math.log(found / ratio)) < abs(math.log(best[2] / ratio)):
                 best = streams, rate, found
-            if abs(found / ratio - 1) <= _GOOD_ENOUGH:
+            if abs(found / ratio - 1) <= GOOD_ENOUGH:
                 break
             if found < ratio:
                 finest = knob

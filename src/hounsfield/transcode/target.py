@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from hounsfield.codecs import PixelKind, best_lossless, holds
-from hounsfield.errors import SelectionError, UnsupportedError
-from hounsfield.instance import Header
+from hounsfield.errors import HounsfieldError, SelectionError, UnsupportedError
+from hounsfield.instance import Header, Source
 from hounsfield.syntaxes import TransferSyntax, transfer_syntax
-from hounsfield.transcode.pixels import decoded_format
+from hounsfield.transcode.pixels import decoded_format, open_pixels
 
 if TYPE_CHECKING:
     from hounsfield.transcode.policy import Policy
@@ -38,7 +39,8 @@ class Target:
     `ratio` is native bytes ÷ compressed bytes, met within 10 %. `max_error` is in HU (rescaled units), never
     exceeded. `quality` is the coder's (`hounsfield.codecs.Rate`). `effort` is JPEG XL's. `extended_offsets` forces
     an Extended Offset Table. `auto` is the table a syntax was, or is to be, chosen by; of its lossy entries those
-    that are not in `AUTO` need the same one goal. `policy` chooses by its rules instead.
+    that are not in `AUTO` need the same one goal. `policy` chooses by its rules instead. `each`: a ratio is that of
+    each image; otherwise `compress_all` meets it over each series in total.
     """
 
     syntax: TransferSyntax | None
@@ -49,6 +51,7 @@ class Target:
     extended_offsets: bool | None = None
     auto: Mapping[str, str] | None = None
     policy: Policy | None = None
+    each: bool = True
 
     def __post_init__(self) -> None:
         goals = self._goals
@@ -104,12 +107,18 @@ class Target:
             "extended_offsets": self.extended_offsets,
             "auto": None if self.auto is None else dict(sorted(self.auto.items())),
             **({} if self.policy is None else {"policy": list(self.policy.told)}),
+            **({} if self.each else {"each": False}),
         }
 
     def chosen_for(self, header: Header, *, lossy_before: bool = False) -> Choice:
         """Itself, or what `auto` chooses for such an image; `lossy_before` where its codestream tells of a loss."""
         if self.policy is not None:
-            return self.policy.choice_for(header, lossy_before=lossy_before)
+            choice = self.policy.choice_for(header, lossy_before=lossy_before)
+            return (
+                choice
+                if choice.target is None
+                else replace(choice, target=replace(choice.target, each=self.each))
+            )
         return Choice(self) if self.syntax is not None else self._by_table(header, lossy_before)
 
     def _by_table(self, header: Header, lossy_before: bool) -> Choice:
@@ -171,6 +180,18 @@ class Choice:
 
     target: Target | None
     why: str = ""
+
+
+def choose(source: Source, header: Header, target: Target) -> Choice:
+    """`target.chosen_for` the image in `source`, with what its codestreams tell of losses that its header does not."""
+    is_silent = header.pixels is not None and header.pixels.length is None and not is_lossy(header)
+    lossy_before = False
+    if target.syntax is None and is_silent:
+        with contextlib.suppress(HounsfieldError):  # whoever decodes it says what is wrong
+            with source.open() as stream:
+                content = stream.read()
+            lossy_before = bool(open_pixels(content, header).lossy_method())
+    return target.chosen_for(header, lossy_before=lossy_before)
 
 
 def _undecided(keyword: str, goals: int) -> SelectionError:

@@ -16,8 +16,9 @@ class Transcoded:
 
     `changed` is false where `content` is the source as it was: in the syntax already, without pixels, or of a kind
     that nothing `auto` may choose can hold. `why` says so, or why the syntax is not the one that was asked for first.
-    `ratio` is native ÷ stored bytes of the pixels. `max_error` is in HU (rescaled units), `psnr` in dB,
-    infinite where nothing was lost. `rate` is what met the target, a hint for a neighbour.
+    `ratio` is native ÷ stored bytes of the pixels. `max_error` is in `unit` (HU, grey levels …), padding left out,
+    `worst_error` of every cell; `psnr` in dB, infinite where nothing was lost. `rate` is what met the target, a hint
+    for a neighbour.
     """
 
     name: str
@@ -32,6 +33,8 @@ class Transcoded:
     psnr: float = math.inf
     rate: Rate | None = None
     why: str = ""
+    unit: str = ""
+    worst_error: float = 0.0
 
     @property
     def ratio(self) -> float:
@@ -47,6 +50,8 @@ class Transcoded:
             "stored_bytes": self.stored_bytes,
             "ratio": round(self.ratio, 4),
             "max_error": self.max_error,
+            "worst_error": self.worst_error,
+            "unit": self.unit,
             "psnr": self.psnr if math.isfinite(self.psnr) else None,
         }
 
@@ -54,7 +59,7 @@ class Transcoded:
 def goal_of(target: Target) -> str:
     """What was asked for, in words; part of the derived UID."""
     if target.ratio is not None:
-        return f"ratio {target.ratio:g}"
+        return f"ratio {target.ratio:g}" + ("" if target.each else " over its series")
     if target.max_error is not None:
         return f"error at most {target.max_error:g}"
     return f"quality {target.quality:g}"
