@@ -123,3 +123,14 @@ def test_counts_add_up_and_survive_json() -> None:
     assert one.kept == {("SeriesDescription", "a"): 2} and one.cleaned == {("SeriesDescription", "a")}
     assert Review.from_json(json.loads(json.dumps(one.to_json()))) == one
     assert not Review() and one
+
+
+@pytest.mark.parametrize(
+    ("name", "is_told"), [("Zyxwvut_CT", True), ("study 7788123", True), ("shared", False)]
+)
+def test_a_folder_that_is_called_by_a_patient_is_warned_of(tmp_path: Path, name: str, is_told: bool) -> None:
+    phantom.write(SPEC, tmp_path / "in")
+    done = CliRunner().invoke(
+        main, ["deidentify", str(tmp_path / "in"), str(tmp_path / name), "--workers", "2"]
+    )
+    assert done.exit_code == 0 and ("rename it before you share it" in done.stderr) == is_told

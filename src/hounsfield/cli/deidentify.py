@@ -83,6 +83,7 @@ def deidentify(
     """
     from hounsfield import deidentification
     from hounsfield.batch import LEDGER_NAME
+    from hounsfield.deidentification.wording import said
     from hounsfield.locations import open_location
     from hounsfield.reading import is_remote
     from hounsfield.report import open_place
@@ -112,6 +113,8 @@ def deidentify(
             review = deidentification.write_review(told.to_json(), profile, out, asked["lang"])
     if _is_nothing(told) and not asked["as_json"]:
         raise LocationError("no DICOM object in it", where=location, remedy="check the location")
+    if told.is_told:
+        echo(said("told", asked["lang"]), err=True)
     if asked["as_json"]:
         _print_json(listed, skipped, told.to_json())
     else:

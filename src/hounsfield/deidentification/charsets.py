@@ -10,8 +10,10 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-_GB_ESCAPES = re.compile(rb"\x1b\$\)A|\x1b\(B")
+_GB = b"\x1b$)A"
 """ISO 2022 IR 58 (PS3.5 Annex K.2): what follows is GB 2312 in bytes above 127, which no codec of Python undoes."""
+
+_ESCAPES = re.compile(rb"\x1b\$\)A|\x1b\(B")
 
 _LATIN = ("iso8859", "latin_1")
 _OTHERS = ("gb18030", "big5", "shift_jis", "euc_kr", "cp1251", "latin-1")
@@ -37,7 +39,10 @@ def readings(raw: bytes, label: Sequence[str]) -> tuple[Reading, ...]:
     if not any(_decoded(raw, ("utf-8",))):
         order = ("gb18030", *label) if own or "latin_1" not in label else ("latin_1", "gb18030")
         found += _decoded(raw, (*order, *_OTHERS))
-    return tuple({reading.text: reading for reading in reversed(found)}.values())[::-1]
+    distinct: dict[str, Reading] = {}
+    for reading in found:
+        distinct.setdefault(reading.text, reading)
+    return tuple(distinct.values())
 
 
 def is_as_labelled(reading: Reading, label: Sequence[str]) -> bool:
@@ -49,8 +54,8 @@ def is_as_labelled(reading: Reading, label: Sequence[str]) -> bool:
 def _by_escapes(raw: bytes, label: Sequence[str]) -> Iterator[Reading]:
     from pydicom.charset import decode_bytes
 
-    if _GB_ESCAPES.search(raw) is not None:
-        yield from _decoded(_GB_ESCAPES.sub(b"", raw), ("gb18030",))
+    if _GB in raw:
+        yield from _decoded(_ESCAPES.sub(b"", raw), ("gb18030",))
     else:
         yield Reading(decode_bytes(raw, list(label), set()), label[-1])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from pydicom import Dataset, dcmread, dcmwrite
@@ -27,7 +27,10 @@ _UID = re.compile(r"[\d.]+")
 
 @dataclass(frozen=True)
 class Deidentified:
-    """`content` under its new UIDs, with how often each thing was done; or `reason` why there is none."""
+    """`content` under its new UIDs, with how often each thing was done; or `reason` why there is none.
+
+    `names` says whether a text names somebody of the object; `review` is what is left for a person to read.
+    """
 
     content: bytes = b""
     study: str = ""
@@ -36,6 +39,7 @@ class Deidentified:
     counts: Mapping[str, int] = field(default_factory=dict)
     review: Review = field(default_factory=Review)
     reason: str = ""
+    names: Callable[[str], bool] = field(default=lambda text: False, repr=False, compare=False)
 
 
 def deidentify_object(source: Source, profile: Profile, pseudonyms: Pseudonyms) -> Deidentified:
@@ -81,7 +85,9 @@ def _deidentified(dataset: Dataset, profile: Profile, pseudonyms: Pseudonyms) ->
     )
     study, series, instance = uids
     counts = {name: count for name, count in rewriter.counts.items() if count}
-    return Deidentified(content, study, series, instance, counts, rewriter.review)
+    return Deidentified(
+        content, study, series, instance, counts, rewriter.review, names=rewriter.matcher.finds
+    )
 
 
 def write_object(dataset: Dataset) -> bytes:

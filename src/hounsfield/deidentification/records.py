@@ -36,7 +36,7 @@ class Treated:
     """What became of one object: "made", "present" (made before), "left out" or "failed", and `reason`.
 
     `kind` of failure: the error's class, "refused" or "failed" by the folder, "lost" with its worker. `review`: the
-    texts that were kept.
+    texts that were kept. `is_told`: the folder's own name tells whose the object is.
     """
 
     name: str
@@ -46,6 +46,7 @@ class Treated:
     counts: Mapping[str, int] = field(default_factory=dict)
     kind: str = ""
     review: Review = field(default_factory=Review)
+    is_told: bool = False
 
 
 def unnamed_series(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
@@ -46,7 +47,7 @@ class _Work:
             made = deidentify_object(source, self.profile, pseudonyms)
             if made.reason:
                 return Treated(source.name, "left out", made.reason)
-            return self._written(step, made)
+            return dataclasses.replace(self._written(step, made), is_told=made.names(self.out.name))
         except NotDicomError as error:
             return Treated(source.name, "left out", error.found)
         except HounsfieldError as error:
@@ -134,15 +135,20 @@ def _packs(steps: Iterator[Step]) -> Iterator[tuple[Step, ...]]:
 
 @dataclass
 class Summary:
-    """Counts alone, nothing that names a source: it may lie beside the data."""
+    """Counts and kept texts, nothing that names a source: it may lie beside the data.
+
+    `is_told`: the name of the folder tells whose some object is; not in `to_json`, which goes with it.
+    """
 
     profile: Profile
     statuses: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     done: Counter[str] = field(default_factory=Counter)
     review: Review = field(default_factory=Review)
+    is_told: bool = False
 
     def add(self, treated: Treated) -> None:
+        self.is_told |= treated.is_told
         self.statuses[treated.status] += 1
         if treated.status == "left out":
             self.reasons[treated.reason] += 1

@@ -58,6 +58,10 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "pixels trimmed": ("pixels trimmed", "已去除像素数据中的多余字节"),
         "what": ("what", "内容"),
         "review": ("texts that were kept, to read before sharing", "共享前请通读保留的文本"),
+        "told": (
+            "the name of the output folder holds a name or number of a patient; rename it before you share it",
+            "输出文件夹的名称含有患者姓名或编号；共享前请重命名",
+        ),
         "to look through": ("to look through", "可浏览"),
     }
 )
