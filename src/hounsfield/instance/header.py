@@ -187,6 +187,8 @@ class Header:
     @property
     def has_several_frames(self) -> bool:
         """Whether Number of Frames is above 1. Raises `MalformedError` where it is written and no whole number."""
+        if ATTRIBUTES["NumberOfFrames"][0] not in self.values:
+            return False
         number = self.number("NumberOfFrames")
         if number is not None and number != int(number):
             raise unreadable(ATTRIBUTES["NumberOfFrames"][0], self.text("NumberOfFrames"), "a whole number")

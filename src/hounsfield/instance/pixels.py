@@ -96,10 +96,8 @@ class Instance:
 
         Raises `MalformedError`, `UnsupportedError`.
         """
-        declared = self.declared_format
-        return (
-            declared if self._sign.signed == declared.signed else replace(declared, signed=self._sign.signed)
-        )
+        declared, sign = self.declared_format, self._sign
+        return declared if sign.signed == declared.signed else replace(declared, signed=sign.signed)
 
     @cached_property
     def declared_format(self) -> StoredFormat:
@@ -140,9 +138,8 @@ class Instance:
     def _real_padding(self) -> Padding | None:
         """Float or Double Float Pixel Padding Value and Range Limit (0028,0122–0125)."""
         name = "FloatPixel" if self._real_bits == REAL_BITS["FloatPixelData"] else "DoubleFloatPixel"
-        value = self.header.number(
-            f"{name}PaddingValue", strict=False
-        )  # NaN is padding without being declared
+        # Not strict: NaN is padding without being declared.
+        value = self.header.number(f"{name}PaddingValue", strict=False)
         if value is None:
             return None
         limit = self.header.number(f"{name}PaddingRangeLimit", strict=False)
@@ -152,7 +149,8 @@ class Instance:
     @cached_property
     def _sign(self) -> Sign:
         """Whether values are signed; the pixels are asked where the header does not say, or codestreams may."""
-        if self.header.pixels is None or self.is_real:
+        says = self.header.integer("PixelRepresentation") in (0, 1)
+        if self.header.pixels is None or self.is_real or (says and self.is_native):
             return Sign(self.declared_format.signed)
         if self.is_native:
             return sign_of(self, None)
@@ -162,7 +160,7 @@ class Instance:
         except HounsfieldError:
             return Sign(self.declared_format.signed)  # reading the pixels will say why
 
-    @property
+    @cached_property
     def frame_format(self) -> FrameFormat:
         """What a decoder must know of a frame. Raises `MalformedError`, `UnsupportedError`."""
         return self._format_of(self.stored_format)
@@ -192,7 +190,7 @@ class Instance:
             if "PerFrameFunctionalGroupsSequence" in header or "SharedFunctionalGroupsSequence" in header:
                 return read_planes_of_groups(self.source, header)
             scale = scale_of_header(header, self.dataset() if has_scale_in_sequences(header) else None)
-            if header.number_of_frames > 1:
+            if header.has_several_frames:
                 return planes_of_frames(header, scale, self._dataset_of_detectors())
             return (plane_of_header(header, scale),)
         except HounsfieldError as error:
@@ -244,10 +242,11 @@ class Instance:
         """Samples per Pixel (0028,0002)."""
         return self.header.integer("SamplesPerPixel", 1) or 1
 
-    @property
+    @cached_property
     def frame_bytes(self) -> int:
         """Size of one native frame, without padding to even length."""
-        return self._format_of(self.declared_format).native_bytes
+        known: FrameFormat | None = self.__dict__.get("frame_format")
+        return (known or self._format_of(self.declared_format)).native_bytes
 
     @cached_property
     def is_native(self) -> bool:

@@ -80,13 +80,13 @@ _TELLING: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "UnassignedPerFrameConvertedAttributesSequence": _OF_SINGLE_FRAMES,
     }
 )
-_LENGTHS = {
-    "ImagePositionPatient": "Image Position (Patient) (0020,0032)",
-    "ImageOrientationPatient": "Image Orientation (Patient) (0020,0037)",
-    "PixelSpacing": "Pixel Spacing (0028,0030)",
-    "SpacingBetweenSlices": "Spacing Between Slices (0018,0088)",
-}
 _POSITION, _ORIENTATION, _SPACING, _STEP = 0x00200032, 0x00200037, 0x00280030, 0x00180088
+_LENGTHS = (
+    (_POSITION, "Image Position (Patient) (0020,0032)"),
+    (_ORIENTATION, "Image Orientation (Patient) (0020,0037)"),
+    (_SPACING, "Pixel Spacing (0028,0030)"),
+    (_STEP, "Spacing Between Slices (0018,0088)"),
+)
 
 _FARTHEST_MM = 1e6  # no patient is a kilometre long: a larger coordinate or spacing is damage, not geometry
 _FINEST_MM = 1e-9
@@ -117,11 +117,8 @@ class Plane:
 
 def plane_of_header(header: Header, scale: Scale) -> Plane:
     """The plane of a single-frame instance. Raises `MalformedError` for numbers that cannot be read."""
-    notes = [
-        reason("decimal-commas", name=name)
-        for keyword, name in _LENGTHS.items()
-        if b"," in (header.raw(keyword) or b"")
-    ]
+    values = header.values
+    notes = [reason("decimal-commas", name=name) for tag, name in _LENGTHS if b"," in values.get(tag, b"")]
     return Plane(
         frame=0,
         position=_sized(header.numbers("ImagePositionPatient"), 3),

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 Numbers = tuple[float, ...]
 
-RT_DOSE = "1.2.840.10008.5.1.4.1.1.481.2"
+RT_DOSE = b"1.2.840.10008.5.1.4.1.1.481.2"
+_DECIDING = ("SOPClassUID", "Modality", "DoseGridScaling", "RescaleSlope", "RescaleIntercept")
 UNSPECIFIED = "US"  # Rescale Type of values in no unit that is known
 _SLOPE = (0x00281053, "Rescale Slope (0028,1053)")
 _INTERCEPT = (0x00281052, "Rescale Intercept (0028,1052)")
@@ -47,26 +48,30 @@ def scale_of_header(header: Header, dataset: Level | None) -> Scale:
     lut = None if dataset is None else modality_lut(dataset)
     if lut is not None:
         return Scale(Rescale(lut=lut), lut.kind)
-    notes: list[str] = []
-    if header.text("SOPClassUID") == RT_DOSE:
-        text = _single(header, "DoseGridScaling")
-        scaling = _half(text, 1.0, _DOSE, notes)
-        # Without the scaling, numbers are no dose in whatever unit that would be.
-        return Scale(Rescale(scaling), header.text("DoseUnits") if text else UNSPECIFIED, tuple(notes))
-    slope, intercept = (_single(header, keyword) for keyword in ("RescaleSlope", "RescaleIntercept"))
+    sop_class, modality, scaling, slope, intercept = (header.raw(keyword) for keyword in _DECIDING)
+    if sop_class == RT_DOSE:
+        return _scale_of_dose(_first(scaling), header.text("DoseUnits"))
     mappings = () if dataset is None else items(dataset, "RealWorldValueMappingSequence")
     kind = header.text("RescaleType")
-    if not kind and header.text("Modality") == "PT":
+    if not kind and modality == b"PT":
         kind = header.text("Units")
-    return scale_of_texts(slope, intercept, kind, mappings)
+    return scale_of_texts(_first(slope), _first(intercept), kind, mappings)
+
+
+def _scale_of_dose(scaling: str | None, unit: str) -> Scale:
+    """That of a dose grid; without the scaling its numbers are no dose in whatever unit that would be."""
+    notes: list[str] = []
+    factor = _half(scaling, 1.0, _DOSE, notes)
+    return Scale(Rescale(factor), unit if scaling else UNSPECIFIED, tuple(notes))
 
 
 def has_scale_in_sequences(header: Header) -> bool:
     """Whether `scale_of_header` needs more than the header tells."""
     if "ModalityLUTSequence" in header:
         return True
-    halves = (header.raw("RescaleSlope"), header.raw("RescaleIntercept"))
-    return "RealWorldValueMappingSequence" in header and not any(halves)
+    if "RealWorldValueMappingSequence" not in header:
+        return False
+    return not header.raw("RescaleSlope") and not header.raw("RescaleIntercept")
 
 
 def scale_of_texts(slope: str | None, intercept: str | None, kind: str, mappings: Iterable[Level]) -> Scale:
@@ -126,8 +131,7 @@ def _half(text: str | None, default: float, attribute: tuple[int, str], notes: l
     return number
 
 
-def _single(header: Header, keyword: str) -> str | None:
-    raw = header.raw(keyword)
+def _first(raw: bytes | None) -> str | None:
     return None if raw is None else raw.split(b"\\")[0].decode("latin-1")
 
 
