@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from hounsfield.archives.names import sounds_like_archive
-from hounsfield.attributes import Edit, write_edited
+from hounsfield.attributes import Edit, parse_edits, write_edited
 from hounsfield.cli.terminal import progress
 from hounsfield.errors import (
     HounsfieldError,
     LocationError,
+    MalformedError,
     NotDicomError,
     SelectionError,
     UnsupportedError,
@@ -18,7 +20,11 @@ from hounsfield.errors import (
 from hounsfield.instance import Skipped, Source
 from hounsfield.locations import DicomdirLocation, FileLocation, Location, open_location
 from hounsfield.outputs import whole_file, whole_folder
+from hounsfield.reasons import unreadable
 
+_LAST_BEFORE_PIXELS = (
+    "7FDF0010"  # of no file; whoever removes it has walked over all that precedes the pixels
+)
 _INSTANCE_UID = 0x00080018
 
 
@@ -27,7 +33,8 @@ def write_copies(
 ) -> tuple[int, tuple[Skipped, ...]]:
     """Write copies with `edits` made; how many, and what was left out with its reason.
 
-    The originals are only read. Nothing is left at `out` when any instance cannot be changed as asked. Raises
+    The originals are only read. A damaged file is left out; nothing is left at `out` when a sound instance cannot be
+    changed as asked. Raises
     `LocationError` where `out` and the originals overlap, `UnsupportedError` where it is an archive for several,
     `OutputExistsError`, and what `write_edited` raises.
     """
@@ -93,8 +100,19 @@ def _write_one(source: Source, target: Path, edits: Sequence[Edit]) -> str | Non
         target.unlink()
         if isinstance(error, NotDicomError) or error.data.get("directory"):
             return error.found
+        if isinstance(error, MalformedError) and _is_damaged(source):
+            return unreadable(error)
         raise
     return None
+
+
+def _is_damaged(source: Source) -> bool:
+    """Whether a change that any file can have is impossible too: then it is not the edits that are wrong."""
+    try:
+        write_edited(source, parse_edits((), (_LAST_BEFORE_PIXELS,)), io.BytesIO())
+    except HounsfieldError:
+        return True
+    return False
 
 
 def _root(place: Location) -> Path | None:

@@ -128,7 +128,7 @@ def write_models(models: Iterable[Mapping[int, str]], file: TextIO) -> None:
 @lru_cache(maxsize=16384)
 def _indented(member: str) -> str:
     text = json.dumps({member[1:9]: element_of(member)}, ensure_ascii=False, indent=2, allow_nan=False)
-    return "".join(f"\n  {line}" for line in text.splitlines()[1:-1])
+    return "".join(f"\n  {line}" for line in text.split("\n")[1:-1])
 
 
 def _title(rows: Iterable[Row], language: Language) -> str:

@@ -162,3 +162,7 @@ def _change(
     terminal.echo(f"{count} {'copy' if count == 1 else 'copies'} in {out}")
     if skipped:
         show_skipped(skipped)
+    if any(
+        getattr(item.reason, "key", "") for item in skipped
+    ):  # of a damaged one, which a person must hear of
+        raise click.exceptions.Exit(1)
