@@ -252,6 +252,25 @@ def test_a_copy_of_a_series_with_a_damaged_instance_brings_all_the_others(tmp_pa
     assert not file_of(tmp_path / "out", contents[3]).exists()
 
 
+def test_copy_verify_heals_what_is_damaged_at_its_target(tmp_path):
+    contents = instances(slices=5)
+    source = tmp_path / "source"
+    source.mkdir()
+    for number, content in enumerate(contents):
+        (source / f"{number}.dcm").write_bytes(content)
+    with running(tmp_path / "archive") as server:
+        server.store(contents)
+        flip(file_of(tmp_path / "archive", contents[2]), 600)
+        file_of(tmp_path / "archive", contents[3]).unlink()
+        healed = copy(
+            source, server.url, verify=True, retries=Retries(attempts=2, sleep=lambda seconds: None)
+        )
+        assert (healed.counts["moved"], healed.counts["present"], healed.counts["failed"]) == (2, 3, 0)
+        for content in contents:
+            assert parts_of(server.get(path_of(content), AS_STORED))[0][1] == content
+    assert verified(tmp_path / "archive")[0] == 0
+
+
 def test_a_file_that_is_gone_or_cut_is_a_5xx_that_names_the_instance(tmp_path):
     contents = instances()
     with running(tmp_path) as server:

@@ -34,6 +34,7 @@ WORDS = {
         "gone": "gone",
         "header": "header in the index",
         "unreadable": "cannot be read",
+        "heal": "to heal them, store them again: hounsfield copy SOURCE SERVER --verify",
     },
     "zh": {
         "continued": "继续上次中断的校验（已校验 {instances:,} 个实例）",
@@ -50,6 +51,7 @@ WORDS = {
         "gone": "文件缺失",
         "header": "索引中的头信息损坏",
         "unreadable": "无法读取",
+        "heal": "重新存入即可修复：hounsfield copy 来源 服务器 --verify",
     },
 }
 """What is printed, by language."""
@@ -194,6 +196,8 @@ def _show(result: Verified, words: dict[str, str]) -> None:
         "size": bytes_text(result.bytes),
     }
     echo(words["damaged" if result.damaged else "sound"].format(**numbers))
+    if result.damaged:
+        echo(words["heal"])
     for key in ("noted", "mended", "owned"):
         if count := getattr(result, key):
             echo(words[key].format(**{key: count}))

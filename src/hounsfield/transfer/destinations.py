@@ -242,8 +242,16 @@ class ServerDestination:
         return self.client.resource(task.study, task.series).url
 
     def held(self, task: SeriesTask, uids: set[str], spool: Path) -> Iterator[Delivered | Item]:
-        location = DicomwebLocation(self.client, self.client.resource(task.study, task.series))
-        return ServerOrigin(location).deliver(task, uids, spool)
+        origin = ServerOrigin(DicomwebLocation(self.client, self.client.resource(task.study, task.series)))
+        left = set(uids)
+        try:
+            for each in origin.deliver(task, uids, spool):
+                left.discard(each.name if isinstance(each, Item) else each.instance)
+                yield each
+        except HounsfieldError:
+            # One that the server cannot read keeps no other back.
+            with contextlib.suppress(HounsfieldError):
+                yield from origin.deliver(task, left, spool, singly=True)
 
     def writing(self) -> AbstractContextManager[None]:
         return contextlib.nullcontext()

@@ -267,9 +267,24 @@ class _SeriesCopy:
         if lacking := set(self.unverified) - set(self.sent):
             self.sent.update(_digests(self.origin.deliver(self.task, lacking, spool)))
         held = _digests(self.destination.held(self.task, set(self.unverified), spool))
+        lost = (set(self.unverified) & set(self.sent)) - set(held)
+        # Where nothing at all can be read back, it is not single instances that are damaged.
+        if lost and self.recoder is None and (held or len(self.unverified) == 1):
+            held |= self._send_again(lost, spool)
         judged = [_judged(item, self.sent.get(uid), held.get(uid)) for uid, item in self.unverified.items()]
         self.unverified = {}
         self._tell(judged)
+
+    def _send_again(self, lost: set[str], spool: Path) -> dict[str, bytes]:
+        """Send what could not be read back once more: a server that had it damaged has it whole then; what it has."""
+        coming = self.origin.deliver(self.task, lost, spool, singly=True)
+        again = [each for each in coming if isinstance(each, Delivered)]
+        for _ in self.destination.take(again):
+            pass  # what became of it shows when it is read back
+        held = _digests(self.destination.held(self.task, lost, spool))
+        for uid in held:
+            self.unverified[uid] = Item(uid, "moved", reason="it could not be read there, and was sent again")
+        return held
 
     def _settle(self, items: dict[str, Item]) -> None:
         """Tell what these instances came to, or keep it until they are verified."""
