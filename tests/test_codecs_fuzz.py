@@ -35,6 +35,18 @@ def test_damaged_codestreams_of_every_family_kill_nothing() -> None:
     assert (decoded > 0).all() and (refused > 0).all(), trials.table()
 
 
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_children_decode_what_this_process_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Limits of a child refuse nothing: the same outcomes of damaged codestreams, family by family."""
+    counts = []
+    for mode in ("never", "always"):
+        monkeypatch.setenv(isolation.VARIABLE, mode)
+        trials = Trials(seed=5, seeds=ALL_SEEDS)
+        trials.run(seconds=300, most=4000)
+        counts.append(trials.counts.tolist())
+    assert counts[0] == counts[1]
+
+
 @pytest.mark.soak
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_damaged_codestreams_kill_nothing_for_minutes() -> None:

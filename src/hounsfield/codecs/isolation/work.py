@@ -9,6 +9,7 @@ import numpy as np
 
 from hounsfield.codecs.decoding import decode_here
 from hounsfield.codecs.frame_format import FrameFormat
+from hounsfield.codecs.isolation.choice import imagecodecs_version
 from hounsfield.codecs.jpeg2000 import prepare_openjph
 from hounsfield.codecs.jpeg_xl import rebuild_jpeg_here, recompress_jpeg_here
 from hounsfield.syntaxes import SYNTAXES
@@ -20,6 +21,7 @@ _CODECS = (
 for _name in _CODECS.split():
     getattr(imagecodecs, _name)  # imported when first asked for, which must be before there are limits
 prepare_openjph()
+imagecodecs_version()  # read from a file
 
 
 def _decode(request: dict[str, Any], data: bytes, memory: memoryview) -> None:
