@@ -6,7 +6,9 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
+import click
 import numpy as np
 import pydicom
 import pytest
@@ -86,6 +88,14 @@ def test_a_batch_ends_and_names_the_file_that_hurt(
 def _here(verb: str) -> list[str]:
     """In this process, whose pool the test knows."""
     return ["--workers", "1"] if verb != "deidentify" else []
+
+
+def test_the_option_has_the_modes_of_the_library() -> None:
+    for verb in (*VERBS, "verify"):
+        command = main.get_command(click.Context(main), verb)
+        assert command is not None
+        (option,) = (each for each in command.params if each.name == "isolate")
+        assert tuple(option.type.choices) == get_args(isolation.IsolationMode)
 
 
 def test_a_frame_is_named(tmp_path: Path, pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:

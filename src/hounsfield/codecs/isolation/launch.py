@@ -39,6 +39,7 @@ _START = (
     "from hounsfield.codecs.isolation.start import {0}; {0}(*sys.argv[2:])"
 )
 _END_SECONDS = 2.0
+_MESSAGE_SECONDS = 30
 
 
 class Child:
@@ -94,6 +95,14 @@ def launcher(work: str) -> Launcher:
     return Forking(work) if sys.platform == "linux" else Starting(work)
 
 
+def _sockets() -> tuple[socket.socket, socket.socket]:
+    """A pair of which ours never waits long for the rest of a message, or for room for one."""
+    ours, theirs = socket.socketpair()
+    for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+        ours.setsockopt(socket.SOL_SOCKET, option, struct.pack("@ll", _MESSAGE_SECONDS, 0))
+    return ours, theirs
+
+
 def _program(function: str, *arguments: str, descriptors: tuple[int, ...] = ()) -> subprocess.Popen[bytes]:
     kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     return subprocess.Popen(  # noqa: S603 (this interpreter, with arguments made here)
@@ -119,7 +128,7 @@ class Forking:
 
     def launch(self) -> Child:
         arena = Arena.create()
-        ours, theirs = socket.socketpair()
+        ours, theirs = _sockets()
         with theirs:
             try:
                 assert arena.descriptor is not None
@@ -177,7 +186,7 @@ class Starting:
         arena = Arena.create()
         if arena.descriptor is None:
             return self._by_address(arena)
-        ours, theirs = socket.socketpair()
+        ours, theirs = _sockets()
         with theirs:
             given = (theirs.fileno(), arena.descriptor)
             program = _program("serve_inherited", self._work, *map(str, given), descriptors=given)

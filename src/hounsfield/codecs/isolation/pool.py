@@ -73,9 +73,8 @@ class Pool:
         Raises what the operation raises of our errors; `MalformedError` for data that kill, in more than one child,
         or take too long; and what `still_wanted` raises.
         """
-        key = self._key(request, data) if self._guilty else b""
-        if key in self._guilty:
-            raise _error_of(self._guilty[key])
+        if self._guilty and (how := self._guilty.get(_key(request, data))) is not None:
+            raise _error_of(how)
         try:
             return self._attempt(request, data, take, room=room, fresh=False)
         except Died as first:
@@ -87,14 +86,10 @@ class Pool:
             except Died as second:
                 died = second
         with self._changed:
-            self._guilty[self._key(request, data)] = died.how
+            self._guilty[_key(request, data)] = died.how
             while len(self._guilty) > _REMEMBERED:
                 self._guilty.popitem(last=False)
         raise _error_of(died.how)
-
-    @staticmethod
-    def _key(request: dict[str, Any], data: bytes) -> bytes:
-        return hashlib.blake2b(data, key=repr(request).encode()[:64], digest_size=16).digest()
 
     def _attempt(
         self,
@@ -109,7 +104,13 @@ class Pool:
         seconds = FREE_SECONDS + max(room, len(data)) / BYTES_A_SECOND
         with self._lent(fresh=fresh) as child:
             size = size_for(offset + room, len(child.arena.memory))
-            child.arena.resize(size)
+            try:
+                child.arena.resize(size)
+            except OSError as error:
+                raise HounsfieldError(
+                    f"no {size} bytes of memory to share with a decoder: {error.strerror or error}",
+                    remedy="use a machine with more memory",
+                ) from error
             child.arena.memory[: len(data)] = data
             about = {"length": len(data), "offset": offset, "arena": size, "seconds": seconds}
             answer = _asked(child, json.dumps(request | about).encode(), seconds)
@@ -220,25 +221,37 @@ class Pool:
             self._launcher.abandon()
 
 
+def _key(request: dict[str, Any], data: bytes) -> bytes:
+    known = hashlib.blake2b(repr(request).encode(), digest_size=16)
+    known.update(data)
+    return known.digest()
+
+
 def _asked(child: Child, request: bytes, seconds: float) -> dict[str, Any]:
     try:
         child.connection.send_bytes(request)
-        answer = json.loads(_received(child, _WALL_FREE + _WALL_RATIO * seconds, _LONGEST_ANSWER))
-    except (EOFError, OSError, ValueError) as error:
+    except OSError as error:
         raise Died(str(error), overdue=False) from error
+    try:
+        answer = json.loads(_received(child, _WALL_FREE + _WALL_RATIO * seconds, _LONGEST_ANSWER))
+    except ValueError as error:
+        raise Died("an answer that is none", overdue=False) from error
     if not isinstance(answer, dict):
         raise Died("an answer that is none", overdue=False)
     return answer
 
 
 def _received(child: Child, seconds: float, most: int) -> bytes:
-    """What the child sends within `seconds` by the clock, while it is still wanted. Raises `Died`, `OSError`."""
+    """What the child sends within `seconds` by the clock, while it is still wanted. Raises `Died`."""
     end = time.monotonic() + seconds
     while not child.speaks_within(_SLICE):
         still_wanted.get()()
         if time.monotonic() > end:
             raise Died(f"does not end within {seconds:.0f} s", overdue=True)
-    return child.connection.recv_bytes(most)
+    try:
+        return child.connection.recv_bytes(most)
+    except (EOFError, OSError) as error:
+        raise Died(str(error), overdue=False) from error
 
 
 def _is_overdue(code: int) -> bool:
