@@ -294,7 +294,7 @@ def test_holes_are_wider_than_four_steps(scale: float) -> None:
 
 
 @pytest.mark.parametrize("power", [-3, 0, 3])
-@pytest.mark.parametrize("count", [4, 12, 200])
+@pytest.mark.parametrize("count", [8, 12, 200])
 @pytest.mark.parametrize(("step", "decimals"), [(0.625, 1), (0.3125, 2), (3.3333, 0), (1.25, 1)])
 def test_positions_rounded_to_their_decimals_are_a_regular_grid(
     power: int, count: int, step: float, decimals: int
@@ -317,6 +317,19 @@ def test_what_rounding_does_not_explain_stays_irregular() -> None:
     assert found(rounded + np.pi * 1e-4 * np.arange(12) % 1e-3).verdict is Verdict.IRREGULAR  # many decimals
 
 
+def test_few_slices_tell_nothing_of_rounding() -> None:
+    rounded = np.round(np.arange(8) * 0.625, 1)
+    assert found(rounded).verdict is Verdict.REGULAR
+    assert found(rounded[:7]).verdict is Verdict.IRREGULAR
+
+
+@pytest.mark.parametrize("place", range(1, 19))
+def test_a_slice_one_decimal_aside_of_an_even_grid_is_no_rounding(place: int) -> None:
+    distances = np.arange(20.0)
+    distances[place] += 0.1
+    assert found(distances).verdict is Verdict.IRREGULAR
+
+
 def test_decimals_too_coarse_for_the_step_tell_no_grid() -> None:
     # A third of the step is the coarsest: 1 mm of 3.33, not of 2.5.
     assert found(np.round(np.arange(12) * 10 / 3)).verdict is Verdict.REGULAR
@@ -335,6 +348,13 @@ def test_rounding_in_plane_of_an_oblique_stack_is_no_wandering() -> None:
     points = np.round(stacked(np.arange(30) * 0.9, orientation), 1)
     assert assess(points, orientation, (0.4, 0.4)).verdict in (Verdict.REGULAR, Verdict.SHEARED)
     assert assess(points, orientation, (0.1, 0.1)).verdict is Verdict.IRREGULAR  # a decimal is a whole pixel
+
+
+@pytest.mark.parametrize("aside", [0.1, -0.1])
+def test_a_slice_one_decimal_aside_of_an_upright_stack_is_no_rounding(aside: float) -> None:
+    shifts = np.zeros(20)
+    shifts[7] = aside
+    assert scaled(np.arange(20.0), 1, aside=shifts, pixel=0.5).verdict is Verdict.IRREGULAR
 
 
 def test_lengths_are_told_with_the_digits_that_they_need() -> None:

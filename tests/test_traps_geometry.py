@@ -614,3 +614,32 @@ def test_trap_58_enhanced_frames_with_one_position_at_the_root(tmp_path: Path) -
     dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].SpacingBetweenSlices = 2.5
     dataset.save_as(path)
     assert_is_truth(hounsfield.load(tmp_path), spec)
+
+
+@pytest.mark.parametrize("scale", [0.001, 0.005, 1.0, 1000.0])
+@pytest.mark.parametrize(
+    ("change", "verdict"),
+    [
+        ({}, Verdict.REGULAR),
+        ({"tilt": 8.0}, Verdict.SHEARED),
+        ({"missing": (2, 3)}, Verdict.GAPS),
+        ({"slice_positions": (0.0, 2.5, 5.1, 7.5, 10.0, 12.5)}, Verdict.IRREGULAR),
+        ({"slice_positions": (0.0, 2.5, 5.02, 7.5, 10.0, 12.5)}, Verdict.REGULAR),
+        ({"slice_positions": (3.0, 3.001, 3.002, 3.003, 3.004, 3.005)}, Verdict.NOT_A_VOLUME),
+    ],
+)
+def test_trap_64_files_of_every_size_are_judged_alike(
+    scale: float, change: Any, verdict: Verdict, tmp_path: Path
+) -> None:
+    lengths = {"pixel_spacing": (0.7, 0.8), "slice_step": 2.5, **change}
+    scaled = {
+        name: tuple(mm * scale for mm in value) if isinstance(value, tuple) else value * scale
+        for name, value in lengths.items()
+        if name not in ("tilt", "missing")
+    }
+    spec = replace(SMALL, slices=6, **{**lengths, **scaled})
+    phantom.write(spec, tmp_path)
+    (series,) = hounsfield.scan(tmp_path).series
+    assert series.verdict is verdict
+    if verdict.is_loadable:
+        np.testing.assert_allclose(series.load().affine, phantom.affine(spec), atol=0.03 * scale)

@@ -36,9 +36,9 @@ DRIFT_TOLERANCE = 0.05  # share of the step by which a slice may lie off the eve
 # jitters adding up …
 DRIFT_TOLERANCE_PIXELS = 0.1  # … or this share of a pixel, whichever is more …
 DRIFT_TOLERANCE_AT_MOST = 0.1  # … but no more than this share of the step
-ROUNDING_AT_MOST = (
-    1 / 3
-)  # of the step, and of a pixel aside: coarser positions do not tell an even grid from another
+ROUNDING_AT_MOST = 1 / 3  # of the step (aside, of a pixel): coarser decimals tell no grid from another
+ROUNDING_EVIDENCE = 8  # slices: of fewer, most uneven positions of few decimals can be called rounded
+SLACK = 1e-6  # share of the unit of the last decimal that arithmetic may lose
 WRITTEN_DECIMALS = range(-4, 10)  # positions with more decimals than these were not rounded on purpose
 WIDE_STEP = 1.5  # times the step beside it: from here on slabs are cut where they are asked for
 HOLE_STEPS = 4  # a distance of more steps than this is a hole: nobody is offered to interpolate across it
@@ -274,18 +274,24 @@ class _Slices:
     def _is_rounded(self, grid: npt.NDArray[np.int64], base: float) -> bool:
         """Whether an even grid, rounded to the decimals with which positions are written, gives these positions."""
         unit = float(np.abs(normal_of(self.orientation)) @ _written_units(self.points))
-        if not 0 < unit <= ROUNDING_AT_MOST * base:
+        if not 0 < unit <= ROUNDING_AT_MOST * base or len(grid) < ROUNDING_EVIDENCE:
             return False
         # The step from first to last is off by one unit at most; the best one leaves every slice half a unit off.
         low, high = (base + sign * unit / int(grid[-1]) for sign in (-1, 1))
-        return _least_spread(self.distances, grid, low, high) <= unit * (1 + 1e-6)
+        step = _narrowest(self.distances, grid, low, high)
+        off = self.distances - grid * step
+        # A slice that is one unit off all others would have them all rounded from just between two decimals.
+        between = (off > off.min() + SLACK * unit) & (off < off.max() - SLACK * unit)
+        return float(np.ptp(off)) <= unit * (1 + SLACK) and bool(between.any())
 
     def _aside_allowed(self) -> float:
         """How far a slice may lie in its plane off the line: a share of a pixel, or what rounding does to it."""
         units = _written_units(self.points)
+        # A coordinate that ends where it began was no other in between, however it was rounded.
+        units[np.abs(self.points[-1] - self.points[0]) < units * (1 - SLACK)] = 0
         in_plane = np.sqrt(np.clip(1 - normal_of(self.orientation) ** 2, 0, None))
         is_fine = float(units.max()) <= ROUNDING_AT_MOST * self.pixel
-        rounding = float(units @ in_plane) * (1 + 1e-6) if is_fine else 0.0
+        rounding = float(units @ in_plane) * (1 + SLACK) if is_fine else 0.0
         return max(SHEAR_TOLERANCE_PIXELS * self.pixel, rounding)
 
     def _holes(self, step: float) -> tuple[tuple[int, int], ...]:
@@ -326,14 +332,14 @@ def _written_units(points: Vector) -> Vector:
     for axis in np.flatnonzero(np.ptp(points, axis=0) > 0):
         for decimals in WRITTEN_DECIMALS:
             scaled = points[:, axis] * 10.0**decimals
-            if np.ptp(np.rint(scaled)) > 0 and np.all(np.abs(scaled - np.rint(scaled)) < 1e-6):
+            if np.ptp(np.rint(scaled)) > 0 and np.all(np.abs(scaled - np.rint(scaled)) < SLACK):
                 units[axis] = 10.0**-decimals
                 break
     return units
 
 
-def _least_spread(distances: Vector, grid: npt.NDArray[np.int64], low: float, high: float) -> float:
-    """The least width of the band along `grid` that holds all `distances`, over steps from `low` to `high`.
+def _narrowest(distances: Vector, grid: npt.NDArray[np.int64], low: float, high: float) -> float:
+    """The step from `low` to `high` of the narrowest band along `grid` that holds all `distances`.
 
     The width is convex in the step, so the thirds that hold no minimum are left out until none remain.
     """
@@ -347,7 +353,7 @@ def _least_spread(distances: Vector, grid: npt.NDArray[np.int64], low: float, hi
             high -= third
         else:
             low += third
-    return width((low + high) / 2)
+    return (low + high) / 2
 
 
 def _decimals(length: float, scale: float, usual: int) -> str:
