@@ -148,3 +148,33 @@ def test_slices_left_out_are_a_warning_beyond_a_small_share(others, warned, tmp_
     told = f"{others} of the series left out: another Pixel Spacing than the volume's"
     assert (told in info["report"]["warnings"]) is warned
     assert info["left_out"] == [{"reason": "another Pixel Spacing than the volume's"}]
+
+
+def test_maps_of_another_unit_say_that_they_are_shown_as_whole_numbers(tmp_path):
+    told = "values are shown here as whole numbers; the volume as a file keeps their fractions"
+    spec = {"slices": 2, "rows": 8, "columns": 8, "rescale_type": "Z_EFF", "padding": None}
+    for number, (slope, is_told) in enumerate(((0.01, True), (2.0, False))):
+        paths = write(PhantomSpec(slope=slope, seed=number, **spec), tmp_path / str(number))
+        contents = [path.read_bytes() for path in paths]
+        with running(tmp_path / f"archive{number}") as server:
+            assert server.store(contents).status_code == 200
+            path = path_of(contents[0], "series")
+            assert (told in server.get(f"{path}/info").json()["report"]["warnings"]) == is_told
+            file = tmp_path / f"{number}.nii.gz"
+            file.write_bytes(server.get(f"{path}/volume?format=nifti").content)
+            assert nibabel.load(file).get_data_dtype() == np.float32
+
+
+def test_describing_a_series_decodes_nothing(tmp_path, monkeypatch):
+    from hounsfield.instance import Instance
+
+    paths = write(PhantomSpec(slices=2, rows=8, columns=8, transfer_syntax="jpeg2000"), tmp_path / "ct")
+    contents = [path.read_bytes() for path in paths]
+    with running(tmp_path / "archive") as server:
+        assert server.store(contents).status_code == 200
+        read = []
+        monkeypatch.setattr(Instance, "_encoded", lambda self, *given, **named: read.append(self) or b"")
+        info = server.get(f"{path_of(contents[0], 'series')}/info").json()
+        assert info["slices"][0]["stored"]["signed"] is True
+        assert info["slices"][0]["padding"] == [-2000, -2000]
+        assert read == []

@@ -51,6 +51,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "rescale-senseless": "{name} is {written}: taken as {value}",
         "rescale-differs": "Rescale differs between slices ({count} kinds): each slice by its own",
         "rounded": "{count} voxels were rounded to whole numbers; dtype='float32' keeps their fractions",
+        "whole-here": "values are shown here as whole numbers; the volume as a file keeps their fractions",
         "airless": "does not look like HU: much of it is near 0 and nothing below −200, where air is; never shifted",
         "clamped": "{count} voxels ({share} %) lay below −1024 HU and were raised to it",
         "saturated": "{count} voxels do not fit int16 and were saturated; dtype='float32' keeps them",

@@ -36,7 +36,7 @@ from hounsfield.instance.reading import (
     read_header,
 )
 from hounsfield.instance.scales import has_scale_in_sequences, scale_of_header
-from hounsfield.instance.signs import Sign, sign_of
+from hounsfield.instance.signs import STATING_A_SIGN, Sign, sign_of
 from hounsfield.instance.source import BytesSource, Source
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Instance:
 
     @cached_property
     def declared_format(self) -> StoredFormat:
-        """The same by the header alone."""
+        """The same by the header alone, which is all that can be known before pixels are read."""
         if self.is_real:
             return StoredFormat(self._real_bits, self._real_bits, self._real_bits - 1, signed=True)
         allocated = self._required("BitsAllocated")
@@ -118,12 +118,14 @@ class Instance:
     @cached_property
     def padding(self) -> Padding | None:
         """Pixel Padding Value and Range Limit as stored values; None when not declared."""
+        return self.padding_in(self.stored_format)
+
+    def padding_in(self, stored: StoredFormat) -> Padding | None:
+        """The same, in a format that need not be asked of a codestream (`declared_format`)."""
         if self.is_real:
             return self._real_padding()
-        value = self.header.integer("PixelPaddingValue")
-        if value is None:
-            return None
-        return Padding.declared(value, self.header.integer("PixelPaddingRangeLimit"), self.stored_format)
+        value, limit = map(self.header.integer, ("PixelPaddingValue", "PixelPaddingRangeLimit"))
+        return None if value is None else Padding.declared(value, limit, stored)
 
     @property
     def is_real(self) -> bool:
@@ -149,9 +151,11 @@ class Instance:
     @cached_property
     def _sign(self) -> Sign:
         """Whether values are signed; the pixels are asked where the header does not say, or codestreams may."""
-        says = self.header.integer("PixelRepresentation") in (0, 1)
-        if self.header.pixels is None or self.is_real or (says and self.is_native):
-            return Sign(self.declared_format.signed)
+        says, declared = self.header.integer("PixelRepresentation"), self.declared_format
+        if self.header.pixels is None or self.is_real or (says in (0, 1) and self.is_native):
+            return Sign(declared.signed)
+        if says == 0 and self.syntax.family not in STATING_A_SIGN:
+            return Sign(signed=False)
         if self.is_native:
             return sign_of(self, None)
         try:

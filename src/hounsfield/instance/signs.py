@@ -26,6 +26,9 @@ HIGHEST_OF_METAL = 30720.0  # HU; the end of the widest scale that scanners offe
 LOWEST_OF_AIR = -900.0  # HU; a scale that begins above it has no air
 SHARE_OF_METAL = 0.05  # of a slice; more of it is no metal
 
+STATING_A_SIGN = frozenset({"jpeg2000", "htj2k"})
+"""Families of codecs whose codestreams say whether their samples are signed."""
+
 Array = npt.NDArray[Any]
 
 

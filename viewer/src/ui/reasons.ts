@@ -31,6 +31,7 @@ export const CHINESE: Readonly<Record<string, string>> = {
   "rescale-senseless": "{name} 为 {written}：取 {value}",
   "rescale-differs": "各层的重缩放参数不同（{count} 种）：逐层按各自参数换算",
   rounded: "{count} 个体素取整，失去小数部分；按浮点类型读取可保留",
+  "whole-here": "此处数值显示为整数；导出的体数据文件保留小数部分",
   airless: "看起来不是 HU：许多值在 0 附近，却没有低于 −200 的值（空气应在其下）；未作任何平移",
   clamped: "{count} 个体素（{share} %）低于 −1024 HU，已置为 −1024",
   saturated: "{count} 个体素超出 16 位整数范围，已限幅；按浮点类型读取可保留",

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from hounsfield.errors import DicomwebError, MalformedError, SelectionError
+from hounsfield.errors import DicomwebError, HounsfieldError, SelectionError
 from hounsfield.export import write_volume
 from hounsfield.hu import Counts
 from hounsfield.instance import FileSource, Skipped
 from hounsfield.outputs import ScratchFolder
-from hounsfield.reasons import Reason
+from hounsfield.reasons import Reason, reason
 from hounsfield.series import LoadOptions, Series, Slice
 from hounsfield.series.phases import REPEATS
 from hounsfield.series.warnings import is_little, left_out_warnings
@@ -71,6 +71,8 @@ def _described(stack: Stack, scanned: Scanned) -> dict[str, Any]:
     grid = series.phases[stack.phase].stack if series.phases else None
     verdict = str(grid.verdict if grid is not None else series.verdict)
     notes = [*([series.unit.warning] if series.unit.warning else []), *series.notes]
+    if not series.unit.hounsfield and any(map(_has_fractions, slices)):
+        notes.append(reason("whole-here"))
     # A few that were left out are among `left_out` alone.
     left_out = [each for each in left_out_warnings(series.left_out, len(slices)) if not is_little(each)]
     header = first.instance.header
@@ -105,19 +107,27 @@ def _described(stack: Stack, scanned: Scanned) -> dict[str, Any]:
     }
 
 
+def _has_fractions(item: Slice) -> bool:
+    """Whether values lie between whole numbers, which is what slices are sent as."""
+    rescale = item.plane.rescale
+    numbers = (rescale.slope, rescale.intercept) if rescale.lut is None else rescale.lut.values
+    return item.instance.is_real or not all(float(number).is_integer() for number in numbers)
+
+
 def _slice(stack: Stack, number: int, item: Slice) -> dict[str, Any]:
     rescale = item.plane.rescale
-    padding = item.instance.padding
     try:
-        stored = stack.conversion(number).stored
+        # By the header alone: a codestream is not fetched to be described.
+        stored = item.instance.declared_format
+        padding = item.instance.padding_in(stored)
         cells: dict[str, Any] | None = {
             "bits_allocated": stored.bits_allocated,
             "bits_stored": stored.bits_stored,
             "high_bit": stored.high_bit,
             "signed": stored.signed,
         }
-    except MalformedError:
-        cells = None
+    except HounsfieldError:
+        cells = padding = None
     return {
         "uid": item.uid,
         "frame": item.plane.frame + 1,
