@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 import hounsfield
-from hounsfield.outputs import ScratchFolder, storing_below
+from hounsfield.outputs import storing_below
 from hounsfield.phantom import PhantomSpec, write
+from hounsfield.scratch import ScratchFolder
 from hounsfield.transfer import Summary, copy
 
 COUNT = 3
@@ -82,7 +83,7 @@ def test_a_copy_that_is_killed_between_servers_leaves_nothing_that_the_next_does
     tmp_path, monkeypatch
 ):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    script = "import time\nfrom hounsfield.outputs import ScratchFolder\nmade = ScratchFolder()\n"
+    script = "import time\nfrom hounsfield.scratch import ScratchFolder\nmade = ScratchFolder()\n"
     script += "(made.path / 'patient').write_bytes(b'x')\nprint(made.path, flush=True)\ntime.sleep(60)"
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     left = Path(process.stdout.readline().strip())

@@ -11,10 +11,8 @@ import os
 import re
 import secrets
 import shutil
-import tempfile
 import threading
 import time
-import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -31,7 +29,6 @@ _LOT_SECONDS = 0.1  # how long the first of them waits for others
 _PARTIAL = re.compile(r"\.[0-9a-f]{12}\.partial\.(.+)", re.DOTALL)
 # The longer ones without an end are those of versions before.
 _PARTIAL_INSTANCE = re.compile(r"\.[0-9a-f]{12}\.partial\.(instance|([0-9.]+\.)?dcm)|\.[0-9a-f]{16}\.partial")
-_SCRATCH = "hounsfield-scratch-"
 
 
 @contextmanager
@@ -328,74 +325,6 @@ def _folders(folder: Path) -> list[Path]:
             return [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
     except OSError:
         return []
-
-
-class ScratchFolder:
-    """A folder for files that live no longer than this object, `path`; what killed processes left in theirs is removed.
-
-    One is known as left by its lock, which the kernel drops when its holder dies.
-    """
-
-    def __init__(self) -> None:
-        _remove_scratch(Path(tempfile.gettempdir()))
-        while True:
-            self.path = Path(tempfile.mkdtemp(prefix=_SCRATCH))
-            descriptor = _locked(self.path)
-            if self.path.exists():  # or it was taken for one that was left, before it was locked
-                break
-            _release(descriptor)
-        self._finalizer = weakref.finalize(self, _remove_own, self.path, descriptor, os.getpid())
-
-    def __enter__(self) -> Path:
-        return self.path
-
-    def __exit__(self, *_: object) -> None:
-        self.cleanup()
-
-    def cleanup(self) -> None:
-        """Remove it with all that is in it; done at the latest when Python ends."""
-        self._finalizer()
-
-
-def _remove_own(folder: Path, descriptor: int, owner: int) -> None:
-    # A forked child that lets go of its copy must not take the files from its parent.
-    if os.getpid() == owner:
-        shutil.rmtree(folder, ignore_errors=True)
-    _release(descriptor)
-
-
-def _remove_scratch(temporary: Path) -> None:
-    """Remove the folders of those that died, of this user alone."""
-    if not hasattr(os, "getuid"):
-        return
-    for folder in _folders(temporary):
-        if not folder.name.startswith(_SCRATCH):
-            continue
-        with contextlib.suppress(OSError):
-            if folder.stat().st_uid == os.getuid() and (descriptor := _locked(folder, waiting=False)) >= 0:
-                shutil.rmtree(folder, ignore_errors=True)
-                _release(descriptor)
-
-
-def _locked(folder: Path, *, waiting: bool = True) -> int:
-    """A descriptor that holds a lock on `folder`; -1 where somebody else holds it, or nothing can be locked."""
-    try:
-        import fcntl
-
-        descriptor = os.open(folder, os.O_RDONLY)
-    except (ImportError, OSError):
-        return -1
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX if waiting else fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        return -1
-    return descriptor
-
-
-def _release(descriptor: int) -> None:
-    if descriptor >= 0:
-        os.close(descriptor)
 
 
 def _remove_leftovers(outputs: Iterable[Path]) -> None:

@@ -13,7 +13,7 @@ from typing import BinaryIO, cast
 
 from hounsfield.archives.limits import MIB, ArchiveLimits
 from hounsfield.errors import LocationError, MalformedError
-from hounsfield.outputs import ScratchFolder
+from hounsfield.scratch import ScratchFolder
 
 _MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz"}
 _CHUNK = MIB

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hounsfield.errors import LocationError, OutputExistsError, UnsupportedError
-from hounsfield.outputs import ScratchFolder
+from hounsfield.scratch import ScratchFolder
 
 SCHEMES = ("s3", "gs", "az")
 _DESCRIPTION = "zarr.json"

@@ -16,7 +16,7 @@ from hounsfield.dicomweb.resources import Resource
 from hounsfield.errors import HounsfieldError, LocationError
 from hounsfield.instance import FileSource, Skipped, Source
 from hounsfield.locations import Location
-from hounsfield.outputs import ScratchFolder
+from hounsfield.scratch import ScratchFolder
 from hounsfield.server.attributes import Level
 from hounsfield.server.index import Entry, Index, Page, Record, record_of
 

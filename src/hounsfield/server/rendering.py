@@ -22,7 +22,7 @@ from hounsfield.codecs.colour import PaletteChannel, palette_to_rgb, to_rgb
 from hounsfield.errors import DicomwebError, HounsfieldError, UnsupportedError
 from hounsfield.hu import Conversion, convert
 from hounsfield.instance import Instance
-from hounsfield.outputs import ScratchFolder
+from hounsfield.scratch import ScratchFolder
 from hounsfield.series import Slice
 from hounsfield.series.assembly import conversion_of
 from hounsfield.server.conversion import cells, is_bits, stored_frame

@@ -23,7 +23,8 @@ from hounsfield.instance import FileSource
 from hounsfield.locations import FolderSink
 from hounsfield.locations.buckets import ObjectSource, objects, put_object
 from hounsfield.locations.dicomweb import DicomwebLocation
-from hounsfield.outputs import ScratchFolder, storing_below
+from hounsfield.outputs import storing_below
+from hounsfield.scratch import ScratchFolder
 from hounsfield.transfer.origins import Delivered, SeriesTask, ServerOrigin, written_uids
 from hounsfield.transfer.summary import Item, Status
 

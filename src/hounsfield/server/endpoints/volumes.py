@@ -12,8 +12,8 @@ from hounsfield.errors import DicomwebError, HounsfieldError, SelectionError
 from hounsfield.export import write_volume
 from hounsfield.hu import Counts
 from hounsfield.instance import FileSource, Skipped
-from hounsfield.outputs import ScratchFolder
 from hounsfield.reasons import Reason, reason
+from hounsfield.scratch import ScratchFolder
 from hounsfield.series import LoadOptions, Series, Slice
 from hounsfield.series.phases import REPEATS
 from hounsfield.series.warnings import is_little, left_out_warnings
