@@ -673,6 +673,29 @@ def test_verify_keeps_to_its_rate_and_hours(tmp_path, monkeypatch):
     assert status == 2 and "window of the day" in output
 
 
+def test_what_is_removed_or_replaced_during_a_check_is_no_damage(tmp_path, monkeypatch):
+    from hounsfield.server import verification
+
+    contents = instances()
+    other = read(contents[1])
+    other.PatientID = "ANOTHER"
+    with running(tmp_path, replace=True, deletes=True) as server:
+        server.store(contents)
+        check, at = verification._check, path_of(contents[0])
+
+        def meanwhile(archive, entry, pace):
+            if entry.instance == uids(contents[0])[2]:
+                assert server.http.delete(at).status_code == 204
+            if entry.instance == uids(contents[1])[2]:
+                assert server.store([written(other)]).status_code == 200
+                file_of(tmp_path, contents[1]).unlink()
+            return check(archive, entry, pace)
+
+        monkeypatch.setattr(verification, "_check", meanwhile)
+        result = verification.verify(server.archive, Deployment(str(tmp_path)).verified)
+        assert result.damaged == () and result.instances == 3
+
+
 def test_one_check_at_a_time(tmp_path):
     from hounsfield.server.verification import _alone
 

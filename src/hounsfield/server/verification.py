@@ -151,6 +151,9 @@ def _check(archive: Archive, entry: Entry, pace: Pace) -> _Seen:
         return _Seen(owned=True)
 
     def damage(problem: Problem, found: str, size: int = 0) -> _Seen:
+        now = archive.index.after(entry.number - 1, 1)
+        if not now or (now[0].number, now[0].key) != (entry.number, entry.key):
+            return _Seen(size)  # removed or replaced since the batch was read
         where = archive.store.source(entry.key).name
         return _Seen(size, damage=Damage(entry.study, entry.series, entry.instance, where, problem, found))
 
