@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shutil
+import sys
 import zipfile
 from collections import Counter
 from pathlib import Path
@@ -278,6 +280,14 @@ def test_the_verb_says_that_all_is_the_same_and_writes_the_audit(scan: Path, tmp
     assert len((tmp_path / "audit.csv").read_text("utf-8").splitlines()) == 5
     assert typed(scan, new, "--csv", tmp_path / "audit.csv").exit_code == 1  # exists already
     assert typed(scan, new, "--csv", tmp_path / "audit.csv", "--force").exit_code == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are bytes on Linux only")
+def test_names_that_are_no_text_are_told_all_the_same(scan: Path, tmp_path: Path) -> None:
+    (scan / "3.dcm").rename(scan / os.fsdecode(b"\xff\xe9.dcm"))
+    done = typed(scan, copied(scan, tmp_path / "new"), "--csv", tmp_path / "audit.csv")
+    assert done.exit_code == 0, done.output
+    assert "\\udcff" in (tmp_path / "audit.csv").read_text("utf-8")
 
 
 def test_any_difference_is_in_the_status_and_named(scan: Path, tmp_path: Path) -> None:

@@ -106,7 +106,8 @@ def _audited(path: Path | None, force: bool) -> Iterator[Any]:
         return
     with (
         whole_file(path, force=force) as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as file,
+        # Names of files are bytes; what is no text in them is shown as what it is.
+        temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
     ):
         yield lambda compared: write_audit(compared, file)
 
