@@ -22,7 +22,13 @@ from test_transcode import image, saved
 from test_transcode import phantom as pixels
 
 SPEC = PhantomSpec(rows=32, columns=40, slices=4)
-RECORDS = {"hounsfield.jsonl", "hounsfield.csv", "hounsfield.html", "hounsfield-previews.jsonl"}
+RECORDS = {
+    "hounsfield.jsonl",
+    "hounsfield-files.jsonl",
+    "hounsfield.csv",
+    "hounsfield.html",
+    "hounsfield-previews.jsonl",
+}
 LOSSY = ("--to", "jpeg-ls-near", "--max-error", "2")
 
 
@@ -73,6 +79,22 @@ def test_everything_comes_along_with_its_times_and_modes(tree: Path, tmp_path: P
     for name in ("notes/README.txt", "notes/Thumbs.db", "notes/old.zip", "cut.dcm"):
         assert (tmp_path / "out" / name).read_bytes() == (tree / name).read_bytes()
     assert read_instance(FileSource(tmp_path / "out" / "alone.dcm")).syntax.keyword == "jpeg-ls"
+
+
+@pytest.mark.parametrize("options", [("--to", "jpeg-ls"), LOSSY], ids=["lossless", "lossy"])
+def test_hashes_prove_a_mirror_without_its_original(
+    options: tuple[str, ...], tree: Path, tmp_path: Path
+) -> None:
+    told(tree, tmp_path / "out", *options, "--mirror", "--hashes")
+    ledger, allowed = tmp_path / "out" / "hounsfield-files.jsonl", ["--max-error", "2"]
+    command = ["verify", str(ledger), str(tmp_path / "out"), *(allowed if options == LOSSY else [])]
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 0 and "5 files, 5 frames" in done.output, done.output
+    (tmp_path / "out" / "alone.dcm").write_bytes(saved(image(pixels(900))))
+    assert CliRunner().invoke(main, command).exit_code == 1
+    (tree / "cut.dcm").unlink()
+    assert told(tree, tmp_path / "other", *options)  # without --hashes there is none
+    assert not (tmp_path / "other" / "hounsfield-files.jsonl").exists()
 
 
 def test_what_is_copied_is_named_with_its_reason(tree: Path, tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ from click.core import ParameterSource
 
 _ALWAYS = frozenset({"location", "as_json"})
 _GOALS = frozenset({"to", "policy", "ratio", "max_error", "quality", "effort", "table", "extended_offsets"})
-_RUN = frozenset({"out", "each", "workers", "cluster", "fail_fast", "ledger", "content", "force", "mirror"})
+_RUN = frozenset(
+    {"out", "each", "workers", "cluster", "fail_fast", "ledger", "content", "force", "mirror", "hashes"}
+)
 _PACE = frozenset({"max_mb_s", "between"})
 
 MODES: Mapping[str, tuple[str, frozenset[str]]] = {
@@ -20,7 +22,7 @@ MODES: Mapping[str, tuple[str, frozenset[str]]] = {
         "replaces files where they are",
         _GOALS | _PACE | {"backup", "each", "workers", "fail_fast", "dry_run"},
     ),
-    "dry_run": ("writes nothing", _GOALS | (_RUN - {"workers", "cluster", "fail_fast"})),
+    "dry_run": ("writes nothing", _GOALS | (_RUN - {"workers", "cluster", "fail_fast", "hashes"})),
     "": ("", _GOALS | _RUN | _PACE),
 }
 """The option that makes the mode → what it does, and what goes with it; the first that is given decides."""

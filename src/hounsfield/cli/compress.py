@@ -77,6 +77,9 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Bring the whole folder: other files, links, DICOMDIRs made anew, times and modes.",
 )
+@click.option(
+    "--hashes", is_flag=True, help="Note the SHA-256 of each frame in hounsfield-files.jsonl, for verify."
+)
 @click.option("--dry-run", is_flag=True, help="Write nothing; say what would become of each file.")
 @click.option(
     "--in-place", is_flag=True, help="Replace the files of LOCATION itself; needs --backup, takes no OUT."
@@ -135,7 +138,7 @@ def compress(location: str, out: str | None, as_json: bool, force: bool, **asked
         tree = _Tree(place, output, replace(goal, each=asked["each"]), asked)
         tree.foretell() if asked["dry_run"] else tree.compress(engine)
         return
-    for name in ("ledger", "content", "mirror"):
+    for name in ("ledger", "content", "mirror", "hashes"):
         if asked[name]:
             raise click.UsageError(f"--{name} is for a folder; {location} is a file")
     job = Job(FileSource(place.path), output)
@@ -212,6 +215,7 @@ class _Tree:
                 engine=engine,
                 fail_fast=asked["fail_fast"],
                 pace=asked["pace"],
+                hashes=asked["hashes"],
                 hear=account.answers.append,
             ):
                 account.add(outcome)

@@ -1,4 +1,6 @@
-"""A tree held against the ledger of its backup: when the originals are gone, their hashes still tell what they held."""
+"""A tree held against a ledger of files, that of a backup or of `compress --hashes`: when the originals are gone, their
+hashes still tell what they held.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,8 @@ def compare_recorded(
     jobs = (
         _Job(line, side.get(str(line["file"])))
         for line in read_lines(ledger)
-        if isinstance(line.get("file"), str) and line.get("status") in ("swapped", "kept")
+        if isinstance(line.get("file"), str)
+        and line.get("status") in ("swapped", "written", "copied", "kept")
     )
     for finished in run_each(_compared, pace.each(jobs, _size), engine):
         found = finished.value or Compared(

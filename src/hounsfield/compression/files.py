@@ -7,6 +7,7 @@ Which file goes where is the caller's to say (`Job`); what becomes of one file i
 from __future__ import annotations
 
 import functools
+import hashlib
 import shutil
 import threading
 from collections import deque
@@ -24,6 +25,7 @@ from hounsfield.instance import FileSource, Header, Source, read_instance
 from hounsfield.instance.reading import read_header
 from hounsfield.outputs import WholeFiles, carry_status, whole_file
 from hounsfield.transcode import CommonRate, Target, Transcoded, Transcoder, choose, derived_uid, goal_of
+from hounsfield.transcode.proving import frame_hashes
 
 Status = Literal["written", "copied", "kept", "present", "discarded", "skipped", "failed"]
 _MOST_UNCONFIRMED = 128
@@ -35,7 +37,8 @@ class Job:
     """One source and the file it becomes. `replace`: what is there is ours and not what the source is now.
 
     `mirror`: `out` gets the source's times and mode, and what cannot be compressed is carried over as it is.
-    `common`: the rate of its series, or why there is none.
+    `common`: the rate of its series, or why there is none. `hashes`: the outcome tells the SHA-256 of the output, and
+    of the values of each frame of the source.
     """
 
     source: Source
@@ -43,6 +46,7 @@ class Job:
     replace: bool = False
     mirror: bool = False
     common: CommonRate | HounsfieldError | None = None
+    hashes: bool = False
 
     @property
     def rate(self) -> CommonRate | None:
@@ -206,6 +210,9 @@ def _outcome(
         if isinstance(result, str):
             return _carried(job, result, force=force)
         write(result.content)
+        facts = result.to_json()
+        if job.hashes:
+            facts |= _hashes(job, result.content)
     except NotDicomError as error:
         return Outcome(job.source.name, "skipped", job.out, _reason(error, job))
     except HounsfieldError as error:
@@ -213,7 +220,12 @@ def _outcome(
     except OSError as error:
         return Outcome(job.source.name, "failed", job.out, error.strerror or str(error))
     status: Status = "written" if result.changed else "copied"
-    return Outcome(job.source.name, status, job.out, result.why, result.to_json())
+    return Outcome(job.source.name, status, job.out, result.why, facts)
+
+
+def _hashes(job: Job, content: bytes) -> dict[str, Any]:
+    """What proves an output later; the source is read once more for it, by whatever reads any file."""
+    return {"sha256": hashlib.sha256(content).hexdigest(), "frame_sha256": list(frame_hashes(job.source))}
 
 
 def _transcoded_or_why_not(job: Job, transcoded: Callable[[Job], Transcoded]) -> Transcoded | str:

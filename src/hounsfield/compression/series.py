@@ -11,7 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -34,6 +34,7 @@ from hounsfield.batch import (
     gather,
 )
 from hounsfield.batch.digest import STATE_BYTES, content_digest, folder_of, identity, size_of_source
+from hounsfield.batch.ledger import FILE_LEDGER_NAME, append_lines, appending
 from hounsfield.compression.files import Job, Outcome, Status, transcode_files
 from hounsfield.compression.foretelling import foretold_file
 from hounsfield.compression.mirror import finish_mirror
@@ -80,7 +81,7 @@ def find_files(
     the sources are all files of; then what is no image has a place there too. `seen` is called after each header.
     """
     names: list[str] = []
-    taken = {LEDGER_NAME, *SUMMARY_NAMES}
+    taken = {LEDGER_NAME, FILE_LEDGER_NAME, *SUMMARY_NAMES}
 
     def named() -> Iterator[Source]:
         for source, path in sources:
@@ -143,11 +144,13 @@ def compress_all(
     engine: Engine | None = None,
     fail_fast: bool = False,
     pace: Pace | None = None,
+    hashes: bool = False,
     hear: Callable[[Answer], None] = lambda answer: None,
 ) -> Iterator[Outcome]:
     """Transcode what is missing, changed or failed, and record it; yields what became of every file, in no order.
 
-    `place` comes from `hounsfield.report.open_place`. `engine` and `pace` as of `transcode_files`. `hear` is told
+    `place` comes from `hounsfield.report.open_place`. `engine` and `pace` as of `transcode_files`. `hashes`: a line
+    for each file in `hounsfield-files.jsonl`, by which `hounsfield verify` proves it later. `hear` is told
     of each series once it is settled. Raises `LocationError` when the ledger cannot be written or the engine is gone
     for good.
     """
@@ -162,18 +165,41 @@ def compress_all(
             step.replace,
             mirror=files.root is not None,
             common=rates.of(step.piece),
+            hashes=hashes,
         )
         for step in steps
     )
     running = transcode_files(jobs, target, force=place.force, engine=engine, fail_fast=fail_fast, pace=pace)
-    with writing_below(out, (out / name for name in files.outputs)), closing(work):
+    hash_ledger = place.ledger.path.with_name(FILE_LEDGER_NAME)
+    with (
+        writing_below(out, (out / name for name in files.outputs)),
+        closing(work),
+        appending(hash_ledger) if hashes else nullcontext(-1) as noted,
+    ):
         for outcome in running:
             yield from work.standing()
             work.settle(outcome.out.relative_to(out).as_posix(), outcome)
+            if "sha256" in (outcome.facts or {}):
+                append_lines(noted, hash_ledger, [_hash_line(out, outcome)], sync=False)
             yield outcome
         yield from work.standing()
         if files.root is not None:
             yield from finish_mirror(files.root, out)
+
+
+def _hash_line(out: Path, outcome: Outcome) -> Mapping[str, Any]:
+    """Of a file that was made; as in the ledger of a backup, which `verify` reads."""
+    facts, status = outcome.facts or {}, outcome.out.stat()
+    return {
+        "file": outcome.out.relative_to(out).as_posix(),
+        "status": outcome.status,
+        "state": [status.st_size, status.st_mtime_ns],
+        "before": facts["before"],
+        "after": facts["after"],
+        "max_error": facts["max_error"],
+        "frames": facts["frame_sha256"],
+        "sha256": facts["sha256"],
+    }
 
 
 class _CommonRates:
