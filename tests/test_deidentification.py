@@ -665,3 +665,28 @@ def test_a_stray_item_tag_hinders_nobody(real_data: Path, name: str) -> None:
         read_instance(source).cells(0) for source in (FileSource(path), BytesSource("x", made.content))
     )
     assert np.array_equal(before, after)
+
+
+def test_only_uids_that_are_registered_are_those_of_the_standard() -> None:
+    """Others use its root, too, with numbers of patients in it."""
+    made_up = "1.2.840.10008.7788123.19770712"
+    dataset, item = one(), Dataset()
+    dataset.SOPInstanceUID = dataset.FrameOfReferenceUID = made_up
+    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = dataset.SOPClassUID, made_up
+    dataset.ReferencedImageSequence = Sequence([item])
+    made = treated(dataset)
+    assert made_up.encode() not in made.content and b"7788123" not in made.content
+    assert read(made).ReferencedImageSequence[0].ReferencedSOPInstanceUID == made.instance
+    dataset.FrameOfReferenceUID = "1.2.840.10008.1.4.1.1"  # Talairach Brain Atlas
+    assert read(treated(dataset)).FrameOfReferenceUID == "1.2.840.10008.1.4.1.1"
+
+
+def test_text_in_items_with_a_character_set_of_their_own_stays_readable() -> None:
+    dataset, item = one(), Dataset()
+    item.SpecificCharacterSet, item.SeriesDescription, item.ConvolutionKernel = "GB18030", "胸部", "X"
+    dataset.ReferencedSeriesSequence = Sequence([item])
+    dataset.SpecificCharacterSet, dataset.SeriesDescription = "ISO_IR 192", "CHESTCHEST"
+    content = written(dataset).replace(b"CHESTCHEST", "胸部平扫".encode("gb18030") + b"  ")
+    made = read(deidentify_object(BytesSource("x", content), Profile(descriptions=True), Pseudonyms(KEY)))
+    assert made.SeriesDescription == "胸部平扫"
+    assert made.ReferencedSeriesSequence[0].SeriesDescription == "胸部"

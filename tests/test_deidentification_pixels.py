@@ -322,3 +322,14 @@ def test_the_pixels_of_files_that_pydicom_brings_decode_to_the_same() -> None:
                 assert all(map(np.array_equal, before, cells_of(made.content))), path.name
                 checked.add(str(dataset.file_meta.TransferSyntaxUID))
     assert len(checked) > 6
+
+
+def test_fragments_in_a_syntax_without_any_are_refused_and_lengths_go() -> None:
+    dataset = of_syntax("jpeg-ls")
+    dataset.add_new(0x7FE00003, "UV", 4711)
+    made = treated(written(dataset))
+    assert (0x7FE0, 0x0003) not in read(made)
+    dataset.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    content = written(of_syntax("jpeg-ls")).replace(b"1.2.840.10008.1.2.4.80", b"1.2.840.10008.1.2.9.80")
+    with pytest.raises(MalformedError, match="not known"):
+        treated(content)

@@ -338,6 +338,13 @@ def test_text_of_every_character_set_is_searched(label: Any, name: bytes, text: 
     assert (after.SeriesDescription or "") == left
 
 
+def test_a_name_that_is_utf_8_by_chance_is_found_as_what_it_is() -> None:
+    name = "头颅".encode("gb18030")
+    assert name.decode("utf-8")  # two characters of two bytes each
+    after = _bearing_bytes("", "王^".encode("gb18030") + name, "头颅 胸部平扫".encode("gb18030"))
+    assert after.SeriesDescription == "胸部平扫"
+
+
 def _bearing_bytes(label: Any, name: bytes, text: bytes) -> Dataset:
     """A de-identified CT whose patient's name and description were these bytes under this label."""
     dataset = one()

@@ -104,7 +104,7 @@ class Matcher:
     def finds_in_number(self, text: str, *, is_identifier: bool) -> bool:
         """Whether a number, a date or a time has letters of somebody in it, or is one of the identifiers."""
         if text.strip(" +-.:0123456789\\") == "":
-            return is_identifier and text.strip().lstrip("0") in self._numbers
+            return is_identifier and text.strip().partition(".")[0].lstrip("+-0") in self._numbers
         return self.finds(text)
 
     def finds_in_bytes(self, content: bytes) -> bool:

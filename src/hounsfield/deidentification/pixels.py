@@ -42,6 +42,11 @@ def trim_pixels(dataset: Dataset) -> bool:
     syntax = SYNTAXES.get(str(dataset.file_meta.get("TransferSyntaxUID") or ""))
     if syntax is not None and syntax.encapsulated and held == [_PIXEL_DATA]:
         return _trim_encapsulated(dataset, syntax, shape, count)
+    if any(dataset[tag].is_undefined_length for tag in held):
+        raise MalformedError(
+            "fragments of pixels in a transfer syntax that has none, or that is not known",
+            expected="native pixels",
+        )
     cut = [_cut(dataset, tag, _native_bytes(tag, shape, count)) for tag in held]
     return any(cut)
 

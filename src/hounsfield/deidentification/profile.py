@@ -13,7 +13,9 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import Literal
 
+from pydicom import config
 from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.uid import UID
 
 from hounsfield.errors import UnsupportedError
 
@@ -37,7 +39,6 @@ KEPT_UIDS = frozenset(
 )
 """UIDs that say what something is, never which."""
 
-STANDARD_ROOT = "1.2.840.10008."
 
 KEPT_TEXTS = frozenset({"LongCodeValue", "URNCodeValue", "CodeMeaning"})
 """Long text or addresses that are codes."""
@@ -167,6 +168,12 @@ def table() -> Mapping[int, Rule]:
                 if tag is not None:
                     rules[tag] = rule
     return MappingProxyType(rules)
+
+
+@lru_cache(maxsize=8192)
+def is_standard_uid(uid: str) -> bool:
+    """Whether PS3.6 registers it: it says what something is, never which. Its root alone does not: others use it."""
+    return bool(UID(uid.strip(), validation_mode=config.IGNORE).type)
 
 
 @lru_cache(maxsize=8192)

@@ -15,7 +15,7 @@ from typing import Any
 
 from hounsfield.batch import FAILED, LEFT_OUT, MADE, FileSeries, Gathered, Piece, Record, gather
 from hounsfield.deidentification.identity import Pseudonyms
-from hounsfield.deidentification.profile import STANDARD_ROOT, Profile
+from hounsfield.deidentification.profile import Profile, is_standard_uid
 from hounsfield.deidentification.review import Review
 from hounsfield.instance import Source
 from hounsfield.report import preview_of_file
@@ -81,7 +81,7 @@ def _unnamed(found: Gathered, profile: Profile, pseudonyms: Pseudonyms, alone: l
 
 def new_uid(original: str, profile: Profile, pseudonyms: Pseudonyms) -> str:
     """What the UID of a study, series or instance becomes."""
-    return original if profile.uids or original.startswith(STANDARD_ROOT) else pseudonyms.uid(original)
+    return original if profile.uids or is_standard_uid(original) else pseudonyms.uid(original)
 
 
 @dataclass(frozen=True)

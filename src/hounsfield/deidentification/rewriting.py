@@ -26,7 +26,7 @@ from hounsfield.deidentification.identity import Identities, Pseudonyms, collect
 from hounsfield.deidentification.matching import Matcher, matcher
 from hounsfield.deidentification.needles import is_term
 from hounsfield.deidentification.pixels import mask_unused_bits, trim_pixels
-from hounsfield.deidentification.profile import STANDARD_ROOT, Profile, dictionary_vr
+from hounsfield.deidentification.profile import Profile, dictionary_vr, is_standard_uid
 from hounsfield.deidentification.review import Review
 
 DUMMIES = {
@@ -66,12 +66,15 @@ _ASCII = re.compile(r"[A-Za-z0-9]+")
 _REMOVED_GROUPS = {0x0000, 0x0002, 0x0004, 0x4008, *range(0x5000, 0x5100), *range(0x6000, 0x6100)}
 """Commands, file meta and directories (no place of theirs is here), results, curves, overlays."""
 
-_PIXELS = frozenset({0x7FE00001, 0x7FE00002, 0x7FE00003, 0x7FE00008, 0x7FE00009, 0x7FE00010})
+_PIXELS = frozenset({0x7FE00001, 0x7FE00002, 0x7FE00008, 0x7FE00009, 0x7FE00010})
 """What is written again as it is: pixels and where their frames begin."""
 
 # Retired variable pixel data and coefficients: pictures that nobody looks at.
 _REMOVED_GROUPS |= {*range(0x7F00, 0x7FE0)}
-_COEFFICIENTS = frozenset({0x7FE00020, 0x7FE00030, 0x7FE00040})
+_REMOVED = frozenset({0x7FE00003, 0x7FE00020, 0x7FE00030, 0x7FE00040})
+"""A length of pixels that may be another afterwards; coefficients."""
+
+_CHARACTER_SET = 0x00080005
 _TEMPORAL = {"remove": "REMOVED", "shift": "MODIFIED", "keep": "UNMODIFIED"}
 
 
@@ -114,8 +117,10 @@ class Rewriter:
         for tag in list(dataset.keys()):
             if tag.is_private:
                 self._private(dataset, tag)
-            elif tag.group in _REMOVED_GROUPS or tag in _COEFFICIENTS or dictionary_vr(tag) is None:
+            elif tag.group in _REMOVED_GROUPS or tag in _REMOVED or dictionary_vr(tag) is None:
                 self._remove(dataset, tag)
+            elif tag == _CHARACTER_SET and not top and self.identities.is_mislabelled:
+                del dataset[tag]  # all text is written in one set
             elif tag in _PIXELS and not top:
                 self._remove(dataset, tag)  # a picture within the object, which nobody looks at
             elif tag not in _PIXELS:
@@ -189,9 +194,7 @@ class Rewriter:
             return
         self.counts["UIDs replaced"] += 1
         values = [str(value) for value in (element.value if element.VM > 1 else [element.value])]
-        new = [
-            uid if uid.startswith(STANDARD_ROOT) or not uid else self.pseudonyms.uid(uid) for uid in values
-        ]
+        new = [uid if is_standard_uid(uid) or not uid else self.pseudonyms.uid(uid) for uid in values]
         element.value = new if len(new) > 1 else new[0]
 
     def _shift(self, element: DataElement) -> None:
@@ -242,8 +245,7 @@ class Rewriter:
             if self.profile.uids:
                 return value
             # Another UID of a class or a context is not made up: whoever reads it would look for it.
-            is_ours = value.startswith(STANDARD_ROOT) or not self.matcher.finds(value)
-            return value if is_ours else ""
+            return value if is_standard_uid(value) or not self.matcher.finds(value) else ""
         if vr == "CS":
             return value if is_term(value) or not self.matcher.finds(value) else ""
         return self.matcher.clean(value)

@@ -14,13 +14,13 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from hounsfield.deidentification.matching import Matcher
-from hounsfield.deidentification.profile import STANDARD_ROOT
 from hounsfield.syntaxes import SYNTAXES
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-_STORAGE = "1.2.840.10008.5.1.4.1.1."
+_STANDARD_ROOT = "1.2.840.10008."
+_STORAGE = f"{_STANDARD_ROOT}5.1.4.1.1."
 CLASSES = frozenset(
     _STORAGE + suffix
     for suffix in (
@@ -123,7 +123,7 @@ def _by_class(sop_class: str, modality: str, matcher: Matcher) -> Iterator[Objec
             reason = f"a photograph or film ({name}): it may show a face or a label"
         elif sop_class.startswith(_STORAGE + "7"):
             reason = f"a Secondary Capture ({name}): text may be in its pixels"
-        elif not sop_class.startswith(STANDARD_ROOT):
+        elif not sop_class.startswith(_STANDARD_ROOT):
             reason = "a private SOP class: what it is is not known"
         else:
             reason = f"{name}: not among the SOP classes that may pass"
