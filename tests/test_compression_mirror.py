@@ -7,16 +7,21 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pydicom
 import pytest
 from click.testing import CliRunner, Result
 from pydicom.fileset import FileSet
 
+from dicom_frames import PYDICOM_FILES
 from hounsfield import phantom
 from hounsfield.cli import main
+from hounsfield.comparison import compare_all
 from hounsfield.instance import FileSource, read_instance
+from hounsfield.locations import open_location
 from hounsfield.phantom import PhantomSpec
 from test_transcode import image, saved
 from test_transcode import phantom as pixels
@@ -132,6 +137,33 @@ def test_a_dicomdir_tells_of_the_files_as_they_are_now(
         loaded = entry.load()
         assert loaded.SOPInstanceUID == entry.ReferencedSOPInstanceUIDInFile
         assert loaded.file_meta.TransferSyntaxUID == entry.ReferencedTransferSyntaxUIDInFile
+
+
+def test_a_dicomdir_finds_files_whose_names_became_small(tmp_path: Path) -> None:
+    phantom.write(PhantomSpec(rows=16, columns=16, slices=2, dicomdir="lowercase"), tmp_path / "disc")
+    told(tmp_path / "disc", tmp_path / "out", *LOSSY, "--mirror")
+    records = pydicom.dcmread(tmp_path / "out" / "DICOMDIR").DirectoryRecordSequence
+    named = {record.ReferencedSOPInstanceUIDInFile for record in records if "ReferencedFileID" in record}
+    files = [path for path in (tmp_path / "out").rglob("im*") if path.is_file()]
+    assert named == {read_instance(FileSource(path)).header.text("SOPInstanceUID") for path in files}
+
+
+def test_whatever_lies_in_a_tree_comes_through_whole(tmp_path: Path) -> None:
+    """Segmentations, doses, palettes, JPEGs, reports, damaged files, other endians: a mirror, and in place."""
+    shutil.copytree(PYDICOM_FILES, tmp_path / "tree")
+    shutil.copytree(PYDICOM_FILES, tmp_path / "original")
+    done = told(tmp_path / "tree", tmp_path / "out", "--to", "auto", "--mirror")
+    assert Counter(each["status"] for each in done["files"])["written"] > 50
+    backup = ("--in-place", "--backup", str(tmp_path / "backup"), "--to", "auto")
+    assert typed(tmp_path / "tree", *backup).exit_code == 1  # what is damaged is named
+    for place in ("out", "tree"):
+        found = list(
+            compare_all(open_location(str(tmp_path / "original")), open_location(str(tmp_path / place)))
+        )
+        odd = [
+            (each.name, each.status, each.reason) for each in found if each.status not in ("same", "lossy")
+        ]
+        assert odd == [] and len(found) > 150
 
 
 def test_a_dicomdir_with_nothing_new_to_tell_stays_byte_for_byte(tree: Path, tmp_path: Path) -> None:

@@ -192,9 +192,7 @@ class _InPlace:
                 name, "swapped", new, original=state[0], sha256=hashlib.sha256(content).hexdigest()
             )
             swapped = self.swaps.swap(path, content, state, line, keeps_first=True)
-            return _Unconfirmed(
-                Outcome(str(path), "written", path, "its records tell of the files now"), swapped
-            )
+            return _Unconfirmed(Outcome(str(path), "written", path), swapped)
         except HounsfieldError as error:
             return _Unconfirmed(_failed(path, error))
 

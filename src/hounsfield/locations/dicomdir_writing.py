@@ -7,6 +7,7 @@ is not there keeps what it says.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 import warnings
@@ -94,11 +95,13 @@ def _header_of(record: Any, folder: Path) -> Header | None:
     parts = [value] if isinstance(value, str) else list(value or ())
     if not parts or any(part in ("..", "") or "/" in part for part in map(str, parts)):
         return None
-    path = folder.joinpath(*map(str, parts))
-    try:
-        return read_header(FileSource(path)) if path.is_file() else None
-    except (HounsfieldError, OSError):
-        return None
+    # Media that were copied by other systems have their names in small letters.
+    for names in (list(map(str, parts)), [str(part).lower() for part in parts]):
+        path = folder.joinpath(*names)
+        with contextlib.suppress(HounsfieldError, OSError):
+            if path.is_file():
+                return read_header(FileSource(path))
+    return None
 
 
 def _pointers(dataset: Any, places: dict[int, int]) -> dict[int, int | None]:
