@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import Any
 
 from hounsfield.errors import HounsfieldError, LocationError
-from hounsfield.outputs import Lots, carry_status, remove_partials, sync, temporary_beside
+from hounsfield.lots import Lots
+from hounsfield.outputs import carry_status, remove_partials, sync, temporary_beside
 
 State = tuple[int, int]
 """Bytes and time of change, in ns, of a file."""
