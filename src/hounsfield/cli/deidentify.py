@@ -25,8 +25,8 @@ _NEW_KEY_BYTES = 32
 
 @click.command(
     epilog=options.examples(
-        "hounsfield deidentify scan/ anonymous/ --key project.key",
-        "hounsfield deidentify scan.zip anonymous/ --key project.key --dates shift --keep patient --keep device",
+        "hounsfield deidentify scan/ deidentified/ --key project.key",
+        "hounsfield deidentify scan.zip deidentified/ --key project.key --dates shift --keep patient",
     )
 )
 @options.location
@@ -47,7 +47,9 @@ _NEW_KEY_BYTES = 32
     "--keep",
     type=click.Choice(_KEEP),
     multiple=True,
-    help="What else may stay; any number of times. What each risks is told with the result.",
+    help="What else may stay, any number of times: descriptions (may name what no attribute tells), device (leads "
+    "to the place), institution (tells it), patient (what is rare identifies), uids (join with the originals), "
+    "safe-private (safe by the standard's list).",
 )
 @click.option(
     "--include",
@@ -76,10 +78,11 @@ def deidentify(
 ) -> None:
     """Copy LOCATION to OUT without what identifies the patient, by the basic profile of DICOM PS3.15.
 
-    UIDs are replaced, the same everywhere. Objects whose pixels may hold text (screenshots, dose pages) are left out,
-    each with its reason. Faces that a head's surface shows stay. The ledger in OUT, hounsfield.jsonl, tells what
-    became of each series by its new UID, and names nobody. Run again with the same key: only what is missing, changed
-    or failed is made.
+    UIDs are replaced, the same everywhere. Objects whose pixels may hold text (screenshots, dose pages, ultrasound) are
+    left out, each with its reason. Text that is kept is searched for names, numbers and dates of the object: read
+    deidentification.html in OUT, which lists all of it, before you share the data. Faces that a head's surface shows
+    stay. The ledger, hounsfield.jsonl, names nobody. Run again with the same key: only what is missing, changed or
+    failed is made.
     """
     from hounsfield import deidentification
     from hounsfield.batch import LEDGER_NAME
