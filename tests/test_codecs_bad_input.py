@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from contextlib import suppress
@@ -11,8 +12,9 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
-from hounsfield.codecs import MAX_FRAME_BYTES, FrameFormat, decode_frame, encode_frame
+from hounsfield.codecs import MAX_FRAME_BYTES, FrameFormat, decode_frame, decoding, encode_frame, isolation
 from hounsfield.errors import HounsfieldError, MalformedError, TruncatedError, UnsupportedError
 from hounsfield.syntaxes import SYNTAXES, transfer_syntax
 from test_codecs_decoding import form
@@ -182,3 +184,24 @@ def test_restart_markers_are_read_in_their_turn_and_refused_out_of_it() -> None:
 def test_an_image_behind_the_jpeg_of_a_frame_is_no_damage() -> None:
     twice = STREAMS["jpeg-lossless"] * 2
     assert np.array_equal(decode_frame(twice, transfer_syntax("jpeg-lossless"), FORM), IMAGE)
+
+
+@pytest.mark.parametrize(("more", "in_child"), [(0, False), (58, False), (59, True)])
+def test_a_jpeg_of_very_many_scans_is_decoded_in_a_child(
+    more: int, in_child: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scans of ten bytes, each over the whole image: a megabyte of them would take minutes."""
+    monkeypatch.delenv(isolation.VARIABLE, raising=False)
+    grey = np.add.outer(np.arange(64), np.arange(64)).astype(np.uint8)
+    written = io.BytesIO()
+    Image.fromarray(grey).save(written, "JPEG", progressive=True)
+    plain = written.getvalue()
+    assert plain.count(b"\xff\xda") == 6
+    last = plain.rindex(b"\xff\xda")
+    stream = plain[:-2] + plain[last : last + 12] * more + b"\xff\xd9"
+    asked: list[object] = []
+    there = decoding.decode_in_child
+    monkeypatch.setattr(decoding, "decode_in_child", lambda *given: (asked.append(1), there(*given))[1])
+    syntax, frame_format = transfer_syntax("jpeg-progressive"), form(grey, bits_stored=8, high_bit=7)
+    assert decode_frame(stream, syntax, frame_format).shape == grey.shape
+    assert bool(asked) == in_child

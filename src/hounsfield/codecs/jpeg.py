@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from hounsfield.codecs.foreign import call_decoder, call_encoder
+from hounsfield.codecs.foreign import call_decoder, call_encoder, refuse_unproven
 from hounsfield.codecs.frame_format import CodestreamHeader, FrameFormat, Pixels, decoding_target, to_stored
 from hounsfield.codecs.rate import Rate, as_unsigned, narrowed, used_bits
 from hounsfield.errors import HounsfieldError, MalformedError, TruncatedError, UnsupportedError
@@ -33,6 +33,8 @@ _HEADER_ROOM = 1024
 _TRAILER = 64  # bytes other than padding that may follow the end of image
 _SEQUENTIAL = {0xC0, 0xC1, 0xC2}
 _FRAME_MARKERS = {*range(0xC0, 0xD0), _LS} - {0xC4, 0xC8, 0xCC}
+_MOST_SCANS = 64
+"""Encoders make some ten. Each goes over the whole image, though it may have but ten bytes."""
 _WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD9)}
 
 
@@ -95,8 +97,8 @@ def _endless(data: bytes) -> TruncatedError:
     )
 
 
-def check_scans(data: bytes) -> None:
-    """Walk from marker to marker to the end of image, in a twentieth of the time that decoding takes.
+def check_scans(data: bytes) -> int:
+    """Walk from marker to marker to the end of image, in a twentieth of the time that decoding takes: the scans.
 
     libjpeg stops at a marker that a damaged byte made within a scan, fills the rest with grey, and tells nobody.
     What is found: markers that cannot be there, restarts out of turn, an end before the end.
@@ -106,17 +108,17 @@ def check_scans(data: bytes) -> None:
     found = np.flatnonzero(octets[:-1] == 0xFF)
     kinds = octets[found + 1]
     is_marker = (kinds != 0) & (kinds != 0xFF)  # stuffed and fill bytes
-    position, restarts, has_restarts, is_scanning = 2, 0, False, False
+    position, restarts, has_restarts, scans = 2, 0, False, 0
     for at, kind in zip(found[is_marker].tolist(), kinds[is_marker].tolist(), strict=True):
         if at < position:
             continue  # within a segment
         if kind == _END:
             _check_rest(data, at + 2)
-            return
-        if kind in _RESTARTS and has_restarts and is_scanning and kind == _RESTARTS[restarts % 8]:
+            return scans
+        if kind in _RESTARTS and has_restarts and scans and kind == _RESTARTS[restarts % 8]:
             restarts += 1
             continue
-        if kind not in _BETWEEN_SCANS and (is_scanning or kind not in _FRAME_MARKERS):
+        if kind not in _BETWEEN_SCANS and (scans or kind not in _FRAME_MARKERS):
             raise MalformedError(
                 f"JPEG codestream with marker FF{kind:02X} at byte {at}, where none can be",
                 expected="compressed data",
@@ -126,7 +128,7 @@ def check_scans(data: bytes) -> None:
         if kind == _RESTART_INTERVAL:
             has_restarts = any(data[at + 4 : at + 6])
         elif kind == _SOS:
-            restarts, is_scanning = 0, True
+            restarts, scans = 0, scans + 1
     raise _endless(data)
 
 
@@ -159,7 +161,8 @@ def decode_jpeg(data: bytes, frame_format: FrameFormat, out: Pixels | None = Non
         )
     stream = header.codestream
     stream.check(frame_format, "JPEG")
-    check_scans(data)
+    if (scans := check_scans(data)) > _MOST_SCANS:
+        refuse_unproven(f"{scans} scans")
     # The same colour space in and out is how libjpeg is told to leave samples alone.
     space = {1: None, 3: "YCbCr", 4: "CMYK"}.get(stream.components, 0)
     try:
