@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 
 import numpy as np
@@ -110,6 +111,31 @@ def test_a_first_tile_that_ends_where_the_image_begins_is_malformed() -> None:
         else:
             with pytest.raises(MalformedError, match="the first to hold"):
                 _read_siz(data)
+
+
+@pytest.mark.parametrize("keyword", ["jpeg2000", "htj2k"])
+def test_every_tile_must_be_there(keyword: str) -> None:
+    """Decoders leave those that are not as they find them, after work for each, and tell nobody."""
+    data = changed(keyword, b"\xff\x51", 20, (SIDE // 2).to_bytes(4, "big"))
+    with pytest.raises(TruncatedError, match="with 1 of its 2 tiles"):
+        decode_frame(data, transfer_syntax(keyword), FORM)
+    at = data.index(SOT)
+    part = data[at:-2]
+    second = part[:4] + b"\0\1" + part[6:]
+    coding(data[:at] + part + second + b"\xff\xd9")
+    with pytest.raises(TruncatedError, match="with 1 of its 2 tiles"):
+        coding(data[:at] + part + part + b"\xff\xd9")
+
+
+@pytest.mark.parametrize(("tiles", "is_proven"), [(32 * 32, True), (33 * 32, False)])
+def test_very_many_tiles_are_for_a_child(tiles: int, is_proven: bool) -> None:
+    data = bytearray(STREAMS["htj2k"])
+    data[8:16] = struct.pack(">II", 32, tiles // 32)
+    data[24:32] = struct.pack(">II", 1, 1)
+    at = data.index(SOT)
+    parts = [SOT + struct.pack(">HHIBB", 10, tile, 14, 0, 1) + b"\xff\x93" for tile in range(tiles)]
+    found = coding(bytes(data[:at]) + b"".join(parts) + b"\xff\xd9")
+    assert (found.unproven == "") == is_proven
 
 
 SEGMENTS = {  # marker, byte behind it, the last legal value, the first that is not

@@ -23,6 +23,8 @@ _WIDEST_BLOCK = 8  # sum of the two exponents, less two each (A.18)
 _HIGH_THROUGHPUT = 0x40  # code-block style: HT blocks (15444-15 A.4)
 _CAUSAL = 0x08  # the one other bit that HT blocks may have
 _HT_ALONE = 0x00020000  # Pcap with part 15 and no other (15444-15 A.3)
+_MANY_TILES = 1024
+"""Each costs decoders ten times what its header has bytes to say."""
 MOST_BITPLANES = 30
 """Magnitude bits up to which every OpenJPH has a decoder for the irreversible wavelet."""
 
@@ -61,6 +63,7 @@ class _Segments:
     kinds: set[int] = field(default_factory=set)
     unproven: str = ""
     in_main: bool = True
+    begun: set[int] = field(default_factory=set)
     is_overridden: bool = False
 
     def read(self, marker: int, body: bytes) -> None:
@@ -216,27 +219,31 @@ def check_segments(data: bytes, *, components: int, tiles: int) -> Coding:
     """
     found = _Segments(components, tiles)
     position = 4 + int.from_bytes(data[4:6], "big")  # SOC, SIZ
-    tile_parts = 0
     while True:
         marker = data[position : position + 2]
-        if len(marker) < 2 or (marker[0] != 0xFF and tile_parts):
+        if len(marker) < 2 or (marker[0] != 0xFF and found.begun):
             break  # after the last tile-part: nothing, or padding
         if marker[0] != 0xFF:
             raise MalformedError(f"JPEG 2000 marker expected at byte {position}, found {marker.hex()}")
         if marker[1] == _EOC:
             break
         if marker[1] == _SOT:
-            if not tile_parts:
+            if not found.begun:
                 _check_main(found)
             found.in_main = False
             position = _walk_tile_part(data, position, found)
-            tile_parts += 1
-        elif tile_parts:
+        elif found.begun:
             raise MalformedError(f"JPEG 2000 marker FF{marker[1]:02X} at byte {position}, between tile-parts")
         else:
             position = _read_segment(data, position, found)
-    if not tile_parts:
+    if not found.begun:
         raise _cut(data)
+    if len(found.begun) < tiles:  # which decoders leave as they find them, after work for each
+        raise TruncatedError(
+            f"JPEG 2000 codestream with {len(found.begun)} of its {tiles} tiles", found_bytes=len(data)
+        )
+    if tiles > _MANY_TILES:
+        found.doubt(f"{tiles} tiles")
     return found.finished()
 
 
@@ -270,6 +277,7 @@ def _walk_tile_part(data: bytes, start: int, found: _Segments) -> int:
         raise _bad(
             "SOT", "tile and part", head[2:].hex(), f"tiles below {found.tiles}, parts below their number"
         )
+    found.begun.add(tile)
     if head[8] == head[9]:
         found.doubt("one tile-part more than there are said to be")  # some old encoders count so
     if 0 < part < 14:
