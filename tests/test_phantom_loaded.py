@@ -48,7 +48,6 @@ SPECS: dict[str, PhantomSpec] = {
     "no intercept": replace(PLAIN, intercept_tag=None),
     "empty slope": replace(PLAIN, slope_tag=""),
     "zero slope": replace(PLAIN, slope_tag="0"),
-    "wordy intercept": replace(PLAIN, intercept_tag="abc"),
     "a slope a slice": replace(PLAIN, slope=(0.5, 0.75, 1.25), intercept=(-1024.0, -1000.0, -1100.0)),
     "modality LUT": replace(PLAIN, modality_lut=True, padding=None),
     "no rescale type": replace(PLAIN, rescale_type=None),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -14,7 +13,7 @@ from hounsfield.series.grouping import Part, group
 from hounsfield.series.identity import labels, notes
 from hounsfield.series.phases import Phase, separate
 from hounsfield.series.series import Series
-from hounsfield.series.slices import Slice
+from hounsfield.series.slices import Slice, as_people_count
 from hounsfield.series.traits import asked_keywords
 
 
@@ -145,6 +144,4 @@ def _has_unreadable_number(instance: Instance) -> bool:
 def _instance_order(item: Slice) -> tuple[int, list[tuple[int, str]], int]:
     """Instance Number, then name as a person counts (2 before 10), then the frame's number."""
     number = item.instance.header.integer("InstanceNumber", 0) or 0
-    parts = re.split(r"(\d+)", item.instance.name)
-    name = [(int(part), "") if part.isdecimal() else (0, part) for part in parts]
-    return number, name, item.plane.frame
+    return number, as_people_count(item.instance.name), item.plane.frame

@@ -94,7 +94,7 @@ def attribute_name(keyword: str) -> str:
 def _name(trait: Trait, value: str) -> Reason:
     keyword = trait.keyword
     if keyword == GAPS:
-        first, _, last = value.partition("\\")
+        _, first, last = value.split("\\")
         return reason("phase-slab", first=first, last=last)
     if not value:
         key = _ABSENT.get(keyword, "phase-without")

@@ -118,14 +118,14 @@ def _parted_by_hand(phase: Phase, split_by: Sequence[str]) -> tuple[tuple[Phase,
 
 
 def _slabs(phase: Phase) -> Trait:
-    """The slab of each ordered slice between gaps, by where it begins and ends along the normal."""
+    """The slab of each ordered slice between gaps: its number, and where it begins and ends along the normal."""
     clusters = _clusters(phase)
     places = phase.stack.distances[np.unique(clusters, return_index=True)[1]]
     numbers = slab_numbers(places)
     ends = [
         (places[numbers == number][0], places[numbers == number][-1]) for number in range(numbers[-1] + 1)
     ]
-    spans = [f"{first:g}\\{last:g}" for first, last in ends]
+    spans = [f"{number}\\{first:g}\\{last:g}" for number, (first, last) in enumerate(ends)]
     return Trait(GAPS, tuple(spans[numbers[cluster]] for cluster in clusters))
 
 

@@ -5,6 +5,7 @@ What cannot is left out with a reason a person can act on; it is never dropped s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -94,6 +95,12 @@ def told(text: str) -> str:
     """A header's text fit for a line: a damaged one may be long and hold anything (PS3.5 6.2: LO has 64)."""
     clipped = text if len(text) <= LONGEST_TOLD else f"{text[:LONGEST_TOLD]}…"
     return "".join(sign if sign.isprintable() else "\ufffd" for sign in clipped)
+
+
+def as_people_count(text: str) -> list[tuple[int, str]]:
+    """A key by which texts sort as people count: slice 2 before slice 10."""
+    parts = re.split(r"(\d+)", text)
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in parts]
 
 
 def slices_of(instance: Instance) -> Iterator[Slice]:

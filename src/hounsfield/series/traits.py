@@ -18,7 +18,7 @@ import numpy.typing as npt
 from hounsfield.errors import HounsfieldError
 from hounsfield.instance.header import ATTRIBUTES
 from hounsfield.instance.planes import joined
-from hounsfield.series.slices import Slice
+from hounsfield.series.slices import Slice, as_people_count
 
 if TYPE_CHECKING:
     from pydicom import DataElement, Dataset
@@ -121,12 +121,13 @@ class Trait:
         return len(set(self.values))
 
 
-def natural(value: str) -> tuple[float, str]:
-    """A key that sorts numbers by size, and before words."""
+def natural(value: str) -> tuple[float, list[tuple[int, str]]]:
+    """A key that sorts numbers by size, and before words as people count."""
     try:
-        return float(value), value
+        number = float(value)
     except ValueError:
-        return np.inf, value
+        number = np.inf
+    return (number, []) if np.isfinite(number) else (np.inf, as_people_count(value))
 
 
 def value_of(item: Slice, keyword: str) -> str:
