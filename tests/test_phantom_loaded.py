@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hounsfield import load, phantom
+from hounsfield import load, phantom, scan
+from hounsfield.inspection import inspect
 from hounsfield.phantom import PhantomSpec
 
 PLAIN = PhantomSpec(rows=48, columns=64, slices=5)
@@ -124,3 +125,12 @@ def test_each_phase_is_a_volume_of_its_own(attribute: Any, phase: int, tmp_path:
     spec = replace(PLAIN, phases=2, phase_attribute=attribute, order="shuffled")
     phantom.write(spec, tmp_path)
     np.testing.assert_array_equal(load(tmp_path, phase=phase).array, phantom.truth(spec, phase=phase))
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_every_warning_of_load_is_among_the_cautions_of_info(name: str, tmp_path: Path) -> None:
+    phantom.write(SPECS[name], tmp_path)
+    (series,) = (each for each in scan(tmp_path).series if each.phases)
+    cautions = set(inspect(series).cautions)
+    for phase in range(len(series.phases)):
+        assert set(series.load(phase=phase).report.warnings) <= cautions

@@ -350,6 +350,32 @@ def test_split_by_decides_by_hand(tmp_path: Path) -> None:
     np.testing.assert_array_equal(volume.array, phantom.truth(stack(2)))
 
 
+@pytest.mark.parametrize(
+    ("keyword", "values", "name"),
+    [
+        ("NominalPercentageOfCardiacPhase", [40.0, 75.0] * 3, "75 % of the cardiac cycle"),
+        ("XRayTubeCurrent", [100, 200] * 3, "X-Ray Tube Current: 200"),
+        ("0018,1160", ["A", "B"] * 3, "Filter Type: B"),
+        ("WindowCenter", ["40", "50"] * 3, "Window Center: 50"),
+    ],
+)
+def test_split_by_any_attribute_of_the_header(
+    keyword: str, values: list[Any], name: str, tmp_path: Path
+) -> None:
+    folder = written(tmp_path / "ct", (SMALL, along(values, keyword.replace("0018,1160", "FilterType"))))
+    assert labels(folder, split_by=keyword)[1] == name
+    volume = hounsfield.load(folder, split_by=keyword, phase=1)
+    np.testing.assert_array_equal(volume.array, phantom.truth(SMALL)[1::2])
+
+
+def test_split_by_a_dimension_of_an_enhanced_ct(tmp_path: Path) -> None:
+    spec = replace(SMALL, multiframe="enhanced", phases=2)
+    phantom.write(spec, tmp_path)
+    assert labels(tmp_path, split_by="DimensionIndexValues[3]") == ["dimension 3: 1", "dimension 3: 2"]
+    volume = hounsfield.load(tmp_path, split_by="DimensionIndexValues[3]", phase=1)
+    np.testing.assert_array_equal(volume.array, phantom.truth(spec, phase=1))
+
+
 def test_split_by_what_would_make_one_volume(tmp_path: Path) -> None:
     folder = written(tmp_path / "ct", (SMALL, along([1, 2, 1, 2, 1, 2], "AcquisitionNumber")))
     volume = hounsfield.load(folder, split_by="AcquisitionNumber", phase=1)

@@ -119,7 +119,9 @@ def _attribute(keyword: str) -> str:
     """The attribute as PS3.6 names it, a tag where nobody names it."""
     from hounsfield.tags import attribute, find_tag
 
-    return keyword if keyword.startswith(("(", DIMENSION)) else attribute(find_tag(keyword)).name.en
+    if keyword in _WORDS or keyword.startswith(("(", DIMENSION)):
+        return _WORDS.get(keyword, keyword)
+    return attribute(find_tag(keyword)).name.en
 
 
 def _differing(value: str, values: Sequence[str]) -> str:

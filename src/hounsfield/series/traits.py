@@ -194,10 +194,10 @@ def trait_of(slices: Sequence[Slice], keyword: str) -> Trait:
     from hounsfield.tags import find_tag
 
     if keyword.startswith(DIMENSION):
-        found = (trait for trait in dimension_traits(slices) if trait.keyword == keyword)
-        return next(found, Trait(keyword, ("",) * len(slices)))
-    if keyword in KNOWN or keyword in ATTRIBUTES:
-        return Trait(keyword, tuple(value_of(item, keyword) for item in slices))
+        dimensions = (trait for trait in dimension_traits(slices) if trait.keyword == keyword)
+        return next(dimensions, Trait(keyword, ("",) * len(slices)))
+    if found := known_traits(slices, (keyword,)):
+        return found[0]
     tag = find_tag(keyword)
     told = _elements_of(slices, lambda element: element.tag == tag)
     return Trait(keyword, tuple(elements.get(keyword, "") for elements in told))
