@@ -57,7 +57,9 @@ _PAGES = re.compile(
     r"\b(?:screen ?(?:save|saver|shot|capture)s?|dose (?:report|info|page|summary|record|sheet)|patient protocol"
     r"|exam (?:summary|info|protocol)|snapshots?|capture[ds]?|secondary capture|key images?|report)\b"
 )
-_DOCUMENTS, _REPORTS, _PHOTOGRAPHS = _STORAGE + "104.", _STORAGE + "88.", _STORAGE + "77.1."
+_DOCUMENTS, _REPORTS, _PHOTOGRAPHS, _CAPTURES = (
+    _STORAGE + suffix for suffix in ("104.", "88.", "77.1.", "7.")
+)
 _DIRECTORY = "1.2.840.10008.1.3.10"
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _LONGEST = 40
@@ -121,7 +123,7 @@ def _by_class(sop_class: str, modality: str, matcher: Matcher) -> Iterator[Objec
             reason = f"a structured report ({name}): its text may name anybody"
         elif sop_class.startswith(_PHOTOGRAPHS):
             reason = f"a photograph or film ({name}): it may show a face or a label"
-        elif sop_class.startswith(_STORAGE + "7"):
+        elif f"{sop_class}.".startswith(_CAPTURES):
             reason = f"a Secondary Capture ({name}): text may be in its pixels"
         elif not sop_class.startswith(_STANDARD_ROOT):
             reason = "a private SOP class: what it is is not known"
