@@ -57,7 +57,7 @@ def test_a_plain_series_is_green_and_needs_no_caution(tmp_path: Path) -> None:
     ("changes", "trust", "word"),
     [
         ({"tilt": -18.5}, Trust.AMBER, "tilted by 18.50°"),
-        ({"intercept_tag": None}, Trust.AMBER, "Rescale Intercept (0028,1052) is missing"),
+        ({"intercept_tag": None}, Trust.RED, "Rescale Intercept (0028,1052) is missing"),
         ({"slope": (0.5, 0.75), "intercept": (-1024.0, -1000.0)}, Trust.AMBER, "differs between slices"),
         ({"rescale_type": "Z_EFF"}, Trust.RED, "Rescale Type is Z_EFF"),
         ({"missing": (2,)}, Trust.RED, "1 slice is missing"),

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from numpy.typing import NDArray
 
 import hounsfield
+from hounsfield import phantom
+from hounsfield.hu import Conversion, Padding, Rescale, StoredFormat, unclamped
+from hounsfield.inspection import Trust, inspect
+from hounsfield.phantom import PhantomSpec
 from hounsfield.plausibility import MOST_SLICES, Physics, Plausibility, Sample, judge, spread
 from hounsfield.plausibility.blocks import FLAT_RANGE, UNDECLARED_PADDING, blocks_of
 from hounsfield.plausibility.evidence import LOOKS_LIKE, SENTENCES
@@ -19,6 +25,7 @@ from hounsfield.series import LoadOptions
 
 Slice = NDArray[np.float32]
 
+SMALL = PhantomSpec(rows=48, columns=64, slices=5)
 AIR, FAT, MUSCLE, BONE, LUNG = -1000.0, -100.0, 50.0, 700.0, -800.0
 
 
@@ -224,3 +231,52 @@ def test_no_untouched_real_series_is_accused_and_each_corruption_is_seen(
         for name, corrupt in CORRUPTIONS.items():
             changed = judge([Sample(corrupt(values)) for values in stack])
             assert changed.verdict is not Physics.PLAUSIBLE, name
+
+
+RESCALES = {
+    "offset lost": ("1", "0"),
+    "rescaled twice": ("1", "-2048"),
+    "slope 10": ("10", "-1024"),
+    "half the slope": ("0.5", "-1024"),
+}
+
+
+def rescaled(folder: Path, out: Path, slope: str, intercept: str) -> Path:
+    """Every seventh slice of a real series under another Rescale Slope and Intercept; its pixels as they are."""
+    out.mkdir()
+    for path in sorted(folder.glob("I*"), key=lambda path: int(path.name[1:]))[::7]:
+        dataset = pydicom.dcmread(path)
+        dataset.RescaleSlope, dataset.RescaleIntercept = slope, intercept
+        dataset.save_as(out / path.name)
+    return out
+
+
+@pytest.mark.parametrize("name", RESCALES)
+def test_a_real_series_under_a_wrong_rescale_is_never_green(
+    name: str, real_data: Path, tmp_path: Path
+) -> None:
+    folder = real_data / "philips_phantom" / "S21570" / "S2020"
+    right = inspect(hounsfield.scan(rescaled(folder, tmp_path / "right", "1", "-1024")).series[0])
+    wrong = inspect(hounsfield.scan(rescaled(folder, tmp_path / "wrong", *RESCALES[name])).series[0])
+    assert right.trust is Trust.GREEN
+    assert right.plausibility is not None and right.plausibility.verdict is Physics.PLAUSIBLE
+    assert wrong.trust is not Trust.GREEN
+    assert wrong.plausibility is not None and wrong.plausibility.verdict is not Physics.PLAUSIBLE
+    if wrong.is_implausible:
+        assert wrong.trust is Trust.RED
+        assert wrong.plausibility.looks_like == LOOKS[name]
+        assert wrong.cautions[0] == f"the numbers cannot be HU: {wrong.plausibility.sentences()[0]}"
+    assert wrong.to_json()["plausibility"] == wrong.plausibility.to_json()
+
+
+def test_another_unit_is_not_judged(tmp_path: Path) -> None:
+    phantom.write(replace(SMALL, rescale_type="Z_EFF"), tmp_path)
+    assert inspect(hounsfield.scan(tmp_path).series[0]).plausibility is None
+
+
+def test_padding_of_the_file_and_values_below_the_clamp_reach_the_judge(tmp_path: Path) -> None:
+    cells = np.array([[-2000, -1500], [0, 40]], np.int16)
+    conversion = Conversion(StoredFormat(16, 16, 15, True), Rescale(1.0, -24.0), Padding(-2000, -2000))
+    values, padded = unclamped(cells, conversion)
+    assert values.tolist() == [[-2024, -1524], [-24, 16]]
+    assert padded is not None and padded.tolist() == [[True, False], [False, False]]

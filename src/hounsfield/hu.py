@@ -190,6 +190,20 @@ def _convert(cells: Array, conversion: Conversion, out: Array) -> Counts:
     return _convert_values(conversion.rescale.apply(values), padded, conversion, out, counts)
 
 
+def unclamped(cells: Array, conversion: Conversion) -> tuple[npt.NDArray[np.float32], Array | None]:
+    """One slice's values, (rows, columns), as they are before padding and clamp, and where padding is; None without.
+
+    For judging them: `convert` makes volumes.
+    """
+    if cells.dtype.kind == "f":
+        return conversion.rescale.apply(cells).astype(np.float32), _float_padding(cells, conversion)
+    padded = _raw_padding(cells, conversion)
+    values, low, high = _ranged_values(cells, conversion.stored, Counts())
+    if padded is None:
+        padded = _padding_mask(values, low, high, conversion, Counts())
+    return conversion.rescale.apply(values).astype(np.float32), padded
+
+
 def stored_values(cells: Array, stored: StoredFormat, counts: Counts | None = None) -> Array:
     """Cells → stored values (PS3.5 8.1.1): nothing may be assumed of the bits outside Bits Stored.
 

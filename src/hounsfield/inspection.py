@@ -16,8 +16,10 @@ import numpy.typing as npt
 from hounsfield.errors import HounsfieldError
 from hounsfield.geometry import Verdict
 from hounsfield.hu import Counts, Rescale
+from hounsfield.plausibility import Physics, Plausibility
 from hounsfield.series import LoadOptions, Series
 from hounsfield.series.assembly import allocate, convert_into, told_notes
+from hounsfield.series.physics import plausibility_of
 from hounsfield.series.slices import Slice
 from hounsfield.series.warnings import is_little, warnings_of
 from hounsfield.transcode import estimate
@@ -103,6 +105,7 @@ class Inspection:
     histogram: Histogram | None = None
     problem: str = ""
     compressed: dict[str, int] = field(default_factory=dict)
+    plausibility: Plausibility | None = None
 
     @property
     def already_hounsfield(self) -> bool:
@@ -112,14 +115,21 @@ class Inspection:
     @property
     def trust(self) -> Trust:
         """Red: not a volume of HU as it is. Amber: usable, with something to know. Green: at most trifles to say."""
-        if not self.is_hounsfield or not self.verdict.is_loadable or self.problem:
+        if not self.is_hounsfield or not self.verdict.is_loadable or self.problem or self.is_implausible:
             return Trust.RED
         return Trust.GREEN if all(map(is_little, self.cautions)) else Trust.AMBER
+
+    @property
+    def is_implausible(self) -> bool:
+        """The numbers cannot be Hounsfield units, whatever the header says."""
+        return self.plausibility is not None and self.plausibility.verdict is Physics.IMPLAUSIBLE
 
     @property
     def cautions(self) -> tuple[str, ...]:
         """Everything that a careful reader wants to hear, most serious first; every warning of `load` is among it."""
         told = [self.problem] if self.problem else []
+        if self.plausibility is not None and self.is_implausible:
+            told.append(f"the numbers cannot be HU: {self.plausibility.sentences()[0]}")
         told += [*self.reasons, *self.notes]
         if self.lossy:
             told.append("pixels were compressed with loss: values are approximate")
@@ -159,6 +169,7 @@ class Inspection:
             "padded": None if self.counts is None else self.counts.padded,
             "clamped": None if self.counts is None else self.counts.clamped,
             "saturated": None if self.counts is None else self.counts.saturated,
+            "plausibility": None if self.plausibility is None else self.plausibility.to_json(),
             "histogram": None
             if self.histogram is None
             else {
@@ -215,6 +226,7 @@ def inspect(series: Series, *, pixels: bool = True) -> Inspection:
         histogram=found.histogram,
         problem=found.problem,
         compressed=_compressed(series) if pixels and not found.problem else {},
+        plausibility=plausibility_of(series) if pixels and not found.problem else None,
     )
 
 

@@ -10,6 +10,7 @@ from rich.text import Text
 from hounsfield.cli.terminal import console, printable
 from hounsfield.geometry import TILT_FLAG_DEGREES, Verdict
 from hounsfield.inspection import Histogram, Inspection, Trust
+from hounsfield.plausibility import Plausibility
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -68,6 +69,7 @@ def _lines(item: Inspection) -> list[tuple[str, str]]:
         *([("smaller", _compressed(item))] if item.compressed else []),
         ("padding", _padding(item)),
         *([("range", _range(item))] if item.histogram is not None else []),
+        *([("physics", _physics(item.plausibility))] if item.plausibility is not None else []),
         *([("left out", f"{len(item.left_out)}: {item.left_out[0][1]}")] if item.left_out else []),
     ]
 
@@ -177,6 +179,11 @@ def _range(item: Inspection) -> str:
     assert histogram is not None
     low, high = histogram.range
     return f"{low:.6g} … {high:.6g} {item.unit}, median {histogram.percentile(0.5):.6g}"
+
+
+def _physics(found: Plausibility) -> str:
+    """What the numbers themselves say, with its evidence."""
+    return f"{found.verdict}: {'; '.join(found.sentences())}"
 
 
 def _show_trust(item: Inspection) -> None:
