@@ -27,7 +27,7 @@ from hounsfield.instance import BytesSource, FileSource
 from hounsfield.locations import open_location
 from hounsfield.syntaxes import SYNTAXES
 from hounsfield.transcode import target, transcode
-from hounsfield.transcode.proving import Proof, compare, frame_hash, values_of
+from hounsfield.transcode.proving import Proof, compare, frame_hash, frame_hashes, values_of
 from test_transcode import image, phantom, readable, saved
 
 LOSSLESS = [s.keyword for s in SYNTAXES.values() if s.writable and s.lossless]
@@ -113,6 +113,21 @@ def test_an_attribute_that_differs_is_named(keyword: str, value: object) -> None
     proof = held(saved(old), small(saved(new), "jpeg-ls"))
     tag = pydicom.tag.Tag(keyword)
     assert proof.status == "different" and proof.attributes == (f"({tag.group:04X},{tag.element:04X})",)
+
+
+def test_an_instance_without_pixels_is_compared_by_its_attributes() -> None:
+    report = image(phantom(), Modality="SR")
+    del report.PixelData
+    old, new = saved(report), small(saved(image(phantom(), Modality="SR")), "deflated")
+    deflated = pydicom.dcmread(io.BytesIO(new))
+    del deflated.PixelData
+    buffer = io.BytesIO()
+    deflated.save_as(buffer)
+    assert held(old, buffer.getvalue()).status == "same" and buffer.getvalue() != old
+    assert frame_hashes(BytesSource("old", old)) == ()
+    report.PatientID = "another"
+    assert held(old, saved(report)).attributes == ("(0010,0020)",)
+    assert "pixels are missing from the old file" in held(old, new).reason
 
 
 def test_private_attributes_and_values_within_sequences_count() -> None:

@@ -90,11 +90,14 @@ def test_everything_comes_along_with_its_times_and_modes(tree: Path, tmp_path: P
 def test_hashes_prove_a_mirror_without_its_original(
     options: tuple[str, ...], tree: Path, tmp_path: Path
 ) -> None:
+    report = image(pixels(), SOPInstanceUID="1.2.9", Modality="SR")
+    del report.PixelData, report.Rows, report.Columns
+    (tree / "report.dcm").write_bytes(saved(report))
     told(tree, tmp_path / "out", *options, "--mirror", "--hashes")
     ledger, allowed = tmp_path / "out" / "hounsfield-files.jsonl", ["--max-error", "2"]
     command = ["verify", str(ledger), str(tmp_path / "out"), *(allowed if options == LOSSY else [])]
     done = CliRunner().invoke(main, command)
-    assert done.exit_code == 0 and "5 files, 5 frames" in done.output, done.output
+    assert done.exit_code == 0 and "6 files, 5 frames" in done.output, done.output
     (tmp_path / "out" / "alone.dcm").write_bytes(saved(image(pixels(900))))
     assert CliRunner().invoke(main, command).exit_code == 1
     (tree / "cut.dcm").unlink()

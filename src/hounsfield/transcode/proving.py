@@ -153,9 +153,8 @@ def _opened(name: str, content: bytes) -> _Opened:
         with contextlib.suppress(UnsupportedError):  # then it must be the same as it is
             part = with_native_icons(part, syntax)
         found = instance.header.pixels
-        is_float = found is not None and found.keyword != "PixelData"  # whose bytes are compared as they are
         pixels = None
-        if not is_float:
+        if found is not None and found.keyword == "PixelData":  # bytes of float ones are compared as they are
             pixels = with_true_sign(
                 open_pixels(content if dataset is None else dataset, instance.header), instance
             )
