@@ -15,7 +15,7 @@ from hounsfield.cli.terminal import Column, echo, print_json, progress, table
 from hounsfield.errors import LocationError
 
 if TYPE_CHECKING:
-    from hounsfield.deidentification import Summary, Treated
+    from hounsfield.deidentification import Profile, Summary, Treated
     from hounsfield.instance import Skipped, Source
     from hounsfield.locations import Location
 
@@ -85,25 +85,19 @@ def deidentify(
     failed is made.
     """
     from hounsfield import deidentification
-    from hounsfield.batch import LEDGER_NAME
-    from hounsfield.deidentification.wording import said
     from hounsfield.locations import open_location
     from hounsfield.reading import is_remote
     from hounsfield.report import open_place
 
     place = open_location(absolute(location))
     _refuse_within(place, out)
-    options_kept: dict[str, Any] = {name.replace("-", "_"): True for name in keep}
-    profile = deidentification.Profile(dates=dates, include=tuple(sorted(set(include))), **options_kept)
+    profile = _profile(dates, keep, include)
     engine = _engine(asked["workers"], asked["cluster"], waits=is_remote(location))
     secret = os.urandom(_NEW_KEY_BYTES) if key is None else _secret(key)
+    if key is None:
+        _warn_of_earlier_run(out, asked["ledger"])
     skipped: list[Skipped] = []
     told, listed, review = deidentification.Summary(profile), [], None
-    if key is None and (asked["ledger"] or out / LEDGER_NAME).exists():
-        echo(
-            f"without --key nothing of the earlier run in {out} is known again: it stays beside this one",
-            err=True,
-        )
     kept = {name: asked[name] for name in ("ledger", "force", "content")}
     how = {"key": secret, "profile": profile, "engine": engine, "fail_fast": asked["fail_fast"]}
     with open_place(out, **kept) as records, progress("De-identifying") as done:
@@ -116,14 +110,37 @@ def deidentify(
             review = deidentification.write_review(told.to_json(), profile, out, asked["lang"])
     if _is_nothing(told) and not asked["as_json"]:
         raise LocationError("no DICOM object in it", where=location, remedy="check the location")
-    if told.is_told:
-        echo(said("told", asked["lang"]), err=True)
     if asked["as_json"]:
-        _print_json(listed, skipped, told.to_json())
+        _print_json(listed, skipped, told)
     else:
         _show(listed, told, lang=asked["lang"], pages=(records.pages, review))
+    _warn_of_folder(told, asked["lang"])
     if told.statuses["failed"]:
         raise click.exceptions.Exit(1)
+
+
+def _profile(dates: Any, keep: tuple[str, ...], include: tuple[str, ...]) -> Profile:
+    from hounsfield.deidentification import Profile
+
+    kept: dict[str, Any] = {name.replace("-", "_"): True for name in keep}
+    return Profile(dates=dates, include=tuple(sorted(set(include))), **kept)
+
+
+def _warn_of_earlier_run(out: Path, ledger: Path | None) -> None:
+    from hounsfield.batch import LEDGER_NAME
+
+    if (ledger or out / LEDGER_NAME).exists():
+        echo(
+            f"without --key nothing of the earlier run in {out} is known again: it stays beside this one",
+            err=True,
+        )
+
+
+def _warn_of_folder(told: Summary, lang: str) -> None:
+    from hounsfield.deidentification.wording import said
+
+    if told.is_told:
+        echo(said("told", lang), err=True)
 
 
 def _engine(workers: int | None, cluster: str | None, *, waits: bool) -> Any:
@@ -185,13 +202,13 @@ def _refuse_within(place: Location, out: Path) -> None:
         raise LocationError("lies within what is de-identified", where=str(out), remedy="write beside it")
 
 
-def _print_json(treated: list[Treated], skipped: list[Skipped], told: dict[str, Any]) -> None:
+def _print_json(treated: list[Treated], skipped: list[Skipped], told: Summary) -> None:
     objects = [
         {"name": each.name, "status": each.status, "output": each.output, "reason": each.reason}
         for each in treated
     ]
     names = [{"name": item.name, "reason": item.reason} for item in skipped]
-    print_json({**told, "sources": objects, "skipped": names})
+    print_json({**told.to_json(), "sources": objects, "skipped": names})
 
 
 def _show(
