@@ -699,6 +699,7 @@ def test_a_secondary_capture_that_is_a_ct_is_read_on_request(real_data: Path) ->
         ({"ImageOrientationPatient": None}, {}, False),
         ({"Modality": "OT"}, {}, False),
         ({"Modality": "OT"}, {"unit": "HU"}, True),
+        ({"ImageType": "DERIVED\\SECONDARY\\SCREEN SAVE"}, {}, False),
         ({"RescaleType": "US"}, {}, False),
         ({"RescaleType": "US"}, {"unit": "HU"}, True),
         ({"RescaleType": None}, {"unit": "HU"}, True),

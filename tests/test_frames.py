@@ -211,7 +211,7 @@ def test_a_number_of_frames_is_held_against_those_that_are_there(
             assert len(instance.planes) == claimed
         else:
             with monkeypatch.context() as patch:
-                patch.setattr(pixels, "planes_of_groups", None)
+                patch.setattr(pixels, "read_planes_of_groups", None)
                 patch.setattr(pixels, "planes_of_frames", None)
                 with pytest.raises(MalformedError, match=f"Number of Frames is {claimed}"):
                     _ = instance.planes

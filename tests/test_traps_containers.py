@@ -267,4 +267,4 @@ def test_every_trap_has_a_test() -> None:
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_trap_"):
                 found.setdefault(int(node.name.split("_")[2]), []).append(node.name)
-    assert sorted(found) == list(range(1, 57))
+    assert set(found) >= set(range(1, 57))  # what was found in the field since has tests by its reports

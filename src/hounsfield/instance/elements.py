@@ -26,7 +26,7 @@ _LONG_LENGTH = Struct("<I").unpack_from
 LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
 _BINARY_VRS = frozenset(b"US SS UL SL FL FD".split())
-_TEXT_VRS = SHORT_VRS - _BINARY_VRS - {b"AT"}
+TEXT_VRS = SHORT_VRS - _BINARY_VRS - {b"AT"}
 
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _ITEM_TAG = b"\xfe\xff\x00\xe0"
@@ -256,7 +256,7 @@ def keep_value(
             values[tag] = b""
         return
     if vr != expected and not (
-        (vr in _TEXT_VRS and expected in _TEXT_VRS) or (vr in (b"US", b"SS") and expected in (b"US", b"SS"))
+        (vr in TEXT_VRS and expected in TEXT_VRS) or (vr in (b"US", b"SS") and expected in (b"US", b"SS"))
     ):
         raise Unrecognised
     values[tag] = buffer[start:stop]

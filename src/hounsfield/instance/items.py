@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from hounsfield.instance.elements import TEXT_VRS
 from hounsfield.instance.raw_items import RawItem
 
 if TYPE_CHECKING:
@@ -36,11 +37,13 @@ def value(dataset: Level, keyword: str) -> Any:
 
 
 def raw_value(dataset: Dataset, key: str | int) -> bytes | None:
-    """The bytes of a value that pydicom has not converted yet; None of one that it has, or cannot even give."""
-    raw: object = None
+    """The bytes of a text that pydicom has not converted yet; None of one that it has, and of what is no text."""
     with suppress(Exception):  # it converts some elements even here
-        raw = getattr(dataset.get_item(key), "value", None)
-    return raw if isinstance(raw, bytes) else None
+        found = dataset.get_item(key)
+        raw, vr = getattr(found, "value", None), getattr(found, "VR", None)
+        if isinstance(raw, bytes) and (vr is None or str(vr).encode() in TEXT_VRS):
+            return raw
+    return None
 
 
 def items(dataset: Level, keyword: str) -> Iterable[Level]:

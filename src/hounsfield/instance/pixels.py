@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -19,6 +18,7 @@ from hounsfield.errors import HounsfieldError, MalformedError, TruncatedError, U
 from hounsfield.hu import Padding, StoredFormat
 from hounsfield.instance.elements import PixelElement
 from hounsfield.instance.encapsulated import frames_behind, read_rest
+from hounsfield.instance.formats import REAL_BITS, declared_formats, format_notes, required
 from hounsfield.instance.header import Header
 from hounsfield.instance.native import read_arranged, read_native
 from hounsfield.instance.planes import (
@@ -48,8 +48,6 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 
-BITS_ALLOCATED = (8, 16, 32)
-REAL_BITS = {"FloatPixelData": 32, "DoubleFloatPixelData": 64}
 FRAMES_LIMIT = 1 << 18  # more frames than any CT has; a larger number is damage, and would cost memory
 FRAMES_UNQUESTIONED = 64  # so few cost nothing
 ITEM_TAG = b"\xfe\xff\x00\xe0"
@@ -99,21 +97,17 @@ class Instance:
         declared, sign = self.declared_format, self._sign
         return declared if sign.signed == declared.signed else replace(declared, signed=sign.signed)
 
-    @cached_property
+    @property
     def declared_format(self) -> StoredFormat:
         """The same by the header alone, which is all that can be known before pixels are read."""
-        if self.is_real:
-            return StoredFormat(self._real_bits, self._real_bits, self._real_bits - 1, signed=True)
-        allocated = self._required("BitsAllocated")
-        stored = self.header.integer("BitsStored", allocated) or allocated
-        high = self.header.integer("HighBit")
-        if allocated not in BITS_ALLOCATED:
-            raise UnsupportedError(f"Bits Allocated is {allocated}", expected="8, 16 or 32", where=self.name)
-        if stored > allocated:
-            raise MalformedError(f"Bits Stored {stored} is above Bits Allocated {allocated}", where=self.name)
-        if high is None or not stored - 1 <= high < allocated:
-            high = stored - 1
-        return StoredFormat(allocated, stored, high, self.header.integer("PixelRepresentation", 0) == 1)
+        return self._declared[0]
+
+    @cached_property
+    def _declared(self) -> tuple[StoredFormat, FrameFormat]:
+        try:
+            return declared_formats(self.header)
+        except HounsfieldError as error:
+            raise error.at(self.name) from error
 
     @cached_property
     def padding(self) -> Padding | None:
@@ -164,25 +158,12 @@ class Instance:
         except HounsfieldError:
             return Sign(self.declared_format.signed)  # reading the pixels will say why
 
-    @cached_property
+    @property
     def frame_format(self) -> FrameFormat:
         """What a decoder must know of a frame. Raises `MalformedError`, `UnsupportedError`."""
-        return self._format_of(self.stored_format)
-
-    def _format_of(self, stored: StoredFormat) -> FrameFormat:
-        from hounsfield.codecs import FrameFormat
-
-        return FrameFormat(
-            rows=self.shape[0],
-            columns=self.shape[1],
-            samples_per_pixel=self.samples,
-            bits_allocated=stored.bits_allocated,
-            bits_stored=stored.bits_stored,
-            high_bit=stored.high_bit,
-            pixel_representation=int(stored.signed),
-            photometric_interpretation=self.header.text("PhotometricInterpretation") or "MONOCHROME2",
-            planar_configuration=self.header.integer("PlanarConfiguration", 0) or 0,
-        )
+        declared, sign = self._declared[1], self._sign
+        is_same = sign.signed == declared.signed
+        return declared if is_same else replace(declared, pixel_representation=int(sign.signed))
 
     @cached_property
     def planes(self) -> tuple[Plane, ...]:
@@ -239,18 +220,20 @@ class Instance:
     @cached_property
     def shape(self) -> tuple[int, int]:
         """(rows, columns). Raises `MalformedError`."""
-        return self._required("Rows"), self._required("Columns")
+        try:
+            return required(self.header, "Rows"), required(self.header, "Columns")
+        except HounsfieldError as error:
+            raise error.at(self.name) from error
 
     @cached_property
     def samples(self) -> int:
         """Samples per Pixel (0028,0002)."""
         return self.header.integer("SamplesPerPixel", 1) or 1
 
-    @cached_property
+    @property
     def frame_bytes(self) -> int:
         """Size of one native frame, without padding to even length."""
-        known: FrameFormat | None = self.__dict__.get("frame_format")
-        return (known or self._format_of(self.declared_format)).native_bytes
+        return self._declared[1].native_bytes
 
     @cached_property
     def is_native(self) -> bool:
@@ -269,7 +252,7 @@ class Instance:
     def pixel_notes(self) -> tuple[str, ...]:
         """What is odd about how the pixels are stored, and yet readable."""
         pixels = self.header.pixels
-        notes = [] if self.is_real else list(_format_notes(self.header, self.stored_format))
+        notes = [] if self.is_real else list(format_notes(self.header, self.stored_format))
         notes += [self._sign.note] if self._sign.note else []
         if pixels is None or pixels.length is None or not self.is_native:
             return tuple(notes)
@@ -377,22 +360,3 @@ class Instance:
             if data is not None:
                 return decode_pmsct_rle(data, self.frame_format)
         raise UnsupportedError("no Pixel Data (7FE0,0010) in it", expected="an image")
-
-    def _required(self, keyword: str) -> int:
-        value = self.header.integer(keyword)
-        if value is None or value < 1:
-            raise MalformedError(
-                f"{keyword} is missing or zero", expected="a positive whole number", where=self.name
-            )
-        return value
-
-
-def _format_notes(header: Header, stored: StoredFormat) -> Iterator[str]:
-    """What of (0028,0101–0103) had to be taken otherwise than it is written."""
-    written = header.integer("HighBit")
-    if not stored.is_plain:
-        yield f"High Bit {stored.high_bit} with Bits Stored {stored.bits_stored}: shifted"
-    elif written is not None and written != stored.high_bit:
-        yield f"High Bit {written} cannot be, with Bits Stored {stored.bits_stored}: taken as {stored.high_bit}"
-    if "BitsStored" not in header:
-        yield f"Bits Stored (0028,0101) is missing: taken as {stored.bits_stored}"

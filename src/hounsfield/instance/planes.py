@@ -117,8 +117,8 @@ class Plane:
 
 def plane_of_header(header: Header, scale: Scale) -> Plane:
     """The plane of a single-frame instance. Raises `MalformedError` for numbers that cannot be read."""
-    values = header.values
-    notes = [reason("decimal-commas", name=name) for tag, name in _LENGTHS if b"," in values.get(tag, b"")]
+    found = header.values.get
+    notes = [reason("decimal-commas", name=name) for tag, name in _LENGTHS if b"," in found(tag, b"")]
     return Plane(
         frame=0,
         position=_sized(header.numbers("ImagePositionPatient"), 3),

@@ -12,22 +12,33 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hounsfield.errors import MalformedError
 from hounsfield.hu import ModalityLut, Rescale
+from hounsfield.instance.header import ATTRIBUTES, Header
 from hounsfield.instance.items import Level, first_item, items, value
 from hounsfield.instance.numbers import read_decimal, unreadable
 from hounsfield.reasons import reason
 from hounsfield.units import UCUM_HOUNSFIELD
 
-if TYPE_CHECKING:
-    from hounsfield.instance.header import Header
-
 Numbers = tuple[float, ...]
 
-RT_DOSE = b"1.2.840.10008.5.1.4.1.1.481.2"
-_DECIDING = ("SOPClassUID", "Modality", "DoseGridScaling", "RescaleSlope", "RescaleIntercept")
+RT_DOSE = "1.2.840.10008.5.1.4.1.1.481.2"
+_DECIDING = tuple(
+    ATTRIBUTES[keyword][0]
+    for keyword in (
+        *(
+            "SOPClassUID",
+            "Modality",
+            "SpecificCharacterSet",
+            "RescaleSlope",
+            "RescaleIntercept",
+            "RescaleType",
+        ),
+        *("Units", "DoseUnits", "DoseGridScaling"),
+    )
+)
 UNSPECIFIED = "US"  # Rescale Type of values in no unit that is known
 _SLOPE = (0x00281053, "Rescale Slope (0028,1053)")
 _INTERCEPT = (0x00281052, "Rescale Intercept (0028,1052)")
@@ -45,17 +56,31 @@ class Scale:
 
 def scale_of_header(header: Header, dataset: Level | None) -> Scale:
     """The scale of a plain header; `dataset`: its whole, where `has_scale_in_sequences` says that it is needed."""
-    lut = None if dataset is None else modality_lut(dataset)
+    if dataset is None:
+        return _scale_of_values(tuple(map(header.values.get, _DECIDING)))
+    lut = modality_lut(dataset)
     if lut is not None:
         return Scale(Rescale(lut=lut), lut.kind)
-    sop_class, modality, scaling, slope, intercept = (header.raw(keyword) for keyword in _DECIDING)
-    if sop_class == RT_DOSE:
-        return _scale_of_dose(_first(scaling), header.text("DoseUnits"))
-    mappings = () if dataset is None else items(dataset, "RealWorldValueMappingSequence")
+    return _scale(header, items(dataset, "RealWorldValueMappingSequence"))
+
+
+@lru_cache(maxsize=1024)  # most slices of a series have the same
+def _scale_of_values(values: tuple[bytes | None, ...]) -> Scale:
+    """The scale of a header of which only what decides on it is there, in the order of `_DECIDING`."""
+    present = {tag: value for tag, value in zip(_DECIDING, values, strict=True) if value is not None}
+    return _scale(Header(present, "", None), ())
+
+
+def _scale(header: Header, mappings: Iterable[Level]) -> Scale:
+    slope, intercept, scaling = (
+        _first(header.raw(keyword)) for keyword in ("RescaleSlope", "RescaleIntercept", "DoseGridScaling")
+    )
+    if header.text("SOPClassUID") == RT_DOSE:
+        return _scale_of_dose(scaling, header.text("DoseUnits"))
     kind = header.text("RescaleType")
-    if not kind and modality == b"PT":
+    if not kind and header.text("Modality") == "PT":
         kind = header.text("Units")
-    return scale_of_texts(_first(slope), _first(intercept), kind, mappings)
+    return scale_of_texts(slope, intercept, kind, mappings)
 
 
 def _scale_of_dose(scaling: str | None, unit: str) -> Scale:

@@ -15,6 +15,7 @@ from hounsfield.units import HOUNSFIELD, Unit, unit_of
 
 LOCALIZER = "LOCALIZER"
 LONGEST_TOLD = 64
+_OF_SCREENS = ("SCREEN", "REPORT", "CAPTURE")  # in Image Type: what is on it may look like a CT, and is none
 _IMAGE_PLANE = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"  # and its multi-frame cousins, by prefix (PS3.4 B.5)
 
@@ -86,9 +87,10 @@ def is_ct_capture(instance: Instance, *, unit: str | None) -> bool:
     """
     header = instance.header
     is_placed = all(header.raw(keyword) for keyword in _IMAGE_PLANE)
+    is_screen = any(word in part.upper() for part in header.texts("ImageType")[2:] for word in _OF_SCREENS)
     is_grey = (header.integer("SamplesPerPixel", 1) or 1) == 1 and "Rows" in header
     said = header.text("RescaleType").upper() == HOUNSFIELD and header.text("Modality") in ("CT", "")
-    return is_capture(instance) and is_placed and is_grey and (said or unit is not None)
+    return is_capture(instance) and is_placed and is_grey and not is_screen and (said or unit is not None)
 
 
 def told(text: str) -> str:
