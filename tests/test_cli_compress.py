@@ -304,3 +304,15 @@ def test_a_mixed_tree_through_auto_has_no_holes(tmp_path: Path) -> None:
         assert (tmp_path / "out" / f"{name}.dcm").read_bytes() == contents[name]
         assert f"{name}.dcm" in result.output
     assert "as rle: jpeg-ls does not hold unsigned 32-bit" in result.output
+
+
+def test_an_estimate_of_a_mixed_folder_is_not_judged_by_one_frame(tmp_path: Path) -> None:
+    for number, dtype in enumerate(("u2", "u4", "u2", "u4")):
+        dataset = image(phantom(dtype=dtype), SOPInstanceUID=f"1.2.{number}")
+        (tmp_path / f"{number}.dcm").write_bytes(saved(dataset))
+    told = json.loads(typed(tmp_path, "--estimate", "--json").output)
+    costs = {cost["syntax"]: cost for cost in told["costs"]}
+    assert (costs["jpeg-ls"]["held"], costs["rle"]["held"], told["sampled"]) == (2, 4, 4)
+    deep = 2 * 96 * 96 * 4  # bytes that stay as they are
+    assert deep < costs["jpeg-ls"]["bytes"] < told["stored_bytes"]
+    assert "jpeg-ls holds 2 of the 4 samples" in typed(tmp_path, "--estimate").output

@@ -52,6 +52,11 @@ def show_estimate(place: Location, plot: Path | None, *, force: bool, as_json: b
         Column("ratio", "Ratio", "right"), Column("encode_mb_s", "Encode MB/s", "right"),
         Column("decode_mb_s", "Decode MB/s", "right"), Column("max_error", error, "right"),
     ])  # fmt: skip
+    for keyword, held in {cost.syntax.keyword: cost.held for cost in measured.costs}.items():
+        if held < measured.sampled:
+            echo(
+                f"{keyword} holds {held} of the {measured.sampled} samples; the others count as they are now"
+            )
     for keyword, reason in measured.impossible.items():
         echo(f"not {keyword}: {reason}")
     if plot is not None:

@@ -7,7 +7,17 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hounsfield.codecs import FrameFormat, Pixels, Rate, decode_frame, encode_frame, written_format
+from hounsfield.codecs import (
+    FrameFormat,
+    PixelKind,
+    Pixels,
+    Rate,
+    decode_frame,
+    encode_frame,
+    holds,
+    refuse_unheld,
+    written_format,
+)
 from hounsfield.errors import HounsfieldError
 from hounsfield.hu import stored_values
 from hounsfield.instance import BytesSource, Source, read_instance
@@ -44,7 +54,10 @@ _SAMPLE = 8
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """One syntax at one rate: bytes of all pixels, ratio, MB/s of pixels on one core, errors in HU."""
+    """One syntax at one rate: bytes of all pixels, ratio, MB/s of pixels on one core, errors in HU.
+
+    `held` is how many of the samples it holds; ratio, speeds and errors are of those.
+    """
 
     syntax: TransferSyntax
     stored_bytes: int
@@ -54,6 +67,7 @@ class Cost:
     max_error: float
     psnr: float
     rate: Rate | None = None
+    held: int = 0
 
     @property
     def setting(self) -> str:
@@ -73,6 +87,7 @@ class Cost:
             "decode_mb_s": round(self.decode_speed, 1),
             "max_error": self.max_error,
             "psnr": self.psnr if self.psnr != float("inf") else None,
+            "held": self.held,
         }
 
 
@@ -124,7 +139,7 @@ def estimate(
         if keyword in impossible:
             continue
         try:
-            costs.append(_cost(transfer_syntax(keyword), rate, samples, native / sampled))
+            costs.append(_cost_of_mixed(transfer_syntax(keyword), rate, samples, native / sampled))
         except HounsfieldError as error:
             impossible[keyword] = error.found
         if on_step is not None:
@@ -201,6 +216,16 @@ def _sample(source: Source) -> list[_Sample]:
         return [_Sample(cells, form, scales[middle], stored, error_unit(instance))]
     except HounsfieldError:
         return []
+
+
+def _cost_of_mixed(syntax: TransferSyntax, rate: Rate | None, samples: list[_Sample], scale: float) -> Cost:
+    """Measured on the samples that the syntax holds; the others count as they are now. Raises where it holds none."""
+    held = [sample for sample in samples if holds(syntax, PixelKind.of(sample.form))]
+    if not held:
+        refuse_unheld(syntax, PixelKind.of(samples[0].form))
+    rest = sum(sample.stored_bytes for sample in samples) - sum(sample.stored_bytes for sample in held)
+    cost = _cost(syntax, rate, held, scale)
+    return replace(cost, stored_bytes=cost.stored_bytes + round(rest * scale), held=len(held))
 
 
 def _cost(syntax: TransferSyntax, rate: Rate | None, samples: list[_Sample], scale: float) -> Cost:
