@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from hounsfield.errors import DicomwebError
 from hounsfield.server import connection
+from hounsfield.server.deadline import Deadline
 from hounsfield.server.limits import Limits
 from hounsfield.server.places import Places
 from server_support import AS_STORED, STOW, body, client, instances, path_of, running, until
@@ -343,11 +345,18 @@ def test_an_answer_that_takes_too_long_is_a_503_and_the_place_is_free_again(tmp_
         assert until(lambda: server.get(path_of(FILM[0]) + "/thumbnail").status_code == 200)
 
 
-def test_whoever_waits_too_long_for_a_turn_is_told(tmp_path):
+def test_whoever_waits_too_long_for_a_turn_is_told(tmp_path, monkeypatch):
+    begun, begin = threading.Event(), Deadline.begin
+
+    def noticed(deadline):
+        begin(deadline)
+        begun.set()
+
+    monkeypatch.setattr(Deadline, "begin", noticed)
     with running(tmp_path, limits=Limits(answer=60, heavy=1)) as server, ThreadPoolExecutor(1) as pool:
         path = film(server)
         first = pool.submit(server.get, path, "video/mp4")
-        assert until(lambda: _active(server) == 2)
+        assert begun.wait(60)  # it has its own time limit by now
         object.__setattr__(server.service.limits, "answer", 0.05)
         answer = server.get(path_of(FILM[0]) + "/thumbnail")
         assert answer.status_code == 503 and "busy" in answer.json()["error"]

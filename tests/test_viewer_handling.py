@@ -238,7 +238,7 @@ def test_a_slice_that_cannot_be_read_is_named_and_not_trusted(person: Person, th
     person.page.get_by_text("Could not be read: slice 7: it ends early").wait_for()
     person.page.get_by_text("This slice could not be read.").wait_for()
     assert "bad" in person.page.locator(".badge").get_attribute("class")
-    assert person.page.locator("progress.loaded").count() == 0
+    person.page.locator("progress.loaded").wait_for(state="detached")
     person.page.unroute("**/slices/6*")
     person.page.get_by_role("button", name="Retry").click()
     person.see_image()
