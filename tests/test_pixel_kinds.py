@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -159,3 +160,17 @@ def test_a_coding_that_may_overshoot_says_how_many_bits_are_stored_afterwards() 
         "jpeg-ls": 10, "jpeg-ls-near": 16, "htj2k-lossy": 16, "jpeg-extended": 12, "jpeg2000-lossy": 10, "explicit": 10
     }  # fmt: skip
     assert bits_after(transfer_syntax("jpeg"), PixelKind(8, 6)) == 8
+
+
+def test_the_documentation_has_a_row_for_every_syntax_of_the_table() -> None:
+    text = (Path(__file__).parent.parent / "docs" / "compress.md").read_text("utf-8")
+    section = text.partition("## What holds what")[2].partition("\n## ")[0]
+    rows = {row.split("|")[1].strip(): row for row in section.splitlines() if row.startswith("| `")}
+    named = "".join(rows).replace("`, `-14`", "` `jpeg-lossless-14`").replace("`, `-rpcl`", "` `htj2k-rpcl`")
+    assert all(f"`{keyword}`" in named for keyword in HELD if keyword != "jpeg-xl-jpeg")
+    for keyword in ("jpeg", "jpeg-ls", "rle", "jpeg2000-lossy", "htj2k", "jpeg-xl"):
+        row = next(row for name, row in rows.items() if f"`{keyword}`" in name)
+        has_palette = bool(row.split("|")[4].strip())
+        assert has_palette == holds(transfer_syntax(keyword), PixelKind(8, 8, False, "PALETTE COLOR")), (
+            keyword
+        )
