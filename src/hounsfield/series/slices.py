@@ -85,12 +85,14 @@ def is_ct_capture(instance: Instance, *, unit: str | None) -> bool:
     """A Secondary Capture with the whole Image Plane Module whose values are HU by Rescale Type, or by the user's
     word: what many programs write instead of a CT Image.
     """
+    if not is_capture(instance):  # as nearly every instance of a scan
+        return False
     header = instance.header
     is_placed = all(header.raw(keyword) for keyword in _IMAGE_PLANE)
     is_screen = any(word in part.upper() for part in header.texts("ImageType")[2:] for word in _OF_SCREENS)
     is_grey = (header.integer("SamplesPerPixel", 1) or 1) == 1 and "Rows" in header
     said = header.text("RescaleType").upper() == HOUNSFIELD and header.text("Modality") in ("CT", "")
-    return is_capture(instance) and is_placed and is_grey and not is_screen and (said or unit is not None)
+    return is_placed and is_grey and not is_screen and (said or unit is not None)
 
 
 def told(text: str) -> str:
