@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pickle
 import shutil
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,13 +23,17 @@ from isal import isal_zlib
 
 from hounsfield.dicomweb.media_types import MediaType
 from hounsfield.dicomweb.resources import Resource
-from hounsfield.errors import HounsfieldError
+from hounsfield.errors import DamagedError, HounsfieldError, LocationError
 from hounsfield.instance import BytesSource
 from hounsfield.server import deployment as deployments
+from hounsfield.server import lock
+from hounsfield.server.adoption import AdoptedFolders
 from hounsfield.server.archive import Archive
 from hounsfield.server.deployment import Deployment
 from hounsfield.server.index import Index
 from hounsfield.server.intake import Intake
+from hounsfield.server.reindexing import fill
+from server_power import Event, Recorder
 from server_steps import Fault, Steps
 from server_support import STOW, body, path_of, uids
 
@@ -38,12 +43,16 @@ DIED = 9
 
 @dataclass(frozen=True)
 class Operation:
-    """`run` does it on an open archive and says what became of each instance; `offers` what may be there from its
-    beginning on: contents by SOP Instance UID, None for nothing. `stored`: offers were sent to be stored."""
+    """`run` does it on an open archive and says what became of each instance.
+
+    `offers`: what may be there from its beginning on, and is there from its end on unless it was refused: contents
+    by SOP Instance UID, None for nothing. Not `certain`: from its end on, too, it may be so or as it was.
+    """
 
     name: str
     run: Callable[[Deployment, Archive], Any]
     offers: dict[str, bytes | None] = field(default_factory=dict)
+    certain: bool = True
 
 
 def storing(*contents: bytes) -> Operation:
@@ -72,12 +81,9 @@ def deleting(content: bytes, level: str = "instance", *, of: Sequence[bytes] = (
     return Operation("delete", run, {uids(each)[2]: None for each in (content, *of)})
 
 
-def repairing() -> Operation:
-    return Operation("repair", lambda _, archive: archive.repair())
-
-
-def reindexing() -> Operation:
-    return Operation("reindex", lambda _, archive: archive.reindex())
+def reindexing(found: Mapping[str, bytes] | None = None) -> Operation:
+    """An index made anew, which finds what the one before had lost."""
+    return Operation("reindex", lambda _, archive: archive.reindex() and None, dict(found or {}))
 
 
 def adopting(folder: Path, *contents: bytes) -> Operation:
@@ -91,13 +97,27 @@ def adopting(folder: Path, *contents: bytes) -> Operation:
     return Operation("import", run, {uids(content)[2]: content for content in contents})
 
 
-def watching(**changed: bytes | None) -> Operation:
-    """A look into the folders that are watched, in which their owner changed what the offers say."""
+def watching(before: Mapping[str, bytes], now: Mapping[str, bytes]) -> Operation:
+    """A look into folders in which their owner had files of `before`, by SOP Instance UID, and has those of `now`."""
 
     def run(deployment: Deployment, archive: Archive) -> None:
         deployment.adopted(archive).look(settled=True)
 
-    return Operation("watch", run, dict(changed))
+    return Operation("watch", run, {uid: now.get(uid) for uid in (*before, *now)})
+
+
+def changing(folder: Path, files: Mapping[str, bytes | None]) -> Operation:
+    """What the owner of a folder does to its files: others, or none any more."""
+
+    def run(_: Deployment, __: Archive) -> None:
+        for name, content in files.items():
+            path = folder / name
+            path.unlink(missing_ok=True)
+            if content is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+
+    return Operation("change", run)
 
 
 @dataclass
@@ -122,7 +142,10 @@ class World:
         return Deployment(str(self.folder), **self.options)
 
     def run(self, operations: Sequence[Operation], fault: Fault | None = None) -> Run:
-        """Do `operations` in a child; what it said until it died, and the steps that it took."""
+        """Do `operations` in a child; what it said until it died, and the steps that it took.
+
+        Of no operations, the steps are those of a start.
+        """
         said = _in_child(lambda say: self._operate(operations, fault, say))
         return Run(operations, said)
 
@@ -130,53 +153,99 @@ class World:
         self, operations: Sequence[Operation], fault: Fault | None, say: Callable[[Any], None]
     ) -> None:
         deployments.STALE_SECONDS = 0.0  # there is no other server
-        with self.surrounded():
-            deployment = self.deployment()
-            archive = deployment.open(first=True)
-            steps = Steps(fault)
-            with steps.installed():
-                for number, operation in enumerate(operations):
-                    say(["begin", number])
-                    try:
-                        result = operation.run(deployment, archive)
-                    except HounsfieldError as error:
-                        say(["failed", number, error.found])
-                        steps.heal()
-                        continue
-                    say(["done", number, result])
-            say(["steps", steps.names])
-            say(
-                [
-                    "problems",
-                    problems(archive, Run(operations, []), running=True) if fault and fault.error else [],
+        with self.surrounded(), contextlib.ExitStack() as stack:
+            deployment, steps = self.deployment(), Steps(fault)
+            if not operations:
+                stack.enter_context(steps.installed())
+            archive = self._opened(deployment, steps)
+
+            def attempt(number: int) -> str:
+                """Why it failed; "" where it did not."""
+                say(["begin", number])
+                try:
+                    result = operations[number].run(deployment, archive)
+                except HounsfieldError as error:
+                    say(["failed", number, str(error)])
+                    return str(error)
+                say(["done", number, result])
+                return ""
+
+            with steps.installed() if operations else contextlib.nullcontext():
+                failed = [number for number in range(len(operations)) if attempt(number)]
+            if fault is not None:
+                # Nothing has to be started anew: what failed can be done now, and nothing was mixed up.
+                found = problems(archive, running=True)
+                found += [
+                    f"{operations[number].name}: fails again" for number in failed if not attempt(number)
                 ]
-            )
+                say(["wrong", found])
+            say(["steps", steps.names])
             deployment.close(archive)
 
-    def problems(self, run: Run, before: Sequence[Run] = ()) -> list[str]:
-        """What is not as it was promised, in an archive that is opened anew."""
+    def record(self, operations: Sequence[Operation]) -> list[Event]:
+        """What happened below `root` while `operations` were done; of no operations, while it was opened."""
+        with tempfile.NamedTemporaryFile() as file:
+
+            def work(_: Callable[[Any], None]) -> None:
+                deployments.STALE_SECONDS = 0.0
+                recorder = Recorder(self.root)
+                with recorder.installed():
+                    deployment = self.deployment()
+                    archive = deployment.open(first=True)
+                    for number, operation in enumerate(operations):
+                        recorder.say(["begin", number])
+                        recorder.say(["done", number, operation.run(deployment, archive)])
+                    events = list(recorder.events)
+                    deployment.close(archive)
+                Path(file.name).write_bytes(pickle.dumps(events))
+
+            said = _in_child(work)
+            assert not said, said
+            return list(pickle.loads(Path(file.name).read_bytes()))
+
+    def _opened(self, deployment: Deployment, steps: Steps) -> Archive:
+        """The archive; where that failed, once the fault is over."""
+        try:
+            return deployment.open(first=True)
+        except HounsfieldError:
+            steps.heal()
+            lock.release(deployment.lock)
+            return deployment.open(first=True)
+
+    def problems(self, run: Run, before: Sequence[Run] = (), *, powerless: bool = False) -> list[str]:
+        """What was not as it was promised, or is not in an archive that is opened anew.
+
+        `powerless`: after a power failure, which may leave files of which no index ever hears.
+        """
 
         def look(say: Callable[[Any], None]) -> None:
             deployments.STALE_SECONDS = 0.0
             with self.surrounded():
                 deployment = self.deployment()
                 archive = deployment.open(first=True)
-                say(problems(archive, *before, run))
+                found = problems(archive, *before, run, powerless=powerless)
+                adopted = deployment.adopted(archive)
+                if adopted.folders():
+                    adopted.look(settled=True)
+                    found += _differences_from(adopted.folders(), archive)
+                found += _forgotten(adopted, (*before, run))
+                say(found)
                 deployment.close(archive)
 
         said = _in_child(look)
-        return said[-1] if said and isinstance(said[-1], list) else [f"it cannot be opened: {said}"]
+        found = said[-1] if said and isinstance(said[-1], list) else [f"it cannot be opened: {said}"]
+        return [*run.wrong, *found]
 
     @contextlib.contextmanager
     def kept(self) -> Iterator[Callable[[], None]]:
         """Gives what brings the world back to what it is now."""
         copy = self.root.with_name(self.root.name + ".copy")
         shutil.rmtree(copy, ignore_errors=True)
-        shutil.copytree(self.root, copy)
+        _copy(self.root, copy)
 
         def back() -> None:
             shutil.rmtree(self.root)
-            shutil.copytree(copy, self.root)
+            _copy(copy, self.root)
             self.reset()
 
         try:
@@ -200,6 +269,12 @@ class Run:
     def is_whole(self) -> bool:
         return bool(self.steps)
 
+    @property
+    def wrong(self) -> list[str]:
+        """What did not go well while it ran."""
+        said = [line for line in self.said if line[0] in {"wrong", "broken"}]
+        return [str(each) for line in said for each in (line[1] if line[0] == "wrong" else line[1:])]
+
     def allow(self, allowed: dict[str, set[bytes | None]]) -> None:
         """What may be there now, by SOP Instance UID, after what was there before."""
         for line in self.said:
@@ -210,22 +285,33 @@ class Run:
             for uid, content in operation.offers.items():
                 if line[0] == "begin":
                     allowed.setdefault(uid, {None}).add(content)
+                elif not operation.certain:
+                    continue
                 elif not isinstance(results, dict) or results.get(uid):
                     allowed[uid] = {content}
                 elif len(allowed[uid]) > 1:  # refused
                     allowed[uid].discard(content)
 
 
-def problems(archive: Archive, *runs: Run, running: bool = False) -> list[str]:
+def problems(archive: Archive, *runs: Run, running: bool = False, powerless: bool = False) -> list[str]:
     """What is not as it was promised in `runs`."""
     allowed: dict[str, set[bytes | None]] = {}
     for run in runs:
         run.allow(allowed)
     found: list[str] = []
-    there: dict[str, bytes] = {}
+    there: dict[str, bytes | None] = {}
     for entry, text in archive.headers(ALL):
-        with archive.store.source(entry.key).open() as stream:
-            content = stream.read()
+        try:
+            with archive.source(entry).open() as stream:
+                content = stream.read()
+        except DamagedError as error:
+            found.append(f"{entry.instance}: {error.found}")
+            continue
+        except LocationError as error:
+            there[entry.instance] = None
+            if archive.store.owns(entry.key):
+                found.append(f"{entry.instance}: {error.found}")
+            continue
         there[entry.instance] = content
         record = archive.record(BytesSource("x", content), size=len(content), key=entry.key)
         if entry.size != len(content) or bytes(isal_zlib.decompress(record.header)) != text:
@@ -234,11 +320,60 @@ def problems(archive: Archive, *runs: Run, running: bool = False) -> list[str]:
         return found
     for uid, contents in allowed.items():
         content = there.get(uid)
-        if content not in contents:
+        # A file whose owner changed it is in the index, and not served before it is read again.
+        if content not in contents and not (uid in there and content is None):
             what = "gone" if content is None else "of a version that nobody may see any more"
             found.append(f"{uid}: {what}, of {len(contents)} that it may be")
     found += [f"{uid}: nobody stored it" for uid in there if uid not in allowed]
-    return found + disagreements(archive)
+    return found + _miscounts(archive) + (_orphans(archive, allowed) if powerless else disagreements(archive))
+
+
+def _miscounts(archive: Archive) -> list[str]:
+    """Where the index does not agree with itself: its counts, and what is found by UIDs."""
+    entries, totals = archive.entries(ALL), archive.index.totals()
+    series = {(entry.study, entry.series) for entry in entries}
+    found: list[str] = []
+    if totals != (len({study for study, _ in series}), len(series), len(entries)):
+        found.append(f"counts {totals} of {len(entries)} instances")
+    for entry in entries:
+        if archive.entries(Resource("", entry.study, entry.series, entry.instance)) != [entry]:
+            found.append(f"{entry.instance}: is not found by its UIDs")
+    return found
+
+
+def _orphans(archive: Archive, allowed: Mapping[str, set[bytes | None]]) -> list[str]:
+    """What an index made anew of the stored files would bring back, and may not."""
+    found: list[str] = []
+    with _made_anew(archive) as index:
+        for entry in index.entries(ALL):
+            with archive.store.source(entry.key).open() as stream:
+                if stream.read() not in allowed[entry.instance]:
+                    found.append(
+                        f"{entry.instance}: an index made anew would bring back what may not be there"
+                    )
+        keys = {entry.key for entry in archive.entries(ALL) if archive.store.owns(entry.key)}
+        if gone := keys.difference(archive.store.walk()):
+            found.append(f"indexed, and not there: {sorted(gone)}")
+    return found
+
+
+def _forgotten(adopted: AdoptedFolders, runs: Sequence[Run]) -> list[str]:
+    """Folders that were imported, and are not remembered."""
+    imported = any(
+        line[0] == "done" and run.operations[line[1]].name == "import" for run in runs for line in run.said
+    )
+    return ["the folder that was imported is forgotten"] if imported and not adopted.folders() else []
+
+
+def _differences_from(folders: Sequence[Path], archive: Archive) -> list[str]:
+    """Where the index does not say what is in the folders that are indexed in place."""
+    files = {str(path): path.read_bytes() for folder in folders for path in folder.rglob("*.dcm")}
+    indexed = {}
+    for entry in archive.entries(ALL):
+        if not archive.store.owns(entry.key):
+            with archive.source(entry).open() as stream:
+                indexed[entry.key] = stream.read()
+    return [] if indexed == files else [f"folders and index differ: {sorted(files.keys() ^ indexed.keys())}"]
 
 
 def disagreements(archive: Archive) -> list[str]:
@@ -248,14 +383,7 @@ def disagreements(archive: Archive) -> list[str]:
     stored = set(archive.store.walk())
     if keys != stored:
         found.append(f"index and store differ: {sorted(keys ^ stored)}")
-    totals = archive.index.totals()
     entries = archive.entries(ALL)
-    if totals != (
-        len({entry.study for entry in entries}),
-        len({(entry.study, entry.series) for entry in entries}),
-        len(entries),
-    ):
-        found.append(f"counts {totals} of {len(entries)} instances")
     keys_anew = _keys_of_an_index_made_anew(archive)
     if keys_anew != {(entry.instance, entry.key) for entry in entries if archive.store.owns(entry.key)}:
         found.append("an index made anew of the stored files would say otherwise")
@@ -264,14 +392,34 @@ def disagreements(archive: Archive) -> list[str]:
     return found
 
 
-def _keys_of_an_index_made_anew(archive: Archive) -> set[tuple[str, str]]:
+def _copy(folder: Path, to: Path) -> None:
+    """Copy a folder; two names of one file are two names of its copy."""
+    made: dict[int, str] = {}
+
+    def copy(source: str, target: str) -> None:
+        number = Path(source).stat().st_ino
+        if number in made:
+            os.link(made[number], target)
+        else:
+            made[number] = shutil.copy2(source, target)
+
+    shutil.copytree(folder, to, copy_function=copy)
+
+
+@contextlib.contextmanager
+def _made_anew(archive: Archive) -> Iterator[Index]:
+    """An index made of the stored files alone."""
     with tempfile.TemporaryDirectory() as folder:
         index = Index(f"sqlite:///{folder}/index.sqlite")
         index.prepare()
-        archive.reindex(index)
-        found = {(entry.instance, entry.key) for entry in index.entries(ALL)}
+        fill(archive, index)
+        yield index
         index.close()
-    return found
+
+
+def _keys_of_an_index_made_anew(archive: Archive) -> set[tuple[str, str]]:
+    with _made_anew(archive) as index:
+        return {(entry.instance, entry.key) for entry in index.entries(ALL)}
 
 
 def _in_child(work: Callable[[Callable[[Any], None]], None]) -> list[Any]:

@@ -55,8 +55,8 @@ class Steps:
         """No step fails any more."""
         self.healed = True
 
-    def step(self, name: str) -> bool:
-        """Count one; whether it is to be done by half. Raises `OSError`, or never returns."""
+    def step(self, name: str, path: Any = None) -> bool:
+        """Count one; whether it is to be done by half. Raises `OSError`, about `path`, or never returns."""
         with self._lock:
             number = len(self.names)
             self.names.append(name)
@@ -67,10 +67,10 @@ class Steps:
             or not (number == fault.number or (fault.lasting and number > fault.number))
         ):
             return False
-        if fault.short:
+        if fault.short and number == fault.number:
             return name in {"write", "writev"}
         if fault.error:
-            raise OSError(fault.error, os.strerror(fault.error))
+            raise OSError(fault.error, os.strerror(fault.error), None if path is None else os.fspath(path))
         os._exit(9)
 
     @contextlib.contextmanager
@@ -90,7 +90,7 @@ class Steps:
             yield self
 
     def _call(self, name: str, real: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-        half = self.step(name)
+        half = self.step(name, arguments[0] if isinstance(arguments[0], (str, os.PathLike)) else None)
         if half and name == "writev":
             first = b"".join(arguments[1])
             return os_write(arguments[0], first[: max(len(first) // 2, 1)])
@@ -100,14 +100,14 @@ class Steps:
 
     def _open(self, real: Callable[..., int], path: Any, flags: int, *rest: Any, **named: Any) -> int:
         if flags & os.O_CREAT:
-            self.step("create")
+            self.step("create", path)
         return real(path, flags, *rest, **named)
 
     def _open_stream(
         self, real: Callable[..., Any], file: Any, mode: str = "r", *rest: Any, **named: Any
     ) -> Any:
         if set(mode) & set("wxa+"):
-            self.step("create")
+            self.step("create", file)
         return real(file, mode, *rest, **named)
 
     def _statement(self, _: Any, __: Any, statement: str, *rest: Any) -> None:

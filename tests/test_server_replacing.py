@@ -212,17 +212,32 @@ def test_what_is_stored_goes_before_a_file_that_is_only_indexed(tmp_path, replac
         assert archive.index.totals() == (1, 1, 1)
 
 
-def test_a_file_in_place_that_changed_is_never_missing_from_the_index(tmp_path):
-    path = tmp_path / "a.dcm"
+def test_a_file_in_place_that_changed_is_never_missing_and_never_mixed(tmp_path):
+    path = tmp_path / "owner" / "a.dcm"
+    path.parent.mkdir()
     path.write_bytes(CONTENT)
-    with opened(tmp_path / "archive") as archive:
-        archive.adopt(_files(tmp_path))
-        (before,) = archive.entries(ALL)
+    deployment = Deployment(str(tmp_path / "archive"))
+    with running(tmp_path / "archive") as server:
+        adopted = deployment.adopted(server.archive)
+        adopted.add([path.parent])
+        adopted.look(settled=True)
         path.write_bytes(version(CONTENT, 1))
-        archive.adopt(_files(tmp_path))
-        (after,) = archive.entries(ALL)
-        assert after.key == before.key and after.changed > before.changed
-        assert b"VERSION^1" in next(text for _, text in archive.headers(ALL))
+        for _ in range(2):
+            # Found, and not served until it is read again.
+            assert len(server.get(f"/instances?SOPInstanceUID={uids(CONTENT)[2]}").json()) == 1
+            assert server.get(path_of(CONTENT), AS_STORED).status_code == 503
+            adopted.look()
+        assert current(server.archive) == [version(CONTENT, 1)]
+        assert b"VERSION^1" in next(text for _, text in server.archive.headers(ALL))
+        # Another instance in the same file, and then none.
+        path.write_bytes(OTHER)
+        for _ in range(2):
+            adopted.look()
+        assert current(server.archive) == [OTHER]
+        path.write_bytes(b"no DICOM any more")
+        for _ in range(2):
+            adopted.look()
+        assert server.archive.index.totals() == (0, 0, 0)
 
 
 def _files(folder: Path) -> list[object]:

@@ -36,6 +36,7 @@ class AdoptedFolders:
         self._archive, self._record = archive, record
         self._seen: dict[str, Stamp] = {}
         self._taken: dict[str, Stamp] = {}
+        self._stale: set[str] = set()
         self._told: set[Skipped] = set()
         self._looked = False
         self._stopped = threading.Event()
@@ -79,23 +80,31 @@ class AdoptedFolders:
         if not self._looked:
             self._looked = True
             self._taken = self._indexed()
-        gone = [key for key in self._taken if key not in found or found[key] != self._taken[key]]
-        if gone:
-            self._archive.index.forget_keys(gone)
-            for key in gone:
-                del self._taken[key]
+        self._forget([key for key in (*self._taken, *self._stale) if key not in found])
+        # What changed stays in the index until it is read again, so that nothing is missing meanwhile.
+        self._stale |= {key for key, stamp in self._taken.items() if found[key] != stamp}
+        self._taken = {key: stamp for key, stamp in self._taken.items() if key not in self._stale}
         ready = [
             key for key, stamp in found.items()
             if key not in self._taken and (settled or self._seen.get(key) == stamp)
         ]  # fmt: skip
-        known = self._archive.index.has(ready)
+        known = self._archive.index.has(ready) - self._stale
         fresh = (FileSource(Path(key)) for key in ready if key not in known)
-        skipped += self._archive.adopt(chain(others, fresh))
+        skipped += self._archive.adopt(chain(others, fresh), reread=self._stale)
+        again = self._stale.intersection(ready)
+        self._forget(sorted(again.intersection(each.name for each in skipped)))
+        self._stale -= again
         self._taken |= {key: found[key] for key in ready}
         self._seen = found
         new = [each for each in dict.fromkeys(skipped) if each not in self._told]
         self._told = set(skipped)
         return new
+
+    def _forget(self, keys: list[str]) -> None:
+        if keys:
+            self._archive.index.forget_keys(keys)
+            self._taken = {key: stamp for key, stamp in self._taken.items() if key not in keys}
+            self._stale.difference_update(keys)
 
     def _indexed(self) -> dict[str, Stamp]:
         """What an earlier process indexed and did not change since; a stamp of nothing for what did."""

@@ -12,10 +12,8 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 
 from hounsfield.attributes.header_text import read_header_text
@@ -27,13 +25,13 @@ from hounsfield.server.attributes import Level
 from hounsfield.server.digests import Digests
 from hounsfield.server.index import Entry, Index, Page, Record, record_of
 from hounsfield.server.index.database import IndexUnavailable
+from hounsfield.server.index.rebuilding import replace_damaged
 from hounsfield.server.integrity import DAMAGED, CheckedSource, Digest, Seal, damaged
 from hounsfield.server.publishing import Publication, Taken
+from hounsfield.server.reindexing import add_missing, fill, recorded, reindex
 from hounsfield.server.store import Arrival, Store
-from hounsfield.server.store.versions import earlier, key_of, parts_of, version_of
-
-BATCH = 500
-"""Instances in one index transaction while many are indexed."""
+from hounsfield.server.store.folder import UnlinkedFile
+from hounsfield.server.store.versions import earlier, key_of, parts_of
 
 REMOVED_TOGETHER = 100
 """Instances that are removed while nobody else may write to the index."""
@@ -87,7 +85,7 @@ class Archive:
         """The bytes of an instance, checked as they are read. Those of a file that is another's are its affair."""
         source = self.store.source(entry.key)
         if not self.store.owns(entry.key):
-            return source
+            return source.as_of(entry.size, entry.changed) if isinstance(source, UnlinkedFile) else source
         known = entry.blocks if entry.blocks is not None else lambda found: self.digests.learn(entry, found)
         return CheckedSource(source, entry.instance, entry.size, known, self.damaged)
 
@@ -217,12 +215,10 @@ class Archive:
         except HounsfieldError as error:
             log.warning("left behind and unreadable: %s", error)
             return
+        # Which of the versions with these bytes it is, does not matter: the highest counts, the others go.
         keys = [key for key in self.store.versions([record.key]) if arrival.equals(key)]
-        if keys:
-            key = max(keys, key=version_of)
-            self.store.settle([key])
-            seal = self.store.seal(key)
-            self.index.add([replace(record, key=key, sha256=seal.sha256 if seal else None)])
+        self.store.settle(keys)
+        self.index.add([self.record(arrival.source, size=arrival.size, key=key) for key in keys])
 
     def record(self, source: Source, *, size: int | None, key: str | None = None) -> Record:
         """The record of a source. Raises `NotDicomError`, `MalformedError`, `LocationError`."""
@@ -246,30 +242,25 @@ class Archive:
             raise error
         return replace(record, sha256=seal.sha256, blocks=DAMAGED)
 
-    def reindex(
-        self, into: Index | None = None, *, told: Callable[[int], None] | None = None
-    ) -> list[Skipped]:
-        """Index every stored instance anew; what could not be read."""
-        index = into or self.index
-        if into is None:
-            index.clear()
-        skipped: list[Skipped] = []
-        done = 0
-        for records in self._recorded(((key, self.store.source(key)) for key in self.store.walk()), skipped):
-            index.add(records)
-            done += len(records)
-            if told is not None:
-                told(done)
-        index.optimise()
-        return skipped
+    def reindex(self, *, told: Callable[[int], None] | None = None) -> list[Skipped]:
+        """Make the index anew of every stored instance, beside the one in use until it is whole; what was unreadable.
+
+        Raises `LocationError` or `IndexUnavailable`; then the one in use is as it was.
+        """
+        return reindex(self, told or (lambda _: None))
 
     def rebuild(self) -> None:
         """Make a damaged or missing index file anew from everything that belongs into it."""
-        self.index.rebuild(self.reindex)
+        replace_damaged(self.index, lambda index: fill(self, index))
+        # Whoever did not know of the damage may have added to the old one.
+        add_missing(self)
         self.rebuilt()
 
-    def adopt(self, sources: Iterable[Source | Skipped]) -> list[Skipped]:
-        """Index files where they lie, their real paths as keys; what could not be indexed."""
+    def adopt(self, sources: Iterable[Source | Skipped], *, reread: Collection[str] = ()) -> list[Skipped]:
+        """Index files where they lie, their real paths as keys; what could not be indexed.
+
+        `reread`: keys of those that changed since they were indexed.
+        """
         skipped: list[Skipped] = []
 
         def named() -> Iterator[tuple[str, Source]]:
@@ -284,27 +275,9 @@ class Archive:
                     # The archive file is named, not each of its members.
                     skipped.append(Skipped(source.name.partition("!/")[0], IN_ARCHIVE))
 
-        for records in self._recorded(named(), skipped):
-            self.index.add(records)
+        for records in recorded(self, named(), skipped):
+            self.index.add(records, reread=reread)
         return skipped
-
-    def _recorded(
-        self, sources: Iterator[tuple[str, Source]], skipped: list[Skipped]
-    ) -> Iterator[list[Record]]:
-        """Records in batches, read by several threads."""
-
-        def read(named: tuple[str, Source]) -> Record | Skipped:
-            key, source = named
-            try:
-                return self.record(source, size=self.store.size(key), key=key)
-            except HounsfieldError as error:
-                return Skipped(source.name, error.found)
-
-        with ThreadPoolExecutor(4) as pool:
-            while batch := list(islice(sources, BATCH)):
-                results = list(pool.map(read, batch))
-                skipped += [each for each in results if isinstance(each, Skipped)]
-                yield [each for each in results if isinstance(each, Record)]
 
     def recover(self, error: IndexUnavailable) -> None:
         """Make a damaged index anew, in the background; does nothing for an index that is only out of reach."""

@@ -30,6 +30,7 @@ from hounsfield.server.credentials import (
 )
 from hounsfield.server.index import Index
 from hounsfield.server.index.database import IndexUnavailable
+from hounsfield.server.index.rebuilding import is_sound
 from hounsfield.server.journal import Journal, Metrics
 from hounsfield.server.limits import Limits
 from hounsfield.server.proxies import Proxies
@@ -216,7 +217,7 @@ class Deployment:
 
     def _prepare(self, archive: Archive) -> None:
         file = archive.index.file
-        if file is not None and (not file.exists() or not archive.index.is_sound()):
+        if file is not None and (not file.exists() or not is_sound(archive.index)):
             # The index is made of the files; a start without one is a start after its loss, or the very first.
             archive.rebuild()
         archive.index.prepare()

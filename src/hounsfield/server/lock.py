@@ -19,12 +19,15 @@ _held: dict[Path, IO[str]] = {}
 def hold(path: Path, *, first: bool) -> None:
     """Hold the lock at `path` until this process ends. `first`: nobody else may hold it.
 
-    Raises `LocationError` where another server does.
+    Raises `LocationError` where another server does, or where it cannot be held at all.
     """
     path = path.absolute()
     if path in _held:
         return
-    stream = path.open("a+")
+    try:
+        stream = path.open("a+")
+    except OSError as error:
+        raise _unusable(path, error) from error
     try:
         if first:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -33,7 +36,7 @@ def hold(path: Path, *, first: bool) -> None:
             stream.write(f"{os.getpid()}\n")
             stream.flush()
         fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError as error:
+    except BlockingIOError as error:
         stream.seek(0)
         owner = stream.read(32).strip()
         stream.close()
@@ -43,7 +46,18 @@ def hold(path: Path, *, first: bool) -> None:
             remedy="stop it, or share the archive with --database postgresql://…",
             locked=True,
         ) from error
+    except OSError as error:
+        stream.close()
+        raise _unusable(path, error) from error
     _held[path] = stream
+
+
+def _unusable(path: Path, error: OSError) -> LocationError:
+    return LocationError(
+        f"its lock cannot be held: {error.strerror}",
+        where=str(path),
+        remedy="check the folder, its permissions and the free space",
+    )
 
 
 def release(path: Path) -> None:

@@ -6,7 +6,8 @@ PostgreSQL for several; the differences are in `database`.
 
 from __future__ import annotations
 
-from hounsfield.server.index.index import Entry, Index
+from hounsfield.server.index.entries import Entry
+from hounsfield.server.index.index import Index
 from hounsfield.server.index.records import Record, record_of
 from hounsfield.server.index.search import Page
 

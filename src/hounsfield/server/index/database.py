@@ -112,10 +112,12 @@ def available() -> Iterator[None]:
 def is_conflict(error: IndexUnavailable) -> bool:
     """Whether two writers met, and one may simply try again: a parent row went away, or each waited for the other."""
     cause = error.__cause__
-    return (
-        isinstance(cause, IntegrityError)
-        or getattr(getattr(cause, "orig", None), "sqlstate", "") in _CONFLICTS
-    )
+    return isinstance(cause, IntegrityError) or sqlstate(cause) in _CONFLICTS
+
+
+def sqlstate(error: object) -> str:
+    """PostgreSQL's code of an error; "" for others."""
+    return getattr(getattr(error, "orig", None), "sqlstate", "") or ""
 
 
 def _cause(error: object) -> str:

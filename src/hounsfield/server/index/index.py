@@ -6,31 +6,31 @@ Any of them raises `IndexUnavailable` while the database cannot be reached.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import random
-import secrets
 import threading
 import time
 from array import array
 from bisect import bisect
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, bindparam, delete, func, select, text, update
+from sqlalchemy import Connection, Engine, bindparam, delete, func, select, text, update
 
 from hounsfield.dicomweb.queries import Query
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.server.attributes import Level
 from hounsfield.server.index import database
 from hounsfield.server.index.database import IndexUnavailable, available, identity
-from hounsfield.server.index.records import Record, inflated
+from hounsfield.server.index.entries import ENTRY, Entry, entry_of, scoped, selected
+from hounsfield.server.index.guard import is_being_replaced
+from hounsfield.server.index.records import RECORDED, Record, inflated, record_of_row
 from hounsfield.server.index.search import MAX_PAGE, Page, search
 from hounsfield.server.index.tables import arrivals, instances, removals, series, studies, superseded
-from hounsfield.server.index.writing import add_records, forget, note_arrivals, note_removals
+from hounsfield.server.index.writing import add_records, forget, forget_former, note_arrivals, note_removals
 from hounsfield.server.integrity import DAMAGED, Digest, checked, damaged
+from hounsfield.server.store.versions import parts_of
 
 MANY = 500
 """Keys in one statement."""
@@ -44,39 +44,25 @@ TRIES = 8
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One indexed instance: where it is, how large (None: not known before it is read), when it came (ns).
+class Index:
+    """The index at a database URL, in `schema` if that is given; opened lazily, made when missing.
 
-    `number` is its own in the index; `sha256` and `blocks` its digest, None where it was not made yet.
+    `writing`: held by whoever writes, where only one may.
     """
 
-    study: str
-    series: str
-    instance: str
-    sop_class: str
-    syntax: str
-    frames: int
-    size: int | None
-    changed: int
-    key: str
-    number: int = 0
-    sha256: bytes | None = None
-    blocks: bytes | None = None
-
-    @property
-    def path(self) -> str:
-        return f"studies/{self.study}/series/{self.series}/instances/{self.instance}"
-
-
-class Index:
-    """The index at a database URL; opened lazily, made when missing."""
-
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, schema: str | None = None) -> None:
         self.url = url
         self._engine = database.open_database(url)
-        self._writing = threading.Lock() if self._engine.dialect.name == "sqlite" else None
+        self._shared = schema is None and self._engine.dialect.name == "postgresql"
+        if schema is not None:
+            self._engine = self._engine.execution_options(schema_translate_map={None: schema})
+        self.writing = threading.Lock() if self._engine.dialect.name == "sqlite" else None
         self._file: tuple[int, int, int] | None = None
+
+    @property
+    def engine(self) -> Engine:
+        """The database's connections."""
+        return self._engine
 
     @property
     def file(self) -> Path | None:
@@ -91,50 +77,12 @@ class Index:
     def prepare(self) -> None:
         """Make or migrate the tables."""
         database.prepare(self._engine)
+        self.take_file()
+
+    def take_file(self) -> None:
+        """The file that is there now is the index, whichever was before."""
         if self.file is not None:
             self._file = identity(self.file)
-
-    def rebuild(self, fill: Callable[[Index], object]) -> None:
-        """Replace a damaged file by a fresh one that `fill` fills; other processes wait, then take the new one."""
-        file = self.file
-        if file is None:
-            return
-        with _alone(file.with_suffix(".rebuild")):
-            self._engine.dispose()
-            if not self.is_sound():
-                fresh = file.with_name(f".{file.name}.{secrets.token_hex(6)}.new")
-                try:
-                    index = Index(f"sqlite:///{fresh}")
-                    index.prepare()
-                    fill(index)
-                    index.finish()
-                    _set_aside(file)
-                    fresh.replace(file)
-                finally:
-                    for name in _files(fresh):
-                        name.unlink(missing_ok=True)
-            self.prepare()
-
-    def is_sound(self) -> bool:
-        """Whether the file is an index with nothing wrong that a quick look can see."""
-        if self.file is None or not self.file.exists():
-            return False
-        try:
-            with available(), self._engine.connect() as connection, connection.begin():
-                connection.execute(select(studies.c.id).limit(1)).all()
-                return connection.execute(text("PRAGMA quick_check(1)")).scalar() == "ok"
-        except IndexUnavailable:
-            return False
-        finally:
-            self._engine.dispose()
-
-    def finish(self) -> None:
-        """Close, with everything in the one file."""
-        if self.file is not None:
-            with available(), self._engine.connect() as connection:
-                connection.exec_driver_sql("ROLLBACK")
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-        self._engine.dispose()
 
     def close(self) -> None:
         self._engine.dispose()
@@ -149,11 +97,13 @@ class Index:
     def _transaction(self) -> Iterator[Connection]:
         self._check_file()
         # SQLite has one writer; waiting here is fairer than its own polling.
-        lock = self._writing or contextlib.nullcontext()
-        with lock, available(), self._engine.connect().execution_options(writes=True) as connection:
-            begun = connection.begin()
-            with begun:
-                yield connection
+        lock = self.writing or contextlib.nullcontext()
+        writes = self._engine.connect().execution_options(writes=True)
+        with lock, available(), writes as connection, connection.begin():
+            if self._shared:
+                # Whoever replaces the tables must not wait for one who waits for them and holds some of them.
+                connection.execute(text("LOCK TABLE studies, series, instances IN ROW EXCLUSIVE MODE"))
+            yield connection
         # Replaced while we wrote: what was written may be nowhere.
         self._check_file()
 
@@ -188,15 +138,24 @@ class Index:
             for part in _parts(keys):
                 connection.execute(delete(arrivals).where(arrivals.c.key.in_(part)))
 
-    def add(self, records: Sequence[Record], *, expected: Sequence[str] = ()) -> dict[str, str]:
-        """Add instances; of several versions of one the highest stays. `expected`: keys that no more are.
+    def add(
+        self, records: Sequence[Record], *, expected: Sequence[str] = (), reread: Collection[str] = ()
+    ) -> dict[str, str]:
+        """Add instances; of several versions of one the highest stays.
 
-        For the key of each version that another one is before, that one's key.
+        `expected`: keys that no more are. `reread`: keys of files in place, where other instances may have been
+        before. For the key of each version that another one is before, that one's key.
         """
-        return _again(lambda: self._add(records, expected)) if records or expected else {}
+        if not records and not expected:
+            return {}
+        again = [record for record in records if record.key in reread]
+        return _again(lambda: self._add(records, expected, again))
 
-    def _add(self, records: Sequence[Record], expected: Sequence[str]) -> dict[str, str]:
+    def _add(
+        self, records: Sequence[Record], expected: Sequence[str], again: Sequence[Record]
+    ) -> dict[str, str]:
         with self._transaction() as connection:
+            forget_former(connection, again)
             # What is stored again must not be removed any more.
             for part in _parts([record.key for record in records]):
                 connection.execute(delete(removals).where(removals.c.key.in_(part)))
@@ -214,7 +173,7 @@ class Index:
     def entries(self, scope: Resource) -> list[Entry]:
         """Every instance at or below `scope`, in the order in which they came."""
         with self._reading() as connection:
-            return [_entry(row) for row in connection.execute(_selected(scope, *_ENTRY))]
+            return [entry_of(row) for row in connection.execute(selected(scope, *ENTRY))]
 
     def headers(self, scope: Resource) -> Iterator[tuple[Entry, bytes]]:
         """Instances with the whole of their header text in UTF-8, INSTANCE_URL in it.
@@ -223,12 +182,12 @@ class Index:
         lots, so that neither memory nor a transaction is held by who takes them slowly.
         """
         with self._reading() as connection:
-            ids = array("q", connection.scalars(_selected(scope, instances.c.id)))
+            ids = array("q", connection.scalars(selected(scope, instances.c.id)))
         start = 0
         while start < len(ids):
             rows, start = self._lot(ids, start)
             for row in rows:
-                entry = _entry(row)
+                entry = entry_of(row)
                 if entry.blocks == DAMAGED:
                     raise damaged(entry.instance, "its header", where=entry.key)
                 yield entry, inflated(row.header, entry.instance)
@@ -236,7 +195,7 @@ class Index:
     def _lot(self, ids: array[int], start: int) -> tuple[list[Any], int]:
         """Rows of `headers` from `ids[start]` on, as many as one lot takes; and where the next one starts."""
         stop, size, rows = min(start + MANY, len(ids)), 0, list[Any]()
-        statement = _selected(Resource(""), *_ENTRY, instances.c.header)
+        statement = selected(Resource(""), *ENTRY, instances.c.header)
         statement = statement.where(instances.c.id.in_(ids[start:stop]))
         with self._reading() as connection:
             few = connection.execution_options(stream_results=True, max_row_buffer=16)
@@ -264,8 +223,8 @@ class Index:
     def after(self, number: int, count: int) -> list[Entry]:
         """Up to `count` instances in the order of their numbers, those that follow `number`."""
         with self._reading() as connection:
-            statement = _selected(Resource(""), *_ENTRY).where(instances.c.id > number).limit(count)
-            return [_entry(row) for row in connection.execute(statement)]
+            statement = selected(Resource(""), *ENTRY).where(instances.c.id > number).limit(count)
+            return [entry_of(row) for row in connection.execute(statement)]
 
     def check_header(self, entry: Entry) -> None:
         """Raise `DamagedError` unless what is kept of an instance's header is what was written."""
@@ -280,7 +239,7 @@ class Index:
         """(number of instances, greatest id, latest change in ns): the same as long as nothing changed."""
         with self._reading() as connection:
             columns = (func.count(), func.max(instances.c.id), func.max(instances.c.changed))
-            count, last, changed = connection.execute(_scoped(select(*columns), scope)).one()
+            count, last, changed = connection.execute(scoped(select(*columns), scope)).one()
         return int(count), int(last or 0), int(changed or 0)
 
     def has(self, keys: Iterable[str]) -> set[str]:
@@ -298,7 +257,7 @@ class Index:
         found: dict[tuple[str, str, str], tuple[str, bytes | None]] = {}
         with self._reading() as connection:
             for part in _parts(sorted(instance for _, _, instance in wanted)):
-                statement = _scoped(select(*columns, instances.c.key, instances.c.sha256), Resource(""))
+                statement = scoped(select(*columns, instances.c.key, instances.c.sha256), Resource(""))
                 for row in connection.execute(statement.where(instances.c.SOPInstanceUID.in_(part))):
                     found[row[0], row[1], row[2]] = row.key, row.sha256
         return {uids: place for uids, place in found.items() if uids in wanted}
@@ -322,7 +281,7 @@ class Index:
 
     def _remove(self, scope: Resource, others: Sequence[str]) -> list[str]:
         with self._transaction() as connection:
-            rows = connection.execute(_selected(scope, instances.c.id, instances.c.key)).all()
+            rows = connection.execute(selected(scope, instances.c.id, instances.c.key)).all()
             note_removals(connection, others)
             return forget(connection, [(row.id, row.key) for row in rows])
 
@@ -359,7 +318,9 @@ class Index:
         with self._transaction() as connection:
             noted = superseded.c.key.in_(keys)
             gone = connection.scalars(delete(superseded).where(noted).returning(superseded.c.key)).all()
-            kept = set(connection.scalars(select(instances.c.key).where(instances.c.key.in_(gone))))
+            uids = [parts[2] for parts in map(parts_of, gone) if parts]
+            there = select(instances.c.key).where(instances.c.SOPInstanceUID.in_(uids))
+            kept = set(connection.scalars(there))
             yield [key for key in gone if key not in kept]
 
     def totals(self) -> tuple[int, int, int]:
@@ -371,9 +332,21 @@ class Index:
         return int(one), int(two), int(three)
 
     def check(self) -> None:
-        """Raise `IndexUnavailable` unless the index answers."""
+        """Raise `IndexUnavailable` unless the index answers, and with all that it knew."""
+        if self.file is not None and is_being_replaced(self.file):
+            raise IndexUnavailable("the index is made anew", remedy="try again")
         with self._reading() as connection:
             connection.execute(select(studies.c.id).limit(1)).all()
+
+    def records(self, keys: Sequence[str]) -> list[Record]:
+        """What is known of the instances under these keys, as it was when they were added."""
+        found: list[Record] = []
+        with self._reading() as connection:
+            for part in _parts(keys):
+                statement = scoped(select(*RECORDED), Resource(""))
+                rows = connection.execute(statement.where(instances.c.key.in_(part)))
+                found += [record_of_row(dict(row)) for row in rows.mappings()]
+        return found
 
     def clear(self) -> None:
         """Forget everything."""
@@ -385,43 +358,6 @@ class Index:
         """Let the database learn what it holds, after much was added."""
         with self._transaction() as connection:
             connection.execute(text("ANALYZE"))
-
-
-_ENTRY = (
-    studies.c.StudyInstanceUID,
-    series.c.SeriesInstanceUID,
-    instances.c.SOPInstanceUID,
-    instances.c.SOPClassUID,
-    instances.c.AvailableTransferSyntaxUID,
-    instances.c.frames,
-    instances.c.size,
-    instances.c.changed,
-    instances.c.key,
-    instances.c.id,
-    instances.c.sha256,
-    instances.c.blocks,
-)
-
-
-def _entry(row: Any) -> Entry:
-    study, series_uid, instance, sop_class, syntax, *others = tuple(row)[: len(_ENTRY)]
-    return Entry(study, series_uid, instance, sop_class or "", syntax or "", *others)
-
-
-def _scoped(statement: Any, scope: Resource) -> Any:
-    joined = studies.join(series, series.c.study_id == studies.c.id)
-    statement = statement.select_from(joined.join(instances, instances.c.series_id == series.c.id))
-    if scope.study is not None:
-        statement = statement.where(studies.c.StudyInstanceUID == scope.study)
-    if scope.series is not None:
-        statement = statement.where(series.c.SeriesInstanceUID == scope.series)
-    if scope.instance is not None:
-        statement = statement.where(instances.c.SOPInstanceUID == scope.instance)
-    return statement
-
-
-def _selected(scope: Resource, *columns: Any) -> Any:
-    return _scoped(select(*columns), scope).order_by(instances.c.id)
 
 
 def _again(change: Callable[[], T]) -> T:
@@ -438,25 +374,3 @@ def _again(change: Callable[[], T]) -> T:
 
 def _parts(keys: Sequence[str]) -> Iterator[Sequence[str]]:
     return (keys[start : start + MANY] for start in range(0, len(keys), MANY))
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """One process at a time."""
-    with path.open("a") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
-
-
-def _files(file: Path) -> list[Path]:
-    return [file, *(file.with_name(file.name + suffix) for suffix in ("-wal", "-shm", "-journal"))]
-
-
-def _set_aside(file: Path) -> None:
-    """Keep a damaged file for whoever wants to look at it; its log would spoil the new one."""
-    for name in _files(file):
-        if name == file:
-            with contextlib.suppress(FileNotFoundError):
-                file.replace(file.with_name(file.name + ".damaged"))
-        else:
-            name.unlink(missing_ok=True)

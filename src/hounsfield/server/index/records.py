@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import cast
+from typing import Any, cast
 
 from isal import isal_zlib
 
@@ -14,7 +14,7 @@ from hounsfield.dicomweb.matching import folded, moment, words
 from hounsfield.dicomweb.uids import is_uid
 from hounsfield.errors import MalformedError
 from hounsfield.server.attributes import LEVELS, REQUIRED, SEARCHED, SHOWN, UIDS, Level, Searched, belongs
-from hounsfield.server.index.tables import NAME_GROUPS
+from hounsfield.server.index.tables import NAME_GROUPS, TABLES
 from hounsfield.server.integrity import damaged, with_check
 
 Value = str | int | None
@@ -128,6 +128,40 @@ def _empty(each: Searched) -> Mapping[str, Value]:
     if each.kind == "name":
         names += [f"{each.keyword}_{part}" for part in (*NAME_GROUPS, "words")]
     return dict.fromkeys(names)
+
+
+def _searched_names(level: Level) -> list[str]:
+    return [name for each in SEARCHED[level] for name in _empty(each)]
+
+
+_OF_STORE = ("frames", "key", "size", "brief", "sha256", "blocks")
+
+RECORDED = (
+    *(
+        TABLES[level].c[name].label(f"{level}_{name}")
+        for level in LEVELS
+        for name in (*_searched_names(level), "header")
+    ),
+    *(TABLES["instance"].c[name] for name in _OF_STORE),
+)
+"""The columns of which `record_of_row` makes a record again."""
+
+
+def record_of_row(row: Mapping[str, Any]) -> Record:
+    """The record that a row of the index was made of."""
+    values = {level: {name: row[f"{level}_{name}"] for name in _searched_names(level)} for level in LEVELS}
+    instance = values["instance"]
+    return Record(
+        study=row["study_StudyInstanceUID"],
+        series=row["series_SeriesInstanceUID"],
+        instance=row["instance_SOPInstanceUID"],
+        sop_class=instance["SOPClassUID"] or "",
+        syntax=instance["AvailableTransferSyntaxUID"] or "",
+        values=values,
+        headers={level: row[f"{level}_header"] for level in LEVELS[:2]},
+        header=row["instance_header"],
+        **{name: row[name] for name in _OF_STORE},
+    )
 
 
 @lru_cache(maxsize=16384)

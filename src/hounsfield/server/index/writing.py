@@ -14,6 +14,8 @@ from sqlalchemy import Connection, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
+from hounsfield.dicomweb.resources import Resource
+from hounsfield.server.index.entries import scoped
 from hounsfield.server.index.records import Record
 from hounsfield.server.index.tables import arrivals, instances, removals, series, studies, superseded
 from hounsfield.server.integrity import DAMAGED
@@ -88,6 +90,20 @@ def _standing(key: str, beaten: Mapping[str, str]) -> str:
     return key
 
 
+def forget_former(connection: Connection, records: Iterable[Record]) -> None:
+    """Forget what files in place held before they were read again, where they hold another instance now."""
+    now = {record.key: (record.study, record.series, record.instance) for record in records}
+    columns = (studies.c.StudyInstanceUID, series.c.SeriesInstanceUID, instances.c.SOPInstanceUID)
+    former: list[tuple[int, str]] = []
+    for part in _parts(sorted(now)):
+        statement = scoped(select(instances.c.id, instances.c.key, *columns), Resource(""))
+        for number, key, *uids in connection.execute(statement.where(instances.c.key.in_(part))):
+            if now[key] != tuple(uids):
+                former.append((number, key))
+    if former:
+        forget(connection, former, noted=False)
+
+
 def _write_changes(
     connection: Connection,
     changes: Mapping[int, tuple[Record, dict[str, Any]]],
@@ -95,11 +111,12 @@ def _write_changes(
     changed: int,
 ) -> None:
     """Write rows of instances anew; study and series say what the newest of their instances says of them."""
-    of_study = {study_ids[record.study]: record for record, _ in changes.values()}
+    sound = [(record, row) for record, row in changes.values() if record.blocks != DAMAGED]
+    of_study = {study_ids[record.study]: record for record, _ in sound}
     for number, record in sorted(of_study.items(), key=lambda each: each[0]):
         described = {**record.values["study"], "header": record.headers["study"], "changed": changed}
         connection.execute(update(studies).where(studies.c.id == number).values(**described))
-    of_series = {row["series_id"]: record for record, row in changes.values()}
+    of_series = {row["series_id"]: record for record, row in sound}
     for number, record in sorted(of_series.items(), key=lambda each: each[0]):
         described = {**record.values["series"], "header": record.headers["series"], "changed": changed}
         connection.execute(update(series).where(series.c.id == number).values(**described))

@@ -15,6 +15,7 @@ import logging
 import os
 import secrets
 import stat
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -44,9 +45,20 @@ log = logging.getLogger("hounsfield.server")
 
 
 class UnlinkedFile(FileSource):
-    """A file in a folder that others write to: opened only while no link leads from its name to somewhere else."""
+    """A file in a folder that others write to.
 
-    __slots__ = ()
+    Opened only while no link leads from its name to somewhere else, and it is as it was when it was indexed.
+    """
+
+    __slots__ = ("_indexed",)
+
+    _indexed: tuple[int | None, int]
+
+    def as_of(self, size: int | None, changed: int) -> UnlinkedFile:
+        """The file as it was indexed: its size, and when that was (ns)."""
+        found = UnlinkedFile(self.path)
+        object.__setattr__(found, "_indexed", (size, changed))
+        return found
 
     def open(self) -> BinaryIO:
         stream = super().open()
@@ -54,11 +66,26 @@ class UnlinkedFile(FileSource):
             opened, named = os.fstat(stream.fileno()), self.path.lstat()
             same = (opened.st_dev, opened.st_ino) == (named.st_dev, named.st_ino)
             if same and stat.S_ISREG(opened.st_mode) and os.path.realpath(self.path) == str(self.path):
+                self._check_unchanged(opened)
                 return stream
         except OSError:
             pass
+        except LocationError:
+            stream.close()
+            raise
         stream.close()
         raise LocationError("it is no longer the file that was indexed", where=self.name, status=404)
+
+    def _check_unchanged(self, found: os.stat_result) -> None:
+        size, changed = getattr(self, "_indexed", (None, 0))
+        # A time that lies ahead says nothing.
+        if changed and (found.st_size != size or changed <= found.st_mtime_ns <= time.time_ns()):
+            raise LocationError(
+                "it changed since it was indexed",
+                where=self.name,
+                remedy="try again; a folder that is not watched is to be imported again",
+                status=503,
+            )
 
 
 def make_private(folder: Path) -> None:
@@ -119,7 +146,8 @@ class FolderStore:
         return self.root / key
 
     def arrival(self) -> FolderArrival:
-        path = self.incoming.name()
+        with _told(self.root):
+            path = self.incoming.name()
         arrival = FolderArrival(self, path)
         self.incoming.keep(path, arrival)
         return arrival

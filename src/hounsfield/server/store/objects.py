@@ -86,7 +86,8 @@ class ObjectStore:
         return not key.startswith("/")
 
     def arrival(self) -> ObjectArrival:
-        path = self.incoming.name()
+        with _told(str(self.incoming.folder)):
+            path = self.incoming.name()
         arrival = ObjectArrival(self, path)
         self.incoming.keep(path, arrival)
         return arrival
