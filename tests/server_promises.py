@@ -174,10 +174,10 @@ class World:
                 failed = [number for number in range(len(operations)) if attempt(number)]
             if fault is not None:
                 # Nothing has to be started anew: what failed can be done now, and nothing was mixed up.
-                found = problems(archive, running=True)
-                found += [
-                    f"{operations[number].name}: fails again" for number in failed if not attempt(number)
-                ]
+                found = problems(archive, running=True) if failed else []
+                steps.heal()
+                again = ((operations[number].name, attempt(number)) for number in failed)
+                found += [f"{name} fails again: {why}" for name, why in again if why]
                 say(["wrong", found])
             say(["steps", steps.names])
             deployment.close(archive)
