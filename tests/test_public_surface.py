@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import hounsfield
+from hounsfield import phantom
+from hounsfield.phantom import PhantomSpec
 
 ROOT_NAMES = [
     "Client",
@@ -50,6 +53,15 @@ def test_import_loads_nothing_heavy() -> None:
     script = f"import hounsfield, sys; print([name for name in {HEAVY!r} if name in sys.modules])"
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[]"
+
+
+def test_plain_files_are_loaded_without_pydicom(tmp_path: Path) -> None:
+    phantom.write(PhantomSpec(rows=16, columns=16, slices=3), tmp_path)
+    script = "import hounsfield, sys; hounsfield.load(sys.argv[1]); print('pydicom' in sys.modules)"
+    told = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert told.stdout.strip() == "False"  # it takes longer to import than a series to load
 
 
 def test_every_error_of_the_tree_has_one_root() -> None:

@@ -208,13 +208,15 @@ def asked_keywords(split_by: str | Iterable[str] | None) -> tuple[str, ...]:
 
     Raises `SelectionError` for what names no attribute.
     """
-    from hounsfield.tags import attribute, find_tag, written
+    if split_by is None:
+        return ()
+    from hounsfield.tags import attribute, find_tag, written  # brings pydicom, a fifth of a second
 
     if isinstance(split_by, str):
         # A tag has a comma of its own.
         split_by = re.findall(r"\(?\b[0-9A-Fa-f]{4},[0-9A-Fa-f]{4}\b\)?|[^,]+", split_by)
     asked: list[str] = []
-    for word in (each.strip() for each in split_by or ()):
+    for word in (each.strip() for each in split_by):
         if word.casefold() == GAPS or re.fullmatch(rf"{DIMENSION}\[\d+\]", word):
             asked.append(GAPS if word.casefold() == GAPS else word)
             continue
