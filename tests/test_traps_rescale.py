@@ -61,6 +61,13 @@ def test_trap_17_what_is_written_and_no_number_is_refused(
         loaded(replace(SMALL, multiframe=multiframe, **{half: text}), tmp_path)
 
 
+def test_trap_17_of_several_values_the_first_is_taken_and_told(tmp_path: Path) -> None:
+    volume = loaded(replace(SMALL, intercept_tag="-1024\\0"), tmp_path)
+    np.testing.assert_array_equal(volume.array, phantom.truth(SMALL))
+    told = r"Rescale Intercept (0028,1052) is -1024\0, where one value belongs: taken as the first, -1024"
+    assert volume.report.warnings == (told,)
+
+
 @pytest.mark.parametrize("text", [None, ""])
 def test_trap_17_an_intercept_that_is_none_is_zero_never_guessed(text: str | None, tmp_path: Path) -> None:
     spec = replace(UNSIGNED, intercept_tag=text, slope=2.0)

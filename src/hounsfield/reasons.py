@@ -49,6 +49,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "rescale-missing": "{name} is missing: taken as {value}",
         "rescale-empty": "{name} is empty: taken as {value}",
         "rescale-senseless": "{name} is {written}: taken as {value}",
+        "several-values": "{name} is {written}, where one value belongs: taken as the first, {value}",
         "rescale-differs": "Rescale differs between slices ({count} kinds): each slice by its own",
         "rounded": "{count} voxels were rounded to whole numbers; dtype='float32' keeps their fractions",
         "whole-here": "values are shown here as whole numbers; the volume as a file keeps their fractions",

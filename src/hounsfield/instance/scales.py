@@ -73,7 +73,7 @@ def _scale_of_values(values: tuple[bytes | None, ...]) -> Scale:
 
 def _scale(header: Header, mappings: Iterable[Level]) -> Scale:
     slope, intercept, scaling = (
-        _first(header.raw(keyword)) for keyword in ("RescaleSlope", "RescaleIntercept", "DoseGridScaling")
+        _text(header.raw(keyword)) for keyword in ("RescaleSlope", "RescaleIntercept", "DoseGridScaling")
     )
     if header.text("SOPClassUID") == RT_DOSE:
         return _scale_of_dose(scaling, header.text("DoseUnits"))
@@ -145,9 +145,13 @@ def _half(text: str | None, default: float, attribute: tuple[int, str], notes: l
         key = "rescale-missing" if text is None else "rescale-empty"
         notes.append(reason(key, name=name, value=f"{default:g}"))
         return default
+    whole = text.strip(" \0")
+    text, *others = text.split("\\")
     number = read_decimal(text)
     if number is None:
-        raise unreadable(tag, text)
+        raise unreadable(tag, whole)
+    if others:
+        notes.append(reason("several-values", name=name, written=whole, value=f"{number:g}"))
     if "," in text:
         notes.append(reason("decimal-comma", name=name, written=text.strip(" \0"), value=f"{number:g}"))
     if number == 0 and default != 0:
@@ -156,8 +160,8 @@ def _half(text: str | None, default: float, attribute: tuple[int, str], notes: l
     return number
 
 
-def _first(raw: bytes | None) -> str | None:
-    return None if raw is None else raw.split(b"\\")[0].decode("latin-1")
+def _text(raw: bytes | None) -> str | None:
+    return None if raw is None else raw.decode("latin-1")
 
 
 def modality_lut(dataset: Level) -> ModalityLut | None:

@@ -45,6 +45,7 @@ export const CHINESE: Readonly<Record<string, string>> = {
   "instance-order": "没有位置的各层按图像号 (0020,0013) 排列",
   "shared-uid": "同一序列实例 UID 下 {name} 有 {count} 个不同的值：已分开",
   "no-series-uid": "没有序列实例 UID (0020,000E)：按患者、检查、序列编号和描述分组",
+  "several-values": "{name} 为 {written}，而此处只应有一个值：取第一个值 {value}",
   "decimal-comma": "{name} 为 {written}，使用了逗号小数点：取 {value}",
   "decimal-commas": "{name} 使用了逗号小数点：按小数点读取",
   mapping: "没有重缩放：按真实世界值映射取值，单位 {unit}",
