@@ -159,6 +159,39 @@ def test_a_folder_is_not_compressed_into_itself(scan: Path) -> None:
     assert result.exit_code == 1 and "within" in result.output
 
 
+@pytest.mark.parametrize("mirror", [(), ("--mirror",)])
+def test_nor_by_a_link_that_leads_into_it(mirror: tuple[str, ...], scan: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(scan)
+    for source, out in ((scan, tmp_path / "link" / "out"), (tmp_path / "link", scan / "out")):
+        result = typed(source, out, "--to", "auto", *mirror)
+        assert result.exit_code == 1 and "lies within" in result.output
+    assert not (scan / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "goal",
+    [
+        ("--max-error", "nan"),
+        ("--max-error", "inf"),
+        ("--ratio", "nan"),
+        ("--ratio", "inf"),
+        ("--ratio", "1"),
+        ("--quality", "nan"),
+        ("--quality", "100.5"),
+    ],
+)
+def test_a_goal_is_a_number_that_can_be_met(goal: tuple[str, str], scan: Path, tmp_path: Path) -> None:
+    result = typed(scan, tmp_path / "out", "--to", "jpeg2000-lossy", *goal)
+    assert result.exit_code == 1 and "a goal of" in result.output and "bug" not in result.output
+    assert not list((tmp_path / "out").rglob("*.dcm"))
+    assert typed(scan, tmp_path / "out", "--to", "jpeg2000-lossy", "--quality", "100").exit_code == 0
+
+
+def test_a_pace_is_a_finite_number(scan: Path, tmp_path: Path) -> None:
+    for value in ("nan", "inf", "0"):
+        assert typed(scan, tmp_path / "out", "--to", "rle", "--max-mb-s", value).exit_code == 2
+
+
 def test_a_location_without_dicom_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for number in range(9):

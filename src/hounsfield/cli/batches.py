@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from hounsfield.cli.options import FiniteRange
 from hounsfield.cli.terminal import Column, echo, print_json, progress, table
 from hounsfield.errors import HounsfieldError
 
@@ -81,7 +82,7 @@ def paced(command: Command) -> Command:
     )
     @click.option(
         "--max-mb-s",
-        type=click.FloatRange(min=0, min_open=True),
+        type=FiniteRange(min=0, min_open=True),
         metavar="N",
         help="Read at most so many MB a second, on average.",
     )

@@ -274,6 +274,6 @@ def _placed(place: Location, root: Path | None, skipped: list[Skipped]) -> Itera
 
 
 def _refuse_within(place: Location, out: Path) -> None:
-    root = Path(place.name).absolute()
-    if root.is_dir() and out.absolute().is_relative_to(root):
+    root = Path(place.name).resolve()  # a link may lead into it
+    if root.is_dir() and out.resolve().is_relative_to(root):
         raise LocationError("lies within what is to be compressed", where=str(out), remedy="write beside it")

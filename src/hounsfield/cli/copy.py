@@ -109,7 +109,8 @@ def _recode(asked: dict[str, Any], *, cluster: str | None, verify: bool) -> Targ
     if not given:
         return None
     if asked["to"] is None and asked["policy"] is None:
-        raise click.UsageError(f"--{given[0].replace('_', '-')} goes with --to")
+        option = {"table": "auto"}.get(given[0], given[0]).replace("_", "-")
+        raise click.UsageError(f"--{option} goes with --to")
     if cluster is not None:
         raise click.UsageError("--to is for this machine; leave it out with --cluster")
     if verify:

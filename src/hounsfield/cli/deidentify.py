@@ -197,8 +197,8 @@ def _sources(place: Location, skipped: list[Skipped]) -> Iterator[Source]:
 
 
 def _refuse_within(place: Location, out: Path) -> None:
-    root = Path(place.name).absolute()
-    if root.is_dir() and out.absolute().is_relative_to(root):
+    root = Path(place.name).resolve()  # a link may lead into it
+    if root.is_dir() and out.resolve().is_relative_to(root):
         raise LocationError("lies within what is de-identified", where=str(out), remedy="write beside it")
 
 

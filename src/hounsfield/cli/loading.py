@@ -58,7 +58,7 @@ def _slices(command: Function) -> Function:
         click.option("--rectify", is_flag=True, help="Make a tilted series upright."),
         click.option(
             "--step",
-            type=click.FloatRange(min=0, min_open=True),
+            type=options.FiniteRange(min=0, min_open=True),
             metavar="MM",
             help="Resample to this slice step.",
         ),

@@ -13,12 +13,24 @@ Each is a decorator for a click command::
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+
+
+class FiniteRange(click.FloatRange):
+    """A number of the range: neither infinite nor NaN, which is on neither side of any limit."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
+
 
 Command = TypeVar("Command", bound="Callable[..., Any] | click.Command")
 

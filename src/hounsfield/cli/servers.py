@@ -62,7 +62,7 @@ def list_(as_json: bool) -> None:
 @click.option("--search-prefix", metavar="PATH", help="Between URL and searches.")
 @click.option("--retrieve-prefix", metavar="PATH", help="Between URL and retrieval.")
 @click.option("--store-prefix", metavar="PATH", help="Between URL and stores.")
-@click.option("--timeout", type=click.FloatRange(min=0.1), help="Seconds of silence before giving up.")
+@click.option("--timeout", type=options.FiniteRange(min=0.1), help="Seconds of silence before giving up.")
 @options.force
 def add(name: str, url: str, force: bool, **given: Any) -> None:
     """Add the server NAME at URL."""

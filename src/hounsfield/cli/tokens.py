@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from hounsfield.cli.options import as_json, examples
+from hounsfield.cli.options import FiniteRange, as_json, examples
 from hounsfield.cli.serve import DEFAULT_FOLDER
 from hounsfield.cli.terminal import Column, echo, table
 
@@ -34,7 +34,7 @@ def tokens() -> None:
 @click.argument("name")
 @_scopes
 @click.option(
-    "--days", type=click.FloatRange(min=0, min_open=True), help="Valid for so long; by default for ever."
+    "--days", type=FiniteRange(min=0, min_open=True), help="Valid for so long; by default for ever."
 )
 @_folder
 @_file

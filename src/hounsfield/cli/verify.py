@@ -80,7 +80,7 @@ WORDS = {
 )
 @click.option(
     "--max-error",
-    type=click.FloatRange(min=0),
+    type=options.FiniteRange(min=0),
     metavar="HU",
     help="With NEW: accept images that say they were compressed with loss, if they are at most so far off.",
 )

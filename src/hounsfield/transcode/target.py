@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -16,6 +17,8 @@ from hounsfield.transcode.pixels import decoded_format, open_pixels
 
 if TYPE_CHECKING:
     from hounsfield.transcode.policy import Policy
+
+FINEST_QUALITY = 100
 
 AUTO: Mapping[str, str] = MappingProxyType(
     {
@@ -68,8 +71,17 @@ class Target:
                 )
         elif len(goals) != 1:
             raise _undecided(self.syntax.keyword, len(goals))
-        if any(goal < 0 for goal in goals) or (self.ratio is not None and self.ratio <= 1):
-            raise SelectionError(f"a goal of {goals[0]:g}", expected="a ratio above 1, no negative numbers")
+        # NaN is on neither side of a limit.
+        is_sound = all(math.isfinite(goal) and goal >= 0 for goal in goals)
+        if (
+            not is_sound
+            or (self.ratio is not None and self.ratio <= 1)
+            or (self.quality or 0) > FINEST_QUALITY
+        ):
+            raise SelectionError(
+                f"a goal of {goals[0]:g}",
+                expected=f"a ratio above 1, an error of 0 or more, a quality of 0 to {FINEST_QUALITY}",
+            )
 
     @property
     def _goals(self) -> list[float]:

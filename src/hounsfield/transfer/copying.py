@@ -105,8 +105,8 @@ def copy(
 
 def _refuse_within(source: str | Path, target: str | Path) -> None:
     """A folder copied into itself would hold everything twice, and the next time thrice."""
-    root = Path(source).absolute()
-    if root.is_dir() and Path(target).absolute().is_relative_to(root):
+    root = Path(source).resolve()  # a link may lead into it
+    if root.is_dir() and Path(target).resolve().is_relative_to(root):
         raise LocationError(
             "lies within what is copied", where=str(target), remedy="copy to a place beside it"
         )
