@@ -25,16 +25,8 @@ SENTENCES: Mapping[str, tuple[str, str]] = MappingProxyType(
         # anchors
         "air": ("air reads {number} HU (−1000 by definition)", "空气为 {number} HU（定义值 −1000）"),
         "tissue": ("soft tissue or water peaks at {number} HU", "软组织或水的峰值为 {number} HU"),
-        "fat": (
-            "fat peaks at {number} HU, {second} HU below muscle",
-            "脂肪峰值为 {number} HU，比肌肉低 {second} HU",
-        ),
         "no-air": ("no patch of air in the field", "视野内没有成片的空气"),
         "no-tissue": ("no patch of soft tissue or water in the field", "视野内没有成片的软组织或水"),
-        "air-off": (
-            "air reads {number} HU, further from −1000 than scanners do",
-            "空气为 {number} HU，偏离 −1000 的程度超出常见扫描仪",
-        ),
         "nothing-measured": ("nothing but padding to measure", "除填充值外没有可测量的内容"),
         # what is impossible
         "below-vacuum": (
@@ -74,30 +66,9 @@ SENTENCES: Mapping[str, tuple[str, str]] = MappingProxyType(
             "{number} % 的区域为同一最低值，旁边是带噪声的“空气”，且没有水",
         ),
         "beyond-bone": ("{number} % of the field is above 4200 HU", "{number} % 的区域高于 4200 HU"),
-        # doubts that headers tell of
-        "cone-beam": (
-            "{text} is a cone-beam scanner: its numbers are not calibrated in HU",
-            "{text} 为锥形束 CT：其数值未按 HU 校准",
-        ),
-        "density-kernel": (
-            "kernel {text} makes electron or mass density look like HU",
-            "重建核 {text} 输出的是以 HU 形式表示的电子密度或质量密度",
-        ),
-        "virtual-image": (
-            "{text} is computed from several energies, not measured at one",
-            "{text} 由多能量数据计算得出，并非单一能量下的测量值",
-        ),
-        "metal-reduction": (
-            "{text}: metal-artefact reduction replaced measured values",
-            "{text}：金属伪影校正替换了部分测量值",
-        ),
-        "tube-voltage": (
-            "{number} kV: tissue and bone read differently from 120 kV",
-            "管电压 {number} kV：组织和骨的 HU 与 120 kV 时不同",
-        ),
     }
 )
-"""Key → (English, 简体中文); {number}, {second} and {text} are the evidence's own."""
+"""Key → (English, 简体中文); {number} is the evidence's own."""
 
 LOOKS_LIKE: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -123,7 +94,6 @@ LOOKS_LIKE: Mapping[str, tuple[str, str]] = MappingProxyType(
             "似乎斜率有误：空气与水的位置相差一个倍数",
         ),
         "inverted": ("as if the values had been inverted", "似乎数值已被反转"),
-        "other": ("as no CT of a body or a phantom looks in HU", "不像任何以 HU 表示的人体或体模 CT"),
     }
 )
 """What implausible numbers look like: key → (English, 简体中文)."""
@@ -131,23 +101,23 @@ LOOKS_LIKE: Mapping[str, tuple[str, str]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One thing that was measured or read: `number` in HU, percent or kV by its key."""
+    """One thing that was measured: `number` in HU or percent by its key, None for what is not there."""
 
     key: str
     number: float | None = None
-    second: float | None = None
-    text: str = ""
 
     def sentence(self, language: str = "en") -> str:
         """What it says, in English ("en") or Chinese ("zh")."""
         written = SENTENCES[self.key][language == "zh"]
-        return written.format(number=_shown(self.number), second=_shown(self.second), text=self.text)
+        return written.format(number=_shown(self.number))
 
     def to_json(self) -> dict[str, Any]:
-        facts: dict[str, Any] = {"key": self.key, "number": self.number}
-        if self.text:
-            facts["text"] = self.text
-        return facts | {"sentence": self.sentence(), "sentence_zh": self.sentence("zh")}
+        return {
+            "key": self.key,
+            "number": self.number,
+            "sentence": self.sentence(),
+            "sentence_zh": self.sentence("zh"),
+        }
 
 
 @dataclass(frozen=True, slots=True)
