@@ -190,6 +190,15 @@ def refuse_existing(path: Path, *, force: bool) -> Path:
     return path
 
 
+def refuse_inside(folder: str | Path, path: str | Path, *, what: str) -> None:
+    """Raise `LocationError` where `path` lies within `folder`, by whatever link: it would hold everything twice, and
+    the next time thrice. `what` says what the folder is to the caller.
+    """
+    root = Path(folder).resolve()
+    if root.is_dir() and Path(path).resolve().is_relative_to(root):
+        raise LocationError(f"lies within {what}", where=str(path), remedy="write beside it")
+
+
 def _exists(path: Path) -> OutputExistsError:
     return OutputExistsError(
         "exists already", where=str(path), remedy="give another name, or --force to replace it"

@@ -19,7 +19,7 @@ from hounsfield.cli.goals import goals, target_of
 from hounsfield.cli.in_place import rewrite_in_place
 from hounsfield.cli.outcomes import Account
 from hounsfield.cli.plans import show_plan
-from hounsfield.errors import LocationError
+from hounsfield.outputs import refuse_inside
 
 if TYPE_CHECKING:
     from hounsfield.batch import Engine
@@ -240,7 +240,7 @@ class _Tree:
         from hounsfield.compression import find_files
         from hounsfield.locations import FolderLocation
 
-        _refuse_within(self.place, self.output)
+        refuse_inside(self.place.name, self.output, what="what is to be compressed")
         mirror, place = self.asked["mirror"], self.place
         if mirror and not isinstance(place, FolderLocation):
             raise click.UsageError(f"--mirror is for a folder; {place.name} is none")
@@ -271,9 +271,3 @@ def _placed(place: Location, root: Path | None, skipped: list[Skipped]) -> Itera
             skipped.append(source)
         else:
             yield source, relative_name(source, place)
-
-
-def _refuse_within(place: Location, out: Path) -> None:
-    root = Path(place.name).resolve()  # a link may lead into it
-    if root.is_dir() and out.resolve().is_relative_to(root):
-        raise LocationError("lies within what is to be compressed", where=str(out), remedy="write beside it")

@@ -13,6 +13,7 @@ from hounsfield.cli import options
 from hounsfield.cli.batches import absolute, engine_of_cluster, recorded
 from hounsfield.cli.terminal import Column, echo, print_json, progress, table
 from hounsfield.errors import LocationError
+from hounsfield.outputs import refuse_inside
 
 if TYPE_CHECKING:
     from hounsfield.deidentification import Profile, Summary, Treated
@@ -90,7 +91,7 @@ def deidentify(
     from hounsfield.report import open_place
 
     place = open_location(absolute(location))
-    _refuse_within(place, out)
+    refuse_inside(place.name, out, what="what is de-identified")
     profile = _profile(dates, keep, include)
     engine = _engine(asked["workers"], asked["cluster"], waits=is_remote(location))
     secret = os.urandom(_NEW_KEY_BYTES) if key is None else _secret(key)
@@ -194,12 +195,6 @@ def _sources(place: Location, skipped: list[Skipped]) -> Iterator[Source]:
             skipped.append(source)
         else:
             yield source
-
-
-def _refuse_within(place: Location, out: Path) -> None:
-    root = Path(place.name).resolve()  # a link may lead into it
-    if root.is_dir() and out.resolve().is_relative_to(root):
-        raise LocationError("lies within what is de-identified", where=str(out), remedy="write beside it")
 
 
 def _print_json(treated: list[Treated], skipped: list[Skipped], told: Summary) -> None:

@@ -25,7 +25,7 @@ from hounsfield.batch import (
 )
 from hounsfield.batch.recorded import plain, versions
 from hounsfield.client import Retries
-from hounsfield.errors import LocationError
+from hounsfield.outputs import refuse_inside
 from hounsfield.transcode import Target
 from hounsfield.transfer.moving import Before, Copied, Ends, Job
 from hounsfield.transfer.origins import SeriesTask
@@ -67,7 +67,7 @@ def copy(
     Raises only for a source that cannot be listed, a target that makes no sense, a ledger that cannot be written or
     an engine that is gone; whatever happens to single instances is in the summary. Run again, it moves what is missing.
     """
-    _refuse_within(source, target)
+    refuse_inside(source, target, what="what is copied")
     started = time.monotonic()
     summary = Summary(str(source), str(target))
     told = _Told(summary, progress, expect)
@@ -101,15 +101,6 @@ def copy(
         ends.destination.close()
         summary.seconds = time.monotonic() - started
     return summary
-
-
-def _refuse_within(source: str | Path, target: str | Path) -> None:
-    """A folder copied into itself would hold everything twice, and the next time thrice."""
-    root = Path(source).resolve()  # a link may lead into it
-    if root.is_dir() and Path(target).resolve().is_relative_to(root):
-        raise LocationError(
-            "lies within what is copied", where=str(target), remedy="copy to a place beside it"
-        )
 
 
 class _Told:
