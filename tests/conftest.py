@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from hounsfield.codecs import isolation
 from hounsfield.codecs.isolation import choice
+from hounsfield.codecs.isolation.pool import Pool
 from viewer_browser import Person, archive_of, chromium, looking_at, need_page, write_studies
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -41,6 +43,21 @@ def _isolation_by_default() -> Iterator[None]:
     """A server requires isolation of its process for good; of the tests' process only while a module runs."""
     yield
     choice._Required.always = False
+
+
+@pytest.fixture(scope="module")
+def children() -> Iterator[Pool]:
+    """Processes that decode, and do to themselves what a codestream tells them to."""
+    made = Pool(2, "isolation_faults")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def pool(children: Pool, monkeypatch: pytest.MonkeyPatch) -> Pool:
+    """The pool of this process, with those children."""
+    monkeypatch.setattr(isolation._Shared, "pool", children)
+    return children
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -25,20 +24,12 @@ from hounsfield.syntaxes import transfer_syntax
 from test_codecs_bad_input import CODED, FORM, IMAGE, STREAMS
 
 
-@pytest.fixture(scope="module")
-def children() -> Iterator[Pool]:
-    made = Pool(2, "isolation_faults")
-    yield made
-    made.close()
-
-
 @pytest.fixture
-def pool(children: Pool, monkeypatch: pytest.MonkeyPatch) -> Pool:
-    """The pool of this process, whose children do what codestreams tell them; everything goes there."""
-    children._guilty.clear()
-    monkeypatch.setattr(isolation._Shared, "pool", children)
+def pool(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> Pool:
+    """The pool of this process; everything goes there."""
+    pool._guilty.clear()
     monkeypatch.setenv(isolation.VARIABLE, "always")
-    return children
+    return pool
 
 
 def decode(data: bytes, keyword: str = "rle", **options: object) -> np.ndarray:

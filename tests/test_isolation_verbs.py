@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
@@ -34,19 +33,6 @@ VERBS = {
     "compress": ["out", "--to", "jpeg-ls"],
     "deidentify": ["out"],
 }
-
-
-@pytest.fixture(scope="module")
-def children() -> Iterator[Pool]:
-    made = Pool(2, "isolation_faults")
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def pool(children: Pool, monkeypatch: pytest.MonkeyPatch) -> Pool:
-    monkeypatch.setattr(isolation._Shared, "pool", children)
-    return children
 
 
 def hurt(path: Path, how: bytes, *, frame: int = 0) -> None:

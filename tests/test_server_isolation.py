@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -33,19 +32,6 @@ def hurtful(how: bytes) -> bytes:
     written = io.BytesIO()
     dataset.save_as(written)
     return written.getvalue()
-
-
-@pytest.fixture(scope="module")
-def children() -> Iterator[Pool]:
-    made = Pool(2, "isolation_faults")
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def pool(children: Pool, monkeypatch: pytest.MonkeyPatch) -> Pool:
-    monkeypatch.setattr(isolation._Shared, "pool", children)
-    return children
 
 
 def rendered(server: Running, content: bytes) -> int:
