@@ -97,7 +97,7 @@ def tree_cpu() -> float:
 
 def engine_of(kind: str) -> tuple[Any, Any]:
     """The engine, and the Dask cluster that it is of, if any."""
-    from hounsfield import batch
+    from hounsfield import runs as batch
 
     if kind == "dask":
         import distributed
@@ -116,8 +116,8 @@ def engine_of(kind: str) -> tuple[Any, Any]:
 def convert(folder: Path, kind: str) -> dict[str, float]:
     """The whole verb but for start-up: scan, volumes, ledger, report."""
     from hounsfield import scan
-    from hounsfield.conversion import convert_all
-    from hounsfield.report import open_place
+    from hounsfield.runs.report import open_place
+    from hounsfield.verbs.convert import convert_all
 
     begin = time.perf_counter()
     engine, local = engine_of(kind)

@@ -22,10 +22,10 @@ from measuring import median_seconds
 from real_slices import add_data_option, slices
 
 from hounsfield.codecs import FrameFormat, Pixels, decode_frame, encode_frame
-from hounsfield.compression import Job, transcode_files
-from hounsfield.instance import FileSource, read_instance
-from hounsfield.syntaxes import transfer_syntax
+from hounsfield.ct.instance import FileSource, read_instance
+from hounsfield.dicom.syntaxes import transfer_syntax
 from hounsfield.transcode import target
+from hounsfield.verbs.compress import Job, transcode_files
 
 SYNTAXES = ("jpeg-ls", "jpeg-lossless", "jpeg2000", "htj2k", "jpeg-xl", "rle")
 COMMANDS = {

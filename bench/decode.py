@@ -19,8 +19,8 @@ from real_slices import add_data_option, slices
 
 import hounsfield
 from hounsfield.codecs import FrameFormat, decode_frame, encode_frame
-from hounsfield.instance import FileSource, Instance, read_instance
-from hounsfield.syntaxes import TransferSyntax, transfer_syntax
+from hounsfield.ct.instance import FileSource, Instance, read_instance
+from hounsfield.dicom.syntaxes import TransferSyntax, transfer_syntax
 from hounsfield.transcode import target, transcode
 
 SYNTAXES = ("jpeg-ls", "jpeg-lossless", "jpeg2000", "htj2k", "jpeg-xl", "rle")

@@ -24,12 +24,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))
 
 from measuring import peak_mb
-from real_slices import add_data_option, copy_slices, write_big_exam
-
 from orthanc import OrthancMissing, running_orthanc
+from real_slices import add_data_option, copy_slices, write_big_exam
 
 ROUNDS = 3
 REPEATS = 3
@@ -71,7 +70,7 @@ def disk_floor(task: Task) -> None:
 
 
 def disk_hounsfield(task: Task) -> None:
-    from hounsfield.transfer import copy
+    from hounsfield.verbs.copy import copy
 
     summary = copy(f"{task['url']}/{series_path(task)}", task["out"])
     assert summary.counts["moved"] == int(task["count"]), summary

@@ -29,8 +29,8 @@ NINE = (
 
 
 def find(folder: Path) -> int:
-    from hounsfield.search import find as search
-    from hounsfield.search import row
+    from hounsfield.verbs.find import find as search
+    from hounsfield.verbs.find import row
 
     return len([row(each, NINE) for each in search(folder, level="instance")])
 

@@ -25,20 +25,20 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))
 
 from measuring import peak_mb, peak_together
+from orthanc import OrthancMissing, running_orthanc
 from real_slices import data_folder, slices
+from server_postgres import postgres, programs
 
 from hounsfield.attributes.header_text import read_header_text
+from hounsfield.ct.instance import BytesSource
 from hounsfield.dicomweb.queries import Query
 from hounsfield.dicomweb.resources import Resource
-from hounsfield.instance import BytesSource
 from hounsfield.phantom import PhantomSpec, datasets
 from hounsfield.phantom.writer import serialise
 from hounsfield.server.index import Index, Record, record_of
-from orthanc import OrthancMissing, running_orthanc
-from server_postgres import postgres, programs
 
 BOUNDARY = "bench-0b6c7f1e-5f0f-4c39-9d0e-2f2c8d1a7e55"
 """As long as clients make them."""

@@ -26,10 +26,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))
 
 from real_slices import SERIES, data_folder
-
 from viewer_browser import chromium
 
 ROUNDS = 5

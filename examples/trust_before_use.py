@@ -6,7 +6,7 @@ python examples/trust_before_use.py LOCATION
 import sys
 
 import hounsfield
-from hounsfield.inspection import Trust, inspect
+from hounsfield.verbs.inspect import Trust, inspect
 
 for series in hounsfield.scan(sys.argv[1]).series:
     found = inspect(series, pixels=False)

@@ -24,8 +24,8 @@ import numpy as np
 from running import KEPT
 
 from hounsfield.codecs import FrameFormat, Rate, decode_frame, encode_frame
+from hounsfield.dicom.syntaxes import SYNTAXES, transfer_syntax
 from hounsfield.errors import HounsfieldError
-from hounsfield.syntaxes import SYNTAXES, transfer_syntax
 
 LONGEST_SECONDS = 30.0
 """With one input: a child has less than a second of CPU for such frames, and the machine may be busy."""

@@ -11,7 +11,7 @@ from fuzz_read import check, seeds
 from running import run
 
 from hounsfield import HounsfieldError
-from hounsfield.instance import BytesSource
+from hounsfield.ct.instance import BytesSource
 from hounsfield.transcode import target, transcode
 
 TARGETS = (

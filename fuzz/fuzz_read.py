@@ -16,9 +16,9 @@ from running import encodings, run
 
 import hounsfield
 from hounsfield import HounsfieldError, phantom
-from hounsfield.instance import BytesSource, Instance, read_instance
+from hounsfield.ct.instance import BytesSource, Instance, read_instance
+from hounsfield.ct.series import LoadOptions, find_series
 from hounsfield.phantom import PhantomSpec
-from hounsfield.series import LoadOptions, find_series
 
 SMALL = PhantomSpec(rows=32, columns=32, slices=1)
 MULTI = replace(SMALL, multiframe="enhanced", slices=3, rows=16, columns=16)

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from running import run
 
+from hounsfield.ct.instance import BytesSource
 from hounsfield.errors import HounsfieldError
-from hounsfield.instance import BytesSource
 from hounsfield.phantom import PhantomSpec, datasets
 from hounsfield.phantom.writer import serialise
 from hounsfield.server.ask import Ask

@@ -16,6 +16,8 @@ import pydicom
 from fuzz_store import LIMITS, SMALL, Target, run_on_archive
 
 from hounsfield.codecs import encode_frame
+from hounsfield.ct.instance import BytesSource, read_instance
+from hounsfield.dicom.syntaxes import transfer_syntax
 from hounsfield.dicomweb.attributes import first
 from hounsfield.dicomweb.dicom_json import Model, from_dataset
 from hounsfield.dicomweb.media_types import DICOM_JSON, DICOM_XML, MediaType
@@ -23,11 +25,9 @@ from hounsfield.dicomweb.multipart import encode
 from hounsfield.dicomweb.native_xml import encode_xml
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.dicomweb.store_results import StoreResult
-from hounsfield.instance import BytesSource, read_instance
 from hounsfield.phantom import datasets
 from hounsfield.phantom.writer import serialise
 from hounsfield.server.separate import SeparateIntake
-from hounsfield.syntaxes import transfer_syntax
 
 CONTENT_TYPES = (
     f'multipart/related; type="{DICOM_JSON}"; boundary=b',

@@ -14,39 +14,39 @@ if TYPE_CHECKING:
     from hounsfield import errors as errors
     from hounsfield import phantom as phantom
     from hounsfield.client import Client as Client
+    from hounsfield.ct.instance import Instance as Instance
+    from hounsfield.ct.instance import Skipped as Skipped
+    from hounsfield.ct.series import Series as Series
+    from hounsfield.ct.volume import Report as Report
+    from hounsfield.ct.volume import Volume as Volume
     from hounsfield.errors import HounsfieldError as HounsfieldError
-    from hounsfield.export import write_volume as write_volume
-    from hounsfield.instance import Instance as Instance
-    from hounsfield.instance import Skipped as Skipped
+    from hounsfield.formats import write_volume as write_volume
     from hounsfield.locations import open_location as open_location
-    from hounsfield.reading import Scan as Scan
-    from hounsfield.reading import instances as instances
-    from hounsfield.reading import load as load
-    from hounsfield.reading import scan as scan
-    from hounsfield.search import find as find
-    from hounsfield.series import Series as Series
     from hounsfield.transcode import register_pydicom as register_pydicom
-    from hounsfield.transfer import copy as copy
-    from hounsfield.volume import Report as Report
-    from hounsfield.volume import Volume as Volume
+    from hounsfield.verbs.copy import copy as copy
+    from hounsfield.verbs.find import find as find
+    from hounsfield.verbs.load import Scan as Scan
+    from hounsfield.verbs.load import instances as instances
+    from hounsfield.verbs.load import load as load
+    from hounsfield.verbs.load import scan as scan
 
 _HOMES = {
     "Client": "client",
     "HounsfieldError": "errors",
-    "Instance": "instance",
-    "Report": "volume",
-    "Scan": "reading",
-    "Series": "series",
-    "Skipped": "instance",
-    "Volume": "volume",
-    "copy": "transfer",
-    "find": "search",
-    "instances": "reading",
-    "load": "reading",
+    "Instance": "ct.instance",
+    "Report": "ct.volume",
+    "Scan": "verbs.load",
+    "Series": "ct.series",
+    "Skipped": "ct.instance",
+    "Volume": "ct.volume",
+    "copy": "verbs.copy",
+    "find": "verbs.find",
+    "instances": "verbs.load",
+    "load": "verbs.load",
     "open_location": "locations",
     "register_pydicom": "transcode",
-    "scan": "reading",
-    "write_volume": "export",
+    "scan": "verbs.load",
+    "write_volume": "formats",
 }
 _MODULES = ("errors", "phantom")
 

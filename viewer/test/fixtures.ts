@@ -1,4 +1,4 @@
-// The wire fixtures that Python wrote (tests/wire_fixtures.py), as the page reads them.
+// The wire fixtures that Python wrote (tests/support/wire_fixtures.py), as the page reads them.
 
 import { readFileSync } from "node:fs";
 import { affineFromRows } from "../src/volume/affine";

@@ -16,7 +16,7 @@ import { expected, grid, info, reasons, slices } from "./fixtures";
 const [, rows, columns] = info.shape!;
 const area = info.spacing![1] * info.spacing![2];
 
-test("regions measure what hounsfield.roi measures", () => {
+test("regions measure what hounsfield.ct.roi measures", () => {
   for (const { kind, points, statistics: theirs } of expected.regions) {
     const ours = statistics(kind, points, slices[3]!, rows, columns, area)!;
     for (const name of ["count", "minimum", "maximum"] as const) expect(ours[name]).toBe(theirs![name]);
@@ -26,7 +26,7 @@ test("regions measure what hounsfield.roi measures", () => {
   }
 });
 
-test("regions on planes measure what hounsfield.roi measures", () => {
+test("regions on planes measure what hounsfield.ct.roi measures", () => {
   const inverse = invert(grid.affine)!;
   expect(expected.planes.filter((each) => each.statistics).length).toBeGreaterThan(8);
   for (const { kind, points, plane, samples, statistics: theirs } of expected.planes) {

@@ -17,10 +17,10 @@ from hounsfield.attributes.edits import Edit
 from hounsfield.attributes.elements import EXPLICIT_LITTLE, PIXEL_DATA, Element, Encoding, Walk
 from hounsfield.attributes.encoding import encode_value
 from hounsfield.attributes.fileparts import FileParts, buffered, file_parts, inflated
+from hounsfield.ct.instance.elements import UNDEFINED
+from hounsfield.ct.instance.source import Source
+from hounsfield.dicom.dictionary import attribute, written
 from hounsfield.errors import HounsfieldError, MalformedError, SelectionError, UnsupportedError
-from hounsfield.instance.elements import UNDEFINED
-from hounsfield.instance.source import Source
-from hounsfield.tags import attribute, written
 
 _CHUNK = 1 << 20
 _CHARACTER_SET, _PIXEL_REPRESENTATION, _MEDIA_DIRECTORY = 0x00080005, 0x00280103, "1.2.840.10008.1.3.10"

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from hounsfield.attributes.elements import PIXEL_DATA
+from hounsfield.dicom.dictionary import attribute, find_tag, written
 from hounsfield.errors import SelectionError, UnsupportedError
-from hounsfield.tags import attribute, find_tag, written
 
 _STEP = re.compile(r"(?P<tag>[^\[\]]+?)(?:\[(?P<item>\d{1,6})\])?")
 _TRANSFER_SYNTAX = 0x00020010

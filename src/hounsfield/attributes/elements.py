@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from hounsfield.errors import MalformedError, TruncatedError
-from hounsfield.instance.elements import (
+from hounsfield.ct.instance.elements import (
     ITEM,
     ITEM_END,
     LONG_VRS,
@@ -22,7 +21,8 @@ from hounsfield.instance.elements import (
     SHORT_VRS,
     UNDEFINED,
 )
-from hounsfield.tags import written
+from hounsfield.dicom.dictionary import written
+from hounsfield.errors import MalformedError, TruncatedError
 
 PIXEL_DATA = frozenset(PIXEL_TAGS)
 

@@ -8,8 +8,8 @@ import warnings
 from collections.abc import Mapping, Sequence
 from datetime import date
 
+from hounsfield.dicom.dictionary import find_tag, vr_name
 from hounsfield.errors import MalformedError, UnsupportedError
-from hounsfield.tags import find_tag, vr_name
 
 _ONE_VALUE = frozenset({"LT", "ST", "UT", "UR"})
 _TEXT = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})

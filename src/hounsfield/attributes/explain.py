@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import date
 
 from hounsfield.attributes.meanings import CHINESE_UIDS, MEANINGS, UNITS
-from hounsfield.tags import Phrase, attribute
+from hounsfield.dicom.dictionary import Phrase, attribute
 
 NOTHING = Phrase("")
 

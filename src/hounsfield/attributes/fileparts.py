@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import BinaryIO, cast
 
 from hounsfield.attributes.elements import EXPLICIT_LITTLE, Element, Encoding, Walk
+from hounsfield.ct.instance.elements import LONG_VRS, SHORT_VRS
+from hounsfield.ct.instance.reading import INFLATED_LIMIT
 from hounsfield.errors import MalformedError, NotDicomError
-from hounsfield.instance.elements import LONG_VRS, SHORT_VRS
-from hounsfield.instance.reading import INFLATED_LIMIT
 
 DEFLATED = "1.2.840.10008.1.2.1.99"
 _IMPLICIT = "1.2.840.10008.1.2"

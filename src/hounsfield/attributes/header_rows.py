@@ -18,9 +18,9 @@ from itertools import pairwise
 from hounsfield.attributes.explain import CONTEXT, SPECIAL
 from hounsfield.attributes.rows import Row, attribute_rows, element_rows, in_order
 from hounsfield.attributes.values import Value, read_value
-from hounsfield.instance import Instance
-from hounsfield.instance.elements import Trace, scan_elements
-from hounsfield.tags import attribute
+from hounsfield.ct.instance import Instance
+from hounsfield.ct.instance.elements import Trace, scan_elements
+from hounsfield.dicom.dictionary import attribute
 
 REMEMBERED_BYTES = 4096
 """Longest element whose rows are kept for the next instance."""

@@ -20,12 +20,19 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, BinaryIO
 
+from hounsfield.ct.instance import Instance, Source, read_instance
+from hounsfield.ct.instance.elements import (
+    IMPLICIT_LITTLE,
+    ITEM,
+    ITEM_END,
+    PIXEL_TAGS,
+    SEQUENCE_END,
+    UNDEFINED,
+)
+from hounsfield.ct.instance.elements import file_meta as read_meta
+from hounsfield.dicom.dictionary import attribute
 from hounsfield.dicomweb.dicom_json import from_dataset, value_as_json
 from hounsfield.errors import HounsfieldError, MalformedError
-from hounsfield.instance import Instance, Source, read_instance
-from hounsfield.instance.elements import IMPLICIT_LITTLE, ITEM, ITEM_END, PIXEL_TAGS, SEQUENCE_END, UNDEFINED
-from hounsfield.instance.elements import file_meta as read_meta
-from hounsfield.tags import attribute
 
 INSTANCE_URL = "\x01"
 """Stands for the instance's URL in header text."""

@@ -10,7 +10,7 @@ from typing import TextIO
 
 from hounsfield.attributes.listing import Listing
 from hounsfield.attributes.rows import Row
-from hounsfield.tags import ITEM, Language, Phrase
+from hounsfield.dicom.dictionary import ITEM, Language, Phrase
 
 CUT = 600
 """Characters of a value before the rest is counted only; JSON and CSV have it whole."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from hounsfield.attributes.rows import Row
-from hounsfield.tags import ITEM, Language
+from hounsfield.dicom.dictionary import ITEM, Language
 
 COLUMNS = (
     "source",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hounsfield.tags import Phrase
+from hounsfield.dicom.dictionary import Phrase
 
 _YES_NO = {
     "YES": Phrase("yes", "是"),

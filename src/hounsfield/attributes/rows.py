@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from hounsfield.attributes.explain import NOTHING, Context, explain
 from hounsfield.attributes.values import Value, raw_bytes, read_value
-from hounsfield.tags import ITEM, Attribute, Group, Phrase, attribute, group_of, vr_name, written
+from hounsfield.dicom.dictionary import ITEM, Attribute, Group, Phrase, attribute, group_of, vr_name, written
 
 if TYPE_CHECKING:
     from pydicom import Dataset

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from hounsfield.attributes.listing import Listing
 from hounsfield.attributes.rows import Row
-from hounsfield.tags import ITEM, Group, Language, Phrase
+from hounsfield.dicom.dictionary import ITEM, Group, Language, Phrase
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hounsfield.tags import written
+from hounsfield.dicom.dictionary import written
 
 if TYPE_CHECKING:
     from pydicom import Dataset

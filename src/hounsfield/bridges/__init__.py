@@ -1,6 +1,6 @@
 """A `Volume` as what other libraries work with: SimpleITK, nibabel, xarray, torch; in `dataset` many, for training.
 
-Not files: those are `hounsfield.export`'s. Each bridge keeps the geometry in that library's own terms, so that the
+Not files: those are `hounsfield.formats`'s. Each bridge keeps the geometry in that library's own terms, so that the
 same voxel lies at the same place in the patient; where a library cannot say a tilt, the docstring says what it gets.
 The libraries are not installed with `hounsfield`: a bridge that lacks its own says what to install.
 """
@@ -15,7 +15,7 @@ import numpy as np
 from hounsfield.errors import UnsupportedError
 
 if TYPE_CHECKING:
-    from hounsfield.volume import Volume
+    from hounsfield.ct.volume import Volume
 
 TORCH_HAS = frozenset({"uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"})
 """Types that torch computes with; what it merely names (uint16 …) becomes the next larger of these."""
@@ -51,7 +51,7 @@ def to_nibabel(volume: Volume) -> Any:
     """
     import nibabel
 
-    from hounsfield.export.nifti import nifti_header, ras_affine
+    from hounsfield.formats.nifti import nifti_header, ras_affine
 
     header = nifti_header(volume)
     kind: Any = nibabel.Nifti1Image if isinstance(header, nibabel.Nifti1Header) else nibabel.Nifti2Image

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hounsfield.batch import LEDGER_NAME, MADE, Record, read_ledger
 from hounsfield.errors import LocationError, UnsupportedError
+from hounsfield.runs import LEDGER_NAME, MADE, Record, read_ledger
 
 Item = dict[str, Any]
 _FORMATS = (".npy", ".zarr", ".nii.gz", ".nii")
@@ -91,7 +91,7 @@ def read_output(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
 def _nifti(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
     import nibabel
 
-    from hounsfield.export.nifti import LPS_TO_RAS
+    from hounsfield.formats.nifti import LPS_TO_RAS
 
     image: Any = nibabel.load(path)
     affine: NDArray[np.float64] = (LPS_TO_RAS @ image.affine)[:, [2, 1, 0, 3]]

@@ -16,10 +16,10 @@ from hounsfield.cli.terminal import Column, echo, print_json, progress, table
 from hounsfield.errors import HounsfieldError
 
 if TYPE_CHECKING:
-    from hounsfield.batch import Answer, Engine, Made, Pace, Record, Window
-    from hounsfield.instance import Skipped
-    from hounsfield.reading import Scan
-    from hounsfield.series import Series
+    from hounsfield.ct.instance import Skipped
+    from hounsfield.ct.series import Series
+    from hounsfield.runs import Answer, Engine, Made, Pace, Record, Window
+    from hounsfield.verbs.load import Scan
 
 Command = TypeVar("Command", bound="Callable[..., Any] | click.Command")
 
@@ -94,7 +94,7 @@ def paced(command: Command) -> Command:
 
 
 def _pace(max_mb_s: float | None, between: Window | None) -> Pace | None:
-    from hounsfield.batch import Pace
+    from hounsfield.runs import Pace
 
     if max_mb_s is None and between is None:
         return None
@@ -102,7 +102,7 @@ def _pace(max_mb_s: float | None, between: Window | None) -> Pace | None:
 
 
 def _window(_: click.Context, __: click.Parameter, text: str | None) -> Window | None:
-    from hounsfield.batch import window
+    from hounsfield.runs import window
 
     if text is None:
         return None
@@ -122,7 +122,7 @@ MANY_SLICES = 400
 
 def engine_for(workers: int | None, cluster: str | None, found: Scan, *, waits: bool = False) -> Engine:
     """The engine that the options ask for. `waits`: the work waits for a network rather than computes."""
-    from hounsfield import batch
+    from hounsfield import runs as batch
 
     if cluster is not None:
         return engine_of_cluster(cluster, workers)
@@ -135,7 +135,7 @@ def engine_of_cluster(address: str, workers: int | None = None) -> Engine:
     """The Dask cluster of that scheduler; its workers are its own to number."""
     import logging
 
-    from hounsfield import batch
+    from hounsfield import runs as batch
 
     if workers is not None:
         raise click.UsageError("--workers is for this machine; the workers of a --cluster are its own")
@@ -152,7 +152,7 @@ def absolute(location: str) -> str:
 
 def chosen(found: Scan, series: str | None) -> Scan:
     """The scan, of one series alone where one is asked for."""
-    from hounsfield.reading import Scan
+    from hounsfield.verbs.load import Scan
 
     return (
         found

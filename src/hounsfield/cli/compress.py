@@ -22,11 +22,11 @@ from hounsfield.cli.plans import show_plan
 from hounsfield.outputs import refuse_inside
 
 if TYPE_CHECKING:
-    from hounsfield.batch import Engine
-    from hounsfield.compression import Files, Job
-    from hounsfield.instance import Skipped, Source
+    from hounsfield.ct.instance import Skipped, Source
     from hounsfield.locations import Location
+    from hounsfield.runs import Engine
     from hounsfield.transcode import Target
+    from hounsfield.verbs.compress import Files, Job
 
 
 @click.command(
@@ -105,9 +105,9 @@ def compress(location: str, out: str | None, as_json: bool, force: bool, **asked
     before they are kept; lossy ones say what was done to them. The ledger in the folder, hounsfield.jsonl, tells what
     became of each series. Run again: only what is missing, changed or failed is done.
     """
-    from hounsfield.compression import Job, foretold_file
-    from hounsfield.instance import FileSource
+    from hounsfield.ct.instance import FileSource
     from hounsfield.locations import FileLocation, open_location
+    from hounsfield.verbs.compress import Job, foretold_file
 
     refuse_odd_combinations(click.get_current_context())
     place = open_location(absolute(location) if asked["cluster"] else location)
@@ -171,8 +171,8 @@ def _compress_one(
     source: Path, job: Job, target: Target, engine: Engine | None, asked: dict[str, Any]
 ) -> None:
     """A file to a file; nothing is recorded of it."""
-    from hounsfield.compression import transcode_files
     from hounsfield.outputs import writing_below
+    from hounsfield.verbs.compress import transcode_files
 
     account = Account(as_json=asked["as_json"])
     with writing_below(job.out.absolute().parent, [job.out.absolute()]):
@@ -196,8 +196,8 @@ class _Tree:
     def compress(self, engine: Engine | None) -> None:
         """Write it, with its ledger."""
         from hounsfield.cli.terminal import progress
-        from hounsfield.compression import compress_all
-        from hounsfield.report import open_place
+        from hounsfield.runs.report import open_place
+        from hounsfield.verbs.compress import compress_all
 
         asked = self.asked
         account = Account(as_json=asked["as_json"])
@@ -225,7 +225,7 @@ class _Tree:
 
     def foretell(self) -> None:
         """Say what would become of each file."""
-        from hounsfield.compression import foreseen_place, foretell_all
+        from hounsfield.verbs.compress import foreseen_place, foretell_all
 
         asked = self.asked
         skipped: list[Skipped] = []
@@ -237,8 +237,8 @@ class _Tree:
 
     def _files(self, skipped: list[Skipped]) -> Files:
         from hounsfield.cli.terminal import progress
-        from hounsfield.compression import find_files
         from hounsfield.locations import FolderLocation
+        from hounsfield.verbs.compress import find_files
 
         refuse_inside(self.place.name, self.output, what="what is to be compressed")
         mirror, place = self.asked["mirror"], self.place
@@ -253,7 +253,7 @@ class _Tree:
 
 def _engine(workers: int | None, cluster: str | None) -> Engine | None:
     """What the options ask for; None for what is best on this machine."""
-    from hounsfield import batch
+    from hounsfield import runs as batch
 
     if cluster is not None:
         return engine_of_cluster(cluster, workers)
@@ -262,7 +262,7 @@ def _engine(workers: int | None, cluster: str | None) -> Engine | None:
 
 def _placed(place: Location, root: Path | None, skipped: list[Skipped]) -> Iterator[tuple[Source, Path]]:
     """Each source under the name that it has below the location; all files where that is a `root` to mirror."""
-    from hounsfield.instance import Skipped
+    from hounsfield.ct.instance import Skipped
     from hounsfield.locations.naming import relative_name
     from hounsfield.locations.tree import tree_sources
 

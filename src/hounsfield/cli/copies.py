@@ -6,9 +6,9 @@ import io
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from hounsfield.archives.names import sounds_like_archive
 from hounsfield.attributes import Edit, parse_edits, write_edited
 from hounsfield.cli.terminal import progress
+from hounsfield.ct.instance import Skipped, Source
 from hounsfield.errors import (
     HounsfieldError,
     LocationError,
@@ -17,8 +17,8 @@ from hounsfield.errors import (
     SelectionError,
     UnsupportedError,
 )
-from hounsfield.instance import Skipped, Source
 from hounsfield.locations import DicomdirLocation, FileLocation, Location, open_location
+from hounsfield.locations.archives.names import sounds_like_archive
 from hounsfield.outputs import whole_file, whole_folder
 from hounsfield.reasons import unreadable
 

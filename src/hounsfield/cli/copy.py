@@ -15,9 +15,9 @@ from hounsfield.cli.goals import NAMES, goals, target_of
 from hounsfield.cli.terminal import Column, bytes_text, console, echo, print_json, table
 
 if TYPE_CHECKING:
-    from hounsfield.batch import Pace, Place
+    from hounsfield.runs import Pace, Place
     from hounsfield.transcode import Target
-    from hounsfield.transfer import Item, Summary
+    from hounsfield.verbs.copy import Item, Summary
 
 _TOLD = 20
 """Instances named one by one in the summary; all of them with --json."""
@@ -76,8 +76,9 @@ def copy(
     server or a bucket, --ledger says where that goes. Run it again after an interruption: only what is missing moves.
     Exit status 1 if anything of SOURCE is not at TARGET in the end.
     """
-    from hounsfield import batch, transfer
-    from hounsfield.transfer.copying import WORKERS
+    from hounsfield import runs as batch
+    from hounsfield.verbs import copy as transfer
+    from hounsfield.verbs.copy.copying import WORKERS
 
     recode = _recode(asked, cluster=cluster, verify=verify)
     if cluster is not None and pace is not None:
@@ -122,9 +123,9 @@ def _recode(asked: dict[str, Any], *, cluster: str | None, verify: bool) -> Targ
 
 def _place(target: str, ledger: Path | None, content: bool) -> AbstractContextManager[Place | None]:
     """Where the ledger is kept: beside what is copied, or where `--ledger` says; nowhere for a server without it."""
-    from hounsfield.export.buckets import is_address
+    from hounsfield.formats.buckets import is_address
     from hounsfield.locations import is_server, is_web_address
-    from hounsfield.report import open_place
+    from hounsfield.runs.report import open_place
 
     if not (is_web_address(target) or is_address(target) or is_server(target)):
         if Path(target).is_file():

@@ -16,9 +16,9 @@ from hounsfield.errors import LocationError
 from hounsfield.outputs import refuse_inside
 
 if TYPE_CHECKING:
-    from hounsfield.deidentification import Profile, Summary, Treated
-    from hounsfield.instance import Skipped, Source
+    from hounsfield.ct.instance import Skipped, Source
     from hounsfield.locations import Location
+    from hounsfield.verbs.deidentify import Profile, Summary, Treated
 
 _KEEP = ("descriptions", "device", "institution", "patient", "uids", "safe-private")
 _NEW_KEY_BYTES = 32
@@ -85,10 +85,10 @@ def deidentify(
     stay. The ledger, hounsfield.jsonl, names nobody. Run again with the same key: only what is missing, changed or
     failed is made.
     """
-    from hounsfield import deidentification
     from hounsfield.locations import open_location
-    from hounsfield.reading import is_remote
-    from hounsfield.report import open_place
+    from hounsfield.runs.report import open_place
+    from hounsfield.verbs import deidentify as deidentification
+    from hounsfield.verbs.load import is_remote
 
     place = open_location(absolute(location))
     refuse_inside(place.name, out, what="what is de-identified")
@@ -121,14 +121,14 @@ def deidentify(
 
 
 def _profile(dates: Any, keep: tuple[str, ...], include: tuple[str, ...]) -> Profile:
-    from hounsfield.deidentification import Profile
+    from hounsfield.verbs.deidentify import Profile
 
     kept: dict[str, Any] = {name.replace("-", "_"): True for name in keep}
     return Profile(dates=dates, include=tuple(sorted(set(include))), **kept)
 
 
 def _warn_of_earlier_run(out: Path, ledger: Path | None) -> None:
-    from hounsfield.batch import LEDGER_NAME
+    from hounsfield.runs import LEDGER_NAME
 
     if (ledger or out / LEDGER_NAME).exists():
         echo(
@@ -138,14 +138,14 @@ def _warn_of_earlier_run(out: Path, ledger: Path | None) -> None:
 
 
 def _warn_of_folder(told: Summary, lang: str) -> None:
-    from hounsfield.deidentification.wording import said
+    from hounsfield.verbs.deidentify.wording import said
 
     if told.is_told:
         echo(said("told", lang), err=True)
 
 
 def _engine(workers: int | None, cluster: str | None, *, waits: bool) -> Any:
-    from hounsfield import batch
+    from hounsfield import runs as batch
 
     if cluster is not None:
         return engine_of_cluster(cluster, workers)
@@ -163,7 +163,7 @@ def _is_nothing(told: Summary) -> bool:
 
 def _secret(path: Path) -> bytes:
     """The key in the file; a new one, readable by its owner alone, where there is no file."""
-    from hounsfield.deidentification.running import SHORTEST_KEY
+    from hounsfield.verbs.deidentify.running import SHORTEST_KEY
 
     try:
         if not path.exists():
@@ -188,7 +188,7 @@ def _secret(path: Path) -> bytes:
 
 
 def _sources(place: Location, skipped: list[Skipped]) -> Iterator[Source]:
-    from hounsfield.instance import Skipped
+    from hounsfield.ct.instance import Skipped
 
     for source in place.sources():
         if isinstance(source, Skipped):
@@ -210,7 +210,7 @@ def _show(
     failed: list[Treated], summary: Summary, *, lang: str, pages: tuple[Path | None, Path | None]
 ) -> None:
     """What became of the objects, what the options risk, and where to look."""
-    from hounsfield.deidentification.wording import risks_of, said, told
+    from hounsfield.verbs.deidentify.wording import risks_of, said, told
 
     facts, rows = summary.to_json(), []
     for status, count in facts["objects"].items():

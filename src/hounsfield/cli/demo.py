@@ -18,9 +18,9 @@ import click
 from hounsfield.cli.options import as_json, examples, force, lang
 
 if TYPE_CHECKING:
-    from hounsfield.instance import Skipped
+    from hounsfield.ct.instance import Skipped
+    from hounsfield.ct.volume import Volume
     from hounsfield.phantom import InsertMeasurement, PhantomSpec
-    from hounsfield.volume import Volume
 
 NAMES_ZH = {
     "air": "空气",
@@ -176,8 +176,8 @@ def demo_spec() -> PhantomSpec:
 def _go(folder: Path) -> Outcome:
     from hounsfield import load, phantom, scan, write_volume
     from hounsfield.cli.terminal import progress
+    from hounsfield.ct.windowing import window
     from hounsfield.pictures import Look, planes_picture, write_picture
-    from hounsfield.windowing import window
 
     with progress("Phantom", total=4) as done:
         files = phantom.write(demo_spec(), folder / "dicom")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def show_estimate(place: Location, plot: Path | None, *, force: bool, as_json: bool) -> None:
     """Measure what each syntax would cost for the images of `place`, print it, and draw it to `plot`."""
-    from hounsfield.instance import Skipped
+    from hounsfield.ct.instance import Skipped
     from hounsfield.transcode import estimate, write_plot
     from hounsfield.transcode.estimating import steps
 

@@ -12,7 +12,7 @@ from hounsfield.cli import options
 from hounsfield.cli.terminal import Column, echo, table
 
 if TYPE_CHECKING:
-    from hounsfield.instance import Skipped
+    from hounsfield.ct.instance import Skipped
 
 _HEADINGS = {
     "PatientName": "patient",
@@ -70,7 +70,7 @@ def find(location: str, matches: tuple[str, ...], **chosen: Any) -> None:
     KEYWORD=VALUE matches any attribute by its DICOM keyword or tag: single values, lists of UIDs, wildcards,
     ranges such as 20240101-20240331.
     """
-    from hounsfield import search
+    from hounsfield.verbs import find as search
 
     if chosen["as_csv"] and chosen["as_json"]:
         raise click.UsageError("--csv and --json are different forms; choose one")
@@ -105,7 +105,7 @@ def find(location: str, matches: tuple[str, ...], **chosen: Any) -> None:
 
 def _filters(matches: tuple[str, ...], chosen: dict[str, Any]) -> dict[str, object]:
     """Friendly options and KEYWORD=VALUE as one mapping of attributes."""
-    from hounsfield.search import date_range
+    from hounsfield.verbs.find import date_range
 
     described = "SeriesDescription" if chosen["level"] == "series" else "StudyDescription"
     named: dict[str, object] = {

@@ -10,8 +10,8 @@ from hounsfield.cli.batches import show_skipped
 from hounsfield.cli.terminal import echo, print_json
 
 if TYPE_CHECKING:
-    from hounsfield.compression import Outcome
-    from hounsfield.instance import Skipped
+    from hounsfield.ct.instance import Skipped
+    from hounsfield.verbs.compress import Outcome
 
 _WOULD = {
     "written": "compress",

@@ -22,7 +22,7 @@ def _auto_table(_: click.Context, __: click.Parameter, entries: tuple[str, ...])
     """`--auto CT=htj2k`, given any number of times, over the built-in table."""
     if not entries:
         return None
-    from hounsfield.syntaxes import transfer_syntax
+    from hounsfield.dicom.syntaxes import transfer_syntax
     from hounsfield.transcode import AUTO
 
     table = dict(AUTO)
@@ -79,7 +79,7 @@ def goals(command: Command) -> Command:
 
 def target_of(asked: Mapping[str, Any]) -> Target:
     """The target that the options ask for. Raises `click.UsageError` for options that would be ignored."""
-    from hounsfield.syntaxes import transfer_syntax
+    from hounsfield.dicom.syntaxes import transfer_syntax
     from hounsfield.transcode import policy_target, target
 
     offsets = True if asked["extended_offsets"] else None

@@ -24,11 +24,11 @@ from hounsfield.cli.options import as_json, examples, force, isolate, location, 
 from hounsfield.errors import UnsupportedError
 
 if TYPE_CHECKING:
-    from hounsfield.batch import Engine, Job, Made
+    from hounsfield.ct.series import LoadOptions, Series
+    from hounsfield.ct.volume import Volume
     from hounsfield.pictures import Look
-    from hounsfield.reading import Scan
-    from hounsfield.series import LoadOptions, Series
-    from hounsfield.volume import Volume
+    from hounsfield.runs import Engine, Job, Made
+    from hounsfield.verbs.load import Scan
 
 DEFAULT_FPS = 12.0
 
@@ -164,7 +164,7 @@ def image(
     """
     from hounsfield.cli.scanning import scanned
     from hounsfield.pictures.files import FILM_SUFFIXES, require_film
-    from hounsfield.reading import is_remote
+    from hounsfield.verbs.load import is_remote
 
     request = Request(**asked)
     suffix = out.suffix.lower()
@@ -227,8 +227,8 @@ def _write(volume: Volume, path: Path, request: Request, force: bool) -> None:
 
 
 def _look(volume: Volume, request: Request) -> Look:
+    from hounsfield.ct.windowing import window
     from hounsfield.pictures import Look, default_window
-    from hounsfield.windowing import window
 
     shown = default_window(volume) if request.window is None else window(request.window)
     return Look(shown, request.invert, request.size, request.plain)
@@ -243,7 +243,7 @@ class _Draw:
     phase: int | None
 
     def __call__(self, job: Job) -> Made:
-        from hounsfield.conversion import made
+        from hounsfield.verbs.convert import made
 
         return made(self.drawn(job.series, Path(job.target), force=True))
 
@@ -262,7 +262,7 @@ class _Draw:
 
 
 def _write_one(series: Series, out: Path, draw: _Draw, *, force: bool) -> dict[str, Any]:
-    from hounsfield.conversion import made
+    from hounsfield.verbs.convert import made
 
     return row_of_one(series, made(draw.drawn(series, out, force=force)), out, draw.phase)
 
@@ -275,8 +275,8 @@ def _write_each(
     found: Scan, folder: Path, draw: _Draw, engine: Engine, *, fail_fast: bool, as_json: bool, **kept: Any
 ) -> None:
     """One picture for each series (one a phase) into `folder`, and a ledger of what was made and what was not."""
-    from hounsfield.batch import Task, run_recorded
-    from hounsfield.report import open_place
+    from hounsfield.runs import Task, run_recorded
+    from hounsfield.runs.report import open_place
 
     options = {**asdict(draw.request), **draw.options.to_json(), "phase": draw.phase}
     draw = replace(draw, options=replace(draw.options, workers=engine.cores))

@@ -26,7 +26,7 @@ def rewrite_in_place(place: Location, target: Target | None, asked: dict[str, An
     if target is None:
         _discard(place.path, backup, asked)
     elif asked["dry_run"]:
-        from hounsfield.compression import foretell_tree
+        from hounsfield.verbs.compress import foretell_tree
 
         show_foretold(foretell_tree(place.path, target), as_json=asked["as_json"])
     elif backup is None:
@@ -36,8 +36,8 @@ def rewrite_in_place(place: Location, target: Target | None, asked: dict[str, An
 
 
 def _compress(root: Path, backup: Path, target: Target, asked: dict[str, Any]) -> None:
-    from hounsfield import batch
-    from hounsfield.compression import compress_in_place, open_backup
+    from hounsfield import runs as batch
+    from hounsfield.verbs.compress import compress_in_place, open_backup
 
     account = Account(as_json=asked["as_json"])
     engine = None if asked["workers"] is None else batch.threads(asked["workers"])
@@ -55,9 +55,9 @@ def _compress(root: Path, backup: Path, target: Target, asked: dict[str, Any]) -
 
 
 def _discard(root: Path, backup: Path | None, asked: dict[str, Any]) -> None:
-    from hounsfield.batch.ledger import FILE_LEDGER_NAME
-    from hounsfield.compression import discard_backup, open_backup
     from hounsfield.errors import LocationError
+    from hounsfield.runs.ledger import FILE_LEDGER_NAME
+    from hounsfield.verbs.compress import discard_backup, open_backup
 
     if backup is None:
         raise click.UsageError("--discard-backup needs --backup DIR, the folder to discard")

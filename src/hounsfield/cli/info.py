@@ -13,10 +13,10 @@ from hounsfield.cli.batches import absolute, at_once, chosen, engine_for, show_s
 from hounsfield.cli.terminal import Column, console, echo, print_json, progress, table, width
 
 if TYPE_CHECKING:
-    from hounsfield.batch import Engine
     from hounsfield.errors import HounsfieldError
-    from hounsfield.inspection import Inspection
-    from hounsfield.reading import Scan
+    from hounsfield.runs import Engine
+    from hounsfield.verbs.inspect import Inspection
+    from hounsfield.verbs.load import Scan
 
 
 @click.command(
@@ -53,7 +53,7 @@ def info(
 ) -> None:
     """Say what each series of LOCATION is: geometry, Hounsfield scale, padding, range, what is stored."""
     from hounsfield.cli.scanning import scanned
-    from hounsfield.reading import is_remote
+    from hounsfield.verbs.load import is_remote
 
     found = chosen(scanned(absolute(location), unit=unit, split_by=split_by), series)
     remote = is_remote(location)
@@ -101,8 +101,8 @@ def _looked(
     found: Scan, engine: Engine, pixels: bool, fail_fast: bool
 ) -> tuple[list[Inspection], list[tuple[str, HounsfieldError]]]:
     """Every series looked at, in the order of the scan; and those that could not be, by name."""
-    from hounsfield.batch import run_each
-    from hounsfield.inspection import inspect
+    from hounsfield.runs import run_each
+    from hounsfield.verbs.inspect import inspect
 
     places = {id(series): place for place, series in enumerate(found.series)}
     looked: dict[int, Inspection] = {}

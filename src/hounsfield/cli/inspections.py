@@ -8,9 +8,9 @@ import numpy as np
 from rich.text import Text
 
 from hounsfield.cli.terminal import console, printable
-from hounsfield.geometry import TILT_FLAG_DEGREES, Verdict
-from hounsfield.inspection import Histogram, Inspection, Trust
-from hounsfield.plausibility import Plausibility
+from hounsfield.ct.geometry import TILT_FLAG_DEGREES, Verdict
+from hounsfield.ct.plausibility import Plausibility
+from hounsfield.verbs.inspect import Histogram, Inspection, Trust
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, TextIO
 
 from hounsfield.attributes import Listing, Row, attribute_rows, header_rows, select_rows
 from hounsfield.attributes.header_text import element_of, header_members
+from hounsfield.ct.instance import Instance, Skipped
+from hounsfield.dicom.dictionary import Group, Language, group_of
 from hounsfield.errors import HounsfieldError
-from hounsfield.instance import Instance, Skipped
-from hounsfield.reading import instances
-from hounsfield.tags import Group, Language, group_of
+from hounsfield.verbs.load import instances
 
 if TYPE_CHECKING:
     from pydicom import Dataset

@@ -77,7 +77,7 @@ def loading(*, values: bool) -> Callable[[Function], Callable[..., Any]]:
     def decorated(command: Function) -> Callable[..., Any]:
         @functools.wraps(command)
         def with_options(*args: Any, **asked: Any) -> Any:
-            from hounsfield.series import LoadOptions
+            from hounsfield.ct.series import LoadOptions
 
             names = LoadOptions.__dataclass_fields__.keys() & asked.keys()
             chosen = {name: asked.pop(name) for name in names - {"workers"}}

@@ -12,9 +12,9 @@ from hounsfield.cli.terminal import Column, echo, print_json, table
 from hounsfield.errors import LocationError
 
 if TYPE_CHECKING:
-    from hounsfield.batch import Answer
-    from hounsfield.compression import Outcome
-    from hounsfield.instance import Skipped
+    from hounsfield.ct.instance import Skipped
+    from hounsfield.runs import Answer
+    from hounsfield.verbs.compress import Outcome
 
 _COLUMNS = (
     Column("way", "Syntax"),
@@ -93,7 +93,7 @@ class Account:
 
     def show(self, *, pages: Path | None = None, folder: str = "") -> None:
         """Print it; `pages` tell more, `folder` is where the outputs are."""
-        from hounsfield.instance import Skipped
+        from hounsfield.ct.instance import Skipped
 
         self.listed.sort(key=lambda outcome: outcome.name)
         if self.as_json:

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 from hounsfield.cli.terminal import Column, bytes_text, echo, print_json, progress, table
 
 if TYPE_CHECKING:
-    from hounsfield.compression import Plan, Stratum
     from hounsfield.locations import Location
     from hounsfield.transcode import Target
+    from hounsfield.verbs.compress import Plan, Stratum
 
 
 def show_plan(place: Location, goal: Target, *, cores: int | None, as_json: bool) -> None:
     """Count and measure what is at `place`, and print what `goal`, and every syntax, would make of it."""
-    from hounsfield.compression import make_plan
     from hounsfield.errors import LocationError
+    from hounsfield.verbs.compress import make_plan
 
     with progress("Reading headers") as seen, progress("Measuring") as done:
         plan = make_plan(place.sources(), goal, seen=seen, done=done)

@@ -14,9 +14,9 @@ from hounsfield.cli.batches import show_skipped
 from hounsfield.cli.terminal import Column, echo, print_json, progress, table
 
 if TYPE_CHECKING:
-    from hounsfield.batch import Pace
-    from hounsfield.comparison import Compared
-    from hounsfield.instance import Skipped
+    from hounsfield.ct.instance import Skipped
+    from hounsfield.runs import Pace
+    from hounsfield.verbs.verify import Compared
 
 WORDS = {
     "en": {
@@ -71,10 +71,10 @@ def verify_copy(
 
     `max_error`: an image that says it was compressed with loss, and is at most so far off, is as it should be.
     """
-    from hounsfield import batch
-    from hounsfield.batch.ledger import FILE_LEDGER_NAME
-    from hounsfield.comparison import compare_all, compare_recorded
+    from hounsfield import runs as batch
     from hounsfield.locations import open_location
+    from hounsfield.runs.ledger import FILE_LEDGER_NAME
+    from hounsfield.verbs.verify import compare_all, compare_recorded
 
     skipped: list[Skipped] = []
     place, engine = open_location(new), batch.threads(workers or batch.available_cores())
@@ -98,8 +98,8 @@ def verify_copy(
 
 @contextmanager
 def _audited(path: Path | None, force: bool) -> Iterator[Any]:
-    from hounsfield.comparison import write_audit
     from hounsfield.outputs import whole_file
+    from hounsfield.verbs.verify import write_audit
 
     if path is None:
         yield lambda compared: compared

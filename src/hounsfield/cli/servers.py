@@ -26,7 +26,7 @@ def servers() -> None:
 @options.as_json
 def list_(as_json: bool) -> None:
     """List them, and how each is entered; never a secret."""
-    from hounsfield.servers import read_servers, servers_file
+    from hounsfield.locations.servers import read_servers, servers_file
 
     found = read_servers()
     rows = [{"name": each.name, "url": each.url, "auth": each.auth_kind} for each in found.values()]
@@ -66,7 +66,7 @@ def list_(as_json: bool) -> None:
 @options.force
 def add(name: str, url: str, force: bool, **given: Any) -> None:
     """Add the server NAME at URL."""
-    from hounsfield.servers import add_server, servers_file
+    from hounsfield.locations.servers import add_server, servers_file
 
     add_server(name, _settings(url, given), force=force)
     echo(f"{name} is in {servers_file()}; try: hounsfield servers test {name}")
@@ -76,7 +76,7 @@ def add(name: str, url: str, force: bool, **given: Any) -> None:
 @click.argument("name")
 def remove(name: str) -> None:
     """Forget the server NAME."""
-    from hounsfield.servers import remove_server
+    from hounsfield.locations.servers import remove_server
 
     remove_server(name)
     echo(f"{name} is forgotten")
@@ -86,7 +86,7 @@ def remove(name: str) -> None:
 @click.argument("name")
 def test(name: str) -> None:
     """Ask the server NAME for a study, and say what is wrong if it does not answer."""
-    from hounsfield.servers import find_server
+    from hounsfield.locations.servers import find_server
 
     server = find_server(name)
     with server.client() as client:

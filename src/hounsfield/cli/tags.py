@@ -13,9 +13,9 @@ from hounsfield.cli import options, terminal
 
 if TYPE_CHECKING:
     from hounsfield.attributes import Listing
+    from hounsfield.ct.instance import Skipped
+    from hounsfield.dicom.dictionary import Language
     from hounsfield.errors import SelectionError
-    from hounsfield.instance import Skipped
-    from hounsfield.tags import Language
 
 GROUPS = ("patient", "study", "series", "image", "file", "other", "private")
 
@@ -88,7 +88,7 @@ def tags(
         return
     from hounsfield.attributes import print_table
     from hounsfield.cli.listings import instances_by_series, listings, models, write_models
-    from hounsfield.tags import Group
+    from hounsfield.dicom.dictionary import Group
 
     skipped: list[Skipped] = []
     series = instances_by_series(location, skipped)

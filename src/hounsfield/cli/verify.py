@@ -15,7 +15,7 @@ from hounsfield.cli.proofs import verify_copy
 from hounsfield.cli.terminal import Column, bytes_text, echo, print_json, progress, table
 
 if TYPE_CHECKING:
-    from hounsfield.batch import Pace
+    from hounsfield.runs import Pace
     from hounsfield.server.verification import Verified
 
 WORDS = {

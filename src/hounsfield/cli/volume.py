@@ -23,8 +23,8 @@ from hounsfield.cli.loading import one_of
 from hounsfield.cli.terminal import progress
 
 if TYPE_CHECKING:
-    from hounsfield.reading import Scan
-    from hounsfield.series import LoadOptions
+    from hounsfield.ct.series import LoadOptions
+    from hounsfield.verbs.load import Scan
 
 _SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha", ".npy", ".zarr")
 
@@ -79,9 +79,9 @@ def volume(
     hounsfield.csv and hounsfield.html show it. Run again: only what is missing, changed or failed is done.
     """
     from hounsfield.cli.scanning import scanned
-    from hounsfield.conversion import convert_all
-    from hounsfield.reading import is_remote
-    from hounsfield.report import open_place
+    from hounsfield.runs.report import open_place
+    from hounsfield.verbs.convert import convert_all
+    from hounsfield.verbs.load import is_remote
 
     if join_phases:
         _refuse_joined(out, format, phase)
@@ -117,7 +117,7 @@ def _is_one(out: Path | str) -> bool:
 
 def _refuse_unknown(out: Path | str) -> None:
     """An error for a suffix that is no format, before anything is read; a folder has none."""
-    from hounsfield.export import volume_format
+    from hounsfield.formats import volume_format
 
     if isinstance(out, Path) and out.suffix and not out.is_dir():
         volume_format(out)
@@ -141,8 +141,8 @@ def _write_one(
     force: bool,
     join_phases: bool,
 ) -> dict[str, Any]:
-    from hounsfield.conversion import write_joined, write_made
     from hounsfield.outputs import refuse_existing
+    from hounsfield.verbs.convert import write_joined, write_made
 
     if isinstance(out, Path):
         refuse_existing(out, force=force)

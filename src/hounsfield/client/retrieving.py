@@ -233,7 +233,7 @@ def _one(resource: Resource, found: list[Retrieved]) -> Retrieved:
 def _ladder(inner: str, transfer_syntax: str) -> tuple[str, ...]:
     if transfer_syntax == "*":
         return accept_ladder(inner)
-    from hounsfield.syntaxes import transfer_syntax as known
+    from hounsfield.dicom.syntaxes import transfer_syntax as known
 
     uid = transfer_syntax if transfer_syntax[:1].isdigit() else known(transfer_syntax).uid
     ladder = accept_ladder(inner, uid)

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Union, cast
 
 from hounsfield.client.peer import JSON, Peer
 from hounsfield.client.wire import Body, Request, failure
+from hounsfield.ct.instance import BytesSource, FileSource, Source
+from hounsfield.ct.instance.reading import read_header
 from hounsfield.dicomweb.media_types import DICOM, multipart
 from hounsfield.dicomweb.multipart import closing, encoded_length, new_boundary, part_head
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.dicomweb.store_results import StoredInstance, StoreResult, parse_store_result
 from hounsfield.errors import DicomwebError, HounsfieldError, TruncatedError
-from hounsfield.instance import BytesSource, FileSource, Source
-from hounsfield.instance.reading import read_header
 
 if TYPE_CHECKING:
     from pydicom import Dataset

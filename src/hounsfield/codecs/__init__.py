@@ -1,8 +1,8 @@
 """Frames to stored values and back: one table of codecs, chosen by the family of a transfer syntax.
 
-What goes in and comes out is one frame. Where its bytes lie is `hounsfield.frames`' business, what its values
-mean is `hounsfield.hu`'s. imagecodecs does the work; it releases the GIL and is held to one thread a call, so
-that callers decode frames in parallel.
+What goes in and comes out is one frame. Where its bytes lie is the business of `hounsfield.dicom.encapsulation`,
+what its values mean that of `hounsfield.ct.hu`. imagecodecs does the work; it releases the GIL and is held to one
+thread a call, so that callers decode frames in parallel.
 """
 
 from __future__ import annotations

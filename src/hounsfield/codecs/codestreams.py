@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from hounsfield.codecs.jpeg2000 import bare_codestream, is_subsampled
 from hounsfield.codecs.jpeg_xl import read_jpeg_xl_header, rebuild_jpeg
+from hounsfield.dicom.syntaxes import TransferSyntax
 from hounsfield.errors import HounsfieldError
-from hounsfield.syntaxes import TransferSyntax
 
 _SOS, _EOI, _APP0, _APP8, _APP14 = 0xDA, 0xD9, 0xE0, 0xE8, 0xEE
 _SOF = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}

@@ -17,8 +17,8 @@ from hounsfield.codecs.jpeg2000 import bare_codestream, decode_jpeg2000, read_jp
 from hounsfield.codecs.jpeg_xl import decode_jpeg_xl
 from hounsfield.codecs.native import decode_native
 from hounsfield.codecs.rle import decode_rle
+from hounsfield.dicom.syntaxes import TransferSyntax
 from hounsfield.errors import HounsfieldError, UnsupportedError
-from hounsfield.syntaxes import TransferSyntax
 
 _DECODERS: MappingProxyType[str, Callable[[bytes, FrameFormat, Pixels | None], Pixels]] = MappingProxyType(
     {
@@ -87,7 +87,7 @@ def decode_frame(
 
     The type is 8, 16 or 32 bits by Bits Allocated and signed by Pixel Representation. Encapsulated frames are
     sign-extended at the codestream's precision; native cells are only reinterpreted (masking above Bits Stored
-    is left to `hounsfield.hu`). Colour stays in the codestream's space; `hounsfield.codecs.colour` converts.
+    is left to `hounsfield.ct.hu`). Colour stays in the codestream's space; `hounsfield.codecs.colour` converts.
     Native bytes under a compressed syntax are read as native (`is_native_disguised` tells).
 
     The codestream's own header is held against `frame_format` before anything is allocated: disagreement is a

@@ -16,8 +16,8 @@ from hounsfield.codecs.native import encode_native
 from hounsfield.codecs.pixel_kinds import PixelKind, refuse_unheld
 from hounsfield.codecs.rate import Rate
 from hounsfield.codecs.rle import encode_rle
+from hounsfield.dicom.syntaxes import TransferSyntax
 from hounsfield.errors import MalformedError, UnsupportedError
-from hounsfield.syntaxes import TransferSyntax
 
 _Encoder = Callable[[Pixels, FrameFormat, Rate], bytes]
 

@@ -23,8 +23,8 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from hounsfield.codecs.frame_format import FrameFormat
+from hounsfield.dicom.syntaxes import SYNTAXES, TransferSyntax
 from hounsfield.errors import UnsupportedError
-from hounsfield.syntaxes import SYNTAXES, TransferSyntax
 
 GREY = ("MONOCHROME1", "MONOCHROME2")
 PALETTE = ("PALETTE COLOR",)

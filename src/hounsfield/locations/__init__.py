@@ -14,9 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hounsfield.archives import ArchiveLimits, is_archive
 from hounsfield.errors import LocationError
-from hounsfield.export.buckets import is_address
+from hounsfield.formats.buckets import is_address
+from hounsfield.locations.archives import ArchiveLimits, is_archive
 from hounsfield.locations.dicomdir import DicomdirLocation, is_dicomdir
 from hounsfield.locations.disk import ArchiveLocation, FileLocation, FolderLocation, first_bytes
 from hounsfield.locations.location import Location

@@ -1,7 +1,7 @@
 """A bucket, or a folder in one, as a location: `s3://bucket/folder`, `gs://…`, `az://…`, by obstore.
 
 Objects are listed page by page and read by ranges, so that a header costs no whole object. Credentials, region and
-endpoint come from the environment, as for outputs (`hounsfield.export.buckets`).
+endpoint come from the environment, as for outputs (`hounsfield.formats.buckets`).
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, BinaryIO, cast
 
-from hounsfield.archives.names import sounds_like_archive, why_not_an_image
+from hounsfield.ct.instance.source import Skipped, Source
 from hounsfield.errors import LocationError
-from hounsfield.export.buckets import obstore_of, open_store, telling
-from hounsfield.instance.source import Skipped, Source
+from hounsfield.formats.buckets import obstore_of, open_store, telling
+from hounsfield.locations.archives.names import sounds_like_archive, why_not_an_image
 
 _BUFFER = 64 * 1024
 """Bytes that one request brings at least: most headers."""

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hounsfield.archives import ArchiveLimits
+from hounsfield.ct.instance.source import FileSource, Skipped, Source
 from hounsfield.errors import LocationError, MalformedError
-from hounsfield.instance.source import FileSource, Skipped, Source
+from hounsfield.locations.archives import ArchiveLimits
 from hounsfield.locations.disk import FolderLocation, first_bytes, walk
 
 MEDIA_STORAGE_DIRECTORY = b"1.2.840.10008.1.3.10"

@@ -14,9 +14,9 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from hounsfield.ct.instance import FileSource, Header
+from hounsfield.ct.instance.reading import read_header
 from hounsfield.errors import HounsfieldError, LocationError, MalformedError
-from hounsfield.instance import FileSource, Header
-from hounsfield.instance.reading import read_header
 from hounsfield.locations.dicomdir import LARGEST
 
 _OFFSETS = (0x00041200, 0x00041202, 0x00041400, 0x00041420, 0x00041504)

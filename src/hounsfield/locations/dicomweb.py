@@ -14,18 +14,18 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
 
-from hounsfield.archives.names import natural
 from hounsfield.client import Client
+from hounsfield.ct.instance.elements import scan_elements
+from hounsfield.ct.instance.reading import read_header
+from hounsfield.ct.instance.source import BytesSource, Skipped, Source
 from hounsfield.dicomweb.attributes import first
 from hounsfield.dicomweb.dicom_json import Model, to_dataset
 from hounsfield.dicomweb.queries import Query
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.errors import DicomwebError, HounsfieldError
-from hounsfield.instance.elements import scan_elements
-from hounsfield.instance.reading import read_header
-from hounsfield.instance.source import BytesSource, Skipped, Source
+from hounsfield.locations.archives.names import natural
 from hounsfield.locations.location import Location
-from hounsfield.servers import find_server, read_servers
+from hounsfield.locations.servers import find_server, read_servers
 
 if TYPE_CHECKING:
     from pydicom import Dataset

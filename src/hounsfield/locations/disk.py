@@ -7,10 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hounsfield.archives import SNIFFED_BYTES, ArchiveLimits, archive_members, is_archive
-from hounsfield.archives.names import is_system_folder, natural, sounds_like_archive, why_not_an_image
+from hounsfield.ct.instance.source import FileSource, Skipped, Source
 from hounsfield.errors import HounsfieldError, LocationError
-from hounsfield.instance.source import FileSource, Skipped, Source
+from hounsfield.locations.archives import SNIFFED_BYTES, ArchiveLimits, archive_members, is_archive
+from hounsfield.locations.archives.names import (
+    is_system_folder,
+    natural,
+    sounds_like_archive,
+    why_not_an_image,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from hounsfield.instance.source import Skipped, Source
+from hounsfield.ct.instance.source import Skipped, Source
 
 
 class Location(Protocol):

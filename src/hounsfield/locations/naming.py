@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hounsfield.instance.source import FileSource, Source
+from hounsfield.ct.instance.source import FileSource, Source
 from hounsfield.locations.location import Location
 
 

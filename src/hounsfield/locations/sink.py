@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal, Protocol
 
+from hounsfield.ct.instance.source import BytesSource, Source
 from hounsfield.dicomweb.uids import is_uid
 from hounsfield.errors import HounsfieldError, OutputExistsError
-from hounsfield.instance.source import BytesSource, Source
 from hounsfield.outputs import whole_file
 
 Status = Literal["stored", "present", "refused", "failed"]

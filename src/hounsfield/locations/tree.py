@@ -9,9 +9,9 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from hounsfield.archives.names import is_partial, natural
+from hounsfield.ct.instance.source import FileSource, Skipped
 from hounsfield.errors import HounsfieldError, LocationError
-from hounsfield.instance.source import FileSource, Skipped
+from hounsfield.locations.archives.names import is_partial, natural
 from hounsfield.locations.dicomdir import is_dicomdir
 from hounsfield.locations.disk import first_bytes
 

@@ -1,6 +1,6 @@
 """Mean HU of every rod, found by its place in the patient: proof of the numbers and of the geometry at once.
 
-Takes whatever has an `array` and an `affine`; does not import `hounsfield.volume`, and interpolates nothing.
+Takes whatever has an `array` and an `affine`; does not import `hounsfield.ct.volume`, and interpolates nothing.
 """
 
 from __future__ import annotations

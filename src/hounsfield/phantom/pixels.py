@@ -25,7 +25,7 @@ def syntax_uid(spec: PhantomSpec) -> str:
     """The UID of the transfer syntax, whether the spec gives it so or by keyword."""
     if spec.transfer_syntax.replace(".", "").isdigit():
         return spec.transfer_syntax
-    from hounsfield.syntaxes import transfer_syntax
+    from hounsfield.dicom.syntaxes import transfer_syntax
 
     return str(transfer_syntax(spec.transfer_syntax).uid)
 
@@ -69,7 +69,7 @@ def _native(spec: PhantomSpec, frames: list[Cells], *, big_endian: bool, damaged
 
 def _encode(spec: PhantomSpec, syntax: str, frame: Cells) -> bytes:
     from hounsfield.codecs import FrameFormat, encode_frame
-    from hounsfield.syntaxes import transfer_syntax
+    from hounsfield.dicom.syntaxes import transfer_syntax
 
     values = frame.view(frame.dtype.str.replace("u", "i")) if spec.signed else frame
     frame_format = FrameFormat(

@@ -1,6 +1,6 @@
 """Where each slice of a phantom lies in the patient; and the affine that a right reader must find.
 
-Written from PS3.3 C.7.6.2.1.1 alone, and apart from `hounsfield.geometry` on purpose: it is the oracle that the
+Written from PS3.3 C.7.6.2.1.1 alone, and apart from `hounsfield.ct.geometry` on purpose: it is the oracle that the
 other is tested against.
 """
 

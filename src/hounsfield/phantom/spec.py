@@ -145,7 +145,7 @@ class Container:
     """How it all lies in files."""
 
     transfer_syntax: str = "1.2.840.10008.1.2.1"
-    """A UID, or a keyword that `hounsfield.syntaxes` knows."""
+    """A UID, or a keyword that `hounsfield.dicom.syntaxes` knows."""
     native_pixels: bool = False
     """Pixels uncompressed, whatever the transfer syntax says (trap 12)."""
     fragments: int = 1

@@ -12,6 +12,8 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
+from hounsfield.ct.volume import Volume
+from hounsfield.ct.windowing import Window
 from hounsfield.errors import SelectionError
 from hounsfield.pictures.drawing import (
     FAINT,
@@ -27,8 +29,6 @@ from hounsfield.pictures.drawing import (
     window_words,
 )
 from hounsfield.pictures.planes import VIEWS, Cut, Stack, acquired_plane, nearest, slab_range, stack
-from hounsfield.volume import Volume
-from hounsfield.windowing import Window
 
 Projection = Literal["mip", "minip"]
 

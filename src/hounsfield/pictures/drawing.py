@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from hounsfield.ct.volume import Volume
+from hounsfield.ct.windowing import Window, apply_window, window
 from hounsfield.errors import SelectionError
 from hounsfield.pictures.planes import Cut
-from hounsfield.volume import Volume
-from hounsfield.windowing import Window, apply_window, window
 
 SMALLEST_CAPTIONED = 512
 """Longest side in pixels at least, unless plain or sized: words need room."""

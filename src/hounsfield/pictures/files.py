@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from hounsfield.ct.volume import Volume
 from hounsfield.errors import SelectionError, UnsupportedError
 from hounsfield.outputs import whole_file
 from hounsfield.pictures.compose import Picture, plane_picture
 from hounsfield.pictures.drawing import Look
 from hounsfield.pictures.planes import stack
-from hounsfield.volume import Volume
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 FILM_SUFFIXES = (".mp4",)

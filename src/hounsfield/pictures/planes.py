@@ -17,9 +17,9 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from hounsfield.ct.volume import TILT_TOLERANCE_DEGREES, Volume
 from hounsfield.errors import GeometryError, SelectionError
 from hounsfield.pictures.sampling import sampled
-from hounsfield.volume import TILT_TOLERANCE_DEGREES, Volume
 
 Plane = Literal["axial", "coronal", "sagittal"]
 

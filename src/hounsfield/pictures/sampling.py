@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hounsfield.volume import Volume
+from hounsfield.ct.volume import Volume
 
 ON_GRID = 1e-4
 """Fraction of a voxel within which a sample lies on it: no blend that only adds rounding."""

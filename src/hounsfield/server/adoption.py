@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
 
+from hounsfield.ct.instance import FileSource, Skipped, Source
 from hounsfield.errors import HounsfieldError, LocationError
-from hounsfield.instance import FileSource, Skipped, Source
 from hounsfield.locations import FolderLocation
 from hounsfield.outputs import whole_file
 from hounsfield.server.archive import Archive

@@ -17,10 +17,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from hounsfield.attributes.header_text import read_header_text
+from hounsfield.ct.instance import FileSource, Skipped, Source
 from hounsfield.dicomweb.queries import Query
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.errors import DamagedError, DicomwebError, HounsfieldError, MalformedError, NotDicomError
-from hounsfield.instance import FileSource, Skipped, Source
 from hounsfield.server.attributes import Level
 from hounsfield.server.digests import Digests
 from hounsfield.server.index import Entry, Index, Page, Record, record_of

@@ -11,12 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 from hounsfield.attributes.header_text import read_header_text
+from hounsfield.ct.instance import FileSource, Skipped, Source
 from hounsfield.dicomweb.queries import Query
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.errors import HounsfieldError, LocationError
-from hounsfield.instance import FileSource, Skipped, Source
 from hounsfield.locations import Location
-from hounsfield.scratch import ScratchFolder
+from hounsfield.outputs.scratch import ScratchFolder
 from hounsfield.server.attributes import Level
 from hounsfield.server.index import Entry, Index, Page, Record, record_of
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from hounsfield.codecs.jpeg import read_jpeg_header
 from hounsfield.codecs.jpeg2000 import read_jpeg2000_header
+from hounsfield.dicom.syntaxes import TransferSyntax
 from hounsfield.errors import MalformedError
-from hounsfield.syntaxes import TransferSyntax
 
 if TYPE_CHECKING:
     from pydicom import Dataset

@@ -16,14 +16,14 @@ from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 from hounsfield.codecs import FrameFormat
+from hounsfield.ct.instance import Source
+from hounsfield.dicom.syntaxes import SYNTAXES, TransferSyntax
 from hounsfield.dicomweb.attributes import first
 from hounsfield.dicomweb.dicom_json import Model, to_dataset
 from hounsfield.dicomweb.media_types import DEFAULT_TRANSFER_SYNTAX, EXPLICIT_LITTLE_ENDIAN, OCTETS, MediaType
 from hounsfield.dicomweb.uids import is_uid
 from hounsfield.errors import HounsfieldError, MalformedError, UnsupportedError
-from hounsfield.instance import Source
 from hounsfield.server.codestream import HEAD_BYTES, bare_at, describe, jpeg_syntax
-from hounsfield.syntaxes import SYNTAXES, TransferSyntax
 
 if TYPE_CHECKING:
     from pydicom import Dataset

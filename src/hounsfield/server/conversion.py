@@ -12,11 +12,11 @@ import numpy as np
 
 from hounsfield.codecs import FrameFormat, decode_frame, encode_frame
 from hounsfield.codecs.native import decode_native, encode_native, native_extent
+from hounsfield.ct.instance import Instance
+from hounsfield.ct.instance.reading import open_pixels
+from hounsfield.dicom.encapsulation import Frame, read_frame
+from hounsfield.dicom.syntaxes import transfer_syntax
 from hounsfield.errors import MalformedError, UnsupportedError
-from hounsfield.frames import Frame, read_frame
-from hounsfield.instance import Instance
-from hounsfield.instance.reading import open_pixels
-from hounsfield.syntaxes import transfer_syntax
 from hounsfield.transcode import Target, reencoded, transcode
 
 EXPLICIT = "1.2.840.10008.1.2.1"

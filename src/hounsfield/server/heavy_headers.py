@@ -12,10 +12,10 @@ import threading
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from hounsfield.ct.instance import Source
+from hounsfield.ct.instance.elements import PIXEL_TAGS, file_meta
+from hounsfield.dicom.syntaxes import transfer_syntax
 from hounsfield.errors import HounsfieldError, MalformedError, TruncatedError
-from hounsfield.instance import Source
-from hounsfield.instance.elements import PIXEL_TAGS, file_meta
-from hounsfield.syntaxes import transfer_syntax
 from hounsfield.transcode.elements import Element, Encoding, walk
 
 LARGE = 64 * 1024 * 1024

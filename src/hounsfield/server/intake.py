@@ -12,11 +12,11 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 
+from hounsfield.ct.instance import Source
 from hounsfield.dicomweb.media_types import DICOM, MULTIPART, MediaType
 from hounsfield.dicomweb.multipart import Event, PartBegins, PartData
 from hounsfield.dicomweb.store_results import StoredInstance, StoreResult
 from hounsfield.errors import DicomwebError
-from hounsfield.instance import Source
 from hounsfield.server.archive import Archive
 from hounsfield.server.body import Body, check_size
 from hounsfield.server.index import Record

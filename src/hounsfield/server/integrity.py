@@ -17,8 +17,8 @@ from typing import Any, BinaryIO, cast
 
 from isal.isal_zlib import crc32
 
+from hounsfield.ct.instance import Source
 from hounsfield.errors import DamagedError, LocationError
-from hounsfield.instance import Source
 
 BLOCK = 1 << 16
 """Bytes that have one CRC-32; it is part of what the index keeps, and cannot change without a migration."""

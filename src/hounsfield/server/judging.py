@@ -15,9 +15,9 @@ from itertools import accumulate
 from typing import Any, BinaryIO, cast
 
 from hounsfield.attributes.header_text import read_header_text
+from hounsfield.ct.instance import Instance, Source
+from hounsfield.ct.instance.elements import ITEM, SEQUENCE_END, UNDEFINED
 from hounsfield.errors import HounsfieldError, LocationError, MalformedError, TruncatedError, UnsupportedError
-from hounsfield.instance import Instance, Source
-from hounsfield.instance.elements import ITEM, SEQUENCE_END, UNDEFINED
 from hounsfield.server.heavy_headers import in_turn, too_much
 from hounsfield.server.index import Record
 from hounsfield.server.index.records import record_of

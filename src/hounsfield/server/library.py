@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
+from hounsfield.ct.instance import Source
 from hounsfield.dicomweb.queries import Query
 from hounsfield.dicomweb.resources import Resource
-from hounsfield.instance import Source
 from hounsfield.server.attributes import Level
 from hounsfield.server.index import Entry, Page
 

@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
+from hounsfield.ct.instance import Skipped, Source
 from hounsfield.errors import HounsfieldError
-from hounsfield.instance import Skipped, Source
 from hounsfield.server.index import Index, Record
 from hounsfield.server.index.rebuilding import Beside, beside
 

@@ -19,15 +19,15 @@ from PIL import Image
 from hounsfield.codecs import decoded_photometric
 from hounsfield.codecs.codestreams import decoded_colour
 from hounsfield.codecs.colour import PaletteChannel, palette_to_rgb, to_rgb
+from hounsfield.ct.hu import Conversion, convert
+from hounsfield.ct.instance import Instance
+from hounsfield.ct.series import Slice
+from hounsfield.ct.series.assembly import conversion_of
+from hounsfield.ct.windowing import Window, apply_window, window
 from hounsfield.errors import DicomwebError, HounsfieldError, UnsupportedError
-from hounsfield.hu import Conversion, convert
-from hounsfield.instance import Instance
-from hounsfield.scratch import ScratchFolder
-from hounsfield.series import Slice
-from hounsfield.series.assembly import conversion_of
+from hounsfield.outputs.scratch import ScratchFolder
 from hounsfield.server.conversion import cells, is_bits, stored_frame
 from hounsfield.server.deadline import check
-from hounsfield.windowing import Window, apply_window, window
 
 STILL, MOVING = ("image/jpeg", "image/png", "image/gif"), ("video/mp4", "image/gif")
 FRAMES_A_SECOND = 12

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import BinaryIO
 
+from hounsfield.ct.instance import Source
 from hounsfield.dicomweb.multipart import closing, new_boundary, part_head
 from hounsfield.errors import LocationError
-from hounsfield.instance import Source
 
 BLOCK = 1 << 22
 """Bytes read at once, at most."""

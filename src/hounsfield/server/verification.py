@@ -16,9 +16,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from hounsfield.batch import Pace
 from hounsfield.errors import DamagedError, HounsfieldError, LocationError
 from hounsfield.outputs import whole_file
+from hounsfield.runs import Pace
 from hounsfield.server.archive import Archive
 from hounsfield.server.index import Entry
 from hounsfield.server.integrity import DAMAGED, digest_of

@@ -16,13 +16,13 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from hounsfield.ct.hu import Conversion, Counts, convert
+from hounsfield.ct.instance import Instance, Skipped, read_instance
+from hounsfield.ct.series import Series, Slice, find_series
+from hounsfield.ct.series.assembly import conversion_of
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.errors import DicomwebError, HounsfieldError, SelectionError
-from hounsfield.hu import Conversion, Counts, convert
-from hounsfield.instance import Instance, Skipped, read_instance
 from hounsfield.reasons import unreadable
-from hounsfield.series import Series, Slice, find_series
-from hounsfield.series.assembly import conversion_of
 from hounsfield.server.integrity import check_all
 from hounsfield.server.library import Library
 

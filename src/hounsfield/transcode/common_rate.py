@@ -13,8 +13,8 @@ from functools import partial
 from typing import Any
 
 from hounsfield.codecs import FrameFormat, Rate
+from hounsfield.ct.instance import Source
 from hounsfield.errors import UnsupportedError
-from hounsfield.instance import Source
 from hounsfield.transcode.compression import Transcoder
 from hounsfield.transcode.search import GOOD_ENOUGH, RATIO_TOLERANCE, CommonRate, LossySearch
 from hounsfield.transcode.target import Target

@@ -19,10 +19,10 @@ from hounsfield.codecs import (
     written_format,
 )
 from hounsfield.codecs.jpeg_xl import rebuild_jpeg, recompress_jpeg
+from hounsfield.ct.hu import stored_values
+from hounsfield.ct.instance import BytesSource, HeaderReader, Instance, Source, read_instance
+from hounsfield.dicom.syntaxes import TransferSyntax
 from hounsfield.errors import HounsfieldError, UnsupportedError
-from hounsfield.hu import stored_values
-from hounsfield.instance import BytesSource, HeaderReader, Instance, Source, read_instance
-from hounsfield.syntaxes import TransferSyntax
 from hounsfield.transcode.derivation import PastLoss, derivation_edits, derived_uid, past_loss_edits
 from hounsfield.transcode.edits import (
     colour_edits,

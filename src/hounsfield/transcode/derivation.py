@@ -7,8 +7,8 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 
+from hounsfield.dicom.syntaxes import TransferSyntax
 from hounsfield.errors import MalformedError
-from hounsfield.syntaxes import TransferSyntax
 from hounsfield.transcode.elements import EXPLICIT_LITTLE, Encoding, encode_element
 from hounsfield.transcode.part10 import Part10
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from hounsfield.codecs import FrameFormat
-from hounsfield.frames import encapsulate
-from hounsfield.hu import Padding
-from hounsfield.syntaxes import TransferSyntax
+from hounsfield.ct.hu import Padding
+from hounsfield.dicom.encapsulation import encapsulate
+from hounsfield.dicom.syntaxes import TransferSyntax
 from hounsfield.transcode.elements import EXPLICIT_LITTLE, Encoding, encode_element
 from hounsfield.transcode.part10 import EXTENDED_LENGTHS, EXTENDED_OFFSETS, PIXEL_DATA, TOTAL_LENGTH, Edit
 

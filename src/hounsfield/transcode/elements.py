@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hounsfield.ct.instance.elements import ITEM, LONG_VRS, SEQUENCE_END, SHORT_VRS, UNDEFINED
 from hounsfield.errors import MalformedError, TruncatedError
-from hounsfield.instance.elements import ITEM, LONG_VRS, SEQUENCE_END, SHORT_VRS, UNDEFINED
 
 _WIDTHS = {
     **dict.fromkeys(b"AT OW SS US".split(), 2),

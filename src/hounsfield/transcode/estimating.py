@@ -18,10 +18,10 @@ from hounsfield.codecs import (
     refuse_unheld,
     written_format,
 )
+from hounsfield.ct.hu import stored_values
+from hounsfield.ct.instance import BytesSource, Source, read_instance
+from hounsfield.dicom.syntaxes import TransferSyntax, transfer_syntax
 from hounsfield.errors import HounsfieldError
-from hounsfield.hu import stored_values
-from hounsfield.instance import BytesSource, Source, read_instance
-from hounsfield.syntaxes import TransferSyntax, transfer_syntax
 from hounsfield.transcode.loss import FrameScale, Loss, comparable, error_unit, frame_scales, measure
 from hounsfield.transcode.part10 import inflated
 from hounsfield.transcode.pixels import open_pixels

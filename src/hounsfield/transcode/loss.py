@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from hounsfield.codecs import FrameFormat, Pixels
 from hounsfield.codecs.colour import to_rgb
+from hounsfield.ct.hu import Padding
+from hounsfield.ct.instance import Instance
+from hounsfield.ct.units import HOUNSFIELD, UNSPECIFIED, unit_of
+from hounsfield.dicom.syntaxes import TransferSyntax
 from hounsfield.errors import HounsfieldError
-from hounsfield.hu import Padding
-from hounsfield.instance import Instance
-from hounsfield.syntaxes import TransferSyntax
-from hounsfield.units import HOUNSFIELD, UNSPECIFIED, unit_of
 
 AIR = -1024.0
 """HU below which a CT value is padding: no tissue, nor air, is there."""

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from hounsfield.codecs.native import encode_native
+from hounsfield.ct.instance import Header
+from hounsfield.ct.instance.elements import PixelElement
+from hounsfield.dicom.syntaxes import TransferSyntax
 from hounsfield.errors import HounsfieldError, UnsupportedError
-from hounsfield.instance import Header
-from hounsfield.instance.elements import PixelElement
-from hounsfield.syntaxes import TransferSyntax
 from hounsfield.transcode.elements import EXPLICIT_LITTLE, Element, encode_element, items, walk
 from hounsfield.transcode.part10 import EXTENDED_LENGTHS, EXTENDED_OFFSETS, PIXEL_DATA, TOTAL_LENGTH, Part10
 from hounsfield.transcode.pixels import open_pixels

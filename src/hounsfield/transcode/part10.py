@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from hounsfield.ct.instance import Header, Source
+from hounsfield.ct.instance.elements import SEQUENCE_END, file_meta
+from hounsfield.ct.instance.reading import open_pixels
+from hounsfield.dicom.encapsulation import Frame
+from hounsfield.dicom.syntaxes import TransferSyntax, transfer_syntax
 from hounsfield.errors import MalformedError
-from hounsfield.frames import Frame
-from hounsfield.instance import Header, Source
-from hounsfield.instance.elements import SEQUENCE_END, file_meta
-from hounsfield.instance.reading import open_pixels
-from hounsfield.syntaxes import TransferSyntax, transfer_syntax
 from hounsfield.transcode.elements import EXPLICIT_LITTLE, Element, Encoding, Recoder, encode_element, walk
 
 EXTENDED_OFFSETS, EXTENDED_LENGTHS, PIXEL_DATA = 0x7FE00001, 0x7FE00002, 0x7FE00010

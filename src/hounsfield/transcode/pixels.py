@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from hounsfield.codecs import FrameFormat, Pixels, decode_frame, decoded_photometric
 from hounsfield.codecs.codestreams import decoded_colour, traits_of
 from hounsfield.codecs.native import decode_native, native_extent
+from hounsfield.ct.instance import Header, Instance
+from hounsfield.ct.instance.encapsulated import frames_behind
+from hounsfield.ct.instance.pixels import ITEM_TAG
+from hounsfield.dicom.encapsulation import Frame, read_frame
+from hounsfield.dicom.syntaxes import TransferSyntax, transfer_syntax
 from hounsfield.errors import HounsfieldError, MalformedError, TruncatedError, UnsupportedError
-from hounsfield.frames import Frame, read_frame
-from hounsfield.instance import Header, Instance
-from hounsfield.instance.encapsulated import frames_behind
-from hounsfield.instance.pixels import ITEM_TAG
-from hounsfield.syntaxes import TransferSyntax, transfer_syntax
 
 _MAX_FRAMES = 1 << 24
 

@@ -27,9 +27,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from hounsfield.ct.instance import Header
+from hounsfield.dicom.syntaxes import transfer_syntax
 from hounsfield.errors import HounsfieldError, LocationError, MalformedError, SelectionError
-from hounsfield.instance import Header
-from hounsfield.syntaxes import transfer_syntax
 from hounsfield.transcode.target import Choice, Target
 
 _CONDITIONS = ("modality", "body_part", "sop_class", "older_than", "newer_than")

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from hounsfield.codecs import FrameFormat, Pixels
 from hounsfield.codecs.colour import to_rgb
+from hounsfield.ct.instance import BytesSource, Instance, Source, read_instance
+from hounsfield.dicom.syntaxes import transfer_syntax
 from hounsfield.errors import HounsfieldError, NotDicomError, UnsupportedError
-from hounsfield.instance import BytesSource, Instance, Source, read_instance
-from hounsfield.syntaxes import transfer_syntax
 from hounsfield.transcode.edits import sign_edits
 from hounsfield.transcode.elements import EXPLICIT_LITTLE, walk
 from hounsfield.transcode.loss import frame_scales

@@ -12,8 +12,8 @@ import numpy as np
 
 from hounsfield.codecs import FrameFormat, Rate, decode_frame, decoded_photometric, encode_frame
 from hounsfield.codecs.native import decode_native
+from hounsfield.dicom.syntaxes import SYNTAXES, TransferSyntax, transfer_syntax
 from hounsfield.errors import UnsupportedError
-from hounsfield.syntaxes import SYNTAXES, TransferSyntax, transfer_syntax
 
 LABEL = "hounsfield"
 """The name of the plugin, for `decoding_plugin=` and `encoding_plugin=`."""

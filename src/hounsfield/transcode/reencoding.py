@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from hounsfield.ct.instance import BytesSource, Source, read_instance
+from hounsfield.dicom.syntaxes import TransferSyntax, transfer_syntax
 from hounsfield.errors import HounsfieldError
-from hounsfield.instance import BytesSource, Source, read_instance
-from hounsfield.syntaxes import TransferSyntax, transfer_syntax
 from hounsfield.transcode.part10 import inflated, read_part10, recoded, write_part10
 
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from hounsfield.codecs import FrameFormat, Pixels, Rate, decode_frame, encode_frame, written_format
 from hounsfield.codecs.jpeg import largest_near
+from hounsfield.dicom.syntaxes import TransferSyntax, transfer_syntax
 from hounsfield.errors import HounsfieldError, UnsupportedError
-from hounsfield.syntaxes import TransferSyntax, transfer_syntax
 from hounsfield.transcode.loss import NOTHING_LOST, FrameScale, Loss, comparable, measure
 from hounsfield.transcode.target import Target
 

@@ -10,9 +10,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from hounsfield.codecs import PixelKind, best_lossless, holds
+from hounsfield.ct.instance import Header, Source
+from hounsfield.dicom.syntaxes import TransferSyntax, transfer_syntax
 from hounsfield.errors import HounsfieldError, SelectionError, UnsupportedError
-from hounsfield.instance import Header, Source
-from hounsfield.syntaxes import TransferSyntax, transfer_syntax
 from hounsfield.transcode.pixels import decoded_format, open_pixels
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-// HU → grey by the standard's formulas (PS3.3 C.11.2.1.2), the same numbers as `hounsfield.windowing` gives,
+// HU → grey by the standard's formulas (PS3.3 C.11.2.1.2), the same numbers as `hounsfield.ct.windowing` gives,
 // and grey → colour; one table of 65 536 entries for both, so that a pixel costs one look-up.
 
 import { OUTSIDE } from "../volume/sample";

@@ -117,7 +117,7 @@ export class ImportError extends Error {
   }
 }
 
-/** What `toJson` or `hounsfield.roi` wrote; statistics are measured again, never believed. Throws `ImportError`. */
+/** What `toJson` or `hounsfield.ct.roi` wrote; statistics are measured again, never believed. Throws `ImportError`. */
 export function fromJson(text: string): Imported[] {
   let body: unknown;
   try {

@@ -1,4 +1,4 @@
-// Which voxels of a slice a region holds: those whose centre lies in it. The same rules as `hounsfield.roi`.
+// Which voxels of a slice a region holds: those whose centre lies in it. The same rules as `hounsfield.ct.roi`.
 
 /** (row, column), fractional, voxel centres at whole numbers. */
 export type Spot = readonly [number, number];

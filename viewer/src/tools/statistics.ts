@@ -1,4 +1,4 @@
-// Numbers of the voxels in a region: the same definitions as `hounsfield.roi`, so the same numbers.
+// Numbers of the voxels in a region: the same definitions as `hounsfield.ct.roi`, so the same numbers.
 
 import type { LatticeValues } from "../volume/lattice";
 import { ANYWHERE, forEachInside, type Kind, type Spot } from "./shapes";

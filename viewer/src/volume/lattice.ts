@@ -1,5 +1,5 @@
 // The samples of a plane that regions are measured on: the voxels themselves where the plane runs along them, else the
-// pixels of the plane as it is drawn, each interpolated linearly. The same rules as `hounsfield.roi.planes`.
+// pixels of the plane as it is drawn, each interpolated linearly. The same rules as `hounsfield.ct.roi.planes`.
 
 import { stepToIndex, toIndex, toLps, type Affine, type Inverse } from "./affine";
 import type { Grid } from "./planes";

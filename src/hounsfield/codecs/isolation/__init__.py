@@ -22,7 +22,7 @@ from hounsfield.codecs.isolation.choice import (
     isolation_mode,
     require_isolation,
 )
-from hounsfield.syntaxes import TransferSyntax
+from hounsfield.dicom.syntaxes import TransferSyntax
 
 if TYPE_CHECKING:
     from hounsfield.codecs.isolation.pool import Pool

@@ -12,7 +12,7 @@ from hounsfield.codecs.frame_format import FrameFormat
 from hounsfield.codecs.isolation.choice import imagecodecs_version
 from hounsfield.codecs.jpeg2000 import prepare_openjph
 from hounsfield.codecs.jpeg_xl import rebuild_jpeg_here, recompress_jpeg_here
-from hounsfield.syntaxes import SYNTAXES
+from hounsfield.dicom.syntaxes import SYNTAXES
 
 _CODECS = (
     "dicomrle_decode jpeg8_decode jpegsof3_decode jpegls_decode jpeg2k_decode htj2k_decode jpegxl_decode "

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hounsfield.ct.instance import read_instance
 from hounsfield.dicomweb.resources import Resource
-from hounsfield.instance import read_instance
 from hounsfield.server.answers import Answer, as_json, etag, unchanged
 from hounsfield.server.ask import Ask
 from hounsfield.server.endpoints.retrieval import found
@@ -16,7 +16,7 @@ from hounsfield.server.service import Service
 
 if TYPE_CHECKING:
     from hounsfield.attributes import Row
-    from hounsfield.tags import Phrase
+    from hounsfield.dicom.dictionary import Phrase
 
 MAX_COMPARED = 300
 """Instances of a series that are read to mark what differs between them; of more, as many evenly chosen."""
@@ -74,7 +74,7 @@ def _distinct(service: Service, series: Resource) -> dict[str, int]:
 
 def _row(row: Row, distinct: int) -> dict[str, Any]:
     """Each phrase as [English, Chinese]; an item of a sequence lies one deeper than the sequence."""
-    from hounsfield.tags import ITEM
+    from hounsfield.dicom.dictionary import ITEM
 
     return {
         "group": _both(row.group.title),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from hounsfield.ct.instance import Instance, read_instance
+from hounsfield.dicom.syntaxes import SYNTAXES
 from hounsfield.dicomweb.media_types import (
     DEFAULT_TRANSFER_SYNTAX,
     EXPLICIT_LITTLE_ENDIAN,
@@ -16,14 +18,12 @@ from hounsfield.dicomweb.media_types import (
 )
 from hounsfield.dicomweb.resources import parse_frames
 from hounsfield.errors import DicomwebError, MalformedError, UnsupportedError
-from hounsfield.instance import Instance, read_instance
 from hounsfield.server.answers import Answer, etag, unchanged
 from hounsfield.server.ask import Ask
 from hounsfield.server.conversion import frame_bytes, frame_size, is_bits, is_plain
 from hounsfield.server.endpoints.retrieval import found
 from hounsfield.server.service import Service
 from hounsfield.server.streams import Multipart, Piece, blocks
-from hounsfield.syntaxes import SYNTAXES
 
 MAX_FRAMES = 1 << 20
 """Frames in one answer."""

@@ -12,10 +12,10 @@ from typing import Any
 
 from PIL import Image
 
+from hounsfield.ct.instance import Instance, read_instance
 from hounsfield.dicomweb.media_types import MULTIPART, Accepted, multipart
 from hounsfield.dicomweb.resources import parse_frames
 from hounsfield.errors import DamagedError, DicomwebError, HounsfieldError, UnsupportedError
-from hounsfield.instance import Instance, read_instance
 from hounsfield.pictures.files import require_film
 from hounsfield.server.answers import Answer, etag, unchanged
 from hounsfield.server.ask import Ask

@@ -12,6 +12,8 @@ from functools import partial
 from itertools import chain
 
 from hounsfield.attributes.header_text import INSTANCE_URL
+from hounsfield.ct.instance import read_instance
+from hounsfield.dicom.syntaxes import SYNTAXES
 from hounsfield.dicomweb.dicom_json import parse_models
 from hounsfield.dicomweb.media_types import (
     DICOM,
@@ -28,7 +30,6 @@ from hounsfield.dicomweb.media_types import (
 from hounsfield.dicomweb.multipart import encode, new_boundary
 from hounsfield.dicomweb.native_xml import encode_xml
 from hounsfield.errors import DicomwebError, UnsupportedError
-from hounsfield.instance import read_instance
 from hounsfield.server.answers import JSON, Answer, etag, unchanged
 from hounsfield.server.ask import Ask
 from hounsfield.server.conversion import convert, decoded_size
@@ -36,7 +37,6 @@ from hounsfield.server.index import Entry
 from hounsfield.server.integrity import repr_digest
 from hounsfield.server.service import Service
 from hounsfield.server.streams import Multipart, Piece, blocks, whole_or_blocks
-from hounsfield.syntaxes import SYNTAXES
 
 _XML_PART = (("Content-Type", DICOM_XML),)
 

@@ -8,21 +8,21 @@ from typing import Any
 
 import numpy as np
 
+from hounsfield.ct.hu import Counts
+from hounsfield.ct.instance import FileSource, Skipped
+from hounsfield.ct.series import LoadOptions, Series, Slice
+from hounsfield.ct.series.phases import REPEATS
+from hounsfield.ct.series.warnings import is_little, left_out_warnings
+from hounsfield.ct.volume import Volume
 from hounsfield.errors import DicomwebError, HounsfieldError, SelectionError
-from hounsfield.export import write_volume
-from hounsfield.hu import Counts
-from hounsfield.instance import FileSource, Skipped
+from hounsfield.formats import write_volume
+from hounsfield.outputs.scratch import ScratchFolder
 from hounsfield.reasons import Reason, reason
-from hounsfield.scratch import ScratchFolder
-from hounsfield.series import LoadOptions, Series, Slice
-from hounsfield.series.phases import REPEATS
-from hounsfield.series.warnings import is_little, left_out_warnings
 from hounsfield.server.answers import Answer, as_json, etag, unchanged
 from hounsfield.server.ask import Ask
 from hounsfield.server.service import Service
 from hounsfield.server.streams import Blocks, blocks
 from hounsfield.server.volumes import Scanned, Stack
-from hounsfield.volume import Volume
 
 FORMATS = {
     "nifti": (".nii.gz", "application/gzip"),

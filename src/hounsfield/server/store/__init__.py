@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, Protocol
 
-from hounsfield.instance import Source
+from hounsfield.ct.instance import Source
 from hounsfield.server.integrity import Digest, Seal
 
 Published = Literal["stored", "present", "other"]

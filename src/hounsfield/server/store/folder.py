@@ -20,9 +20,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from hounsfield.ct.instance import FileSource, Source
 from hounsfield.dicomweb.uids import is_uid
 from hounsfield.errors import LocationError
-from hounsfield.instance import FileSource, Source
 from hounsfield.server.integrity import Digest, Hasher, Seal, digest_of
 from hounsfield.server.store import Published
 from hounsfield.server.store.incoming import Incoming

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from hounsfield.ct.instance import FileSource, Source
 from hounsfield.errors import LocationError, UnsupportedError
-from hounsfield.instance import FileSource, Source
 from hounsfield.server.integrity import Digest, Hasher, Seal, digest_of
 from hounsfield.server.store import Published
 from hounsfield.server.store.incoming import Incoming

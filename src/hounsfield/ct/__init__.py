@@ -1,0 +1,1 @@
+"""CT values and where they lie: Hounsfield units, geometry, instances, series, volumes and regions of interest."""

@@ -1,0 +1,45 @@
+"""The numbers of a series judged by physics, from a few slices before their clamp (docs/trust.md)."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+from hounsfield.ct.hu import unclamped
+from hounsfield.ct.plausibility import MOST_SLICES, Plausibility, Sample, judge, spread
+from hounsfield.ct.series.assembly import conversion_of
+from hounsfield.ct.series.series import Series
+from hounsfield.ct.series.slices import Slice
+from hounsfield.ct.units import Unit
+from hounsfield.errors import HounsfieldError
+
+
+def plausibility_of(series: Series) -> Plausibility | None:
+    """What the numbers of `series` say of being HU; None where its unit is another one.
+
+    At most twelve slices of its first volume are read, on all cores. A slice that cannot be read takes no part.
+    """
+    if not series.unit.hounsfield:
+        return None
+    slices = series.phases[0].slices if series.phases else series.slices
+    chosen = [slices[index] for index in spread(len(slices), MOST_SLICES)]
+    with ThreadPoolExecutor(min(len(chosen), os.cpu_count() or 1)) as pool:
+        samples = list(pool.map(lambda item: _sample(item, series.unit), chosen))
+    return judge([sample for sample in samples if sample is not None], field_mm=_field_mm(chosen[0]))
+
+
+def _sample(item: Slice, unit: Unit) -> Sample | None:
+    try:
+        cells = item.instance.cells(item.plane.frame)
+        return Sample(*unclamped(cells, conversion_of(item, unit, clamp=False)))
+    except HounsfieldError:
+        return None  # what is wrong with it is said by whoever reads all slices
+
+
+def _field_mm(item: Slice) -> float | None:
+    """The shorter side of a slice, in mm."""
+    spacing = item.plane.spacing
+    if spacing is None:
+        return None
+    rows, columns = item.shape
+    return min(rows * spacing[0], columns * spacing[1])

@@ -1,0 +1,258 @@
+"""`Series`: slices with a verdict, and the way from them to a `Volume`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from hounsfield.ct.geometry import Stack, Verdict, affine_of, at_one_position, is_orthonormal, normal_of
+from hounsfield.ct.instance import Header, Skipped
+from hounsfield.ct.resample import rectify, resample
+from hounsfield.ct.series.assembly import Assembled, LoadOptions, assemble
+from hounsfield.ct.series.phases import Phase
+from hounsfield.ct.series.remedies import remedy_for
+from hounsfield.ct.series.slices import Slice, told
+from hounsfield.ct.series.warnings import warnings_of, with_made_up
+from hounsfield.ct.units import HOUNSFIELD_UNITS, Unit, hounsfield_on_request
+from hounsfield.ct.volume import Report, Volume
+from hounsfield.errors import GeometryError, SelectionError
+from hounsfield.reasons import reason
+
+_FACTS = (
+    "PatientID",
+    "PatientName",
+    "StudyInstanceUID",
+    "StudyDate",
+    "StudyDescription",
+    "SeriesInstanceUID",
+    "SeriesNumber",
+    "SeriesDescription",
+    "Modality",
+    "Manufacturer",
+    "ManufacturerModelName",
+    "ConvolutionKernel",
+    "KVP",
+    "BodyPartExamined",
+    "PatientPosition",
+    "FrameOfReferenceUID",
+)
+
+
+@dataclass(frozen=True, repr=False)
+class Series:
+    """One Series Instance UID, or the part of it that has one unit and stack.
+
+    `part` tells parts of one UID apart, "" when there is one. `phases`: one, or several volumes at the same
+    positions; none when the slices have no place in space. `left_out`: what the UID holds beside the volume.
+    """
+
+    uid: str
+    part: str
+    unit: Unit
+    slices: tuple[Slice, ...]
+    phases: tuple[Phase, ...]
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    left_out: tuple[Skipped, ...]
+    notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"<Series {self.name!r}: {len(self.slices)} slices, {self.verdict}, {self.unit.name}>"
+
+    @property
+    def header(self) -> Header:
+        """Of the first slice."""
+        return self.slices[0].instance.header
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """Plain facts by DICOM keyword, those that are not empty."""
+        return {keyword: text for keyword in _FACTS if (text := self.header.text(keyword))}
+
+    @property
+    def name(self) -> str:
+        """What a person calls it: number and description, or the UID."""
+        facts = self.facts
+        words = (facts.get("SeriesNumber", ""), facts.get("SeriesDescription", ""), self.part)
+        return " ".join(told(word) for word in words if word) or told(self.uid)
+
+    @property
+    def phases_found(self) -> str:
+        """How many volumes it is, "" for one: phases where positions clash, else kinds of slices that take turns."""
+        count = len(self.phases)
+        if count < 2:
+            return ""
+        distances = np.sort(np.concatenate([phase.stack.distances for phase in self.phases]))
+        spacing = self.slices[0].plane.spacing
+        clash = bool(at_one_position(distances, spacing).any())  # type: ignore[arg-type]
+        return f"{count} phases at the same positions" if clash else f"{count} volumes in one series"
+
+    def load(self, options: LoadOptions | None = None, *, phase: int | None = None) -> Volume:
+        """The volume of these slices. Raises `GeometryError` naming the option that would load them,
+        `SelectionError` when a phase must be chosen, and whatever reading raises.
+        """
+        options = options or LoadOptions()
+        return self.in_unit(options.unit)._load(options, phase)
+
+    def in_unit(self, name: str | None) -> Series:
+        """The same in HU on request, for files whose Rescale Type is wrong; None leaves what they say."""
+        if name is None or self.unit.name in HOUNSFIELD_UNITS:
+            return self
+        unit = hounsfield_on_request(self.unit)
+        notes = tuple(note for note in self.notes if note != self.unit.warning)
+        return replace(self, unit=unit, notes=(unit.warning, *notes))
+
+    def _load(self, options: LoadOptions, phase: int | None) -> Volume:
+        chosen = self._phase(phase, options)
+        volume = self._placed(chosen, options)
+        stack = chosen.stack
+        if options.gaps == "interpolate" and stack.verdict is Verdict.GAPS and options.step is None:
+            # Places on the grid, not distances: what a file holds stays as it is, however its position jitters.
+            places = np.asarray(stack.grid) * stack.step
+            volume = with_made_up(resample(volume, stack.step, positions=places), places)
+        elif options.step is not None:
+            volume = _even(volume, stack, options.step)
+        return rectify(volume) if options.rectify else volume
+
+    def _phase(self, index: int | None, options: LoadOptions) -> Phase:
+        if not self.phases or (options.spacing is not None and self.slices[0].plane.origin is not None):
+            # A step that is given outweighs one that was read off the root of the object.
+            return self._without_geometry(options)
+        if index is None and len(self.phases) > 1:
+            labels = tuple(phase.label for phase in self.phases)
+            raise SelectionError(
+                f"{self.phases_found}: {('; ' if any(', ' in label for label in labels) else ', ').join(labels)}",
+                where=self.name,
+                remedy=f"choose one with phase=0 … {len(labels) - 1} (--phase)",
+                choices=labels,
+            )
+        if index is not None and not 0 <= index < len(self.phases):
+            raise SelectionError(f"no phase {index}", expected=f"0 … {len(self.phases) - 1}", where=self.name)
+        chosen = self.phases[index or 0]
+        self._refuse(chosen, options)
+        return chosen
+
+    def _refuse(self, chosen: Phase, options: LoadOptions) -> None:
+        """A typed error for slices that are no grid, unless an option says what to make of them."""
+        stack = chosen.stack
+        if stack.verdict.is_loadable:
+            return
+        if stack.verdict is Verdict.GAPS and (options.gaps != "error" or options.step is not None):
+            return
+        is_uneven = stack.verdict is Verdict.IRREGULAR and not stack.repeated
+        if is_uneven and options.step is not None and stack.is_straight:
+            return
+        raise GeometryError(
+            f"{stack.verdict}: {'; '.join(stack.reasons)}",
+            where=self.name,
+            remedy=remedy_for(chosen),
+            positions=stack.distances.tolist(),
+            verdict=str(stack.verdict),
+        )
+
+    def _without_geometry(self, options: LoadOptions) -> Phase:
+        """Frames without a place in the patient: only with a spacing that the user gives (ct_traps 49)."""
+        localizer = self.slices[0].is_localizer
+        if options.spacing is None or localizer:
+            remedy = "give spacing=(slice, row, column) in mm (--spacing) if you know it"
+            raise GeometryError(
+                f"{self.verdict}: {'; '.join(self.reasons)}",
+                where=self.name,
+                remedy="choose another series" if localizer else remedy,
+                verdict=str(self.verdict),
+            )
+        step, row, column = options.spacing
+        plane = self.slices[0].plane
+        # What the root says of all frames still holds: only the distance between them was missing.
+        given = plane.orientation if plane.orientation and is_orthonormal(plane.orientation) else None
+        orientation = np.array(given or (1.0, 0, 0, 0, 1, 0))
+        origin = np.array(plane.position or plane.origin or (0.0, 0, 0))
+        normal = normal_of(orientation) + 0.0  # no negative zeros
+        affine = affine_of(origin, step * normal, orientation, np.array([row, column]))
+        distances = np.arange(len(self.slices), dtype=np.float64) * step
+        positions = origin + distances[:, None] * normal
+        grid = tuple(range(len(self.slices)))
+        stack = Stack(Verdict.REGULAR, grid, positions, distances, step, affine, grid, reasons=self.reasons)
+        return Phase((), tuple(_without_note(item, "root-placed") for item in self.slices), stack)
+
+    def _placed(self, chosen: Phase, options: LoadOptions) -> Volume:
+        places = self._places(chosen, options)
+        return self._volume(chosen, places, assemble(chosen.slices, places, self.unit, options), options)
+
+    @staticmethod
+    def _places(chosen: Phase, options: LoadOptions) -> tuple[int, ...]:
+        """Where in the array each slice goes: with gaps to be filled, places are left out."""
+        filling = options.gaps == "fill" and chosen.stack.verdict is Verdict.GAPS
+        return (
+            chosen.stack.grid
+            if filling and chosen.stack.grid is not None
+            else tuple(range(len(chosen.slices)))
+        )
+
+    def _volume(
+        self, chosen: Phase, places: tuple[int, ...], made: Assembled, options: LoadOptions
+    ) -> Volume:
+        stack = chosen.stack
+        affine = stack.affine if stack.affine is not None else self._approximate_affine(chosen)
+        if stack.verdict is Verdict.GAPS and options.gaps != "fill":
+            affine = self._approximate_affine(chosen)
+        uids = [""] * len(made.array)
+        for item, place in zip(chosen.slices, places, strict=True):
+            uids[place] = item.uid
+        along = affine[:3, 0] @ np.cross(affine[:3, 2], affine[:3, 1])
+        step = abs(float(along)) / float(np.linalg.norm(np.cross(affine[:3, 2], affine[:3, 1])))
+        row, column = (float(np.linalg.norm(affine[:3, axis])) for axis in (1, 2))
+        return Volume(
+            array=made.array,
+            affine=affine,
+            spacing=(step, row, column),
+            unit=self.unit.name,
+            uids=tuple(uids),
+            report=self._report(chosen, made, options),
+            header=self.facts,
+        )
+
+    def _approximate_affine(self, chosen: Phase) -> Any:
+        """For slices still to be resampled: the straight line from first to last slice."""
+        plane, points = chosen.slices[0].plane, chosen.stack.positions
+        step = (points[-1] - points[0]) / (len(points) - 1)
+        return affine_of(points[0], step, np.asarray(plane.orientation), np.asarray(plane.spacing))
+
+    def _report(self, chosen: Phase, made: Assembled, options: LoadOptions) -> Report:
+        rescales = {item.plane.rescale for item in chosen.slices}
+        one = next(iter(rescales)) if len(rescales) == 1 else None
+        stack = chosen.stack
+        notes = [*self.notes, *made.notes]
+        if made.filled:
+            length = f"{len(made.filled) * stack.step:.4g}"
+            notes.append(reason("filled", count=len(made.filled), mm=length))
+        return Report(
+            warnings=warnings_of(chosen.slices, made.counts, notes, self.left_out),
+            padded=made.counts.padded,
+            clamped=made.counts.clamped,
+            saturated=made.counts.saturated,
+            rounded=made.counts.rounded,
+            verdict=str(stack.verdict),
+            slope=None if one is None or one.lut else one.slope,
+            intercept=None if one is None or one.lut else one.intercept,
+            filled=made.filled,
+            spacing_notes=stack.reasons,
+        )
+
+
+def _without_note(item: Slice, key: str) -> Slice:
+    """The slice without what was said of it under that key, where it does not hold any more."""
+    notes = tuple(note for note in item.plane.notes if getattr(note, "key", "") != key)
+    return item if notes == item.plane.notes else replace(item, plane=replace(item.plane, notes=notes))
+
+
+def _even(volume: Volume, stack: Stack, step: float) -> Volume:
+    """Resampled to an even step from where the slices truly lie; once gaps are filled, the affine says."""
+    if len(volume.array) == 1:
+        return volume
+    if len(volume.array) != len(stack.distances):
+        return resample(volume, step)
+    distances = stack.distances - stack.distances[0]
+    return with_made_up(resample(volume, step, positions=distances), distances)

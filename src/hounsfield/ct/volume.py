@@ -1,0 +1,256 @@
+"""A volume: numbers, where each of them lies in the patient, their unit, and what was done to get them.
+
+Not a reader, not a resampler and not an image: `hounsfield.load` makes volumes, `hounsfield.ct.resample` changes
+their grid, `hounsfield.formats` and `hounsfield.pictures` show them to others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from math import degrees
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hounsfield.ct.units import HOUNSFIELD_UNITS
+from hounsfield.errors import GeometryError
+
+PADDING_HU = -1024
+"""What a voxel outside the reconstructed field holds: below any tissue, the lowest value of a 12-bit CT."""
+
+TILT_TOLERANCE_DEGREES = 0.1
+"""Below this the slice step counts as perpendicular to the slices: positions are written with few digits."""
+
+SPACING_TOLERANCE = 0.01
+"""Share by which `spacing` may differ from the lengths in the affine (PixelSpacing is often rounded)."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What happened to the numbers between the files and the array; counts are of voxels.
+
+    `slope` and `intercept` are those of every slice, or None where slices differ (or a table was used).
+    `filled` names the slices (indexes into the array) that no file held. `verdict` is the geometry found:
+    "regular", "sheared", "gaps", "irregular" or "not a volume".
+    """
+
+    warnings: tuple[str, ...] = ()
+    padded: int = 0
+    clamped: int = 0
+    saturated: int = 0
+    rounded: int = 0
+    verdict: str = "regular"
+    slope: float | None = None
+    intercept: float | None = None
+    filled: tuple[int, ...] = ()
+    spacing_notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Every field as plain JSON values."""
+        return {
+            "verdict": self.verdict,
+            "warnings": list(self.warnings),
+            "padded": int(self.padded),
+            "clamped": int(self.clamped),
+            "saturated": int(self.saturated),
+            "rounded": int(self.rounded),
+            "slope": self.slope,
+            "intercept": self.intercept,
+            "filled": [int(index) for index in self.filled],
+            "spacing_notes": list(self.spacing_notes),
+        }
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Volume:
+    """Values on a grid in the patient.
+
+    - `array`: (slices, rows, columns), int16, float32 or another real type
+    - `affine`: 4×4 float64; `affine @ (slice, row, column, 1)` is the LPS position in mm of a voxel's centre,
+      exact under gantry tilt (PS3.3 C.7.6.2.1.1)
+    - `spacing`: (slice, row, column) in mm; the first along the slices' normal
+    - `unit`: "HU", "HU_MOD", "unspecified", or a map's own unit (PS3.3 C.11.1.1.2)
+    - `uids`: SOP Instance UID of each slice, "" for one that no file held
+    - `report`: warnings and counts
+    - `header`: a few plain facts of the series, by DICOM keyword
+
+    Raises `GeometryError` when the parts contradict each other.
+    """
+
+    array: NDArray[Any]
+    affine: NDArray[np.float64]
+    spacing: tuple[float, float, float]
+    unit: str = "HU"
+    uids: tuple[str, ...] = ()
+    report: Report = field(default_factory=Report)
+    header: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check_array(self.array)
+        object.__setattr__(self, "affine", _checked_affine(self.affine))
+        object.__setattr__(self, "spacing", tuple(float(mm) for mm in self.spacing))
+        _check_spacing(self.spacing, self.affine)
+        uids = tuple(self.uids) or ("",) * len(self.array)
+        if len(uids) != len(self.array):
+            raise GeometryError(f"{len(uids)} UIDs", expected=f"one for each of {len(self.array)} slices")
+        object.__setattr__(self, "uids", uids)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(slices, rows, columns)"""
+        slices, rows, columns = self.array.shape
+        return slices, rows, columns
+
+    @property
+    def is_hounsfield(self) -> bool:
+        """Whether the values are on the Hounsfield scale."""
+        return self.unit in HOUNSFIELD_UNITS
+
+    @property
+    def padding_value(self) -> int:
+        """What stands for "nothing was measured here": −1024 in Hounsfield units, 0 in any other."""
+        return PADDING_HU if self.is_hounsfield else 0
+
+    @property
+    def normal(self) -> NDArray[np.float64]:
+        """Unit normal of the slices, pointing the way they are stacked: (3,) LPS."""
+        normal = _unit_normal(self.affine)
+        return -normal if normal @ self.affine[:3, 0] < 0 else normal
+
+    @property
+    def tilt_degrees(self) -> float:
+        """Angle between the slices' normal and the way they are stacked; 0 for an upright gantry."""
+        step = self.affine[:3, 0]
+        along = float(step @ self.normal)
+        aside = float(np.linalg.norm(step - along * self.normal))
+        return degrees(float(np.arctan2(aside, along)))
+
+    @property
+    def is_sheared(self) -> bool:
+        """Whether the grid is tilted: slices shifted in their plane from one to the next."""
+        return len(self.array) > 1 and self.tilt_degrees > TILT_TOLERANCE_DEGREES
+
+    def lps(self, slice_: float, row: float, column: float) -> NDArray[np.float64]:
+        """(3,) LPS position in mm of a voxel's centre; fractions lie between centres."""
+        position: NDArray[np.float64] = self.affine[:3] @ (slice_, row, column, 1.0)
+        return position
+
+    def index(self, lps: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
+        """(3,) fractional (slice, row, column) of an LPS position in mm; may lie outside the array."""
+        offset = np.asarray(lps, dtype=np.float64) - self.affine[:3, 3]
+        index: NDArray[np.float64] = np.linalg.inv(self.affine[:3, :3]) @ offset
+        return index
+
+    def hu_at(self, lps: Sequence[float] | NDArray[np.float64]) -> float:
+        """Value of the voxel that holds an LPS position in mm, not interpolated.
+
+        Raises `GeometryError` outside the volume.
+        """
+        index = np.floor(self.index(lps) + 0.5).astype(int)
+        if (index < 0).any() or (index >= self.shape).any():
+            place = tuple(float(mm) for mm in lps)
+            voxel = f"slice {index[0]}, row {index[1]}, column {index[2]}"
+            raise GeometryError(
+                f"{place} mm lies outside the volume, at {voxel}", expected=self._extent(), position=place
+            )
+        return float(self.array[tuple(index)])
+
+    def to_sitk(self) -> Any:
+        """A `SimpleITK.Image` at the same place; see `hounsfield.bridges`, as for the next three."""
+        return _room("bridges").to_sitk(self)
+
+    def to_nibabel(self) -> Any:
+        """A `nibabel` image, axes (column, row, slice), RAS."""
+        return _room("bridges").to_nibabel(self)
+
+    def to_xarray(self) -> Any:
+        """An `xarray.DataArray` with the dimensions slice, row, column."""
+        return _room("bridges").to_xarray(self)
+
+    def to_torch(self, *, dtype: Any = None) -> Any:
+        """A `torch.Tensor` (slices, rows, columns)."""
+        return _room("bridges").to_torch(self, dtype=dtype)
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the numbers, as plain JSON values."""
+        return {
+            "shape": list(self.shape),
+            "dtype": self.array.dtype.name,
+            "axes": ["slice", "row", "column"],
+            "affine": self.affine.tolist(),
+            "affine_frame": "LPS, mm: affine @ (slice, row, column, 1)",
+            "spacing": list(self.spacing),
+            "unit": self.unit,
+            "uids": list(self.uids),
+            "report": self.report.to_json(),
+            "header": dict(self.header),
+        }
+
+    def __repr__(self) -> str:
+        shape = "×".join(str(length) for length in self.shape)
+        spacing = "×".join(f"{mm:.4g}" for mm in self.spacing)
+        tilt = f", tilted {self.tilt_degrees:.1f}°" if self.is_sheared else ""
+        notes = f", {len(self.report.warnings)} warnings" if self.report.warnings else ""
+        return f"<Volume {shape} {self.array.dtype.name} {self.unit}, {spacing} mm{tilt}{notes}>"
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the middle slice and the report."""
+        shown: str = _room("report").preview_html(self)
+        return shown
+
+    def _extent(self) -> str:
+        last = np.array(self.shape) - 1
+        corners = np.array([self.lps(*(np.array(corner) * last)) for corner in np.ndindex(2, 2, 2)])
+        pairs = zip("LPS", corners.min(axis=0), corners.max(axis=0), strict=True)
+        return ", ".join(f"{axis} {low:.1f}…{high:.1f}" for axis, low, high in pairs)
+
+
+def _room(name: str) -> Any:
+    """A room above this one, which knows volumes; loaded when asked for, so that this one stays light."""
+    return import_module(f"hounsfield.{name}")
+
+
+def _check_array(array: NDArray[Any]) -> None:
+    if array.ndim != 3 or 0 in array.shape:
+        raise GeometryError(
+            f"an array of shape {array.shape}", expected="(slices, rows, columns), none empty"
+        )
+    if array.dtype.kind not in "iuf":
+        raise GeometryError(f"an array of {array.dtype.name}", expected="whole or real numbers")
+
+
+def _checked_affine(affine: NDArray[Any]) -> NDArray[np.float64]:
+    affine = np.array(affine, dtype=np.float64)
+    if affine.shape != (4, 4) or not np.isfinite(affine).all() or not np.array_equal(affine[3], (0, 0, 0, 1)):
+        raise GeometryError(f"an affine of {affine.tolist()}", expected="4×4, finite, last row 0 0 0 1")
+    directions = affine[:3, :3]
+    lengths = np.linalg.norm(directions, axis=0)
+    # The determinant of the unit directions, so that the test does not depend on the voxels' size.
+    if (lengths == 0).any() or abs(np.linalg.det(directions / lengths)) < 1e-6:
+        raise GeometryError(f"an affine of {affine.tolist()}", expected="three axes that span space")
+    affine.setflags(write=False)
+    return affine
+
+
+def _unit_normal(affine: NDArray[np.float64]) -> NDArray[np.float64]:
+    across: NDArray[np.float64] = np.cross(affine[:3, 1], affine[:3, 2])
+    return across / np.float64(np.linalg.norm(across))
+
+
+def _check_spacing(spacing: Sequence[float], affine: NDArray[np.float64]) -> None:
+    if len(spacing) != 3 or not all(np.isfinite(mm) and mm > 0 for mm in spacing):
+        raise GeometryError(f"a spacing of {spacing}", expected="three lengths above zero, in mm")
+    lengths = np.linalg.norm(affine[:3, :3], axis=0)
+    # Under tilt the spacing along the normal is shorter than the step between neighbouring voxels.
+    shortest = np.array([abs(affine[:3, 0] @ _unit_normal(affine)), lengths[1], lengths[2]])
+    given = np.asarray(spacing)
+    if (given > lengths * (1 + SPACING_TOLERANCE)).any() or (
+        given < shortest * (1 - SPACING_TOLERANCE)
+    ).any():
+        raise GeometryError(
+            f"a spacing of {tuple(given.tolist())} mm",
+            expected=f"{tuple(shortest.round(4).tolist())} by the affine",
+        )

@@ -1,0 +1,311 @@
+"""Many files to another transfer syntax: on all cores or a cluster, in bounded memory, resumable, one failure never
+the next one's.
+
+Which file goes where is the caller's to say (`Job`); what becomes of one file is `hounsfield.transcode`'s business.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import shutil
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from hounsfield.codecs import Rate
+from hounsfield.ct.instance import FileSource, Header, Source, read_instance
+from hounsfield.ct.instance.reading import read_header
+from hounsfield.errors import HounsfieldError, NotDicomError, OutputExistsError
+from hounsfield.outputs import WholeFiles, carry_status, whole_file
+from hounsfield.runs import Engine, Pace, available_cores, run_each, threads
+from hounsfield.runs.digest import size_of_source
+from hounsfield.transcode import CommonRate, Target, Transcoded, Transcoder, choose, derived_uid, goal_of
+from hounsfield.transcode.proving import frame_hashes
+
+Status = Literal["written", "copied", "kept", "present", "discarded", "skipped", "failed"]
+_MOST_UNCONFIRMED = 128
+"""Files that may wait for the disk to confirm them while others are made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One source and the file it becomes. `replace`: what is there is ours and not what the source is now.
+
+    `mirror`: `out` gets the source's times and mode, and what cannot be compressed is carried over as it is.
+    `common`: the rate of its series, or why there is none. `hashes`: the outcome tells the SHA-256 of the output, and
+    of the values of each frame of the source.
+    """
+
+    source: Source
+    out: Path
+    replace: bool = False
+    mirror: bool = False
+    common: CommonRate | HounsfieldError | None = None
+    hashes: bool = False
+
+    @property
+    def rate(self) -> CommonRate | None:
+        """That of its series. Raises what was said when it was looked for."""
+        if isinstance(self.common, HounsfieldError):
+            raise self.common
+        return self.common
+
+    @property
+    def original(self) -> Path | None:
+        """Whose times and mode the output gets."""
+        return self.source.path if self.mirror and isinstance(self.source, FileSource) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one job.
+
+    `written`: compressed; `reason` where not as asked. `copied`: byte for byte, `reason` says why.
+    `present`: an earlier run did it. `skipped`: not DICOM. `failed`: `reason`.
+    `facts` are those of `Transcoded.to_json`.
+    """
+
+    name: str
+    status: Status
+    out: Path
+    reason: str = ""
+    facts: dict[str, Any] | None = None
+
+
+def transcode_files(
+    jobs: Iterable[Job],
+    target: Target,
+    *,
+    force: bool = False,
+    engine: Engine | None = None,
+    fail_fast: bool = False,
+    pace: Pace | None = None,
+) -> Iterator[Outcome]:
+    """Transcode every job; outcomes come as they are done, in no order. Outputs appear whole or not at all.
+
+    `engine`: by default threads of this process, since codecs leave the interpreter free; `hounsfield.runs` has
+    others. Its workers bound how many images are in memory. A file that an earlier run finished is `present`;
+    another that exists is a failure unless `force`. With `fail_fast` nothing is begun after the first failure.
+    `pace` limits how quickly and when jobs are begun.
+    """
+    pace = pace or Pace()
+    if engine is None or engine.name == "threads":
+        engine = pace.stopping(engine or threads(available_cores()))
+        yield from _here(jobs, _Here(target, force, pace), engine, fail_fast=fail_fast)
+        return
+    jobs = pace.each(jobs, _size)
+    function = functools.partial(transcode_file, target=target, force=force)
+    for finished in run_each(function, jobs, engine, fail_fast=fail_fast, fails=_has_failed):
+        yield finished.value or _failed(finished.item, finished.error)
+
+
+def _here(jobs: Iterable[Job], work: _Here, engine: Engine, *, fail_fast: bool) -> Iterator[Outcome]:
+    """On threads of this process, which leave the waiting for the disk to one beside them."""
+    unconfirmed: deque[_Unconfirmed] = deque()
+    with work.files as files:
+        finished_jobs = run_each(
+            work, jobs, engine, fail_fast=fail_fast, fails=lambda made: _has_failed(made.outcome)
+        )
+        for finished in finished_jobs:
+            made = finished.value or _Unconfirmed(finished.item, _failed(finished.item, finished.error))
+            unconfirmed.append(made)
+            while unconfirmed and (unconfirmed[0].is_confirmed or len(unconfirmed) > _MOST_UNCONFIRMED):
+                yield unconfirmed.popleft().settled()
+        files.confirm()
+        while unconfirmed:
+            yield unconfirmed.popleft().settled()
+
+
+@dataclass(frozen=True, slots=True)
+class _Unconfirmed:
+    """What became of a job, once the disk has confirmed its file."""
+
+    job: Job
+    outcome: Outcome
+    placed: Future[None] | None = None
+
+    @property
+    def is_confirmed(self) -> bool:
+        return self.placed is None or self.placed.done()
+
+    def settled(self) -> Outcome:
+        try:
+            if self.placed is not None:
+                self.placed.result()
+        except HounsfieldError as error:
+            return _failed(self.job, error)
+        return self.outcome
+
+
+class _Here:
+    """What the threads do; each has a transcoder of its own."""
+
+    def __init__(self, target: Target, force: bool, pace: Pace) -> None:
+        self._target, self._force, self._pace = target, force, pace
+        self.files = WholeFiles()
+        self._hint: Rate | None = None
+        self._mine = threading.local()
+
+    def __call__(self, job: Job) -> _Unconfirmed:
+        self._pace.wait(_size(job))
+        placed: list[Future[None]] = []
+
+        def write(content: bytes) -> None:
+            force = self._force or job.replace
+            placed.append(self.files.write(job.out, content, force=force, like=job.original))
+
+        outcome = _outcome(job, self._transcoded, write, self._target, force=self._force)
+        return _Unconfirmed(job, outcome, placed[0] if placed else None)
+
+    def _transcoded(self, job: Job) -> Transcoded:
+        if not hasattr(self._mine, "transcoder"):
+            self._mine.transcoder = Transcoder()
+        transcoder: Transcoder = self._mine.transcoder
+        result = transcoder.transcode(job.source, self._target, hint=self._hint, common=job.rate)
+        self._hint = result.rate or self._hint
+        return result
+
+
+def _has_failed(outcome: Outcome) -> bool:
+    return outcome.status == "failed"
+
+
+def _failed(job: Job, error: HounsfieldError | None) -> Outcome:
+    return Outcome(job.source.name, "failed", job.out, "" if error is None else _reason(error, job))
+
+
+def transcode_file(job: Job, target: Target, *, force: bool = False) -> Outcome:
+    """One job, start to end; never raises for what is wrong with it."""
+
+    def write(content: bytes) -> None:
+        with whole_file(job.out, force=force or job.replace) as temporary:
+            temporary.write_bytes(content)
+            if job.original is not None:
+                carry_status(job.original, temporary)
+
+    def transcoded(job: Job) -> Transcoded:
+        return Transcoder().transcode(job.source, target, common=job.rate)
+
+    return _outcome(job, transcoded, write, target, force=force)
+
+
+def _outcome(
+    job: Job,
+    transcoded: Callable[[Job], Transcoded],
+    write: Callable[[bytes], None],
+    target: Target,
+    *,
+    force: bool,
+) -> Outcome:
+    try:
+        if job.out.exists() and not (force or job.replace) and is_done(job, target):
+            return Outcome(job.source.name, "present", job.out)
+        _spare_source(job)
+        result = _transcoded_or_why_not(job, transcoded)
+        if isinstance(result, str):
+            return _carried(job, result, force=force)
+        write(result.content)
+        facts = result.to_json()
+        if job.hashes:
+            facts |= _hashes(job, result.content)
+    except NotDicomError as error:
+        return Outcome(job.source.name, "skipped", job.out, _reason(error, job))
+    except HounsfieldError as error:
+        return _failed(job, error)
+    except OSError as error:
+        return Outcome(job.source.name, "failed", job.out, error.strerror or str(error))
+    status: Status = "written" if result.changed else "copied"
+    return Outcome(job.source.name, status, job.out, result.why, facts)
+
+
+def _hashes(job: Job, content: bytes) -> dict[str, Any]:
+    """What proves an output later; the source is read once more for it, by whatever reads any file."""
+    return {"sha256": hashlib.sha256(content).hexdigest(), "frame_sha256": list(frame_hashes(job.source))}
+
+
+def _transcoded_or_why_not(job: Job, transcoded: Callable[[Job], Transcoded]) -> Transcoded | str:
+    """The result; of a mirrored tree the reason where there is none, since nothing is left out of it."""
+    if job.original is None:
+        return transcoded(job)
+    try:
+        read_header(job.source)  # what is no image may be of any size, and need not be read whole to know it
+        return transcoded(job)
+    except HounsfieldError as error:
+        return _reason(error, job)
+
+
+def _carried(job: Job, reason: str, *, force: bool) -> Outcome:
+    """A file of a mirrored tree as it is."""
+    original = job.original
+    assert original is not None
+    with whole_file(job.out, force=force or job.replace) as temporary:
+        shutil.copyfile(original, temporary)
+        carry_status(original, temporary)
+    return Outcome(job.source.name, "copied", job.out, reason)
+
+
+def _size(job: Job) -> int:
+    """Bytes that will be read; 0 where nobody says, or where it is gone, which the job itself will tell."""
+    try:
+        return size_of_source(job.source)
+    except HounsfieldError:
+        return 0
+
+
+def _reason(error: HounsfieldError, job: Job) -> str:
+    return str(error).removeprefix(f"{job.source.name}: ")
+
+
+def why_spared(job: Job) -> str:
+    """Why the output of a job must not be written, ever: originals are never touched, not even with `force`."""
+    is_original = (
+        isinstance(job.source, FileSource) and job.out.exists() and job.out.samefile(job.source.path)
+    )
+    return "is the original" if is_original else ""
+
+
+def _spare_source(job: Job) -> None:
+    if why_spared(job):
+        raise OutputExistsError(
+            why_spared(job),
+            where=str(job.out),
+            remedy="write to another place; originals are never replaced",
+        )
+
+
+def is_done(job: Job, target: Target) -> bool:
+    """The output is what this job would make, by its header: outputs are whole if they are there."""
+    if job.original is not None and _state(job.original) == _state(job.out):
+        return True  # carried over with its times
+    try:
+        made = read_instance(FileSource(job.out)).header
+        original = read_instance(job.source).header
+    except HounsfieldError:
+        return False
+    wanted = choose(job.source, original, target).target if original.pixels is not None else None
+    if wanted is not None and wanted.syntax is not None and made.transfer_syntax == wanted.syntax.uid:
+        return made.text("SOPInstanceUID") in _uids(original, wanted)
+    # Copied: without pixels, or kept by `auto`, because nothing holds it or it would not have become smaller.
+    copied = original.pixels is None or target.auto is not None or target.syntax is None
+    same = made.text("SOPInstanceUID") == original.text("SOPInstanceUID")
+    return copied and same and made.transfer_syntax == original.transfer_syntax
+
+
+def _state(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def _uids(original: Header, wanted: Target) -> set[str]:
+    """The UID an output may have: the original's, or that of the lossy derivation."""
+    own = original.text("SOPInstanceUID")
+    assert wanted.syntax is not None
+    if not wanted.lossy:
+        return {own}
+    derived = derived_uid(own.encode("ascii", "replace"), wanted.syntax, goal_of(wanted)).decode("ascii")
+    return {derived, own} if wanted.max_error is not None else {derived}

@@ -1,0 +1,225 @@
+"""A tree compressed where it lies: each file replaced by its compressed self, its original kept in a backup.
+
+The backup is a folder of the shape of the tree and a ledger of it, a line for each file (`file_ledger`): what was
+swapped, with the SHA-256 of each frame's values, and what stays as it is and why. The walk goes folder by folder, so
+that memory does not grow with the tree; a run that was stopped, however, is taken up by running again. What becomes
+of one file is `swapping`'s and `hounsfield.transcode`'s business.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hounsfield.ct.instance import FileSource
+from hounsfield.ct.instance.reading import read_header
+from hounsfield.errors import HounsfieldError, LocationError, NotDicomError
+from hounsfield.locations.archives.names import is_partial
+from hounsfield.locations.dicomdir_writing import rebuilt
+from hounsfield.locations.tree import is_directory_file, tree_entries
+from hounsfield.outputs import remove_partials
+from hounsfield.runs import Engine, Pace, available_cores, run_each, threads
+from hounsfield.transcode import Target, Transcoded, Transcoder
+from hounsfield.transcode.proving import compare, frame_hashes
+from hounsfield.verbs.compress.file_ledger import FileLedger
+from hounsfield.verbs.compress.files import Outcome
+from hounsfield.verbs.compress.swapping import State, Swaps, is_same_file, sha256_of, state_of
+
+_MOST_UNCONFIRMED = 256
+"""Files that may wait for the disk while others are made."""
+
+
+def compress_in_place(
+    root: Path,
+    ledger: FileLedger,
+    target: Target,
+    *,
+    engine: Engine | None = None,
+    pace: Pace | None = None,
+    fail_fast: bool = False,
+) -> Iterator[Outcome]:
+    """Every file below `root` (or `root` itself, a file); outcomes come as they are done, in no order.
+
+    `ledger` is that of the backup, open (`file_ledger.open_backup`). `engine`: threads. Files that an earlier run
+    settled are `present`; `kept` is what stays as it is; `failed` leaves the file as it was. Raises `LocationError`
+    where the tree cannot be walked or the ledger not be written.
+    """
+    pace = pace or Pace()
+    engine = pace.stopping(engine or threads(available_cores()))
+    tree = root if root.is_dir() else root.parent
+    unconfirmed: deque[_Unconfirmed] = deque()
+    with Swaps(tree, ledger.folder, ledger.append) as swaps:
+        work = _InPlace(ledger, swaps, target, pace)
+        unlisted: list[Outcome] = []
+        files = _files(root, lambda folder, error: unlisted.append(_unlisted(folder, error)))
+        for finished in run_each(
+            work, files, engine, fail_fast=fail_fast, fails=lambda made: made.has_failed
+        ):
+            unconfirmed.append(finished.value or _Unconfirmed(_failed(finished.item, finished.error)))
+            while unconfirmed and (unconfirmed[0].is_confirmed or len(unconfirmed) > _MOST_UNCONFIRMED):
+                yield unconfirmed.popleft().settled()
+        swaps.confirm()
+        while unconfirmed:
+            yield unconfirmed.popleft().settled()
+        yield from unlisted
+        if root.is_dir():
+            for made in map(work.directory, _directories(root)):
+                swaps.confirm()
+                yield made.settled()
+
+
+def _files(root: Path, unlisted: Callable[[Path, OSError], None]) -> Iterator[Path]:
+    """The files to look at, each folder rid of what a killed run left there before its files come."""
+    if not root.is_dir():
+        yield root
+        return
+    _clean(root)
+    for entry in tree_entries(root, unlisted=unlisted):
+        if entry.is_dir(follow_symlinks=False):
+            _clean(Path(entry.path))
+        elif entry.is_file(follow_symlinks=False) and not is_partial(entry.name):
+            path = Path(entry.path)
+            if not is_directory_file(path):
+                yield path
+
+
+def _clean(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # one that cannot be listed is told of when the walk comes to it
+        remove_partials(folder, {path.name for path in folder.iterdir()})
+
+
+def _directories(root: Path) -> Iterator[Path]:
+    for entry in tree_entries(root, unlisted=lambda *_: None):
+        if entry.is_file(follow_symlinks=False) and is_directory_file(Path(entry.path)):
+            yield Path(entry.path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Unconfirmed:
+    """What became of a file, once the swap is done."""
+
+    outcome: Outcome
+    swapped: Future[None] | None = None
+
+    @property
+    def is_confirmed(self) -> bool:
+        return self.swapped is None or self.swapped.done()
+
+    @property
+    def has_failed(self) -> bool:
+        return self.outcome.status == "failed"
+
+    def settled(self) -> Outcome:
+        try:
+            if self.swapped is not None:
+                self.swapped.result()
+        except HounsfieldError as error:
+            return _failed(self.outcome.out, error)
+        return self.outcome
+
+
+class _InPlace:
+    """What the threads do; each has a transcoder of its own."""
+
+    def __init__(self, ledger: FileLedger, swaps: Swaps, target: Target, pace: Pace) -> None:
+        self.ledger, self.swaps, self.target, self.pace = ledger, swaps, target, pace
+        self._mine = threading.local()
+
+    def __call__(self, path: Path) -> _Unconfirmed:
+        try:
+            state = state_of(path)
+            name = path.relative_to(self.swaps.root).as_posix()
+            if self.ledger.is_settled(name, state):
+                return _Unconfirmed(Outcome(str(path), "present", path))
+            self.pace.wait(state[0])
+            kept = self.swaps.original_of(path)
+            if kept.exists() and not is_same_file(path, kept):
+                return self._taken_up(path, name, state, kept)
+            return self._replaced(path, name, state)
+        except HounsfieldError as error:
+            return _Unconfirmed(_failed(path, error))
+        except OSError as error:
+            return _Unconfirmed(Outcome(str(path), "failed", path, error.strerror or str(error)))
+
+    def _replaced(self, path: Path, name: str, state: State) -> _Unconfirmed:
+        source = FileSource(path)
+        try:
+            read_header(source)  # what is no image may be of any size, and need not be read whole to know it
+            result = self._transcoder().transcode(source, self.target)
+        except NotDicomError:
+            return _Unconfirmed(Outcome(str(path), "kept", path, "no DICOM file"))
+        if not result.changed:
+            self.ledger.note(name, "kept", state, reason=result.why)
+            return _Unconfirmed(Outcome(str(path), "kept", path, result.why, result.to_json()))
+        line = self._line(name, state, result, frame_hashes(source))
+        swapped = self.swaps.swap(path, result.content, state, line)
+        return _Unconfirmed(Outcome(str(path), "written", path, result.why, result.to_json()), swapped)
+
+    def _taken_up(self, path: Path, name: str, state: State, kept: Path) -> _Unconfirmed:
+        """A file whose original is kept, of which the ledger does not know: a run was stopped between the two."""
+        proof = compare(FileSource(kept), FileSource(path))
+        if proof.status == "different":
+            raise LocationError(
+                "is neither the original that the backup keeps nor made from it",
+                where=str(path),
+                remedy="move one of them away, or give another --backup",
+            )
+        facts: dict[str, Any] = {"max_error": proof.max_error, "sha256": sha256_of(path)}
+        facts["frames"] = [frame.old for frame in proof.frames]
+        self.ledger.note(name, "swapped", state, original=state_of(kept)[0], uid=proof.uid, **facts)
+        return _Unconfirmed(Outcome(str(path), "present", path, "swapped by a run that was stopped"))
+
+    def directory(self, path: Path) -> _Unconfirmed:
+        """A DICOMDIR that tells of its files as they are now."""
+        try:
+            state = state_of(path)
+            content = rebuilt(path, path.parent)
+            name = path.relative_to(self.swaps.root).as_posix()
+            if content == path.read_bytes():
+                if self.swaps.original_of(path).exists() and not self.ledger.is_settled(name, state):
+                    # Swapped by a run that was stopped before the ledger said so.
+                    self.ledger.note(name, "swapped", state, sha256=sha256_of(path))
+                return _Unconfirmed(Outcome(str(path), "present", path))
+            new = (len(content), state[1])
+            line = self.ledger.line(
+                name, "swapped", new, original=state[0], sha256=hashlib.sha256(content).hexdigest()
+            )
+            swapped = self.swaps.swap(path, content, state, line, keeps_first=True)
+            return _Unconfirmed(Outcome(str(path), "written", path), swapped)
+        except HounsfieldError as error:
+            return _Unconfirmed(_failed(path, error))
+
+    def _line(self, name: str, state: State, result: Transcoded, hashes: Iterable[str]) -> Mapping[str, Any]:
+        return self.ledger.line(
+            name,
+            "swapped",
+            (len(result.content), state[1]),
+            original=state[0],
+            before=result.before,
+            after=result.after,
+            max_error=result.max_error,
+            frames=list(hashes),
+            sha256=hashlib.sha256(result.content).hexdigest(),
+        )
+
+    def _transcoder(self) -> Transcoder:
+        if not hasattr(self._mine, "transcoder"):
+            self._mine.transcoder = Transcoder()
+        transcoder: Transcoder = self._mine.transcoder
+        return transcoder
+
+
+def _unlisted(folder: Path, error: OSError) -> Outcome:
+    return Outcome(str(folder), "failed", folder, f"cannot be listed: {error.strerror}")
+
+
+def _failed(path: Path, error: HounsfieldError | None) -> Outcome:
+    reason = "" if error is None else str(error).removeprefix(f"{path}: ")
+    return Outcome(str(path), "failed", path, reason)

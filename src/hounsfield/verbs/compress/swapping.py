@@ -1,0 +1,232 @@
+"""One file in the place of another, the other kept: how a file is compressed in place and nothing can be lost.
+
+The order is what makes it safe; each step is on the disk before the next begins, so that whatever stops the machine,
+the original is at its place, or in the backup, or in both:
+
+1. the new file is written beside the original, synced, and read back
+2. the original gets its name in the backup: a second link to the same file, a compared copy where there are no links
+3. the folders of the backup are synced
+4. the new file is renamed over the original, which must be as it was when it was read
+5. the folder is synced; then the ledger of the backup says so
+
+What waits for the disk waits for many files at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hounsfield.errors import HounsfieldError, LocationError
+from hounsfield.outputs import carry_status, remove_partials, sync, temporary_beside
+from hounsfield.outputs.lots import Lots
+
+State = tuple[int, int]
+"""Bytes and time of change, in ns, of a file."""
+
+
+def state_of(path: Path) -> State:
+    """What a file is now. Raises `LocationError` where it is gone."""
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise LocationError(f"cannot be read any more: {error.strerror}", where=str(path)) from error
+    return found.st_size, found.st_mtime_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """A file to be replaced: `path`, what it was when it was read, where its original goes, what the ledger says then.
+
+    `keeps_first`: an older original in the backup stays the one that is kept (a DICOMDIR is made anew more than once).
+    """
+
+    path: Path
+    state: State
+    kept: Path
+    temporary: Path
+    line: Mapping[str, Any]
+    keeps_first: bool = False
+    done: Future[None] = field(default_factory=Future)
+
+    def fail(self, error: BaseException) -> None:
+        with contextlib.suppress(OSError):
+            self.temporary.unlink(missing_ok=True)
+        self.done.set_exception(error)
+
+
+class Swaps:
+    """Any threads may `swap` at once; a thread of this object brings what came through the steps, lot by lot.
+
+    `root` is the tree, `backup` the folder of originals, `told` appends lines to the ledger and syncs it.
+    """
+
+    def __init__(self, root: Path, backup: Path, told: Callable[[list[Mapping[str, Any]]], None]) -> None:
+        self.root, self.backup = root, backup
+        self._told = told
+        self._lots = Lots(self._settle)
+        self._cleaned: Path | None = None
+
+    def __enter__(self) -> Swaps:
+        self._lots.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._lots.__exit__(*error)
+
+    def confirm(self) -> None:
+        """Have what is written swapped now, without a wait for more."""
+        self._lots.confirm()
+
+    def original_of(self, path: Path) -> Path:
+        """Where the original of a file of the tree is kept."""
+        return self.backup / path.relative_to(self.root)
+
+    def swap(
+        self, path: Path, content: bytes, state: State, line: Mapping[str, Any], *, keeps_first: bool = False
+    ) -> Future[None]:
+        """`content` in the place of `path`, which was read when it was in `state`; swapped when the future is done."""
+        temporary = temporary_beside(path)
+        item = Swap(path, state, self.original_of(path), temporary, line, keeps_first)
+        try:
+            with _telling(path):
+                temporary.write_bytes(content)
+                carry_status(path, temporary)
+                if temporary.read_bytes() != content:
+                    raise LocationError("read back, the new file is not what was written", where=str(path))
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
+        self._lots.put(item)
+        return item.done
+
+    def _settle(self, lot: list[Swap]) -> None:
+        lot = _through(lot, lambda item: sync(item.temporary))
+        lot = _through(lot, self._keep)
+        lot = _by_folder(lot, lambda item: item.kept.parent)
+        lot = _through(lot, _replace)
+        lot = _by_folder(lot, lambda item: item.path.parent)
+        try:
+            self._told([item.line for item in lot])
+        except Exception as error:  # noqa: BLE001 (who waits for these files is told, whatever it is)
+            for item in lot:
+                item.done.set_exception(error)
+            return
+        for item in lot:
+            item.done.set_result(None)
+
+    def _keep(self, item: Swap) -> None:
+        """Give the original its name in the backup; what is there already is never replaced."""
+        _refuse_changed(item)
+        if os.path.lexists(item.kept):
+            if not (item.keeps_first or is_same_file(item.path, item.kept)):
+                raise LocationError(
+                    "another original of this name is kept there",
+                    where=str(item.kept),
+                    remedy="discard the backup, or give another --backup",
+                )
+            return
+        self._make_folder(item.kept.parent)
+        try:
+            os.link(item.path, item.kept)
+        except OSError:  # another file system, one without links, or somebody else's file
+            self._copy(item)
+
+    def _copy(self, item: Swap) -> None:
+        if self._cleaned != item.kept.parent:
+            self._cleaned = item.kept.parent
+            remove_partials(item.kept.parent, {path.name for path in item.path.parent.iterdir()})
+        copy = temporary_beside(item.kept)
+        try:
+            shutil.copyfile(item.path, copy)
+            carry_status(item.path, copy)
+            sync(copy)
+            if not has_same_bytes(item.path, copy):
+                raise LocationError("the copy is not what the original is", where=str(item.kept))
+            copy.rename(item.kept)
+        finally:
+            copy.unlink(missing_ok=True)
+
+    def _make_folder(self, folder: Path) -> None:
+        """The folder in the backup, as open or closed to others as the one in the tree."""
+        if folder.is_dir():
+            return
+        self._make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        folder.chmod((self.root / folder.relative_to(self.backup)).stat().st_mode & 0o7777 | 0o700)
+        sync(folder.parent)
+
+
+def is_same_file(one: Path, other: Path) -> bool:
+    """One file under two names, or the same bytes."""
+    return one.samefile(other) or has_same_bytes(one, other)
+
+
+def has_same_bytes(one: Path, other: Path) -> bool:
+    """Whether two files hold the same."""
+    return one.stat().st_size == other.stat().st_size and sha256_of(one) == sha256_of(other)
+
+
+def sha256_of(path: Path) -> str:
+    """Of a whole file, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _replace(item: Swap) -> None:
+    _refuse_changed(item)
+    item.temporary.replace(item.path)
+
+
+def _refuse_changed(item: Swap) -> None:
+    if state_of(item.path) != item.state:
+        raise LocationError("was changed while it was compressed", where=str(item.path), remedy="run again")
+
+
+def _through(lot: Iterable[Swap], step: Callable[[Swap], None]) -> list[Swap]:
+    """Those that took the step; the others are told why not, and nothing of theirs is changed."""
+    passed = []
+    for item in lot:
+        try:
+            with _telling(item.path):
+                step(item)
+        except Exception as error:  # noqa: BLE001 (whatever it is, the one who waits for this file is told)
+            item.fail(error)
+        else:
+            passed.append(item)
+    return passed
+
+
+def _by_folder(lot: list[Swap], folder_of: Callable[[Swap], Path]) -> list[Swap]:
+    """Those whose folder is on the disk."""
+    failed: dict[Path, HounsfieldError] = {}
+    for folder in dict.fromkeys(map(folder_of, lot)):
+        try:
+            with _telling(folder):
+                sync(folder)
+        except HounsfieldError as error:
+            failed[folder] = error
+    for item in lot:
+        if folder_of(item) in failed:
+            item.fail(failed[folder_of(item)])
+    return [item for item in lot if folder_of(item) not in failed]
+
+
+@contextlib.contextmanager
+def _telling(path: Path) -> Any:
+    try:
+        yield
+    except OSError as error:
+        raise LocationError(
+            f"cannot be replaced: {error.strerror or error}",
+            where=str(path),
+            remedy="check its folder, the backup, their permissions and the free space; the original is untouched",
+        ) from error

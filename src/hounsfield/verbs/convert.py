@@ -1,0 +1,138 @@
+"""Series → a folder of volumes, on one core or a cluster, and what was made of each and what was not, with reasons.
+
+One series that cannot be converted never stops the others; each output appears whole or not at all; the ledger in
+the folder tells what became of each, and a second run does what is missing, changed or failed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from hounsfield.ct.geometry import Verdict
+from hounsfield.ct.series import LoadOptions, Series
+from hounsfield.ct.series.streaming import streams
+from hounsfield.ct.volume import Volume
+from hounsfield.formats import Compression, volume_format, write_series, write_volume
+from hounsfield.runs import Answer, Engine, Job, Made, Place, Task, run_recorded, threads
+from hounsfield.runs.report import Sample, preview
+from hounsfield.verbs.load import Scan
+
+
+def convert_all(
+    scan: Scan,
+    place: Place,
+    *,
+    suffix: str = ".nii.gz",
+    options: LoadOptions | None = None,
+    compression: Compression | None = None,
+    engine: Engine | None = None,
+    fail_fast: bool = False,
+    all_modalities: bool = False,
+    join_phases: bool = False,
+) -> Iterator[Answer]:
+    """Write one volume for each CT series (one a phase) into `place`; yields what became of each, in no order.
+
+    `place` comes from `runs.report.open_place`. `engine`: by default this process, one series at a time on all
+    its cores. `all_modalities`: do not leave out what is not CT. `join_phases`: the phases of a series in one NIfTI.
+    """
+    engine = engine or threads()
+    options, compression = options or LoadOptions(), compression or Compression()
+    work = _Convert(
+        dataclasses.replace(options, workers=engine.cores),
+        dataclasses.replace(compression, threads=engine.cores),
+        join_phases,
+    )
+    leave_out = _no_reason if all_modalities else reason_to_leave_out
+    told = {**options.to_json(), "suffix": suffix, "level": compression.level}
+    if join_phases:
+        told["join_phases"] = True
+    task = Task("volume", work, suffix, told, leave_out, by_phase=not join_phases)
+    return run_recorded(scan.series, task, place, engine, fail_fast=fail_fast)
+
+
+@dataclass(frozen=True)
+class _Convert:
+    """What a worker does with a series; plain values, so that it pickles."""
+
+    options: LoadOptions
+    compression: Compression
+    join_phases: bool
+
+    def __call__(self, job: Job) -> Made:
+        if self.join_phases and len(job.series.phases) > 1:
+            return write_joined(
+                job.series, job.target, self.options, force=True, compression=self.compression
+            )
+        return write_made(job.series, job.target, self.options, force=True, compression=self.compression)
+
+
+def write_made(
+    series: Series,
+    target: str | Path,
+    options: LoadOptions,
+    *,
+    phase: int | None = None,
+    force: bool = False,
+    compression: Compression | None = None,
+) -> Made:
+    """Write one volume, slice by slice where format and options allow; what the ledger tells of it.
+
+    Raises what loading and writing raise.
+    """
+    if volume_format(target).name == "OME-Zarr" and streams(options):
+        values = Sample()
+        written = write_series(
+            series, target, options, phase=phase, force=force, compression=compression, seen=values.add
+        )
+        return made(written, values.array())
+    volume = series.load(options, phase=phase)
+    write_volume(volume, target, force=force, compression=compression)
+    return made(volume)
+
+
+def write_joined(
+    series: Series,
+    target: str | Path,
+    options: LoadOptions,
+    *,
+    force: bool = False,
+    compression: Compression | None = None,
+) -> Made:
+    """Write all phases of a series into one NIfTI; what the ledger tells of it. Raises what loading and writing do."""
+    from hounsfield.formats.nifti_series import write_phases
+
+    written = write_phases(series, target, options, force=force, compression=compression)
+    return dataclasses.replace(made(written.volume), shape=written.shape)
+
+
+def made(volume: Volume, values: NDArray[Any] | None = None) -> Made:
+    """What the ledger and its report tell of a volume. `values`: a sample, where the array does not hold them."""
+    report = volume.report.to_json()
+    return Made(
+        verdict=volume.report.verdict,
+        shape=volume.shape,
+        unit=volume.unit,
+        counts={name: report[name] for name in ("padded", "clamped", "saturated", "rounded")},
+        warnings=volume.report.warnings,
+        preview=preview(volume, values),
+    )
+
+
+def reason_to_leave_out(series: Series) -> str:
+    """Why a series is no CT volume by its nature; "" when it should become one."""
+    modality = series.header.text("Modality")
+    if modality not in ("CT", ""):
+        return f"Modality is {modality}, not CT; choose it with --series to convert it all the same"
+    if series.slices[0].is_localizer and series.verdict is Verdict.NOT_A_VOLUME:
+        return series.reasons[0]
+    return ""
+
+
+def _no_reason(_: Series) -> str:
+    return ""

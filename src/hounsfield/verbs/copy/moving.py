@@ -1,0 +1,386 @@
+"""One series of a copy, on whatever worker: begun where it was left, cut transfers taken up again, read back if asked.
+
+What is present at the destination is asked first; only if something is there must the source be listed. So a copy
+into an empty place is one request for each series, and a copy that was interrupted moves only what is missing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Protocol
+
+from hounsfield.client import Retries
+from hounsfield.ct.instance import Source
+from hounsfield.errors import HounsfieldError, LocationError
+from hounsfield.formats.buckets import is_address
+from hounsfield.locations import is_server, is_web_address, open_location
+from hounsfield.locations.dicomweb import DicomwebLocation, open_dicomweb
+from hounsfield.runs import Pace
+from hounsfield.transcode import Target
+from hounsfield.verbs.copy.destinations import (
+    BucketDestination,
+    Destination,
+    FolderDestination,
+    ServerDestination,
+)
+from hounsfield.verbs.copy.origins import Delivered, Origin, PlaceOrigin, SeriesTask, ServerOrigin
+from hounsfield.verbs.copy.recoding import Recoder, uids_after
+from hounsfield.verbs.copy.summary import Item
+
+_CHUNK = 1 << 20
+_META_LENGTH = b"\x02\x00\x00\x00UL\x04\x00"
+_META_SYNTAX = b"\x02\x00\x10\x00UI"
+
+
+class Listener(Protocol):
+    """Who wants to know of each instance at once; called by any worker of this process."""
+
+    def settled(self, items: Iterable[Item]) -> None: ...
+
+    def expect(self, count: int) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What a ledger says of a series that was copied whole: its digest then, and its bytes at the destination."""
+
+    digest: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One series for a worker."""
+
+    task: SeriesTask
+    before: Before | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """What became of a series: its items, what it was, its bytes at the destination.
+
+    `kept`: it stands as an earlier run left it. `heard`: the listener was told already.
+    """
+
+    items: tuple[Item, ...]
+    digest: str = ""
+    bytes: int = 0
+    kept: bool = False
+    heard: bool = False
+
+    @property
+    def complete(self) -> bool:
+        return all(item.status in ("moved", "present") for item in self.items)
+
+
+class Ends:
+    """Both ends of a copy, opened; to a worker elsewhere they travel as words, by which it opens them itself."""
+
+    def __init__(
+        self,
+        source: str | Path,
+        target: str | Path,
+        transfer_syntax: str = "*",
+        verify: bool = False,
+        content: bool = False,
+        retries: Retries | None = None,
+        listener: Listener | None = None,
+        recode: Target | None = None,
+    ) -> None:
+        self.words = (_absolute(source), _absolute(target), transfer_syntax, verify, content, retries)
+        self.origin = _origin(source, transfer_syntax)
+        self.destination = _destination(target)
+        self.verify = verify
+        self.content = content
+        self.retries = retries or Retries()
+        self.listener = listener
+        self.pace = Pace()
+        self.recode = recode
+        self.stop = threading.Event()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _opened, self.words
+
+    def __call__(self, job: Job) -> Copied:
+        return _SeriesCopy(self, job.task).run(job.before)
+
+
+@lru_cache(maxsize=4)
+def _opened(
+    source: str, target: str, transfer_syntax: str, verify: bool, content: bool, retries: Retries | None
+) -> Ends:
+    return Ends(source, target, transfer_syntax, verify, content, retries)
+
+
+class _SeriesCopy:
+    """One series on its way; `uids` are all that the source has of it, as far as it was asked."""
+
+    def __init__(self, ends: Ends, task: SeriesTask) -> None:
+        self.ends = ends
+        self.task = task
+        self.origin, self.destination = ends.origin, ends.destination
+        self.items: list[Item] = []
+        self.uids: set[str] = set()
+        self.there: set[str] = set()
+        self.recoder = None if ends.recode is None else Recoder(ends.recode)
+        self.unverified: dict[str, Item] = {}
+        self.sent: dict[str, bytes] = {}
+
+    def run(self, before: Before | None) -> Copied:
+        digest, size = "", 0
+        try:
+            if before is not None and not self.ends.verify and self._stands(before):
+                return self._copied(before.digest, before.bytes, kept=True)
+            # Of two places on disk the destination compares the very bytes; a server is only asked what it has.
+            compared = bool(self.task.sources) and self.destination.compares and self.recoder is None
+            present = set() if compared else self.destination.present(self.task)
+            wanted = self._missing(present) if present else None
+            if wanted is None or wanted:
+                self._move(wanted)
+            if self.ends.verify:
+                self._verify()
+            digest = self.origin.digest(self.task, sorted(self.uids), content=self.ends.content)
+            size = self.destination.size(self.task, self.there, self.items)
+        except HounsfieldError as error:
+            self._tell(self.unverified.values())
+            self._tell(
+                [Item(f"studies/{self.task.study}/series/{self.task.series}", "failed", reason=str(error))]
+            )
+        return self._copied(digest, size)
+
+    def _copied(self, digest: str, size: int, *, kept: bool = False) -> Copied:
+        return Copied(tuple(self.items), digest, size, kept, heard=self.ends.listener is not None)
+
+    def _stands(self, before: Before) -> bool:
+        """Whether source and destination are as the ledger says; then everything is settled as present."""
+        uids = self.origin.instances(self.task)
+        if self.origin.digest(self.task, sorted(uids), content=self.ends.content) != before.digest:
+            return False
+        if self.recoder is None:
+            there = set(uids)
+        else:
+            present = self.destination.present(self.task)
+            there = {found for uid in uids if (found := self._place_of(uid, present))}
+        if len(there) < len(uids) or not self.destination.holds(self.task, there, before.bytes):
+            return False
+        self._expected(len(uids))
+        self._tell(Item(uid, "present") for uid in uids)
+        return True
+
+    def _missing(self, present: set[str]) -> set[str]:
+        """What of a series is not there yet; what is there is settled."""
+        listed = self.origin.instances(self.task)
+        self._expected(len(listed))
+        self.uids.update(listed)
+        found = {uid: place for uid in listed if (place := self._place_of(uid, present))}
+        self.there.update(found.values())
+        self._settle({uid: Item(uid, "present") for uid in found})
+        return set(listed) - found.keys()
+
+    def _place_of(self, uid: str, present: set[str]) -> str:
+        """Under which of `present` an instance of the origin is, "" where it is not there."""
+        if self.recoder is None:
+            return uid if uid in present else ""
+        return next((each for each in uids_after(uid, self.recoder.target) if each in present), "")
+
+    def _move(self, wanted: set[str] | None) -> None:
+        """Deliver and take until nothing is missing, or until as many tries as allowed brought nothing new."""
+        if wanted is None:
+            self._expected(self.task.count)
+        retries = self.ends.retries
+        arrived: set[str] = set()
+        fruitless = 0
+        while not self.ends.stop.is_set():
+            before = len(arrived)
+            # What breaks twice at the same place may be one instance that a server cannot read.
+            error = self._try(wanted, arrived, singly=fruitless > 0)
+            if wanted is None and (error is not None or len(arrived) < self.task.count):
+                wanted = set(self.origin.instances(self.task))
+            missing = (wanted or set()) - arrived
+            self.uids |= arrived | missing
+            if not missing:
+                return
+            fruitless = 0 if len(arrived) > before else fruitless + 1
+            # What a server does not send without a word, it is asked for once more; a cut, until nothing comes.
+            tries = 1 if error is None else retries.attempts
+            if fruitless >= tries or (error is not None and not error.data.get("truncated")):
+                reason = str(error) if error is not None else "the server did not send it"
+                self._tell(Item(uid, "failed", reason=reason) for uid in sorted(missing))
+                return
+            wanted = missing
+            retries.sleep(retries.pause(fruitless + 1))
+
+    def _try(self, wanted: set[str] | None, arrived: set[str], *, singly: bool) -> HounsfieldError | None:
+        """Move what comes, and note it as arrived; the error that ended it, if one did."""
+        spool = self.destination.spool(self.task)
+        batch: list[Delivered] = []
+        size = 0
+        error: HounsfieldError | None = None
+        try:
+            for delivered in self._coming(wanted, spool, singly):
+                if isinstance(delivered, Item):
+                    self._tell([delivered])
+                    arrived.add(delivered.name)
+                    continue
+                batch.append(delivered)
+                size += delivered.size
+                if size >= self.destination.batch:
+                    self._take(batch, arrived)
+                    batch, size = [], 0
+                if self.ends.stop.is_set():
+                    break
+        except HounsfieldError as broken:
+            error = broken
+        # What came whole before a cut counts.
+        self._take(batch, arrived)
+        return error
+
+    def _coming(self, wanted: set[str] | None, spool: Path, singly: bool) -> Iterator[Delivered | Item]:
+        """What the origin delivers, no faster than it may, in the syntax that it is to have."""
+        for delivered in self.origin.deliver(self.task, wanted, spool, singly=singly):
+            if isinstance(delivered, Item):
+                yield delivered
+                continue
+            self.ends.pace.wait(delivered.size)
+            yield delivered if self.recoder is None else self.recoder.recoded(delivered, spool)
+
+    def _take(self, batch: list[Delivered], arrived: set[str]) -> None:
+        arrived.update(each.uid_there for each in batch)
+        if not batch:
+            return
+        if self.ends.verify:
+            self.sent.update((each.instance, instance_digest(each.source)) for each in batch)
+        self.there.update(each.instance for each in batch)
+        by_name = {each.name: each for each in batch}
+        taken = ((by_name[item.name], item) for item in self.destination.take(batch))
+        self._settle({each.instance: replace(item, reason=item.reason or each.note) for each, item in taken})
+
+    def _verify(self) -> None:
+        """Read back what counts as there, and compare it with the source."""
+        spool = self.destination.spool(self.task)
+        if lacking := set(self.unverified) - set(self.sent):
+            self.sent.update(_digests(self.origin.deliver(self.task, lacking, spool)))
+        held = _digests(self.destination.held(self.task, set(self.unverified), spool))
+        lost = (set(self.unverified) & set(self.sent)) - set(held)
+        # Where nothing at all can be read back, it is not single instances that are damaged.
+        if lost and self.recoder is None and (held or len(self.unverified) == 1):
+            held |= self._send_again(lost, spool)
+        judged = [_judged(item, self.sent.get(uid), held.get(uid)) for uid, item in self.unverified.items()]
+        self.unverified = {}
+        self._tell(judged)
+
+    def _send_again(self, lost: set[str], spool: Path) -> dict[str, bytes]:
+        """Send what could not be read back once more: a server that had it damaged has it whole then; what it has."""
+        coming = self.origin.deliver(self.task, lost, spool, singly=True)
+        again = [each for each in coming if isinstance(each, Delivered)]
+        for _ in self.destination.take(again):
+            pass  # what became of it shows when it is read back
+        held = _digests(self.destination.held(self.task, lost, spool))
+        for uid in held:
+            self.unverified[uid] = Item(uid, "moved", reason="it could not be read there, and was sent again")
+        return held
+
+    def _settle(self, items: dict[str, Item]) -> None:
+        """Tell what these instances came to, or keep it until they are verified."""
+        if not self.ends.verify:
+            self._tell(items.values())
+            return
+        done = {uid: item for uid, item in items.items() if item.status in ("moved", "present")}
+        self.unverified.update(done)
+        self._tell(item for uid, item in items.items() if uid not in done)
+
+    def _tell(self, items: Iterable[Item]) -> None:
+        told = list(items)
+        self.items += told
+        if self.ends.listener is not None:
+            self.ends.listener.settled(told)
+
+    def _expected(self, count: int) -> None:
+        if self.ends.listener is not None:
+            self.ends.listener.expect(count)
+
+
+def instance_digest(source: Source) -> bytes:
+    """Of an instance's data set and transfer syntax. Preamble and file meta are left out: servers write their own.
+
+    Raises `LocationError`.
+    """
+    told = hashlib.blake2b(digest_size=16)
+    with source.open() as stream:
+        head = stream.read(144)
+        if head[128:140] == b"DICM" + _META_LENGTH:
+            meta = stream.read(int.from_bytes(head[140:144], "little"))
+            at = meta.find(_META_SYNTAX) + len(_META_SYNTAX)
+            told.update(meta[at + 2 : at + 2 + int.from_bytes(meta[at : at + 2], "little")].rstrip(b"\0 "))
+        else:
+            told.update(head)
+        while chunk := stream.read(_CHUNK):
+            told.update(chunk)
+    return told.digest()
+
+
+def _digests(delivered: Iterable[Delivered | Item]) -> dict[str, bytes]:
+    """By SOP Instance UID; files made for this are removed. What came unfit is not among them."""
+    found = {}
+    for each in delivered:
+        if isinstance(each, Delivered):
+            found[each.instance] = instance_digest(each.source)
+            if each.path is not None:
+                each.path.unlink()
+    return found
+
+
+def _judged(item: Item, sent: bytes | None, held: bytes | None) -> Item:
+    if sent is not None and sent == held:
+        return item
+    if sent is None or held is None:
+        return replace(
+            item, status="failed", reason=f"could not be read {'back' if sent else 'again'} to compare"
+        )
+    if item.status == "present":
+        return replace(
+            item, status="refused", reason="other bytes are stored there under the same SOP Instance UID"
+        )
+    return replace(item, status="failed", reason="read back, it is not what was sent")
+
+
+def _absolute(place: str | Path) -> str:
+    """As a worker in another folder would name it."""
+    text = str(place)
+    if isinstance(place, str) and (is_web_address(text) or is_address(text) or is_server(text)):
+        return text
+    return str(Path(place).expanduser().absolute())
+
+
+def _origin(source: str | Path, transfer_syntax: str) -> Origin:
+    location = open_location(source)
+    if isinstance(location, DicomwebLocation):
+        return ServerOrigin(location, transfer_syntax)
+    if transfer_syntax != "*":
+        raise LocationError(
+            "only a server can be asked for a transfer syntax",
+            where=str(source),
+            remedy="use --to",
+        )
+    return PlaceOrigin(location)
+
+
+def _destination(target: str | Path) -> Destination:
+    text = str(target)
+    if isinstance(target, str) and (is_web_address(text) or is_server(text)):
+        location = open_dicomweb(text)
+        if location.resource.level not in {"service", "study"}:
+            raise LocationError("a copy goes to a server or a study", where=text)
+        return ServerDestination(location.client, location.resource.study)
+    if is_address(text):
+        return BucketDestination(text.rstrip("/"))
+    path = Path(target).expanduser().absolute()
+    if path.exists() and not path.is_dir():
+        raise LocationError("is a file", expected="a folder, a bucket or a DICOMweb URL", where=text)
+    return FolderDestination(path)

@@ -1,0 +1,79 @@
+"""Instances in another transfer syntax on their way from one place to another.
+
+What becomes of one is `hounsfield.transcode`'s business. A lossy one has a SOP Instance UID of its own (PS3.3
+C.7.6.1.1.5), which follows from the original's: so it is known at the destination again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from hounsfield.ct.instance import FileSource
+from hounsfield.dicom.syntaxes import transfer_syntax
+from hounsfield.errors import HounsfieldError
+from hounsfield.outputs import partial_instance
+from hounsfield.transcode import AUTO, Target, Transcoder, derived_uid, goal_of
+from hounsfield.transcode.target import AUTO_QUALITY
+from hounsfield.verbs.copy.origins import Delivered, written_uids
+from hounsfield.verbs.copy.summary import Item
+
+_NOT_WORTH_A_WORD = ("is ", "has no pixels")
+"""How the reasons begin for which most instances stay as they are: in the syntax already, no smaller, no image."""
+
+
+class Recoder:
+    """Recodes one instance after another; for one thread at a time."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self._transcoder = Transcoder()
+
+    def recoded(self, delivered: Delivered, spool: Path) -> Delivered | Item:
+        """The instance as it goes on, in a file of its own in `spool`; an `Item` where it cannot be recoded."""
+        try:
+            result = self._transcoder.transcode(delivered.source, self.target)
+            if not result.changed:
+                note = "" if result.why.startswith(_NOT_WORTH_A_WORD) else result.why
+                return replace(delivered, note=note)
+            path = partial_instance(spool)
+            path.write_bytes(result.content)
+            uids = written_uids(FileSource(path))
+        except HounsfieldError as error:
+            reason = str(error).removeprefix(f"{delivered.source.name}: ")
+            if delivered.path is not None:
+                delivered.path.unlink(missing_ok=True)
+            return Item(delivered.instance, "failed", reason=f"not recoded: {reason}")
+        if delivered.path is not None:
+            delivered.path.unlink(missing_ok=True)
+        return Delivered(*uids, FileSource(path), len(result.content), path, delivered.instance, result.why)
+
+
+def uids_after(uid: str, target: Target) -> Iterator[str]:
+    """The SOP Instance UIDs that an instance may have once it is recoded: its own, and those of lossy results."""
+    yield uid
+    for lossy in _lossy_targets([target]):
+        assert lossy.syntax is not None
+        yield derived_uid(uid.encode("ascii", "replace"), lossy.syntax, goal_of(lossy)).decode("ascii")
+
+
+def _lossy_targets(targets: Iterable[Target]) -> Iterator[Target]:
+    """Every lossy syntax, with its goal, that one of the targets may choose."""
+    for target in targets:
+        if target.policy is not None:
+            yield from _lossy_targets(rule.target for rule in target.policy.rules if rule.target is not None)
+        elif target.syntax is not None:
+            if target.lossy:
+                yield target
+        else:
+            for keyword in sorted(set((target.auto or AUTO).values())):
+                syntax = transfer_syntax(keyword)
+                if not syntax.lossless and syntax.keyword != "jpeg-xl-jpeg":
+                    has_goal = any(
+                        goal is not None for goal in (target.ratio, target.max_error, target.quality)
+                    )
+                    if has_goal:
+                        yield Target(syntax, target.ratio, target.max_error, target.quality)
+                    if keyword in AUTO.values():
+                        yield Target(syntax, quality=AUTO_QUALITY)

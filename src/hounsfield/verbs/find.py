@@ -1,0 +1,292 @@
+"""Studies, series or instances that match, wherever they are: asked of a server, or read from files.
+
+One query language for both, that of DICOMweb (`dicomweb.queries`, `dicomweb.matching`). Rows are DICOM JSON with an
+`address` that other verbs take.
+"""
+
+from __future__ import annotations
+
+import calendar
+import itertools
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from hounsfield.attributes.header_text import element_of, text_member
+from hounsfield.ct.instance import HeaderReader, Instance, Skipped, read_instance
+from hounsfield.dicom.dictionary import attribute
+from hounsfield.dicomweb.attributes import canonical, first, tag_path
+from hounsfield.dicomweb.dicom_json import Model, from_dataset
+from hounsfield.dicomweb.matching import matches
+from hounsfield.dicomweb.queries import Query
+from hounsfield.dicomweb.resources import Collection, Resource
+from hounsfield.errors import DicomwebError, HounsfieldError, SelectionError
+from hounsfield.locations import Location, open_location
+from hounsfield.locations.dicomweb import DicomwebLocation
+
+Level = Literal["study", "series", "instance"]
+LEVELS: dict[Level, Collection] = {"study": "studies", "series": "series", "instance": "instances"}
+
+FIELDS: dict[Level, tuple[str, ...]] = {
+    "study": (
+        *(
+            "PatientName",
+            "PatientID",
+            "StudyDate",
+            "ModalitiesInStudy",
+            "StudyDescription",
+            "AccessionNumber",
+        ),
+        *("NumberOfStudyRelatedSeries", "NumberOfStudyRelatedInstances", "StudyInstanceUID"),
+    ),
+    "series": (
+        *("PatientName", "PatientID", "StudyDate", "Modality", "SeriesNumber", "SeriesDescription"),
+        *("NumberOfSeriesRelatedInstances", "SeriesInstanceUID", "StudyInstanceUID"),
+    ),
+    "instance": (
+        *("Modality", "SeriesNumber", "InstanceNumber", "Rows", "Columns", "SOPClassUID"),
+        *("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"),
+    ),
+}
+"""What a row shows, and what a server is asked to tell."""
+
+_UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+_NOT_PLAIN = frozenset({"SQ", "UN", "OB", "OD", "OF", "OL", "OV", "OW"})
+"""VRs of elements that the quick walk over a header does not tell."""
+
+_MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"  # PS3.6 A: a DICOMDIR, or a DIRFILE of some makers
+_NOT_SEARCHED = frozenset({400, 404, 405, 501})
+"""Statuses with which servers say that they do not search across studies."""
+
+_STUDY_KEYS = {
+    "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyDescription",
+    "AccessionNumber", "StudyID", "ReferringPhysicianName", "StudyInstanceUID", "ModalitiesInStudy",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One match: its attributes as DICOM JSON, and the location that holds it and nothing else, if there is one."""
+
+    model: Model = field(repr=False)
+    address: str
+
+    def value(self, name: str) -> str:
+        return first(self.model, name)
+
+
+def find(
+    location: str | Path | Location,
+    *,
+    level: Level = "study",
+    filters: Mapping[str, object] | None = None,
+    fields: Iterable[str] = (),
+    fuzzy: bool | None = None,
+    limit: int | None = None,
+    skipped: list[Skipped] | None = None,
+    warn: Callable[[str], None] | None = None,
+) -> Iterator[Found]:
+    """What at `location` matches `filters` (`{keyword: value}`, all kinds of DICOM matching), one by one.
+
+    `fields` adds attributes to those of `FIELDS`; `fuzzy` matches names by the beginnings of words; `warn` is told
+    what a server warns of, `skipped` what was no instance. An unknown keyword is a `DicomwebError`.
+    """
+    place = open_location(location) if isinstance(location, (str, Path)) else location
+    query = Query.build(filters, include=[*FIELDS[level], *fields], fuzzy=fuzzy, limit=limit)
+    if isinstance(place, DicomwebLocation):
+        yield from _on_server(place, level, _with_modality(query, level), warn or (lambda text: None))
+    else:
+        yield from itertools.islice(
+            _in_files(place, level, _with_modality(query, level), skipped if skipped is not None else []),
+            limit,
+        )
+
+
+def date_range(text: str) -> str:
+    """`2024-03`, `2024-01..2024-03`, `2024-01-05..`, `..2023` or DICOM's own as a DICOM date range, ends included."""
+    low, dots, high = text.strip().partition("..")
+    if not dots:
+        if re.fullmatch(r"\d{8}-|-?\d{8}(-\d{8})?", low, re.ASCII):
+            return low
+        high = low
+    begin = _day(low, last=False) if low else ""
+    end = _day(high, last=True) if high else ""
+    if begin and end and begin > end:
+        raise SelectionError(f"{text[:40]!r} ends before it begins", expected="the earlier date first")
+    return begin if begin == end and begin else f"{begin}-{end}"
+
+
+def _day(text: str, *, last: bool) -> str:
+    match = re.fullmatch(r"(\d{4})(?:-?(\d{2})(?:-?(\d{2}))?)?", text.strip(), re.ASCII)
+    year, month, day = (int(part or 0) for part in match.groups()) if match else (0, 0, 0)
+    month = month or (12 if last else 1)
+    if not 1 <= year <= 9999 or not 1 <= month <= 12:
+        raise _no_date(text)
+    days = calendar.monthrange(year, month)[1]
+    day = day or (days if last else 1)
+    if not 1 <= day <= days:
+        raise _no_date(text)
+    return f"{year:04d}{month:02d}{day:02d}"
+
+
+def _no_date(text: str) -> SelectionError:
+    return SelectionError(
+        f"{text[:40]!r} is no date", expected="2024, 2024-03, 2024-03-31 or a range with .."
+    )
+
+
+def _with_modality(query: Query, level: Level) -> Query:
+    """A study has Modalities in Study where a series has Modality; people say modality of either."""
+    names = ("Modality", "ModalitiesInStudy") if level == "study" else ("ModalitiesInStudy", "Modality")
+    wanted = tuple((names[1] if name == names[0] else name, value) for name, value in query.matches)
+    return replace(query, matches=wanted)
+
+
+def _on_server(
+    place: DicomwebLocation, level: Level, query: Query, warn: Callable[[str], None]
+) -> Iterator[Found]:
+    asked = place.resource.plain
+    chain = (asked.study, asked.series, asked.instance)
+    depth = list(LEVELS).index(level)
+    # A place as deep as what is looked for, or deeper, pins its UID; the search runs in what is above.
+    pinned = tuple((keyword, uid) for keyword, uid in ((_UIDS[depth], chain[depth]),) if uid is not None)
+    query = replace(query, matches=(*place.query.matches, *query.matches, *pinned))
+    above = place.client.resource(*chain[:depth])
+    for model in itertools.islice(_server_models(place, above, level, query, warn), query.limit):
+        yield Found(model, _server_address(place, model, level))
+
+
+def _server_models(
+    place: DicomwebLocation, above: Resource, level: Level, query: Query, warn: Callable[[str], None]
+) -> Iterator[Model]:
+    """Pages of matches; level by level where a server does not search across studies."""
+    try:
+        for page in place.client.pages(above.all(LEVELS[level]), query):
+            for warning in page.warnings:
+                if warning.remaining is None:
+                    warn(warning.text)
+            yield from page.models
+    except DicomwebError as error:
+        if above.level != "service" or level == "study" or error.data.get("status") not in _NOT_SEARCHED:
+            raise
+        upper = tuple(each for each in query.matches if each[0] in _STUDY_KEYS)
+        lower = replace(query, matches=tuple(each for each in query.matches if each[0] not in _STUDY_KEYS))
+        for study in place.client.pages(above.all("studies"), Query(upper, fuzzy=query.fuzzy)):
+            for model in study.models:
+                uid = first(model, "StudyInstanceUID")
+                yield from _server_models(place, place.client.resource(uid), level, lower, warn)
+
+
+def _server_address(place: DicomwebLocation, model: Model, level: Level) -> str:
+    """The location of a match, spelled as the user spelled the server."""
+    uids = [first(model, name) for name in _UIDS]
+    resource = place.resource
+    chain = [uids[0] or resource.study, uids[1] or resource.series, uids[2] or resource.instance]
+    depth = list(LEVELS).index(level) + 1
+    try:
+        found = place.client.resource(*chain[:depth])
+    except DicomwebError:
+        return ""
+    server, colon, _ = place.told.partition(":")
+    return f"{server}:/{found.path}" if place.told and colon else found.url
+
+
+def _in_files(place: Location, level: Level, query: Query, skipped: list[Skipped]) -> Iterator[Found]:
+    groups: dict[tuple[str, ...], list[Instance]] = {}
+    depth = list(LEVELS).index(level) + 1
+    asked = _asked(query)
+    for instance in _instances(place, asked, skipped):
+        groups.setdefault(tuple(instance.header.text(key) for key in _UIDS[:depth]), []).append(instance)
+    for members in groups.values():
+        try:
+            model = _model(members, level, asked)
+        except HounsfieldError as error:
+            skipped.append(Skipped(members[0].name, error.found))
+            continue
+        if matches(query, model):
+            yield Found(model, _file_address(place, members))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Attributes that a search shows or compares: tag → VR of those that a header tells, and `others`, by tag."""
+
+    plain: dict[int, str]
+    others: frozenset[int]
+
+
+def _asked(query: Query) -> _Asked:
+    names = {*query.include, *(name for name, _ in query.matches), *_UIDS}
+    plain: dict[int, str] = {}
+    others: set[int] = set()
+    for name in names:
+        tag = int(tag_path(name)[0], 16)
+        vr = attribute(tag).vr
+        if "." in name or " or " in vr or vr in _NOT_PLAIN:
+            others.add(tag)
+        else:
+            plain[tag] = vr
+    return _Asked(plain, frozenset(others))
+
+
+def _instances(place: Location, asked: _Asked, skipped: list[Skipped]) -> Iterator[Instance]:
+    reader = HeaderReader({tag: vr.encode() for tag, vr in asked.plain.items()})
+    for source in place.sources():
+        if isinstance(source, Skipped):
+            skipped.append(source)
+            continue
+        try:
+            instance = read_instance(source, reader=reader)
+        except HounsfieldError as error:
+            skipped.append(Skipped(source.name, error.found))
+            continue
+        if instance.header.text("SOPClassUID") == _MEDIA_DIRECTORY:
+            skipped.append(Skipped(source.name, "a directory of a file-set, not an instance"))
+        else:
+            yield instance
+
+
+def _model(members: list[Instance], level: Level, asked: _Asked) -> Model:
+    """What is asked of the first member, and what a server would count over all."""
+    first, header = members[0], members[0].header
+    charset = "\\".join(header.texts("SpecificCharacterSet"))
+    model: Model = from_dataset(first.dataset(), tags=asked.others) if asked.others else {}
+    for tag, vr in asked.plain.items():
+        value = header.values.get(tag)
+        member = None if value is None else text_member(tag, vr, value, charset)
+        if member is not None:
+            model[f"{tag:08X}"] = element_of(member)
+    if level == "study":
+        modalities = sorted({member.header.text("Modality") for member in members} - {""})
+        series = {member.header.text("SeriesInstanceUID") for member in members}
+        model["00080061"] = {"vr": "CS", "Value": modalities}
+        model["00201206"] = {"vr": "IS", "Value": [len(series)]}
+        model["00201208"] = {"vr": "IS", "Value": [len(members)]}
+    elif level == "series":
+        model["00201209"] = {"vr": "IS", "Value": [len(members)]}
+    return model
+
+
+def _file_address(place: Location, members: list[Instance]) -> str:
+    """The one file, or the deepest folder that holds all of them; of members of an archive, the archive."""
+    names = [_openable(member.name) for member in members]
+    if len(set(names)) == 1:
+        return names[0]
+    return os.path.commonpath([Path(name).parent for name in names]) or place.name
+
+
+def _openable(name: str) -> str:
+    """`name`, or the archive that it is in: `scans/a.zip!/b/c.dcm` is no location, `scans/a.zip` is."""
+    archive, mark, _ = name.partition("!/")
+    return archive if mark and Path(archive).is_file() else name
+
+
+def row(found: Found, fields: Iterable[str]) -> dict[str, Any]:
+    """A match as plain values by keyword, several joined by a backslash as in DICOM."""
+    from hounsfield.dicomweb.attributes import values
+
+    shown: dict[str, Any] = {canonical(name): "\\".join(values(found.model, name)) for name in fields}
+    return {**shown, "location": found.address}

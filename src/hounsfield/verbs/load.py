@@ -1,0 +1,223 @@
+"""From a location to series to a volume: `scan` and `load`, on which every verb stands.
+
+Headers are read once each; what is left out is listed with its reason; a choice that must be made is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Literal
+
+from hounsfield.ct.instance import HeaderReader, Instance, Skipped, read_instance
+from hounsfield.ct.series import LoadOptions, Series, find_series
+from hounsfield.ct.series.slices import told
+from hounsfield.ct.volume import Volume
+from hounsfield.errors import HounsfieldError, LocationError, NotHounsfieldError, SelectionError
+from hounsfield.locations import Location, open_location
+
+
+@dataclass(frozen=True, repr=False)
+class Scan:
+    """What a location holds: `series` with verdicts, and `skipped`, everything else, with reasons.
+
+    `captures`: series of Secondary Captures that are CT but for their class; `choose` gives one that is named.
+    """
+
+    location: str
+    series: tuple[Series, ...]
+    skipped: tuple[Skipped, ...]
+    captures: tuple[Series, ...] = ()
+
+    def __repr__(self) -> str:
+        held = "".join(f"\n  {_choice(series)}" for series in self.series)
+        return (
+            f"<Scan of {self.location}: {len(self.series)} series, {len(self.skipped)} files skipped{held}>"
+        )
+
+    def choose(self, wanted: str | int | None = None) -> Series:
+        """One series: by UID (or its beginning), Series Number, or description; with None the only CT there is.
+
+        Raises `SelectionError` that lists the choices.
+        """
+        candidates = self.series if wanted is not None else self._default_candidates()
+        matches = [series for series in candidates if wanted is None or _matches(series, str(wanted))]
+        if wanted is not None and not matches:
+            matches = [series for series in self.captures if _matches(series, str(wanted))]
+        if len(matches) == 1:
+            return matches[0]
+        if not self.series and not matches and not self.captures:
+            why = f": {self.skipped[0].name}: {self.skipped[0].reason}" if self.skipped else ""
+            more = len(self.skipped) - 1
+            why += f"; and {more} more {'file' if more == 1 else 'files'} skipped" if more > 0 else ""
+            raise SelectionError(f"no CT series in it{why}", where=self.location, remedy="check the location")
+        if not self.series and wanted is None:
+            raise SelectionError(
+                f"no CT series in it but Secondary Captures: {'; '.join(map(_choice, self.captures))}",
+                where=self.location,
+                remedy="take one all the same with series=… (--series)",
+                choices=tuple(map(_choice, self.captures)),
+            )
+        found = "no series" if not matches else f"{len(matches)} series"
+        asked = "" if wanted is None else f" match {wanted!r}"
+        listed = matches or [*self.series] or [*self.captures]
+        choices = tuple(_choice(series, among=listed) for series in listed)
+        raise SelectionError(
+            f"{found}{asked}: {'; '.join(choices)}",
+            where=self.location,
+            remedy="choose one with series=… (--series), by UID, number or description",
+            choices=choices,
+        )
+
+    def _default_candidates(self) -> tuple[Series, ...]:
+        """Localizers and other things that are no volume do not make a choice necessary."""
+        volumes = tuple(series for series in self.series if series.phases)
+        return volumes or self.series
+
+
+def instances(
+    location: str | PathLike[str] | Location, *, skipped: list[Skipped] | None = None
+) -> Iterator[Instance]:
+    """Every DICOM instance in a location, header read; what is not one goes to `skipped`.
+
+    Raises `LocationError` when the location itself cannot be read.
+    """
+    place = _opened(location)
+    reader = HeaderReader()
+    for source in place.sources():
+        if isinstance(source, Skipped):
+            if skipped is not None:
+                skipped.append(source)
+            continue
+        try:
+            yield read_instance(source, reader=reader)
+        except HounsfieldError as error:
+            if skipped is not None:
+                reason = str(error).removeprefix(f"{source.name}: ")
+                skipped.append(Skipped(source.name, reason))
+
+
+def scan(
+    location: str | PathLike[str] | Location,
+    *,
+    unit: Literal["HU"] | None = None,
+    split_by: str | Sequence[str] | None = None,
+    seen: Callable[[], None] | None = None,
+) -> Scan:
+    """What a location holds, from headers alone (pixels are compared only where positions clash).
+
+    `unit` and `split_by` are those of `load`. `seen` is called after each instance: a hundred thousand of them take
+    a while, and somebody waits. Raises `LocationError` when the location itself cannot be read, `SelectionError` for
+    a `split_by` that names no attribute.
+    """
+    skipped: list[Skipped] = []
+    read = instances(location, skipped=skipped)
+    captures: list[Series] = []
+    found = find_series(
+        read if seen is None else _told(read, seen), captures=captures, unit=unit, split_by=split_by
+    )
+    name = str(location) if isinstance(location, (str, PathLike)) else location.name
+    return Scan(name, found[0], (*skipped, *found[1]), tuple(captures))
+
+
+def _opened(location: str | PathLike[str] | Location) -> Location:
+    if isinstance(location, (str, PathLike)):
+        return open_location(location if isinstance(location, str) else Path(location))
+    if not hasattr(location, "sources"):
+        raise LocationError(
+            f"a {type(location).__name__} is no location",
+            expected="a path or an address",
+            remedy="for some of a folder's files, put them into a folder or a zip of their own",
+        )
+    return location
+
+
+def _told(read: Iterator[Instance], seen: Callable[[], None]) -> Iterator[Instance]:
+    for instance in read:
+        yield instance
+        seen()
+
+
+def load(
+    location: str | PathLike[str] | Location,
+    *,
+    series: str | int | None = None,
+    phase: int | None = None,
+    split_by: str | Sequence[str] | None = None,
+    dtype: Literal["int16", "float32"] | None = None,
+    clamp: bool = True,
+    gaps: Literal["error", "fill", "interpolate"] = "error",
+    step: float | None = None,
+    rectify: bool = False,
+    truncated: Literal["error", "fill"] = "error",
+    spacing: tuple[float, float, float] | None = None,
+    unit: Literal["HU"] | None = None,
+    require_hounsfield: bool = False,
+    workers: int | None = None,
+) -> Volume:
+    """The volume of one series in a location.
+
+    `array` (slices, rows, columns) in `unit`, slices ordered along row × column direction; `affine` (slice, row,
+    column, 1) → LPS mm, exact under tilt.
+
+    - `series`: UID (or its beginning), Series Number or description; needed when there are several
+    - `phase`: which of several volumes in one series, from 0
+    - `split_by`: keywords or tags by whose values the series is parted into volumes, or "gaps" for the slabs between
+      gaps; by default what parts it is found
+    - `dtype`: "int16": rounded to nearest and saturated, with counts and a warning in the report; "float32": exact;
+      None: int16 for Hounsfield units, float32 for any other
+    - `clamp`: values below −1024 HU become −1024
+    - `gaps`: what of missing slices: "error"; "fill" with −1024; "interpolate" between neighbours
+    - `step`: resample to this slice step in mm, whatever the spacing was
+    - `rectify`: shift the slices of a tilted series in their planes until they stack upright
+    - `truncated`: what of files that end early: "error"; "fill" what is not there with −1024, listed in the report
+    - `spacing`: (slice, row, column) mm for frames that have no place in the patient
+    - `unit`: "HU": the values are Hounsfield units, whatever Rescale Type says; the report keeps what it said
+    - `require_hounsfield`: `NotHounsfieldError` for values in another unit, instead of a volume that says so
+    - `workers`: threads; None for one a core
+
+    Raises `SelectionError` listing the choices, `GeometryError` naming the option that would load the slices,
+    `MalformedError` and its kin for what cannot be read. PS3.3 C.7.6.2.1.1, C.11.1.1.2.
+    """
+    options = LoadOptions(dtype, clamp, gaps, step, rectify, truncated, spacing, unit, workers)
+    place = _opened(location)
+    with_pixels = getattr(place, "for_pixels", None)
+    chosen = scan(with_pixels() if with_pixels is not None else place, unit=unit, split_by=split_by).choose(
+        series
+    )
+    if require_hounsfield and not chosen.unit.hounsfield:
+        raise NotHounsfieldError(
+            f"values are in {chosen.unit.name}",
+            expected="HU",
+            where=chosen.name,
+            remedy=f"{chosen.unit.warning}; if they are HU all the same: unit='HU' (--unit HU)",
+        )
+    return chosen.load(options, phase=phase)
+
+
+def _matches(series: Series, wanted: str) -> bool:
+    facts = series.facts
+    if wanted in (series.uid, f"{series.uid}#{series.part}", facts.get("SeriesNumber"), series.name):
+        return True
+    if wanted.lower() == facts.get("SeriesDescription", "").lower() != "":
+        return True
+    return len(wanted) > 3 and "." in wanted and series.uid.startswith(wanted)
+
+
+def _choice(series: Series, *, among: Sequence[Series] = ()) -> str:
+    label = f"#{series.part}" if series.part else ""
+    slices = "1 slice" if len(series.slices) == 1 else f"{len(series.slices)} slices"
+    # Whose it is, where there are several patients to choose from.
+    patients = {other.header.text("PatientID") for other in among}
+    whose = f", Patient ID {told(series.header.text('PatientID'))!r}" if len(patients) > 1 else ""
+    return f"{series.name} ({slices}, {series.verdict}{whose}, {series.uid}{label})"
+
+
+def is_remote(location: str | Path) -> bool:
+    """Whether reading the location goes over a network, so that pixels are fetched only on demand."""
+    text = str(location)
+    scheme, separator, _ = text.partition(":")
+    # One letter before the colon is a Windows drive.
+    return bool(separator) and len(scheme) > 1 and not Path(text).exists()

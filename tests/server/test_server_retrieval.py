@@ -1,0 +1,346 @@
+"""Retrieval over HTTP: whole studies down to frames and bulk data, in every form that a client may ask for."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import numpy as np
+import pydicom
+import pytest
+from PIL import Image
+from pydicom.data import get_testdata_file
+from server_support import AS_STORED, Running, instances, parts_of, path_of, read, running, uids
+
+from hounsfield.ct.instance import BytesSource, read_instance
+
+OCTETS = "multipart/related; type=application/octet-stream; transfer-syntax=*"
+EXPLICIT = "1.2.840.10008.1.2.1"
+RLE = "1.2.840.10008.1.2.5"
+JPEG_LS = "1.2.840.10008.1.2.4.80"
+
+
+def cells(content: bytes) -> np.ndarray:
+    """The stored values, by the reader of this project, which knows every syntax."""
+    return read_instance(BytesSource("x", content)).cells()
+
+
+@pytest.fixture(scope="module")
+def series() -> list[bytes]:
+    return instances()
+
+
+@pytest.fixture(scope="module")
+def compressed() -> list[bytes]:
+    return instances(transfer_syntax="jpeg-ls", seed=5)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, series, compressed):
+    with running(tmp_path_factory.mktemp("archive")) as found:
+        assert found.store(series).status_code == 200
+        assert found.store(compressed).status_code == 200
+        yield found
+
+
+@pytest.mark.parametrize("level", ["study", "series", "instance"])
+def test_a_resource_comes_back_as_the_bytes_that_were_stored(server: Running, series, level):
+    answer = server.get(path_of(series[0], level), AS_STORED)
+    assert answer.status_code == 200
+    assert int(answer.headers["content-length"]) == len(answer.content)
+    got = parts_of(answer)
+    wanted = series if level != "instance" else series[:1]
+    assert sorted(content for _, content in got) == sorted(wanted)
+    assert {headers["content-type"] for headers, _ in got} == {
+        "application/dicom; transfer-syntax=1.2.840.10008.1.2.1"
+    }
+    assert all(headers["content-location"].startswith(server.url) for headers, _ in got)
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        'multipart/related; type="application/dicom"',
+        "multipart/related; type=application/dicom; transfer-syntax=1.2.840.10008.1.2.1",
+        'multipart/related; type="application/dicom; transfer-syntax=1.2.840.10008.1.2.1"',
+        "multipart/related",
+    ],
+)
+def test_without_a_transfer_syntax_it_is_explicit_little_endian(server: Running, compressed, accept):
+    ((headers, content),) = parts_of(server.get(path_of(compressed[0]), accept))
+    assert headers["content-type"].endswith("1.2.840.10008.1.2.1")
+    assert read(content).file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.1"
+    assert np.array_equal(read(content).pixel_array, cells(compressed[0]))
+
+
+def test_one_instance_comes_alone_to_who_accepts_dicom_alone(server: Running, series):
+    answer = server.get(path_of(series[0]), "application/dicom; transfer-syntax=*")
+    assert answer.headers["content-type"].startswith("application/dicom")
+    assert answer.content == series[0]
+
+
+def test_several_instances_never_come_as_one(server: Running, series):
+    assert server.get(path_of(series[0], "series"), "application/dicom").status_code == 406
+
+
+@pytest.mark.parametrize(
+    "target", [JPEG_LS, "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.201"]
+)
+def test_another_transfer_syntax_is_made_losslessly(server: Running, series, target):
+    accept = f'multipart/related; type="application/dicom"; transfer-syntax={target}'
+    ((headers, content),) = parts_of(server.get(path_of(series[0]), accept))
+    assert headers["content-type"].endswith(target)
+    found = read(content)
+    assert found.file_meta.TransferSyntaxUID == target
+    assert np.array_equal(cells(content), cells(series[0]))
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2", "1.2.840.10008.1.2.2", "1.2.3.4"])
+def test_implicit_and_big_endian_never_leave(server: Running, series, syntax):
+    accept = f'multipart/related; type="application/dicom"; transfer-syntax={syntax}'
+    assert server.get(path_of(series[0]), accept).status_code == 406
+
+
+@pytest.mark.parametrize("keyword", ["implicit", "explicit-big-endian"])
+def test_what_is_stored_in_an_encoding_that_may_not_leave_is_converted(tmp_path, keyword):
+    stored = instances(transfer_syntax=keyword)
+    with running(tmp_path) as server:
+        assert server.store(stored).status_code == 200
+        ((headers, content),) = parts_of(server.get(path_of(stored[0]), AS_STORED))
+        assert headers["content-type"].endswith("1.2.840.10008.1.2.1")
+        assert np.array_equal(read(content).pixel_array, read(stored[0]).pixel_array)
+
+
+def test_metadata_is_what_pydicom_reads(server: Running, series):
+    answer = server.get(path_of(series[0], "series") + "/metadata", "application/dicom+json")
+    models = answer.json()
+    assert len(models) == len(series)
+    by_uid = {uids(content)[2]: content for content in series}
+    for model in models:
+        content = by_uid[model["00080018"]["Value"][0]]
+        wanted = pydicom.dcmread(__import__("io").BytesIO(content))
+        for element in wanted:
+            if element.tag.group != 2 and element.VR not in {"OW", "OB", "SQ", "UN"}:
+                assert f"{element.tag:08X}" in model, element
+        assert model["7FE00010"]["BulkDataURI"].startswith(f"{server.url}/studies/")
+        assert list(model) == sorted(model)
+
+
+def test_metadata_comes_as_xml_to_who_asks(server: Running, series):
+    answer = server.get(path_of(series[0]) + "/metadata", 'multipart/related; type="application/dicom+xml"')
+    ((headers, content),) = parts_of(answer)
+    assert headers["content-type"] == "application/dicom+xml"
+    assert b"NativeDicomModel" in content
+
+
+def test_unchanged_metadata_is_not_sent_again_and_changed_is(tmp_path, series):
+    with running(tmp_path) as server:
+        server.store(series[:1])
+        path = path_of(series[0], "series") + "/metadata"
+        first = server.get(path)
+        again = server.get(path, **{"If-None-Match": first.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+        server.store(series[1:])
+        later = server.get(path, **{"If-None-Match": first.headers["etag"]})
+        assert later.status_code == 200 and len(later.json()) == len(series)
+
+
+def test_bulk_data_uris_lead_to_the_pixels(server: Running, series):
+    (model,) = server.get(path_of(series[0]) + "/metadata").json()
+    uri = model["7FE00010"]["BulkDataURI"]
+    assert (
+        server.http.get(uri, headers={"Accept": "application/octet-stream"}).content
+        == read(series[0]).PixelData
+    )
+    ((_, content),) = parts_of(
+        server.http.get(uri, headers={"Accept": 'multipart/related; type="application/octet-stream"'})
+    )
+    assert content == read(series[0]).PixelData
+
+
+def test_frames_come_in_the_order_asked(tmp_path):
+    (stored,) = instances(multiframe="enhanced", slices=4)
+    with running(tmp_path) as server:
+        server.store([stored])
+        got = parts_of(
+            server.get(
+                path_of(stored) + "/frames/3,1",
+                "multipart/related; type=application/octet-stream; transfer-syntax=*",
+            )
+        )
+        pixels = read(stored).pixel_array
+        assert [content for _, content in got] == [pixels[2].tobytes(), pixels[0].tobytes()]
+        assert server.get(path_of(stored) + "/frames/5").status_code == 404
+        assert server.get(path_of(stored) + "/frames/0").status_code == 400
+        assert server.get(path_of(stored) + "/frames/1,x").status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind", "syntax"),
+    [
+        (
+            "multipart/related; type=application/octet-stream; transfer-syntax=*",
+            "application/octet-stream",
+            JPEG_LS,
+        ),
+        ('multipart/related; type="image/jls"', "image/jls", JPEG_LS),
+        ("*/*", "image/jls", JPEG_LS),
+        (
+            'multipart/related; type="application/octet-stream"',
+            "application/octet-stream",
+            "1.2.840.10008.1.2.1",
+        ),
+        ('multipart/related; type="image/jp2"', "image/jp2", "1.2.840.10008.1.2.4.90"),
+    ],
+)
+def test_frames_come_in_the_coding_asked_for(server: Running, compressed, accept, kind, syntax):
+    ((headers, content),) = parts_of(server.get(path_of(compressed[0]) + "/frames/1", accept))
+    assert headers["content-type"] == f"{kind}; transfer-syntax={syntax}"
+    if syntax == "1.2.840.10008.1.2.1":
+        assert content == cells(compressed[0]).tobytes()
+    if syntax == JPEG_LS:
+        assert content[:2] == b"\xff\xd8"
+
+
+def test_a_frame_comes_alone_to_who_asks(server: Running, series):
+    answer = server.get(path_of(series[0]) + "/frames/1", "application/octet-stream")
+    assert answer.content == read(series[0]).PixelData
+
+
+@pytest.mark.parametrize(
+    ("asked", "start", "stop"), [("bytes=0-9", 0, 10), ("bytes=100-", 100, None), ("bytes=-20", -20, None)]
+)
+def test_a_range_of_an_instance_or_bulk_value(server: Running, series, asked, start, stop):
+    answer = server.get(path_of(series[0]), "application/dicom; transfer-syntax=*", Range=asked)
+    assert answer.status_code == 206
+    assert answer.content == series[0][start:stop]
+    assert answer.headers["content-range"].endswith(f"/{len(series[0])}")
+    uri = path_of(series[0]) + "/bulkdata/7FE00010"
+    assert (
+        server.get(uri, "application/octet-stream", Range=asked).content
+        == read(series[0]).PixelData[start:stop]
+    )
+
+
+def test_a_range_that_is_not_there_is_416(server: Running, series):
+    answer = server.get(path_of(series[0]), "application/dicom; transfer-syntax=*", Range="bytes=99999999-")
+    assert answer.status_code == 416
+
+
+def test_head_tells_the_same_without_a_body(server: Running, series):
+    path = path_of(series[0], "series")
+    head = server.http.head(path, headers={"Accept": AS_STORED})
+    got = server.get(path, AS_STORED)
+    assert head.content == b""
+    assert head.headers["content-length"] == got.headers["content-length"]
+    assert head.headers["etag"] == got.headers["etag"]
+
+
+def test_accept_may_stand_in_the_query(server: Running, series):
+    answer = server.get(path_of(series[0]) + "/metadata?accept=application/json", "image/png")
+    assert answer.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    "path", ["/studies/1.2.3", "/studies/1.2.3/metadata", "/studies/1.2.3/series/4/instances/5/frames/1"]
+)
+def test_what_is_not_there_is_404(server: Running, path):
+    assert server.get(f"/studies/1.2.3{path}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["/studies/..%2f..", "/studies/1.2.x", "/studies/1..2", "/studies/" + "1" * 65]
+)
+def test_what_is_no_uid_is_refused_before_anything_is_opened(server: Running, path):
+    assert server.get(path).status_code in {400, 404}
+
+
+def test_gzip_is_for_text_only(server: Running, series):
+    text = server.get(path_of(series[0], "series") + "/metadata", **{"Accept-Encoding": "gzip"})
+    assert text.headers["content-encoding"] == "gzip" and len(text.json()) == len(series)
+    pixels = server.get(path_of(series[0]), AS_STORED, **{"Accept-Encoding": "gzip"})
+    assert "content-encoding" not in pixels.headers
+
+
+def bits(syntax: str) -> tuple[bytes, np.ndarray]:
+    """A file of three frames of 5 × 5 single bits, which do not end where bytes do."""
+    dataset = pydicom.dcmread(io.BytesIO(instances(slices=1, rows=8, columns=8)[0]))
+    wanted = np.random.default_rng(3).integers(0, 2, (3, 5, 5)).astype(np.uint8)
+    packed = np.packbits(wanted.ravel(), bitorder="little").tobytes()
+    dataset.Rows = dataset.Columns = 5
+    dataset.NumberOfFrames = 3
+    dataset.BitsAllocated = dataset.BitsStored = 1
+    dataset.HighBit = dataset.PixelRepresentation = 0
+    for name in (
+        "RescaleIntercept",
+        "RescaleSlope",
+        "RescaleType",
+        "PixelPaddingValue",
+        "WindowCenter",
+        "WindowWidth",
+    ):
+        if name in dataset:
+            del dataset[name]
+    dataset.PixelData = packed
+    dataset["PixelData"].VR = "OB"
+    dataset.file_meta.TransferSyntaxUID = pydicom.uid.UID(syntax)
+    out = io.BytesIO()
+    pydicom.dcmwrite(out, dataset, enforce_file_format=True)
+    return out.getvalue(), wanted
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, "1.2.840.10008.1.2"])
+def test_single_bits_are_served_frame_by_frame_and_whole(tmp_path, syntax):
+    content, wanted = bits(syntax)
+    with running(tmp_path) as server:
+        assert server.store([content]).status_code == 200
+        parts = parts_of(server.get(path_of(content) + "/frames/1,2,3"))
+        got = [np.unpackbits(np.frombuffer(each, np.uint8), count=25, bitorder="little") for _, each in parts]
+        assert np.array_equal(np.stack(got).reshape(3, 5, 5), wanted)
+        (whole,) = parts_of(server.get(path_of(content), AS_STORED))
+        assert np.array_equal(read(whole[1]).pixel_array, wanted)
+        assert read(whole[1]).file_meta.TransferSyntaxUID == EXPLICIT
+        picture = server.get(path_of(content) + "/frames/2/rendered", "image/png")
+        assert picture.status_code == 200, picture.text
+        assert np.array_equal(np.asarray(Image.open(io.BytesIO(picture.content))) > 127, wanted[1] > 0)
+
+
+def test_a_frame_that_is_not_all_there_is_422_and_not_served(tmp_path):
+    dataset = pydicom.dcmread(io.BytesIO(instances(slices=1, rows=8, columns=8)[0]))
+    dataset.NumberOfFrames = 2
+    out = io.BytesIO()
+    dataset.save_as(out)
+    with running(tmp_path) as server:
+        assert server.store([out.getvalue()]).status_code == 200
+        assert server.get(path_of(out.getvalue()) + "/frames/1").status_code == 200
+        assert server.get(path_of(out.getvalue()) + "/frames/2").status_code == 422
+
+
+def test_a_lossy_coding_that_is_asked_for_says_so(tmp_path):
+    content = instances(slices=1)[0]
+    with running(tmp_path) as server:
+        server.store([content])
+        accept = 'multipart/related; type="application/dicom"; transfer-syntax=1.2.840.10008.1.2.4.91'
+        (whole,) = parts_of(server.get(path_of(content), accept))
+        got = read(whole[1])
+        assert got.LossyImageCompression == "01" and got.SOPInstanceUID != read(content).SOPInstanceUID
+        assert np.abs(got.pixel_array.astype(int) - read(content).pixel_array).max() < 200
+
+
+def test_dicomweb_client_stores_and_gets_back_the_same(tmp_path):
+    from dicomweb_client import DICOMwebClient
+
+    names = ["CT_small.dcm", "MR_small.dcm", "JPEG2000.dcm", "rtplan.dcm", "SC_rgb_rle.dcm", "reportsi.dcm"]
+    files = [pydicom.dcmread(get_testdata_file(name)) for name in names]
+    with running(tmp_path) as server:
+        web = DICOMwebClient(server.url)
+        web.store_instances(files)
+        for wanted in files:
+            got = web.retrieve_instance(
+                wanted.StudyInstanceUID, wanted.SeriesInstanceUID, wanted.SOPInstanceUID,
+                media_types=(("application/dicom", "*"),),
+            )  # fmt: skip
+            assert json.loads(got.to_json()) == json.loads(wanted.to_json())
+            stored = wanted.file_meta.TransferSyntaxUID
+            # Implicit VR is never sent.
+            assert got.file_meta.TransferSyntaxUID == (EXPLICIT if stored == "1.2.840.10008.1.2" else stored)

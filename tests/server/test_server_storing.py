@@ -1,0 +1,279 @@
+"""Stores over HTTP: every instance gets its own answer, and what is acknowledged lies on the disk, whole."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+import pydicom
+import pytest
+from server_support import AS_STORED, STOW, body, instances, parts_of, path_of, running, uids
+
+from hounsfield.ct.instance import Skipped
+from hounsfield.dicomweb.store_results import parse_store_result
+from hounsfield.locations import open_location
+from hounsfield.server.adoption import AdoptedFolders
+from hounsfield.server.archive import IN_ARCHIVE
+from hounsfield.server.limits import Limits
+
+
+@pytest.fixture
+def server(tmp_path):
+    with running(tmp_path) as found:
+        yield found
+
+
+def result(answer, *asked):
+    return parse_store_result(answer.status_code, answer.headers["content-type"], answer.content, asked)
+
+
+def files(server):
+    return sorted(path for path in server.archive.store.root.rglob("*.dcm"))
+
+
+def test_stored_files_are_plain_dicom_at_study_series_instance(server):
+    contents = instances()
+    answer = server.store(contents)
+    assert answer.status_code == 200
+    told = result(answer, *(uids(each)[2] for each in contents))
+    assert told.complete and len(told.instances) == len(contents)
+    study, series, instance = uids(contents[0])
+    assert (server.archive.store.root / study / series / f"{instance}.dcm").read_bytes() == contents[0]
+    assert len(files(server)) == len(contents)
+    assert not list((server.archive.store.root / ".hounsfield" / "incoming").iterdir())
+    assert told.instances[0].url == f"{server.url}{path_of(contents[0])}"
+
+
+def test_the_same_bytes_again_are_a_success_and_change_nothing(server):
+    contents = instances()
+    server.store(contents)
+    before = {path: path.stat().st_mtime_ns for path in files(server)}
+    assert server.store(contents).status_code == 200
+    assert {path: path.stat().st_mtime_ns for path in files(server)} == before
+    assert server.archive.index.totals() == (1, 1, len(contents))
+
+
+def test_other_bytes_under_a_known_uid_are_refused_with_a_reason_and_the_first_stay(server):
+    contents = instances()
+    server.store(contents)
+    changed = _with(contents[0], PatientID="SOMEBODY ELSE")
+    answer = server.store([changed, contents[1]])
+    assert answer.status_code == 202
+    told = result(answer, uids(contents[0])[2], uids(contents[1])[2])
+    assert [each.outcome for each in told.instances] == ["refused", "stored"]
+    assert told.instances[0].code == 0x0111 and "other content" in told.instances[0].reason
+    assert parts_of(server.get(path_of(contents[0]), AS_STORED))[0][1] == contents[0]
+
+
+def test_other_bytes_replace_the_first_where_that_is_the_policy(tmp_path):
+    contents = instances()
+    with running(tmp_path, replace=True) as server:
+        server.store(contents)
+        changed = _with(contents[0], SeriesDescription="Changed", InstanceNumber=77)
+        assert server.store([changed]).status_code == 200
+        assert parts_of(server.get(path_of(contents[0]), AS_STORED))[0][1] == changed
+        (model,) = server.get(path_of(contents[0]) + "/metadata").json()
+        assert model["00200013"]["Value"] == [77]
+        assert server.archive.index.totals() == (1, 1, len(contents))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda content: content[: len(content) // 2], "missing"),
+        (lambda content: content[:-1], "missing"),
+        (lambda content: b"\0" * 500, "DICM"),
+        (lambda content: content[:200], ""),
+        (lambda content: b"", "DICM"),
+        (lambda content: _with(content, SOPInstanceUID="../../etc"), "SOP Instance UID"),
+        (lambda content: _with(content, StudyInstanceUID=""), "Study Instance UID"),
+        (lambda content: _with(content, SOPClassUID=""), "SOP Class"),
+    ],
+    ids=[
+        "cut in half",
+        "cut by a byte",
+        "zeros",
+        "header cut",
+        "empty",
+        "path as UID",
+        "no study",
+        "no class",
+    ],
+)
+def test_a_bad_instance_is_refused_and_its_neighbours_are_stored(server, spoil, words):
+    contents = instances()
+    answer = server.store([contents[0], spoil(contents[1]), contents[2]])
+    assert answer.status_code == 202
+    told = result(answer, uids(contents[0])[2], uids(contents[2])[2])
+    reasons = [each.reason for each in told.having("refused")] + list(told.other_failures)
+    assert len(reasons) == 1 and words in reasons[0]
+    assert len(files(server)) == 2
+    assert not list((server.archive.store.root / ".hounsfield" / "incoming").iterdir())
+
+
+def test_nothing_but_bad_instances_is_409(server):
+    assert server.store([b"nonsense", b"rubbish"]).status_code == 409
+
+
+def test_a_truncated_compressed_instance_is_refused(server):
+    (content, *_) = instances(transfer_syntax="jpeg-ls")
+    assert server.store([content[:-9]]).status_code == 409
+    assert server.store([content]).status_code == 200
+
+
+def test_an_instance_of_another_study_than_the_url_is_refused(server):
+    contents = instances()
+    answer = server.store(contents, path="/studies/1.2.3")
+    assert answer.status_code == 409
+    assert {each.code for each in result(answer).instances} == {0xA900}
+    assert server.store(contents, path=path_of(contents[0], "study")).status_code == 200
+
+
+def test_one_instance_may_be_the_whole_body(server):
+    content = instances()[0]
+    answer = server.http.post("/studies", content=content, headers={"Content-Type": "application/dicom"})
+    assert answer.status_code == 200
+    assert len(files(server)) == 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "content", "status"),
+    [
+        ({"Content-Type": "application/zip"}, b"PK", 415),
+        ({"Content-Type": 'multipart/related; type="application/pdf"; boundary=b'}, b"", 415),
+        ({"Content-Type": STOW}, b"", 400),
+        ({"Content-Type": STOW}, b"no multipart at all", 400),
+        ({"Content-Type": STOW}, b"--b\r\n\r\nDICM", 400),
+        ({"Content-Type": STOW}, b"--b--\r\n", 400),
+        ({"Content-Type": "nonsense"}, b"x", 400),
+        ({"Content-Type": STOW, "Accept": "image/png"}, b"--b--\r\n", 406),
+    ],
+)
+def test_bodies_that_are_none_are_refused_whole(server, headers, content, status):
+    assert server.http.post("/studies", content=content, headers=headers).status_code == status
+    assert files(server) == []
+    assert not list((server.archive.store.root / ".hounsfield" / "incoming").iterdir())
+
+
+def test_the_answer_is_xml_for_who_asks(server):
+    contents = instances()
+    answer = server.store(contents, Accept="application/dicom+xml")
+    assert answer.headers["content-type"] == "application/dicom+xml"
+    assert result(answer, *(uids(each)[2] for each in contents)).complete
+
+
+def test_limits_hold(tmp_path):
+    contents = instances()
+    limits = Limits(body=2 * len(contents[0]), parts=100, instance=1 << 30)
+    with running(tmp_path / "one", limits=limits) as server:
+        assert server.store(contents).status_code == 413
+        assert files(server) == []
+    with running(tmp_path / "two", limits=Limits(instance=1000)) as server:
+        assert server.store(contents).status_code == 409
+    with running(tmp_path / "three", limits=Limits(parts=2)) as server:
+        assert server.store(contents).status_code == 413
+
+
+def test_a_stored_encoding_does_not_matter(server):
+    for keyword in ("implicit", "explicit-big-endian", "deflated", "rle", "jpeg-ls"):
+        contents = instances(transfer_syntax=keyword, seed=hash(keyword) % 1000)
+        assert server.store(contents).status_code == 200, keyword
+        models = server.get(path_of(contents[0], "series") + "/metadata").json()
+        assert len(models) == len(contents)
+
+
+def test_a_study_of_several_series_is_counted(server):
+    server.store(instances(series_number=1) + instances(series_number=2))
+    (study,) = server.get("/studies?includefield=all").json()
+    assert study["00201206"]["Value"] == [2] and study["00201208"]["Value"] == [6]
+    assert study["00080061"]["Value"] == ["CT"]
+
+
+def test_removal_is_off_unless_the_server_was_started_with_it(server):
+    contents = instances()
+    server.store(contents)
+    assert server.http.delete(path_of(contents[0])).status_code == 403
+    assert len(files(server)) == len(contents)
+
+
+@pytest.mark.parametrize("level", ["study", "series", "instance"])
+def test_removal_is_from_index_and_disk(tmp_path, level):
+    contents = instances()
+    with running(tmp_path, deletes=True) as server:
+        server.store(contents)
+        assert server.http.delete(path_of(contents[0], level)).status_code == 204
+        assert server.get(path_of(contents[0], level)).status_code == 404
+        left = len(contents) - 1 if level == "instance" else 0
+        assert len(files(server)) == left
+        assert server.archive.index.totals() == ((1, 1, left) if left else (0, 0, 0))
+        assert server.http.delete(path_of(contents[0], level)).status_code == 404
+        assert server.store(contents).status_code == 200
+
+
+def test_folders_are_indexed_where_they_lie_and_followed(tmp_path):
+    contents = instances()
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    for number, content in enumerate(contents[:2]):
+        (outside / f"I{number}").write_bytes(content)
+    (outside / "notes.txt").write_text("no DICOM")
+    with running(tmp_path / "archive", deletes=True) as server:
+        adopted = AdoptedFolders(server.archive, tmp_path / "folders.json")
+        adopted.add([outside])
+        adopted.look(settled=True)
+        assert parts_of(server.get(path_of(contents[0]), AS_STORED))[0][1] == contents[0]
+        assert files(server) == []
+        assert server.http.delete(path_of(contents[0])).status_code == 409
+        (outside / "I2").write_bytes(contents[2])
+        (outside / "I0").unlink()
+        adopted.look()
+        assert server.get(path_of(contents[2])).status_code == 404  # it may still be growing
+        assert server.get(path_of(contents[0])).status_code == 404
+        adopted.look()
+        assert server.get(path_of(contents[2])).status_code == 200
+
+
+def test_what_cannot_be_indexed_in_place_is_told_once_and_a_link_above_a_folder_is_followed(tmp_path):
+    contents = instances()
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "I0").write_bytes(contents[0])
+    (tmp_path / "link").symlink_to(outside)
+    with zipfile.ZipFile(outside / "more.zip", "w") as archive:
+        archive.writestr("I1", contents[1])
+        archive.writestr("I2", contents[2])
+    with running(tmp_path / "archive", deletes=True) as server:
+        adopted = AdoptedFolders(server.archive, tmp_path / "folders.json")
+        adopted.add([tmp_path / "link"])
+        assert adopted.look(settled=True) == [Skipped(str(outside / "more.zip"), IN_ARCHIVE)]
+        assert adopted.look(settled=True) == []
+        assert server.get(path_of(contents[0])).status_code == 200
+    with running(tmp_path / "another") as server:
+        skipped = server.archive.adopt(open_location(tmp_path / "link").sources())
+        assert {each.reason for each in skipped} == {IN_ARCHIVE}
+        assert parts_of(server.get(path_of(contents[0]), AS_STORED))[0][1] == contents[0]
+
+
+def _with(content: bytes, **elements: object) -> bytes:
+    dataset = pydicom.dcmread(io.BytesIO(content))
+    with pytest.warns() if "../" in str(elements) else __import__("contextlib").nullcontext():
+        for keyword, value in elements.items():
+            setattr(dataset, keyword, value)
+    if "SOPInstanceUID" in elements:
+        dataset.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
+    out = io.BytesIO()
+    dataset.save_as(out, enforce_file_format=False)
+    return out.getvalue()
+
+
+def test_the_body_is_written_in_pieces_of_any_size(server):
+    from hounsfield.dicomweb.media_types import MediaType
+    from hounsfield.server.intake import Intake
+
+    contents = instances()
+    whole = body(contents)
+    intake = Intake(server.archive, MediaType.parse(STOW))
+    for start in range(0, len(whole), 7):
+        intake.feed([whole[start : start + 7]])
+    assert intake.finish().complete
+    assert [path.read_bytes() for path in files(server)] == sorted(contents, key=path_of)

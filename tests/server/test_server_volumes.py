@@ -1,0 +1,180 @@
+"""A series as Hounsfield units over HTTP: the same values and places that `hounsfield.load` has."""
+
+from __future__ import annotations
+
+import zlib
+
+import nibabel
+import numpy as np
+import pytest
+from phase_series import setting, stack, written
+from server_support import instances, path_of, running
+
+import hounsfield
+from hounsfield.phantom import PhantomSpec, write
+
+
+@pytest.fixture(scope="module")
+def tilted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tilted")
+    paths = write(PhantomSpec(slices=6, rows=40, columns=48, tilt=12.0, order="shuffled"), folder)
+    with running(tmp_path_factory.mktemp("archive")) as server:
+        contents = [path.read_bytes() for path in paths]
+        assert server.store(contents).status_code == 200
+        yield server, path_of(contents[0], "series"), hounsfield.load(folder)
+
+
+def test_info_says_where_every_voxel_lies(tilted):
+    server, path, volume = tilted
+    info = server.get(f"{path}/info").json()
+    assert info["shape"] == list(volume.shape)
+    assert np.allclose(info["affine"], volume.affine, atol=1e-9)
+    assert np.allclose(info["spacing"], volume.spacing)
+    assert [each["uid"] for each in info["slices"]] == list(volume.uids)
+    assert (info["unit"], info["verdict"]) == ("HU", "sheared")
+    assert info["slices"][0]["slope"] == 1.0 and info["slices"][0]["intercept"] == -1024.0
+    assert info["report"]["verdict"] == "sheared"
+
+
+def test_slices_are_those_of_the_volume(tilted):
+    server, path, volume = tilted
+    for number in range(volume.shape[0]):
+        answer = server.get(f"{path}/slices/{number}")
+        values = np.frombuffer(answer.content, "<i2").reshape(volume.shape[1:])
+        assert np.array_equal(values, volume.array[number])
+        assert answer.headers["x-crc32"] == f"{zlib.crc32(answer.content):08x}"
+
+
+def test_slices_may_be_filtered_and_compressed(tilted):
+    server, path, volume = tilted
+    answer = server.http.get(f"{path}/slices/2?filter=delta&encoding=gzip")
+    assert answer.headers["content-encoding"] == "gzip"
+    deltas = np.frombuffer(answer.content, "<i2").reshape(volume.shape[1:]).copy()
+    deltas[:, 0] = np.cumsum(deltas[:, 0], dtype=np.int16)
+    assert np.array_equal(np.cumsum(deltas, axis=1, dtype=np.int16), volume.array[2])
+    assert answer.headers["x-crc32"] == f"{zlib.crc32(volume.array[2].tobytes()):08x}"
+
+
+def test_volumes_come_as_files(tilted, tmp_path):
+    server, path, volume = tilted
+    file = tmp_path / "v.nii.gz"
+    file.write_bytes(server.get(f"{path}/volume?format=nifti").content)
+    image = nibabel.load(file)
+    assert np.array_equal(np.asarray(image.dataobj).transpose(2, 1, 0), volume.array)
+    npy = tmp_path / "v.npy"
+    npy.write_bytes(server.get(f"{path}/volume?format=npy").content)
+    assert np.array_equal(np.load(npy), volume.array)
+
+
+@pytest.mark.parametrize(
+    "query", ["volume?format=stl", "slices/x", "slices/99", "info?part=7", "info?phase=-1", "info?nonsense=1"]
+)
+def test_what_cannot_be_is_refused_in_words(tilted, query):
+    server, path, _ = tilted
+    answer = server.get(f"{path}/{query}")
+    assert answer.status_code in {400, 404}
+    assert answer.json()["error"]
+
+
+def test_a_series_with_a_gap_is_shown_slice_by_slice_and_refused_as_a_volume(tmp_path):
+    contents = instances(slices=6, missing=(3,))
+    with running(tmp_path) as server:
+        server.store(contents)
+        path = path_of(contents[0], "series")
+        info = server.get(f"{path}/info").json()
+        assert (info["verdict"], info["shape"][0], info["missing"]) == ("gaps", 5, [3])
+        assert server.get(f"{path}/slices/4").status_code == 200
+        refused = server.get(f"{path}/volume")
+        assert refused.status_code == 409 and "gaps" in refused.json()["error"]
+        assert server.get(f"{path}/volume?gaps=fill&format=npy").status_code == 200
+
+
+def test_info_follows_what_is_stored(tmp_path):
+    contents = instances(slices=4)
+    with running(tmp_path) as server:
+        server.store(contents[:2])
+        path = path_of(contents[0], "series")
+        first = server.get(f"{path}/info")
+        server.store(contents[2:])
+        later = server.get(f"{path}/info", **{"If-None-Match": first.headers["etag"]})
+        assert (first.json()["shape"][0], later.json()["shape"][0]) == (2, 4)
+
+
+def test_what_holds_no_hounsfield_units_says_why(tmp_path):
+    import io
+
+    import pydicom
+    from pydicom.data import get_testdata_file
+
+    found = pydicom.dcmread(get_testdata_file("SC_rgb_rle.dcm"))
+    stream = io.BytesIO()
+    found.save_as(stream)
+    with running(tmp_path) as server:
+        server.store([stream.getvalue()])
+        info = server.get(path_of(stream.getvalue(), "series") + "/info").json()
+        assert info["shape"] is None and "colour" in info["reason"]
+
+
+def stored(server, folder):
+    contents = [path.read_bytes() for path in sorted(folder.iterdir())]
+    assert server.store(contents).status_code == 200
+    return path_of(contents[0], "series")
+
+
+def test_phases_have_names_with_their_keys_and_values_of_their_own(tmp_path):
+    kernels = ({"ConvolutionKernel": "A"}, {"ConvolutionKernel": "B"})
+    written(tmp_path / "ct", *((stack(seed), setting(**kind)) for seed, kind in enumerate(kernels)))
+    with running(tmp_path / "archive") as server:
+        path = stored(server, tmp_path / "ct")
+        info = server.get(f"{path}/info?phase=1").json()
+        (part,) = info["parts"]
+        assert part["phases"] == ["kernel A", "kernel B"]
+        assert part["phase_names"] == [["kernel A"], ["kernel B"]]
+        assert info["reasons"]["kernel B"] == {"key": "phase-kernel", "values": {"value": "B"}}
+        expected = hounsfield.load(tmp_path / "ct", phase=1)
+        values = np.frombuffer(server.get(f"{path}/slices/2?phase=1").content, "<i2")
+        assert np.array_equal(values.reshape(expected.shape[1:]), expected.array[2])
+
+
+@pytest.mark.parametrize(("others", "warned"), [(1, False), (2, True)])
+def test_slices_left_out_are_a_warning_beyond_a_small_share(others, warned, tmp_path):
+    def change(dataset):
+        if dataset.InstanceNumber > 20:
+            dataset.PixelSpacing = [9.0, 9.0]
+
+    written(tmp_path / "ct", (stack(0, slices=20 + others), change))
+    with running(tmp_path / "archive") as server:
+        info = server.get(f"{stored(server, tmp_path / 'ct')}/info").json()
+    told = f"{others} of the series left out: another Pixel Spacing than the volume's"
+    assert (told in info["report"]["warnings"]) is warned
+    assert info["left_out"] == [{"reason": "another Pixel Spacing than the volume's"}]
+
+
+def test_maps_of_another_unit_say_that_they_are_shown_as_whole_numbers(tmp_path):
+    told = "values are shown here as whole numbers; the volume as a file keeps their fractions"
+    spec = {"slices": 2, "rows": 8, "columns": 8, "rescale_type": "Z_EFF", "padding": None}
+    for number, (slope, is_told) in enumerate(((0.01, True), (2.0, False))):
+        paths = write(PhantomSpec(slope=slope, seed=number, **spec), tmp_path / str(number))
+        contents = [path.read_bytes() for path in paths]
+        with running(tmp_path / f"archive{number}") as server:
+            assert server.store(contents).status_code == 200
+            path = path_of(contents[0], "series")
+            assert (told in server.get(f"{path}/info").json()["report"]["warnings"]) == is_told
+            file = tmp_path / f"{number}.nii.gz"
+            file.write_bytes(server.get(f"{path}/volume?format=nifti").content)
+            assert nibabel.load(file).get_data_dtype() == np.float32
+
+
+def test_describing_a_series_decodes_nothing(tmp_path, monkeypatch):
+    from hounsfield.ct.instance import Instance
+
+    paths = write(PhantomSpec(slices=2, rows=8, columns=8, transfer_syntax="jpeg2000"), tmp_path / "ct")
+    contents = [path.read_bytes() for path in paths]
+    with running(tmp_path / "archive") as server:
+        assert server.store(contents).status_code == 200
+        read = []
+        monkeypatch.setattr(Instance, "_encoded", lambda self, *given, **named: read.append(self) or b"")
+        info = server.get(f"{path_of(contents[0], 'series')}/info").json()
+        assert info["slices"][0]["stored"]["signed"] is True
+        assert info["slices"][0]["padding"] == [-2000, -2000]
+        assert read == []
