@@ -13,7 +13,8 @@
     ├── LocationError          a place that cannot be read or written
     │   ├── OutputExistsError  an output is there already
     │   └── DamagedError       stored bytes that are not those that were stored
-    └── DicomwebError          a DICOMweb peer or message that is wrong
+    ├── DicomwebError          a DICOMweb peer or message that is wrong
+    └── DimseError             a DIMSE peer or message that is wrong
 
 This module is not a place for messages: each is written where it is raised, in one line that says what was
 found, what was expected, where, and what to do.
@@ -122,3 +123,7 @@ class DamagedError(LocationError):
 
 class DicomwebError(HounsfieldError):
     """A DICOMweb message or answer that is wrong; `data["status"]` is the HTTP status where there was one."""
+
+
+class DimseError(HounsfieldError):
+    """A DIMSE peer that refuses, breaks the protocol or falls silent; `data` may carry `status`, `abort` or `uids`."""
