@@ -38,7 +38,7 @@ from hounsfield.dicomweb.queries import Query
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.phantom import PhantomSpec, datasets
 from hounsfield.phantom.writer import serialise
-from hounsfield.server.index import Index, Record, record_of
+from hounsfield.server.archive.index import Index, Record, record_of
 
 BOUNDARY = "bench-0b6c7f1e-5f0f-4c39-9d0e-2f2c8d1a7e55"
 """As long as clients make them."""

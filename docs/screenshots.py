@@ -11,8 +11,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from hounsfield.phantom import PhantomSpec, write
 from viewer_browser import Person, archive_of, chromium
+
+from hounsfield.phantom import PhantomSpec, write
 
 IMAGES = Path(__file__).resolve().parent / "images"
 NAME = {"patient_name": "Phantom^Hounsfield=体模^哈氏", "character_set": "ISO_IR 192", "seed": 3}

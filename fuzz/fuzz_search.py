@@ -19,11 +19,11 @@ from hounsfield.ct.instance import BytesSource
 from hounsfield.errors import HounsfieldError
 from hounsfield.phantom import PhantomSpec, datasets
 from hounsfield.phantom.writer import serialise
-from hounsfield.server.ask import Ask
+from hounsfield.server.archive.index.database import IndexUnavailable
 from hounsfield.server.deployment import Deployment
-from hounsfield.server.endpoints.searches import search
-from hounsfield.server.index.database import IndexUnavailable
-from hounsfield.server.service import Service
+from hounsfield.server.http.request import Ask
+from hounsfield.server.routes.search import search
+from hounsfield.server.state import Service
 
 PATHS = ("/studies", "/series", "/instances", "/studies/1.2/series", "/studies/1.2/instances")
 """The first byte of an input chooses one."""

@@ -27,7 +27,7 @@ from hounsfield.dicomweb.resources import Resource
 from hounsfield.dicomweb.store_results import StoreResult
 from hounsfield.phantom import datasets
 from hounsfield.phantom.writer import serialise
-from hounsfield.server.separate import SeparateIntake
+from hounsfield.server.ingest.metadata_upload import SeparateIntake
 
 CONTENT_TYPES = (
     f'multipart/related; type="{DICOM_JSON}"; boundary=b',

@@ -22,12 +22,12 @@ from hounsfield.dicomweb.store_results import StoreResult
 from hounsfield.errors import HounsfieldError
 from hounsfield.phantom import PhantomSpec, datasets
 from hounsfield.phantom.writer import serialise
-from hounsfield.server.archive import Archive
+from hounsfield.server.archive.archive import Archive
 from hounsfield.server.deployment import Deployment
-from hounsfield.server.intake import Intake
-from hounsfield.server.judging import FAILED
-from hounsfield.server.limits import Limits
-from hounsfield.server.separate import SeparateIntake
+from hounsfield.server.http.limits import Limits
+from hounsfield.server.ingest.metadata_upload import SeparateIntake
+from hounsfield.server.ingest.upload import Intake
+from hounsfield.server.ingest.validation import FAILED
 
 CONTENT_TYPES = (
     'multipart/related; type="application/dicom"; boundary=b',

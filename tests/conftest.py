@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from viewer_browser import Person, archive_of, chromium, looking_at, need_page, write_studies
 
 from hounsfield.codecs import isolation
 from hounsfield.codecs.isolation import choice
 from hounsfield.codecs.isolation.pool import Pool
-from viewer_browser import Person, archive_of, chromium, looking_at, need_page, write_studies
 
 PROJECT = Path(__file__).resolve().parent.parent
 

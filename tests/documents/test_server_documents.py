@@ -10,7 +10,7 @@ import pytest
 from server_support import instances, path_of, running
 
 from hounsfield.cli.serve import serve
-from hounsfield.server.limits import Limits
+from hounsfield.server.http.limits import Limits
 
 PROJECT = Path(__file__).parents[2]
 

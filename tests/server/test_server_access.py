@@ -15,9 +15,10 @@ from server_support import STOW, body, client, instances, path_of, served
 
 from hounsfield.cli import main
 from hounsfield.errors import HounsfieldError
-from hounsfield.server.credentials import CredentialFile, OpenId
+from hounsfield.server.auth.credentials import CredentialFile
+from hounsfield.server.auth.openid import OpenId
 from hounsfield.server.deployment import Deployment
-from hounsfield.server.limits import Limits
+from hounsfield.server.http.limits import Limits
 
 
 @contextlib.contextmanager
@@ -312,7 +313,7 @@ def test_metrics_and_health_and_readiness(tmp_path):
 def test_log_lines_are_json_without_patient_data(tmp_path, caplog):
     import logging
 
-    from hounsfield.server.journal import JsonLines
+    from hounsfield.server.ops.access_log import JsonLines
 
     contents = instances(patient_name="Secret^Name")
     with caplog.at_level(logging.INFO, "hounsfield.requests"), opened(tmp_path) as http:

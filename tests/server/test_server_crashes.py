@@ -15,7 +15,7 @@ import hounsfield
 
 PACKAGE = Path(hounsfield.__file__).parent
 
-HEALED = "server/index/rebuilding.py"
+HEALED = "server/archive/index/rebuilding.py"
 """Where two syncs keep an old log from coming back beside a new index. Without them a start would find the damage and
 make the index once more: nothing is lost, which is why no state of the model says so."""
 

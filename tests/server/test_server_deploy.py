@@ -25,7 +25,7 @@ from test_server_peers import _certificate
 from hounsfield.cli.serve import serve
 from hounsfield.cli.tokens import tokens
 from hounsfield.errors import UnsupportedError
-from hounsfield.server.proxies import Proxies
+from hounsfield.server.http.proxies import Proxies
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin")

@@ -26,9 +26,9 @@ from server_zygote import Zygote
 
 from hounsfield.ct.instance import BytesSource
 from hounsfield.errors import LocationError
-from hounsfield.server import lock
+from hounsfield.server.archive import lock
+from hounsfield.server.archive.store.incoming import LEAST_FREE_BYTES
 from hounsfield.server.deployment import Deployment
-from hounsfield.server.store.incoming import LEAST_FREE_BYTES
 
 
 def get_when_ready(server: Running, path: str, seconds: float = 20.0):
@@ -127,7 +127,7 @@ def test_a_disk_that_is_nearly_full_takes_nothing_in_and_serves_on(tmp_path, mon
 
 
 def test_a_database_that_is_not_there_is_named_at_the_start_without_its_password(tmp_path):
-    from hounsfield.server.index.database import IndexUnavailable
+    from hounsfield.server.archive.index.database import IndexUnavailable
 
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))  # and nobody listens
@@ -140,7 +140,7 @@ def test_a_database_that_is_not_there_is_named_at_the_start_without_its_password
 
 
 def test_an_index_that_cannot_grow_is_a_503_and_catches_up_later(tmp_path, monkeypatch):
-    from hounsfield.server.index.database import IndexUnavailable
+    from hounsfield.server.archive.index.database import IndexUnavailable
 
     contents = instances()
     with running(tmp_path) as server:
@@ -302,7 +302,7 @@ def test_a_reindex_finds_everything_again(tmp_path):
 
 
 def test_an_archive_of_a_newer_version_is_refused(tmp_path):
-    from hounsfield.server.index.tables import schema
+    from hounsfield.server.archive.index.tables import schema
 
     with running(tmp_path) as server, server.archive.index._transaction() as connection:
         connection.execute(schema.update().values(version=99))
@@ -313,7 +313,7 @@ def test_an_archive_of_a_newer_version_is_refused(tmp_path):
 
 
 def test_an_archive_of_an_older_version_is_brought_up_to_date(tmp_path):
-    from hounsfield.server.index.tables import VERSION, arrivals, schema
+    from hounsfield.server.archive.index.tables import VERSION, arrivals, schema
 
     contents = instances()
     with running(tmp_path) as server:

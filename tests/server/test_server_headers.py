@@ -22,8 +22,8 @@ from hounsfield.errors import HounsfieldError, MalformedError
 from hounsfield.locations import open_location
 from hounsfield.phantom import PhantomSpec, write
 from hounsfield.server.app import make_app
-from hounsfield.server.borrowed import BorrowedLibrary
-from hounsfield.server.service import Service
+from hounsfield.server.archive.read_only_library import BorrowedLibrary
+from hounsfield.server.state import Service
 
 
 def _pydicoms() -> list[Path]:

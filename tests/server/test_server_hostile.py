@@ -17,10 +17,10 @@ from server_support import AS_STORED, STOW, body, client, instances, path_of, ru
 from server_zygote import Zygote
 
 from hounsfield.errors import DicomwebError
-from hounsfield.server import connection
-from hounsfield.server.deadline import Deadline
-from hounsfield.server.limits import Limits
-from hounsfield.server.places import Places
+from hounsfield.server.http import connection
+from hounsfield.server.http.deadline import Deadline
+from hounsfield.server.http.fair_share import Places
+from hounsfield.server.http.limits import Limits
 
 CONTENTS = instances(rows=16, columns=16)
 WHOLE = body(CONTENTS)

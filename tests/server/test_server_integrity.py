@@ -24,12 +24,12 @@ from hounsfield.cli.terminal import bytes_text
 from hounsfield.client import Retries
 from hounsfield.ct.instance import BytesSource
 from hounsfield.errors import DamagedError
+from hounsfield.server.archive.digests import LEARNT_BYTES
+from hounsfield.server.archive.integrity import BLOCK, CheckedSource, Hasher, digest_of
+from hounsfield.server.archive.store.folder import SEAL
+from hounsfield.server.archive.store.versions import key_of
 from hounsfield.server.deployment import Deployment
-from hounsfield.server.digests import LEARNT_BYTES
-from hounsfield.server.integrity import BLOCK, CheckedSource, Hasher, digest_of
-from hounsfield.server.store.folder import SEAL
-from hounsfield.server.store.versions import key_of
-from hounsfield.server.streams import WHOLE
+from hounsfield.server.http.streams import WHOLE
 from hounsfield.verbs.copy import copy
 
 SIZES = (0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK, 3 * BLOCK + 17)
@@ -464,7 +464,7 @@ def test_archives_without_digests_are_adopted_and_protected_from_the_first_read_
 
 
 def test_the_very_large_of_an_old_archive_wait_for_a_check(tmp_path):
-    from hounsfield.server.index import Entry
+    from hounsfield.server.archive.index import Entry
 
     with running(tmp_path) as server:
         server.store(instances(slices=1))
@@ -630,7 +630,7 @@ def test_verify_works_beside_a_server_and_gives_old_archives_their_digests(tmp_p
 
 
 def test_a_check_that_was_stopped_goes_on_where_it_was(tmp_path, monkeypatch):
-    from hounsfield.server import verification
+    from hounsfield.server.ops import verification
 
     contents = instances(slices=6)
     with running(tmp_path) as server:
@@ -674,7 +674,7 @@ def test_verify_keeps_to_its_rate_and_hours(tmp_path, monkeypatch):
 
 
 def test_what_is_removed_or_replaced_during_a_check_is_no_damage(tmp_path, monkeypatch):
-    from hounsfield.server import verification
+    from hounsfield.server.ops import verification
 
     contents = instances()
     other = read(contents[1])
@@ -697,7 +697,7 @@ def test_what_is_removed_or_replaced_during_a_check_is_no_damage(tmp_path, monke
 
 
 def test_one_check_at_a_time(tmp_path):
-    from hounsfield.server.verification import _alone
+    from hounsfield.server.ops.verification import _alone
 
     with running(tmp_path):
         pass

@@ -18,7 +18,7 @@ from test_server_hostile import connect
 from hounsfield.codecs import isolation
 from hounsfield.codecs.isolation import pool as pools
 from hounsfield.codecs.isolation.pool import Pool
-from hounsfield.server.limits import Limits
+from hounsfield.server.http.limits import Limits
 
 SOUND = instances(slices=1, transfer_syntax="rle")[0]
 

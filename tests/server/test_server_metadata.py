@@ -16,8 +16,8 @@ from server_support import Running, instances, parts_of, path_of, running, uids
 from hounsfield.attributes.header_text import read_header_text
 from hounsfield.ct.instance import BytesSource
 from hounsfield.dicomweb.resources import Resource
-from hounsfield.server import streams
-from hounsfield.server.index import Record, index, record_of
+from hounsfield.server.archive.index import Record, index, record_of
+from hounsfield.server.http import streams
 
 XML = 'multipart/related; type="application/dicom+xml"'
 

@@ -18,12 +18,12 @@ from hounsfield.ct.instance import BytesSource
 from hounsfield.dicomweb.queries import Query
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.dicomweb.warnings299 import parse_warnings
-from hounsfield.server.attributes import Level
-from hounsfield.server.index import Index, Record, record_of
-from hounsfield.server.index import search as searching
-from hounsfield.server.index.ordering import sortable
-from hounsfield.server.index.search import _Plan
-from hounsfield.server.index.tables import VERSION, schema
+from hounsfield.server.archive.attributes import Level
+from hounsfield.server.archive.index import Index, Record, record_of
+from hounsfield.server.archive.index import search as searching
+from hounsfield.server.archive.index.ordering import sortable
+from hounsfield.server.archive.index.search import _Plan
+from hounsfield.server.archive.index.tables import VERSION, schema
 
 DATES = ("20240101", None, "19991231", "20240101", "20240229", None)
 NAMES = ("zoe", "adam", None, "bea", "adam", "zoe")

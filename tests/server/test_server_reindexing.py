@@ -18,12 +18,12 @@ from server_support import AS_STORED, client, instances, parts_of, path_of, runn
 from hounsfield.ct.instance import FileSource
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.errors import LocationError
-from hounsfield.server import reindexing
-from hounsfield.server.archive import Archive
+from hounsfield.server.archive import reindexing
+from hounsfield.server.archive.archive import Archive
+from hounsfield.server.archive.index.database import IndexUnavailable
+from hounsfield.server.archive.index.guard import one_at_a_time
+from hounsfield.server.archive.index.rebuilding import beside
 from hounsfield.server.deployment import Deployment
-from hounsfield.server.index.database import IndexUnavailable
-from hounsfield.server.index.guard import one_at_a_time
-from hounsfield.server.index.rebuilding import beside
 
 ALL = Resource("")
 CONTENTS = [content for number in range(4) for content in instances(slices=3, rows=8, columns=8, seed=number)]
@@ -268,7 +268,7 @@ def test_what_was_stored_into_a_damaged_index_meanwhile_is_in_the_new_one(tmp_pa
     """Another process that has not met the damage stores on until the new file is there."""
     with opened(tmp_path) as archive:
         store(archive, *CONTENTS[:3])
-        from hounsfield.server import archive as module
+        from hounsfield.server.archive import archive as module
 
         real = module.fill
 
@@ -277,7 +277,7 @@ def test_what_was_stored_into_a_damaged_index_meanwhile_is_in_the_new_one(tmp_pa
             store(archive, *CONTENTS[3:6])
 
         monkeypatch.setattr(module, "fill", slow)
-        monkeypatch.setattr("hounsfield.server.index.rebuilding.is_sound", lambda index: False)
+        monkeypatch.setattr("hounsfield.server.archive.index.rebuilding.is_sound", lambda index: False)
         archive.rebuild()
         assert current(archive) == expected(*CONTENTS[:6])
 

@@ -14,10 +14,10 @@ from server_support import AS_STORED, instances, parts_of, path_of, running, uid
 
 from hounsfield.ct.instance import BytesSource, FileSource
 from hounsfield.dicomweb.resources import Resource
-from hounsfield.server.archive import Archive
+from hounsfield.server.archive.archive import Archive
+from hounsfield.server.archive.index import Index
+from hounsfield.server.archive.store.versions import key_of
 from hounsfield.server.deployment import Deployment
-from hounsfield.server.index import Index
-from hounsfield.server.store.versions import key_of
 
 ALL = Resource("")
 
@@ -267,7 +267,7 @@ def test_versions_in_any_order_leave_the_highest_in_the_index(tmp_path):
 
 def test_an_instance_that_is_removed_while_it_is_stored_again_is_stored(tmp_path, monkeypatch):
     """Its row stands in the way of ours, and is gone when we look: seen with PostgreSQL, where nobody waits."""
-    from hounsfield.server.index import writing
+    from hounsfield.server.archive.index import writing
 
     places, looked = writing._places, []
 

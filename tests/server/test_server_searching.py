@@ -17,8 +17,8 @@ from sqlalchemy.dialects import sqlite
 from hounsfield.dicomweb.matching import matches
 from hounsfield.dicomweb.queries import Query
 from hounsfield.dicomweb.warnings299 import parse_warnings
-from hounsfield.server.index.search import _Plan
-from hounsfield.server.limits import Limits
+from hounsfield.server.archive.index.search import _Plan
+from hounsfield.server.http.limits import Limits
 
 # No backslash in a name: it parts values, and a name has one (VM 1).
 NAMES = [

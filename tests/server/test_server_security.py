@@ -26,12 +26,12 @@ from server_support import STOW, Running, body, client, instances, path_of, runn
 from test_server_access import Provider, bearer, opened
 
 from hounsfield.dicomweb.matching import glob
-from hounsfield.server import judging
-from hounsfield.server.access import MAX_GUESSES
-from hounsfield.server.credentials import CredentialFile
+from hounsfield.server.auth.access import MAX_GUESSES
+from hounsfield.server.auth.credentials import CredentialFile
 from hounsfield.server.deployment import Deployment
-from hounsfield.server.journal import SELDOM_SECONDS, PlainLines, SeldomHandler
-from hounsfield.server.limits import Limits
+from hounsfield.server.http.limits import Limits
+from hounsfield.server.ingest import validation as judging
+from hounsfield.server.ops.access_log import SELDOM_SECONDS, PlainLines, SeldomHandler
 
 RLE = 'multipart/related; type="application/dicom"; transfer-syntax=1.2.840.10008.1.2.5'
 LIAR = {"slices": 1, "rows": 8, "columns": 8}
@@ -333,7 +333,7 @@ def test_invalid_requests_are_logged_once_a_second_with_how_many_there_were(monk
         def start(self):
             pass
 
-    monkeypatch.setattr("hounsfield.server.journal.threading.Timer", Timer)
+    monkeypatch.setattr("hounsfield.server.ops.access_log.threading.Timer", Timer)
     written = io.StringIO()
     handler = SeldomHandler(written)
 

@@ -23,7 +23,7 @@ from hounsfield.dicomweb.dicom_json import Model, from_dataset
 from hounsfield.dicomweb.multipart import encode
 from hounsfield.dicomweb.native_xml import encode_xml
 from hounsfield.dicomweb.store_results import parse_store_result
-from hounsfield.server.limits import Limits
+from hounsfield.server.http.limits import Limits
 
 JSON, XML = "application/dicom+json", "application/dicom+xml"
 OCTETS = "application/octet-stream"

@@ -22,7 +22,7 @@ from hounsfield.ct.instance import BytesSource
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.errors import LocationError
 from hounsfield.server.deployment import Deployment
-from hounsfield.server.upkeep import Upkeep
+from hounsfield.server.ops.repair_loop import Upkeep
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def database():
 @pytest.fixture
 def clean(database):
     """The database, with nothing of an earlier test in it."""
-    from hounsfield.server.index import Index
+    from hounsfield.server.archive.index import Index
 
     index = Index(database.url)
     index.prepare()

@@ -14,11 +14,11 @@ from test_server_shared import bucket  # noqa: F401 (a fixture)
 
 from hounsfield.ct.instance import BytesSource
 from hounsfield.errors import LocationError
-from hounsfield.server.integrity import BLOCK, Seal, digest_of
-from hounsfield.server.store.folder import FolderStore
-from hounsfield.server.store.incoming import LEAST_FREE_BYTES
-from hounsfield.server.store.objects import open_objects
-from hounsfield.server.store.versions import earlier, key_of, parts_of, version_of
+from hounsfield.server.archive.integrity import BLOCK, Seal, digest_of
+from hounsfield.server.archive.store.folder import FolderStore
+from hounsfield.server.archive.store.incoming import LEAST_FREE_BYTES
+from hounsfield.server.archive.store.objects import open_objects
+from hounsfield.server.archive.store.versions import earlier, key_of, parts_of, version_of
 
 BYTES = b"an instance" * 1000
 KEY = ("1.2.3", "1.2.4", "1.2.5")
@@ -41,7 +41,7 @@ def content_of(store, key):
 def another_process(store) -> subprocess.Popen[str]:
     """One that has an arrival of seven bytes under way, and does nothing more."""
     script = (
-        "import sys, time\nfrom pathlib import Path\nfrom hounsfield.server.store.incoming import Incoming\n"
+        "import sys, time\nfrom pathlib import Path\nfrom hounsfield.server.archive.store.incoming import Incoming\n"
         "incoming = Incoming(Path(sys.argv[1]))\nincoming.name().write_bytes(b'7 bytes')\n"
         "print('there', flush=True)\ntime.sleep(60)"
     )
@@ -53,7 +53,7 @@ def another_process(store) -> subprocess.Popen[str]:
 
 
 class StoreContract:
-    """What `hounsfield.server.store` promises; a subclass gives the fixture `store`."""
+    """What `hounsfield.server.archive.store` promises; a subclass gives the fixture `store`."""
 
     def test_an_arrival_is_seen_from_its_publication_on(self, store):
         key = key_of(*KEY)

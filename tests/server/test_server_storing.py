@@ -12,9 +12,9 @@ from server_support import AS_STORED, STOW, body, instances, parts_of, path_of, 
 from hounsfield.ct.instance import Skipped
 from hounsfield.dicomweb.store_results import parse_store_result
 from hounsfield.locations import open_location
-from hounsfield.server.adoption import AdoptedFolders
-from hounsfield.server.archive import IN_ARCHIVE
-from hounsfield.server.limits import Limits
+from hounsfield.server.archive.archive import IN_ARCHIVE
+from hounsfield.server.http.limits import Limits
+from hounsfield.server.ingest.watched_folders import AdoptedFolders
 
 
 @pytest.fixture
@@ -268,7 +268,7 @@ def _with(content: bytes, **elements: object) -> bytes:
 
 def test_the_body_is_written_in_pieces_of_any_size(server):
     from hounsfield.dicomweb.media_types import MediaType
-    from hounsfield.server.intake import Intake
+    from hounsfield.server.ingest.upload import Intake
 
     contents = instances()
     whole = body(contents)

@@ -12,7 +12,7 @@ import pytest
 from server_support import AS_STORED, instances, parts_of, path_of, running
 
 from hounsfield.ct.instance import BytesSource
-from hounsfield.server import streams
+from hounsfield.server.http import streams
 
 DICE = random.Random(1)
 

@@ -14,7 +14,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from server_support import STOW, Process, body, client, instances, path_of, running, start, until
 
-from hounsfield.server.counters import Counters
+from hounsfield.server.ops.counters import Counters
 
 REQUESTS = 60
 

@@ -35,9 +35,9 @@ from server_steps import Fault
 from server_support import instances, uids, version
 
 from hounsfield.dicomweb.resources import Resource
-from hounsfield.server.archive import Archive
+from hounsfield.server.archive.archive import Archive
+from hounsfield.server.archive.store.versions import following, key_of
 from hounsfield.server.deployment import Deployment
-from hounsfield.server.store.versions import following, key_of
 
 FIRST = instances(slices=2, rows=8, columns=8)
 OTHERS = instances(slices=2, rows=8, columns=8, series_number=2)

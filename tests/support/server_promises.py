@@ -29,13 +29,13 @@ from hounsfield.dicomweb.media_types import MediaType
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.errors import DamagedError, HounsfieldError, LocationError
 from hounsfield.server import deployment as deployments
-from hounsfield.server import lock
-from hounsfield.server.adoption import AdoptedFolders
-from hounsfield.server.archive import Archive
+from hounsfield.server.archive import lock
+from hounsfield.server.archive.archive import Archive
+from hounsfield.server.archive.index import Index
+from hounsfield.server.archive.reindexing import fill
 from hounsfield.server.deployment import Deployment
-from hounsfield.server.index import Index
-from hounsfield.server.intake import Intake
-from hounsfield.server.reindexing import fill
+from hounsfield.server.ingest.upload import Intake
+from hounsfield.server.ingest.watched_folders import AdoptedFolders
 
 ALL = Resource("")
 DIED = 9

@@ -20,13 +20,13 @@ import uvicorn
 from hounsfield.dicomweb.multipart import MultipartParser, PartBegins, PartData, encode
 from hounsfield.phantom import PhantomSpec, datasets
 from hounsfield.phantom.writer import serialise
-from hounsfield.server import lock
 from hounsfield.server.app import make_app
-from hounsfield.server.archive import Archive
-from hounsfield.server.connection import GuardedProtocol
+from hounsfield.server.archive import lock
+from hounsfield.server.archive.archive import Archive
 from hounsfield.server.deployment import Deployment
-from hounsfield.server.limits import Limits
-from hounsfield.server.service import Service
+from hounsfield.server.http.connection import GuardedProtocol
+from hounsfield.server.http.limits import Limits
+from hounsfield.server.state import Service
 
 STOW = 'multipart/related; type="application/dicom"; boundary=b'
 AS_STORED = 'multipart/related; type="application/dicom"; transfer-syntax=*'

@@ -64,7 +64,7 @@ def main() -> None:
     import uvloop
 
     import hounsfield.codecs
-    import hounsfield.server.running
+    import hounsfield.server.supervisor
 
     assert hounsfield and pydicom and uvloop
     for line in sys.stdin:
@@ -87,7 +87,7 @@ def warm_up() -> None:
     from server_support import instances
 
     from hounsfield.ct.instance import BytesSource
-    from hounsfield.server.archive import Archive
+    from hounsfield.server.archive.archive import Archive
     from hounsfield.server.deployment import Deployment
 
     with tempfile.TemporaryDirectory() as folder:
@@ -104,10 +104,11 @@ def warm_up() -> None:
 
 def serve(folder: str, options: dict[str, Any]) -> None:
     from hounsfield.errors import HounsfieldError
-    from hounsfield.server import connection, deployment
+    from hounsfield.server import deployment
     from hounsfield.server.deployment import Deployment
-    from hounsfield.server.running import Address
-    from hounsfield.server.running import serve as run
+    from hounsfield.server.http import connection
+    from hounsfield.server.supervisor import Address
+    from hounsfield.server.supervisor import serve as run
 
     seconds = os.environ.get("HOUNSFIELD_TEST_HEAD_SECONDS")
     if seconds:

@@ -65,7 +65,7 @@ def _sent(folder: Path) -> tuple[Any, list[bytes]]:
     """What a browser gets: the description of the series, and its slices."""
     from viewer_browser import serving
 
-    from hounsfield.server.viewing import looking
+    from hounsfield.server.local_viewer import looking
 
     with looking(folder) as shown, serving(shown.app) as root:
         query = dict(part.split("=") for part in shown.fragment.partition("?")[2].split("&"))

@@ -23,7 +23,7 @@ from hounsfield.ct.hu import stored_values
 from hounsfield.ct.instance import BytesSource, FileSource, Source, read_instance
 from hounsfield.dicom.syntaxes import transfer_syntax
 from hounsfield.errors import MalformedError, UnsupportedError
-from hounsfield.server.rendering import Look, picture
+from hounsfield.server.rendering.pictures import Look, picture
 from hounsfield.transcode import Target, Transcoded, register_pydicom, target, transcode
 from hounsfield.transcode.proving import compare
 

@@ -136,11 +136,11 @@ def test_a_server_that_asks_for_a_token_is_given_one_that_no_address_shows(
     person: Person, studies_folder: Path, tmp_path: Path
 ) -> None:
     from hounsfield.locations import open_location
-    from hounsfield.server.access import Access
     from hounsfield.server.app import make_app
-    from hounsfield.server.borrowed import BorrowedLibrary
-    from hounsfield.server.credentials import CredentialFile, Tokens
-    from hounsfield.server.service import Service
+    from hounsfield.server.archive.read_only_library import BorrowedLibrary
+    from hounsfield.server.auth.access import Access
+    from hounsfield.server.auth.credentials import CredentialFile, Tokens
+    from hounsfield.server.state import Service
     from hounsfield.viewer import page
 
     file = CredentialFile(tmp_path / "credentials.json")

@@ -63,8 +63,8 @@ def serve(folder: Path, **options: Any) -> None:
 
     It listens on this machine alone; at another address it asks for credentials.
     """
-    from hounsfield.server.running import Address, default_workers, log_requests
-    from hounsfield.server.running import serve as run
+    from hounsfield.server.supervisor import Address, default_workers, log_requests
+    from hounsfield.server.supervisor import serve as run
 
     if (options["tls_cert"] is None) != (options["tls_key"] is None):
         raise click.UsageError("--tls-cert and --tls-key belong together")

@@ -32,7 +32,7 @@ def has_browser() -> bool:
 
 def show(app: Starlette, fragment: str, *, port: int = 0, browser: bool = True) -> None:
     """Serve `app` until Ctrl+C, which is its normal end; print its address, and open it where `browser`."""
-    from hounsfield.server.running import Address, run
+    from hounsfield.server.supervisor import Address, run
     from hounsfield.viewer import HOW_TO_BUILD, page
 
     if page() is None:

@@ -16,7 +16,7 @@ from hounsfield.cli.terminal import Column, bytes_text, echo, print_json, progre
 
 if TYPE_CHECKING:
     from hounsfield.runs import Pace
-    from hounsfield.server.verification import Verified
+    from hounsfield.server.ops.verification import Verified
 
 WORDS = {
     "en": {
@@ -145,7 +145,7 @@ def _checked(
     """The archive's instances, checked, with a bar on a terminal; `continued` says that it is gone on with."""
     from hounsfield.errors import LocationError
     from hounsfield.server.deployment import Deployment
-    from hounsfield.server.verification import Verified, verify
+    from hounsfield.server.ops.verification import Verified, verify
 
     deployment = Deployment(str(folder.absolute()), database=database, store=store)
     if not deployment.private.is_dir():

@@ -33,7 +33,7 @@ def view(location: str, series: str | None, lang: str | None, port: int, no_brow
     Files are read where they lie, on this machine only, until Ctrl+C.
     """
     from hounsfield.cli.showing import show
-    from hounsfield.server.viewing import looking
+    from hounsfield.server.local_viewer import looking
 
     with looking(location, series=series, language=lang) as shown:
         for name, reason in shown.skipped[:5]:

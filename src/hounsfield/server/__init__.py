@@ -1,10 +1,15 @@
 """A DICOMweb server (PS3.18): an archive in a folder, or any location served read-only.
 
-- `library` what is served, as a protocol; `archive` one that takes in, in files (`store`) with an `index`;
-  `borrowed` one over a location, with nothing copied;
-- `intake` a store request's body on its way into an archive;
-- `app` the ASGI application: `endpoints` the table of what can be asked, `answers` how it is answered;
-- `access` who may, `limits` how much.
+From top to bottom, each importing only what is below it:
+
+- `supervisor` listens, in one process or several; `deployment` how a server was asked to run; `local_viewer` the
+  server behind `hounsfield view`;
+- `app` the ASGI application: requests in, `routes` run, responses out;
+- `routes` one table of everything that can be requested, one module a theme; `state` what all of them share;
+- `ingest` the one door by which instances come in; `rendering` frames, pictures and volumes; `ops` metrics, logs,
+  repair and verification;
+- `archive` stored instances: store, index, integrity; `auth` who may do what;
+- `http` requests, responses, connections and their limits.
 """
 
 from __future__ import annotations

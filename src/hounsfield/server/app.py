@@ -22,21 +22,32 @@ from starlette.types import Receive, Scope, Send
 from hounsfield.codecs.isolation import require_isolation
 from hounsfield.dicomweb.store_results import StoreResult
 from hounsfield.errors import DicomwebError, HounsfieldError
-from hounsfield.server.access import Access, Principal
-from hounsfield.server.answers import Answer, as_json, close_content, compressed, digested, of_error, ranged
-from hounsfield.server.archive import Archive
-from hounsfield.server.ask import Ask
-from hounsfield.server.deadline import Deadline, set_deadline
-from hounsfield.server.endpoints.describing import capabilities, is_asked_for
-from hounsfield.server.endpoints.table import ENDPOINTS, Endpoint
-from hounsfield.server.forwarding import Seen, is_host, seen
-from hounsfield.server.index.database import IndexUnavailable
-from hounsfield.server.journal import Journal, Line
-from hounsfield.server.pages import Pages
-from hounsfield.server.places import Places
-from hounsfield.server.sending import send_answer
-from hounsfield.server.service import Service
-from hounsfield.server.storing import INBOX, store
+from hounsfield.server.archive.archive import Archive
+from hounsfield.server.archive.index.database import IndexUnavailable
+from hounsfield.server.auth.access import Access
+from hounsfield.server.auth.principals import Principal
+from hounsfield.server.http.deadline import Deadline, set_deadline
+from hounsfield.server.http.fair_share import Places
+from hounsfield.server.http.inbox import INBOX
+from hounsfield.server.http.proxy_headers import Seen, is_host, seen
+from hounsfield.server.http.request import Ask
+from hounsfield.server.http.response import (
+    Answer,
+    as_json,
+    close_content,
+    compressed,
+    digested,
+    of_error,
+    ranged,
+)
+from hounsfield.server.http.sending import send_answer
+from hounsfield.server.ops.access_log import Journal, Line
+from hounsfield.server.routes.capabilities import capabilities, is_asked_for
+from hounsfield.server.routes.endpoint import Endpoint
+from hounsfield.server.routes.stow import store
+from hounsfield.server.routes.table import ENDPOINTS
+from hounsfield.server.routes.viewer_files import Pages
+from hounsfield.server.state import Service
 
 log = logging.getLogger("hounsfield.server")
 
@@ -81,13 +92,17 @@ def make_app(
         Route(service.prefix + path, _Resource(desk, path, tuple(endpoints)))
         for path, endpoints in by_path.items()
     ]
-    root = replace(by_path["/openapi.json"][0], function=capabilities)
+    root = replace(by_path["/openapi.json"][0], function=_root)
     routes.append(Route(service.prefix or "/", _Resource(desk, "", (root,))))
     if service.prefix:
         routes.append(Route(service.prefix + "/", _Resource(desk, "/", (root,))))
         routes.append(Route(service.prefix + "/{rest:path}", _Resource(desk, "/…", ())))
         routes.append(Route("/{rest:path}", Pages(pages, desk.access, service.prefix)))
     return Starlette(routes=routes)
+
+
+def _root(service: Service, ask: Ask) -> Answer:
+    return capabilities(service, ask, ENDPOINTS)
 
 
 class _Resource:
@@ -192,7 +207,7 @@ class _Resource:
         return await to_thread.run_sync(self._capabilities, ask)
 
     def _capabilities(self, ask: Ask) -> Answer:
-        return compressed(ask, capabilities(self._desk.service, ask, below=self._path.rstrip("/")))
+        return compressed(ask, capabilities(self._desk.service, ask, ENDPOINTS, below=self._path.rstrip("/")))
 
     def _failed(self, error: Exception) -> Answer:
         if isinstance(error, HounsfieldError):

@@ -14,29 +14,25 @@ from typing import Any
 from starlette.applications import Starlette
 
 from hounsfield.errors import LocationError, UnsupportedError
-from hounsfield.server import lock
-from hounsfield.server.access import Access, is_loopback
-from hounsfield.server.adoption import AdoptedFolders
 from hounsfield.server.app import make_app
-from hounsfield.server.archive import STALE_SECONDS, Archive
-from hounsfield.server.counters import Counters
-from hounsfield.server.credentials import (
-    Authenticator,
-    CredentialFile,
-    OpenId,
-    Passwords,
-    Tokens,
-    require_openid,
-)
-from hounsfield.server.index import Index
-from hounsfield.server.index.database import IndexUnavailable
-from hounsfield.server.index.rebuilding import is_sound
-from hounsfield.server.journal import Journal, Metrics
-from hounsfield.server.limits import Limits
-from hounsfield.server.proxies import Proxies
-from hounsfield.server.service import Service
-from hounsfield.server.store import Store
-from hounsfield.server.store.folder import PRIVATE, FolderStore, make_private
+from hounsfield.server.archive import lock
+from hounsfield.server.archive.archive import STALE_SECONDS, Archive
+from hounsfield.server.archive.index import Index
+from hounsfield.server.archive.index.database import IndexUnavailable
+from hounsfield.server.archive.index.rebuilding import is_sound
+from hounsfield.server.archive.store import Store
+from hounsfield.server.archive.store.folder import PRIVATE, FolderStore
+from hounsfield.server.auth.access import Access, is_loopback
+from hounsfield.server.auth.credentials import CredentialFile, Passwords, Tokens
+from hounsfield.server.auth.openid import OpenId, require_openid
+from hounsfield.server.auth.principals import Authenticator
+from hounsfield.server.http.limits import Limits
+from hounsfield.server.http.proxies import Proxies
+from hounsfield.server.ingest.watched_folders import AdoptedFolders
+from hounsfield.server.ops.access_log import Journal, Metrics
+from hounsfield.server.ops.counters import Counters
+from hounsfield.server.private_folder import make_private
+from hounsfield.server.state import Service
 from hounsfield.viewer import page
 
 VARIABLE = "HOUNSFIELD_SERVE"
@@ -205,7 +201,7 @@ class Deployment:
             store.prepare()
             return store
         if self.store.startswith("s3://"):
-            from hounsfield.server.store.objects import open_objects
+            from hounsfield.server.archive.store.objects import open_objects
 
             return open_objects(self.store, self.private / "incoming")
         raise UnsupportedError(

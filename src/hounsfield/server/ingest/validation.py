@@ -1,0 +1,204 @@
+"""Whether a part of a store request is an instance that may be stored: its record, or why it is refused.
+
+Reads the header and where fragments begin, never pixels; knows nothing of multipart, files or the index.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import struct
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any, BinaryIO, cast
+
+from hounsfield.attributes.header_text import read_header_text
+from hounsfield.ct.instance import Instance, Source
+from hounsfield.ct.instance.elements import ITEM, SEQUENCE_END, UNDEFINED
+from hounsfield.errors import HounsfieldError, LocationError, MalformedError, TruncatedError, UnsupportedError
+from hounsfield.server.archive.index import Record
+from hounsfield.server.archive.index.records import record_of
+from hounsfield.server.ingest.header_limits import in_turn, too_much
+from hounsfield.transcode.part10 import read_part10
+
+DUPLICATE, NOT_UNDERSTOOD, MISMATCH, NO_ROOM, FAILED = 0x0111, 0xC000, 0xA900, 0xA700, 0x0110
+"""Failure Reasons (PS3.18 Table I.2-2)."""
+
+MAX_DOCUMENT = 256 * 1024 * 1024
+"""Bytes of an instance beside its pixels, unless a limit says otherwise."""
+
+MAX_FRAGMENTS = 1 << 21
+"""Of one instance's Pixel Data: each costs time and memory whenever one of its frames is looked for."""
+
+MAX_ELEMENTS = 100_000
+"""Data elements at the root of an instance, unless a limit says otherwise: some thirty times what any device writes."""
+
+WALKED_BYTES = 64 * 1024 * 1024
+"""Instances without pixels up to this size are walked to their end."""
+
+_PREAMBLE = 128
+_DEFLATED = "1.2.840.10008.1.2.1.99"
+
+log = logging.getLogger("hounsfield.server")
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A part that is not stored, and why."""
+
+    code: int
+    reason: str
+    sop_instance: str = ""
+    sop_class: str = ""
+
+
+def judge(
+    source: Source,
+    *,
+    size: int,
+    study: str | None = None,
+    header: int,
+    document: int = MAX_DOCUMENT,
+    elements: int = MAX_ELEMENTS,
+) -> Record | Refused:
+    """The record (without a key) of an instance of `size` bytes, or why it is none.
+
+    `study`: the only one it may be of. `header`: bytes that its header may have, deflated; `document`: bytes that
+    it may have beside its pixels, `elements`: how many data elements at its root. Raises `LocationError` where the
+    source cannot be read.
+    """
+    record: Record | None = None
+    try:
+        with source.open() as stream:
+            if stream.read(_PREAMBLE + 4)[_PREAMBLE:] != b"DICM":
+                return Refused(NOT_UNDERSTOOD, "no DICOM file: no DICM after a preamble")
+        if reason := too_much(source, size, document=document, elements=elements):
+            return Refused(NO_ROOM, reason)
+        with in_turn(source, size):
+            text = read_header_text(source)
+        record = record_of(text, key="", size=size)
+        return _problem(record, text.instance, size, study, header) or record
+    except LocationError:
+        raise
+    except HounsfieldError as error:
+        error.where = None
+        return Refused(NOT_UNDERSTOOD, str(error), record.instance if record else "")
+    except Exception as error:
+        log.error("an instance could not be read", exc_info=error)
+        return Refused(FAILED, "a fault of the server")
+
+
+def _problem(record: Record, instance: Instance, size: int, study: str | None, header: int) -> Refused | None:
+    def refused(code: int, reason: str) -> Refused:
+        return Refused(code, reason, record.instance, record.sop_class)
+
+    if not record.sop_class:
+        return refused(MISMATCH, "no SOP Class UID")
+    if study is not None and record.study != study:
+        return refused(MISMATCH, "it is of another study than the one in the URL")
+    if instance.header.pixels is not None and instance.header.transfer_syntax != _DEFLATED:
+        missing = _missing_bytes(instance, size)
+        if missing:
+            return refused(NOT_UNDERSTOOD, f"cut off: {missing}")
+    elif instance.header.pixels is None and size <= WALKED_BYTES and (missing := _missing_elements(instance)):
+        return refused(NOT_UNDERSTOOD, f"cut off: {missing}")
+    if len(record.header) > header:
+        return refused(NO_ROOM, f"a header of more than {header} bytes")
+    return None
+
+
+def _missing_bytes(instance: Instance, size: int) -> str:
+    """What a file lacks of the pixel data it declares; "" for nothing."""
+    pixels = instance.header.pixels
+    assert pixels is not None
+    if pixels.length is not None:
+        missing = pixels.offset + pixels.length - size
+        return f"{missing} bytes of Pixel Data are missing" if missing > 0 else ""
+    with instance.source.open() as stream:
+        position, fragments = pixels.offset, 0
+        while True:
+            fragments += 1
+            if fragments > MAX_FRAGMENTS:
+                raise UnsupportedError(
+                    "too many fragments of Pixel Data", expected=f"at most {MAX_FRAGMENTS}"
+                )
+            stream.seek(position)
+            head = stream.read(8)
+            if len(head) < 8:
+                return "the end of encapsulated Pixel Data is missing"
+            group, element, length = struct.unpack("<HHI", head)
+            if group << 16 | element == SEQUENCE_END:
+                return ""
+            if group << 16 | element != ITEM or length == UNDEFINED:
+                raise MalformedError("no item where a fragment of Pixel Data should begin")
+            position += 8 + length
+            if position > size:
+                return f"{position - size} bytes of a fragment are missing"
+
+
+def _missing_elements(instance: Instance) -> str:
+    """What a file without pixels lacks of the elements it declares; "" for nothing that can be told."""
+    syntax = instance.syntax
+    if syntax.deflated:
+        return ""
+    with instance.source.open() as stream:
+        content = stream.read()
+    try:
+        read_part10(content, syntax)
+    except TruncatedError as error:
+        return error.found
+    except HounsfieldError:
+        # Odd in another way; it was read all the same.
+        return ""
+    return ""
+
+
+class HeldSource:
+    """A part that is still in memory, in the pieces in which it came."""
+
+    name = "a part of the request"
+
+    def __init__(self, pieces: Sequence[bytes | memoryview]) -> None:
+        self._pieces = pieces
+        self._ends = list(accumulate(map(len, pieces)))
+
+    def open(self) -> BinaryIO:
+        return cast(BinaryIO, _Pieces(self._pieces, self._ends))
+
+
+class _Pieces(io.RawIOBase):
+    """A seekable stream over pieces, which are not joined."""
+
+    def __init__(self, pieces: Sequence[bytes | memoryview], ends: Sequence[int]) -> None:
+        super().__init__()
+        self._pieces, self._ends = pieces, ends
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        base = {0: 0, 1: self._position, 2: self._ends[-1] if self._ends else 0}[whence]
+        self._position = max(base + offset, 0)
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        got = 0
+        number = bisect_right(self._ends, self._position)
+        while got < len(buffer) and number < len(self._pieces):
+            piece = self._pieces[number]
+            start = self._position - self._ends[number] + len(piece)
+            part = piece[start : start + len(buffer) - got]
+            buffer[got : got + len(part)] = part
+            got += len(part)
+            self._position += len(part)
+            number += 1
+        return got

@@ -1,0 +1,131 @@
+"""What a server says of itself: capabilities as OpenAPI or WADL, health, readiness."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from hounsfield import __version__
+from hounsfield.dicomweb.media_types import MediaType, negotiate
+from hounsfield.errors import DicomwebError, HounsfieldError
+from hounsfield.server.http.request import Ask
+from hounsfield.server.http.response import JSON, Answer, as_json
+from hounsfield.server.routes.endpoint import Endpoint
+from hounsfield.server.routes.wadl import WADL, wadl
+from hounsfield.server.state import Service
+
+_PARAMETER = re.compile(r"{(\w+)(?::path)?}")
+_BYTES = {"type": "string", "format": "binary"}
+_UID = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)*$", "maxLength": 64}
+_PATH_PARAMETERS: dict[str, dict[str, Any]] = {
+    "study": _UID,
+    "series": _UID,
+    "instance": _UID,
+    "frames": {"type": "string", "pattern": r"^[1-9][0-9]{0,8}(,[1-9][0-9]{0,8})*$"},
+    "number": {"type": "string", "pattern": "^[0-9]{1,9}$"},
+    "reference": {"type": "string", "pattern": r"^[0-9A-F]{8}(\.[0-9]+\.[0-9A-F]{8})*$"},
+}
+
+
+def capabilities(service: Service, ask: Ask, endpoints: Sequence[Endpoint], *, below: str = "") -> Answer:
+    """Return `endpoints` at and under `below` as OpenAPI, or as WADL where only that is accepted (PS3.18 8.9)."""
+    chosen = negotiate(ask.accept, (MediaType(JSON), MediaType(WADL)))
+    if chosen is None:
+        raise DicomwebError("no such form of capabilities", expected=f"{JSON} or {WADL}", status=406)
+    if chosen.name == JSON:
+        return open_api(service, ask, endpoints, below)
+    described = [
+        (_PARAMETER.sub(r"{\1}", each.path), tuple(_PARAMETER.findall(each.path)), each)
+        for each in _offered(service, endpoints, below)
+    ]
+    return Answer(wadl(ask.base, described), WADL)
+
+
+def is_asked_for(ask: Ask) -> bool:
+    """Whether a client names a form of capabilities, rather than take anything or nothing."""
+    return any(entry.media_type.name in {JSON, WADL} for entry in ask.accept)
+
+
+def _offered(service: Service, endpoints: Sequence[Endpoint], below: str) -> list[Endpoint]:
+    return [
+        each
+        for each in endpoints
+        if (each.method == "GET" or service.writable) and (each.path + "/").startswith(f"{below}/")
+    ]
+
+
+def open_api(service: Service, ask: Ask, endpoints: Sequence[Endpoint], below: str = "") -> Answer:
+    """Return the OpenAPI document of those of `endpoints` that this server offers at `below` and under it."""
+    paths: dict[str, dict[str, Any]] = {}
+    for endpoint in _offered(service, endpoints, below):
+        path = _PARAMETER.sub(r"{\1}", endpoint.path)
+        paths.setdefault(path, {})[endpoint.method.lower()] = _operation(endpoint)
+    return as_json(
+        {
+            "openapi": "3.1.0",
+            "info": {"title": "hounsfield", "version": __version__, "summary": "DICOMweb, and CT in HU"},
+            "servers": [{"url": ask.base}],
+            "paths": dict(sorted(paths.items())),
+        }
+    )
+
+
+def _operation(endpoint: Endpoint) -> dict[str, Any]:
+    names = _PARAMETER.findall(endpoint.path)
+    parameters = [
+        {"name": name, "in": "path", "required": True, "schema": _PATH_PARAMETERS[name]} for name in names
+    ]
+    parameters += [
+        {"name": name, "in": "query", "required": False, "description": what, "schema": {"type": "string"}}
+        for name, what in endpoint.queries
+    ]
+    operation: dict[str, Any] = {"summary": endpoint.summary, "parameters": parameters, "responses": {}}
+    good: dict[str, Any] = {"description": "as asked"}
+    if endpoint.method == "GET":
+        good["content"] = {kind: {} for kind in endpoint.produces}
+    if endpoint.method == "POST":
+        operation["requestBody"] = {
+            "required": True,
+            "content": {kind.partition(";")[0]: {"schema": _BYTES} for kind in endpoint.consumes},
+        }
+        good["content"] = {kind: {} for kind in endpoint.produces}
+    responses = {"204" if endpoint.method == "DELETE" else "200": good}
+    for status, meaning in _problems(endpoint):
+        responses[status] = {"description": meaning, "content": {"application/json": {}}}
+    operation["responses"] = responses
+    return operation
+
+
+def _problems(endpoint: Endpoint) -> list[tuple[str, str]]:
+    found = [
+        ("400", "not understood"),
+        ("401", "who are you?"),
+        ("403", "not allowed"),
+        ("406", "no such form"),
+    ]
+    if "{" in endpoint.path:
+        found.append(("404", "not here"))
+    if endpoint.method == "POST":
+        found += [("202", "some were refused"), ("409", "all were refused"), ("413", "too large"),
+                  ("415", "not DICOM")]  # fmt: skip
+    if endpoint.heavy:
+        found += [("409", "not a volume"), ("413", "too large")]
+    return [*found, ("503", "not now"), ("304", "as you have it")]
+
+
+def health(service: Service, ask: Ask) -> Answer:
+    """Whether the process answers at all."""
+    return as_json({"status": "up"})
+
+
+def readiness(service: Service, ask: Ask) -> Answer:
+    """Whether requests can be served: the index answers and the store takes files."""
+    problems = {}
+    if service.writable:
+        for name, part in (("index", service.archive.index), ("store", service.archive.store)):
+            try:
+                part.check()
+            except HounsfieldError as error:
+                problems[name] = error.found
+    return as_json({"ready": not problems, **problems}, status=503 if problems else 200)

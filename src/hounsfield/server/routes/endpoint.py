@@ -1,0 +1,60 @@
+"""`Endpoint`: one row of the table of routes. The rows are in `table`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from hounsfield.server.http.request import Ask
+from hounsfield.server.http.response import Answer
+from hounsfield.server.state import Service
+
+Scope = Literal["read", "write", "delete", "none"]
+"""What a principal must be allowed; "none": anybody may ask."""
+
+Function = Callable[[Service, Ask], Answer]
+
+STUDY = "/studies/{study}"
+SERIES = f"{STUDY}/series/{{series}}"
+INSTANCE = f"{SERIES}/instances/{{instance}}"
+
+
+SEARCH = (
+    ("limit", "how many results at most"),
+    ("offset", "how many to leave out first"),
+    ("fuzzymatching", "true: words of names by their beginnings"),
+    ("emptyvaluematching", 'true: "" finds what is absent or empty'),
+    ("multiplevaluematching", "true: each value asked for must be there"),
+    ("includefield", "further attributes, by keyword or tag, or all"),
+    ("orderby", "attributes to sort by, - before one that descends: -StudyDate,PatientName (an extension)"),
+    ("PatientName", "with * and ?, without regard to case and accents"),
+    ("PatientID", "with * and ?"),
+    ("StudyDate", "a date, or a range a-b, a-, -b"),
+    ("ModalitiesInStudy", "one or several"),
+)
+"""What a search may say; and any attribute by its keyword or tag."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """`path` below the prefix; `parameters` of the query, each with what it is; `heavy`: it decodes pixels.
+
+    `produces` and `consumes`: media types of answers and of bodies.
+    """
+
+    path: str
+    function: Function
+    summary: str
+    method: str = "GET"
+    scope: Scope = "read"
+    produces: tuple[str, ...] = ("application/dicom+json",)
+    consumes: tuple[str, ...] = ()
+    parameters: tuple[tuple[str, str], ...] = ()
+    heavy: bool = False
+    search: bool = False
+
+    @property
+    def queries(self) -> tuple[tuple[str, str], ...]:
+        """The parameters that a query may have, each with what it is."""
+        return (*self.parameters, *(SEARCH if self.search else ()))

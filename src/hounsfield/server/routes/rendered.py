@@ -1,0 +1,201 @@
+"""Rendered resources and thumbnails (PS3.18 10.4.1.1.3, 10.4.1.1.4): pictures that a browser shows as they are."""
+
+from __future__ import annotations
+
+import sys
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import accumulate
+from typing import Any
+
+from PIL import Image
+
+from hounsfield.ct.instance import Instance, read_instance
+from hounsfield.dicomweb.media_types import MULTIPART, Accepted, multipart
+from hounsfield.dicomweb.resources import parse_frames
+from hounsfield.errors import DamagedError, DicomwebError, HounsfieldError, UnsupportedError
+from hounsfield.pictures.files import require_film
+from hounsfield.server.archive.index import Entry
+from hounsfield.server.http.request import Ask
+from hounsfield.server.http.response import Answer, etag, unchanged
+from hounsfield.server.http.streams import Multipart, blocks
+from hounsfield.server.rendering.pictures import (
+    MOVING,
+    STILL,
+    Look,
+    Viewport,
+    encoded,
+    moving,
+    parse_window,
+    picture,
+)
+from hounsfield.server.routes.retrieve import found
+from hounsfield.server.state import Service
+
+THUMBNAIL = Viewport(128, 128)
+Shot = tuple[Entry, int]
+"""An instance and a frame of it, from 0."""
+
+
+class _Frames(Sequence[Shot]):
+    """Every frame of some instances; their number is what headers say, and may be any."""
+
+    def __init__(self, entries: list[Entry]) -> None:
+        self._entries = entries
+        self._ends = list(accumulate(max(entry.frames, 0) for entry in entries))
+
+    def __len__(self) -> int:
+        return min(self._ends[-1] if self._ends else 0, sys.maxsize)
+
+    def __getitem__(self, index: Any) -> Any:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        at = bisect_right(self._ends, index)
+        return self._entries[at], index - (self._ends[at - 1] if at else 0)
+
+
+def rendered(service: Service, ask: Ask) -> Answer:
+    """A still of what is asked for, stills of all of it in parts, or a film through it: by what is accepted."""
+    ask.known("window", "viewport", "quality", "annotation", "iccprofile")
+    return _answered(service, ask, _look(service, ask), default=None)
+
+
+def thumbnail(service: Service, ask: Ask) -> Answer:
+    """A small still of the middle."""
+    ask.known("window", "viewport", "quality")
+    look = _look(service, ask)
+    return _answered(service, ask, replace(look, viewport=look.viewport or THUMBNAIL), default="still")
+
+
+def _look(service: Service, ask: Ask) -> Look:
+    shown, viewport, quality = (ask.parameter(name) for name in ("window", "viewport", "quality"))
+    if quality is not None and not (quality.isascii() and quality.isdigit() and 1 <= int(quality[:4]) <= 100):
+        raise DicomwebError(f"quality={quality[:20]!r}", expected="1 … 100", status=400)
+    try:
+        return Look(
+            parse_window(shown) if shown else None,
+            Viewport.parse(viewport, service.limits.pixels) if viewport else None,
+            int(quality) if quality else 90,
+        )
+    except DicomwebError:
+        raise
+    except HounsfieldError as error:
+        raise DicomwebError(error.found, expected=error.expected, status=400) from error
+
+
+def _answered(service: Service, ask: Ask, look: Look, default: str | None) -> Answer:
+    entries = found(service, ask)
+    shots = _shots(service, ask, entries)
+    media_type, in_parts = _chosen(ask.accept)
+    asked = (ask.names.get("frames"), look, media_type, in_parts, default)
+    tag = etag([(entry.path, entry.changed) for entry in entries], *asked)
+    if (same := unchanged(ask, tag)) is not None:
+        return same
+    _check(service, shots)
+    headers = {"ETag": tag}
+    several = len(shots) > 1 and default is None
+    many = default is None and (
+        in_parts or media_type == "video/mp4" or (media_type == "image/gif" and several)
+    )
+    if many and len(shots) > service.limits.pictures:
+        raise DicomwebError(
+            f"{len(shots)} pictures in one answer", expected=f"at most {service.limits.pictures}", status=413
+        )
+    if in_parts and default is None:
+        parts = [
+            (
+                (("Content-Type", media_type), ("Content-Location", f"{ask.base}/{entry.path}/rendered")),
+                None,
+                partial(_still, service, (entry, frame), media_type, look),
+            )
+            for entry, frame in shots
+        ]
+        made = Multipart(parts)
+        return Answer(
+            blocks(made.pieces()), str(multipart(media_type, boundary=made.boundary)), headers=headers
+        )
+    if many or media_type == "video/mp4":
+        shots = shots if many else [shots[len(shots) // 2]]
+        takes = [partial(_taken, service, shot, look) for shot in shots]
+        return Answer(moving(takes, media_type), media_type, headers=headers)
+    return Answer(_still(service, shots[len(shots) // 2], media_type, look), media_type, headers=headers)
+
+
+def _chosen(accept: tuple[Accepted, ...]) -> tuple[str, bool]:
+    """(media type, whether in parts) of the first accepted thing that can be made."""
+    problem: UnsupportedError | None = None
+    for entry in accept:
+        name, kind = entry.media_type.name, entry.media_type.content.name
+        if entry.quality <= 0:
+            continue
+        if name in {"*/*", "image/*"} or (name == MULTIPART and entry.media_type.inner is None):
+            return "image/jpeg", name == MULTIPART
+        if kind == "video/mp4":
+            try:
+                require_film()
+            except UnsupportedError as error:
+                problem = error
+                continue
+        if kind in STILL or (kind in MOVING and name != MULTIPART):
+            return kind, name == MULTIPART
+    if problem is not None:
+        raise problem
+    raise DicomwebError("no such picture", expected=", ".join((*STILL, "video/mp4")), status=406)
+
+
+def _shots(service: Service, ask: Ask, entries: list[Entry]) -> Sequence[Shot]:
+    """Which frames of which instances, in the order in which one scrolls through them."""
+    if "frames" in ask.names:
+        numbers = parse_frames(ask.names["frames"])
+        if max(numbers) > entries[0].frames:
+            raise DicomwebError(f"no frame {max(numbers)}", expected=f"1 to {entries[0].frames}", status=404)
+        return [(entries[0], number - 1) for number in numbers]
+    if ask.scope.instance is None and ask.scope.series is not None:
+        ordered = _as_stacked(service, ask, {entry.instance: entry for entry in entries})
+        if ordered:
+            return ordered
+    return _Frames(entries)
+
+
+def _as_stacked(service: Service, ask: Ask, by_uid: dict[str, Entry]) -> list[Shot]:
+    """The order of the volume, where the series is one."""
+    try:
+        stack = service.volumes.scan(ask.scope).chosen(None, None)
+    except DamagedError:
+        raise
+    except HounsfieldError:
+        return []
+    if len(stack.slices) < len(by_uid) / 2:
+        return []
+    return [(by_uid[item.uid], item.plane.frame) for item in stack.slices if item.uid in by_uid]
+
+
+def _check(service: Service, shots: Sequence[Shot]) -> None:
+    """Refuse what has no picture before anything of it is sent."""
+    if not shots:
+        raise DicomwebError("nothing to be shown", status=404)
+    _checked(service, shots[len(shots) // 2][0])
+
+
+def _checked(service: Service, entry: Entry) -> Instance:
+    """The instance, whose header says that its pictures are none too large."""
+    instance = read_instance(service.library.source(entry))
+    if instance.header.pixels is None or "Rows" not in instance.header:
+        raise DicomwebError("no picture in it", expected="an image", status=406)
+    size = (instance.header.integer("Rows", 0) or 0) * (instance.header.integer("Columns", 0) or 0)
+    if size > service.limits.pixels:
+        raise DicomwebError(
+            f"a picture of {size} pixels", expected=f"at most {service.limits.pixels}", status=413
+        )
+    return instance
+
+
+def _taken(service: Service, shot: Shot, look: Look) -> Image.Image:
+    entry, frame = shot
+    return picture(_checked(service, entry), frame, look)
+
+
+def _still(service: Service, shot: Shot, media_type: str, look: Look) -> bytes:
+    return encoded(_taken(service, shot, look), media_type, look)

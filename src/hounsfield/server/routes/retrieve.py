@@ -1,0 +1,205 @@
+"""WADO-RS (PS3.18 10.4): instances, whole studies and series, their metadata.
+
+As stored wherever the client takes it; in Explicit VR Little Endian where it says nothing; in another syntax where
+it names one that there is a codec for. Implicit VR and Big Endian never leave (8.7.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+
+from hounsfield.attributes.header_text import INSTANCE_URL
+from hounsfield.ct.instance import read_instance
+from hounsfield.dicom.syntaxes import SYNTAXES
+from hounsfield.dicomweb.dicom_json import parse_models
+from hounsfield.dicomweb.media_types import (
+    DICOM,
+    DICOM_JSON,
+    DICOM_XML,
+    EXPLICIT_LITTLE_ENDIAN,
+    MULTIPART,
+    NOT_ON_THE_WEB,
+    Accepted,
+    MediaType,
+    multipart,
+    negotiate,
+)
+from hounsfield.dicomweb.multipart import encode, new_boundary
+from hounsfield.dicomweb.native_xml import encode_xml
+from hounsfield.errors import DicomwebError, UnsupportedError
+from hounsfield.server.archive.index import Entry
+from hounsfield.server.http.request import Ask
+from hounsfield.server.http.response import JSON, Answer, etag, repr_digest, unchanged
+from hounsfield.server.http.streams import Multipart, Piece, blocks, whole_or_blocks
+from hounsfield.server.rendering.frames import convert, decoded_size
+from hounsfield.server.state import Service
+
+_XML_PART = (("Content-Type", DICOM_XML),)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What an Accept entry asks for: in parts or alone, and in which syntax ("*": as stored)."""
+
+    in_parts: bool
+    syntax: str
+
+
+def retrieve(service: Service, ask: Ask) -> Answer:
+    """Every instance at or below the resource."""
+    ask.known()
+    entries = found(service, ask)
+    wanted = _wanted(ask.accept, alone=len(entries) == 1)
+    targets = [_target(entry, wanted.syntax) for entry in entries]
+    tag = etag(wanted, [(entry.path, entry.changed, entry.size) for entry in entries])
+    if (same := unchanged(ask, tag)) is not None:
+        return same
+    if not wanted.in_parts:
+        return _alone(service, entries[0], targets[0], tag)
+    parts = [
+        (
+            (
+                ("Content-Type", f"{DICOM}; transfer-syntax={target}"),
+                ("Content-Location", f"{ask.base}/{entry.path}"),
+            ),
+            entry.size if target == entry.syntax else None,
+            partial(_content, service, entry, target),
+        )
+        for entry, target in zip(entries, targets, strict=True)
+    ]
+    made = Multipart(parts)
+    media_type = str(multipart(DICOM, boundary=made.boundary))
+    return Answer(blocks(made.pieces()), media_type, length=made.length, headers={"ETag": tag})
+
+
+def metadata(service: Service, ask: Ask) -> Answer:
+    """Headers without bulk data, of every instance at or below the resource."""
+    ask.known("includefield")
+    offers = (MediaType(DICOM_JSON), MediaType(JSON), multipart(DICOM_XML))
+    chosen = negotiate(ask.accept, offers)
+    if chosen is None:
+        raise DicomwebError("no such form of metadata", expected=DICOM_JSON, status=406)
+    version = service.library.version(ask.scope)
+    tag = etag(version, chosen, ask.base)
+    if version[0] and (same := unchanged(ask, tag)) is not None:
+        return same
+    texts = _texts(service, ask)
+    first = next(texts, None)
+    if first is None:
+        raise absent(ask)
+    texts = chain((first,), texts)
+    if chosen.name != MULTIPART:
+        return Answer(whole_or_blocks(_as_array(texts)), chosen.name, headers={"ETag": tag})
+    boundary = new_boundary()
+    documents = ((_XML_PART, encode_xml(model)) for text in texts for model in parse_models(b"[%b]" % text))
+    media_type = str(multipart(DICOM_XML, boundary=boundary))
+    return Answer(whole_or_blocks(encode(documents, boundary)), media_type, headers={"ETag": tag})
+
+
+def _texts(service: Service, ask: Ask) -> Iterator[bytes]:
+    """The headers asked for as DICOM JSON objects."""
+    mark = INSTANCE_URL.encode()
+    for entry, text in service.library.headers(ask.scope):
+        yield text.replace(mark, f"{ask.base}/{entry.path}".encode())
+
+
+def _as_array(texts: Iterator[bytes]) -> Iterator[bytes]:
+    before = b"["
+    for text in texts:
+        yield before
+        yield text
+        before = b","
+    yield b"]"
+
+
+def found(service: Service, ask: Ask) -> list[Entry]:
+    """What is at or below the resource; 404 for nothing."""
+    entries = service.library.entries(ask.scope)
+    if not entries:
+        raise absent(ask)
+    return entries
+
+
+def absent(ask: Ask) -> DicomwebError:
+    return DicomwebError(f"no such {ask.scope.level} here", expected="a stored one", status=404)
+
+
+def _wanted(accept: tuple[Accepted, ...], *, alone: bool) -> _Wanted:
+    """The first thing a client accepts that can be made; 406 for none."""
+    for entry in accept:
+        kind = entry.media_type
+        if entry.quality <= 0:
+            continue
+        if kind.name in {"*/*", MULTIPART, "multipart/*"}:
+            inner = kind.inner
+            if inner is not None and inner.name not in {DICOM, "*/*", "application/*"}:
+                continue
+            # Who takes anything takes it as it is stored.
+            default = "*" if kind.name != MULTIPART else EXPLICIT_LITTLE_ENDIAN
+            syntax = kind.transfer_syntax or default
+            if _possible(syntax):
+                return _Wanted(True, syntax)
+        elif kind.name in {DICOM, "application/*"} and alone:
+            syntax = kind.transfer_syntax or EXPLICIT_LITTLE_ENDIAN
+            if _possible(syntax):
+                return _Wanted(False, syntax)
+    raise DicomwebError(
+        "nothing that can be sent is accepted",
+        expected=f'{MULTIPART}; type="{DICOM}"; transfer-syntax=*' + (f", or {DICOM}" if alone else ""),
+        status=406,
+    )
+
+
+def _possible(syntax: str) -> bool:
+    return syntax == "*" or (syntax not in NOT_ON_THE_WEB and syntax in SYNTAXES)
+
+
+def _target(entry: Entry, asked: str) -> str:
+    """The transfer syntax that an instance is sent in."""
+    if asked == "*":
+        return EXPLICIT_LITTLE_ENDIAN if entry.syntax in NOT_ON_THE_WEB else entry.syntax
+    if asked == entry.syntax:
+        return asked
+    known = SYNTAXES.get(entry.syntax)
+    if known is not None and not known.readable:
+        raise UnsupportedError(
+            f"it is stored in {known.name}, which cannot be converted", remedy="ask for transfer-syntax=*"
+        )
+    if not SYNTAXES[asked].writable:
+        raise UnsupportedError(f"{SYNTAXES[asked].name} cannot be made", remedy="ask for transfer-syntax=*")
+    return asked
+
+
+def _content(service: Service, entry: Entry, target: str) -> Piece:
+    source = service.library.source(entry)
+    if target != entry.syntax:
+        instance = read_instance(source)
+        with service.decoding.taken(decoded_size(instance) or entry.size or 0):
+            return convert(instance, target, limit=service.limits.decoded)
+    if entry.size is None:
+        with source.open() as stream:
+            return stream.read()
+    return source, 0, entry.size
+
+
+def _alone(service: Service, entry: Entry, target: str, tag: str) -> Answer:
+    media_type = f"{DICOM}; transfer-syntax={target}"
+    piece = _content(service, entry, target)
+    headers = {"ETag": tag, "Content-Disposition": f'attachment; filename="{entry.instance}.dcm"'}
+    if isinstance(piece, bytes):
+        return Answer(
+            piece, media_type, headers=headers, length=len(piece), part=lambda a, b: iter([piece[a:b]])
+        )
+    source, _, size = piece
+    if entry.sha256 is not None:
+        headers["Repr-Digest"] = repr_digest(entry.sha256)
+    return Answer(
+        blocks([piece]),
+        media_type,
+        headers=headers,
+        length=size,
+        part=lambda start, stop: blocks([(source, start, stop)]),
+    )

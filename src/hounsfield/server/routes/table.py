@@ -1,0 +1,195 @@
+"""Every endpoint: its path, method, function, and who may use it. Routes and OpenAPI are both made of this table."""
+
+from __future__ import annotations
+
+from hounsfield.errors import DicomwebError
+from hounsfield.server.http.request import Ask
+from hounsfield.server.http.response import Answer
+from hounsfield.server.routes import (
+    capabilities,
+    delete,
+    frames,
+    rendered,
+    retrieve,
+    search,
+    viewer,
+    volumes,
+    wado_uri,
+)
+from hounsfield.server.routes.endpoint import INSTANCE, SERIES, STUDY, Endpoint
+from hounsfield.server.state import Service
+
+
+def answered_by_app(service: Service, ask: Ask) -> Answer:
+    """Stores are taken in as they arrive (`storing`), metrics are the application's: no functions of this kind."""
+    raise DicomwebError("not here", status=405)
+
+
+def _open_api(service: Service, ask: Ask) -> Answer:
+    return capabilities.open_api(service, ask, ENDPOINTS)
+
+
+_SEARCHES = tuple(
+    Endpoint(path, search.search, f"Search {what}", search=True)
+    for path, what in (
+        ("/studies", "studies"),
+        ("/series", "series of all studies"),
+        ("/instances", "instances of all studies"),
+        (f"{STUDY}/series", "the series of a study"),
+        (f"{STUDY}/instances", "the instances of a study"),
+        (f"{SERIES}/instances", "the instances of a series"),
+    )
+)
+_DICOM = ('multipart/related; type="application/dicom"', "application/dicom")
+_RETRIEVALS = tuple(
+    Endpoint(path, retrieve.retrieve, f"Retrieve the instances of one {what}", produces=_DICOM)
+    for path, what in ((STUDY, "study"), (SERIES, "series"), (INSTANCE, "instance"))
+)
+_METADATA = tuple(
+    Endpoint(f"{path}/metadata", retrieve.metadata, f"Headers of one {what} without bulk data")
+    for path, what in ((STUDY, "study"), (SERIES, "series"), (INSTANCE, "instance"))
+)
+_PIXELS = (
+    Endpoint(
+        f"{INSTANCE}/frames/{{frames}}",
+        frames.frames,
+        "Frames by number",
+        produces=('multipart/related; type="application/octet-stream"', "application/octet-stream"),
+    ),
+    Endpoint(
+        f"{INSTANCE}/bulkdata/{{reference:path}}",
+        frames.bulk_data,
+        "One long value",
+        produces=("application/octet-stream",),
+    ),
+)
+
+_CHOICE = (("part", "which part of the series, from 0"), ("phase", "which phase of it, from 0"))
+_VOLUMES = (
+    Endpoint(
+        f"{SERIES}/info",
+        volumes.info,
+        "Geometry, unit, verdict and conversion of a series",
+        produces=("application/json",),
+        parameters=_CHOICE,
+    ),
+    Endpoint(
+        f"{SERIES}/slices/{{number}}",
+        volumes.slice_values,
+        "Hounsfield units of one slice, int16 little-endian",
+        produces=("application/octet-stream",),
+        parameters=(*_CHOICE, ("filter", "delta or none"), ("encoding", "identity, gzip or zstd")),
+        heavy=True,
+    ),
+    Endpoint(
+        f"{SERIES}/volume",
+        volumes.volume,
+        "A series as one file in Hounsfield units",
+        produces=("application/gzip", "application/octet-stream"),
+        parameters=(
+            ("format", "nifti, nrrd, mha or npy"),
+            *_CHOICE,
+            ("gaps", "error, fill or interpolate"),
+            ("dtype", "int16 or float32"),
+        ),
+        heavy=True,
+    ),
+)
+
+_PICTURES = ("image/jpeg", "image/png", "image/gif", "video/mp4")
+_LOOK = (
+    ("window", "centre,width,function, or a preset's name"),
+    ("viewport", "width,height of the picture, then x,y,width,height of what it shows"),
+    ("quality", "1 to 100"),
+)
+_RESOURCES = (STUDY, SERIES, INSTANCE, f"{INSTANCE}/frames/{{frames}}")
+_RENDERED = (
+    *(
+        Endpoint(
+            f"{path}/rendered",
+            rendered.rendered,
+            "Pictures",
+            produces=_PICTURES,
+            parameters=_LOOK,
+            heavy=True,
+        )
+        for path in _RESOURCES
+    ),
+    *(
+        Endpoint(
+            f"{path}/thumbnail",
+            rendered.thumbnail,
+            "A small picture",
+            produces=_PICTURES,
+            parameters=_LOOK,
+            heavy=True,
+        )
+        for path in _RESOURCES
+    ),
+)
+_WADO_URI = Endpoint(
+    "/wado",
+    wado_uri.wado_uri,
+    "One instance by UIDs in the query (WADO-URI)",
+    produces=("application/dicom", *_PICTURES),
+    parameters=tuple(
+        (name, "see PS3.18 9.4") for name in ("requestType", "studyUID", "seriesUID", "objectUID")
+    ),
+    heavy=True,
+)
+_STORES = tuple(
+    Endpoint(
+        path,
+        answered_by_app,
+        f"Store instances{what}",
+        method="POST",
+        scope="write",
+        produces=("application/dicom+json", "application/dicom+xml"),
+        consumes=(
+            'multipart/related; type="application/dicom"',
+            "application/dicom",
+            'multipart/related; type="application/dicom+json"',
+            "application/dicom+json",
+            'multipart/related; type="application/dicom+xml"',
+            "application/dicom+xml",
+        ),
+    )
+    for path, what in (("/studies", ""), (STUDY, " of one study"))
+)
+_REMOVALS = tuple(
+    Endpoint(path, delete.remove, f"Remove one {what}", method="DELETE", scope="delete")
+    for path, what in ((STUDY, "study"), (SERIES, "series"), (INSTANCE, "instance"))
+)
+_PAGE = (
+    Endpoint(
+        "/capabilities",
+        viewer.capabilities,
+        "Whether instances may be stored and removed",
+        produces=("application/json",),
+    ),
+    Endpoint(
+        f"{INSTANCE}/tags",
+        viewer.tags,
+        "The attributes of an instance as rows, in English and Chinese",
+        produces=("application/json",),
+    ),
+)
+_SELF = (
+    Endpoint("/openapi.json", _open_api, "This document", scope="none", produces=("application/json",)),
+    Endpoint(
+        "/health",
+        capabilities.health,
+        "Whether the server is up",
+        scope="none",
+        produces=("application/json",),
+    ),
+    Endpoint("/metrics", answered_by_app, "For Prometheus", produces=("text/plain",)),
+    Endpoint(
+        "/ready", capabilities.readiness, "Whether it can serve", scope="none", produces=("application/json",)
+    ),
+)
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    *(*_SEARCHES, *_RETRIEVALS, *_METADATA, *_PIXELS, *_VOLUMES, *_RENDERED, _WADO_URI),
+    *(*_STORES, *_REMOVALS, *_PAGE, *_SELF),
+)

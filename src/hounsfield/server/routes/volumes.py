@@ -1,0 +1,338 @@
+"""What DICOMweb has no word for: a series as a volume in Hounsfield units. The wire format is in `docs/wire.md`."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hounsfield.ct.hu import Counts
+from hounsfield.ct.instance import FileSource, Skipped
+from hounsfield.ct.series import LoadOptions, Series, Slice
+from hounsfield.ct.series.phases import REPEATS
+from hounsfield.ct.series.warnings import is_little, left_out_warnings
+from hounsfield.ct.volume import Volume
+from hounsfield.errors import DicomwebError, HounsfieldError, SelectionError
+from hounsfield.formats import write_volume
+from hounsfield.outputs.scratch import ScratchFolder
+from hounsfield.reasons import Reason, reason
+from hounsfield.server.http.request import Ask
+from hounsfield.server.http.response import Answer, as_json, etag, unchanged
+from hounsfield.server.http.streams import Blocks, blocks
+from hounsfield.server.rendering.volumes import Scanned, Stack
+from hounsfield.server.state import Service
+
+FORMATS = {
+    "nifti": (".nii.gz", "application/gzip"),
+    "nrrd": (".nrrd", "application/octet-stream"),
+    "mha": (".mha", "application/octet-stream"),
+    "npy": (".npy", "application/octet-stream"),
+}
+"""Name → suffix, media type."""
+
+_VALUES = "application/octet-stream"
+
+
+def info(service: Service, ask: Ask) -> Answer:
+    """Geometry, unit, verdict, warnings and each slice's conversion, from headers alone."""
+    ask.known("part", "phase")
+    scanned = service.volumes.scan(ask.scope)
+    tag = etag(scanned.version, ask.query_text)
+    if (same := unchanged(ask, tag)) is not None:
+        return same
+    study, series = ask.scope.study, ask.scope.series
+    told: dict[str, Any] = {"study": study, "series": series}
+    try:
+        stack = scanned.chosen(_number(ask, "part"), _number(ask, "phase"))
+    except SelectionError as error:
+        if scanned.parts:
+            raise
+        told |= {"shape": None, "affine": None, "spacing": None, "unit": "unspecified", "slices": []}
+        told |= {
+            "verdict": "not a volume",
+            "reason": error.found,
+            "window": None,
+            "inverted": False,
+            "header": {},
+        }
+        told |= {"report": {"verdict": "not a volume", "warnings": []}, "parts": []}
+    else:
+        told |= _described(stack, scanned)
+    told["left_out"] = _left_out(scanned)
+    told["reasons"] = _keyed(told)
+    return as_json(told).with_etag(scanned.version, ask.query_text)
+
+
+def _described(stack: Stack, scanned: Scanned) -> dict[str, Any]:
+    series, slices = stack.series, stack.slices
+    first = slices[0]
+    grid = series.phases[stack.phase].stack if series.phases else None
+    verdict = str(grid.verdict if grid is not None else series.verdict)
+    notes = [*([series.unit.warning] if series.unit.warning else []), *series.notes]
+    if not series.unit.hounsfield and any(map(_has_fractions, slices)):
+        notes.append(reason("whole-here"))
+    # A few that were left out are among `left_out` alone.
+    left_out = [each for each in left_out_warnings(series.left_out, len(slices)) if not is_little(each)]
+    header = first.instance.header
+    return {
+        "shape": [len(slices), *first.shape],
+        "dtype": "int16",
+        "byte_order": "little",
+        "axes": ["slice", "row", "column"],
+        "affine": grid.affine.tolist() if grid is not None and grid.affine is not None else None,
+        "affine_frame": "LPS, mm: affine @ (slice, row, column, 1)",
+        "spacing": _spacing(stack),
+        "pixel_spacing": list(map(float, first.plane.spacing)) if first.plane.spacing else None,
+        "orientation": list(first.plane.orientation) if first.plane.orientation else None,
+        "unit": series.unit.name,
+        "verdict": verdict,
+        "reason": "" if series.phases else "; ".join(series.reasons),
+        "slices": [_slice(stack, number, item) for number, item in enumerate(slices)],
+        "missing": list(grid.missing) if grid is not None else [],
+        "tilt_degrees": grid.tilt_degrees if grid is not None else 0.0,
+        "window": _window(first),
+        "inverted": header.text("PhotometricInterpretation") == "MONOCHROME1",
+        "report": {
+            "verdict": verdict,
+            "warnings": list(dict.fromkeys([*notes, *left_out])),
+            "spacing_notes": list(grid.reasons if grid is not None else series.reasons),
+            "filled": [],
+        },
+        "header": series.facts,
+        "part": stack.part,
+        "phase": stack.phase,
+        "parts": [_part(number, each) for number, each in enumerate(scanned.parts)],
+    }
+
+
+def _has_fractions(item: Slice) -> bool:
+    """Whether values lie between whole numbers, which is what slices are sent as."""
+    rescale = item.plane.rescale
+    numbers = (rescale.slope, rescale.intercept) if rescale.lut is None else rescale.lut.values
+    return item.instance.is_real or not all(float(number).is_integer() for number in numbers)
+
+
+def _slice(stack: Stack, number: int, item: Slice) -> dict[str, Any]:
+    rescale = item.plane.rescale
+    try:
+        # By the header alone: a codestream is not fetched to be described.
+        stored = item.instance.declared_format
+        padding = item.instance.padding_in(stored)
+        cells: dict[str, Any] | None = {
+            "bits_allocated": stored.bits_allocated,
+            "bits_stored": stored.bits_stored,
+            "high_bit": stored.high_bit,
+            "signed": stored.signed,
+        }
+    except HounsfieldError:
+        cells = padding = None
+    return {
+        "uid": item.uid,
+        "frame": item.plane.frame + 1,
+        "position": list(item.plane.position) if item.plane.position else None,
+        "slope": None if rescale.lut else rescale.slope,
+        "intercept": None if rescale.lut else rescale.intercept,
+        "lut": rescale.lut is not None,
+        "padding": [padding.low, padding.high] if padding is not None else None,
+        "stored": cells,
+        "syntax": item.instance.header.transfer_syntax,
+        "notes": list(item.plane.notes),
+    }
+
+
+def _spacing(stack: Stack) -> list[float] | None:
+    """(slice, row, column) mm; None where the slices have no distance to one another."""
+    pixel = stack.slices[0].plane.spacing
+    if pixel is None or not stack.series.phases:
+        return None
+    return [float(stack.series.phases[stack.phase].stack.step), *map(float, pixel)]
+
+
+def _window(item: Slice) -> dict[str, float] | None:
+    """The first window of the header (PS3.3 C.11.2.1.2)."""
+    header = item.instance.header
+    center, width = (header.number(keyword, strict=False) for keyword in ("WindowCenter", "WindowWidth"))
+    if center is None or width is None or width < 1:
+        return None
+    return {"center": center, "width": width}
+
+
+def _part(number: int, series: Series) -> dict[str, Any]:
+    return {
+        "part": number,
+        "label": series.part,
+        "unit": series.unit.name,
+        "verdict": str(series.verdict),
+        "slices": len(series.slices),
+        "phases": [phase.label for phase in series.phases],
+        "phase_names": [list(phase.names) for phase in series.phases],
+    }
+
+
+def _left_out(scanned: Scanned) -> list[dict[str, str]]:
+    """What is no slice, by reason; names are those of files on this machine and stay here."""
+    skipped: list[Skipped] = [*scanned.skipped]
+    for each in scanned.parts:
+        # Those that repeat another are counted among the warnings; their reason names a file.
+        skipped += [item for item in each.left_out if getattr(item.reason, "key", "") != REPEATS]
+    return [{"reason": reason} for reason in dict.fromkeys(item.reason for item in skipped)]
+
+
+def _keyed(told: dict[str, Any]) -> dict[str, Any]:
+    """Sentence → its key and values in `hounsfield.reasons`, of every sentence that is told."""
+    report = told["report"]
+    sentences = [*report["warnings"], *report.get("spacing_notes", ()), told["reason"]]
+    sentences += [note for item in told["slices"] for note in item["notes"]]
+    sentences += [item["reason"] for item in told["left_out"]]
+    sentences += [name for part in told["parts"] for names in part["phase_names"] for name in names]
+    return {each: {"key": each.key, "values": each.values} for each in sentences if isinstance(each, Reason)}
+
+
+def slice_values(service: Service, ask: Ask) -> Answer:
+    """One slice's HU as little-endian int16, row by row."""
+    ask.known("part", "phase", "filter", "encoding")
+    text = ask.names["number"]
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        raise DicomwebError(f"{text[:20]!r} is no slice", expected="a number from 0 on", status=400)
+    number = int(text)
+    scanned = service.volumes.scan(ask.scope)
+    coding = _coding(ask)
+    tag = etag(scanned.version, number, ask.query_text, coding)
+    if (same := unchanged(ask, tag)) is not None:
+        return same
+    stack = scanned.chosen(_number(ask, "part"), _number(ask, "phase"))
+    stack.check(number, service.limits.frame)
+    values, counts = stack.hounsfield(number)
+    raw = values.astype("<i2", copy=False)
+    headers = {
+        "ETag": tag,
+        "Cache-Control": "private, no-cache",
+        "X-CRC32": f"{zlib.crc32(raw.data):08x}",
+        "X-Shape": f"{values.shape[0]},{values.shape[1]}",
+        "X-Counts": _counts(counts),
+    }
+    if ask.parameter("filter") == "delta":
+        raw = deltas(raw)
+        headers["X-Filter"] = "delta"
+    elif ask.parameter("filter") not in {None, "none"}:
+        raise DicomwebError("no such filter", expected="delta or none", status=400)
+    body = raw.tobytes()
+    if coding is not None:
+        body = _coded(body, coding)
+        headers["Content-Encoding"] = coding
+    return Answer(body, _VALUES, headers=headers)
+
+
+def deltas(values: np.ndarray[Any, np.dtype[Any]]) -> np.ndarray[Any, np.dtype[Any]]:
+    """(rows, columns) int16 → each value less the one to its left, the first of a row less the one above it.
+
+    Modulo 2¹⁶; a running sum along rows, after one down the first column, gives the values back.
+    """
+    out = np.empty_like(values)
+    out[:, 1:] = values[:, 1:] - values[:, :-1]
+    out[1:, 0] = values[1:, 0] - values[:-1, 0]
+    out[0, 0] = values[0, 0]
+    return out
+
+
+def _coding(ask: Ask) -> str | None:
+    """How to compress: not at all for a client on this machine, unless it names a coding itself."""
+    asked = ask.parameter("encoding")
+    if asked is not None:
+        if asked not in {"identity", "gzip", "zstd"}:
+            raise DicomwebError("no such encoding", expected="identity, gzip or zstd", status=400)
+        return None if asked == "identity" else asked
+    if ask.is_local:
+        return None
+    return next((name for name in ("zstd", "gzip") if name in ask.encodings()), None)
+
+
+def _coded(body: bytes, coding: str) -> bytes:
+    if coding == "gzip":
+        from isal import igzip
+
+        return bytes(igzip.compress(body, 1))
+    from imagecodecs import zstd_encode
+
+    return bytes(zstd_encode(body, level=1))
+
+
+def _counts(counts: Counts) -> str:
+    names = ("padded", "clamped", "saturated", "rounded")
+    return ",".join(f"{name}={int(getattr(counts, name))}" for name in names)
+
+
+def volume(service: Service, ask: Ask) -> Answer:
+    """The series as one file: NIfTI, NRRD, MetaImage or NumPy, under the rules of `hounsfield.load`."""
+    ask.known("format", "part", "phase", "gaps", "dtype")
+    name = ask.parameter("format") or "nifti"
+    if name not in FORMATS:
+        raise DicomwebError(f"no format {name[:32]!r}", expected=", ".join(FORMATS), status=400)
+    scanned = service.volumes.scan(ask.scope)
+    options = _options(ask)
+    tag = etag(scanned.version, name, ask.query_text)
+    if (same := unchanged(ask, tag)) is not None:
+        return same
+    stack = scanned.chosen(_number(ask, "part"), None)
+    series = stack.series
+    needed = (
+        len(series.slices)
+        * int(np.prod(stack.slices[0].shape))
+        * np.dtype(options.dtype_of(series.unit)).itemsize
+    )
+    if needed > service.limits.decoded:
+        raise DicomwebError(
+            f"a volume of {needed} bytes", expected=f"at most {service.limits.decoded}", status=413
+        )
+    phase = _number(ask, "phase")
+    with service.decoding.taken(needed):
+        made: Volume = service.volumes.value(
+            (ask.scope.series, scanned.version, stack.part, phase, options),
+            lambda: series.load(options, phase=phase),
+            lambda made: int(made.array.nbytes),
+        )
+    return _file(made, name, tag, str(ask.scope.series))
+
+
+def _options(ask: Ask) -> LoadOptions:
+    gaps, dtype = ask.parameter("gaps") or "error", ask.parameter("dtype")
+    if gaps not in {"error", "fill", "interpolate"} or dtype not in {"int16", "float32", None}:
+        raise DicomwebError(
+            "no such option", expected="gaps=error, fill or interpolate; dtype=int16 or float32", status=400
+        )
+    return LoadOptions(dtype=dtype, gaps=gaps)  # type: ignore[arg-type]
+
+
+def _file(made: Volume, name: str, tag: str, series: str) -> Answer:
+    suffix, media_type = FORMATS[name]
+    folder = ScratchFolder()
+    try:
+        path = Path(write_volume(made, folder.path / f"volume{suffix}")[0])
+    except BaseException:
+        folder.cleanup()
+        raise
+    size = path.stat().st_size
+    headers = {
+        "ETag": tag,
+        "Content-Disposition": f'attachment; filename="{series}{suffix}"',
+        "X-Unit": made.unit,
+    }
+    return Answer(_then_removed(path, size, folder), media_type, headers=headers, length=size)
+
+
+def _then_removed(path: Path, size: int, folder: ScratchFolder) -> Blocks:
+    try:
+        yield from blocks([(FileSource(path), 0, size)])
+    finally:
+        folder.cleanup()
+
+
+def _number(ask: Ask, name: str) -> int | None:
+    text = ask.parameter(name)
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > 6:
+        raise DicomwebError(f"{name}={text[:20]!r}", expected="a number from 0 on", status=400)
+    return int(text)

@@ -1,0 +1,224 @@
+"""A server that listens: uvicorn around the application, in one process or several, stopped gracefully."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import uvicorn
+from starlette.applications import Starlette
+
+from hounsfield.errors import LocationError
+from hounsfield.server.deployment import VARIABLE, Deployment, of_environment
+from hounsfield.server.http.connection import GuardedProtocol
+from hounsfield.server.http.streams import BLOCK
+from hounsfield.server.ingest.watched_folders import SECONDS
+from hounsfield.server.ops.access_log import JsonLines, PlainLines, SeldomHandler
+from hounsfield.server.ops.repair_loop import Upkeep
+
+BACKLOG = 1024
+STOP_SECONDS = 20
+"""How long a stop waits for requests that are being answered."""
+
+WORKER_SECONDS = 30
+"""How long a worker process may say nothing before another takes its place."""
+
+MOST_WORKERS = 4
+"""Processes of a server that was not told how many: more threads decode in each, and each takes memory."""
+
+_PARENT_DEATH_SIGNAL = 1  # of prctl(2)
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENAS = -1, -3, -8  # of mallopt(3)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen. `port` 0: any free one. `certificate` and `key`: files for TLS."""
+
+    host: str = "127.0.0.1"
+    port: int = 8042
+    certificate: str | None = None
+    key: str | None = None
+
+    def listen(self) -> socket.socket:
+        """A bound socket. Raises `LocationError` where the address is taken or not ours."""
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((self.host, self.port))
+            listening.listen(BACKLOG)
+        except OSError as error:
+            listening.close()
+            raise LocationError(
+                f"cannot listen: {error.strerror or error}",
+                where=f"{self.host}:{self.port}",
+                remedy="choose another --port (0 for any free one)",
+            ) from error
+        listening.set_inheritable(True)
+        return listening
+
+    def url(self, listening: socket.socket) -> str:
+        host, port = listening.getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        return f"{'https' if self.certificate else 'http'}://{shown}:{port}"
+
+
+def default_workers() -> int:
+    """A process for each core that this one may use, up to `MOST_WORKERS`."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, MOST_WORKERS)
+
+
+def serve(
+    deployment: Deployment,
+    address: Address,
+    *,
+    workers: int = 1,
+    watching: bool = False,
+    told: Callable[[str], None] = print,
+) -> None:
+    """Serve until a signal stops it; `told` gets the URL once requests are taken.
+
+    `workers`: processes that answer. `watching`: follow adopted folders, too.
+    """
+    keep_memory()
+    deployment.access()
+    archive = deployment.open(first=True)
+    adopted, upkeep = deployment.adopted(archive), Upkeep(archive)
+    upkeep.start()
+    try:
+        with contextlib.closing(address.listen()) as listening:
+            url = address.url(listening) + deployment.prefix
+            if watching:
+                adopted.watch(SECONDS)
+            if workers == 1:
+                run(deployment.app(archive), address, listening, lambda: told(url))
+            else:
+                _serve_by_workers(deployment, address, workers, listening, lambda: told(url))
+    finally:
+        adopted.stop()
+        upkeep.stop()
+        deployment.close(archive)
+
+
+def run(app: Starlette, address: Address, listening: socket.socket, ready: Callable[[], None]) -> None:
+    """Answer on `listening` in this process until a signal stops it; `ready` once requests are taken."""
+    _Server(_configured(app, address), ready).run(sockets=[listening])
+
+
+def _serve_by_workers(
+    deployment: Deployment,
+    address: Address,
+    workers: int,
+    listening: socket.socket,
+    ready: Callable[[], None],
+) -> None:
+    from uvicorn.supervisors import Multiprocess
+
+    class Workers(Multiprocess):
+        """Processes that a Ctrl-C while they start, which all get, does not make complain: their parent ends them."""
+
+        def init_processes(self) -> None:
+            heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
+            try:
+                super().init_processes()
+            finally:
+                signal.signal(signal.SIGINT, heard)
+
+    # What limits a server is shared among its processes.
+    limits = deployment.limits
+    limits = replace(limits, cache=limits.cache // workers, heavy=max(limits.heavy // workers, 2))
+    with tempfile.TemporaryDirectory(prefix="hounsfield-counters-") as counters:
+        os.environ[VARIABLE] = replace(deployment, limits=limits, counters=counters).to_json()
+        config = _configured(
+            "hounsfield.server.supervisor:worker_app",
+            address,
+            workers=workers,
+            factory=True,
+            timeout_worker_healthcheck=WORKER_SECONDS,
+        )
+        ready()
+        Workers(config, sockets=[listening]).run()
+
+
+def worker_app() -> Starlette:
+    """The application of one worker process."""
+    _die_with_parent()
+    keep_memory()
+    log_requests(as_json=os.environ.get("HOUNSFIELD_LOG") == "json")
+    deployment = of_environment()
+    return deployment.app(deployment.open(first=False))
+
+
+def _die_with_parent() -> None:
+    """Stop when the process that started this one is killed: nobody else could stop it, and it holds the archive."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGTERM)
+    parent = multiprocessing.parent_process()
+    if parent is not None and not parent.is_alive():
+        raise SystemExit(1)
+
+
+def keep_memory() -> None:
+    """Let the memory of blocks be used again.
+
+    glibc gives a large block back to the kernel when it is freed, which then has to clear it anew for the next one.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        library = ctypes.CDLL(None)
+        library.mallopt(_MMAP_THRESHOLD, 2 * BLOCK)
+        library.mallopt(_TRIM_THRESHOLD, 16 * BLOCK)
+        library.mallopt(_ARENAS, 2)
+
+
+def log_requests(*, as_json: bool) -> None:
+    """Log to stderr: warnings in plain words, or every request and event as a line of JSON."""
+    handler = SeldomHandler(sys.stderr)
+    handler.setFormatter(JsonLines() if as_json else PlainLines())
+    for name, level in (
+        ("hounsfield", logging.INFO if as_json else logging.WARNING),
+        ("uvicorn", logging.WARNING),
+    ):
+        logger = logging.getLogger(name)
+        logger.handlers[:] = [handler]
+        logger.setLevel(level)
+        logger.propagate = False
+    os.environ["HOUNSFIELD_LOG"] = "json" if as_json else "text"
+
+
+def _configured(app: object, address: Address, **more: object) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        http=GuardedProtocol,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        proxy_headers=False,
+        timeout_graceful_shutdown=STOP_SECONDS,
+        timeout_keep_alive=30,
+        ssl_certfile=address.certificate,
+        ssl_keyfile=address.key,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+class _Server(uvicorn.Server):
+    """uvicorn that says when it is ready."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
