@@ -156,6 +156,26 @@ def test_an_angle_begun_on_one_slice_is_not_ended_on_another(person: Person, thi
     assert "90.0°" in person.page.locator(".measurements").inner_text()
 
 
+def test_two_lines_make_a_cobb_angle_or_two_diameters(person: Person, thin_url: str) -> None:
+    _open(person, thin_url, "&panel=measure&tool=cobb")
+    _line(person, (400, 300), (500, 300))
+    assert _measurements(person) == 0
+    _line(person, (400, 400), (500, 500))
+    assert _measurements(person) == 1
+    assert "45.0°" in person.page.locator(".measurements").inner_text()
+    person.page.keyboard.press("y")
+    _line(person, (420, 200), (520, 200))
+    _line(person, (470, 170), (470, 220))
+    (_, two) = person.page.locator(".measurements .entry").all_inner_texts()
+    first, second = (float(line.removesuffix(" mm")) for line in two.splitlines() if line.endswith(" mm"))
+    assert (two.splitlines()[0], first) == ("Two diameters", pytest.approx(2 * second, abs=0.2))
+    person.page.keyboard.press("u")
+    _line(person, (400, 300), (500, 300))
+    person.page.keyboard.press("ArrowDown")
+    _line(person, (400, 400), (500, 500))
+    assert _measurements(person) == 2
+
+
 def test_delete_spares_what_is_not_seen(person: Person, thin_url: str) -> None:
     _open(person, thin_url, "&tool=length")
     _line(person, (400, 300), (500, 300))

@@ -4,7 +4,8 @@ import { readFileSync } from "node:fs";
 import { affineFromRows } from "../src/volume/affine";
 import type { Lattice } from "../src/volume/lattice";
 import type { Grid } from "../src/volume/planes";
-import type { Kind, Spot } from "../src/tools/shapes";
+import type { Kind } from "../src/tools/registry";
+import type { Spot } from "../src/tools/tool";
 import type { Vec3 } from "../src/volume/vector";
 import { parseInfo } from "../src/wire/info";
 

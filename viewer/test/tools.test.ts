@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { commandOf, KEYS } from "../src/tools/bindings";
 import { History } from "../src/tools/history";
-import { angleDegrees, areaMm2, fromJson, lengthMm, lengthPixels, toCsv, toJson, type Measurement } from "../src/tools/measurements";
+import { areaMm2, fromJson, readings, toCsv, toJson, type Measurement } from "../src/tools/measurements";
+import { MEASURING_TOOLS, TOOLS, toolOf } from "../src/tools/registry";
 import { planeStatistics, statistics } from "../src/tools/statistics";
 import { wheelNotches } from "../src/tools/wheel";
 import { affineFromRows, invert, toLps } from "../src/volume/affine";
@@ -75,8 +76,31 @@ const item: Measurement = {
 };
 
 test("lengths and angles are in the patient", () => {
-  expect(lengthMm(item)).toBe(13);
-  expect(angleDegrees({ kind: "angle", lps: [[1, 0, 0], [0, 0, 0], [0, 2, 0]] })).toBeCloseTo(90, 12);
+  expect(readings(item)).toEqual([{ column: "length_mm", value: 13, unit: "mm" }]);
+  const lps = [[1, 0, 0], [0, 0, 0], [0, 2, 0]] as const;
+  expect(readings({ kind: "angle", points: [], lps })[0]!.value).toBeCloseTo(90, 12);
+});
+
+test("a Cobb angle is the sharp one, two diameters are two lengths", () => {
+  const lps = [[0, 0, 0], [10, 0, 0], [10, 5, 0], [0, 15, 0]] as const;
+  const points = lps.map(([x, y]) => [y, x] as const);
+  expect(readings({ kind: "cobb", points, lps })[0]!.value).toBeCloseTo(45, 12);
+  expect(readings({ kind: "cobb", points, lps: lps.slice(0, 2) })).toEqual([]);
+  expect(readings({ kind: "bidirectional", points, lps }).map(({ column, value }) => [column, +value.toFixed(3)])).toEqual([["length_mm", 10], ["across_mm", 14.142]]);
+  expect(readings({ kind: "bidirectional", points, lps: [] }).map(({ unit }) => unit)).toEqual(["px", "px"]);
+});
+
+test("every tool has names, a key of its own and a figure that is drawn and read", () => {
+  expect(new Set(TOOLS.map(({ name }) => name)).size).toBe(TOOLS.length);
+  for (const tool of MEASURING_TOOLS) {
+    expect(tool.words.every((word) => word.length > 0)).toBe(true);
+    const points = tool.figure({ x: 50, y: 60 }, 10);
+    expect(tool.outline(points).length > 0, tool.name).toBe(tool.strokes !== "point");
+    const drawn = { points: points.map(({ x, y }) => [y, x] as const), lps: points.map(({ x, y }) => [x, y, 0] as const) };
+    expect(tool.contains?.(drawn.points)?.(60, 50) ?? true, tool.name).toBe(true);
+    expect(tool.readings(drawn).map(({ column }) => column)).toEqual(tool.columns);
+    expect(toolOf(tool.name)).toBe(tool);
+  }
 });
 
 test("what is exported is imported", () => {
@@ -95,7 +119,7 @@ test("a plane is exported with its samples, and imported", () => {
 
 test("in CSV no label is a formula", () => {
   const line = toCsv([item]).split("\r\n")[1]!;
-  expect(line.startsWith(`length,"'=cmd|""x""",1.2,1.2.3,1.2.3.4,3,HU,,13,`)).toBe(true);
+  expect(line.startsWith(`length,"'=cmd|""x""",1.2,1.2.3,1.2.3.4,3,HU,,13,,,`)).toBe(true);
 });
 
 test.each(["", "[]", "{}", '{"format":"hounsfield measurements","measurements":[{"kind":"length"}]}', '{"format":"hounsfield measurements","measurements":[null]}'])("a file of another kind is refused: %s", (text) => {
@@ -184,8 +208,8 @@ test("a notch of any wheel is one step, a trackpad's small turns add up", () => 
 
 test("what has no size in mm is told in pixels, and exported without an area", () => {
   const item: Measurement = { id: 1, kind: "length", label: "", study: "", series: "", instance: "", slice: 0, points: [[0, 0], [3, 4]], plane: null, lps: [], unit: "", statistics: null, value: null };
-  expect(lengthPixels(item)).toBe(5);
-  expect(lengthPixels({ ...item, lps: [[0, 0, 0], [3, 4, 0]] })).toBeNull();
+  expect(readings(item)).toEqual([{ column: null, value: 5, unit: "px" }]);
+  expect(readings({ ...item, lps: [[0, 0, 0], [3, 4, 0]] })[0]!.unit).toBe("mm");
   const region: Measurement = { ...item, kind: "rectangle", statistics: { count: 20, mean: 1, sd: 0, minimum: 1, maximum: 1, area: 20 } };
   expect(areaMm2(region)).toBeNull();
   expect(JSON.parse(toJson([region])).measurements[0].statistics.area_mm2).toBeNull();

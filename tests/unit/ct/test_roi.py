@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 
 import numpy as np
 import pytest
@@ -92,6 +93,11 @@ def test_lengths_and_angles_are_in_the_patient_not_in_pixels() -> None:
     assert length.length == pytest.approx(8.0)
     angle = measure(volume, Roi("angle", 0, ((0, 10), (0, 0), (10, 0))))
     assert angle.angle == pytest.approx(90.0)
+    cobb = measure(volume, Roi("cobb", 0, ((0, 0), (0, 10), (5, 10), (15, 0))))
+    assert cobb.angle == pytest.approx(math.degrees(math.atan2(10 * 0.8, 10 * 0.5)))
+    two = measure(volume, Roi("bidirectional", 0, ((0, 0), (10, 0), (3, 0), (3, 4))))
+    assert (two.length, two.across) == (pytest.approx(8.0), pytest.approx(2.0))
+    assert (two.statistics, two.to_json()["across_mm"]) == (None, two.across)
     assert length.statistics is None
 
 

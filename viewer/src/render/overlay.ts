@@ -2,7 +2,6 @@
 
 import { directionLetters, pixelSize, rasterPoint, type Point, type Raster } from "../volume/raster";
 import { scale, type Vec3 } from "../volume/vector";
-import { outlineOf } from "./outline";
 import { toPane, type Matrix, type Pane } from "./pose";
 import { scaleBar } from "./scale_bar";
 
@@ -87,8 +86,11 @@ export function drawCrosshair(context: CanvasRenderingContext2D, raster: Raster,
 }
 
 export interface Drawing {
-  readonly kind: string;
   readonly points: readonly Point[];
+  /** Raster points along its lines; none where it is a point alone, which gets a ring. */
+  readonly outline: readonly (readonly Point[])[];
+  /** Whether its points can be pulled, and are marked. */
+  readonly handles: boolean;
   readonly lines: readonly string[];
   readonly chosen: boolean;
 }
@@ -107,25 +109,26 @@ export function drawMeasurement(context: CanvasRenderingContext2D, drawing: Draw
   context.strokeStyle = ink;
   context.lineWidth = 1.5;
   context.stroke(path);
-  if (drawing.kind !== "freehand") {
+  if (drawing.handles) {
     context.fillStyle = ink;
     for (const { x, y } of points) context.fillRect(x - 2.5, y - 2.5, 5, 5);
   }
   drawText(context, drawing.lines, points, pane, ink);
 }
 
-function outline({ kind, points }: Drawing, matrix: Matrix): Path2D {
+function outline({ points, outline }: Drawing, matrix: Matrix): Path2D {
   const path = new Path2D();
   const [first] = points;
-  if (kind === "probe" && first) {
+  if (!outline.length && first) {
     const { x, y } = toPane(matrix, first);
     path.arc(x, y, 5, 0, 2 * Math.PI);
   }
-  outlineOf(kind, points).forEach((point, index) => {
-    const { x, y } = toPane(matrix, point);
-    if (index) path.lineTo(x, y);
-    else path.moveTo(x, y);
-  });
+  for (const line of outline)
+    line.forEach((point, index) => {
+      const { x, y } = toPane(matrix, point);
+      if (index) path.lineTo(x, y);
+      else path.moveTo(x, y);
+    });
   return path;
 }
 

@@ -1,5 +1,7 @@
 // What a button, wheel or key does: OHIF's bindings, changeable for the mouse. Pure: events in, names out.
 
+import { TOOLS, type Tool } from "./registry";
+
 export type DragAction = "window" | "pan" | "zoom" | "scroll" | "tool";
 export type Button = "left" | "middle" | "right";
 export type Buttons = Readonly<Record<Button, DragAction>>;
@@ -15,8 +17,7 @@ export type Command =
   | "next" | "previous" | "first" | "last" | "pageNext" | "pagePrevious" | "nextSeries" | "previousSeries"
   | "zoomIn" | "zoomOut" | "fit" | "actual" | "left" | "right" | "turnRight" | "turnLeft" | "flipHorizontal" | "flipVertical"
   | "invert" | "cine" | "reset" | "undo" | "redo" | "remove" | "help" | "escape" | "stack" | "planes" | "alone" | "interpolate"
-  | "toolWindow" | "toolPan" | "toolZoom" | "toolScroll" | "toolLength" | "toolAngle" | "toolEllipse" | "toolRectangle" | "toolFreehand" | "toolProbe"
-  | "panelNumbers" | "panelTags" | "panelMeasure" | "png" | "goTo" | `preset${number}`;
+  | "panelNumbers" | "panelTags" | "panelMeasure" | "png" | "goTo" | `tool:${Tool}` | `preset${number}`;
 
 /** In the order of the help. */
 export const KEYS: readonly (readonly [string, Command])[] = [
@@ -44,16 +45,7 @@ export const KEYS: readonly (readonly [string, Command])[] = [
   ["s", "stack"],
   ["m", "planes"],
   ["o", "alone"],
-  ["w", "toolWindow"],
-  ["p", "toolPan"],
-  ["z", "toolZoom"],
-  ["b", "toolScroll"],
-  ["d", "toolLength"],
-  ["a", "toolAngle"],
-  ["t", "toolRectangle"],
-  ["e", "toolEllipse"],
-  ["f", "toolFreehand"],
-  ["x", "toolProbe"],
+  ...TOOLS.flatMap(({ key, name }): [string, Command][] => (key ? [[key, `tool:${name}`]] : [])),
   ["Delete", "remove"],
   ["Ctrl+z", "undo"],
   ["Ctrl+y", "redo"],

@@ -1,9 +1,10 @@
 // Measurements as things to keep: what was drawn where, exported as JSON or CSV and imported again.
 
 import type { Lattice } from "../volume/lattice";
-import { angle, cross, distance, length, subtract, type Vec3 } from "../volume/vector";
-import type { Kind, Spot } from "./shapes";
+import { cross, length, type Vec3 } from "../volume/vector";
+import { isKind, MEASURING_TOOLS, toolOf, type Kind } from "./registry";
 import type { Statistics } from "./statistics";
+import type { Reading, Spot } from "./tool";
 
 export interface Measurement {
   readonly id: number;
@@ -32,24 +33,18 @@ export interface PlaneOf extends Lattice {
   readonly voxels: boolean;
 }
 
-export function lengthMm(measurement: Pick<Measurement, "kind" | "lps">): number | null {
-  const [a, b] = measurement.lps;
-  return measurement.kind === "length" && a && b ? distance(a, b) : null;
+/** Lengths and angles of a drawing, as its tool reads them. */
+export const readings = (item: Pick<Measurement, "kind" | "points" | "lps">): readonly Reading[] => toolOf(item.kind).readings(item);
+
+/** The same by the columns of the exports. */
+function columnsOf(item: Measurement): Readonly<Record<string, number>> {
+  return Object.fromEntries(readings(item).flatMap(({ column, value }) => (column === null ? [] : [[column, value] as const])));
 }
 
-/** Of a line on a picture without a place in the patient, whose pixels have no known size. */
-export function lengthPixels({ kind, lps, points: [a, b] }: Pick<Measurement, "kind" | "lps" | "points">): number | null {
-  return kind === "length" && !lps.length && a && b ? Math.hypot(a[0] - b[0], a[1] - b[1]) : null;
-}
+const READ_COLUMNS = [...new Set(MEASURING_TOOLS.flatMap((tool) => tool.columns))];
 
 /** mm², null where the size of a pixel is not known. */
 export const areaMm2 = ({ lps, statistics }: Pick<Measurement, "lps" | "statistics">): number | null => (lps.length && statistics ? statistics.area : null);
-
-/** The angle at the second of three points. */
-export function angleDegrees(measurement: Pick<Measurement, "kind" | "lps">): number | null {
-  const [a, corner, b] = measurement.lps;
-  return measurement.kind === "angle" && a && b && corner ? angle(subtract(a, corner), subtract(b, corner)) : null;
-}
 
 const FORMAT = "hounsfield measurements";
 const VERSION = 1;
@@ -67,8 +62,7 @@ export function toJson(measurements: readonly Measurement[]): string {
     unit: item.unit,
     ...(item.plane ? { plane: { origin: item.plane.origin, across: item.plane.across, down: item.plane.down }, samples: samplesOf(item.plane) } : {}),
     ...(item.value === null ? {} : { value: item.value }),
-    ...(lengthMm(item) === null ? {} : { length_mm: lengthMm(item) }),
-    ...(angleDegrees(item) === null ? {} : { angle_degrees: angleDegrees(item) }),
+    ...columnsOf(item),
     ...(item.statistics ? { statistics: { ...withoutArea(item.statistics), area_mm2: areaMm2(item) } } : {}),
   }));
   return `${JSON.stringify({ format: FORMAT, version: VERSION, points: "(row, column)", measurements: items }, null, 1)}\n`;
@@ -80,14 +74,15 @@ function withoutArea({ area: _, ...rest }: Statistics): Omit<Statistics, "area">
   return rest;
 }
 
-const CSV_COLUMNS = ["kind", "label", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "slice", "unit", "value", "length_mm", "angle_degrees", "count", "mean", "sd", "minimum", "maximum", "area_mm2", "points_row_column", "points_lps_mm", "samples", "plane_origin_lps_mm", "plane_across_lps_mm", "plane_down_lps_mm"];
+const CSV_COLUMNS = ["kind", "label", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "slice", "unit", "value", ...READ_COLUMNS, "count", "mean", "sd", "minimum", "maximum", "area_mm2", "points_row_column", "points_lps_mm", "samples", "plane_origin_lps_mm", "plane_across_lps_mm", "plane_down_lps_mm"];
 
 export function toCsv(measurements: readonly Measurement[]): string {
   const rows = measurements.map((item) => {
-    const s = item.statistics;
+    const [s, read] = [item.statistics, columnsOf(item)];
     return [
       ...[item.kind, item.label, item.study, item.series, item.instance, item.slice, item.unit, item.value],
-      ...[lengthMm(item), angleDegrees(item), s?.count, s?.mean, s?.sd, s?.minimum, s?.maximum, areaMm2(item)],
+      ...READ_COLUMNS.map((column) => read[column]),
+      ...[s?.count, s?.mean, s?.sd, s?.minimum, s?.maximum, areaMm2(item)],
       ...[item.points.map((p) => p.join(" ")).join("; "), item.lps.map((p) => p.join(" ")).join("; ")],
       ...(item.plane ? [samplesOf(item.plane), item.plane.origin.join(" "), item.plane.across.join(" "), item.plane.down.join(" ")] : ["", "", "", ""]),
     ];
@@ -130,14 +125,12 @@ export function fromJson(text: string): Imported[] {
   return file.measurements.map(imported);
 }
 
-const KINDS: readonly Kind[] = ["probe", "length", "angle", "rectangle", "ellipse", "freehand"];
-
 function imported(item: unknown, index: number): Imported {
   const found = item as Record<string, unknown>;
-  const kind = KINDS.find((known) => known === found?.["kind"]);
+  const kind = found?.["kind"];
   const points = tuples(found?.["points"], 2);
   const lps = tuples(found?.["lps"], 3);
-  if (!kind || !points || !lps) throw new ImportError("badMeasurement", index + 1);
+  if (!isKind(kind) || !points || !lps) throw new ImportError("badMeasurement", index + 1);
   const words = (key: string): string => (typeof found[key] === "string" ? found[key] : "");
   return {
     kind,

@@ -1,7 +1,9 @@
 // Numbers of the voxels in a region: the same definitions as `hounsfield.ct.roi`, so the same numbers.
 
 import type { LatticeValues } from "../volume/lattice";
-import { ANYWHERE, forEachInside, type Kind, type Spot } from "./shapes";
+import type { Kind } from "./registry";
+import { ANYWHERE, forEachInside } from "./shapes";
+import type { Spot } from "./tool";
 
 export interface Statistics {
   readonly count: number;

@@ -3,12 +3,13 @@
 import { actualSize, flipped, turned, UPRIGHT, zoomed } from "../render/pose";
 import { PRESETS, type Preset } from "../render/window";
 import { commandOf, type Command } from "../tools/bindings";
+import { TOOLS } from "../tools/registry";
 import { isHounsfield } from "../wire/info";
 import { graspByKey } from "./grasping";
 import { visible } from "./measuring";
 import type { PaneState, ViewName } from "./pane_state";
 import { savePng } from "./png";
-import { active, alone, chosen, goingTo, helpOpen, panel, railOpen, redo, removeChosen, stepSeries, toggleAlone, tool, undo, type Panel, type Tool } from "./session";
+import { active, alone, chosen, goingTo, helpOpen, panel, railOpen, redo, removeChosen, stepSeries, toggleAlone, tool, undo, type Panel } from "./session";
 import { drawings } from "./view";
 
 const SLACK_MS = 4;
@@ -37,7 +38,6 @@ export function play(pane: PaneState): void {
 }
 
 const toggle = (name: Panel): void => void (panel.value = panel.value === name ? "" : name);
-const take = (name: Tool): void => void (tool.value = name);
 
 function actual(pane: PaneState): void {
   for (const [key, drawing] of drawings) {
@@ -88,16 +88,6 @@ const onPage: Partial<Record<Command, () => void>> = {
   goTo: () => void (goingTo.value = (active.value?.model.count ?? 0) > 1),
   help: () => (helpOpen.value = !helpOpen.value),
   escape,
-  toolWindow: () => take("window"),
-  toolPan: () => take("pan"),
-  toolZoom: () => take("zoom"),
-  toolScroll: () => take("scroll"),
-  toolLength: () => take("length"),
-  toolAngle: () => take("angle"),
-  toolRectangle: () => take("rectangle"),
-  toolEllipse: () => take("ellipse"),
-  toolFreehand: () => take("freehand"),
-  toolProbe: () => take("probe"),
   panelNumbers: () => toggle("numbers"),
   panelTags: () => toggle("tags"),
   panelMeasure: () => toggle("measure"),
@@ -132,6 +122,7 @@ export function run(command: Command): void {
     const preset = pane && presetsOf(pane).find((each) => command === `preset${each.key}`);
     if (preset) pane.chosenWindow.value = preset.window;
   }
+  else if (command.startsWith("tool:")) tool.value = TOOLS.find(({ name }) => command === `tool:${name}`)?.name ?? tool.value;
   else if (onPage[command]) onPage[command]();
   else if (pane) onPane[command]?.(pane);
 }

@@ -3,9 +3,9 @@
 
 import { toPane, toRaster } from "../render/pose";
 import type { Measurement } from "../tools/measurements";
-import type { Kind } from "../tools/shapes";
+import { isKind, toolOf, type Kind } from "../tools/registry";
 import { rasterPoint, type Point, type Raster } from "../volume/raster";
-import { commit, draft, isMeasuring, pointsOn, visible, withPoints } from "./measuring";
+import { commit, draft, pointsOn, visible, withPoints } from "./measuring";
 import { chosen, grasped, measurements, tool } from "./session";
 import type { ViewDrawing } from "./view";
 
@@ -18,7 +18,7 @@ export function graspByKey(event: KeyboardEvent, drawing: ViewDrawing | undefine
   const held = measurements.peek().find((item) => item.id === grasped.peek());
   if (held && ARROWS[event.key]) move(held, drawing, ARROWS[event.key]!, event.shiftKey);
   else if (held && (event.key === "Enter" || event.key === "Escape")) grasped.value = 0;
-  else if (event.key === "Enter" && isMeasuring(tool.peek())) place(tool.peek() as Kind, drawing);
+  else if (event.key === "Enter" && isKind(tool.peek())) place(tool.peek() as Kind, drawing);
   else if (event.key === "Enter" && visible(drawing.values).some((item) => item.id === chosen.peek())) grasped.value = chosen.peek();
   else return false;
   return true;
@@ -27,7 +27,7 @@ export function graspByKey(event: KeyboardEvent, drawing: ViewDrawing | undefine
 function place(kind: Kind, drawing: ViewDrawing): void {
   const { raster, pane } = drawing.values;
   if (!raster || !pane.model.info.peek()?.shape) return;
-  const item = draft(kind, figure(kind, middle(raster, drawing), SHARE * Math.min(raster.width, raster.height)), drawing.values);
+  const item = draft(kind, toolOf(kind).figure(middle(raster, drawing), SHARE * Math.min(raster.width, raster.height)), drawing.values);
   commit(item);
   grasped.value = item.id;
 }
@@ -38,14 +38,6 @@ function middle(raster: Raster, drawing: ViewDrawing): Point {
   const at = cross && raster.placed ? rasterPoint(raster, cross) : null;
   if (at && at.x > 0 && at.y > 0 && at.x < raster.width && at.y < raster.height) return at;
   return { x: (raster.width - 1) / 2, y: (raster.height - 1) / 2 };
-}
-
-function figure(kind: Kind, { x, y }: Point, size: number): Point[] {
-  if (kind === "probe") return [{ x, y }];
-  if (kind === "length") return [{ x: x - size, y }, { x: x + size, y }];
-  if (kind === "angle") return [{ x: x - size, y }, { x, y }, { x, y: y - size }];
-  if (kind !== "freehand") return [{ x: x - size, y: y - size }, { x: x + size, y: y + size }];
-  return Array.from({ length: 32 }, (_, k) => ({ x: x + size * Math.cos((k * Math.PI) / 16), y: y + size * Math.sin((k * Math.PI) / 16) }));
 }
 
 /** By one pixel of the picture, in the direction seen on the screen. */
@@ -59,7 +51,7 @@ function move(item: Measurement, drawing: ViewDrawing, { x, y }: Point, resize: 
     const on = toPane(matrix, point);
     return toRaster(matrix, { x: on.x + x * step, y: on.y + y * step });
   };
-  const next = !resize ? points.map(shifted) : item.kind === "freehand" ? grown(points, x - y) : [...points.slice(0, -1), shifted(points.at(-1)!)];
+  const next = !resize ? points.map(shifted) : toolOf(item.kind).strokes === "trail" ? grown(points, x - y) : [...points.slice(0, -1), shifted(points.at(-1)!)];
   const moved = withPoints(item, next, drawing.values, points);
   measurements.value = measurements.peek().map((each) => (each.id === item.id ? moved : each));
 }

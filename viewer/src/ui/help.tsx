@@ -3,9 +3,10 @@
 import { useEffect, useRef } from "preact/hooks";
 import { PRESETS } from "../render/window";
 import { DRAG_ACTIONS, KEYS, type Button, type Command, type DragAction } from "../tools/bindings";
+import { TOOLS } from "../tools/registry";
 import { Icon } from "./icons";
 import { helpOpen } from "./session";
-import { bind, buttons, words } from "./settings";
+import { bind, buttons, toolName, words } from "./settings";
 import { presetName } from "./toolbar";
 import type { Word } from "./words";
 
@@ -15,7 +16,16 @@ const NAMES: Partial<Record<Command, Word>> = {
   panelMeasure: "measurements",
 };
 
-const ACTIONS: Record<DragAction, Word> = { tool: "chosenTool", window: "toolWindow", pan: "toolPan", zoom: "toolZoom", scroll: "toolScroll" };
+function actionName(action: DragAction): string {
+  const tool = TOOLS.find(({ name }) => name === action);
+  return tool ? toolName(tool) : words.value.chosenTool;
+}
+
+function commandName(command: Command): string {
+  const tool = TOOLS.find(({ name }) => command === `tool:${name}`);
+  return tool ? toolName(tool) : words.value[NAMES[command] ?? (command as Word)];
+}
+
 const BUTTONS: readonly (readonly [Button, Word])[] = [
   ["left", "leftDrag"],
   ["middle", "middleDrag"],
@@ -57,7 +67,7 @@ function HelpDialog() {
                 <select aria-label={w[word]} value={buttons.value[button]} onChange={(event) => bind(button, DRAG_ACTIONS.find((each) => each === event.currentTarget.value) ?? "tool")}>
                   {DRAG_ACTIONS.map((action) => (
                     <option key={action} value={action}>
-                      {w[ACTIONS[action]]}
+                      {actionName(action)}
                     </option>
                   ))}
                 </select>
@@ -84,7 +94,7 @@ function HelpDialog() {
               <dt>
                 <kbd>{keyText(key)}</kbd>
               </dt>
-              <dd>{w[NAMES[command] ?? (command as Word)]}</dd>
+              <dd>{commandName(command)}</dd>
             </div>
           ))}
           <div>

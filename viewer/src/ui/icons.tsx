@@ -1,17 +1,6 @@
 // Small line drawings, 20 × 20, in the colour of the text.
 
 const PATHS = {
-  window: "M10 3a7 7 0 1 0 0 14zM10 3a7 7 0 0 1 0 14",
-  pan: "M10 2v16M2 10h16M10 2 8 4.5M10 2l2 2.5M10 18l-2-2.5M10 18l2-2.5M2 10l2.5-2M2 10l2.5 2M18 10l-2.5-2M18 10l-2.5 2",
-  zoom: "M8.5 3a5.5 5.5 0 1 0 0 11 5.5 5.5 0 0 0 0-11M12.6 12.6 17.5 17.5M8.5 6v5M6 8.5h5",
-  scroll: "M4 5h12M4 10h12M4 15h12M2 5h0M2 10h0M2 15h0",
-  crosshair: "M10 2v6M10 12v6M2 10h6M12 10h6",
-  length: "M3 17 17 3M3 17l0-4M3 17l4 0M17 3h-4M17 3v4",
-  angle: "M16 16H4L13 4M9 9.5a6 6 0 0 1 3 6.5",
-  rectangle: "M3 5h14v10H3z",
-  ellipse: "M10 4.5c4.4 0 7.5 2.4 7.5 5.5s-3.100 5.500-7.500 5.500S2.500 13.100 2.500 10 5.600 4.500 10 4.500z",
-  freehand: "M4 13c-2-5 3-10 8-9s6 6 3 7-5-1-7 2-3 2-4 0z",
-  probe: "M10 7.500a2.500 2.500 0 1 0 0 5 2.500 2.500 0 0 0 0-5M10 2v3M10 15v3M2 10h3M15 10h3",
   turnRight: "M15.500 7A6.500 6.500 0 1 0 16.500 11M16 3v4.500h-4.500",
   turnLeft: "M4.500 7A6.500 6.500 0 1 1 3.500 11M4 3v4.500h4.500",
   flipHorizontal: "M10 2v16M8 5 3 15h5zM12 5l5 10h-5z",
@@ -44,16 +33,17 @@ const PATHS = {
 
 export type IconName = keyof typeof PATHS;
 
-export function Icon({ name }: { name: IconName }) {
+/** By name, or a path of its own. */
+export function Icon({ name }: { name: IconName | `M${string}` }) {
   return (
     <svg class="icon" viewBox="0 0 20 20" aria-hidden="true" focusable="false">
-      <path d={PATHS[name]} />
+      <path d={name in PATHS ? PATHS[name as IconName] : name} />
     </svg>
   );
 }
 
 interface ButtonProps {
-  readonly icon: IconName;
+  readonly icon: IconName | `M${string}`;
   readonly name: string;
   readonly hint?: string | undefined;
   readonly pressed?: boolean | undefined;

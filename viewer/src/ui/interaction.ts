@@ -1,13 +1,13 @@
 // What drags, wheels and pinches do to a view: window, pan, zoom, scroll, crosshair, drawing.
 
 import { toPane, toRaster, turned, zoomAbout, type Matrix, type Pane, type Pose } from "../render/pose";
-import type { Kind } from "../tools/shapes";
 import type { Measurement } from "../tools/measurements";
-import { distanceToLine, outlineOf } from "../render/outline";
+import { isKind, toolOf, type Kind, type Tool } from "../tools/registry";
+import { distanceToLine } from "../render/outline";
 import { rasterLps, type Point, type Raster } from "../volume/raster";
 import type { Drag, GestureHandlers } from "./gestures";
-import { commit, draft, isMeasuring, pointsOn, visible, withPoint, withPoints } from "./measuring";
-import { activeId, chosen, tool, type Tool } from "./session";
+import { commit, draft, pointsOn, visible, withPoint, withPoints } from "./measuring";
+import { activeId, chosen, tool } from "./session";
 import { buttons } from "./settings";
 import type { ViewValues } from "./view_values";
 
@@ -26,8 +26,11 @@ export interface ViewPort {
 const NEAR = 9;
 const PIXELS_PER_SLICE = 6;
 
-/** The first leg of an angle, and the slice or place it lies on: elsewhere it is forgotten. */
-type Corner = { readonly points: readonly Point[]; readonly ground: string };
+/** The first stroke of two, and the slice or place it lies on: elsewhere, and with another tool, it is forgotten. */
+type Begun = { readonly kind: Kind; readonly points: readonly Point[]; readonly ground: string };
+
+/** How many points the first of two strokes has, and both. */
+const STROKES = { corner: [2, 3], lines: [2, 4] } as const;
 
 /** A measurement that is pulled by a point, or moved as a whole from where it was (`from`, on the raster). */
 type Edit = { readonly item: Measurement; readonly point: number } | { readonly item: Measurement; readonly from: Point; readonly points: readonly Point[] };
@@ -39,7 +42,7 @@ export function interaction(port: ViewPort): GestureHandlers & { readonly abando
   let scrollRest = 0;
   let trail: Point[] = [];
   let edit: Edit | null = null;
-  let corner: Corner | null = null;
+  let begun: Begun | null = null;
 
   const raster = (at: Point): Point | null => {
     const matrix = port.matrix();
@@ -69,7 +72,7 @@ export function interaction(port: ViewPort): GestureHandlers & { readonly abando
     const matrix = port.matrix();
     if (!matrix || !values.raster) return null;
     for (const item of visible(values)) {
-      const points = item.kind === "freehand" ? [] : pointsOn(item, values.raster, view);
+      const points = toolOf(item.kind).strokes === "trail" ? [] : pointsOn(item, values.raster, view);
       const point = points.findIndex((each) => Math.hypot(toPane(matrix, each).x - at.x, toPane(matrix, each).y - at.y) < NEAR);
       if (point >= 0) return { item, point };
     }
@@ -80,8 +83,8 @@ export function interaction(port: ViewPort): GestureHandlers & { readonly abando
   const byItsLine = (at: Point, matrix: Matrix, raster: Raster): Edit | null => {
     for (const item of visible(values).filter((each) => each.kind === tool.peek())) {
       const points = pointsOn(item, raster, view);
-      const line = outlineOf(item.kind, points).map((point) => toPane(matrix, point));
-      if (distanceToLine(line, at) < NEAR / 2) return { item, from: toRaster(matrix, at), points };
+      const lines = toolOf(item.kind).outline(points).map((line) => line.map((point) => toPane(matrix, point)));
+      if (lines.some((line) => distanceToLine(line, at) < NEAR / 2)) return { item, from: toRaster(matrix, at), points };
     }
     return null;
   };
@@ -94,26 +97,26 @@ export function interaction(port: ViewPort): GestureHandlers & { readonly abando
 
   /** What the view shows now, so that what was begun on it is not ended on something else. */
   const ground = (): string => (view === "stack" ? String(pane.slice.peek()) : (values.raster?.origin ?? []).join());
-  const legged = (): boolean => corner?.ground === ground();
+  const waits = (kind: unknown): boolean => begun?.kind === kind && begun?.ground === ground();
 
-  /** The second leg follows the pointer. */
-  const followAngle = (at: Point | null): void => {
-    if (!corner) return;
-    if (tool.peek() !== "angle" || !legged()) forget();
-    else if (at) showLegs(raster(at));
+  /** The second leg of an angle follows the pointer. */
+  const follow = (at: Point | null): void => {
+    if (!begun) return;
+    if (!waits(tool.peek())) forget();
+    else if (at && toolOf(begun.kind).strokes === "corner") showWith(raster(at));
   };
-  const showLegs = (end: Point | null): void => {
-    if (end) port.showDraft(draft("angle", [...corner!.points, end], values));
+  const showWith = (end: Point | null): void => {
+    if (end) port.showDraft(draft(begun!.kind, [...begun!.points, end], values));
   };
   const forget = (): void => {
-    corner = edit = null;
+    begun = edit = null;
     trail = [];
     port.showDraft(null);
   };
 
   /** Ends what is being drawn or dragged, without a result; whether something was being drawn. */
   const abandon = (): boolean => {
-    const drawing = !!corner || !!edit || trail.length > 0;
+    const drawing = !!begun || !!edit || trail.length > 0;
     forget();
     action = null;
     return drawing;
@@ -123,8 +126,13 @@ export function interaction(port: ViewPort): GestureHandlers & { readonly abando
     edit = nearest(at);
     const point = raster(at);
     if (edit) chosen.value = edit.item.id;
-    else if (point) trail = kind === "angle" && legged() ? [...corner!.points, point] : [point, point];
-    corner = null;
+    else if (point) trail = startOf(kind, point);
+    begun = null;
+  };
+
+  const startOf = (kind: Kind, point: Point): Point[] => {
+    if (!waits(kind)) return [point, point];
+    return toolOf(kind).strokes === "corner" ? [...begun!.points, point] : [...begun!.points, point, point];
   };
 
   const moveMeasuring = (kind: Kind, at: Point): void => {
@@ -136,29 +144,37 @@ export function interaction(port: ViewPort): GestureHandlers & { readonly abando
       return;
     }
     if (!trail.length) return;
-    trail = kind === "freehand" ? [...trail, point] : [...trail.slice(0, -1), point];
-    port.showDraft(draft(kind, kind === "probe" ? [point] : trail, values));
+    trail = toolOf(kind).strokes === "trail" ? [...trail, point] : [...trail.slice(0, -1), point];
+    port.showDraft(draft(kind, toolOf(kind).strokes === "point" ? [point] : trail, values));
   };
 
   const endMeasuring = (kind: Kind, moved: boolean): void => {
     port.showDraft(null);
     if (edit) {
       if (moved) commit(edit.item);
-    } else if (kind === "probe" && trail.length) {
-      commit(draft(kind, [trail.at(-1)!], values));
-    } else if (kind === "angle" && trail.length === 2 && moved) {
-      corner = { points: trail, ground: ground() };
-      port.showDraft(draft(kind, trail, values));
-    } else if (trail.length > 1 && (moved || trail.length === 3)) {
-      commit(draft(kind, trail, values));
-    }
+    } else endStroke(kind, moved);
     edit = null;
     trail = [];
   };
 
+  const endStroke = (kind: Kind, moved: boolean): void => {
+    const { strokes } = toolOf(kind);
+    if (strokes === "point") {
+      if (trail.length) commit(draft(kind, [trail.at(-1)!], values));
+      return;
+    }
+    const [first, both] = strokes === "corner" || strokes === "lines" ? STROKES[strokes] : [0, trail.length];
+    if (trail.length === first && moved) {
+      begun = { kind, points: trail, ground: ground() };
+      port.showDraft(draft(kind, trail, values));
+    } else if (trail.length > 1 && trail.length === both && (moved || strokes === "corner")) {
+      commit(draft(kind, trail, values));
+    }
+  };
+
   const act = (drag: Drag, starting: boolean): void => {
     if (!action) return;
-    if (isMeasuring(action)) {
+    if (isKind(action)) {
       if (starting) startMeasuring(action, drag.from);
       else moveMeasuring(action, drag.at);
     } else if (action === "crosshair") moveCross(drag.at);
@@ -179,14 +195,14 @@ export function interaction(port: ViewPort): GestureHandlers & { readonly abando
     },
     move: (drag) => act(drag, false),
     end(_drag, moved) {
-      if (action && isMeasuring(action)) endMeasuring(action, moved);
+      if (action && isKind(action)) endMeasuring(action, moved);
     },
     cancel: () => void abandon(),
     abandon,
     hover(at) {
       port.hovered(at);
-      port.graspable(!!at && isMeasuring(tool.peek()) && !trail.length && (!!edit || !!nearest(at)));
-      if (!trail.length && !edit) followAngle(at);
+      port.graspable(!!at && isKind(tool.peek()) && !trail.length && (!!edit || !!nearest(at)));
+      if (!trail.length && !edit) follow(at);
     },
     wheel(at, steps, keys) {
       activeId.value = pane.id;

@@ -2,16 +2,15 @@
 
 import { batch } from "@preact/signals";
 import { useState } from "preact/hooks";
+import { toolOf } from "../tools/registry";
 import { fromJson, ImportError, toCsv, toJson, type Measurement } from "../tools/measurements";
 import { Icon, IconButton } from "./icons";
 import { lines, measured } from "./measuring";
 import type { PaneState } from "./pane_state";
 import { saveAs } from "./png";
 import { change, chosen, measurements, newId, redo, removeChosen, show, undo } from "./session";
-import { words } from "./settings";
-import { fill, type Word } from "./words";
-
-export const kindWord = (kind: Measurement["kind"]): Word => `tool${kind[0]!.toUpperCase()}${kind.slice(1)}` as Word;
+import { toolName, words } from "./settings";
+import { fill } from "./words";
 
 export function MeasurePanel({ pane }: { pane: PaneState }) {
   const w = words.value;
@@ -68,7 +67,7 @@ function Entry({ item, pane }: { item: Measurement; pane: PaneState }) {
   return (
     <li class={item.id === chosen.value ? "chosen" : ""}>
       <button class="entry" onClick={go}>
-        <strong>{w[kindWord(item.kind)]}</strong>
+        <strong>{toolName(toolOf(item.kind))}</strong>
         <span>{elsewhere ? w.onAnotherSeries : item.slice === null ? w.planes : `${w.slice} ${item.slice + 1}`}</span>
         {lines({ ...item, label: "" }, w).map((line) => (
           <span class="numbers" key={line}>

@@ -1,9 +1,10 @@
 // Drawing, moving and measuring: from points on a view to a `Measurement` with its numbers.
 
 import type { Measurement } from "../tools/measurements";
-import { angleDegrees, areaMm2, lengthMm, lengthPixels } from "../tools/measurements";
-import { REGIONS, type Kind, type Spot } from "../tools/shapes";
+import { areaMm2, readings } from "../tools/measurements";
+import { isRegion, toolOf, type Kind } from "../tools/registry";
 import { planeStatistics, statistics, type Statistics } from "../tools/statistics";
+import type { Reading, Spot } from "../tools/tool";
 import { stepToIndex, toIndex } from "../volume/affine";
 import { latticeLps, latticeValues, measuredPlane, sampleArea, type Lattice } from "../volume/lattice";
 import { distanceToRaster, pixelSize, rasterLps, rasterNormal, rasterPoint, type Point, type Raster } from "../volume/raster";
@@ -15,18 +16,18 @@ import { sliceFacts } from "./slice_facts";
 import type { ViewValues } from "./view_values";
 import type { Words } from "./words";
 
-export const isMeasuring = (tool: string): tool is Kind => ["probe", "length", "angle", ...REGIONS].includes(tool);
+const isPoint = (kind: Kind): boolean => toolOf(kind).strokes === "point";
 
 /** A measurement whose numbers are taken anew from the slice or plane it lies on. */
 export function measured(item: Measurement, pane: PaneState): Measurement {
-  if (item.slice === null && item.kind === "probe") return { ...item, value: valueAt(item.lps[0], pane) };
+  if (item.slice === null && isPoint(item.kind)) return { ...item, value: valueAt(item.lps[0], pane) };
   if (item.slice === null) return item.plane && isRegion(item.kind) ? { ...item, statistics: onPlane(item, item.plane, pane) } : item;
   const shape = pane.model.info.value?.shape;
   const values = pane.model.slices?.get(item.slice);
   if (!shape || !values) return item;
   const raster = pane.model.raster(item.slice);
   const size = raster?.placed ? pixelSize(raster) : { x: 1, y: 1 };
-  const probe = item.kind === "probe" && item.points[0];
+  const probe = isPoint(item.kind) && item.points[0];
   const at = probe ? Math.floor(probe[0] + 0.5) * shape[2] + Math.floor(probe[1] + 0.5) : -1;
   return {
     ...item,
@@ -44,8 +45,6 @@ function valueAt(place: Vec3 | undefined, { model }: PaneState): number | null {
   return inside ? (model.slices?.get(slice)?.[row * shape[2] + column] ?? null) : null;
 }
 
-const isRegion = (kind: Kind): boolean => REGIONS.includes(kind);
-
 function onPlane(item: Measurement, plane: Lattice, { model }: PaneState): Statistics | null {
   if (!model.grid || !model.inverse || !model.hasPlanes) return null;
   const values = latticeValues(model.grid, model.inverse, (index) => model.slices?.get(index), plane);
@@ -54,7 +53,7 @@ function onPlane(item: Measurement, plane: Lattice, { model }: PaneState): Stati
 
 /** Measures what could not be measured before, because a slice had not come. */
 export function measureWaiting(pane: PaneState): void {
-  const waits = (item: Measurement): boolean => item.series === pane.model.series && ((isRegion(item.kind) && !item.statistics) || (item.kind === "probe" && item.value === null));
+  const waits = (item: Measurement): boolean => item.series === pane.model.series && ((isRegion(item.kind) && !item.statistics) || (isPoint(item.kind) && item.value === null));
   if (!measurements.peek().some(waits)) return;
   const next = measurements.peek().map((item) => (waits(item) ? measured(item, pane) : item));
   if (next.some((item, k) => item.statistics !== measurements.peek()[k]!.statistics || item.value !== measurements.peek()[k]!.value)) measurements.value = next;
@@ -69,7 +68,7 @@ export function draft(kind: Kind, points: readonly Point[], view: ViewValues): M
     return measured({ ...placed, ...ofSlice(pane, pane.slice.value), points: points.map((point): Spot => [point.y, point.x]), lps }, pane);
   }
   const lps = points.map((point) => rasterLps(raster, point));
-  if (kind === "probe") return measured({ ...placed, instance: "", slice: null, plane: null, points: [], lps }, pane);
+  if (isPoint(kind)) return measured({ ...placed, instance: "", slice: null, plane: null, points: [], lps }, pane);
   const { lattice, slice, voxels } = measuredPlane(pane.model.grid, pane.model.inverse, raster);
   const plane = slice === null ? { origin: lattice.origin, across: lattice.across, down: lattice.down, voxels } : null;
   const empty: Measurement = { ...placed, ...ofSlice(pane, slice), plane, points: [], lps };
@@ -138,16 +137,14 @@ const short = (value: number): string => String(+value.toFixed(1)).replace("-", 
 /** With its tenth even where that is 0; never −0.0. */
 const tenths = (value: number): string => ((Math.round(value * 10) || 0) / 10).toFixed(1).replace("-", "−");
 
+/** A length or angle with its unit. */
+const read = ({ value, unit }: Reading, words: Words): string => (unit === "°" ? `${tenths(value)}°` : `${tenths(value)} ${unit === "px" ? words.pixels : unit}`);
+
 /** What stands beside a measurement. */
 export function lines(item: Measurement, words: Words): string[] {
   const unit = unitLabel(item.unit);
   const found: string[] = item.label ? [item.label] : [];
-  const mm = lengthMm(item);
-  const degrees = angleDegrees(item);
-  if (mm !== null) found.push(`${tenths(mm)} mm`);
-  const pixels = lengthPixels(item);
-  if (pixels !== null) found.push(`${tenths(pixels)} ${words.pixels}`);
-  if (degrees !== null) found.push(`${tenths(degrees)}°`);
+  found.push(...readings(item).map((reading) => read(reading, words)));
   if (item.value !== null) found.push(`${short(item.value)} ${unit}`.trim());
   const s = item.statistics;
   if (s) {

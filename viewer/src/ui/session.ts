@@ -4,12 +4,11 @@ import { batch, computed, effect, signal } from "@preact/signals";
 import { toIndex } from "../volume/affine";
 import { History } from "../tools/history";
 import type { Measurement } from "../tools/measurements";
-import type { Kind } from "../tools/shapes";
+import type { Tool } from "../tools/registry";
 import type { Choice } from "../wire/info";
 import { seriesOf, type Series } from "../wire/lists";
 import { PaneState } from "./pane_state";
 
-export type Tool = "window" | "pan" | "zoom" | "scroll" | "crosshair" | Kind;
 export type Panel = "numbers" | "tags" | "measure" | "";
 export const MOST_PANES = 4;
 

@@ -2,6 +2,8 @@
 
 import { computed, effect, signal } from "@preact/signals";
 import { BUTTONS, DRAG_ACTIONS, type Button, type Buttons, type DragAction } from "../tools/bindings";
+import type { HandTool } from "../tools/registry";
+import type { MeasuringTool } from "../tools/tool";
 import { WORDS, type Language, type Words } from "./words";
 
 export type Theme = "system" | "dark" | "light";
@@ -38,6 +40,7 @@ function firstTheme(): Theme {
 export const language = signal<Language>(firstLanguage());
 export const theme = signal<Theme>(firstTheme());
 export const words = computed<Words>(() => WORDS[language.value]);
+export const toolName = (tool: Pick<HandTool | MeasuringTool, "words">): string => tool.words[language.value === "en" ? 0 : 1];
 
 const systemDark = signal(matchMedia("(prefers-color-scheme: dark)").matches);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", (event) => (systemDark.value = event.matches));

@@ -6,7 +6,8 @@ import { wheelNotches } from "../tools/wheel";
 import { PLANES, type PlaneName } from "../volume/planes";
 import { minus } from "./chain";
 import { Icon } from "./icons";
-import { isMeasuring, measureWaiting } from "./measuring";
+import { isKind } from "../tools/registry";
+import { measureWaiting } from "./measuring";
 import { LAYOUTS, type Layout, type PaneState, type ViewName } from "./pane_state";
 import { active, activeId, alone, closePane, linked, panes, sharePlace, toggleAlone, tool } from "./session";
 import { say } from "./reasons";
@@ -109,7 +110,7 @@ function Stack({ pane }: { pane: PaneState }) {
   const w = words.value;
   const count = pane.model.count;
   return (
-    <div class="stack" onDblClick={() => void (!isMeasuring(tool.peek()) && toggleAlone(pane))}>
+    <div class="stack" onDblClick={() => void (!isKind(tool.peek()) && toggleAlone(pane))}>
       <View key={`${pane.id}/stack`} pane={pane} view="stack" />
       <Slider pane={pane} view="stack" />
       {count > 1 && <Loaded pane={pane} />}
@@ -140,7 +141,7 @@ function OnePlane({ pane, name }: { pane: PaneState; name: PlaneName }) {
 
 /** A double click shows one plane alone, or all three again; while something is drawn it is part of the drawing. */
 function enlarge(pane: PaneState, layout: Layout): void {
-  if (!isMeasuring(tool.peek())) pane.layout.value = layout;
+  if (!isKind(tool.peek())) pane.layout.value = layout;
 }
 
 function WindowText({ pane }: { pane: PaneState }) {

@@ -3,30 +3,17 @@
 import { COLOUR_MAPS } from "../render/colour_maps";
 import { shownNumber, type Preset, type Window } from "../render/window";
 import { KEYS, type Command } from "../tools/bindings";
+import { isKind, TOOLS } from "../tools/registry";
 import { personName, dateText } from "../wire/dicom_json";
 import { presetsOf, run } from "./commands";
 import { Icon, IconButton, type IconName } from "./icons";
 import type { PaneState } from "./pane_state";
-import { active, closeAll, helpOpen, linked, panel, panes, railOpen, tool, type Panel, type Tool } from "./session";
-import { dark, language, theme, words } from "./settings";
+import { active, closeAll, helpOpen, linked, panel, panes, railOpen, tool, type Panel } from "./session";
+import { dark, language, theme, toolName, words } from "./settings";
 import { TrustBadge } from "./trust";
 import type { Word } from "./words";
 
-const TOOLS: readonly (readonly [Tool, Word, IconName, Command | null])[] = [
-  ["window", "toolWindow", "window", "toolWindow"],
-  ["pan", "toolPan", "pan", "toolPan"],
-  ["zoom", "toolZoom", "zoom", "toolZoom"],
-  ["scroll", "toolScroll", "scroll", "toolScroll"],
-  ["crosshair", "toolCrosshair", "crosshair", null],
-  ["probe", "toolProbe", "probe", "toolProbe"],
-  ["length", "toolLength", "length", "toolLength"],
-  ["angle", "toolAngle", "angle", "toolAngle"],
-  ["rectangle", "toolRectangle", "rectangle", "toolRectangle"],
-  ["ellipse", "toolEllipse", "ellipse", "toolEllipse"],
-  ["freehand", "toolFreehand", "freehand", "toolFreehand"],
-];
-
-const keyOf = (command: Command | null): string | undefined => KEYS.find(([, name]) => name === command)?.[0].replace(/(^|\+)\w$/, (key) => key.toUpperCase());
+const keyOf = (command: Command): string | undefined => KEYS.find(([, name]) => name === command)?.[0].replace(/(^|\+)\w$/, (key) => key.toUpperCase());
 
 export function presetName(preset: Preset): string {
   const key = `preset${preset.name[0]!.toUpperCase()}${preset.name.slice(1)}` as Word;
@@ -164,8 +151,8 @@ export function Toolbar() {
       </div>
       <div class="bar second">
         <div class="group" role="group" aria-label={w.tools}>
-          {TOOLS.map(([name, word, icon, command]) => (
-            <IconButton key={name} icon={icon} name={w[word]} hint={keyOf(command)} pressed={tool.value === name} disabled={!hasValues && !["pan", "zoom", "scroll", "window"].includes(name)} onClick={() => (tool.value = name)} />
+          {TOOLS.map((each) => (
+            <IconButton key={each.name} icon={each.icon} name={toolName(each)} hint={keyOf(`tool:${each.name}`)} pressed={tool.value === each.name} disabled={!hasValues && (isKind(each.name) || each.name === "crosshair")} onClick={() => (tool.value = each.name)} />
           ))}
         </div>
         <ViewTools pane={pane} />

@@ -4,14 +4,14 @@
 import { batch, effect, signal } from "@preact/signals";
 import { COLOUR_MAPS } from "../render/colour_maps";
 import { UPRIGHT, type Pose } from "../render/pose";
+import { TOOLS } from "../tools/registry";
 import type { Vec3 } from "../volume/vector";
 import { LAYOUTS, type PaneState, type ViewName } from "./pane_state";
-import { alone, closeAll, linked, panel, panes, show, showBeside, toggleAlone, tool, type Panel, type Tool } from "./session";
+import { alone, closeAll, linked, panel, panes, show, showBeside, toggleAlone, tool, type Panel } from "./session";
 import { isLanguage, isTheme, language, theme } from "./settings";
 
 export const searchText = signal("");
 const VIEWS: readonly ViewName[] = ["stack", "axial", "coronal", "sagittal"];
-const TOOLS: readonly Tool[] = ["window", "pan", "zoom", "scroll", "crosshair", "probe", "length", "angle", "rectangle", "ellipse", "freehand"];
 const PANELS: readonly Panel[] = ["numbers", "tags", "measure"];
 
 const short = (value: number): string => String(+value.toFixed(3));
@@ -81,7 +81,7 @@ export function readAddress(): void {
     if (isTheme(look)) theme.value = look;
     searchText.value = query.get("q") ?? "";
     panel.value = PANELS.find((known) => known === query.get("panel")) ?? "";
-    tool.value = TOOLS.find((known) => known === query.get("tool")) ?? "window";
+    tool.value = TOOLS.find(({ name }) => name === query.get("tool"))?.name ?? "window";
     linked.value = query.get("linked") !== "0";
     let first = true;
     for (const prefix of ["", "2-", "3-", "4-"]) {

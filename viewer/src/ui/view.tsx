@@ -6,7 +6,8 @@ import { begin, drawCrosshair, drawLetters, drawMeasurement, drawScaleBar } from
 import { fitCanvas, Picture } from "../render/picture";
 import { poseMatrix, toRaster, type Matrix, type Pane } from "../render/pose";
 import type { Measurement } from "../tools/measurements";
-import { isMeasuring, isVisible, lines, pointsOn, visible } from "./measuring";
+import { isKind, toolOf } from "../tools/registry";
+import { isVisible, lines, pointsOn, visible } from "./measuring";
 import { attachGestures } from "./gestures";
 import { interaction, type ViewPort } from "./interaction";
 import type { PaneState, ViewName } from "./pane_state";
@@ -142,9 +143,11 @@ export class ViewDrawing implements ViewPort {
     if (cross && raster.placed && (view !== "stack" || tool.peek() === "crosshair")) drawCrosshair(over, raster, matrix, cross, CROSS[view]);
     drawLetters(over, raster, matrix, this.size);
     const items = visible(this.values).filter((item) => item.id !== this.draft?.id);
-    const draft = this.draft && isMeasuring(tool.peek()) && isVisible(this.draft, this.values) ? [this.draft] : [];
+    const draft = this.draft && isKind(tool.peek()) && isVisible(this.draft, this.values) ? [this.draft] : [];
     for (const item of [...items, ...draft]) {
-      const drawing = { kind: item.kind, points: pointsOn(item, raster, view), lines: this.linesOf(item), chosen: item.id === chosen.peek() };
+      const { outline, strokes } = toolOf(item.kind);
+      const points = pointsOn(item, raster, view);
+      const drawing = { points, outline: outline(points), handles: strokes !== "trail", lines: this.linesOf(item), chosen: item.id === chosen.peek() };
       drawMeasurement(over, drawing, matrix, this.size);
     }
   }

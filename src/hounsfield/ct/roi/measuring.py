@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hounsfield.ct.roi.planes import PlaneRoi, samples
-from hounsfield.ct.roi.regions import Roi
+from hounsfield.ct.roi.regions import Kind, Roi
 from hounsfield.ct.volume import Volume
 from hounsfield.errors import GeometryError
 
@@ -31,8 +31,8 @@ class Statistics:
 class Measured:
     """A region and what it measures; what does not apply to its kind, or holds no voxel, is None.
 
-    `lps` are the points in mm; `uid` the SOP Instance UID of the slice, "" on a plane across slices; `length` mm;
-    `angle` degrees. `interpolated`: the numbers are of samples between voxels, not of voxels.
+    `lps` are the points in mm; `uid` the SOP Instance UID of the slice, "" on a plane across slices; `length` mm,
+    `across` that of a second diameter; `angle` degrees. `interpolated`: the numbers are of samples between voxels, not of voxels.
     """
 
     roi: Roi | PlaneRoi
@@ -44,6 +44,7 @@ class Measured:
     statistics: Statistics | None = None
     value: float | None = None
     length: float | None = None
+    across: float | None = None
     angle: float | None = None
     interpolated: bool = False
 
@@ -64,9 +65,9 @@ class Measured:
             plane = self.roi.plane
             out["plane"] = {name: list(getattr(plane, name)) for name in ("origin", "across", "down")}
             out["samples"] = "interpolated" if self.interpolated else "voxels"
-        for key, value in (("value", self.value), ("length_mm", self.length), ("angle_degrees", self.angle)):
-            if value is not None:
-                out[key] = value
+        numbers = {"value": self.value, "length_mm": self.length, "across_mm": self.across}
+        numbers["angle_degrees"] = self.angle
+        out |= {key: value for key, value in numbers.items() if value is not None}
         if self.statistics is not None:
             out["statistics"] = _statistics_json(self.statistics)
         return out
@@ -105,8 +106,9 @@ def _measured(
         lps,
         statistics=None if roi.kind == "probe" else _statistics(inside, area),
         value=float(inside[0]) if roi.kind == "probe" and inside.size else None,
-        length=_distance(lps[0], lps[1]) if roi.kind == "length" else None,
-        angle=_angle(lps) if roi.kind == "angle" else None,
+        length=_distance(lps[0], lps[1]) if roi.kind in ("length", "bidirectional") else None,
+        across=_distance(lps[2], lps[3]) if roi.kind == "bidirectional" else None,
+        angle=_angle(roi.kind, lps),
         interpolated=interpolated,
     )
 
@@ -145,7 +147,16 @@ def _distance(a: Sequence[float], b: Sequence[float]) -> float:
     return float(np.linalg.norm(np.subtract(a, b)))
 
 
-def _angle(lps: Sequence[Sequence[float]]) -> float:
-    first, second = np.subtract(lps[0], lps[1]), np.subtract(lps[2], lps[1])
+def _angle(kind: Kind, lps: Sequence[Sequence[float]]) -> float | None:
+    """At the second of three points; the sharp one between two lines (Cobb)."""
+    if kind == "angle":
+        return _between(np.subtract(lps[0], lps[1]), np.subtract(lps[2], lps[1]))
+    if kind == "cobb":
+        angle = _between(np.subtract(lps[1], lps[0]), np.subtract(lps[3], lps[2]))
+        return min(angle, 180 - angle)
+    return None
+
+
+def _between(first: NDArray[Any], second: NDArray[Any]) -> float:
     across = np.linalg.norm(np.cross(first, second))
     return float(np.degrees(np.arctan2(across, first @ second)))

@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 
 from hounsfield.errors import GeometryError
 
-Kind = Literal["probe", "length", "angle", "rectangle", "ellipse", "freehand"]
+Kind = Literal["probe", "length", "bidirectional", "angle", "cobb", "rectangle", "ellipse", "freehand"]
+LINES: frozenset[Kind] = frozenset({"length", "bidirectional", "angle", "cobb"})
+"""Kinds that hold no voxel."""
+
 Points = tuple[tuple[float, float], ...]
 
 MAX_POINTS = 100_000
@@ -26,7 +29,9 @@ FARTHEST = 1e9
 _POINTS: Mapping[str, tuple[int, int]] = {
     "probe": (1, 1),
     "length": (2, 2),
+    "bidirectional": (4, 4),
     "angle": (3, 3),
+    "cobb": (4, 4),
     "rectangle": (2, 2),
     "ellipse": (2, 2),
     "freehand": (3, MAX_POINTS),
@@ -38,7 +43,7 @@ class Roi:
     """What is drawn on slice `slice` (index into the volume): `points` are (row, column).
 
     rectangle and ellipse: two opposite corners of the box; freehand: a closed polygon, even–odd; angle: at the
-    second of three points. Raises `GeometryError` for another number of points, or one that is not finite or beyond
+    second of three points; bidirectional and cobb: two lines, two points each. Raises `GeometryError` for another number of points, or one that is not finite or beyond
     `FARTHEST`.
     """
 
@@ -51,7 +56,7 @@ class Roi:
         object.__setattr__(self, "points", checked(self.kind, self.points))
 
     def mask(self, rows: int, columns: int) -> NDArray[np.bool_]:
-        """(rows, columns): which voxels lie inside; none for a length or an angle, one for a probe."""
+        """(rows, columns): which voxels lie inside; none for a line or an angle, one for a probe."""
         inside = np.zeros((rows, columns), bool)
         top, left, bottom, right = box(self.kind, self.points)
         top, left = (int(np.clip(value, 0, size)) for value, size in ((top, rows), (left, columns)))
@@ -87,7 +92,7 @@ def box(kind: Kind, points: Points) -> tuple[float, float, float, float]:
     if kind == "probe":
         row, column = np.floor(places[0] + 0.5)
         return float(row), float(column), float(row), float(column)
-    if kind in ("length", "angle"):
+    if kind in LINES:
         return 0.0, 0.0, -1.0, -1.0
     low, high = np.ceil(places.min(axis=0)), np.floor(places.max(axis=0))
     return float(low[0]), float(low[1]), float(high[0]), float(high[1])
