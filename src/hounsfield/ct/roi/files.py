@@ -59,7 +59,8 @@ def write_csv(measured: Iterable[Measured]) -> str:
 
 _CSV_COLUMNS = (
     *("kind", "label", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "slice", "unit"),
-    *("value", "length_mm", "across_mm", "angle_degrees", "count", "mean", "sd", "minimum", "maximum", "area_mm2"),
+    *("value", "length_mm", "across_mm", "angle_degrees"),
+    *("count", "mean", "sd", "minimum", "maximum", "area_mm2"),
     *("points_row_column", "points_lps_mm", "samples"),
     *("plane_origin_lps_mm", "plane_across_lps_mm", "plane_down_lps_mm"),
 )

@@ -32,7 +32,8 @@ class Measured:
     """A region and what it measures; what does not apply to its kind, or holds no voxel, is None.
 
     `lps` are the points in mm; `uid` the SOP Instance UID of the slice, "" on a plane across slices; `length` mm,
-    `across` that of a second diameter; `angle` degrees. `interpolated`: the numbers are of samples between voxels, not of voxels.
+    `across` that of a second diameter; `angle` degrees. `interpolated`: the numbers are of samples between voxels,
+    not of voxels.
     """
 
     roi: Roi | PlaneRoi

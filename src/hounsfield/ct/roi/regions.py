@@ -43,8 +43,8 @@ class Roi:
     """What is drawn on slice `slice` (index into the volume): `points` are (row, column).
 
     rectangle and ellipse: two opposite corners of the box; freehand: a closed polygon, even–odd; angle: at the
-    second of three points; bidirectional and cobb: two lines, two points each. Raises `GeometryError` for another number of points, or one that is not finite or beyond
-    `FARTHEST`.
+    second of three points; bidirectional and cobb: two lines, two points each. Raises `GeometryError` for another
+    number of points, or one that is not finite or beyond `FARTHEST`.
     """
 
     kind: Kind
