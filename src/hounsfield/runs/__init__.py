@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from hounsfield.outputs.results import Result, Status
 from hounsfield.runs.clusters import cluster
 from hounsfield.runs.digest import digest
 from hounsfield.runs.engines import Engine, available_cores, existing, processes, threads
@@ -48,6 +49,8 @@ __all__ = [
     "Piecework",
     "Place",
     "Record",
+    "Result",
+    "Status",
     "Step",
     "Task",
     "Window",
