@@ -40,11 +40,11 @@ def proposed(pairs: Iterable[Pair]) -> tuple[ProposedContext, ...]:
 def storage_pairs(wanted: Iterable[tuple[str, str]]) -> list[Pair]:
     """Pairs to propose for instances of (SOP class, transfer syntax): each as it is, and each class uncompressed."""
     kinds = dict.fromkeys(wanted)
-    exact: list[Pair] = [(sop_class, (syntax,)) for sop_class, syntax in kinds]
-    fallback: list[Pair] = [
-        (sop_class, UNCOMPRESSED) for sop_class in dict.fromkeys(each for each, _ in kinds)
-    ]
-    return [pair for pair in exact if pair[1] != (IMPLICIT,)] + fallback
+    pairs: list[Pair] = [(sop_class, (syntax,)) for sop_class, syntax in kinds]
+    for sop_class in dict.fromkeys(each for each, _ in kinds):
+        if (sop_class, IMPLICIT) not in kinds:
+            pairs.append((sop_class, tuple(each for each in UNCOMPRESSED if (sop_class, each) not in kinds)))
+    return pairs
 
 
 def split(kinds: Sequence[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:

@@ -330,7 +330,9 @@ def test_implicit_is_taken_only_where_nothing_else_is_offered():
 
 def test_each_kind_has_a_context_and_each_class_an_uncompressed_one():
     pairs = storage_pairs([(CT, JPEG_LS), (CT, EXPLICIT), (CT, JPEG_LS)])
-    assert pairs == [(CT, (JPEG_LS,)), (CT, (EXPLICIT,)), (CT, (EXPLICIT, IMPLICIT))]
+    assert pairs == [(CT, (JPEG_LS,)), (CT, (EXPLICIT,)), (CT, (IMPLICIT,))]
+    assert storage_pairs([(CT, JPEG_LS)]) == [(CT, (JPEG_LS,)), (CT, (EXPLICIT, IMPLICIT))]
+    assert storage_pairs([(CT, IMPLICIT)]) == [(CT, (IMPLICIT,))]
     assert [each.id for each in proposed(pairs)] == [1, 3, 5]
 
 
