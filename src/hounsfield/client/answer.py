@@ -52,7 +52,7 @@ class Answer:
 
     @property
     def media_type(self) -> MediaType | None:
-        """What the body says it is; None when it says nothing that can be read."""
+        """The media type that the response states; None when it states nothing that can be read."""
         try:
             return MediaType.parse(self.headers.get("Content-Type", ""))
         except DicomwebError:
@@ -110,7 +110,7 @@ class Answer:
             self._response.close()
 
     def reason(self) -> str:
-        """What the server says went wrong, in one line of at most 300 characters; "" when it says nothing."""
+        """The reason that the server gives, in one line of at most 300 characters; "" when it gives none."""
         try:
             body = b""
             for chunk in self.chunks():

@@ -16,7 +16,7 @@ from hounsfield.errors import DicomwebError
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a server says of itself (PS3.18 8.9): methods it allows, its software, its own description."""
+    """The capabilities that a server states (PS3.18 8.9): methods it allows, its software, its own description."""
 
     methods: tuple[str, ...]
     software: str
@@ -42,7 +42,7 @@ class Client(Searching, Retrieving, Storing):
         self.close()
 
     def capabilities(self) -> Capabilities:
-        """What the server tells about itself, by OPTIONS; raises `DicomwebError` where it knows nothing of that."""
+        """Ask the server for its capabilities, by OPTIONS; raises `DicomwebError` where it knows nothing of that."""
         request = Request(
             "OPTIONS", self.service.url + "/", {"Accept": "application/vnd.sun.wadl+xml, */*;q=0.5"}
         )

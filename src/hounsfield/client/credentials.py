@@ -1,4 +1,4 @@
-"""Who we are to a server: basic, bearer and OAuth2 client credentials; secrets that never show.
+"""Credentials for a server: basic, bearer and OAuth2 client credentials; secrets that never show.
 
 A `Secret` is fetched when it is needed, from the environment, a command, the keyring or memory, and prints as
 dots wherever it is shown. Sending is not done here, but for the token of OAuth2.
@@ -83,7 +83,7 @@ class Secret:
 
 
 class Auth(Protocol):
-    """What makes the Authorization header of a request."""
+    """The source of the Authorization header of a request."""
 
     def authorization(self) -> str:
         """The header's value; fetched anew where it ran out."""

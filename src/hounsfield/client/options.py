@@ -1,4 +1,4 @@
-"""How patient, how trusting and how large: the numbers a client works within, as frozen values."""
+"""Timeouts, retries, trust and limits of a client, as frozen values."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """How often what may be repeated is repeated, and how long to wait: doubling from `first` to `longest` seconds.
+    """The retry policy for requests that may be repeated: backoff doubling from `first` to `longest` seconds.
 
     A server's Retry-After is heeded up to `longest_asked`; beyond that the error is told with its wait.
     """
@@ -46,7 +46,7 @@ class Retries:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What an answer may grow to in memory (bytes), and how many pages and redirects are followed."""
+    """Limits on a response in memory (bytes), and on how many pages and redirects are followed."""
 
     text: int = 512 * 1024**2
     instance: int = 8 * 1024**3

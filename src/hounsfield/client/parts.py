@@ -73,7 +73,7 @@ class Part:
 
     @property
     def whole(self) -> bool:
-        """Whether all of it was taken and its end was seen."""
+        """Return whether all of it was taken and its end was seen."""
         return self._whole
 
     def chunks(self) -> Iterator[memoryview]:
@@ -189,7 +189,7 @@ def _single(body: Iterator[bytes], answer: Answer, media_type: MediaType) -> Ite
 
 
 def _sniffed(first: bytes) -> MediaType:
-    """What a body without a Content-Type is, by its first bytes."""
+    """Return the media type of a body without a Content-Type, by its first bytes."""
     if first.lstrip(b"\r\n").startswith(b"--"):
         return MediaType(MULTIPART)
     if first[128:132] == b"DICM":

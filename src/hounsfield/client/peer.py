@@ -1,4 +1,4 @@
-"""What every method of a client needs: the wire, where services lie below the base, what this server has taken.
+"""The peer that every method of a client needs: the wire, where services lie below the base, what it has accepted.
 
 Servers differ in the Accept they understand and in whether they page; what was learnt from one answer is kept for
 the next request.
@@ -73,7 +73,7 @@ class Peer:
         return self.service.at(study, series, instance)
 
     def resource_of(self, url: str) -> Resource:
-        """What `url`, perhaps with credentials in it, names on this server."""
+        """Return the resource on this server that `url`, perhaps with credentials in it, names."""
         return Resource.parse(_split_credentials(url)[0])
 
     def _url(self, resource: Resource, prefix: str, query: str = "") -> str:

@@ -127,7 +127,7 @@ class Searching(Peer):
 
 
 def _names_one(query: Query, collection: Collection) -> bool:
-    """Whether a query asks for one object by its UID, so that there can be no second page."""
+    """Return whether a query asks for one object by its UID, so that there can be no second page."""
     keyword = {"studies": "StudyInstanceUID", "series": "SeriesInstanceUID", "instances": "SOPInstanceUID"}[
         collection
     ]

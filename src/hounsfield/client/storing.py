@@ -151,7 +151,7 @@ def _batches(
 
 
 def _candidate(source: Source) -> _Candidate:
-    """What must be known before sending: the UIDs that the answer will name, and the length."""
+    """Return what must be known before sending: the UIDs that the response will name, and the length."""
     with source.open() as stream:
         preamble = stream.read(132)
         length = stream.seek(0, os.SEEK_END)

@@ -47,7 +47,7 @@ Repeat = Literal["always", "if not begun", "never"]
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What a request carries: `chunks` makes it anew for each attempt, `length` bytes if that is known."""
+    """The body of a request: `chunks` makes it anew for each attempt, `length` bytes if that is known."""
 
     chunks: Callable[[], Iterator[bytes | memoryview]]
     length: int | None
@@ -220,7 +220,7 @@ class Wire:
 
 
 def failure(answer: Answer) -> DicomwebError:
-    """What a status of 400 or more means, with the server's own words."""
+    """Return the error for a status of 400 or more, with the server's own words."""
     reason = answer.reason()
     wait = retry_after(answer.headers.get("Retry-After"))
     remedies = {
@@ -290,7 +290,7 @@ def _target(url: str, location: str) -> str:
 
 
 def _tls_reason(error: SSLError) -> str:
-    """What OpenSSL found wrong with the certificate, or its code for whatever else it was."""
+    """Return what OpenSSL found wrong with the certificate, or its code for whatever else it was."""
     found = getattr(error.args[0] if error.args else None, "verify_message", "")
     text = str(error)
     return found or text[text.find("[") : text.find("]") + 1] or "TLS failed"

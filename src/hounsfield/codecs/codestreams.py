@@ -1,4 +1,4 @@
-"""What a codestream tells of itself by its markers, without decoding: whether something was lost, and its colours.
+"""Markers of codestreams, read without decoding: whether something was lost, and its colours.
 
 Headers forget the one and mistake the other: an image decompressed and stored again no longer says that it was JPEG,
 and one that is labelled RGB may hold the YCbCr of a JFIF. Where a marker says nothing, nothing is claimed.
@@ -26,7 +26,7 @@ _MCT, _WAVELET = 4, 9  # bytes of a COD segment's body (15444-1 A.6.1)
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """What markers say: `method` is the Defined Term of Lossy Image Compression Method (PS3.3 C.7.6.1.1.5.1) where
+    """The traits that markers state: `method` is the term of Lossy Image Compression Method (PS3.3 C.7.6.1.1.5.1) where
     something was lost, "" where not, or where it cannot be told. `colour` is the space of the decoded samples: RGB,
     YBR_FULL, or "" where only the header's label says so.
     """

@@ -58,7 +58,7 @@ def is_native_disguised(data: bytes, syntax: TransferSyntax, frame_format: Frame
 
 
 def codestream_header(data: bytes, syntax: TransferSyntax) -> CodestreamHeader | None:
-    """What a frame's codestream says of itself; None for codings without a header of their own, and for damage."""
+    """Return the header of a frame's codestream; None for codings without one of their own, and for damage."""
     reader = _HEADERS.get(syntax.family)
     try:
         return None if reader is None else reader(data)
@@ -123,7 +123,7 @@ def decode_frame(
 
 
 def _bounded(cells: Pixels, data: bytes, syntax: TransferSyntax, frame_format: FrameFormat) -> Pixels:
-    """What a lossy coding of wider cells took past the highest value that Bits Stored holds, or the lowest, at that.
+    """Bound values that a lossy coding of wider cells took past the highest that Bits Stored holds, or the lowest.
 
     Whoever masks it to Bits Stored would take it for one of the other end.
     """

@@ -45,7 +45,7 @@ def refuse_unproven(what: str) -> None:
 
 
 class _Ears:
-    """Who listens to the interpreter's hooks now: installed by the first listener, taken away by the last."""
+    """Listeners to the interpreter's hooks now: installed by the first listener, taken away by the last."""
 
     lock = threading.Lock()
     listeners = 0

@@ -1,4 +1,4 @@
-"""What the header says a frame is, and the checks that hold a codestream to it before anything is allocated.
+"""The format of a frame by its header, and the checks that hold a codestream to it before anything is allocated.
 
 No codec here: shapes, cell types and caps only.
 """
@@ -107,7 +107,7 @@ class FrameFormat:
 
 @dataclass(frozen=True, slots=True)
 class CodestreamHeader:
-    """What a codestream says of itself; `signed` is `None` where the coding has no notion of sign."""
+    """The header of a codestream; `signed` is `None` where the coding has no notion of sign."""
 
     rows: int
     columns: int
@@ -135,7 +135,7 @@ class CodestreamHeader:
 
 
 def is_holding(out: Pixels | None, frame_format: FrameFormat) -> TypeGuard[Pixels]:
-    """Whether `out` is memory for the cells of such a frame in their order, signed or not."""
+    """Return whether `out` is memory for the cells of such a frame in their order, signed or not."""
     return (
         out is not None
         and out.shape == frame_format.shape

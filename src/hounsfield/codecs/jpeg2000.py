@@ -75,7 +75,7 @@ def read_jpeg2000_header(data: bytes) -> CodestreamHeader:
 
 
 class _Siz(NamedTuple):
-    """What the SIZ segment says of the image; `subsampled`: two colour components have fewer samples across."""
+    """The image as the SIZ segment gives it; `subsampled`: two colour components have fewer samples across."""
 
     header: CodestreamHeader
     tiles: int
@@ -115,7 +115,7 @@ def is_subsampled(data: bytes) -> bool:
 
 
 def _count_tiles(width: int, height: int, left: int, top: int, tile: Sequence[int]) -> int:
-    """How many tiles there are; the first must hold a part of the image (A.5.1, B-1 to B-5)."""
+    """Count the tiles; the first must hold a part of the image (A.5.1, B-1 to B-5)."""
     tile_width, tile_height, tile_left, tile_top = tile
     if left >= width or top >= height or not tile_width or not tile_height:
         raise MalformedError("JPEG 2000 SIZ segment of an empty image or tile")
@@ -170,7 +170,7 @@ def _decode_by_openjpeg(data: bytes, target: Pixels | None) -> Pixels:
 
 @functools.cache
 def _decodes_deep() -> bool:
-    """Whether OpenJPH is one that decodes, or refuses, more magnitude bits than it has a decoder for."""
+    """Return whether OpenJPH is one that decodes, or refuses, more magnitude bits than it has a decoder for."""
     numbers = imagecodecs_version().split(".")[:2]
     return all(number.isdigit() for number in numbers) and tuple(map(int, numbers)) >= _SOUND_OPENJPH
 

@@ -30,7 +30,7 @@ MOST_BITPLANES = 30
 
 
 class Coding(NamedTuple):
-    """How a codestream is coded.
+    """The coding of a codestream.
 
     `high_throughput`: by a CAP segment; `irreversible`: by the 9/7 wavelet, anywhere; `bitplanes`: the
     most magnitude bits of a subband (E-2). `unproven`: what of it decoders were not tried with, "" where they were.
@@ -43,13 +43,13 @@ class Coding(NamedTuple):
 
     @property
     def is_deep(self) -> bool:
-        """Whether OpenJPH before 0.32 has no decoder for it, and calls none all the same."""
+        """Return whether OpenJPH before 0.32 has no decoder for it, and calls none all the same."""
         return self.high_throughput and self.irreversible and self.bitplanes > MOST_BITPLANES
 
 
 @dataclass(slots=True)
 class _Segments:
-    """What main header and tile-part headers have said so far."""
+    """The state that main header and tile-part headers have set so far."""
 
     components: int
     tiles: int
@@ -160,7 +160,7 @@ class _Segments:
         self.kinds.add(min(kind, 1))
 
     def _of_component(self, name: str, body: bytes, least: int) -> bytes:
-        """What follows the number of a component, of at least so many bytes."""
+        """Return what follows the number of a component, of at least so many bytes."""
         width = 1 if self.components < 257 else 2
         if len(body) < width + least:
             raise _bad(name, "length", len(body) + 2, f"{width + least + 2} or more")
@@ -183,7 +183,7 @@ class _Segments:
             raise MalformedError("JPEG 2000 segment without content")
 
     def finished(self) -> Coding:
-        """What all of it means together; once the main header was whole."""
+        """Return what all of it means together, once the main header was whole."""
         if self.steps < 3 * self.levels + 1 and not self.is_overridden:
             raise MalformedError(
                 f"JPEG 2000 quantisation of {self.steps} subbands", expected=f"{3 * self.levels + 1}"

@@ -12,7 +12,7 @@ from hounsfield.errors import MalformedError, TruncatedError
 
 
 class NativeExtent(NamedTuple):
-    """Where a native frame lies: bytes from `start` of the pixels' value, and the bits of them before its own."""
+    """The extent of a native frame: bytes from `start` of the pixels' value, and the bits of them before its own."""
 
     start: int
     length: int

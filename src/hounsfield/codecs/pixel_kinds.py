@@ -1,4 +1,4 @@
-"""Which pixels each transfer syntax may hold and can be written with here: one table (PS3.5 8.2), and questions to it.
+"""The table of pixels that each transfer syntax may hold and can be written with here (PS3.5 8.2), and questions to it.
 
 A *kind* of pixels is what the Image Pixel Module says of them apart from their number: Bits Allocated, Bits Stored,
 sign, Photometric Interpretation, Samples per Pixel. Everybody asks this table, so that the choice of a target, an
@@ -32,7 +32,7 @@ PALETTE = ("PALETTE COLOR",)
 
 @dataclass(frozen=True, slots=True)
 class PixelKind:
-    """What decides whether a syntax holds an image; the colour space is that of the decoded samples."""
+    """The traits of an image that decide whether a syntax holds it; the colour space is that of the decoded samples."""
 
     bits_allocated: int
     bits_stored: int
@@ -161,7 +161,7 @@ _LOSSLESS_CHOICE = ("jpeg-ls", "rle")
 
 
 def holds(syntax: TransferSyntax, kind: PixelKind) -> bool:
-    """Whether `kind` may be written in `syntax`, and is here."""
+    """Return whether `kind` may be written in `syntax`, and is here."""
     if not syntax.writable:
         return False
     rows = HELD.get(syntax.keyword)
@@ -212,7 +212,7 @@ def refuse_unheld(syntax: TransferSyntax, kind: PixelKind) -> None:
 
 
 def _others(syntax: TransferSyntax, kind: PixelKind) -> str:
-    """What to use in its place: of the same kind of loss where there is any, and compressed."""
+    """Name what to use in its place: of the same kind of loss where there is any, and compressed."""
     same = holders(kind, lossless=syntax.lossless) or holders(kind)
     named = [other.keyword for other in same if other.keyword in HELD]
     return f"use {', '.join(named or [other.keyword for other in same if other.encapsulated])}"

@@ -1,4 +1,4 @@
-"""How much an encoder may lose: the one set of options all of them share, and the scale of its quality."""
+"""The rate of an encoder, how much it may lose: one set of options for all of them, and the scale of its quality."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ POINTS_PER_DOUBLING = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """What a lossy encoder aims at; the default is as near to lossless as the syntax goes.
+    """The goal of a lossy encoder; the default is as near to lossless as the syntax goes.
 
     `near` is the largest error in stored values and is for JPEG-LS alone (ISO/IEC 14495-1 NEAR). `quality` is
     for the transform coders: JPEG's own 1 to 100; for JPEG 2000, HTJ2K and JPEG XL a scale where 100 is a step of

@@ -1,4 +1,4 @@
-"""Where slices lie: order, spacing, tilt, gaps, and the affine, from positions and orientation alone.
+"""The order, spacing, tilt and gaps of slices, and their affine, from positions and orientation alone.
 
 numpy only, LPS, mm; no pixels, no files. Instance Number, Slice Location, Slice Thickness and Spacing Between
 Slices are never asked: real files contradict themselves there (PS3.3 C.7.6.2.1.1 defines position and orientation).
@@ -45,7 +45,7 @@ HOLE_STEPS = 4  # a distance of more steps than this is a hole: nobody is offere
 
 
 class Verdict(StrEnum):
-    """What a set of slices makes."""
+    """The kind of stack that a set of slices makes."""
 
     REGULAR = "regular"
     SHEARED = "sheared"
@@ -55,7 +55,7 @@ class Verdict(StrEnum):
 
     @property
     def is_loadable(self) -> bool:
-        """Whether the slices fill an affine grid as they are."""
+        """Return whether the slices fill an affine grid as they are."""
         return self in (Verdict.REGULAR, Verdict.SHEARED)
 
 
@@ -101,14 +101,14 @@ def normal_of(orientation: npt.ArrayLike) -> Vector:
 
 
 def is_orthonormal(orientation: npt.ArrayLike) -> bool:
-    """Whether the six cosines are two perpendicular unit vectors, as PS3.3 C.7.6.2.1.1 requires."""
+    """Return whether the six cosines are two perpendicular unit vectors, as PS3.3 C.7.6.2.1.1 requires."""
     row, column = np.asarray(orientation, np.float64).reshape(2, 3)
     lengths = np.array([row @ row, column @ column])
     return bool(np.all(np.abs(lengths - 1) < 0.01) and abs(float(row @ column)) < 0.01)
 
 
 def assess(positions: npt.ArrayLike, orientation: npt.ArrayLike, pixel_spacing: npt.ArrayLike) -> Stack:
-    """What slices of one orientation make.
+    """Return the stack that slices of one orientation make.
 
     `positions` (slices, 3) LPS mm of the first voxel of each, `orientation` (6,), `pixel_spacing` (2,) as
     (row, column) mm. Any order. The verdict's options are the caller's to offer.
@@ -127,7 +127,7 @@ def assess(positions: npt.ArrayLike, orientation: npt.ArrayLike, pixel_spacing: 
 
 
 def at_one_position(distances: Vector, pixel_spacing: npt.ArrayLike) -> npt.NDArray[np.bool_]:
-    """Whether each of the ascending `distances` (slices,) is where the one before it is, (slices - 1,)."""
+    """Return whether each of the ascending `distances` (slices,) is where the one before it is, (slices - 1,)."""
     near = SAME_POSITION_PIXELS * float(np.min(pixel_spacing))
     return np.asarray(np.diff(distances) < near)
 
@@ -272,7 +272,7 @@ class _Slices:
         return None, reason("drift", mm=_decimals(drift, base, 2)) if is_even else uneven
 
     def _is_rounded(self, grid: npt.NDArray[np.int64], base: float) -> bool:
-        """Whether an even grid, rounded to the decimals with which positions are written, gives these positions."""
+        """Return whether an even grid, rounded to as many decimals as positions are written with, gives them."""
         unit = float(np.abs(normal_of(self.orientation)) @ _written_units(self.points))
         if not 0 < unit <= ROUNDING_AT_MOST * base or len(grid) < ROUNDING_EVIDENCE:
             return False
@@ -285,7 +285,7 @@ class _Slices:
         return float(np.ptp(off)) <= unit * (1 + SLACK) and bool(between.any())
 
     def _aside_allowed(self) -> float:
-        """How far a slice may lie in its plane off the line: a share of a pixel, or what rounding does to it."""
+        """Return how far a slice may lie in its plane off the line: a share of a pixel, or what rounding does to it."""
         units = _written_units(self.points)
         # A coordinate that ends where it began was no other in between, however it was rounded.
         units[np.abs(self.points[-1] - self.points[0]) < units * (1 - SLACK)] = 0

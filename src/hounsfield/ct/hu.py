@@ -37,7 +37,7 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True, slots=True)
 class StoredFormat:
-    """How a pixel cell holds its value: the attributes (0028,0100–0103)."""
+    """The format of a pixel cell: the attributes (0028,0100–0103)."""
 
     bits_allocated: int
     bits_stored: int
@@ -121,7 +121,7 @@ def _as_stored(cell: int, stored: StoredFormat) -> int:
 
 @dataclass(slots=True)
 class Counts:
-    """What was done to voxels, summed over slices."""
+    """Counts of voxels that were changed, summed over slices."""
 
     padded: int = 0
     clamped: int = 0
@@ -163,7 +163,7 @@ def convert(cells: Array, conversion: Conversion, out: Array) -> Counts:
 
 
 def _is_airless(values: Array, *, is_padded: bool) -> bool:
-    """Whether next to nothing lies below −200 HU, and much of it near 0: air is missing, or is what lies there.
+    """Return whether next to nothing lies below −200 HU, and much of it near 0: air is missing, or is what lies there.
 
     Stored values that were never rescaled look so (air is 24 where water is 1064), and pictures of 8 bits.
     """
@@ -246,7 +246,7 @@ def _raw_padding(cells: Array, conversion: Conversion) -> Array | None:
 
 
 def _float_padding(cells: Array, conversion: Conversion) -> Array | None:
-    """Which real-valued cells hold no value: NaN, or what is declared (PS3.3 C.7.6.24); None in another unit."""
+    """Return which real-valued cells hold no value: NaN, or what is declared (PS3.3 C.7.6.24); None in another unit."""
     if not conversion.hounsfield:
         return None
     mask: Array = np.isnan(cells)
@@ -257,7 +257,7 @@ def _float_padding(cells: Array, conversion: Conversion) -> Array | None:
 
 
 def _padding_mask(values: Array, low: int, high: int, conversion: Conversion, counts: Counts) -> Array | None:
-    """Which voxels hold a padding value; None when none does, or when what is declared may be anatomy."""
+    """Return which voxels hold a padding value; None when none does, or when what is declared may be anatomy."""
     padding = conversion.padding
     if padding is None or not conversion.hounsfield or padding.high < low or padding.low > high:
         return None

@@ -30,7 +30,7 @@ SPACING_TOLERANCE = 0.01
 
 @dataclass(frozen=True)
 class Report:
-    """What happened to the numbers between the files and the array; counts are of voxels.
+    """A report of what happened to the numbers between the files and the array; counts are of voxels.
 
     `slope` and `intercept` are those of every slice, or None where slices differ (or a table was used).
     `filled` names the slices (indexes into the array) that no file held. `verdict` is the geometry found:
@@ -106,12 +106,12 @@ class Volume:
 
     @property
     def is_hounsfield(self) -> bool:
-        """Whether the values are on the Hounsfield scale."""
+        """Return whether the values are on the Hounsfield scale."""
         return self.unit in HOUNSFIELD_UNITS
 
     @property
     def padding_value(self) -> int:
-        """What stands for "nothing was measured here": −1024 in Hounsfield units, 0 in any other."""
+        """The value that means "nothing was measured here": −1024 in Hounsfield units, 0 in any other."""
         return PADDING_HU if self.is_hounsfield else 0
 
     @property
@@ -130,7 +130,7 @@ class Volume:
 
     @property
     def is_sheared(self) -> bool:
-        """Whether the grid is tilted: slices shifted in their plane from one to the next."""
+        """Return whether the grid is tilted: slices shifted in their plane from one to the next."""
         return len(self.array) > 1 and self.tilt_degrees > TILT_TOLERANCE_DEGREES
 
     def lps(self, slice_: float, row: float, column: float) -> NDArray[np.float64]:
@@ -198,7 +198,7 @@ class Volume:
 
     def _repr_html_(self) -> str:
         """In a notebook: the middle slice and the report."""
-        shown: str = _room("report").preview_html(self)
+        shown: str = _room("runs.report").preview_html(self)
         return shown
 
     def _extent(self) -> str:

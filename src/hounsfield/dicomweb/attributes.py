@@ -47,7 +47,7 @@ def vr_of(name: str) -> str:
 
 
 def may_have_several(name: str) -> bool:
-    """Whether the last step of a path has a value multiplicity of more than one; not where the dictionary is silent."""
+    """Return whether the last step of a path may have several values; not where the dictionary is silent."""
     from pydicom.datadict import dictionary_VM
 
     try:

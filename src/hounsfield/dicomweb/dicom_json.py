@@ -95,7 +95,7 @@ def from_dataset(
 
 
 def bulk_uris(model: Mapping[str, Any], prefix: str = "", depth: int = 0) -> dict[str, str]:
-    """Where the values that are not in `model` lie: URI by path."""
+    """Return the URI of each value that is not in `model`, by path."""
     found: dict[str, str] = {}
     for tag, element in model.items():
         if not isinstance(element, Mapping):

@@ -1,4 +1,4 @@
-"""What a search value matches (PS3.4 C.2.2.2), told of values as text: single, list, wildcard, range, universal,
+"""The matching of search values (PS3.4 C.2.2.2) against values as text: single, list, wildcard, range, universal,
 and where a query wants them empty and multiple value matching.
 
 One meaning for the folder search of the command line and for a server that has no better index.
@@ -34,12 +34,12 @@ EMPTY = '""'
 
 
 def matches(query: Query, model: Mapping[str, Any]) -> bool:
-    """Whether a DICOM JSON object has everything `query` asks for; its page and fields play no part."""
+    """Return whether a DICOM JSON object has everything `query` asks for; its page and fields play no part."""
     return matches_all(query, query.matches, model)
 
 
 def matches_all(query: Query, asked: Sequence[tuple[str, str]], model: Mapping[str, Any]) -> bool:
-    """Whether `model` has all that is `asked`; what lies in one sequence is met by one item of it (C.2.2.2.6)."""
+    """Return whether `model` has all that is `asked`; what lies in one sequence is met by one item (C.2.2.2.6)."""
     within: dict[str, list[tuple[str, str]]] = {}
     for name, value in asked:
         step, _, rest = name.partition(".")
@@ -56,14 +56,14 @@ def matches_all(query: Query, asked: Sequence[tuple[str, str]], model: Mapping[s
 
 
 def is_universal(asked: str) -> bool:
-    """Whether a value matches everything, an absent attribute included (C.2.2.2.3)."""
+    """Return whether a value matches everything, an absent attribute included (C.2.2.2.3)."""
     return asked.strip() in {"", "*"}
 
 
 def value_matches(
     asked: str, found: Sequence[str], *, vr: str, name: str = "", query: Query = _PLAIN
 ) -> bool:
-    """Whether any of the values `found` of an attribute of VR `vr` is what `asked` describes.
+    """Return whether any of the values `found` of an attribute of VR `vr` is what `asked` describes.
 
     `query` says how: fuzzy, and with empty or multiple value matching.
     """
@@ -135,7 +135,7 @@ def glob(pattern: str, text: str) -> bool:
 
 
 def _fits(run: str, text: str, at: int) -> bool:
-    """Whether `run` stands at a place of `text`."""
+    """Return whether `run` stands at a place of `text`."""
     if "?" not in run:
         return text.startswith(run, at)
     return len(run) <= len(text) - at and all(
@@ -144,7 +144,7 @@ def _fits(run: str, text: str, at: int) -> bool:
 
 
 def _found(run: str, text: str, start: int, stop: int) -> int:
-    """Where the first `run` between two places ends; −1 for nowhere."""
+    """Return where the first `run` between two places ends; −1 for nowhere."""
     if "?" not in run:
         at = text.find(run, start, stop)
         return at + len(run) if at >= 0 else -1

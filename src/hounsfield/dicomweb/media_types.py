@@ -62,7 +62,7 @@ class MediaType:
 
     @property
     def inner(self) -> MediaType | None:
-        """What the parts of a multipart are: its `type`, with the transfer syntax wherever that was written."""
+        """The media type of a multipart's parts: its `type`, with the transfer syntax wherever that was written."""
         kind = self.parameter("type")
         if kind is None or not (found := _scan(kind, ";")):
             return None
@@ -76,7 +76,7 @@ class MediaType:
 
     @property
     def content(self) -> MediaType:
-        """What arrives in the end: the parts' media type for a multipart, itself otherwise."""
+        """The media type that arrives in the end: the parts' for a multipart, itself otherwise."""
         return (self.inner or self) if self.name == MULTIPART else self
 
     @property
@@ -117,7 +117,7 @@ def parse_accept(text: str) -> tuple[Accepted, ...]:
 
 
 def accepts(asked: MediaType, offer: MediaType) -> bool:
-    """Whether `offer` is what `asked` admits: names, inner type and transfer syntax, each with wildcards."""
+    """Return whether `offer` is what `asked` admits: names, inner type and transfer syntax, each with wildcards."""
     if not _name_fits(asked.name, offer.name):
         return False
     if offer.name == MULTIPART and asked.inner is not None:

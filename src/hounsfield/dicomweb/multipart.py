@@ -92,7 +92,7 @@ class MultipartParser:
 
     @property
     def finished(self) -> bool:
-        """Whether the closing delimiter was read."""
+        """Return whether the closing delimiter was read."""
         return self._state == "epilogue"
 
     @property
@@ -251,7 +251,7 @@ class MultipartParser:
 
 
 def part_head(boundary: str, headers: Iterable[tuple[str, str]], *, first: bool = False) -> bytes:
-    """What stands before a part's content: delimiter line and headers. The first one has no line end before."""
+    """Return what stands before a part's content: delimiter line and headers. The first one has no line end before."""
     lines = ["" if first else "\r\n", f"--{boundary}\r\n"]
     for name, value in headers:
         if any(mark in name + value for mark in "\r\n\0") or not name:
@@ -261,7 +261,7 @@ def part_head(boundary: str, headers: Iterable[tuple[str, str]], *, first: bool 
 
 
 def closing(boundary: str, *, empty: bool = False) -> bytes:
-    """What stands after the last part's content; `empty` when there was no part at all."""
+    """Return what stands after the last part's content; `empty` when there was no part at all."""
     return f"{'' if empty else chr(13) + chr(10)}--{boundary}--\r\n".encode("ascii")
 
 
@@ -332,7 +332,7 @@ _memmem = _c_search()
 
 
 def _possible_start(data: bytes | bytearray, delimiter: bytes, floor: int) -> int:
-    """Where the end of `data` may be the beginning of `delimiter`; its length when it cannot."""
+    """Return where the end of `data` may be the beginning of `delimiter`; its length when it cannot."""
     start = max(floor, len(data) - len(delimiter) + 1)
     while (start := data.find(b"\r", start)) >= 0:
         if delimiter.startswith(data[start:]):
@@ -342,7 +342,7 @@ def _possible_start(data: bytes | bytearray, delimiter: bytes, floor: int) -> in
 
 
 def _line_rest(data: bytes | bytearray, position: int) -> str:
-    """Whether what follows a delimiter ends its line: "yes", "no", or "more" bytes are needed to tell."""
+    """Return whether what follows a delimiter ends its line: "yes", "no", or "more" bytes are needed to tell."""
     window = bytes(data[position : position + MAX_PADDING_BYTES])
     closes = window.startswith(b"--")
     padding = (window[2:] if closes else window).lstrip(b" \t")

@@ -24,7 +24,7 @@ _FLAGS = {
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What to search for.
+    """A search: service, level, values to match, page and fields.
 
     `matches` holds (attribute, value) in canonical names, in order; an empty value is universal matching.
     `include` holds canonical names or the single "all", `order` names by which results are to be sorted, with `-`
@@ -113,7 +113,7 @@ class Query:
         return replace(self, offset=offset, limit=limit)
 
     def value(self, name: str) -> str | None:
-        """What `name` is asked to match, or None."""
+        """Return the value that `name` is asked to match, or None."""
         wanted = canonical(name)
         return next((value for key, value in self.matches if key == wanted), None)
 

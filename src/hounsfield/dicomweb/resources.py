@@ -191,7 +191,7 @@ class Resource:
         return replace(self.plain, rendition=rendition)
 
     def below(self, other: Resource) -> bool:
-        """Whether this lies in `other` or is the same, in the same service."""
+        """Return whether this lies in `other` or is the same, in the same service."""
         mine = (self.base, self.study, self.series, self.instance)
         theirs = (other.base, other.study, other.series, other.instance)
         return all(b is None or a == b for a, b in zip(mine, theirs, strict=True))

@@ -1,4 +1,4 @@
-"""What became of each instance of a store (PS3.18 10.5.3): read from an answer, written to one.
+"""The result of each instance of a store (PS3.18 10.5.3): read from a response, written to one.
 
 An instance that an answer does not speak of is "unconfirmed": nothing here takes silence for success.
 """
@@ -56,7 +56,7 @@ class StoredInstance:
 
     @property
     def kept(self) -> bool:
-        """Whether the peer says that it has the instance."""
+        """Return whether the peer says that it has the instance."""
         return self.outcome in {"stored", "warned"}
 
 
@@ -86,7 +86,7 @@ class StoreResult:
 
 
 def reason_text(code: int) -> str:
-    """What a Failure or Warning Reason means; ranges by their first code."""
+    """Return what a Failure or Warning Reason means; ranges by their first code."""
     for known in (code, code & 0xFF00, code & 0xF000):
         if known in _REASONS and (known == code or known in {0xA700, 0xA900, 0xC000}):
             return _REASONS[known]
@@ -196,7 +196,7 @@ def _written(instance: StoredInstance, reason_tag: str) -> Model:
 
 
 def _comment(reason: str, code: int) -> Model:
-    """What `reason` says beyond its code, where Microsoft puts it: the standard has only numbers."""
+    """Return what `reason` says beyond its code, where Microsoft puts it: the standard has only numbers."""
     said = reason.removeprefix(reason_text(code)).removeprefix(": ")
     if not said:
         return {}

@@ -1,4 +1,4 @@
-"""What may stand as a UID in a URL: checked, never corrected.
+"""The UIDs that may stand in a URL: checked, never corrected.
 
 Components with a leading zero break PS3.5 9.1 but are found in archives, and an instance must stay reachable;
 everything else of the rule holds, so that a UID is always safe as one segment of a path.
@@ -17,7 +17,7 @@ _UID = re.compile(r"[0-9]+(?:\.[0-9]+)*", re.ASCII)
 
 
 def is_uid(text: str) -> bool:
-    """Whether `text` is digits in components parted by single dots, at most 64 characters."""
+    """Return whether `text` is digits in components parted by single dots, at most 64 characters."""
     return len(text) <= MAX_LENGTH and _UID.fullmatch(text) is not None
 
 

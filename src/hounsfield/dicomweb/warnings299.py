@@ -23,7 +23,7 @@ class PeerWarning:
 
     @property
     def remaining(self) -> int | None:
-        """How many more results can be asked for, if that is what it says (PS3.18 8.3.4.4.1)."""
+        """The number of results that can still be asked for, if that is what it says (PS3.18 8.3.4.4.1)."""
         match = _REMAINING.search(self.text)
         return int(match[1]) if match else None
 

@@ -134,7 +134,7 @@ def _place_all(lot: list[_Written]) -> None:
 
 
 def _tried(item: _Written, step: Callable[[_Written], None]) -> bool:
-    """Whether the step succeeded; an item that failed says so, and leaves nothing behind."""
+    """Return whether the step succeeded; an item that failed says so, and leaves nothing behind."""
     try:
         with _writing(item.path):
             step(item)
@@ -378,7 +378,7 @@ def _filling(path: Path, temporary: Path) -> Iterator[None]:
 
 
 def _is_at(error: OSError, temporary: Path) -> bool:
-    """Whether the error names the temporary output, or something in it."""
+    """Return whether the error names the temporary output, or something in it."""
     named = Path(os.fsdecode(error.filename)) if isinstance(error.filename, (str, bytes)) else None
     return named is not None and (named == temporary or temporary in named.parents)
 

@@ -48,7 +48,7 @@ class Lots(Generic[Waiting]):
                 self._settle(lot)
 
     def _next_lot(self) -> list[Waiting]:
-        """What comes within a moment of the first."""
+        """Return what comes within a moment of the first."""
         lot: list[Waiting] = []
         until = float("inf")
         while len(lot) < _LOT:

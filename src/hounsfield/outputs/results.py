@@ -44,12 +44,12 @@ class Result:
 
     @property
     def is_there(self) -> bool:
-        """Whether the output is where it belongs, from this run or an earlier one."""
+        """Return whether the output is where it belongs, from this run or an earlier one."""
         return self.status in (Status.DONE, Status.UNCHANGED)
 
     @property
     def has_failed(self) -> bool:
-        """Whether something is not there that should be."""
+        """Return whether something is not there that should be."""
         return self.status in (Status.REFUSED, Status.FAILED)
 
 

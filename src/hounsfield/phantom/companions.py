@@ -1,4 +1,4 @@
-"""What lies among the slices of a CT series and is not one: scouts, dose pages, and things of other kinds."""
+"""Companions of a CT series that lie among its slices: scouts, dose pages, and things of other kinds."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def stray(spec: PhantomSpec, modality: str) -> Dataset:
 
 
 def _named(modality: str) -> dict[str, Any]:
-    """What a directory record of its kind must say (PS3.3 F.5)."""
+    """Return the keys that a directory record of its kind must have (PS3.3 F.5)."""
     if modality == "RTSTRUCT":
         return {
             "StructureSetLabel": "PHANTOM",

@@ -66,7 +66,7 @@ def text_element(keyword: str, text: str) -> DataElement:
 
 
 def patient_to_equipment(spec: PhantomSpec) -> Dataset:
-    """What all instances of the series share: Patient, Study, Series, Frame of Reference, Equipment."""
+    """Return what all instances of the series share: Patient, Study, Series, Frame of Reference, Equipment."""
     dataset = Dataset()
     if spec.character_set is not None:
         names = spec.character_set

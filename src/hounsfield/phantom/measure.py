@@ -51,7 +51,7 @@ class InsertMeasurement:
 
     @property
     def agrees(self) -> bool:
-        """Whether the rod was found, and as dense as it is."""
+        """Return whether the rod was found, and as dense as it is."""
         return self.count > 0 and abs(self.difference) <= self.tolerance
 
 

@@ -1,4 +1,4 @@
-"""Where each slice of a phantom lies in the patient; and the affine that a right reader must find.
+"""The place of each slice of a phantom in the patient; and the affine that a right reader must find.
 
 Written from PS3.3 C.7.6.2.1.1 alone, and apart from `hounsfield.ct.geometry` on purpose: it is the oracle that the
 other is tested against.

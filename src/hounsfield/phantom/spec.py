@@ -1,4 +1,4 @@
-"""What a phantom series is like: one frozen dataclass, whose groups are the rooms that read them.
+"""The specification of a phantom series: one frozen dataclass, whose groups are the rooms that read them.
 
 Not a reader or writer of anything. The defaults describe a plain, standard-conform helical CT as General
 Electric writes it: 16 bits signed, intercept -1024, a circle of -2000 around the field of view. Every other value
@@ -23,7 +23,7 @@ Place = Literal["shared", "per-frame", "root"]
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """Where the voxels lie. Lengths in mm, directions in the patient's LPS frame."""
+    """The grid of voxels. Lengths in mm, directions in the patient's LPS frame."""
 
     rows: int = 128
     columns: int = 128
@@ -64,7 +64,7 @@ class Grid:
 
 @dataclass(frozen=True, kw_only=True)
 class Content:
-    """What is in the field of view."""
+    """The content of the field of view."""
 
     seed: int = 0
     """Of noise, garbage, jitter, shuffling and every UID: same spec, same bytes."""
@@ -77,7 +77,7 @@ class Content:
 
 @dataclass(frozen=True, kw_only=True)
 class StoredValues:
-    """How Hounsfield units become bits."""
+    """The rule by which Hounsfield units become bits."""
 
     bits_allocated: Literal[8, 16, 32] = 16
     bits_stored: int = 16
@@ -113,7 +113,7 @@ class StoredValues:
 
 @dataclass(frozen=True, kw_only=True)
 class Labels:
-    """What the header says beside the numbers."""
+    """The labels of the header beside the numbers."""
 
     series_number: int = 1
     """Specs of one seed and different numbers are series of one study."""
@@ -142,7 +142,7 @@ class Labels:
 
 @dataclass(frozen=True, kw_only=True)
 class Container:
-    """How it all lies in files."""
+    """The container: how it all lies in files."""
 
     transfer_syntax: str = "1.2.840.10008.1.2.1"
     """A UID, or a keyword that `hounsfield.dicom.syntaxes` knows."""
@@ -217,7 +217,7 @@ class PhantomSpec(Grid, Content, StoredValues, Labels, Container):
         return 0, (1 << self.bits_stored) - 1
 
     def holds(self, value: int) -> bool:
-        """Whether the stored bits can hold `value`."""
+        """Return whether the stored bits can hold `value`."""
         low, high = self.stored_range
         return low <= value <= high
 

@@ -97,7 +97,7 @@ def decimal(number: float) -> str:
 
 
 def declared_padding(spec: PhantomSpec) -> int | None:
-    """What Pixel Padding Value says, as the signedness of the pixels means it."""
+    """Return Pixel Padding Value as the signedness of the pixels means it."""
     return spec.padding if spec.padding_tag == "as present" else spec.padding_tag
 
 
@@ -130,7 +130,7 @@ def truth(
 
 
 def meaning(spec: PhantomSpec, placement: Placement, values: NDArray[np.int64]) -> NDArray[np.float64]:
-    """What stored values are after the Modality LUT, or the rescale as far as its texts are numbers."""
+    """Return what stored values are after the Modality LUT, or the rescale as far as its texts are numbers."""
     if spec.modality_lut:
         first, table = modality_table(spec)
         return table[np.clip(values - first, 0, len(table) - 1)].astype(np.float64)

@@ -29,7 +29,7 @@ INK, SHADOW, FAINT = 225, 0, 150
 
 @dataclass(frozen=True)
 class Look:
-    """How a picture looks.
+    """The look of a picture.
 
     `window` what is black and what is white; `invert` swaps them. `size` pixels of the longest side; by default
     one pixel a voxel, but at least 512 pixels under captions. `plain` leaves out every letter and line.
@@ -60,7 +60,7 @@ SAMPLED_VALUES = 1_000_000
 
 
 def default_window(volume: Volume) -> Window:
-    """What a reader expects to see first: brain for a head, lung for a chest, else soft tissue; a map whole."""
+    """Return the window a reader expects first: brain for a head, lung for a chest, else soft tissue; a map whole."""
     if not volume.is_hounsfield and (volume.unit != "unspecified" or volume.array.min() > AIR_AT_MOST):
         # An odd stride meets every column in turn; a million values say enough.
         some = volume.array.reshape(-1)[:: max(1, volume.array.size // SAMPLED_VALUES) | 1]

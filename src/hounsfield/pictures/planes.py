@@ -34,7 +34,7 @@ LONGEST_SIDE = 4096
 
 
 class View(NamedTuple):
-    """How a plane is held: LPS directions of the picture's right and bottom, and the axis it looks along."""
+    """The view of a plane: LPS directions of the picture's right and bottom, and the axis it looks along."""
 
     right: tuple[int, int, int]
     bottom: tuple[int, int, int]
@@ -74,7 +74,7 @@ class Cut:
 
     @property
     def place(self) -> str:
-        """Where it lies, as a reader says it: "H 12.5 mm"."""
+        """The place as a reader says it: "H 12.5 mm"."""
         toward, away = LETTERS[VIEWS[self.plane].axis]
         return f"{toward if self.position >= 0 else away} {abs(self.position):.1f} mm"
 
@@ -119,7 +119,7 @@ def acquired_plane(volume: Volume) -> Plane:
 
 
 def letters(direction: NDArray[np.float64]) -> str:
-    """Where a direction in LPS points: "L", "PF" …"""
+    """Return where a direction in LPS points: "L", "PF" …"""
     unit = direction / np.linalg.norm(direction)
     order = np.argsort(-np.abs(unit), kind="stable")
     named = [LETTERS[axis][0 if unit[axis] > 0 else 1] for axis in order if abs(unit[axis]) > OBLIQUE]

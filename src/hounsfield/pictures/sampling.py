@@ -103,7 +103,7 @@ def _along(lines: NDArray[np.float32], near: Neighbours, padding: int) -> NDArra
 
 
 def _within(place: NDArray[Any], length: int) -> NDArray[np.bool_]:
-    """Which voxel coordinates lie in a voxel of an axis, to its very edge."""
+    """Return which voxel coordinates lie in a voxel of an axis, to its very edge."""
     inside: NDArray[np.bool_] = (place > -0.5 - ON_GRID) & (place < length - 0.5 + ON_GRID)
     return inside
 

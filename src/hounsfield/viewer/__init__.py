@@ -1,4 +1,4 @@
-"""Where the built page lies: package data, made from `viewer/` of the checkout by `make viewer`; no code of the page.
+"""The place of the built page: package data, made from `viewer/` of the checkout by `make viewer`; no code of the page.
 
 A wheel carries it. A checkout where Node never ran has none: everything but the page works, and says so.
 """

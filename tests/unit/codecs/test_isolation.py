@@ -299,7 +299,7 @@ def test_nothing_is_left_of_a_process_that_is_killed_while_its_child_is_at_work(
         f"t.decode(t.STREAMS['rle'] + {how!r})"
     )
     environment = os.environ | {
-        "PYTHONPATH": str(Path(__file__).parents[2] / "support"),
+        "PYTHONPATH": os.pathsep.join(sys.path),
         isolation.VARIABLE: "always",
     }
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, env=environment) as parent:

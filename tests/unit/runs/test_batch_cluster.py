@@ -81,7 +81,7 @@ class Cluster:
     def _start(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
         environment = {
             **os.environ,
-            "PYTHONPATH": str(Path(__file__).parents[2] / "support"),
+            "PYTHONPATH": os.pathsep.join(sys.path),
             "PYTHONWARNINGS": "ignore",
         }
         environment["DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES"] = "0"

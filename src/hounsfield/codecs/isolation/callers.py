@@ -1,4 +1,4 @@
-"""What a child's work is to whoever waits for it: still wanted or not, and what it cost."""
+"""The caller's side of a child's work: still wanted or not, and what it cost."""
 
 from __future__ import annotations
 

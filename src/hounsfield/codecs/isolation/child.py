@@ -1,4 +1,4 @@
-"""What a child process does: take a codestream out of the arena, decode it, put the pixels there; again and again.
+"""The loop of a child process: take a codestream out of the arena, decode it, put the pixels there; again and again.
 
 It trusts its parent, and its parent does not trust it: answers are JSON and pixels of a known size. Whatever happens
 in a decoder ends here at the latest: the kernel ends a child that uses more CPU or memory than its frame may.
@@ -72,7 +72,7 @@ def _answered(
 
 
 class _Limits:
-    """What the kernel holds this process to. Where it cannot (Windows), the parent's own clock must do."""
+    """Resource limits of this process. Where the kernel has none (Windows), the parent's own clock must do."""
 
     def __init__(self) -> None:
         self._largest = self._address_space = 0

@@ -1,4 +1,4 @@
-"""Which codec runs where: a table, with what was tried, and how the user may decide otherwise.
+"""The choice of which codec runs where: a table, with what was tried, and how the user may decide otherwise.
 
 A decoder that dies takes its process with it, and one that never ends keeps a core. So what was not tried is decoded
 in a child process, and in a server everything is.
@@ -33,7 +33,7 @@ _OLDER, _NEWER = (
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What a family's decoder went through.
+    """The trials that a family's decoder went through.
 
     `library` does the work; `mutants`: how many damaged codestreams it was given, by version of imagecodecs,
     without a death of the process that asked; `share`: throughput of frames of 512 × 512 in children, of that in
@@ -62,7 +62,7 @@ TRIALS: Mapping[str, Trial] = MappingProxyType(
 
 
 class _Required:
-    """Whether this process must outlive every codestream, whatever the environment says."""
+    """A flag: whether this process must outlive every codestream, whatever the environment says."""
 
     always = False
 
@@ -73,7 +73,7 @@ def require_isolation() -> None:
 
 
 def isolation_mode() -> IsolationMode:
-    """What holds now. Raises `HounsfieldError` for a value of the variable that means nothing."""
+    """Return the mode that holds now. Raises `HounsfieldError` for a value of the variable that means nothing."""
     if _Required.always:
         return "always"
     value = os.environ.get(VARIABLE, "") or "auto"
@@ -83,7 +83,7 @@ def isolation_mode() -> IsolationMode:
 
 
 def is_isolated(family: str, decoded_bytes: int = 0) -> bool:
-    """Whether frames of `family` and of this size are decoded in a child, whatever is in the codestream."""
+    """Return whether frames of `family` and of this size are decoded in a child, whatever is in the codestream."""
     trial, mode = TRIALS[family], isolation_mode()
     if trial.share == 0.0 or mode == "never":
         return False

@@ -1,4 +1,4 @@
-"""How children come to be: forked from a process that has one thread and every codec, or started one by one.
+"""The launch of children: forked from a process that has one thread and every codec, or started one by one.
 
 A process with threads must never be forked, and one of a pool of workers may have no children of `multiprocessing`.
 So the first child is a program of its own, which forks the others at request in some milliseconds (Linux); elsewhere
@@ -53,7 +53,7 @@ class Child:
             self._poll.register(connection.fileno(), select.POLLIN)
 
     def speaks_within(self, seconds: float) -> bool:
-        """Whether it sent something, or went away, within so many seconds."""
+        """Return whether it sent something, or went away, within so many seconds."""
         if self._poll is None:
             return self.connection.poll(seconds)
         return bool(self._poll.poll(seconds * 1000))
@@ -71,7 +71,7 @@ class Child:
 
 
 class Process(Protocol):
-    """What can be done to a process."""
+    """The operations on a process that the pool needs."""
 
     def end(self) -> int: ...
 

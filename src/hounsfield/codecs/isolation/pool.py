@@ -68,7 +68,7 @@ class Pool:
         *,
         room: int,
     ) -> Value | bytes:
-        """What a child makes of `data`: `take(memory)` of the `room` bytes that it wrote, or bytes that it sent.
+        """Run an operation on `data` in a child: `take(memory)` of the `room` bytes it wrote, or bytes it sent.
 
         Raises what the operation raises of our errors; `MalformedError` for data that kill, in more than one child,
         or take too long; and what `still_wanted` raises.
@@ -242,7 +242,7 @@ def _asked(child: Child, request: bytes, seconds: float) -> dict[str, Any]:
 
 
 def _received(child: Child, seconds: float, most: int) -> bytes:
-    """What the child sends within `seconds` by the clock, while it is still wanted. Raises `Died`."""
+    """Receive what the child sends within `seconds` by the clock, while it is still wanted. Raises `Died`."""
     end = time.monotonic() + seconds
     while not child.speaks_within(_SLICE):
         still_wanted.get()()

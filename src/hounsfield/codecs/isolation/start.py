@@ -1,4 +1,4 @@
-"""Where the programs of children begin (`launch`): never imported by a process that must live."""
+"""Entry points of children's programs (`launch`): never imported by a process that must live."""
 
 from __future__ import annotations
 

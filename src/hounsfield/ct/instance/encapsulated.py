@@ -18,7 +18,7 @@ _READ_AT_ONCE = 1 << 24  # bytes
 def frames_behind(
     stream: BinaryIO, header: Header, offset: int, *, truncated: bool = False
 ) -> tuple[Frame, ...]:
-    """Where each frame's bytes are, by `header`, whose pixels begin at `offset` in `stream` (`locate_frames`)."""
+    """Locate each frame's bytes by `header`, whose pixels begin at `offset` in `stream` (`locate_frames`)."""
     from hounsfield.dicom.encapsulation import locate_frames
 
     return locate_frames(

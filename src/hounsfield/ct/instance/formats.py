@@ -1,4 +1,4 @@
-"""How pixels are stored, by the header alone (PS3.3 C.7.6.3): read once for all slices that say the same."""
+"""The format of stored pixels, by the header alone (PS3.3 C.7.6.3): read once for all slices that say the same."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def required(header: Header, keyword: str) -> int:
 
 
 def format_notes(header: Header, stored: StoredFormat) -> Iterator[str]:
-    """What of (0028,0101–0102) had to be taken otherwise than it is written."""
+    """Yield a note for each of (0028,0101–0102) that had to be taken otherwise than it is written."""
     written = header.integer("HighBit")
     if not stored.is_plain:
         yield f"High Bit {stored.high_bit} with Bits Stored {stored.bits_stored}: shifted"

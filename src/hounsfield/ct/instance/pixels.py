@@ -74,7 +74,7 @@ class Instance:
 
     @property
     def name(self) -> str:
-        """What a person is told: the source's name."""
+        """The source's name, as messages give it."""
         return self.source.name
 
     def dataset(self) -> Dataset:
@@ -144,7 +144,7 @@ class Instance:
 
     @cached_property
     def _sign(self) -> Sign:
-        """Whether values are signed; the pixels are asked where the header does not say, or codestreams may."""
+        """Return whether values are signed; the pixels are asked where the header does not say, or codestreams may."""
         says, declared = self.header.integer("PixelRepresentation"), self.declared_format
         if self.header.pixels is None or self.is_real or (says in (0, 1) and self.is_native):
             return Sign(declared.signed)
@@ -160,7 +160,7 @@ class Instance:
 
     @property
     def frame_format(self) -> FrameFormat:
-        """What a decoder must know of a frame. Raises `MalformedError`, `UnsupportedError`."""
+        """Return what a decoder must know of a frame. Raises `MalformedError`, `UnsupportedError`."""
         declared, sign = self._declared[1], self._sign
         is_same = sign.signed == declared.signed
         return declared if is_same else replace(declared, pixel_representation=int(sign.signed))
@@ -194,7 +194,7 @@ class Instance:
             )
 
     def _frames_there(self, count: int) -> int:
-        """How many frames there are by the bytes that are there, `count` at most; a source may have no bytes yet."""
+        """Count the frames by the bytes that are there, `count` at most; a source may have no bytes yet."""
         from hounsfield.dicom.encapsulation import count_fragments
 
         pixels = self.header.pixels
@@ -250,7 +250,7 @@ class Instance:
 
     @property
     def pixel_notes(self) -> tuple[str, ...]:
-        """What is odd about how the pixels are stored, and yet readable."""
+        """Notes on what is odd about how the pixels are stored, and yet readable."""
         pixels = self.header.pixels
         notes = [] if self.is_real else list(format_notes(self.header, self.stored_format))
         notes += [self._sign.note] if self._sign.note else []
@@ -341,7 +341,7 @@ class Instance:
         return read_frame(stream, frames[frame])
 
     def frames_in(self, stream: BinaryIO, *, truncated: bool) -> tuple[Frame, ...]:
-        """Where each encapsulated frame's bytes are; found once for an instance of many frames."""
+        """Locate each encapsulated frame's bytes, once for an instance of many frames."""
         known: tuple[Frame, ...] | None = self.__dict__.get("_frames")
         if known is None:
             pixels = self.header.pixels

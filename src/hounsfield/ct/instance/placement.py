@@ -1,4 +1,4 @@
-"""Where frames lie whose object says so once, at its root, and not for each of them (PS3.3 C.7.6.6).
+"""The place of frames whose object gives it once, at its root, and not for each of them (PS3.3 C.7.6.6).
 
 Dental and micro-CT, dose grids and what converters write: one Image Position (Patient), that of the first frame, and
 a step or a vector of places along the normal. All of it is a claim about frames that have no position of their
@@ -28,7 +28,7 @@ _STRAIGHT = 0.999  # cosine from which a normal runs along the patient's axis
 
 @dataclass(frozen=True, slots=True)
 class RootGeometry:
-    """What the root of an object says of all frames: LPS mm of the first, six cosines, (row, column) mm."""
+    """The geometry that the root gives for all frames: LPS mm of the first, six cosines, (row, column) mm."""
 
     position: Numbers | None
     orientation: Numbers | None
@@ -52,7 +52,7 @@ def frame_positions(
 
 
 def _offsets(header: Header, count: int, root: RootGeometry) -> tuple[Vector | None, str]:
-    """How far each frame lies from the first along the normal, mm, and the attribute that says so."""
+    """Return how far each frame lies from the first along the normal, mm, and the attribute that says so."""
     if root.position is None or root.orientation is None or not is_orthonormal(root.orientation):
         return None, ""
     for keyword, source in (

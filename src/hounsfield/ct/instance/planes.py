@@ -252,7 +252,7 @@ def _plane_of_groups(
 
 
 def _at_root(dataset: Level) -> dict[str, str]:
-    """What the root says under keywords of functional groups, for all frames."""
+    """Return the root's values under keywords of functional groups, which hold for all frames."""
     keywords = {keyword for keywords in _TELLING.values() for keyword in keywords if keyword in dataset}
     return {keyword: text for keyword in keywords if (text := joined(_value(dataset, keyword)))}
 

@@ -162,7 +162,7 @@ def _parse(stream: BinaryIO, name: str, syntax: str | None) -> tuple[Dataset, st
 
 @contextmanager
 def pydicom_tolerated(name: str) -> Iterator[None]:
-    """What pydicom warns of is tolerated; whatever it raises, at once or when an element is looked at, is malformed.
+    """Tolerate pydicom's warnings; whatever it raises, at once or when an element is looked at, is malformed.
 
     What matters of it shows in the verdict. Raises `MalformedError`.
     """

@@ -91,7 +91,7 @@ def _scale_of_dose(scaling: str | None, unit: str) -> Scale:
 
 
 def has_scale_in_sequences(header: Header) -> bool:
-    """Whether `scale_of_header` needs more than the header tells."""
+    """Return whether `scale_of_header` needs more than the header tells."""
     if "ModalityLUTSequence" in header:
         return True
     if "RealWorldValueMappingSequence" not in header:

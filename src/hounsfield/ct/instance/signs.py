@@ -1,4 +1,4 @@
-"""Whether stored values are signed, where the header does not say so or the codestream says something else.
+"""The sign of stored values, where the header does not give it or the codestream says something else.
 
 Pixel Representation (0028,0103) is a claim: it may be missing, a JPEG 2000 codestream states the sign of its own
 samples, and one that was made for fewer bits than Bits Stored may mean them either way. What a codestream states is
@@ -65,8 +65,8 @@ def sign_of(instance: Instance, codestream: bytes | None) -> Sign:
 
 
 def _looks_signed_in(instance: Instance, bits: int, *, default: bool) -> bool:
-    """Whether its first frame, of values of so many bits without a sign, is in HU only with one; `default` where it is
-    in another unit.
+    """Return whether its first frame, of values of so many bits without a sign, is in HU only with one; `default`
+    where it is in another unit.
     """
     declared = replace(instance.declared_format, signed=False)
     sop_class, modality = (instance.header.text(keyword) for keyword in ("SOPClassUID", "Modality"))
@@ -85,7 +85,7 @@ def _looks_signed_in(instance: Instance, bits: int, *, default: bool) -> bool:
 
 
 def looks_signed(cells: Array, format_: StoredFormat, rescale: Rescale) -> bool:
-    """Whether cells, (rows, columns), of an image in HU are CT numbers only as signed values of `format_`'s bits.
+    """Return whether cells, (rows, columns), of an image in HU are CT numbers only as signed values of its bits.
 
     Both readings agree where the highest bit is nowhere set. Where it is, signs repeated above the value tell; so does
     a scale that would have no air without a sign, or more metal than a patient.

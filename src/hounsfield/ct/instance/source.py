@@ -1,4 +1,4 @@
-"""Where the bytes of one instance come from: the seam between locations (above) and readers (below).
+"""Sources of the bytes of one instance: the seam between locations (above) and readers (below).
 
 A contract in prose; `tests/contracts.py` holds the class that enforces it on every implementation:
 

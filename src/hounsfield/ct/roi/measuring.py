@@ -1,4 +1,4 @@
-"""What a region measures in a volume: statistics, lengths, angles, values."""
+"""Measurements of a region in a volume: statistics, lengths, angles, values."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Measured:
 
 
 def measure(volume: Volume, roi: Roi | PlaneRoi) -> Measured:
-    """What `roi` measures in `volume`. Raises `GeometryError` for a slice the volume has not."""
+    """Measure `roi` in `volume`. Raises `GeometryError` for a slice the volume has not."""
     if isinstance(roi, PlaneRoi):
         lps = tuple(roi.plane.lps(*point) for point in roi.points)
         found = samples(volume, roi)

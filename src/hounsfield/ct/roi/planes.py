@@ -61,7 +61,7 @@ class Plane:
 
 @dataclass(frozen=True)
 class PlaneRoi:
-    """What is drawn on `plane`: `points` are (row, column) of its lattice, kinds those of `Roi`."""
+    """A region drawn on `plane`: `points` are (row, column) of its lattice, kinds those of `Roi`."""
 
     kind: Kind
     plane: Plane
@@ -101,7 +101,7 @@ def _on_voxel(index: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def _runs_along_voxels(volume: Volume, plane: Plane) -> bool:
-    """Whether every sample of the plane is a voxel's centre: a corner is, and the steps are whole ones."""
+    """Return whether every sample of the plane is a voxel's centre: a corner is, and the steps are whole ones."""
     corners = _indexes(volume, plane, np.array([0, 0, 1]), np.array([0, 1, 0]))
     return bool(_on_voxel(corners).all())
 

@@ -40,7 +40,7 @@ _POINTS: Mapping[str, tuple[int, int]] = {
 
 @dataclass(frozen=True)
 class Roi:
-    """What is drawn on slice `slice` (index into the volume): `points` are (row, column).
+    """A region drawn on slice `slice` (index into the volume): `points` are (row, column).
 
     rectangle and ellipse: two opposite corners of the box; freehand: a closed polygon, even–odd; angle: at the
     second of three points; bidirectional and cobb: two lines, two points each. Raises `GeometryError` for another
@@ -82,7 +82,7 @@ def checked(kind: Kind, points: Sequence[Sequence[float]]) -> Points:
 
 
 def is_near(value: float) -> bool:
-    """Whether it is a number, and within `FARTHEST`."""
+    """Return whether it is a number, and within `FARTHEST`."""
     return abs(value) <= FARTHEST
 
 
@@ -99,7 +99,7 @@ def box(kind: Kind, points: Points) -> tuple[float, float, float, float]:
 
 
 def contains(kind: Kind, points: Points, row: NDArray[Any], column: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which of the places in the `box` lie inside; `row` and `column` of one shape."""
+    """Return which of the places in the `box` lie inside; `row` and `column` of one shape."""
     places = np.array(points)
     if kind == "ellipse":
         low, high = places.min(axis=0), places.max(axis=0)

@@ -33,7 +33,7 @@ DTYPES = ("int16", "float32")
 
 @dataclass(frozen=True, slots=True)
 class LoadOptions:
-    """How to make a volume of slices.
+    """Options for making a volume of slices.
 
     - `dtype`: "int16": rounded to nearest and saturated, with counts; "float32": exact; None: int16 for Hounsfield
       units, float32 for any other
@@ -82,7 +82,7 @@ class LoadOptions:
         return self.dtype or ("int16" if unit.hounsfield else "float32")
 
     def to_json(self) -> dict[str, Any]:
-        """What decides the volume, as a ledger keeps it: all but `workers`."""
+        """Everything that decides the volume, as a ledger keeps it: all but `workers`."""
         return {name: value for name, value in asdict(self).items() if name != "workers"}
 
 
@@ -178,14 +178,14 @@ class _Waiting:
 
 @dataclass(frozen=True, slots=True)
 class _Worker:
-    """What each thread does; the array's slices are disjoint, so threads never meet."""
+    """The work of each thread; the array's slices are disjoint, so threads never meet."""
 
     array: Array
     unit: Unit
     options: LoadOptions
 
     def run(self, pairs: Iterator[Pair]) -> tuple[Counts, list[tuple[int, str]]]:
-        """What was done to the voxels, and each note with the place of its slice."""
+        """Return what was done to the voxels, and each note with the place of its slice."""
         counts, notes = Counts(), list[tuple[int, str]]()
         for item, place in pairs:
             told: list[str] = []

@@ -49,7 +49,7 @@ def _all_series(parts: list[Part], split_by: tuple[str, ...]) -> Iterator[Series
 
 
 def _label(part: Part, siblings: list[Part]) -> str:
-    """What tells a part from others under its Series Instance UID, "" where there are none; each its own."""
+    """Return what tells a part from others under its Series Instance UID, "" where there are none; each its own."""
     if len(siblings) == 1:
         return ""
     whose = labels(other.identity for other in siblings)

@@ -16,7 +16,7 @@ from hounsfield.reasons import Reason, reason
 
 
 class Identity(NamedTuple):
-    """What one slice says of whose it is, "" for nothing; `description` only where there is no series UID."""
+    """The identity that one slice states, "" for nothing; `description` only where there is no series UID."""
 
     uid: str
     patient_id: str
@@ -85,12 +85,12 @@ def completed(identities: Iterable[Identity]) -> Mapping[Identity, Identity]:
 
 
 def _agrees(one: Identity, other: Identity) -> bool:
-    """Whether `other` says all that `one` says and more. Slices without a series UID are never given one."""
+    """Return whether `other` says all that `one` says and more. Slices without a series UID are never given one."""
     return one.uid == other.uid and all(a in ("", b) for a, b in zip(one, other, strict=True))
 
 
 def labels(identities: Iterable[Identity]) -> Mapping[Identity, str]:
-    """What tells identities of one Series Instance UID apart, as " patient 2", without naming anybody; "" for one."""
+    """Label identities of one Series Instance UID, as " patient 2", without naming anybody; "" for a single one."""
     different = sorted(set(identities))
     found = dict.fromkeys(different, "")
     for name, word in _WORDS.items():
@@ -105,7 +105,7 @@ def labels(identities: Iterable[Identity]) -> Mapping[Identity, str]:
 
 
 def notes(one: Identity, identities: Iterable[Identity]) -> tuple[Reason, ...]:
-    """What a reader of a series should know of how it was told apart from the others under its UID."""
+    """Notes on how a series was told apart from the others under its UID."""
     if not one.uid:
         return (reason("no-series-uid"),)
     different = set(identities)

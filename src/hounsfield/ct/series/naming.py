@@ -1,4 +1,4 @@
-"""What a person calls one of several volumes: "80 kV", "40 % of the cardiac cycle", each as a reason with its key."""
+"""Names of one of several volumes: "80 kV", "40 % of the cardiac cycle", each as a reason with its key."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _DATE_DIGITS = 8
 
 
 def names_of(traits: Sequence[Trait], place: int, item: Slice) -> tuple[Reason, ...]:
-    """What the traits say of the slice at `place`, one name for each."""
+    """Return what the traits say of the slice at `place`, one name for each."""
     is_monoenergetic = not _MONOENERGETIC.isdisjoint(item.plane.frame_type)
     return tuple(
         _name(replace(trait, keyword=_ENERGY), trait.values[place])
@@ -67,7 +67,7 @@ def plain_names(traits: Sequence[Trait], place: int) -> tuple[Reason, ...]:
 
 
 def range_name(trait: Trait, places: Sequence[int]) -> Reason:
-    """What slices at `places` are called that nothing but their order by this trait tells from others."""
+    """Name slices at `places` that nothing but their order by this trait tells from others."""
     values = sorted((trait.values[place] for place in places), key=natural)
     if trait.keyword == "frame":
         first, last = (str(int(value) + 1) for value in (values[0], values[-1]))

@@ -26,7 +26,7 @@ SAME_STEP = 0.02  # share of the step by which the steps of equal stacks may dif
 
 
 class Fit(IntEnum):
-    """How well groups of slices are volumes; the less the better."""
+    """A measure of how well groups of slices are volumes; the less the better."""
 
     EQUAL = 0
     """At each position one slice of every group."""
@@ -61,17 +61,17 @@ class Places:
 
     @property
     def count(self) -> int:
-        """How many slices there are."""
+        """The number of slices."""
         return len(self.clusters)
 
     @property
     def is_even(self) -> bool:
-        """Whether every position has as many slices."""
+        """Return whether every position has as many slices."""
         return len(set(np.bincount(self.clusters).tolist())) == 1
 
     @property
     def is_taken_twice(self) -> bool:
-        """Whether any position has several slices."""
+        """Return whether any position has several slices."""
         return int(np.bincount(self.clusters).max()) > 1
 
     def needs(self, partition: Partition) -> bool:
@@ -81,7 +81,7 @@ class Places:
         return len(partition.stacks) == int(np.bincount(self.clusters).max())
 
     def fit(self, groups: Codes) -> tuple[Fit, tuple[Stack, ...]]:
-        """How well the groups are volumes. Those that clash are none at all."""
+        """Measure how well the groups are volumes. Those that clash are none at all."""
         kinds = int(groups.max()) + 1
         if (
             not 1 < kinds <= self.count // 2

@@ -53,7 +53,7 @@ class Phase:
 
     @property
     def label(self) -> str:
-        """What a person calls it, "" when it is the only one."""
+        """The name of the phase as a person calls it, "" when it is the only one."""
         return ", ".join(self.names)
 
 
@@ -130,7 +130,7 @@ def _slabs(phase: Phase) -> Trait:
 
 
 def _of_clashing(phase: Phase) -> tuple[Partition | None, tuple[str, ...]]:
-    """What parts slices at the same positions: known attributes, clocks, any element at all, the files' order."""
+    """Part slices at the same positions: by known attributes, clocks, any element at all, the files' order."""
     slices, places = phase.slices, _places(phase, fewest=1)
     known = [*known_traits(slices), *dimension_traits(slices)]
     found = (
@@ -149,7 +149,7 @@ def _of_clashing(phase: Phase) -> tuple[Partition | None, tuple[str, ...]]:
 
 
 def _of_interleaved(phase: Phase) -> Partition | None:
-    """What parts slices that would make one volume, but are of several kinds that take turns."""
+    """Part slices that would make one volume, but are of several kinds that take turns."""
     traits = known_traits(phase.slices, INTERLEAVING)
     if not traits:
         return None

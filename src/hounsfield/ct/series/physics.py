@@ -15,7 +15,7 @@ from hounsfield.errors import HounsfieldError
 
 
 def plausibility_of(series: Series) -> Plausibility | None:
-    """What the numbers of `series` say of being HU; None where its unit is another one.
+    """Judge whether the numbers of `series` can be HU; None where its unit is another one.
 
     At most twelve slices of its first volume are read, on all cores. A slice that cannot be read takes no part.
     """

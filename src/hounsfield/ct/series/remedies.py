@@ -1,4 +1,4 @@
-"""What a person can do about slices that are no volume as they are; never more than is honest, never the impossible."""
+"""Remedies for slices that are no volume as they are; never more than is honest, never the impossible."""
 
 from __future__ import annotations
 

@@ -73,14 +73,14 @@ class Series:
 
     @property
     def name(self) -> str:
-        """What a person calls it: number and description, or the UID."""
+        """The name as a person calls it: number and description, or the UID."""
         facts = self.facts
         words = (facts.get("SeriesNumber", ""), facts.get("SeriesDescription", ""), self.part)
         return " ".join(told(word) for word in words if word) or told(self.uid)
 
     @property
     def phases_found(self) -> str:
-        """How many volumes it is, "" for one: phases where positions clash, else kinds of slices that take turns."""
+        """The number of volumes in words, "" for one: phases where positions clash, else kinds that take turns."""
         count = len(self.phases)
         if count < 2:
             return ""
@@ -183,7 +183,7 @@ class Series:
 
     @staticmethod
     def _places(chosen: Phase, options: LoadOptions) -> tuple[int, ...]:
-        """Where in the array each slice goes: with gaps to be filled, places are left out."""
+        """The place in the array of each slice: with gaps to be filled, places are left out."""
         filling = options.gaps == "fill" and chosen.stack.verdict is Verdict.GAPS
         return (
             chosen.stack.grid

@@ -51,7 +51,7 @@ class Slice:
 
     @property
     def name(self) -> str:
-        """What a person is told."""
+        """The name as messages give it."""
         frames = self.instance.header.number_of_frames
         return self.instance.name if frames == 1 else f"{self.instance.name}#frame {self.plane.frame + 1}"
 
@@ -77,7 +77,7 @@ def reason_to_leave_out(instance: Instance) -> str | None:
 
 
 def is_capture(instance: Instance) -> bool:
-    """Whether it is a Secondary Capture, of one frame or several."""
+    """Return whether it is a Secondary Capture, of one frame or several."""
     return instance.header.text("SOPClassUID").startswith(_SECONDARY_CAPTURE)
 
 

@@ -25,7 +25,7 @@ SLAB_BYTES = 32 << 20
 
 
 def streams(options: LoadOptions) -> bool:
-    """Whether volumes by these options can come a slab at a time."""
+    """Return whether volumes by these options can come a slab at a time."""
     return options.step is None and not options.rectify and options.gaps != "interpolate"
 
 
@@ -89,7 +89,7 @@ class Stream:
         self._made = Assembled(np.broadcast_to(shown, self.shape), counts, told, tuple(filled))
 
     def volume(self) -> Volume:
-        """What is known of the volume by now: all of it after the last slab."""
+        """The volume as far as it is known by now: all of it after the last slab."""
         return self._volume()
 
     def _volume(self) -> Volume:

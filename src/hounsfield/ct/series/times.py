@@ -1,4 +1,4 @@
-"""When each of several volumes was acquired, in seconds from the first, where the headers tell."""
+"""Acquisition times of several volumes, in seconds from the first, where the headers give them."""
 
 from __future__ import annotations
 

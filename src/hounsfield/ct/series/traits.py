@@ -1,4 +1,4 @@
-"""What slices say that may tell volumes apart: one `Trait` for each attribute that is not the same on all of them.
+"""Traits that may tell volumes apart: one for each attribute that is not the same on all slices.
 
 From the header and the functional groups that are read already; or, where that does not do and only then, from
 every element of the whole header. Says nothing of which attribute decides: that is `partition`'s.
@@ -102,7 +102,7 @@ _NEVER_GROUPS = frozenset({0x0002, 0x0028, 0x0040, 0x7FE0})
 
 @dataclass(frozen=True)
 class Trait:
-    """What each slice says under one attribute, (slices,); "" where it says nothing. `keyword`: a DICOM keyword, a
+    """The values of one attribute on each slice, (slices,); "" where it says nothing. `keyword`: a DICOM keyword, a
     tag (gggg,eeee), or a dimension as `DimensionIndexValues[1]`.
     """
 
@@ -117,7 +117,7 @@ class Trait:
 
     @property
     def kinds(self) -> int:
-        """How many different values there are."""
+        """The number of different values."""
         return len(set(self.values))
 
 
@@ -131,7 +131,7 @@ def natural(value: str) -> tuple[float, list[tuple[int, str]]]:
 
 
 def value_of(item: Slice, keyword: str) -> str:
-    """What one slice says under a keyword of `KNOWN` or `IN_ORDER`."""
+    """Return what one slice says under a keyword of `KNOWN` or `IN_ORDER`."""
     if keyword == "ImageType":
         return "\\".join(item.plane.frame_type)
     if keyword == "frame":
@@ -190,7 +190,7 @@ def all_traits(slices: Sequence[Slice]) -> list[Trait]:
 
 
 def trait_of(slices: Sequence[Slice], keyword: str) -> Trait:
-    """What slices say under any one keyword or tag, as `asked_keywords` gives it, wherever in the header it is."""
+    """Return what slices say under a keyword or tag, as `asked_keywords` gives it, wherever in the header it is."""
     from hounsfield.dicom.dictionary import find_tag
 
     if keyword.startswith(DIMENSION):
@@ -204,7 +204,7 @@ def trait_of(slices: Sequence[Slice], keyword: str) -> Trait:
 
 
 def asked_keywords(split_by: str | Iterable[str] | None) -> tuple[str, ...]:
-    """What a person asks slices to be parted by: keywords or tags, one by one or joined by commas, or `GAPS`.
+    """Parse what slices shall be parted by: keywords or tags, one by one or joined by commas, or `GAPS`.
 
     Raises `SelectionError` for what names no attribute.
     """

@@ -1,4 +1,4 @@
-"""What makes slices of one volume unlike though they lie on one grid: another kVp, kernel, contrast … (ct_traps 59).
+"""Differences between slices of one volume that lie on one grid: another kVp, kernel, contrast … (ct_traps 59).
 
 Kinds that take turns evenly are volumes of their own (`phases`). What is left is told, with its pattern: a change along
 the volume, turns that part nothing, a mixture.
@@ -56,7 +56,7 @@ def unlike_notes(slices: Sequence[Slice]) -> list[Reason]:
 
 
 def _takes_turns(trait: Trait) -> bool:
-    """Whether values come back along the volume, and not because there is one for each slice."""
+    """Return whether values come back along the volume, and not because there is one for each slice."""
     return trait.kinds <= len(trait.values) // 2 and len(_stretches(trait)) > trait.kinds
 
 

@@ -1,4 +1,4 @@
-"""What a reader of a volume must know before trusting it: one list for `load` and for `info`.
+"""Warnings that a reader of a volume must know before trusting it: one list for `load` and for `info`.
 
 What is little alone (a few voxels, a few slices, a localizer) is told as well, but does not make the trust amber.
 """
@@ -34,7 +34,7 @@ _NO_SLICES = frozenset(
 
 
 def is_little(warning: str) -> bool:
-    """Whether a warning is worth a line, but no amber light."""
+    """Return whether a warning is worth a line, but no amber light."""
     return getattr(warning, "key", "") in _LITTLE
 
 
@@ -58,7 +58,7 @@ def warnings_of(
 
 
 def count_warnings(counts: Counts, slices: Sequence[Slice]) -> list[str]:
-    """What of the counts over `slices` a reader must know before trusting the values."""
+    """Return what a reader must know of the counts over `slices` before trusting the values."""
     told: list[str] = []
     voxels = sum(rows * columns for rows, columns in (item.shape for item in slices)) or 1
     if counts.masked:
@@ -80,7 +80,7 @@ def count_warnings(counts: Counts, slices: Sequence[Slice]) -> list[str]:
 
 
 def left_out_warnings(left_out: Sequence[Skipped], slices: int) -> list[Reason]:
-    """What was left out of a volume of so many slices, by reason.
+    """Return what was left out of a volume of so many slices, by reason.
 
     Duplicates that were dropped are a note of the series already.
     """
