@@ -1,4 +1,4 @@
-"""A `Volume` as what other libraries work with: SimpleITK, nibabel, xarray, torch; in `dataset` many, for training.
+"""A `Volume` as what other libraries work with, and back: SimpleITK, nibabel; to xarray and torch; in `dataset` many.
 
 Not files: those are `hounsfield.formats`'s. Each bridge keeps the geometry in that library's own terms, so that the
 same voxel lies at the same place in the patient; where a library cannot say a tilt, the docstring says what it gets.
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hounsfield.errors import UnsupportedError
+from hounsfield.errors import GeometryError, UnsupportedError
 
 if TYPE_CHECKING:
     from hounsfield.ct.volume import Volume
@@ -56,6 +56,38 @@ def to_nibabel(volume: Volume) -> Any:
     header = nifti_header(volume)
     kind: Any = nibabel.Nifti1Image if isinstance(header, nibabel.Nifti1Header) else nibabel.Nifti2Image
     return kind(volume.array.transpose(2, 1, 0), ras_affine(volume), header)
+
+
+def from_sitk(image: Any, *, unit: str = "HU") -> Volume:
+    """The volume of a `SimpleITK.Image` of three dimensions, at the same place; the values are copied.
+
+    Raises `GeometryError` for vectors and other dimensions.
+    """
+    from hounsfield.ct.volume import Volume
+
+    sitk = _library("SimpleITK", "SimpleITK")
+    if image.GetDimension() != 3:
+        raise GeometryError(f"an image of {image.GetDimension()} dimensions", expected="three")
+    affine = np.eye(4)
+    axes = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
+    affine[:3, :3] = axes[:, ::-1]
+    affine[:3, 3] = image.GetOrigin()
+    return Volume.from_array(sitk.GetArrayFromImage(image), affine, unit=unit)
+
+
+def from_nibabel(image: Any, *, unit: str = "HU") -> Volume:
+    """The volume of a `nibabel` image of three dimensions, at the same place; its scale is applied.
+
+    The first axis of the image becomes the columns, the last the slices, none is flipped. Values are of the file's
+    type where it has no scale, else float64. Raises `GeometryError` for other dimensions or an affine that spans no
+    space.
+    """
+    from hounsfield.ct.volume import Volume
+    from hounsfield.formats.nifti import LPS_TO_RAS
+
+    array = np.asanyarray(image.dataobj)
+    affine = (LPS_TO_RAS @ np.asarray(image.affine, np.float64))[:, [2, 1, 0, 3]]
+    return Volume.from_array(array.transpose(), affine, unit=unit)
 
 
 def to_xarray(volume: Volume) -> Any:

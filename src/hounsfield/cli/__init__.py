@@ -185,8 +185,8 @@ def _print(text: str) -> None:
 def main(ctx: click.Context) -> None:
     """Hounsfield units that can be trusted, out of CT DICOM wherever it lies.
 
-    A LOCATION is a DICOM file, a folder, a zip or tar, a DICOMDIR, a bucket (s3://…), a DICOMweb address, or a
-    server by its name.
+    A LOCATION is a DICOM file, a folder, a zip or tar, a DICOMDIR, a volume (.nii.gz, .nrrd, .mha, .npy, .zarr), a
+    bucket (s3://…), a DICOMweb address, or a server by its name.
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())

@@ -158,6 +158,29 @@ class Volume:
             )
         return float(self.array[tuple(index)])
 
+    @classmethod
+    def from_array(cls, array: NDArray[Any], affine: NDArray[Any], *, unit: str = "HU") -> Volume:
+        """A volume of an array, (slices, rows, columns), and its 4×4 affine, (slice, row, column, 1) → LPS mm.
+
+        The array is taken as it is, not copied. Raises `GeometryError` for what makes no volume.
+        """
+        affine = _checked_affine(affine)
+        row, column = np.linalg.norm(affine[:3, 1:3], axis=0)
+        step = abs(float(affine[:3, 0] @ _unit_normal(affine)))
+        return cls(np.asarray(array), affine, (step, float(row), float(column)), unit)
+
+    @classmethod
+    def from_sitk(cls, image: Any, *, unit: str = "HU") -> Volume:
+        """The volume of a `SimpleITK.Image`; see `hounsfield.bridges`, as for the next one."""
+        made: Volume = _room("bridges").from_sitk(image, unit=unit)
+        return made
+
+    @classmethod
+    def from_nibabel(cls, image: Any, *, unit: str = "HU") -> Volume:
+        """The volume of a `nibabel` image, its scale applied."""
+        made: Volume = _room("bridges").from_nibabel(image, unit=unit)
+        return made
+
     def to_sitk(self) -> Any:
         """A `SimpleITK.Image` at the same place; see `hounsfield.bridges`, as for the next three."""
         return _room("bridges").to_sitk(self)

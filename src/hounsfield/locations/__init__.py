@@ -1,4 +1,4 @@
-"""Locations: a file, a folder, a zip or tar, a DICOMDIR, and what joins later, behind one protocol.
+"""Locations: a file, a folder, a zip or tar, a DICOMDIR, a volume file, and what joins later, behind one protocol.
 
 `open_location` turns what a user wrote into a `Location` by the table `OPENERS`; a new kind of place joins by one
 line there. Nothing here says whether bytes are DICOM, and nothing groups them.
@@ -21,6 +21,8 @@ from hounsfield.locations.dicomdir import DicomdirLocation, is_dicomdir
 from hounsfield.locations.disk import ArchiveLocation, FileLocation, FolderLocation, first_bytes
 from hounsfield.locations.location import Location
 from hounsfield.locations.sink import FolderSink, Outcome, Sink
+from hounsfield.locations.volume_files import is_volume
+from hounsfield.locations.volumes import VolumeLocation
 
 __all__ = [
     "OPENERS",
@@ -33,6 +35,7 @@ __all__ = [
     "Opener",
     "Outcome",
     "Sink",
+    "VolumeLocation",
     "open_location",
 ]
 
@@ -69,12 +72,14 @@ def _open_path(text: str, limits: ArchiveLimits) -> Location:
     except OSError as error:
         raise _not_there(path, error) from error
     if stat.S_ISDIR(mode):
-        return FolderLocation(path, limits)
+        return VolumeLocation(path, limits) if is_volume(path, b"") else FolderLocation(path, limits)
     if not stat.S_ISREG(mode):
         raise LocationError("is a pipe, socket or device", expected="a file or folder", where=text)
     head = first_bytes(path)
     if is_dicomdir(head):
         return DicomdirLocation(path, limits)
+    if is_volume(path, head):
+        return VolumeLocation(path, limits)
     return ArchiveLocation(path, limits) if is_archive(head) else FileLocation(path)
 
 
