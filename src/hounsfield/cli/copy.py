@@ -123,11 +123,10 @@ def _recode(asked: dict[str, Any], *, cluster: str | None, verify: bool) -> Targ
 
 def _place(target: str, ledger: Path | None, content: bool) -> AbstractContextManager[Place | None]:
     """Where the ledger is kept: beside what is copied, or where `--ledger` says; nowhere for a server without it."""
-    from hounsfield.formats.buckets import is_address
-    from hounsfield.locations import is_server, is_web_address
+    from hounsfield.locations import is_path
     from hounsfield.runs.report import open_place
 
-    if not (is_web_address(target) or is_address(target) or is_server(target)):
+    if is_path(target):
         if Path(target).is_file():
             return nullcontext()  # the copy itself says what is wrong with it
         return open_place(target, ledger=ledger, content=content)

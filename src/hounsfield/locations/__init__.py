@@ -1,7 +1,7 @@
-"""Locations: a file, a folder, a zip or tar, a DICOMDIR, a volume file, and what joins later, behind one protocol.
+"""Locations: a file, a folder, an archive, a DICOMDIR, a volume, a server, a bucket and what joins; one protocol.
 
-`open_location` turns what a user wrote into a `Location` by the table `OPENERS`; a new kind of place joins by one
-line there. Nothing here says whether bytes are DICOM, and nothing groups them.
+`open_location` turns what a user wrote into a `Location` by the table in `kinds`: a scheme, or a file's content.
+Nothing here says whether bytes are DICOM, and nothing groups them.
 """
 
 from __future__ import annotations
@@ -10,49 +10,66 @@ import difflib
 import os
 import re
 import stat
-from collections.abc import Callable
-from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 
 from hounsfield.errors import LocationError
-from hounsfield.formats.buckets import is_address
-from hounsfield.locations.archives import ArchiveLimits, is_archive
-from hounsfield.locations.dicomdir import DicomdirLocation, is_dicomdir
+from hounsfield.locations.archives import ArchiveLimits
+from hounsfield.locations.dicomdir import DicomdirLocation
 from hounsfield.locations.disk import ArchiveLocation, FileLocation, FolderLocation, first_bytes
-from hounsfield.locations.location import Location
-from hounsfield.locations.sink import FolderSink, Outcome, Sink
-from hounsfield.locations.volume_files import is_volume
-from hounsfield.locations.volumes import VolumeLocation
+from hounsfield.locations.kinds import (
+    KINDS,
+    SERVER,
+    LocationKind,
+    kind_of_address,
+    kind_of_content,
+    kind_of_suffix,
+)
+from hounsfield.locations.location import (
+    Delivered,
+    Found,
+    Knowing,
+    Level,
+    ListedSeries,
+    Location,
+    Outcome,
+    Searchable,
+    SeriesSource,
+    Staging,
+    Writable,
+)
 
 __all__ = [
-    "OPENERS",
+    "KINDS",
     "ArchiveLocation",
+    "Delivered",
     "DicomdirLocation",
     "FileLocation",
     "FolderLocation",
-    "FolderSink",
+    "Found",
+    "Knowing",
+    "Level",
+    "ListedSeries",
     "Location",
-    "Opener",
+    "LocationKind",
     "Outcome",
-    "Sink",
-    "VolumeLocation",
+    "Searchable",
+    "SeriesSource",
+    "Staging",
+    "Writable",
+    "as_location",
+    "is_path",
+    "open_destination",
     "open_location",
+    "writable",
 ]
 
 _SERVER = re.compile(r"[A-Za-z][\w.-]+:(/.*)?", re.ASCII)
 """`pacs:` or `pacs:/studies/…`; two letters at least before the colon, since `C:` is a drive."""
 
 
-@dataclass(frozen=True, slots=True)
-class Opener:
-    """One row of `OPENERS`: does it know this text, and the location it makes of it."""
-
-    recognises: Callable[[str], bool]
-    open: Callable[[str, ArchiveLimits], Location]
-
-
 def open_location(text: str | Path, *, limits: ArchiveLimits | None = None) -> Location:
-    """The location that `text` names: a path, an address of a bucket or of DICOMweb, a named server (`OPENERS`).
+    """The location that `text` names: a path, an address of a bucket or of DICOMweb, a named server (`kinds.KINDS`).
 
     `limits` caps what archives may expand to. Raises `LocationError` where nothing is (with a near name, if there
     is one), `DicomwebError` for an address that is none.
@@ -60,7 +77,54 @@ def open_location(text: str | Path, *, limits: ArchiveLimits | None = None) -> L
     limits = ArchiveLimits() if limits is None else limits
     if isinstance(text, Path):
         return _open_path(str(text), limits)
-    return next(opener.open(text, limits) for opener in OPENERS if opener.recognises(text))
+    opener = kind_of_address(text)
+    if opener is not None:
+        return opener(text)
+    return SERVER.open(text) if _is_server(text) else _open_path(text, limits)
+
+
+def open_destination(text: str | PathLike[str]) -> Writable:
+    """The location that `text` names, to be written to; a folder need not exist yet.
+
+    Raises `LocationError` for one that takes no instances.
+    """
+    if is_path(text):
+        path = Path(text).expanduser().absolute()
+        if not path.exists():
+            return FolderLocation(path)
+        text = path
+    return writable(open_location(text if isinstance(text, str) else Path(text)))
+
+
+def writable(place: Location) -> Writable:
+    """The same location. Raises `LocationError` for one that takes no instances."""
+    if not isinstance(place, Writable):
+        raise LocationError(
+            "takes no instances", expected="a folder, a bucket, a server or a study on one", where=place.name
+        )
+    return place
+
+
+def as_location(location: str | PathLike[str] | Location) -> Location:
+    """What is a location already as it is, a text or path opened. Raises `LocationError`."""
+    if isinstance(location, (str, PathLike)):
+        return open_location(location if isinstance(location, str) else Path(location))
+    if not isinstance(location, Location):
+        raise LocationError(
+            f"a {type(location).__name__} is no location",
+            expected="a path or an address",
+            remedy="for some of a folder's files, put them into a folder or a zip of their own",
+        )
+    return location
+
+
+def is_path(text: str | PathLike[str]) -> bool:
+    """Whether a text names something on a disk, there or not, rather than an address or a server."""
+    return not isinstance(text, str) or (kind_of_address(text) is None and not _is_server(text))
+
+
+def _is_server(text: str) -> bool:
+    return _SERVER.fullmatch(text) is not None and not os.path.lexists(text)
 
 
 def _open_path(text: str, limits: ArchiveLimits) -> Location:
@@ -71,16 +135,16 @@ def _open_path(text: str, limits: ArchiveLimits) -> Location:
         mode = path.stat().st_mode
     except OSError as error:
         raise _not_there(path, error) from error
-    if stat.S_ISDIR(mode):
-        return VolumeLocation(path, limits) if is_volume(path, b"") else FolderLocation(path, limits)
-    if not stat.S_ISREG(mode):
+    opener = kind_of_suffix(path)
+    if opener is not None:
+        return opener(str(path))
+    is_folder = stat.S_ISDIR(mode)
+    if not is_folder and not stat.S_ISREG(mode):
         raise LocationError("is a pipe, socket or device", expected="a file or folder", where=text)
-    head = first_bytes(path)
-    if is_dicomdir(head):
-        return DicomdirLocation(path, limits)
-    if is_volume(path, head):
-        return VolumeLocation(path, limits)
-    return ArchiveLocation(path, limits) if is_archive(head) else FileLocation(path)
+    kind = kind_of_content(path, b"" if is_folder else first_bytes(path))
+    if kind is not None:
+        return kind.open_path(path, limits)
+    return FolderLocation(path, limits) if is_folder else FileLocation(path)
 
 
 def _not_there(path: Path, error: OSError) -> LocationError:
@@ -105,34 +169,3 @@ def _near(path: Path) -> str | None:
         close = difflib.get_close_matches(parts[depth].casefold(), names, n=1)
         return str(Path(parent, names[close[0]], *parts[depth + 1 :])) if close else None
     return None
-
-
-def is_web_address(text: str) -> bool:
-    return text.lower().startswith(("http://", "https://"))
-
-
-def is_server(text: str) -> bool:
-    named = _SERVER.fullmatch(text) is not None and not is_address(text)
-    return named and not os.path.lexists(text)
-
-
-def _open_server(text: str, limits: ArchiveLimits) -> Location:
-    # Imported here, since a path needs no client.
-    from hounsfield.locations.dicomweb import open_dicomweb
-
-    return open_dicomweb(text)
-
-
-def _open_bucket(text: str, limits: ArchiveLimits) -> Location:
-    from hounsfield.locations.buckets import open_bucket
-
-    return open_bucket(text)
-
-
-OPENERS: tuple[Opener, ...] = (
-    Opener(is_address, _open_bucket),
-    Opener(is_web_address, _open_server),
-    Opener(is_server, _open_server),
-    Opener(lambda text: True, _open_path),
-)
-"""Which opener takes a text: the first that recognises it. The last takes everything as a path."""

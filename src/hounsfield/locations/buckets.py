@@ -7,15 +7,17 @@ endpoint come from the environment, as for outputs (`hounsfield.formats.buckets`
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, ClassVar, cast
 
 from hounsfield.ct.instance.source import Skipped, Source
-from hounsfield.errors import LocationError
-from hounsfield.formats.buckets import obstore_of, open_store, telling
+from hounsfield.dicomweb.uids import is_uid
+from hounsfield.errors import HounsfieldError, LocationError
+from hounsfield.formats.buckets import obstore_of, open_store, size_of, telling
 from hounsfield.locations.archives.names import sounds_like_archive, why_not_an_image
+from hounsfield.locations.location import Delivered, Outcome
 
 _BUFFER = 64 * 1024
 """Bytes that one request brings at least: most headers."""
@@ -85,18 +87,49 @@ class _Raw(io.RawIOBase):
 
 @dataclass(frozen=True, slots=True)
 class BucketLocation:
-    """All objects below an address; archives among them are left out, since they are read by jumps all over."""
+    """All objects below an address; archives among them are left out, since they are read by jumps all over.
 
-    address: str
+    The address of one object is a location too. What is written becomes `study/series/instance.dcm`; an object
+    appears whole when its upload ends.
+    """
 
-    @property
-    def name(self) -> str:
-        return self.address
+    name: str
+    batch_bytes: ClassVar[int] = 0
+    compares: ClassVar[bool] = False
 
     def sources(self) -> Iterator[Source | Skipped]:
-        for found in objects(self.address):
+        is_empty = True
+        for found in objects(self.name):
+            is_empty = False
             reason = _why_not(found.key.rpartition("/")[2])
             yield found if reason is None else Skipped(found.name, reason)
+        if is_empty and (one := _object_at(self.name)) is not None:
+            yield one
+
+    def write(self, instances: Sequence[Delivered]) -> Iterator[Outcome]:
+        return (self._uploaded(each) for each in instances)
+
+    def _uploaded(self, each: Delivered) -> Outcome:
+        key = f"{each.study}/{each.series}/{each.instance}.dcm"
+        for uid in (each.study, each.series, each.instance):
+            if not is_uid(uid):
+                return Outcome(each.name, "refused", reason=f"{uid[:64]!r} is no UID")
+        try:
+            with each.source.open() as stream:
+                content = stream.read()
+            put_object(self.name, key, content)
+        except HounsfieldError as error:
+            return Outcome(each.name, "failed", reason=str(error))
+        return Outcome(each.name, "stored", f"{self.name}/{key}", size=len(content))
+
+    def address(self, study: str, series: str) -> str:
+        return f"{self.name}/{study}/{series}"
+
+    def present(self, study: str, series: str, *, read: bool = True) -> Mapping[str, Source]:
+        found = (
+            (source.key.rpartition("/")[2], source) for source in objects(self.name, f"{study}/{series}")
+        )
+        return {name.removesuffix(".dcm"): source for name, source in found if name.endswith(".dcm")}
 
 
 def objects(place: str, prefix: str | None = None) -> Iterator[ObjectSource]:
@@ -107,6 +140,15 @@ def objects(place: str, prefix: str | None = None) -> Iterator[ObjectSource]:
                 yield ObjectSource(
                     place, str(found["path"]), int(found["size"]), str(found.get("e_tag") or "")
                 )
+
+
+def _object_at(address: str) -> ObjectSource | None:
+    """The one object whose address this is, if there is one."""
+    if address.count("/") < 3:  # scheme://bucket
+        return None
+    size = size_of(address)
+    folder, _, key = address.rpartition("/")
+    return None if size is None else ObjectSource(folder, key, size)
 
 
 def put_object(place: str, key: str, content: bytes) -> None:

@@ -39,6 +39,11 @@ def is_dicomdir(head: bytes) -> bool:
     return head[at + 8 : at + 8 + length].rstrip(b"\0 ") == MEDIA_STORAGE_DIRECTORY
 
 
+def is_dicomdir_file(path: Path, head: bytes) -> bool:
+    """The probe of this kind of location."""
+    return is_dicomdir(head)
+
+
 @dataclass(frozen=True, slots=True)
 class DicomdirLocation:
     """The file-set that the DICOMDIR at `path` describes; its folder is the root of the references."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from hounsfield.ct.instance.source import FileSource, Skipped, Source
 from hounsfield.errors import HounsfieldError, LocationError
@@ -16,6 +18,9 @@ from hounsfield.locations.archives.names import (
     sounds_like_archive,
     why_not_an_image,
 )
+from hounsfield.locations.location import Delivered, Outcome
+from hounsfield.locations.stored_files import present_files, staging_folder, write_files
+from hounsfield.outputs import storing_below
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +57,14 @@ class FolderLocation:
     """A folder and all below it; archives found on the way are read too, archives within those are not.
 
     Links are followed, each folder is entered once. Files called DICOMDIR and an operating system's own are left
-    out by name, everything else is yielded unopened.
+    out by name, everything else is yielded unopened. What is written becomes `study/series/instance.dcm`; the folder
+    is made with the first.
     """
 
     path: Path
     limits: ArchiveLimits = field(default_factory=ArchiveLimits)
+    batch_bytes: ClassVar[int] = 0
+    compares: ClassVar[bool] = True
 
     @property
     def name(self) -> str:
@@ -78,6 +86,26 @@ class FolderLocation:
         except HounsfieldError as error:
             error.where = None  # the name says it
             yield Skipped(file.name, str(error))
+
+    def write(self, instances: Sequence[Delivered]) -> Iterator[Outcome]:
+        return write_files(self.path, instances)
+
+    def address(self, study: str, series: str) -> str:
+        return str(self.path / study / series)
+
+    def present(self, study: str, series: str, *, read: bool = True) -> Mapping[str, Source]:
+        return present_files(self.path, study, series, read=read)
+
+    def staging(self, study: str, series: str) -> Path:
+        return staging_folder(self.path, study, series)
+
+    def writing(self) -> AbstractContextManager[None]:
+        return storing_below(self.path)
+
+
+def is_archive_file(path: Path, head: bytes) -> bool:
+    """The probe of an `ArchiveLocation`."""
+    return is_archive(head)
 
 
 def walk(folder: Path) -> Iterator[FileSource | Skipped]:

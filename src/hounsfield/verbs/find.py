@@ -8,27 +8,24 @@ from __future__ import annotations
 
 import calendar
 import itertools
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from hounsfield.attributes.header_text import element_of, text_member
 from hounsfield.ct.instance import HeaderReader, Instance, Skipped, read_instance
 from hounsfield.dicom.dictionary import attribute
-from hounsfield.dicomweb.attributes import canonical, first, tag_path
+from hounsfield.dicomweb.attributes import canonical, tag_path
 from hounsfield.dicomweb.dicom_json import Model, from_dataset
 from hounsfield.dicomweb.matching import matches
 from hounsfield.dicomweb.queries import Query
-from hounsfield.dicomweb.resources import Collection, Resource
-from hounsfield.errors import DicomwebError, HounsfieldError, SelectionError
-from hounsfield.locations import Location, open_location
-from hounsfield.locations.dicomweb import DicomwebLocation
+from hounsfield.errors import HounsfieldError, SelectionError
+from hounsfield.locations import Found, Level, Location, Searchable, as_location
+from hounsfield.locations.addresses import address_of
 
-Level = Literal["study", "series", "instance"]
-LEVELS: dict[Level, Collection] = {"study": "studies", "series": "series", "instance": "instances"}
+LEVELS: tuple[Level, ...] = ("study", "series", "instance")
 
 FIELDS: dict[Level, tuple[str, ...]] = {
     "study": (
@@ -58,24 +55,6 @@ _NOT_PLAIN = frozenset({"SQ", "UN", "OB", "OD", "OF", "OL", "OV", "OW"})
 """VRs of elements that the quick walk over a header does not tell."""
 
 _MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"  # PS3.6 A: a DICOMDIR, or a DIRFILE of some makers
-_NOT_SEARCHED = frozenset({400, 404, 405, 501})
-"""Statuses with which servers say that they do not search across studies."""
-
-_STUDY_KEYS = {
-    "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyDescription",
-    "AccessionNumber", "StudyID", "ReferringPhysicianName", "StudyInstanceUID", "ModalitiesInStudy",
-}  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """One match: its attributes as DICOM JSON, and the location that holds it and nothing else, if there is one."""
-
-    model: Model = field(repr=False)
-    address: str
-
-    def value(self, name: str) -> str:
-        return first(self.model, name)
 
 
 def find(
@@ -94,15 +73,14 @@ def find(
     `fields` adds attributes to those of `FIELDS`; `fuzzy` matches names by the beginnings of words; `warn` is told
     what a server warns of, `skipped` what was no instance. An unknown keyword is a `DicomwebError`.
     """
-    place = open_location(location) if isinstance(location, (str, Path)) else location
+    place = as_location(location)
     query = Query.build(filters, include=[*FIELDS[level], *fields], fuzzy=fuzzy, limit=limit)
-    if isinstance(place, DicomwebLocation):
-        yield from _on_server(place, level, _with_modality(query, level), warn or (lambda text: None))
+    query = _with_modality(query, level)
+    if isinstance(place, Searchable):
+        yield from place.search(level, query, warn=warn or (lambda text: None))
     else:
-        yield from itertools.islice(
-            _in_files(place, level, _with_modality(query, level), skipped if skipped is not None else []),
-            limit,
-        )
+        found = _in_headers(place, level, query, skipped if skipped is not None else [])
+        yield from itertools.islice(found, limit)
 
 
 def date_range(text: str) -> str:
@@ -145,58 +123,9 @@ def _with_modality(query: Query, level: Level) -> Query:
     return replace(query, matches=wanted)
 
 
-def _on_server(
-    place: DicomwebLocation, level: Level, query: Query, warn: Callable[[str], None]
-) -> Iterator[Found]:
-    asked = place.resource.plain
-    chain = (asked.study, asked.series, asked.instance)
-    depth = list(LEVELS).index(level)
-    # A place as deep as what is looked for, or deeper, pins its UID; the search runs in what is above.
-    pinned = tuple((keyword, uid) for keyword, uid in ((_UIDS[depth], chain[depth]),) if uid is not None)
-    query = replace(query, matches=(*place.query.matches, *query.matches, *pinned))
-    above = place.client.resource(*chain[:depth])
-    for model in itertools.islice(_server_models(place, above, level, query, warn), query.limit):
-        yield Found(model, _server_address(place, model, level))
-
-
-def _server_models(
-    place: DicomwebLocation, above: Resource, level: Level, query: Query, warn: Callable[[str], None]
-) -> Iterator[Model]:
-    """Pages of matches; level by level where a server does not search across studies."""
-    try:
-        for page in place.client.pages(above.all(LEVELS[level]), query):
-            for warning in page.warnings:
-                if warning.remaining is None:
-                    warn(warning.text)
-            yield from page.models
-    except DicomwebError as error:
-        if above.level != "service" or level == "study" or error.data.get("status") not in _NOT_SEARCHED:
-            raise
-        upper = tuple(each for each in query.matches if each[0] in _STUDY_KEYS)
-        lower = replace(query, matches=tuple(each for each in query.matches if each[0] not in _STUDY_KEYS))
-        for study in place.client.pages(above.all("studies"), Query(upper, fuzzy=query.fuzzy)):
-            for model in study.models:
-                uid = first(model, "StudyInstanceUID")
-                yield from _server_models(place, place.client.resource(uid), level, lower, warn)
-
-
-def _server_address(place: DicomwebLocation, model: Model, level: Level) -> str:
-    """The location of a match, spelled as the user spelled the server."""
-    uids = [first(model, name) for name in _UIDS]
-    resource = place.resource
-    chain = [uids[0] or resource.study, uids[1] or resource.series, uids[2] or resource.instance]
-    depth = list(LEVELS).index(level) + 1
-    try:
-        found = place.client.resource(*chain[:depth])
-    except DicomwebError:
-        return ""
-    server, colon, _ = place.told.partition(":")
-    return f"{server}:/{found.path}" if place.told and colon else found.url
-
-
-def _in_files(place: Location, level: Level, query: Query, skipped: list[Skipped]) -> Iterator[Found]:
+def _in_headers(place: Location, level: Level, query: Query, skipped: list[Skipped]) -> Iterator[Found]:
     groups: dict[tuple[str, ...], list[Instance]] = {}
-    depth = list(LEVELS).index(level) + 1
+    depth = LEVELS.index(level) + 1
     asked = _asked(query)
     for instance in _instances(place, asked, skipped):
         groups.setdefault(tuple(instance.header.text(key) for key in _UIDS[:depth]), []).append(instance)
@@ -207,7 +136,7 @@ def _in_files(place: Location, level: Level, query: Query, skipped: list[Skipped
             skipped.append(Skipped(members[0].name, error.found))
             continue
         if matches(query, model):
-            yield Found(model, _file_address(place, members))
+            yield Found(model, address_of(place, [member.source for member in members]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,20 +197,6 @@ def _model(members: list[Instance], level: Level, asked: _Asked) -> Model:
     elif level == "series":
         model["00201209"] = {"vr": "IS", "Value": [len(members)]}
     return model
-
-
-def _file_address(place: Location, members: list[Instance]) -> str:
-    """The one file, or the deepest folder that holds all of them; of members of an archive, the archive."""
-    names = [_openable(member.name) for member in members]
-    if len(set(names)) == 1:
-        return names[0]
-    return os.path.commonpath([Path(name).parent for name in names]) or place.name
-
-
-def _openable(name: str) -> str:
-    """`name`, or the archive that it is in: `scans/a.zip!/b/c.dcm` is no location, `scans/a.zip` is."""
-    archive, mark, _ = name.partition("!/")
-    return archive if mark and Path(archive).is_file() else name
 
 
 def row(found: Found, fields: Iterable[str]) -> dict[str, Any]:

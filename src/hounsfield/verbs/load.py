@@ -15,8 +15,9 @@ from hounsfield.ct.instance import HeaderReader, Instance, Skipped, read_instanc
 from hounsfield.ct.series import LoadOptions, Series, find_series
 from hounsfield.ct.series.slices import told
 from hounsfield.ct.volume import Volume
-from hounsfield.errors import HounsfieldError, LocationError, NotHounsfieldError, SelectionError
-from hounsfield.locations import Location, open_location
+from hounsfield.errors import HounsfieldError, NotHounsfieldError, SelectionError
+from hounsfield.locations import Location, as_location
+from hounsfield.locations.retrieved import with_pixels
 
 
 @dataclass(frozen=True, repr=False)
@@ -84,7 +85,7 @@ def instances(
 
     Raises `LocationError` when the location itself cannot be read.
     """
-    place = _opened(location)
+    place = as_location(location)
     reader = HeaderReader()
     for source in place.sources():
         if isinstance(source, Skipped):
@@ -120,18 +121,6 @@ def scan(
     )
     name = str(location) if isinstance(location, (str, PathLike)) else location.name
     return Scan(name, found[0], (*skipped, *found[1]), tuple(captures))
-
-
-def _opened(location: str | PathLike[str] | Location) -> Location:
-    if isinstance(location, (str, PathLike)):
-        return open_location(location if isinstance(location, str) else Path(location))
-    if not hasattr(location, "sources"):
-        raise LocationError(
-            f"a {type(location).__name__} is no location",
-            expected="a path or an address",
-            remedy="for some of a folder's files, put them into a folder or a zip of their own",
-        )
-    return location
 
 
 def _told(read: Iterator[Instance], seen: Callable[[], None]) -> Iterator[Instance]:
@@ -182,11 +171,7 @@ def load(
     `MalformedError` and its kin for what cannot be read. PS3.3 C.7.6.2.1.1, C.11.1.1.2.
     """
     options = LoadOptions(dtype, clamp, gaps, step, rectify, truncated, spacing, unit, workers)
-    place = _opened(location)
-    with_pixels = getattr(place, "for_pixels", None)
-    chosen = scan(with_pixels() if with_pixels is not None else place, unit=unit, split_by=split_by).choose(
-        series
-    )
+    chosen = scan(with_pixels(as_location(location)), unit=unit, split_by=split_by).choose(series)
     if require_hounsfield and not chosen.unit.hounsfield:
         raise NotHounsfieldError(
             f"values are in {chosen.unit.name}",

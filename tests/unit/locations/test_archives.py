@@ -22,7 +22,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from contracts import SourceContract
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -30,6 +29,7 @@ from hounsfield.ct.instance.source import Skipped, Source
 from hounsfield.errors import HounsfieldError, LocationError, MalformedError, TruncatedError, UnsupportedError
 from hounsfield.locations.archives import ArchiveLimits, archive_members, is_archive
 from hounsfield.locations.archives.names import natural
+from hounsfield.testing import SourceContract
 
 CONTENT = random.Random(7).randbytes(90_000) + bytes(60_000)
 MEMBERS = {"I1": b"one", "dir/I2": b"two" * 500, "dir/I10": CONTENT}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import random
 import tarfile
@@ -11,22 +12,32 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from contracts import LocationContract, SinkContract
 
-from hounsfield.ct.instance.source import FileSource, Skipped, Source
+from hounsfield.ct.instance.source import BytesSource, FileSource, Skipped, Source
 from hounsfield.errors import HounsfieldError, LocationError, MalformedError
 from hounsfield.locations import (
-    OPENERS,
     ArchiveLocation,
+    Delivered,
     DicomdirLocation,
     FileLocation,
     FolderLocation,
-    FolderSink,
+    Knowing,
     Location,
-    Sink,
+    Searchable,
+    SeriesSource,
+    Staging,
+    Writable,
+    is_path,
     open_location,
 )
 from hounsfield.locations.archives import ArchiveLimits
+from hounsfield.testing import (
+    ComparingContract,
+    KnowingContract,
+    LocationContract,
+    NamedByUidContract,
+    WritableContract,
+)
 
 POSIX = pytest.mark.skipif(os.name == "nt", reason="needs POSIX files")
 
@@ -205,7 +216,7 @@ def test_a_file_that_looks_like_a_server_s_name_is_a_file(
     monkeypatch.chdir(tmp_path)
     Path("pacs:").write_bytes(b"")
     assert isinstance(open_location("pacs:"), FileLocation)
-    assert [opener.recognises(r"C:\scans") for opener in OPENERS] == [False, False, False, True]
+    assert is_path(r"C:\scans") and not is_path("dicom-server:/studies")
 
 
 @POSIX
@@ -300,21 +311,20 @@ def test_trap_53_an_operating_system_s_files_are_left_out_with_a_reason(tmp_path
 # --- a folder to write to
 
 
-class TestFolderSink(SinkContract):
+class TestFolderWritten(WritableContract, ComparingContract, NamedByUidContract, KnowingContract):
     @pytest.fixture
-    def sink(self, tmp_path: Path) -> Sink:
-        return FolderSink(tmp_path / "archive")
+    def place(self, tmp_path: Path) -> FolderLocation:
+        return FolderLocation(tmp_path / "archive")
 
-    def stored(self, sink: Sink, study: str, series: str, instance: str) -> bytes | None:
-        path = Path(sink.name, study, series, f"{instance}.dcm")
-        return path.read_bytes() if path.exists() else None
+    def test_nothing_unfinished_is_left_behind(
+        self, place: FolderLocation, instances: list[Delivered]
+    ) -> None:
+        (first, *_) = instances
+        other = dataclasses.replace(first, source=BytesSource("other", b"other"))
+        assert [each.status for each in place.write([first, other])] == ["stored", "refused"]
+        assert names(place) == [f"{first.study}/{first.series}/{first.instance}.dcm"]
 
-    def test_nothing_unfinished_is_left_behind(self, sink: Sink) -> None:
-        sink.write(b"bytes", **self.UIDS)
-        sink.write(b"other", **self.UIDS)
-        assert names(open_location(sink.name)) == ["1.2.3/1.2.3.4/1.2.3.4.5.dcm"]
-
-    def test_a_source_that_breaks_off_leaves_nothing(self, sink: Sink, tmp_path: Path) -> None:
+    def test_a_source_that_breaks_off_leaves_nothing(self, place: FolderLocation, tmp_path: Path) -> None:
         path = tmp_path / "a.zip"
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("I1", random.Random(3).randbytes(3 << 20))
@@ -323,16 +333,47 @@ class TestFolderSink(SinkContract):
         path.write_bytes(damaged)
         (source,) = open_location(path).sources()
         assert not isinstance(source, Skipped)
-        outcome = sink.write(source, **self.UIDS)
+        (outcome,) = place.write([Delivered("1.2.3", "1.2.3.4", "1.2.3.4.5", source)])
         assert outcome.status == "failed"
         assert outcome.reason is not None and "a.zip!/I1" in outcome.reason
-        assert names(open_location(sink.name)) == []
+        assert names(place) == []
 
-    def test_a_folder_that_cannot_be_made_is_a_failure_not_an_exception(self, tmp_path: Path) -> None:
+    def test_a_folder_that_cannot_be_made_is_a_failure_not_an_exception(
+        self, tmp_path: Path, instances: list[Delivered]
+    ) -> None:
         (tmp_path / "file").write_bytes(b"")
-        outcome = FolderSink(tmp_path / "file").write(b"bytes", **self.UIDS)
+        (outcome,) = FolderLocation(tmp_path / "file").write(instances[:1])
         assert outcome.status == "failed"
         assert outcome.reason
+
+    def test_one_that_was_cut_is_not_whole_though_it_is_listed(
+        self, place: FolderLocation, instances: list[Delivered]
+    ) -> None:
+        (first, *_) = instances
+        (outcome,) = place.write([first])
+        path = Path(outcome.where or "")
+        path.write_bytes(path.read_bytes()[:-1])
+        assert list(place.present(first.study, first.series)) == []
+        assert list(place.present(first.study, first.series, read=False)) == [first.instance]
+
+
+def test_each_kind_of_place_declares_what_it_can_do(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    zipfile.ZipFile(tmp_path / "a.zip", "w").close()
+    protocols = (Searchable, SeriesSource, Writable, Knowing, Staging)
+    server = "http://127.0.0.1:9/dicom-web"
+    declared = {
+        tmp_path: {Writable, Knowing, Staging},
+        tmp_path / "file": set(),
+        tmp_path / "a.zip": set(),
+        server: {Searchable, SeriesSource, Writable, Knowing},
+        f"{server}/studies/1.2": {Searchable, SeriesSource, Writable, Knowing},
+        f"{server}/studies?PatientID=1": {Searchable, SeriesSource},
+        f"{server}/studies/1.2/series/1.3": {Searchable, SeriesSource},
+    }
+    for text, expected in declared.items():
+        place = open_location(text)
+        assert {protocol for protocol in protocols if isinstance(place, protocol)} == expected, text
 
 
 # --- real data

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from contracts import LocationContract
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -16,6 +15,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, MediaSto
 from hounsfield.ct.instance.source import Skipped
 from hounsfield.errors import HounsfieldError, MalformedError
 from hounsfield.locations import DicomdirLocation, Location, open_location
+from hounsfield.testing import LocationContract
 
 
 def write_dicomdir(

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from contracts import LocationContract, SourceContract
 from orthanc import running_orthanc, skip_without_orthanc
 from stub_archive import StubArchive, stub_archive
 
@@ -16,9 +15,17 @@ from hounsfield.cli import main
 from hounsfield.client import Client
 from hounsfield.ct.instance import Skipped, Source
 from hounsfield.errors import DicomwebError, LocationError
-from hounsfield.locations import Location, open_location
-from hounsfield.locations import dicomweb as room
+from hounsfield.locations import Location, Searchable, SeriesSource, Writable, open_location
+from hounsfield.locations.dicomweb import fetching as room
 from hounsfield.phantom import PhantomSpec, write
+from hounsfield.testing import (
+    KnowingContract,
+    LocationContract,
+    SearchableContract,
+    SeriesSourceContract,
+    SourceContract,
+    WritableContract,
+)
 from hounsfield.verbs.load import load, scan
 
 
@@ -69,6 +76,39 @@ class TestSource(SourceContract):
     @pytest.fixture
     def content(self, source: Source, archive: StubArchive) -> bytes:
         return archive.contents[next(key for key in archive.contents if source.name.endswith("/" + key[2]))]
+
+
+class TestServerAsSeries(SeriesSourceContract):
+    @pytest.fixture
+    def place(self, archive: StubArchive) -> SeriesSource:
+        place = open_location(archive.url)
+        assert isinstance(place, SeriesSource)
+        return place
+
+    @pytest.fixture
+    def expected(self, archive: StubArchive) -> Mapping[tuple[str, str, str], bytes]:
+        return dict(archive.contents)
+
+
+class TestServerSearched(SearchableContract):
+    @pytest.fixture
+    def place(self, archive: StubArchive) -> Searchable:
+        place = open_location(archive.url)
+        assert isinstance(place, Searchable)
+        return place
+
+    @pytest.fixture
+    def expected(self, archive: StubArchive) -> set[tuple[str, str, str]]:
+        return set(archive.contents)
+
+
+class TestServerWritten(WritableContract, KnowingContract):
+    @pytest.fixture
+    def place(self) -> Iterator[Writable]:
+        with stub_archive() as archive:
+            place = open_location(archive.url)
+            assert isinstance(place, Writable)
+            yield place
 
 
 @pytest.mark.parametrize("depth", [0, 1, 2])

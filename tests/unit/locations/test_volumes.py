@@ -14,7 +14,6 @@ import nibabel
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from contracts import LocationContract, SourceContract
 from numpy.typing import NDArray
 
 import hounsfield
@@ -30,10 +29,12 @@ from hounsfield.errors import (
     TruncatedError,
     UnsupportedError,
 )
-from hounsfield.locations import VolumeLocation, open_location
+from hounsfield.locations import open_location
 from hounsfield.locations.archives import ArchiveLimits
 from hounsfield.locations.volume_files import open_volume
+from hounsfield.locations.volumes import VolumeLocation
 from hounsfield.phantom import PhantomSpec
+from hounsfield.testing import LocationContract, SourceContract
 
 SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha", ".npy", ".zarr")
 

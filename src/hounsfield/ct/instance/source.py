@@ -1,8 +1,8 @@
 """Sources of the bytes of one instance: the seam between locations (above) and readers (below).
 
-A contract in prose; `tests/contracts.py` holds the class that enforces it on every implementation:
+A contract in prose; `hounsfield.testing.SourceContract` enforces it on every implementation:
 
-- `name` is what a person is told: a path, `archive.zip!/folder/file`, a URL. Stable, unique within a location.
+- `name` is what a person reads: a path, `archive.zip!/folder/file`, a URL. Stable, unique within a location.
 - `open()` gives a fresh binary stream at offset 0, seekable, that the caller closes. Any number may be open
   at once, in any threads. A place that cannot be read raises `LocationError`.
 - Nothing is read, listed or fetched before `open()` is called.

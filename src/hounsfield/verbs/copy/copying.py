@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from datetime import UTC, datetime
-from pathlib import Path
+from os import PathLike
 
 from hounsfield.client import Retries
+from hounsfield.locations import Location
 from hounsfield.outputs import refuse_inside
 from hounsfield.runs import (
     FAILED,
@@ -38,8 +39,8 @@ Progress = Callable[[Item], None]
 
 
 def copy(
-    source: str | Path,
-    target: str | Path,
+    source: str | PathLike[str] | Location,
+    target: str | PathLike[str] | Location,
     *,
     transfer_syntax: str = "*",
     recode: Target | None = None,
@@ -53,7 +54,10 @@ def copy(
     progress: Progress | None = None,
     expect: Callable[[int], None] | None = None,
 ) -> Summary:
-    """Copy every instance of `source` (any location) to `target` (a folder, a bucket, a DICOMweb URL or named server).
+    """Copy every instance of `source` to `target`: texts that `open_location` takes, or locations themselves.
+
+    `source` is any location; `target` one that is written to: a folder, there or not, a bucket, a DICOMweb URL or
+    named server.
 
     - `transfer_syntax`: what a server is asked to send, "*" as stored
     - `recode`: what transfer syntax they have at `target`, where the engine is threads
@@ -67,9 +71,9 @@ def copy(
     Raises only for a source that cannot be listed, a target that makes no sense, a ledger that cannot be written or
     an engine that is gone; whatever happens to single instances is in the summary. Run again, it moves what is missing.
     """
-    refuse_inside(source, target, what="what is copied")
+    summary = Summary(_name(source), _name(target))
+    refuse_inside(summary.source, summary.target, what="what is copied")
     started = time.monotonic()
-    summary = Summary(str(source), str(target))
     told = _Told(summary, progress, expect)
     shared = engine is None or engine.name == "threads"
     ends = Ends(
@@ -101,6 +105,10 @@ def copy(
         ends.destination.close()
         summary.seconds = time.monotonic() - started
     return summary
+
+
+def _name(end: str | PathLike[str] | Location) -> str:
+    return end.name if isinstance(end, Location) else str(end)
 
 
 class _Told:

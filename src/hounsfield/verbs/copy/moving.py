@@ -6,31 +6,37 @@ into an empty place is one request for each series, and a copy that was interrup
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from os import PathLike
 from pathlib import Path
 from typing import Protocol
 
 from hounsfield.client import Retries
 from hounsfield.ct.instance import Source
 from hounsfield.errors import HounsfieldError, LocationError
-from hounsfield.formats.buckets import is_address
-from hounsfield.locations import is_server, is_web_address, open_location
-from hounsfield.locations.dicomweb import DicomwebLocation, open_dicomweb
+from hounsfield.locations import (
+    Delivered,
+    Knowing,
+    Location,
+    as_location,
+    is_path,
+    open_destination,
+    writable,
+)
 from hounsfield.runs import Pace
 from hounsfield.transcode import Target
-from hounsfield.verbs.copy.destinations import (
-    BucketDestination,
-    Destination,
-    FolderDestination,
-    ServerDestination,
-)
-from hounsfield.verbs.copy.origins import Delivered, Origin, PlaceOrigin, SeriesTask, ServerOrigin
-from hounsfield.verbs.copy.recoding import Recoder, uids_after
+from hounsfield.verbs.copy.destinations import Destination
+from hounsfield.verbs.copy.origins import Origin, SeriesTask
+from hounsfield.verbs.copy.recoding import Recoded, Recoder, uids_after
 from hounsfield.verbs.copy.summary import Item
+
+Place = str | PathLike[str] | Location
+"""An end of a copy: a text that `open_location` takes, or a location."""
 
 _CHUNK = 1 << 20
 _META_LENGTH = b"\x02\x00\x00\x00UL\x04\x00"
@@ -84,8 +90,8 @@ class Ends:
 
     def __init__(
         self,
-        source: str | Path,
-        target: str | Path,
+        source: Place,
+        target: Place,
         transfer_syntax: str = "*",
         verify: bool = False,
         content: bool = False,
@@ -94,8 +100,12 @@ class Ends:
         recode: Target | None = None,
     ) -> None:
         self.words = (_absolute(source), _absolute(target), transfer_syntax, verify, content, retries)
-        self.origin = _origin(source, transfer_syntax)
-        self.destination = _destination(target)
+        self.origin = Origin(as_location(source), transfer_syntax)
+        self.destination = Destination(
+            open_destination(target) if isinstance(target, (str, PathLike)) else writable(as_location(target))
+        )
+        if verify and not isinstance(self.destination.place, Knowing):
+            raise LocationError("what is there cannot be read back", where=self.destination.place.name)
         self.verify = verify
         self.content = content
         self.retries = retries or Retries()
@@ -105,7 +115,7 @@ class Ends:
         self.stop = threading.Event()
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _opened, self.words
+        return (_opened if all(isinstance(end, str) for end in self.words[:2]) else Ends), self.words
 
     def __call__(self, job: Job) -> Copied:
         return _SeriesCopy(self, job.task).run(job.before)
@@ -218,19 +228,19 @@ class _SeriesCopy:
 
     def _try(self, wanted: set[str] | None, arrived: set[str], *, singly: bool) -> HounsfieldError | None:
         """Move what comes, and note it as arrived; the error that ended it, if one did."""
-        spool = self.destination.spool(self.task)
+        folder = self.destination.folder(self.task)
         batch: list[Delivered] = []
         size = 0
         error: HounsfieldError | None = None
         try:
-            for delivered in self._coming(wanted, spool, singly):
+            for delivered in self._coming(wanted, folder, singly):
                 if isinstance(delivered, Item):
                     self._tell([delivered])
                     arrived.add(delivered.name)
                     continue
                 batch.append(delivered)
                 size += delivered.size
-                if size >= self.destination.batch:
+                if size >= self.destination.batch_bytes:
                     self._take(batch, arrived)
                     batch, size = [], 0
                 if self.ends.stop.is_set():
@@ -241,17 +251,17 @@ class _SeriesCopy:
         self._take(batch, arrived)
         return error
 
-    def _coming(self, wanted: set[str] | None, spool: Path, singly: bool) -> Iterator[Delivered | Item]:
+    def _coming(self, wanted: set[str] | None, folder: Path, singly: bool) -> Iterator[Delivered | Item]:
         """What the origin delivers, no faster than it may, in the syntax that it is to have."""
-        for delivered in self.origin.deliver(self.task, wanted, spool, singly=singly):
+        for delivered in self.origin.deliver(self.task, wanted, folder, singly=singly):
             if isinstance(delivered, Item):
                 yield delivered
                 continue
             self.ends.pace.wait(delivered.size)
-            yield delivered if self.recoder is None else self.recoder.recoded(delivered, spool)
+            yield delivered if self.recoder is None else self.recoder.recoded(delivered, folder)
 
     def _take(self, batch: list[Delivered], arrived: set[str]) -> None:
-        arrived.update(each.uid_there for each in batch)
+        arrived.update(_uid_at_origin(each) for each in batch)
         if not batch:
             return
         if self.ends.verify:
@@ -259,29 +269,39 @@ class _SeriesCopy:
         self.there.update(each.instance for each in batch)
         by_name = {each.name: each for each in batch}
         taken = ((by_name[item.name], item) for item in self.destination.take(batch))
-        self._settle({each.instance: replace(item, reason=item.reason or each.note) for each, item in taken})
+        self._settle(
+            {each.instance: replace(item, reason=item.reason or _note(each)) for each, item in taken}
+        )
 
     def _verify(self) -> None:
         """Read back what counts as there, and compare it with the source."""
-        spool = self.destination.spool(self.task)
+        folder = self.destination.folder(self.task)
         if lacking := set(self.unverified) - set(self.sent):
-            self.sent.update(_digests(self.origin.deliver(self.task, lacking, spool)))
-        held = _digests(self.destination.held(self.task, set(self.unverified), spool))
+            self.sent.update(_digests(self.origin.deliver(self.task, lacking, folder)))
+        held = self._held(set(self.unverified))
         lost = (set(self.unverified) & set(self.sent)) - set(held)
         # Where nothing at all can be read back, it is not single instances that are damaged.
         if lost and self.recoder is None and (held or len(self.unverified) == 1):
-            held |= self._send_again(lost, spool)
+            held |= self._send_again(lost, folder)
         judged = [_judged(item, self.sent.get(uid), held.get(uid)) for uid, item in self.unverified.items()]
         self.unverified = {}
         self._tell(judged)
 
-    def _send_again(self, lost: set[str], spool: Path) -> dict[str, bytes]:
+    def _held(self, uids: set[str]) -> dict[str, bytes]:
+        """Digests of what is at the destination; one that cannot be read keeps no other back."""
+        found = {}
+        for uid, source in self.destination.held(self.task, uids).items():
+            with contextlib.suppress(HounsfieldError):
+                found[uid] = instance_digest(source)
+        return found
+
+    def _send_again(self, lost: set[str], folder: Path) -> dict[str, bytes]:
         """Send what could not be read back once more: a server that had it damaged has it whole then; what it has."""
-        coming = self.origin.deliver(self.task, lost, spool, singly=True)
+        coming = self.origin.deliver(self.task, lost, folder, singly=True)
         again = [each for each in coming if isinstance(each, Delivered)]
         for _ in self.destination.take(again):
             pass  # what became of it shows when it is read back
-        held = _digests(self.destination.held(self.task, lost, spool))
+        held = self._held(lost)
         for uid in held:
             self.unverified[uid] = Item(uid, "moved", reason="it could not be read there, and was sent again")
         return held
@@ -336,6 +356,14 @@ def _digests(delivered: Iterable[Delivered | Item]) -> dict[str, bytes]:
     return found
 
 
+def _uid_at_origin(each: Delivered) -> str:
+    return each.original if isinstance(each, Recoded) else each.instance
+
+
+def _note(each: Delivered) -> str:
+    return each.note if isinstance(each, Recoded) else ""
+
+
 def _judged(item: Item, sent: bytes | None, held: bytes | None) -> Item:
     if sent is not None and sent == held:
         return item
@@ -350,37 +378,8 @@ def _judged(item: Item, sent: bytes | None, held: bytes | None) -> Item:
     return replace(item, status="failed", reason="read back, it is not what was sent")
 
 
-def _absolute(place: str | Path) -> str:
-    """As a worker in another folder would name it."""
-    text = str(place)
-    if isinstance(place, str) and (is_web_address(text) or is_address(text) or is_server(text)):
-        return text
-    return str(Path(place).expanduser().absolute())
-
-
-def _origin(source: str | Path, transfer_syntax: str) -> Origin:
-    location = open_location(source)
-    if isinstance(location, DicomwebLocation):
-        return ServerOrigin(location, transfer_syntax)
-    if transfer_syntax != "*":
-        raise LocationError(
-            "only a server can be asked for a transfer syntax",
-            where=str(source),
-            remedy="use --to",
-        )
-    return PlaceOrigin(location)
-
-
-def _destination(target: str | Path) -> Destination:
-    text = str(target)
-    if isinstance(target, str) and (is_web_address(text) or is_server(text)):
-        location = open_dicomweb(text)
-        if location.resource.level not in {"service", "study"}:
-            raise LocationError("a copy goes to a server or a study", where=text)
-        return ServerDestination(location.client, location.resource.study)
-    if is_address(text):
-        return BucketDestination(text.rstrip("/"))
-    path = Path(target).expanduser().absolute()
-    if path.exists() and not path.is_dir():
-        raise LocationError("is a file", expected="a folder, a bucket or a DICOMweb URL", where=text)
-    return FolderDestination(path)
+def _absolute(place: Place) -> str | Location:
+    """As a worker in another folder would name it; what is no text travels as it is."""
+    if not isinstance(place, (str, PathLike)):
+        return place
+    return str(Path(place).expanduser().absolute()) if is_path(place) else str(place)

@@ -7,20 +7,29 @@ C.7.6.1.1.5), which follows from the original's: so it is known at the destinati
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from hounsfield.ct.instance import FileSource
 from hounsfield.dicom.syntaxes import transfer_syntax
 from hounsfield.errors import HounsfieldError
+from hounsfield.locations import Delivered
+from hounsfield.locations.uids import written_uids
 from hounsfield.outputs import partial_instance
 from hounsfield.transcode import AUTO, Target, Transcoder, derived_uid, goal_of
 from hounsfield.transcode.target import AUTO_QUALITY
-from hounsfield.verbs.copy.origins import Delivered, written_uids
 from hounsfield.verbs.copy.summary import Item
 
 _NOT_WORTH_A_WORD = ("is ", "has no pixels")
 """How the reasons begin for which most instances stay as they are: in the syntax already, no smaller, no image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recoded(Delivered):
+    """An instance after recoding: `original` is its SOP Instance UID at the origin, `note` what is to be said of it."""
+
+    original: str = ""
+    note: str = ""
 
 
 class Recoder:
@@ -36,7 +45,10 @@ class Recoder:
             result = self._transcoder.transcode(delivered.source, self.target)
             if not result.changed:
                 note = "" if result.why.startswith(_NOT_WORTH_A_WORD) else result.why
-                return replace(delivered, note=note)
+                uids = (delivered.study, delivered.series, delivered.instance)
+                return Recoded(
+                    *uids, delivered.source, delivered.size, delivered.path, delivered.instance, note
+                )
             path = partial_instance(spool)
             path.write_bytes(result.content)
             uids = written_uids(FileSource(path))
@@ -47,7 +59,7 @@ class Recoder:
             return Item(delivered.instance, "failed", reason=f"not recoded: {reason}")
         if delivered.path is not None:
             delivered.path.unlink(missing_ok=True)
-        return Delivered(*uids, FileSource(path), len(result.content), path, delivered.instance, result.why)
+        return Recoded(*uids, FileSource(path), len(result.content), path, delivered.instance, result.why)
 
 
 def uids_after(uid: str, target: Target) -> Iterator[str]:

@@ -11,10 +11,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from hounsfield.ct.instance import Source
+from hounsfield.ct.instance import BytesSource, Source
 from hounsfield.dicomweb.uids import is_uid
 from hounsfield.errors import HounsfieldError, NotDicomError, UnsupportedError
-from hounsfield.locations import FolderSink
+from hounsfield.locations import Delivered, open_destination
 from hounsfield.outputs import whole_file, writing_below
 from hounsfield.runs import Answer, Engine, Piece, Piecework, Place, Step, run_each, threads
 from hounsfield.verbs.deidentify.identity import Pseudonyms
@@ -62,9 +62,9 @@ class _Work:
             with whole_file(path, force=True) as temporary:
                 temporary.write_bytes(made.content)
             return Treated(step.piece.source.name, "made", "", str(path), counts, review=made.review)
-        stored = FolderSink(self.out).write(
-            made.content, study=made.study, series=made.series, instance=made.instance
-        )
+        source = BytesSource(made.instance, made.content)
+        instance = Delivered(made.study, made.series, made.instance, source, len(made.content))
+        (stored,) = open_destination(self.out).write([instance])
         status = {"stored": "made", "present": "present"}.get(stored.status, "failed")
         name, reason, where = step.piece.source.name, stored.reason or "", stored.where or ""
         if status == "failed":

@@ -10,12 +10,13 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any, Literal
 
 from hounsfield.ct.instance import FileSource, Skipped, Source
 from hounsfield.ct.instance.reading import read_dataset, read_header
 from hounsfield.errors import HounsfieldError
-from hounsfield.locations import FolderLocation, Location
+from hounsfield.locations import Location, Staging
 from hounsfield.locations.archives.names import why_not_an_image
 from hounsfield.locations.dicomdir_writing import rebuilt
 from hounsfield.locations.naming import relative_name
@@ -164,7 +165,7 @@ class Side:
 
     def __init__(self, place: Location, skipped: list[Skipped]) -> None:
         self.place, self.skipped = place, skipped
-        self.folder = place.path if isinstance(place, FolderLocation) else None
+        self.folder = Path(place.name) if isinstance(place, Staging) else None
         self._listed = None if self.folder is not None else dict(self._walked())
 
     def files(self) -> Iterator[tuple[str, Source]]:

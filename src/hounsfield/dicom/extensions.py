@@ -1,0 +1,40 @@
+"""Rows that other packages add to the tables of this one: locations, volume formats and codecs, by entry points.
+
+Only names are read at first; a package is imported when its name is asked for. The groups are
+`hounsfield.locations`, `hounsfield.formats` and `hounsfield.codecs`; what an entry point must be is said where the
+table is: `hounsfield.locations.kinds`, `hounsfield.formats`, `hounsfield.codecs.table`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from types import MappingProxyType
+from typing import Any
+
+from hounsfield.errors import UnsupportedError
+
+
+@cache
+def extensions(group: str) -> Mapping[str, EntryPoint]:
+    """The entry points of a group by name; read once in a process. Of two of one name the first on the path counts."""
+    found: dict[str, EntryPoint] = {}
+    for each in entry_points(group=group):
+        found.setdefault(each.name, each)
+    return MappingProxyType(found)
+
+
+@cache
+def load_extension(group: str, name: str) -> Any:
+    """The object that an entry point names. Raises `UnsupportedError` where its package cannot be imported."""
+    entry = extensions(group)[name]
+    try:
+        return entry.load()
+    except Exception as error:  # whatever the other package does while it is imported
+        package = entry.dist.name if entry.dist is not None else entry.value
+        raise UnsupportedError(
+            f"the extension {name!r} of {package} cannot be imported: {type(error).__name__}: {error}",
+            remedy=f"repair or uninstall {package}",
+            group=group,
+        ) from error

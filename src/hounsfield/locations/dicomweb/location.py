@@ -1,0 +1,188 @@
+"""A DICOMweb server, or a study, series or instance on it, as a location.
+
+Headers come from metadata (PS3.18 10.4.1.1.5), a request for each series; pixels when a source is opened
+(`fetching`). It searches by itself (`searching`) and brings the instances of a series in one answer (`transfers`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import ClassVar
+
+from hounsfield.client import Client
+from hounsfield.ct.instance.source import Skipped, Source
+from hounsfield.dicomweb.attributes import first
+from hounsfield.dicomweb.dicom_json import Model
+from hounsfield.dicomweb.queries import Query
+from hounsfield.dicomweb.resources import Resource
+from hounsfield.errors import DicomwebError
+from hounsfield.locations.archives.names import natural
+from hounsfield.locations.dicomweb.fetching import DicomwebSource, SeriesFetch, StoredSource
+from hounsfield.locations.dicomweb.searching import search_server
+from hounsfield.locations.dicomweb.transfers import retrieved, store
+from hounsfield.locations.location import Delivered, Found, Level, ListedSeries, Outcome
+from hounsfield.locations.servers import find_server, read_servers
+
+FEW = 4
+"""A series of which at most one in this many instances is wanted gives them one by one, otherwise whole."""
+
+
+def open_dicomweb(text: str) -> DicomwebLocation:
+    """The location at a web address, or on a named server: `https://host/dicom-web/studies/1.2`, `pacs:/studies/1.2`.
+
+    A query (`…/studies?PatientID=7`) narrows it. An address below a named server's takes that server's settings. A
+    whole server and a study, not narrowed, are written to as well.
+    """
+    address, _, query = text.strip().partition("?")
+    asked = Query.parse(query)
+    if not address.lower().startswith(("http://", "https://")):
+        name, _, path = address.partition(":")
+        client = find_server(name).client()
+        resource = Resource.parse(f"{client.url}/{path.strip('/')}")
+        return _location(client, resource, asked, text)
+    for server in read_servers().values():
+        base = server.url.rstrip("/")
+        if address == base or address.startswith(base + "/"):
+            return _location(server.client(), Resource.parse(address), asked)
+    client = Client(address)
+    return _location(client, client.resource_of(address), asked)
+
+
+def _location(client: Client, resource: Resource, query: Query, spelling: str = "") -> DicomwebLocation:
+    takes = resource.level in {"service", "study"} and not query.matches
+    return (DicomwebArchive if takes else DicomwebLocation)(client, resource, query, spelling)
+
+
+@dataclass(frozen=True, slots=True)
+class DicomwebLocation:
+    """Whatever `resource` names, narrowed by `query` where it is a server or a study; `spelling` is the user's."""
+
+    client: Client = field(repr=False)
+    resource: Resource
+    query: Query = field(default_factory=Query)
+    spelling: str = ""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # A worker elsewhere opens it by that machine's settings: credentials do not travel.
+        return _opened_elsewhere, (type(self), self.spelling or self.resource.url, self.resource, self.query)
+
+    @property
+    def name(self) -> str:
+        return self.spelling or self.resource.url
+
+    def sources(self) -> Iterator[Source | Skipped]:
+        for series in self.series():
+            try:
+                yield from self._of_series(self.client.resource(series.study, series.series))
+            except DicomwebError as error:
+                if self.resource.series is not None:
+                    raise
+                yield Skipped(series.address, error.found)
+
+    def search(self, level: Level, query: Query, *, warn: Callable[[str], None]) -> Iterator[Found]:
+        return search_server(self.client, self.resource, self.query, self.spelling, level, query, warn)
+
+    def series(self) -> Iterator[ListedSeries]:
+        """Every series, each with what the server's search says of it; an address of one is not searched for."""
+        plain = self.resource.plain
+        if plain.study is not None and plain.series is not None:
+            url = self.client.resource(plain.study, plain.series).url
+            yield ListedSeries(plain.study, plain.series, address=url)
+            return
+        for study in self._studies():
+            found = self.client.search_for_series(study, fields="NumberOfSeriesRelatedInstances")
+            models = {first(model, "SeriesInstanceUID"): model for model in found}
+            for uid in sorted(models, key=natural):
+                words = (first(models[uid], "SeriesNumber"), first(models[uid], "SeriesDescription"))
+                name, url = " ".join(filter(None, words)), self.client.resource(study, uid).url
+                yield ListedSeries(study, uid, _count(models[uid]), name, url)
+
+    def instances(self, series: ListedSeries) -> list[str]:
+        if self.resource.instance is not None:
+            return [self.resource.instance]
+        found = self.client.search_for_instances(series.study, series.series)
+        return [uid for model in found if (uid := first(model, "SOPInstanceUID"))]
+
+    def retrieve(
+        self,
+        series: ListedSeries,
+        instances: Collection[str] | None = None,
+        *,
+        folder: Path | None = None,
+        transfer_syntax: str = "*",
+    ) -> Iterator[Delivered | Skipped]:
+        for resource in self._requests(series, instances):
+            for each in retrieved(self.client, resource, folder, transfer_syntax):
+                if isinstance(each, Skipped) or instances is None or each.instance in instances:
+                    yield each
+                elif each.path is not None:
+                    each.path.unlink()
+
+    def _requests(self, series: ListedSeries, instances: Collection[str] | None) -> Iterator[Resource]:
+        whole = self.client.resource(series.study, series.series)
+        if self.resource.instance is not None:
+            yield whole.at(instance=self.resource.instance)
+        elif instances is None or (len(instances) > 1 and len(instances) * FEW > len(self.instances(series))):
+            yield whole
+        else:
+            yield from (whole.at(instance=uid) for uid in sorted(instances))
+
+    def _studies(self) -> list[str]:
+        if self.resource.study is not None:
+            return [self.resource.study]
+        pages = self.client.pages(self.client.service.all("studies"), self.query)
+        uids = {first(model, "StudyInstanceUID") for page in pages for model in page.models}
+        return sorted(uids - {""}, key=natural)
+
+    def _of_series(self, series: Resource) -> Iterator[Source | Skipped]:
+        asked = self.resource.plain if self.resource.instance is not None else series
+        models = self.client.retrieve_metadata(asked)
+        fetch = SeriesFetch(self.client, series, len(models))
+        known: dict[str, Model] = {}
+        for model in models:
+            known.setdefault(first(model, "SOPInstanceUID"), model)
+        for uid in sorted(known, key=natural):
+            try:
+                yield DicomwebSource(series.at(instance=uid), fetch, known[uid])
+            except DicomwebError as error:
+                yield Skipped(f"{series.url}/instances/{uid[:64]}", error.found)
+
+
+@dataclass(frozen=True, slots=True)
+class DicomwebArchive(DicomwebLocation):
+    """A whole server or a study on one: instances are stored there too (PS3.18 10.5)."""
+
+    batch_bytes: ClassVar[int] = 32 * 1024**2
+    compares: ClassVar[bool] = False
+
+    def write(self, instances: Sequence[Delivered]) -> Iterator[Outcome]:
+        return store(self.client, self.resource.study, instances)
+
+    def address(self, study: str, series: str) -> str:
+        return self.client.resource(study, series).url
+
+    def present(self, study: str, series: str, *, read: bool = True) -> Mapping[str, Source]:
+        try:
+            found = self.client.search_for_instances(study, series)
+        except DicomwebError as error:
+            if error.data.get("status") == 404:
+                return {}
+            raise
+        resource = self.client.resource(study, series)
+        uids = {uid for model in found if (uid := first(model, "SOPInstanceUID"))}
+        fetch = SeriesFetch(self.client, resource, len(uids))
+        return {uid: StoredSource(resource.at(instance=uid), fetch) for uid in uids}
+
+
+def _opened_elsewhere(
+    kind: type[DicomwebLocation], text: str, resource: Resource, query: Query
+) -> DicomwebLocation:
+    opened = open_dicomweb(text)
+    return replace(kind(opened.client, resource, query), spelling=opened.spelling)
+
+
+def _count(model: Model) -> int:
+    text = first(model, "NumberOfSeriesRelatedInstances")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
