@@ -38,6 +38,7 @@ lint: setup      ## ruff, mypy --strict, the direction of imports
 	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache | tail -n 3
+	@$(BIN)/python tests/support/import_cycles.py
 
 test: lint docs  ## everything this machine can run; what is skipped is named, with the package that would run it
 	@$(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST)

@@ -10,6 +10,8 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from hounsfield.ct.attachments import attach
+
 if TYPE_CHECKING:
     from hounsfield import errors as errors
     from hounsfield import phantom as phantom
@@ -72,6 +74,22 @@ __all__ = [
     "write_volume",
 ]
 __version__ = version("hounsfield")
+
+
+def _bridges() -> Any:
+    from hounsfield import bridges
+
+    return bridges
+
+
+def _report() -> Any:
+    from hounsfield.runs import report
+
+    return report
+
+
+attach("bridges", _bridges)
+attach("report", _report)
 
 
 def __getattr__(name: str) -> Any:

@@ -1,6 +1,6 @@
 """What children of the tests do: decode as ever, and what a codestream says in so many bytes that it does to them.
 
-No test itself: a module of operations, as `hounsfield.codecs.isolation.work` is one.
+No test itself: a module of operations, as `hounsfield.codecs.isolated` is one.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 import time
 from typing import Any
 
-from hounsfield.codecs.isolation import work
+from hounsfield.codecs import isolated
 
 KILL, SPIN, SLEEP, HOG, EXIT, ONCE = b"=KILL=", b"=SPIN=", b"=SLEEP=", b"=HOG=", b"=EXIT=", b"=ONCE="
 
@@ -32,7 +32,7 @@ def _decode(request: dict[str, Any], data: bytes, memory: memoryview) -> bytes |
             ctypes.string_at(0)
         data = data.replace(ONCE, b"")
     _Before.decoded = True
-    return work.OPERATIONS["decode"](request, data, memory)
+    return isolated.OPERATIONS["decode"](request, data, memory)
 
 
 def _busy(request: dict[str, Any], data: bytes, memory: memoryview) -> bytes:
@@ -46,7 +46,7 @@ class _Before:
     decoded = False
 
 
-OPERATIONS = work.OPERATIONS | {
+OPERATIONS = isolated.OPERATIONS | {
     "decode": _decode,
     "pid": lambda request, data, memory: str(os.getpid()).encode(),
     "environment": lambda request, data, memory: repr(dict(os.environ)).encode(),

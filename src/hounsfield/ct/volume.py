@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
 from math import degrees
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hounsfield.ct.attachments import attached
 from hounsfield.ct.units import HOUNSFIELD_UNITS
 from hounsfield.errors import GeometryError
 
@@ -221,7 +221,7 @@ class Volume:
 
     def _repr_html_(self) -> str:
         """In a notebook: the middle slice and the report."""
-        shown: str = _room("runs.report").preview_html(self)
+        shown: str = _room("report").preview_html(self)
         return shown
 
     def _extent(self) -> str:
@@ -232,8 +232,8 @@ class Volume:
 
 
 def _room(name: str) -> Any:
-    """A room above this one, which knows volumes; loaded when asked for, so that this one stays light."""
-    return import_module(f"hounsfield.{name}")
+    """Return a room above this one, which knows volumes; loaded when needed, so that this one stays light."""
+    return attached(name)
 
 
 def _check_array(array: NDArray[Any]) -> None:

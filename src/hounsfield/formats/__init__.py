@@ -8,7 +8,6 @@ same values bit for bit, at the same positions to 1e-4 mm, under tilt too.
 from __future__ import annotations
 
 import importlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from hounsfield.ct.volume import Volume
 from hounsfield.errors import UnsupportedError
+from hounsfield.formats.description import Compression as Compression
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,14 +32,6 @@ class VolumeFormat:
     writer: str
 
 
-@dataclass(frozen=True)
-class Compression:
-    """How hard to press: `level` 0 not at all, 1 fast … 9 small; `threads` None for every core."""
-
-    level: int = 1
-    threads: int | None = None
-
-
 FORMATS = (
     VolumeFormat("NIfTI", (".nii.gz", ".nii"), "nifti.write_nifti"),
     VolumeFormat("NRRD", (".nrrd",), "nrrd.write_nrrd"),
@@ -48,17 +40,6 @@ FORMATS = (
     VolumeFormat("OME-Zarr", (".ome.zarr", ".zarr"), "omezarr.write_omezarr"),
 )
 """Every format that `write_volume` knows, with its suffixes, the longest first."""
-
-
-IDENTITY = frozenset({"PatientName", "PatientID", "PatientBirthDate", "OtherPatientIDs", "AccessionNumber"})
-"""Facts that stay out of exported files: whoever holds the DICOM gets back to the patient by the UIDs."""
-
-
-def described(volume: Volume) -> dict[str, Any]:
-    """Everything but the numbers and the patient's identity, as plain JSON values."""
-    told: dict[str, Any] = json.loads(json.dumps(volume.to_json(), default=str))
-    told["header"] = {key: value for key, value in told["header"].items() if key not in IDENTITY}
-    return told
 
 
 def volume_format(path: str | Path) -> VolumeFormat:

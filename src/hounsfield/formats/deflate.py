@@ -19,7 +19,7 @@ import numpy as np
 from isal import isal_zlib
 from numpy.typing import NDArray
 
-from hounsfield.formats import Compression
+from hounsfield.formats.description import Compression
 
 BLOCK_BYTES = 2 << 20
 """Voxels in one block: far above deflate's 32 KiB window, so that starting anew costs nothing."""

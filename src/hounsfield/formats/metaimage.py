@@ -14,8 +14,8 @@ import numpy as np
 
 from hounsfield.ct.volume import Volume
 from hounsfield.errors import UnsupportedError
-from hounsfield.formats import Compression
 from hounsfield.formats.deflate import blocks, write_raw, write_zlib
+from hounsfield.formats.description import Compression
 from hounsfield.outputs import whole_file
 
 TYPES = {

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from hounsfield.ct.volume import Volume
 from hounsfield.errors import UnsupportedError
-from hounsfield.formats import Compression
 from hounsfield.formats.deflate import blocks, write_gzip, write_raw
+from hounsfield.formats.description import Compression
 from hounsfield.outputs import whole_file
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])

@@ -20,8 +20,9 @@ from hounsfield.ct.series import LoadOptions, Series
 from hounsfield.ct.series.times import phase_times
 from hounsfield.ct.volume import Report, Volume
 from hounsfield.errors import GeometryError, UnsupportedError
-from hounsfield.formats import Compression, buckets, volume_format
+from hounsfield.formats import buckets, volume_format
 from hounsfield.formats.deflate import blocks, write_gzip, write_raw
+from hounsfield.formats.description import Compression
 from hounsfield.formats.nifti import nifti_header
 from hounsfield.outputs import whole_file
 from hounsfield.reasons import reason

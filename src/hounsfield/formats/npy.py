@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hounsfield.ct.volume import Volume
-from hounsfield.formats import Compression, described
 from hounsfield.formats.deflate import blocks, write_raw
+from hounsfield.formats.description import Compression, described
 from hounsfield.outputs import refuse_existing, whole_file
 
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from hounsfield.ct.volume import Volume
 from hounsfield.errors import UnsupportedError
-from hounsfield.formats import Compression, described
 from hounsfield.formats.deflate import blocks, write_gzip, write_raw
+from hounsfield.formats.description import Compression, described
 from hounsfield.outputs import whole_file
 
 TYPES = {

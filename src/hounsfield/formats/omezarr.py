@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from zarr.codecs import BloscCodec
 
 from hounsfield.ct.volume import Volume
-from hounsfield.formats import Compression, described
 from hounsfield.formats.buckets import is_address, zarr_store
+from hounsfield.formats.description import Compression, described
 from hounsfield.outputs import whole_folder
 
 if TYPE_CHECKING:

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from hounsfield.codecs import PixelKind, best_lossless, holds
 from hounsfield.ct.instance import Header, Source
 from hounsfield.dicom.syntaxes import TransferSyntax, transfer_syntax
 from hounsfield.errors import HounsfieldError, SelectionError, UnsupportedError
 from hounsfield.transcode.pixels import decoded_format, open_pixels
-
-if TYPE_CHECKING:
-    from hounsfield.transcode.policy import Policy
 
 FINEST_QUALITY = 100
 
@@ -33,6 +30,28 @@ _LOSSLESS = "jpeg-ls"  # of what the table does not name, and of what must not l
 
 AUTO_QUALITY = 90.0
 """JPEG quality where `auto` chooses a lossy syntax."""
+
+
+class PolicyRule(Protocol):
+    """A rule of a policy; `target` is None where it keeps images as they are."""
+
+    @property
+    def target(self) -> Target | None: ...
+
+
+class Policy(Protocol):
+    """Rules that choose a target by an image's header (`hounsfield.transcode.policy` reads them from a file)."""
+
+    @property
+    def rules(self) -> Sequence[PolicyRule]:
+        """The rules, in their order."""
+
+    @property
+    def told(self) -> Sequence[Mapping[str, Any]]:
+        """The file's content, for a ledger."""
+
+    def choice_for(self, header: Header, *, lossy_before: bool = False) -> Choice:
+        """Return the choice for an image; as of `Target.chosen_for`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,8 @@
 import { useState } from "preact/hooks";
 import { WireError } from "../wire/errors";
 import { signIn } from "../wire/session";
+import { askCapabilities } from "./permissions";
 import { language, words } from "./settings";
-import { askCapabilities } from "./upload";
 import type { Words } from "./words";
 
 export function explain(error: Error, w: Words): string {

@@ -2,36 +2,16 @@
 
 import { signal } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
-import { capabilities } from "../wire/lists";
 import { batches, store, type FileResult } from "../wire/store";
 import { Icon } from "./icons";
+import { askCapabilities, canStore } from "./permissions";
 import { panes } from "./session";
 import { words } from "./settings";
 import { shortly } from "./trouble";
-import { UploadProgress } from "./upload_results";
+import { UploadProgress, type Progress } from "./upload_results";
 
-export const canStore = signal(false);
-export const canDelete = signal(false);
 /** How many uploads ended; lists reload when it changes. */
 export const uploads = signal(0);
-
-/** Asks what the server allows; until it says, nothing but looking is offered. */
-export function askCapabilities(): void {
-  capabilities().then(
-    (allowed) => {
-      canStore.value = allowed.store;
-      canDelete.value = allowed.delete;
-    },
-    () => undefined,
-  );
-}
-
-export interface Progress {
-  readonly done: number;
-  readonly total: number;
-  readonly results: readonly FileResult[];
-  readonly over: boolean;
-}
 
 /** Where an image is opened, what may be stored is asked when that is no longer in its way. */
 const AFTER_FIRST_IMAGE_MS = 1500;

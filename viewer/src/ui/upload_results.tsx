@@ -4,8 +4,14 @@ import type { FileResult, Outcome } from "../wire/store";
 import { Icon } from "./icons";
 import { saveAs } from "./png";
 import { language, words } from "./settings";
-import type { Progress } from "./upload";
 import { fill, type Word } from "./words";
+
+export interface Progress {
+  readonly done: number;
+  readonly total: number;
+  readonly results: readonly FileResult[];
+  readonly over: boolean;
+}
 
 const OUTCOMES: Record<Outcome, Word> = { stored: "uploaded", warned: "uploadWarned", refused: "refused", unconfirmed: "unconfirmed" };
 const ORDER: readonly Outcome[] = ["refused", "unconfirmed", "warned", "stored"];

@@ -106,7 +106,7 @@ def _request(syntax: str, frame_format: FrameFormat) -> dict[str, Any]:
 
 
 def run_in_child(operation: str, data: bytes) -> bytes:
-    """Bytes that an operation of `isolation.work` makes of `data`."""
+    """Bytes that an operation of `codecs.isolated` makes of `data`."""
     made = shared_pool().run({"operation": operation}, data, lambda _: b"", room=0)
     assert isinstance(made, bytes)
     return made

@@ -22,7 +22,7 @@ from hounsfield.codecs.isolation.callers import cpu_spent, still_wanted
 from hounsfield.codecs.isolation.launch import Child, Launcher, launcher
 from hounsfield.errors import HounsfieldError, MalformedError, TruncatedError, UnsupportedError
 
-WORK = "hounsfield.codecs.isolation.work"
+WORK = "hounsfield.codecs.isolated"
 """The module whose operations children do."""
 
 FREE_SECONDS = 0.3

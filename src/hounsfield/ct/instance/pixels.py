@@ -158,6 +158,12 @@ class Instance:
         except HounsfieldError:
             return Sign(self.declared_format.signed)  # reading the pixels will say why
 
+    def unsigned_cells(self) -> Array:
+        """Return the cells, (rows, columns), of the first frame, read without a sign, whatever the header says."""
+        unsigned = replace(self)
+        unsigned.__dict__["_sign"] = Sign(signed=False)  # the place of the cached property
+        return unsigned.cells()
+
     @property
     def frame_format(self) -> FrameFormat:
         """Return what a decoder must know of a frame. Raises `MalformedError`, `UnsupportedError`."""

@@ -7,8 +7,9 @@ believed; what nobody states is decided by which reading gives CT numbers. Eithe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,9 @@ from hounsfield.errors import HounsfieldError
 from hounsfield.reasons import reason
 
 if TYPE_CHECKING:
-    from hounsfield.ct.instance.pixels import Instance
+    from hounsfield.ct.instance.header import Header
+    from hounsfield.ct.instance.planes import Plane
+    from hounsfield.dicom.syntaxes import TransferSyntax
 
 HIGHEST_OF_BONE = 3071.0  # HU; the end of the usual 12-bit scale, above which there is little but metal
 HIGHEST_OF_METAL = 30720.0  # HU; the end of the widest scale that scanners offer
@@ -40,7 +43,26 @@ class Sign:
     note: str = ""
 
 
-def sign_of(instance: Instance, codestream: bytes | None) -> Sign:
+class Signed(Protocol):
+    """What the sign of an instance's stored values is made out from."""
+
+    @property
+    def header(self) -> Header: ...
+
+    @property
+    def syntax(self) -> TransferSyntax: ...
+
+    @property
+    def declared_format(self) -> StoredFormat: ...
+
+    @property
+    def planes(self) -> Sequence[Plane]: ...
+
+    def unsigned_cells(self) -> Array:
+        """Return the cells, (rows, columns), of the first frame, read without a sign."""
+
+
+def sign_of(instance: Signed, codestream: bytes | None) -> Sign:
     """The sign of an instance's stored values; `codestream`: that of one of its frames, if they are encapsulated."""
     from hounsfield.codecs import codestream_header
 
@@ -64,7 +86,7 @@ def sign_of(instance: Instance, codestream: bytes | None) -> Sign:
     return Sign(signed, reason("stream-not-signed" if signed else "stream-unsigned"))
 
 
-def _looks_signed_in(instance: Instance, bits: int, *, default: bool) -> bool:
+def _looks_signed_in(instance: Signed, bits: int, *, default: bool) -> bool:
     """Return whether its first frame, of values of so many bits without a sign, is in HU only with one; `default`
     where it is in another unit.
     """
@@ -74,9 +96,7 @@ def _looks_signed_in(instance: Instance, bits: int, *, default: bool) -> bool:
         plane = instance.planes[0]
         if not unit_of(plane.rescale_type, modality, sop_class).hounsfield:
             return default
-        unsigned = replace(instance)
-        unsigned.__dict__["_sign"] = Sign(False)
-        cells = unsigned.cells()
+        cells = instance.unsigned_cells()
     except HounsfieldError:
         return default  # reading the pixels will say why
     if bits < declared.bits_stored:

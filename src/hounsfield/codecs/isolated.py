@@ -1,4 +1,4 @@
-"""The operations of a child, by name. Imported in children only, with every codec at once."""
+"""Operations of an isolated child, by name. Imported in children only, with every codec at once."""
 
 from __future__ import annotations
 
