@@ -129,6 +129,15 @@ def find_server(name: str) -> Server:
     return servers[name]
 
 
+def client_of(address: str) -> Client:
+    """A client for a web address: with the settings of the named server that it is below, or with none."""
+    for server in read_servers().values():
+        base = server.url.rstrip("/")
+        if address == base or address.startswith(base + "/"):
+            return server.client()
+    return Client(address)
+
+
 def add_server(name: str, settings: Mapping[str, Any], *, force: bool = False) -> Server:
     """Write an entry; one of the same name is only replaced with `force`."""
     if not _NAME.fullmatch(name):

@@ -16,6 +16,7 @@ from hounsfield.client import Client
 from hounsfield.dicomweb.dicom_json import Model, to_dataset
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.errors import DicomwebError, HounsfieldError
+from hounsfield.locations.servers import client_of
 from hounsfield.locations.uids import sop_instance_uid
 
 if TYPE_CHECKING:
@@ -142,7 +143,4 @@ class SeriesFetch:
 
 
 def _fetch_elsewhere(series: Resource, count: int) -> SeriesFetch:
-    # Imported here, since locations are made of what is fetched here.
-    from hounsfield.locations.dicomweb.location import open_dicomweb
-
-    return SeriesFetch(open_dicomweb(series.url).client, series, count)
+    return SeriesFetch(client_of(series.url), series, count)

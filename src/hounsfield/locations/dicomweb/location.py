@@ -23,7 +23,7 @@ from hounsfield.locations.dicomweb.fetching import DicomwebSource, SeriesFetch, 
 from hounsfield.locations.dicomweb.searching import search_server
 from hounsfield.locations.dicomweb.transfers import retrieved, store
 from hounsfield.locations.location import Delivered, Found, Level, ListedSeries, Outcome
-from hounsfield.locations.servers import find_server, read_servers
+from hounsfield.locations.servers import client_of, find_server
 
 FEW = 4
 """A series of which at most one in this many instances is wanted gives them one by one, otherwise whole."""
@@ -42,11 +42,7 @@ def open_dicomweb(text: str) -> DicomwebLocation:
         client = find_server(name).client()
         resource = Resource.parse(f"{client.url}/{path.strip('/')}")
         return _location(client, resource, asked, text)
-    for server in read_servers().values():
-        base = server.url.rstrip("/")
-        if address == base or address.startswith(base + "/"):
-            return _location(server.client(), Resource.parse(address), asked)
-    client = Client(address)
+    client = client_of(address)
     return _location(client, client.resource_of(address), asked)
 
 
