@@ -137,8 +137,8 @@ def convert(folder: Path, kind: str) -> dict[str, float]:
     close(executor)
     if local is not None:
         local.close()
-    assert {answer.record.status for answer in answers} == {"made"}
-    work = sum(answer.record.seconds for answer in answers)
+    assert {answer.status for answer in answers} == {"done"}
+    work = sum(answer.facts["seconds"] for answer in answers)
     return {
         "seconds": total,
         "cpu": cpu,

@@ -52,8 +52,8 @@ def codec_seconds(cells: list[Pixels], form: FrameFormat, keyword: str) -> tuple
 
 def ours(files: list[Path], out: Path, keyword: str) -> None:
     jobs = [Job(FileSource(path), out / path.name) for path in files]
-    for outcome in transcode_files(jobs, target(keyword), force=True):
-        assert outcome.status == "written", outcome.reason
+    for result in transcode_files(jobs, target(keyword), force=True):
+        assert result.status == "done", result.reason
 
 
 def by_command(files: list[Path], out: Path, command: list[str]) -> None:

@@ -107,7 +107,7 @@ def test_a_folder_gets_one_file_for_each_series_and_the_ledger_says_so(tmp_path:
     result = run(tmp_path / "ct", out, "--4d")
     assert result.exit_code == 0, result.output
     assert len(list(out.glob("*.nii.gz"))) == 4  # what was made one by one is left as it was
-    records = [record for record in read_ledger(out / "hounsfield.jsonl") if record.status == "made"]
+    records = [record for record in read_ledger(out / "hounsfield.jsonl") if record.status == "done"]
     assert [record.output for record in records if len(record.shape) == 4] == ["1-Phantom.nii.gz"]
     assert nibabel.load(out / "9-Phantom.nii.gz").ndim == 3
     again = run(tmp_path / "ct", out, "--4d")

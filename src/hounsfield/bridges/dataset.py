@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from hounsfield.errors import LocationError, UnsupportedError
-from hounsfield.runs import LEDGER_NAME, MADE, Record, read_ledger
+from hounsfield.runs import LEDGER_NAME, Record, Status, read_ledger
 
 Item = dict[str, Any]
 _FORMATS = (".npy", ".zarr", ".nii.gz", ".nii")
@@ -49,7 +49,7 @@ class LedgerDataset(torch.utils.data.Dataset[Item]):
         self.records = [
             record
             for record in latest.values()
-            if record.status == MADE and record.output.endswith(_FORMATS) and wanted(record)
+            if record.status == Status.DONE and record.output.endswith(_FORMATS) and wanted(record)
         ]
         self.dtype = dtype
         self.transform = transform

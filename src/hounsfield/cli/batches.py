@@ -14,11 +14,12 @@ import click
 from hounsfield.cli.options import FiniteRange
 from hounsfield.cli.terminal import Column, echo, print_json, progress, table
 from hounsfield.errors import HounsfieldError
+from hounsfield.outputs.results import Status, word_of
 
 if TYPE_CHECKING:
     from hounsfield.ct.instance import Skipped
     from hounsfield.ct.series import Series
-    from hounsfield.runs import Answer, Engine, Made, Pace, Record, Window
+    from hounsfield.runs import Engine, Pace, Result, Window
     from hounsfield.verbs.load import Scan
 
 Command = TypeVar("Command", bound="Callable[..., Any] | click.Command")
@@ -162,55 +163,59 @@ def chosen(found: Scan, series: str | None) -> Scan:
 
 
 def rows_of(
-    answers: Iterable[Answer], found: Scan, description: str, folder: Path | str
+    results: Iterable[Result], found: Scan, description: str, folder: Path | str
 ) -> list[dict[str, Any]]:
-    """All answers as JSON has them, in the order of the scan; a bar shows how far they have come."""
+    """All results as JSON has them, in the order of the scan; a bar shows how far they have come."""
     places = {f"{series.uid}#{series.part}": place for place, series in enumerate(found.series)}
     with progress(description, total=len(found.series)) as done:
         got = []
-        for answer in answers:
-            got.append(answer)
-            if answer.record.phase == 0:
+        for result in results:
+            got.append(result)
+            if result.facts["phase"] == 0:
                 done()
-    got.sort(key=lambda answer: (places[answer.record.uid_and_part], answer.record.phase))
-    return [row(answer.record, folder=str(folder), kept=answer.kept) for answer in got]
+    got.sort(key=lambda each: (places[f"{each.facts['uid']}#{each.facts['part']}"], each.facts["phase"]))
+    return [row(result, folder=str(folder)) for result in got]
 
 
-def row(record: Record, *, folder: str = "", kept: bool = False) -> dict[str, Any]:
-    """One series as JSON has it; `output` as a path from here."""
-    output = record.output
-    if output and folder and record.status != "failed":
-        output = f"{folder}/{output}"
+def row(result: Result, *, folder: str = "") -> dict[str, Any]:
+    """One series of a ledger as JSON has it; `output` as a path from here."""
+    facts = result.facts
+    output = f"{folder}/{result.output}" if result.output and folder else result.output
     return {
-        "series": record.series,
-        "SeriesInstanceUID": record.uid,
-        "phase": record.phase,
-        "phase_name": record.phase_name,
-        "status": record.status,
-        "kept": kept,
-        "output": output if record.status == "made" else "",
-        "verdict": record.verdict,
-        "shape": list(record.shape),
-        "unit": record.unit,
-        "warnings": list(record.warnings),
-        "reason": record.reason,
+        "series": result.unit,
+        "SeriesInstanceUID": facts["uid"],
+        "phase": facts["phase"],
+        "phase_name": facts["phase_name"],
+        "status": series_word(result),
+        "kept": facts["kept"],
+        "output": output if result.is_there else "",
+        "verdict": facts["verdict"],
+        "shape": list(facts["shape"]),
+        "unit": facts["unit"],
+        "warnings": list(facts["warnings"]),
+        "reason": result.reason,
     }
 
 
-def row_of_one(series: Series, made: Made, out: Path | str, phase: int | None) -> dict[str, Any]:
+def series_word(result: Result) -> str:
+    """The status of a series as JSON has it, where what stands is `made` and `kept`."""
+    return word_of("series", Status.DONE if result.is_there else result.status)
+
+
+def row_of_one(series: Series, made: Result, out: Path | str, phase: int | None) -> dict[str, Any]:
     """The same for a series that was written to a file by itself, without a ledger."""
     return {
         "series": series.name,
         "SeriesInstanceUID": series.uid,
         "phase": phase or 0,
         "phase_name": series.phases[phase].label if phase is not None and len(series.phases) > 1 else "",
-        "status": "made",
+        "status": series_word(made),
         "kept": False,
         "output": str(out),
-        "verdict": made.verdict,
-        "shape": list(made.shape),
-        "unit": made.unit,
-        "warnings": list(made.warnings),
+        "verdict": made.facts["verdict"],
+        "shape": list(made.facts["shape"]),
+        "unit": made.facts["unit"],
+        "warnings": list(made.facts["warnings"]),
         "reason": "",
     }
 

@@ -176,10 +176,8 @@ def _compress_one(
 
     account = Account(as_json=asked["as_json"])
     with writing_below(job.out.absolute().parent, [job.out.absolute()]):
-        for outcome in transcode_files(
-            [job], target, force=asked["force"], engine=engine, pace=asked["pace"]
-        ):
-            account.add(outcome)
+        for result in transcode_files([job], target, force=asked["force"], engine=engine, pace=asked["pace"]):
+            account.add(result)
     account.show()
     account.check(str(source))
 
@@ -208,7 +206,7 @@ class _Tree:
             ) as kept,
             progress("Compressing", total=files.count) as done,
         ):
-            for outcome in compress_all(
+            for result in compress_all(
                 files,
                 kept,
                 self.target,
@@ -216,9 +214,9 @@ class _Tree:
                 fail_fast=asked["fail_fast"],
                 pace=asked["pace"],
                 hashes=asked["hashes"],
-                hear=account.answers.append,
+                on_series=account.series.append,
             ):
-                account.add(outcome)
+                account.add(result)
                 done()
         account.show(pages=kept.pages, folder=str(self.output))
         account.check(self.place.name)

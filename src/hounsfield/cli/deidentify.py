@@ -14,11 +14,13 @@ from hounsfield.cli.batches import absolute, engine_of_cluster, recorded
 from hounsfield.cli.terminal import Column, echo, print_json, progress, table
 from hounsfield.errors import LocationError
 from hounsfield.outputs import refuse_inside
+from hounsfield.outputs.results import word_of
 
 if TYPE_CHECKING:
     from hounsfield.ct.instance import Skipped, Source
     from hounsfield.locations import Location
-    from hounsfield.verbs.deidentify import Profile, Summary, Treated
+    from hounsfield.runs import Result
+    from hounsfield.verbs.deidentify import Profile, Summary
 
 _KEEP = ("descriptions", "device", "institution", "patient", "uids", "safe-private")
 _NEW_KEY_BYTES = 32
@@ -104,7 +106,7 @@ def deidentify(
     with open_place(out, **kept) as records, progress("De-identifying") as done:
         for each in deidentification.deidentify(_sources(place, skipped), out, place=records, **how):
             told.add(each)
-            if asked["as_json"] or each.status == "failed":
+            if asked["as_json"] or each.has_failed:
                 listed.append(each)
             done()
         if not _is_nothing(told):
@@ -197,19 +199,24 @@ def _sources(place: Location, skipped: list[Skipped]) -> Iterator[Source]:
             yield source
 
 
-def _print_json(treated: list[Treated], skipped: list[Skipped], told: Summary) -> None:
+def _print_json(results: list[Result], skipped: list[Skipped], told: Summary) -> None:
     objects = [
-        {"name": each.name, "status": each.status, "output": each.output, "reason": each.reason}
-        for each in treated
+        {
+            "name": each.unit,
+            "status": word_of("deidentify", each.status),
+            "output": each.output,
+            "reason": each.reason,
+        }
+        for each in results
     ]
     names = [{"name": item.name, "reason": item.reason} for item in skipped]
     print_json({**told.to_json(), "sources": objects, "skipped": names})
 
 
 def _show(
-    failed: list[Treated], summary: Summary, *, lang: str, pages: tuple[Path | None, Path | None]
+    failed: list[Result], summary: Summary, *, lang: str, pages: tuple[Path | None, Path | None]
 ) -> None:
-    """What became of the objects, what the options risk, and where to look."""
+    """The results of the objects, what the options risk, and where to look."""
     from hounsfield.verbs.deidentify.wording import risks_of, said, told
 
     facts, rows = summary.to_json(), []
@@ -228,7 +235,7 @@ def _show(
         rows, (Column("what", said("what", lang), folds=True), Column("count", said("count", lang), "right"))
     )
     for each in failed:
-        echo(f"{said('failed', lang)}: {each.name}: {each.reason}", err=True)
+        echo(f"{said('failed', lang)}: {each.unit}: {each.reason}", err=True)
     for item in facts["profile"]:
         echo(f"{item['code']} {item['meaning']}")
     for name, risk in risks_of(summary.profile, lang):

@@ -1,4 +1,4 @@
-"""What would become of each file, a line for each as it is known, and the sum of it."""
+"""The result that each file would have, a line for each as it is known, and the sum of it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from hounsfield.cli.batches import show_skipped
 from hounsfield.cli.terminal import echo, print_json
+from hounsfield.outputs.results import word_of
 
 if TYPE_CHECKING:
     from hounsfield.ct.instance import Skipped
-    from hounsfield.verbs.compress import Outcome
+    from hounsfield.runs import Result
 
 _WOULD = {
     "written": "compress",
@@ -25,35 +26,40 @@ _WOULD = {
 
 
 def show_foretold(
-    outcomes: Iterable[Outcome], skipped: Iterable[Skipped] = (), *, as_json: bool = False
+    results: Iterable[Result], skipped: Iterable[Skipped] = (), *, as_json: bool = False
 ) -> None:
-    """Print what `outcomes` foretell. Names are the sources'."""
+    """Print what `results` foretell. Names are the sources'."""
     if as_json:
         left_out = [{"name": item.name, "reason": item.reason} for item in skipped]
-        print_json({"files": [_row(outcome) for outcome in outcomes], "skipped": left_out})
+        print_json({"files": [_row(result) for result in results], "skipped": left_out})
         return
     counts: Counter[str] = Counter()
-    for outcome in outcomes:
-        counts[outcome.status] += 1
-        echo(f"{_WOULD[outcome.status]:9}  {outcome.name}{_note(outcome)}")
+    for result in results:
+        would = _would(result)
+        counts[would] += 1
+        echo(f"{would:9}  {result.unit}{_note(result)}")
     left_out_too = list(skipped)
     if left_out_too:
         show_skipped(left_out_too)
-    told = ", ".join(f"{count} {_WOULD[status]}" for status, count in counts.items())
+    told = ", ".join(f"{count} {would}" for would, count in counts.items())
     echo(f"{told or 'no file'}; nothing was written")
 
 
-def _note(outcome: Outcome) -> str:
-    if outcome.facts is not None:
-        return f"  {outcome.facts['before']} → {outcome.facts['after']}"
-    return f"  ({outcome.reason})" if outcome.reason else ""
+def _would(result: Result) -> str:
+    return _WOULD[word_of("compress", result.status, result.facts)]
 
 
-def _row(outcome: Outcome) -> dict[str, Any]:
+def _note(result: Result) -> str:
+    if "after" in result.facts:
+        return f"  {result.facts['before']} → {result.facts['after']}"
+    return f"  ({result.reason})" if result.reason else ""
+
+
+def _row(result: Result) -> dict[str, Any]:
     return {
-        "name": outcome.name,
-        "would": _WOULD[outcome.status],
-        "out": str(outcome.out),
-        "reason": outcome.reason or None,
-        **(outcome.facts or {}),
+        "name": result.unit,
+        "would": _would(result),
+        "out": result.output,
+        "reason": result.reason or None,
+        **{name: value for name, value in result.facts.items() if name != "how"},
     }

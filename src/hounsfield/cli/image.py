@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hounsfield.ct.series import LoadOptions, Series
     from hounsfield.ct.volume import Volume
     from hounsfield.pictures import Look
-    from hounsfield.runs import Engine, Job, Made
+    from hounsfield.runs import Engine, Job, Result
     from hounsfield.verbs.load import Scan
 
 DEFAULT_FPS = 12.0
@@ -242,10 +242,10 @@ class _Draw:
     options: LoadOptions
     phase: int | None
 
-    def __call__(self, job: Job) -> Made:
-        from hounsfield.verbs.convert import made
+    def __call__(self, job: Job) -> Result:
+        from hounsfield.verbs.convert import result_of
 
-        return made(self.drawn(job.series, Path(job.target), force=True))
+        return result_of(job.series, self.drawn(job.series, Path(job.target), force=True))
 
     def drawn(self, series: Series, path: Path, *, force: bool) -> Volume:
         """The volume of a series, its picture written."""
@@ -262,9 +262,10 @@ class _Draw:
 
 
 def _write_one(series: Series, out: Path, draw: _Draw, *, force: bool) -> dict[str, Any]:
-    from hounsfield.verbs.convert import made
+    from hounsfield.verbs.convert import result_of
 
-    return row_of_one(series, made(draw.drawn(series, out, force=force)), out, draw.phase)
+    made = result_of(series, draw.drawn(series, out, force=force))
+    return row_of_one(series, made, out, draw.phase)
 
 
 def _localizer(series: Series) -> str:
@@ -282,6 +283,6 @@ def _write_each(
     draw = replace(draw, options=replace(draw.options, workers=engine.cores))
     task = Task("image", draw, draw.request.suffix, options, _localizer, by_phase=draw.phase is None)
     with open_place(folder, **kept) as place:
-        answers = run_recorded(found.series, task, place, engine, fail_fast=fail_fast)
-        rows = rows_of(answers, found, "Pictures", folder)
+        results = run_recorded(found.series, task, place, engine, fail_fast=fail_fast)
+        rows = rows_of(results, found, "Pictures", folder)
     show(rows, found, name="pictures", as_json=as_json, pages=place.pages)

@@ -42,10 +42,10 @@ def _compress(root: Path, backup: Path, target: Target, asked: dict[str, Any]) -
     account = Account(as_json=asked["as_json"])
     engine = None if asked["workers"] is None else batch.threads(asked["workers"])
     with open_backup(backup, root, target.to_json()) as ledger, progress("Compressing") as done:
-        for outcome in compress_in_place(
+        for result in compress_in_place(
             root, ledger, target, engine=engine, pace=asked["pace"], fail_fast=asked["fail_fast"]
         ):
-            account.add(outcome)
+            account.add(result)
             done()
     account.show()
     if not asked["as_json"] and account.counts["written"]:
@@ -65,8 +65,8 @@ def _discard(root: Path, backup: Path | None, asked: dict[str, Any]) -> None:
         raise LocationError("is no backup of files that were compressed in place", where=str(backup))
     account = Account(as_json=asked["as_json"])
     with open_backup(backup, root, None) as ledger, progress("Discarding") as done:
-        for outcome in discard_backup(root, ledger, pace=asked["pace"]):
-            account.add(outcome)
+        for result in discard_backup(root, ledger, pace=asked["pace"]):
+            account.add(result)
             done()
     account.show()
     account.check(str(backup), "discarded")

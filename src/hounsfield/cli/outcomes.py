@@ -1,8 +1,9 @@
-"""What became of many files that were compressed: added up as they come, printed in the end."""
+"""The results of many files that were compressed: added up as they come, printed in the end."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from hounsfield.cli.batches import row, show_skipped
 from hounsfield.cli.terminal import Column, echo, print_json, table
 from hounsfield.errors import LocationError
+from hounsfield.outputs.results import word_of
 
 if TYPE_CHECKING:
     from hounsfield.ct.instance import Skipped
-    from hounsfield.runs import Answer
-    from hounsfield.verbs.compress import Outcome
+    from hounsfield.runs import Result
 
 _COLUMNS = (
     Column("way", "Syntax"),
@@ -37,7 +38,7 @@ class _Way:
     unit: str = ""
     psnr: float | None = None
 
-    def add(self, facts: dict[str, Any]) -> None:
+    def add(self, facts: Mapping[str, Any]) -> None:
         self.files += 1
         self.native_bytes += facts["native_bytes"]
         self.stored_bytes += facts["stored_bytes"]
@@ -70,43 +71,43 @@ class _Note:
 
 @dataclass(slots=True)
 class Account:
-    """Adds up outcomes; each of them is held only where JSON is to list it, or where it needs to be told."""
+    """Adds up results by the words of `compress`; one is held only where JSON lists it or it has to be named."""
 
     as_json: bool = False
     counts: Counter[str] = field(default_factory=Counter)
     ways: dict[str, _Way] = field(default_factory=dict)
-    listed: list[Outcome] = field(default_factory=list)
+    listed: list[Result] = field(default_factory=list)
     notes: dict[str, _Note] = field(default_factory=dict)
-    answers: list[Answer] = field(default_factory=list)
+    series: list[Result] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
 
-    def add(self, outcome: Outcome) -> None:
-        self.counts[outcome.status] += 1
-        if outcome.facts is not None and outcome.status == "written":
-            way = f"{outcome.facts['before']} → {outcome.facts['after']}"
-            self.ways.setdefault(way, _Way()).add(outcome.facts)
-        if outcome.reason and outcome.status in ("written", "copied"):
-            said = outcome.reason if outcome.status == "copied" else f"{_syntax(outcome)}: {outcome.reason}"
-            self.notes.setdefault(f"{outcome.status} {said}", _Note(outcome.name)).files += 1
-        if self.as_json or outcome.status in ("failed", "skipped"):
-            self.listed.append(outcome)
+    def add(self, result: Result) -> None:
+        word, facts = _word(result), result.facts
+        self.counts[word] += 1
+        if word == "written" and "after" in facts:
+            self.ways.setdefault(f"{facts['before']} → {facts['after']}", _Way()).add(facts)
+        if result.reason and word in ("written", "copied"):
+            said = result.reason if word == "copied" else f"{facts.get('after', '')}: {result.reason}"
+            self.notes.setdefault(f"{word} {said}", _Note(result.unit)).files += 1
+        if self.as_json or word in ("failed", "skipped"):
+            self.listed.append(result)
 
     def show(self, *, pages: Path | None = None, folder: str = "") -> None:
         """Print it; `pages` tell more, `folder` is where the outputs are."""
         from hounsfield.ct.instance import Skipped
 
-        self.listed.sort(key=lambda outcome: outcome.name)
+        self.listed.sort(key=lambda result: result.unit)
         if self.as_json:
             print_json(self._told(folder))
             return
         if self.ways:
             table([way.row(name) for name, way in self.ways.items()], _COLUMNS)
         left_out = [*self.skipped]
-        for outcome in self.listed:
-            if outcome.status == "skipped":
-                left_out.append(Skipped(outcome.name, outcome.reason))
+        for result in self.listed:
+            if not result.has_failed:
+                left_out.append(Skipped(result.unit, result.reason))
             elif self.counts["failed"] > 1:  # a single one is the error in the end
-                echo(f"{outcome.status}: {outcome.name}: {outcome.reason}", err=True)
+                echo(f"{_word(result)}: {result.unit}: {result.reason}", err=True)
         if left_out:
             show_skipped(left_out)
         for said, note in sorted(self.notes.items()):
@@ -118,13 +119,13 @@ class Account:
 
     def check(self, name: str, done: str = "compressed") -> None:
         """Raise `LocationError` where anything failed, or nothing was DICOM, at the location of this name."""
-        failed = next((outcome for outcome in self.listed if outcome.status == "failed"), None)
+        failed = next((result for result in self.listed if result.has_failed), None)
         total = self.counts.total()
         if failed is not None:
             count = self.counts["failed"]
-            said = f"{count} of {total} files were not {done}, the first: {failed.name}"
+            said = f"{count} of {total} files were not {done}, the first: {failed.unit}"
             if count == 1:
-                said = f"not {done}" if total == 1 else f"1 of {total} files was not {done}: {failed.name}"
+                said = f"not {done}" if total == 1 else f"1 of {total} files was not {done}: {failed.unit}"
             raise LocationError(f"{said}: {failed.reason}", where=name)
         if total == self.counts["skipped"] and done == "compressed":
             raise LocationError("no DICOM file in it", where=name, remedy="check the location")
@@ -132,15 +133,15 @@ class Account:
     def _told(self, folder: str) -> dict[str, Any]:
         files = [
             {
-                "name": each.name,
-                "status": each.status,
-                "out": _shown(each.out, folder),
+                "name": each.unit,
+                "status": _word(each),
+                "out": _shown(Path(each.output), folder),
                 "reason": each.reason or None,
             }
-            | ({} if each.facts is None else {k: v for k, v in each.facts.items() if k != "name"})
+            | {name: value for name, value in each.facts.items() if name not in ("name", "how")}
             for each in self.listed
         ]
-        series = [_row(answer, folder) for answer in self.answers]
+        series = [_row(each, folder) for each in self.series]
         skipped = [{"name": item.name, "reason": item.reason} for item in self.skipped]
         return {"files": files, **({"series": series} if folder else {}), "skipped": skipped}
 
@@ -148,8 +149,8 @@ class Account:
 _SAID = {"written": "as", "copied": "copied as it is,"}
 
 
-def _syntax(outcome: Outcome) -> str:
-    return str((outcome.facts or {}).get("after", ""))
+def _word(result: Result) -> str:
+    return word_of("compress", result.status, result.facts)
 
 
 def _shown(out: Path, folder: str) -> str:
@@ -157,11 +158,16 @@ def _shown(out: Path, folder: str) -> str:
     return str(Path(folder) / out.relative_to(Path(folder).absolute())) if folder else str(out)
 
 
-def _row(answer: Answer, folder: str) -> dict[str, Any]:
-    told = row(answer.record, folder=folder, kept=answer.kept)
-    told["output"] = told["output"] and str(Path(told["output"]))
-    facts = {"counts": answer.record.counts, "bytes": answer.record.bytes, **answer.record.facts}
-    return {name: told[name] for name in _OF_A_ROW} | facts
+def _row(result: Result, folder: str) -> dict[str, Any]:
+    from hounsfield.runs.ledger import fields_of
+
+    shown = row(result, folder=folder)
+    shown["output"] = shown["output"] and str(Path(shown["output"]))
+    others = fields_of({name: value for name, value in result.facts.items() if name != "kept"}).get(
+        "facts", {}
+    )
+    facts = {"counts": result.facts["counts"], "bytes": result.bytes, **others}
+    return {name: shown[name] for name in _OF_A_ROW} | facts
 
 
 _OF_A_ROW = ("series", "SeriesInstanceUID", "status", "kept", "output", "warnings", "reason")

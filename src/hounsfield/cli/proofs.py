@@ -12,11 +12,11 @@ import click
 
 from hounsfield.cli.batches import show_skipped
 from hounsfield.cli.terminal import Column, echo, print_json, progress, table
+from hounsfield.outputs.results import word_of
 
 if TYPE_CHECKING:
     from hounsfield.ct.instance import Skipped
-    from hounsfield.runs import Pace
-    from hounsfield.verbs.verify import Compared
+    from hounsfield.runs import Pace, Result
 
 WORDS = {
     "en": {
@@ -102,14 +102,14 @@ def _audited(path: Path | None, force: bool) -> Iterator[Any]:
     from hounsfield.verbs.verify import write_audit
 
     if path is None:
-        yield lambda compared: compared
+        yield lambda results: results
         return
     with (
         whole_file(path, force=force) as temporary,
         # Names of files are bytes; what is no text in them is shown as what it is.
         temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
     ):
-        yield lambda compared: write_audit(compared, file)
+        yield lambda results: write_audit(results, file)
 
 
 class _Account:
@@ -121,22 +121,23 @@ class _Account:
         self.frames = 0
         self.bad = 0
         self.worst = 0.0
-        self.listed: list[Compared] = []
+        self.listed: list[Result] = []
 
-    def add(self, each: Compared) -> None:
-        self.counts[each.status] += 1
-        self.frames += len(each.proof.frames) if each.proof is not None else 0
-        if each.status == "lossy" and each.proof is not None:
-            self.worst = max(self.worst, each.proof.max_error)
-            is_bad = self.max_error is None or each.proof.max_error > self.max_error
+    def add(self, each: Result) -> None:
+        word, proof = _word(each), each.facts["proof"]
+        self.counts[word] += 1
+        self.frames += len(proof.frames) if proof is not None else 0
+        if word == "lossy" and proof is not None:
+            self.worst = max(self.worst, proof.max_error)
+            is_bad = self.max_error is None or proof.max_error > self.max_error
         else:
-            is_bad = each.status in ("different", "missing", "failed")
+            is_bad = each.has_failed
         self.bad += is_bad
         if is_bad:
             self.listed.append(each)
 
     def show(self, words: dict[str, str], skipped: list[Skipped]) -> None:
-        self.listed.sort(key=lambda each: each.name)
+        self.listed.sort(key=lambda each: each.unit)
         rows = [_row(each, words) for each in self.listed[:_SHOWN]]
         if rows:
             table(rows, [
@@ -160,22 +161,23 @@ class _Account:
             "max_error": self.worst,
             "told": [
                 {
-                    "name": each.name,
-                    "status": each.status,
-                    "max_error": each.proof.max_error if each.proof is not None else None,
-                    "attributes": list(each.proof.attributes) if each.proof is not None else [],
+                    "name": each.unit,
+                    "status": _word(each),
+                    "max_error": None if (proof := each.facts["proof"]) is None else proof.max_error,
+                    "attributes": [] if proof is None else list(proof.attributes),
                     "reason": each.reason,
                 }
-                for each in sorted(self.listed, key=lambda each: each.name)
+                for each in sorted(self.listed, key=lambda each: each.unit)
             ],
             "skipped": [{"name": item.name, "reason": item.reason} for item in skipped],
         }
 
 
-def _row(each: Compared, words: dict[str, str]) -> dict[str, Any]:
-    error = (
-        ""
-        if each.proof is None or not each.proof.max_error
-        else f"{each.proof.max_error:g} {each.proof.unit}"
-    )
-    return {"status": words[each.status], "file": each.name, "error": error.strip(), "reason": each.reason}
+def _row(each: Result, words: dict[str, str]) -> dict[str, Any]:
+    proof = each.facts["proof"]
+    error = "" if proof is None or not proof.max_error else f"{proof.max_error:g} {proof.unit}"
+    return {"status": words[_word(each)], "file": each.unit, "error": error.strip(), "reason": each.reason}
+
+
+def _word(each: Result) -> str:
+    return word_of("verify", each.status, each.facts)

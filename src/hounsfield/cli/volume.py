@@ -94,7 +94,7 @@ def volume(
     found = chosen(scanned(absolute(location), unit=loading.unit, split_by=split_by), series)
     engine = engine_for(workers, cluster, found, waits=is_remote(location))
     with open_place(out, ledger=ledger, force=force, content=content) as place:
-        answers = convert_all(
+        results = convert_all(
             found,
             place,
             suffix=format,
@@ -104,7 +104,7 @@ def volume(
             all_modalities=series is not None,
             join_phases=join_phases,
         )
-        rows = rows_of(answers, found, "Converting", out)
+        rows = rows_of(results, found, "Converting", out)
     show(rows, found, name="volumes", as_json=as_json, pages=place.pages)
 
 
@@ -142,15 +142,15 @@ def _write_one(
     join_phases: bool,
 ) -> dict[str, Any]:
     from hounsfield.outputs import refuse_existing
-    from hounsfield.verbs.convert import write_joined, write_made
+    from hounsfield.verbs.convert import convert, convert_joined
 
     if isinstance(out, Path):
         refuse_existing(out, force=force)
     picked = found.choose(series)
     with progress("Converting", total=1) as done:
         if join_phases and len(picked.phases) > 1:
-            made = write_joined(picked, out, loading, force=force)
+            made = convert_joined(picked, out, loading, force=force)
         else:
-            made = write_made(picked, out, loading, phase=phase, force=force)
+            made = convert(picked, out, loading, phase=phase, force=force)
         done()
     return row_of_one(picked, made, out, phase)

@@ -12,29 +12,15 @@ from hounsfield.runs.clusters import cluster
 from hounsfield.runs.digest import digest
 from hounsfield.runs.engines import Engine, available_cores, existing, processes, threads
 from hounsfield.runs.gathering import Gathered, Member, gather
-from hounsfield.runs.ledger import (
-    FAILED,
-    LEDGER_NAME,
-    LEFT_OUT,
-    MADE,
-    STARTED,
-    Ledger,
-    Record,
-    open_ledger,
-    read_ledger,
-)
+from hounsfield.runs.ledger import LEDGER_NAME, STARTED, Ledger, Record, open_ledger, read_ledger
 from hounsfield.runs.pace import Pace, Window, window
 from hounsfield.runs.piecework import FileSeries, FileVerb, Piece, Piecework, Step
-from hounsfield.runs.recorded import Answer, Job, Made, Place, Task, run_recorded
+from hounsfield.runs.recorded import Job, Place, Task, run_recorded
 from hounsfield.runs.running import Finished, run_each
 
 __all__ = [
-    "FAILED",
     "LEDGER_NAME",
-    "LEFT_OUT",
-    "MADE",
     "STARTED",
-    "Answer",
     "Engine",
     "FileSeries",
     "FileVerb",
@@ -42,7 +28,6 @@ __all__ = [
     "Gathered",
     "Job",
     "Ledger",
-    "Made",
     "Member",
     "Pace",
     "Piece",

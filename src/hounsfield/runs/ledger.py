@@ -1,4 +1,4 @@
-"""The ledger of a folder of outputs: what became of every series, one JSON object a line, appended and never rewritten.
+"""The ledger of a folder of outputs: the result of every series, one JSON object a line, appended and never rewritten.
 
 Not a log and not a lock on the work: it is what a second run reads to know what is left to do, and what a person or a
 program reads to know what was done. The last line of a key is the truth about it. A line reaches the disk before the
@@ -17,19 +17,21 @@ from pathlib import Path
 from typing import Any
 
 from hounsfield.errors import LocationError
+from hounsfield.outputs.results import WORDS, Result, Status
 
 LEDGER_NAME = "hounsfield.jsonl"
 FILE_LEDGER_NAME = "hounsfield-files.jsonl"
 """Of a backup of files that were compressed in place: a line for each (`hounsfield.verbs.compress.file_ledger`)."""
 
-STARTED, MADE, LEFT_OUT, FAILED = "started", "made", "left out", "failed"
+STARTED = "started"
+"""The status of a line that is written before the work; every other is a `Status`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """One line: what became of one series, or of one phase of it.
+    """One line: the result of one series, or of one phase of it.
 
-    - `status`: "started", "made", "left out" (by its nature), "failed"
+    - `status`: `STARTED`, or a `Status`: done, skipped or failed
     - `key`: verb, Series Instance UID, part and phase: what a second run knows the series by
     - `phase_name`: what a person calls the phase, where there are several
     - `source`: where it was read from; `digest`: what it was then (`hounsfield.runs.digest`)
@@ -70,19 +72,35 @@ class Record:
         return f"{self.uid}#{self.part}"
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> Record:
+    def from_json(cls, line: Mapping[str, Any]) -> Record:
         """Of a line's object; what this version does not know is passed over. Raises `KeyError` without a key."""
-        known = {name: told[name] for name in _NAMES if name in told}
+        known = {name: line[name] for name in _NAMES if name in line}
         for name in ("shape", "warnings"):
             known[name] = tuple(known.get(name, ()))
-        return cls(**{"key": told["key"], "status": told["status"], **known})
+        status = line["status"]
+        return cls(**{**known, "key": line["key"], "status": str(WORDS["series"].get(status, status))})
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values; what is empty is left out."""
         return {name: value for name, value in asdict(self).items() if value or name in ("key", "status")}
 
+    def result(self, *, kept: bool = False) -> Result:
+        """As a result, whose facts are this record's; `kept` (a fact too) where it stands from an earlier run."""
+        status = Status.UNCHANGED if kept and self.status == Status.DONE else Status(self.status)
+        known = {name: getattr(self, name) for name in _NAMES - _OF_A_RESULT}
+        facts = {**known, **self.facts, "kept": kept}
+        return Result(self.series, status, self.reason, self.output, self.bytes, facts)
+
 
 _NAMES = frozenset(item.name for item in fields(Record))
+_OF_A_RESULT = frozenset({"status", "reason", "output", "bytes", "facts"})
+
+
+def fields_of(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts as fields of a `Record`; those that are none of its own are its `facts`."""
+    known = {name: value for name, value in facts.items() if name in _NAMES}
+    others = {name: value for name, value in facts.items() if name not in _NAMES}
+    return {**known, **({"facts": others} if others else {})}
 
 
 class Ledger:
@@ -151,9 +169,9 @@ def append_lines(descriptor: int, path: Path, lines: list[Mapping[str, Any]], *,
 
 def read_ledger(path: Path) -> Iterator[Record]:
     """Every line of a ledger in the order of writing; a line that is no record (torn by a crash) is passed over."""
-    for told in read_lines(path):
+    for line in read_lines(path):
         with contextlib.suppress(KeyError, TypeError):
-            yield Record.from_json(told)
+            yield Record.from_json(line)
 
 
 def read_lines(path: Path) -> Iterator[Mapping[str, Any]]:

@@ -13,12 +13,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol
 
 from hounsfield.ct.instance import Source
-from hounsfield.runs.ledger import FAILED, LEFT_OUT, MADE, STARTED, Record
+from hounsfield.outputs.results import Result, Status
+from hounsfield.runs.ledger import STARTED, Record
 from hounsfield.runs.marks import STALE, Mark, absent, mark_of, packed, place_of, unpacked
-from hounsfield.runs.recorded import Answer, Place, plain, versions
+from hounsfield.runs.recorded import Place, plain, versions
 
 LOT_FILES, LOT_SECONDS = 64, 1.0
 """Files of small series that begin and end with one line's wait for the disk, and how long the first may wait."""
@@ -55,11 +56,8 @@ class Step:
     replace: bool = False
 
 
-Told = TypeVar("Told")
-
-
-class FileVerb(Protocol[Told]):
-    """What is done to files; `Told` is what becomes of one. `options` decide what the outputs hold."""
+class FileVerb(Protocol):
+    """What is done to files. `options` decide what the outputs hold."""
 
     @property
     def name(self) -> str: ...
@@ -67,31 +65,33 @@ class FileVerb(Protocol[Told]):
     @property
     def options(self) -> Mapping[str, Any]: ...
 
-    def standing(self, pieces: Sequence[tuple[Piece, str]], before: Record) -> Iterable[Told]:
+    def standing(self, pieces: Sequence[tuple[Piece, str]], before: Record) -> Iterable[Result]:
         """Of files that an earlier run settled: made, or left out for this reason; `before` is their record."""
 
-    def verdict(self, told: Told) -> tuple[str, str]:
-        """`MADE`, `LEFT_OUT` or `FAILED`, and the reason."""
+    def reason(self, result: Result) -> str:
+        """The reason as the ledger may give it."""
 
     def alias(self, piece: Piece) -> str:
         """What the ledger calls a file by itself."""
 
-    def tell(self, series: FileSeries, told: Sequence[Told], before: Record | None) -> Mapping[str, Any]:
-        """What the record says of a series: counts, facts, warnings, reason."""
+    def describe(
+        self, series: FileSeries, results: Sequence[Result], before: Record | None
+    ) -> Mapping[str, Any]:
+        """Fields of the series' record: counts, facts, warnings, reason."""
 
     def preview(self, piece: Piece) -> Mapping[str, Any]:
         """What the report shows of a file that was made; nothing where there is nothing to see."""
 
 
 @dataclass
-class _Begun(Generic[Told]):
+class _Begun:
     """A series under way; `marks` is what its record will say of each file."""
 
     series: FileSeries
     before: Record | None
     marks: dict[bytes, Mark]
     steps: list[Step] = field(default_factory=list)
-    told: list[Told] = field(default_factory=list)
+    results: list[Result] = field(default_factory=list)
     written: list[Piece] = field(default_factory=list)
     left: int = 0
     made: int = 0
@@ -100,19 +100,19 @@ class _Begun(Generic[Told]):
     began: float = field(default_factory=time.monotonic)
 
 
-class Piecework(Generic[Told]):
-    """Hands out steps, takes what became of them, keeps the ledger. `hear` is told of each series as it is settled."""
+class Piecework:
+    """Hands out steps, takes their results, keeps the ledger. `on_series` gets each series as it is settled."""
 
     def __init__(
-        self, verb: FileVerb[Told], place: Place, hear: Callable[[Answer], None] = lambda answer: None
+        self, verb: FileVerb, place: Place, on_series: Callable[[Result], None] = lambda result: None
     ) -> None:
         self.verb = verb
         self.place = place
-        self.hear = hear
+        self.on_series = on_series
         self.options = plain(verb.options)
-        self._under_way: dict[str, tuple[_Begun[Told] | None, Piece]] = {}
-        self._begun: dict[str, _Begun[Told]] = {}
-        self._standing: list[Iterable[Told]] = []
+        self._under_way: dict[str, tuple[_Begun | None, Piece]] = {}
+        self._begun: dict[str, _Begun] = {}
+        self._standing: list[Iterable[Result]] = []
         self._ended: list[Record] = []
         self._ended_files, self._ended_since = 0, 0.0
 
@@ -131,20 +131,20 @@ class Piecework(Generic[Told]):
             self._under_way[piece.output] = None, piece
             yield Step(piece)
 
-    def standing(self) -> Iterator[Told]:
+    def standing(self) -> Iterator[Result]:
         """What earlier runs settled, as far as it is known by now; each once."""
         found, self._standing = self._standing, []
         return chain.from_iterable(found)
 
-    def settle(self, output: str, told: Told) -> None:
-        """Take what became of the step whose piece has this `output`."""
+    def settle(self, output: str, result: Result) -> None:
+        """Take the result of the step whose piece has this `output`."""
         begun, piece = self._under_way.pop(output)
-        self._settle_alone(piece, told, in_series=begun is not None)
+        self._settle_alone(piece, result, in_series=begun is not None)
         if begun is None:
             return
-        begun.told.append(told)
+        begun.results.append(result)
         begun.left -= 1
-        self._mark(begun, piece, told)
+        self._mark(begun, piece, result)
         if not begun.left:
             self._end(begun)
 
@@ -155,9 +155,9 @@ class Piecework(Generic[Told]):
                 self._end(begun)
         self._flush()
 
-    def _lots(self, series: Iterable[FileSeries]) -> Iterator[list[_Begun[Told]]]:
+    def _lots(self, series: Iterable[FileSeries]) -> Iterator[list[_Begun]]:
         """The series that are not done, small ones together."""
-        lot: list[_Begun[Told]] = []
+        lot: list[_Begun] = []
         for each in series:
             begun = self._planned(each)
             if begun is not None:
@@ -168,12 +168,12 @@ class Piecework(Generic[Told]):
         if lot:
             yield lot
 
-    def _planned(self, series: FileSeries) -> _Begun[Told] | None:
+    def _planned(self, series: FileSeries) -> _Begun | None:
         """What is to be done of a series; None where it stands as it was recorded."""
         before = self.place.ledger.latest.get(series.key)
         same = before is not None and dict(before.options) == self.options
         known = unpacked(before.files) if before is not None else {}
-        begun: _Begun[Told] = _Begun(series, before, _carried(known, same))
+        begun: _Begun = _Begun(series, before, _carried(known, same))
         reasons = tuple(before.facts.get("left_out", ())) if before is not None else ()
         stood: list[tuple[Piece, str]] = []
         for piece in series.pieces:
@@ -185,11 +185,11 @@ class Piecework(Generic[Told]):
                 stood.append((piece, reason))
         if before is not None and _is_settled(before, series) and not begun.steps:
             self._standing.append(self.verb.standing(stood, before))
-            self.hear(Answer(before, kept=True))
+            self.on_series(before.result(kept=True))
             return None
         if before is not None and stood:
-            begun.told += self.verb.standing(stood, before)
-            self._standing.append(tuple(begun.told))
+            begun.results += self.verb.standing(stood, before)
+            self._standing.append(tuple(begun.results))
         begun.left = len(begun.steps)
         begun.made = sum(not reason for _, reason in stood)
         begun.bytes = sum(self._size(piece) or 0 for piece, reason in stood if not reason)
@@ -203,7 +203,7 @@ class Piecework(Generic[Told]):
             return ""
         return next((reason for reason in reasons if mark == absent(piece.state, reason)), None)
 
-    def _plan(self, begun: _Begun[Told], piece: Piece, mark: Mark | None) -> None:
+    def _plan(self, begun: _Begun, piece: Piece, mark: Mark | None) -> None:
         is_there = self._size(piece) is not None
         # Made from this state, but perhaps not to its end: the verb looks whether it is whole.
         in_doubt = mark is not None and mark == mark_of(piece.state)
@@ -215,42 +215,41 @@ class Piecework(Generic[Told]):
         elif not is_there or in_doubt:
             begun.marks[place] = mark_of(piece.state)
 
-    def _mark(self, begun: _Begun[Told], piece: Piece, told: Told) -> None:
-        status, reason = self.verb.verdict(told)
+    def _mark(self, begun: _Begun, piece: Piece, result: Result) -> None:
         place = place_of(piece.output)
-        if status == MADE:
+        if result.is_there:
             size = self._size(piece) or 0
             begun.marks[place] = mark_of(piece.state, size)
             begun.made += 1
             begun.bytes += size
             begun.written.append(piece)
-        elif status == LEFT_OUT:
-            begun.marks[place] = absent(piece.state, reason)
+        elif result.status == Status.SKIPPED:
+            begun.marks[place] = absent(piece.state, self.verb.reason(result))
         else:
             begun.failed += 1
             if begun.marks.get(place) != STALE:
                 begun.marks.pop(place, None)
 
-    def _end(self, begun: _Begun[Told]) -> None:
+    def _end(self, begun: _Begun) -> None:
         del self._begun[begun.series.key]
         failed = begun.failed or begun.left
-        status = FAILED if failed else MADE if begun.made else LEFT_OUT
-        told = dict(self.verb.tell(begun.series, begun.told, begun.before))
+        status = Status.FAILED if failed else Status.DONE if begun.made else Status.SKIPPED
+        described = dict(self.verb.describe(begun.series, begun.results, begun.before))
         if begun.left:
-            told["reason"] = f"{told['reason']}; {begun.left} not begun"
+            described["reason"] = f"{described['reason']}; {begun.left} not begun"
         record = replace(
             self._record(begun.series, status, begun.marks),
             bytes=begun.bytes,
             versions=versions(),
             seconds=round(time.monotonic() - begun.began, 3),
-            **told,
+            **described,
         )
-        piece = _middle(begun) if status == MADE else None
+        piece = _middle(begun) if status == Status.DONE else None
         if piece is not None and (shown := self.verb.preview(piece)):
             self.place.keep_preview(record.key, shown)
         self._note(record, len(begun.series.pieces))
 
-    def _started(self, begun: _Begun[Told]) -> Record:
+    def _started(self, begun: _Begun) -> Record:
         facts = {} if begun.before is None else begun.before.facts
         return replace(self._record(begun.series, STARTED, begun.marks), facts=facts)
 
@@ -269,13 +268,14 @@ class Piecework(Generic[Told]):
             time=datetime.now(UTC).isoformat(timespec="seconds"),
         )
 
-    def _settle_alone(self, piece: Piece, told: Told, *, in_series: bool) -> None:
+    def _settle_alone(self, piece: Piece, result: Result, *, in_series: bool) -> None:
         """A file that belongs to no series has a line of its own if it fails, and one more when it no longer does."""
-        status, reason = self.verb.verdict(told)
+        status = Status.DONE if result.is_there else Status.FAILED if result.has_failed else result.status
         alias = self.verb.alias(piece)
         key = f"{self.verb.name} file {alias}"
         before = self.place.ledger.latest.get(key)
-        if (before is None or before.status != FAILED) if status != FAILED else in_series:
+        had_failed = before is not None and before.status == Status.FAILED
+        if in_series if status == Status.FAILED else not had_failed:
             return
         record = Record(
             key=key,
@@ -283,8 +283,8 @@ class Piecework(Generic[Told]):
             verb=self.verb.name,
             series=alias,
             options=self.options,
-            output=piece.output if status == MADE and in_series else "",
-            reason=reason if status != MADE else "",
+            output=piece.output if status == Status.DONE and in_series else "",
+            reason=self.verb.reason(result) if status != Status.DONE else "",
             time=datetime.now(UTC).isoformat(timespec="seconds"),
         )
         self._note(record, 1)
@@ -302,7 +302,7 @@ class Piecework(Generic[Told]):
         ended, self._ended, self._ended_files = self._ended, [], 0
         self.place.ledger.append(*ended)
         for record in ended:
-            self.hear(Answer(record))
+            self.on_series(record.result())
 
     def _size(self, piece: Piece) -> int | None:
         """Bytes of the output, None where it is not there."""
@@ -313,16 +313,16 @@ class Piecework(Generic[Told]):
 
 
 def _is_settled(before: Record, series: FileSeries) -> bool:
-    return before.status in (MADE, LEFT_OUT) and before.digest == series.digest
+    return before.status in (Status.DONE, Status.SKIPPED) and before.digest == series.digest
 
 
-def _middle(begun: _Begun[Told]) -> Piece | None:
+def _middle(begun: _Begun) -> Piece | None:
     """The file that shows a series: the middle one, if this run wrote it. None where an earlier run's stands."""
     written = {piece.output for piece in begun.written}
     made = [piece for piece in begun.series.pieces if _is_made(begun.marks.get(place_of(piece.output)))]
     if made and made[len(made) // 2].output in written:
         return made[len(made) // 2]
-    if begun.before is not None and begun.before.status == MADE:
+    if begun.before is not None and begun.before.status == Status.DONE:
         return None
     mine = [piece for piece in made if piece.output in written]
     return mine[len(mine) // 2] if mine else None

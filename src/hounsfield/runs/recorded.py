@@ -11,7 +11,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import version
@@ -21,9 +21,10 @@ from typing import Any, Protocol
 from hounsfield.ct.series import Series
 from hounsfield.errors import HounsfieldError, OutputExistsError
 from hounsfield.formats import buckets
+from hounsfield.outputs.results import Result, Status
 from hounsfield.runs.digest import digest, folder_of
 from hounsfield.runs.engines import Engine
-from hounsfield.runs.ledger import FAILED, LEFT_OUT, MADE, STARTED, Ledger, Record
+from hounsfield.runs.ledger import STARTED, Ledger, Record, fields_of
 from hounsfield.runs.running import Finished, run_each
 
 LONGEST_NAME = 80
@@ -46,22 +47,14 @@ class Job:
     target: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Made:
-    """What a worker tells of an output that it made. `preview` is for the report alone."""
-
-    verdict: str = ""
-    shape: tuple[int, ...] = ()
-    unit: str = ""
-    counts: Mapping[str, int] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
-    preview: Mapping[str, Any] = field(default_factory=dict)
-
-
 class Work(Protocol):
-    """What a worker does; it must pickle. Errors it raises become the record's reason."""
+    """What a worker does; it must pickle. Errors it raises become the result's reason.
 
-    def __call__(self, job: Job) -> Made: ...
+    Facts of its result that are fields of a `Record` (verdict, shape, unit, counts, warnings) become those of the
+    ledger's line, others its `facts`; `preview` is for the report alone.
+    """
+
+    def __call__(self, job: Job) -> Result: ...
 
 
 @dataclass(frozen=True)
@@ -97,61 +90,55 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """The record of one series; `kept` where it stands from an earlier run."""
-
-    record: Record
-    kept: bool = False
-
-
-@dataclass(frozen=True)
 class _Timed:
     """The work with its clock and its worker's versions."""
 
     work: Work
 
-    def __call__(self, job: Job) -> tuple[Made, float, Mapping[str, str], int]:
+    def __call__(self, job: Job) -> Result:
         begin = time.perf_counter()
-        made = self.work(job)
-        return made, time.perf_counter() - begin, versions(), size_of(job.target)
+        result = self.work(job)
+        measured = {"seconds": round(time.perf_counter() - begin, 3), "versions": versions()}
+        return dataclasses.replace(result, bytes=size_of(job.target), facts={**result.facts, **measured})
 
 
 def run_recorded(
     series: Iterable[Series], task: Task, place: Place, engine: Engine, *, fail_fast: bool = False
-) -> Iterator[Answer]:
-    """Do what is missing, changed or failed, and record it; yields the answer for every series, in no order.
+) -> Iterator[Result]:
+    """Do what is missing, changed or failed, and record it; yields a result for every series, in no order.
 
     The largest are begun first, so that at the end no worker waits for one that another began last.
     Raises `LocationError` when the ledger cannot be written or the engine is gone for good: what is done by then
     is recorded.
     """
     planner = _Planner(task, place)
-    settled: list[Answer] = []
+    settled: list[Result] = []
     largest_first = sorted(series, key=lambda each: -len(each.slices))
     jobs = _started(planner, largest_first, settled)
     for finished in run_each(_Timed(task.work), jobs, engine, fail_fast=fail_fast):
         yield from _drained(settled)
         record = planner.finished(finished)
-        if finished.value is not None and finished.value[0].preview:
-            place.keep_preview(record.key, finished.value[0].preview)
+        if finished.value is not None and (shown := finished.value.facts.get("preview")):
+            place.keep_preview(record.key, shown)
         place.ledger.append(record)
-        yield Answer(record)
+        yield record.result()
     yield from _drained(settled)
 
 
-def _started(planner: _Planner, series: Iterable[Series], settled: list[Answer]) -> Iterator[Job]:
+def _started(planner: _Planner, series: Iterable[Series], settled: list[Result]) -> Iterator[Job]:
     for each in series:
         for plan in planner.plans(each):
-            if isinstance(plan, Answer):
-                if not plan.kept:
-                    planner.place.ledger.append(plan.record)
-                settled.append(plan)
+            if isinstance(plan, Record):
+                kept = plan is planner.place.ledger.latest.get(plan.key)
+                if not kept:
+                    planner.place.ledger.append(plan)
+                settled.append(plan.result(kept=kept))
                 continue
             planner.place.ledger.append(Record(key=plan.key, status=STARTED, output=plan.output))
             yield plan
 
 
-def _drained(settled: list[Answer]) -> Iterator[Answer]:
+def _drained(settled: list[Result]) -> Iterator[Result]:
     while settled:
         yield settled.pop(0)
 
@@ -168,7 +155,8 @@ class _Planner:
         self.seen: dict[str, int] = {}
         self.options = plain(task.options)
 
-    def plans(self, series: Series) -> Iterator[Job | Answer]:
+    def plans(self, series: Series) -> Iterator[Job | Record]:
+        """What is to be done, or the record of what is not: that of the ledger where it stands."""
         phases: list[tuple[int, Series]] = [(0, series)]
         if self.task.by_phase and len(series.phases) > 1:
             phases = [(number, one_phase(series, number)) for number in range(len(series.phases))]
@@ -176,19 +164,21 @@ class _Planner:
         for number, part in phases[:1] if reason else phases:
             yield self._plan(part, number, len(phases), reason)
 
-    def _plan(self, series: Series, phase: int, phases: int, reason: str) -> Job | Answer:
+    def _plan(self, series: Series, phase: int, phases: int, reason: str) -> Job | Record:
         key = self._key(series, phase)
         before = self.place.ledger.latest.get(key)
         if reason:
-            record = self._record(key, series, phase, LEFT_OUT, reason=reason, verdict=str(series.verdict))
-            same = before is not None and (before.status, before.reason) == (LEFT_OUT, reason)
-            return Answer(before if same and before is not None else record, kept=same)
+            if before is not None and (before.status, before.reason) == (Status.SKIPPED, reason):
+                return before
+            return self._record(
+                key, series, phase, Status.SKIPPED, reason=reason, verdict=str(series.verdict)
+            )
         try:
             digested = digest(series, content=self.place.content)
         except HounsfieldError as error:
-            return Answer(self._record(key, series, phase, FAILED, reason=str(error)))
+            return self._record(key, series, phase, Status.FAILED, reason=str(error))
         if before is not None and not self.place.force and self._stands(before, digested):
-            return Answer(before, kept=True)
+            return before
         ours = key in self.names
         output = self._name(key, series, phase if phases > 1 else None)
         target = f"{self.place.folder}/{output}"
@@ -198,14 +188,14 @@ class _Planner:
             refusal = OutputExistsError(
                 "exists already", where=stranger, remedy="move it away, or --force to replace it"
             )
-            return Answer(
-                self._record(key, series, phase, FAILED, reason=str(refusal), verdict=str(series.verdict))
+            return self._record(
+                key, series, phase, Status.FAILED, reason=str(refusal), verdict=str(series.verdict)
             )
         return Job(key, series, phase, digested, output, target)
 
     def _stands(self, before: Record, digested: str) -> bool:
         return (
-            before.status == MADE
+            before.status == Status.DONE
             and before.digest == digested
             and plain(before.options) == self.options
             and self.place.exists(before)
@@ -230,31 +220,30 @@ class _Planner:
         self.names[key] = name + self.task.suffix
         return self.names[key]
 
-    def finished(self, finished: Finished[Job, tuple[Made, float, Mapping[str, str], int]]) -> Record:
+    def finished(self, finished: Finished[Job, Result]) -> Record:
         job = finished.item
         if finished.value is None:
             record = self._record(
                 job.key,
                 job.series,
                 job.phase,
-                FAILED,
+                Status.FAILED,
                 reason=str(finished.error).removeprefix(f"{job.series.name}: "),
                 verdict=str(job.series.verdict),
             )
             return dataclasses.replace(record, digest=job.digest, output=job.output)
-        made, seconds, told, size = finished.value
-        record = self._record(
-            job.key, job.series, job.phase, MADE, verdict=made.verdict, shape=made.shape, unit=made.unit
-        )
-        return dataclasses.replace(
-            record,
+        result = finished.value
+        facts = {name: value for name, value in result.facts.items() if name != "preview"}
+        return self._record(
+            job.key,
+            job.series,
+            job.phase,
+            result.status,
             digest=job.digest,
             output=job.output,
-            versions=told,
-            bytes=size,
-            counts=made.counts,
-            warnings=made.warnings,
-            seconds=round(seconds, 3),
+            bytes=result.bytes,
+            reason=result.reason,
+            **fields_of(facts),
         )
 
     def _record(self, key: str, series: Series, phase: int, status: str, **facts: Any) -> Record:

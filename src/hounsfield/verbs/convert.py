@@ -1,7 +1,7 @@
-"""Series → a folder of volumes, on one core or a cluster, and what was made of each and what was not, with reasons.
+"""Series → a folder of volumes, on one core or a cluster, with a result for each.
 
 One series that cannot be converted never stops the others; each output appears whole or not at all; the ledger in
-the folder tells what became of each, and a second run does what is missing, changed or failed.
+the folder has the result of each, and a second run does what is missing, changed or failed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from hounsfield.ct.series import LoadOptions, Series
 from hounsfield.ct.series.streaming import streams
 from hounsfield.ct.volume import Volume
 from hounsfield.formats import Compression, volume_format, write_series, write_volume
-from hounsfield.runs import Answer, Engine, Job, Made, Place, Task, run_recorded, threads
+from hounsfield.runs import Engine, Job, Place, Result, Status, Task, run_recorded, threads
 from hounsfield.runs.report import Sample, preview
 from hounsfield.verbs.load import Scan
 
@@ -35,8 +35,8 @@ def convert_all(
     fail_fast: bool = False,
     all_modalities: bool = False,
     join_phases: bool = False,
-) -> Iterator[Answer]:
-    """Write one volume for each CT series (one a phase) into `place`; yields what became of each, in no order.
+) -> Iterator[Result]:
+    """Write one volume for each CT series (one a phase) into `place`; yields the result of each, in no order.
 
     `place` comes from `runs.report.open_place`. `engine`: by default this process, one series at a time on all
     its cores. `all_modalities`: do not leave out what is not CT. `join_phases`: the phases of a series in one NIfTI.
@@ -64,15 +64,15 @@ class _Convert:
     compression: Compression
     join_phases: bool
 
-    def __call__(self, job: Job) -> Made:
+    def __call__(self, job: Job) -> Result:
         if self.join_phases and len(job.series.phases) > 1:
-            return write_joined(
+            return convert_joined(
                 job.series, job.target, self.options, force=True, compression=self.compression
             )
-        return write_made(job.series, job.target, self.options, force=True, compression=self.compression)
+        return convert(job.series, job.target, self.options, force=True, compression=self.compression)
 
 
-def write_made(
+def convert(
     series: Series,
     target: str | Path,
     options: LoadOptions,
@@ -80,8 +80,8 @@ def write_made(
     phase: int | None = None,
     force: bool = False,
     compression: Compression | None = None,
-) -> Made:
-    """Write one volume, slice by slice where format and options allow; what the ledger tells of it.
+) -> Result:
+    """Write one volume, slice by slice where format and options allow.
 
     Raises what loading and writing raise.
     """
@@ -90,38 +90,40 @@ def write_made(
         written = write_series(
             series, target, options, phase=phase, force=force, compression=compression, seen=values.add
         )
-        return made(written, values.array())
+        return result_of(series, written, values.array())
     volume = series.load(options, phase=phase)
     write_volume(volume, target, force=force, compression=compression)
-    return made(volume)
+    return result_of(series, volume)
 
 
-def write_joined(
+def convert_joined(
     series: Series,
     target: str | Path,
     options: LoadOptions,
     *,
     force: bool = False,
     compression: Compression | None = None,
-) -> Made:
-    """Write all phases of a series into one NIfTI; what the ledger tells of it. Raises what loading and writing do."""
+) -> Result:
+    """Write all phases of a series into one NIfTI. Raises what loading and writing do."""
     from hounsfield.formats.nifti_series import write_phases
 
     written = write_phases(series, target, options, force=force, compression=compression)
-    return dataclasses.replace(made(written.volume), shape=written.shape)
+    result = result_of(series, written.volume)
+    return dataclasses.replace(result, facts={**result.facts, "shape": written.shape})
 
 
-def made(volume: Volume, values: NDArray[Any] | None = None) -> Made:
-    """What the ledger and its report tell of a volume. `values`: a sample, where the array does not hold them."""
+def result_of(series: Series, volume: Volume, values: NDArray[Any] | None = None) -> Result:
+    """The result for an output made of a volume. `values`: a sample, where the array does not hold them."""
     report = volume.report.to_json()
-    return Made(
-        verdict=volume.report.verdict,
-        shape=volume.shape,
-        unit=volume.unit,
-        counts={name: report[name] for name in ("padded", "clamped", "saturated", "rounded")},
-        warnings=volume.report.warnings,
-        preview=preview(volume, values),
-    )
+    facts = {
+        "verdict": volume.report.verdict,
+        "shape": volume.shape,
+        "unit": volume.unit,
+        "counts": {name: report[name] for name in ("padded", "clamped", "saturated", "rounded")},
+        "warnings": volume.report.warnings,
+        "preview": preview(volume, values),
+    }
+    return Result(series.name, Status.DONE, facts=facts)
 
 
 def reason_to_leave_out(series: Series) -> str:

@@ -181,7 +181,7 @@ def test_files_are_compressed_on_a_cluster_whose_workers_are_in_other_folders(
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 0, result.output
     assert len(list(Path("small").rglob("*.dcm"))) == len(list(Path("scan").rglob("*.dcm"))) > 0
-    assert {record.status for record in read_ledger(Path("small", LEDGER_NAME))} == {"started", "made"}
+    assert {record.status for record in read_ledger(Path("small", LEDGER_NAME))} == {"started", "done"}
 
 
 def test_files_are_compressed_and_deidentified_on_a_cluster(cluster: Cluster, tmp_path: Path) -> None:
@@ -226,7 +226,7 @@ def test_series_are_looked_at_and_pictured_on_a_cluster(cluster: Cluster, tmp_pa
         if command[0] == "info":
             assert json.loads(done.stdout) == json.loads(CliRunner().invoke(main, arguments).stdout)
     assert len(list((tmp_path / "out").glob("*.png"))) == 3
-    assert {record.status for record in read_ledger(tmp_path / "out" / LEDGER_NAME)} == {"started", "made"}
+    assert {record.status for record in read_ledger(tmp_path / "out" / LEDGER_NAME)} == {"started", "done"}
 
 
 def test_series_are_copied_on_a_cluster_between_folders_and_servers(cluster: Cluster, tmp_path: Path) -> None:
@@ -243,7 +243,7 @@ def test_series_are_copied_on_a_cluster_between_folders_and_servers(cluster: Clu
         assert copied(tmp_path / "in", archive.url)["moved"] == 18
         assert copied(archive.url, tmp_path / "out", "--verify")["moved"] == 18
         assert copied(archive.url, tmp_path / "out")["present"] == 18
-    assert [record.status for record in read_ledger(tmp_path / "out" / LEDGER_NAME)].count("made") == 3
+    assert [record.status for record in read_ledger(tmp_path / "out" / LEDGER_NAME)].count("done") == 3
     original = sorted(path.read_bytes() for path in (tmp_path / "in").rglob("*.dcm"))
     assert sorted(path.read_bytes() for path in (tmp_path / "out").rglob("*.dcm")) == original
 
@@ -303,7 +303,7 @@ def test_a_run_whose_worker_and_scheduler_die_in_its_middle_makes_every_volume(
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
 
         def made(count: int) -> bool:
-            done = ledger.exists() and sum(record.status == "made" for record in read_ledger(ledger)) >= count
+            done = ledger.exists() and sum(record.status == "done" for record in read_ledger(ledger)) >= count
             return done or process.poll() is not None
 
         _until(lambda: made(2))
@@ -317,7 +317,7 @@ def test_a_run_whose_worker_and_scheduler_die_in_its_middle_makes_every_volume(
     assert process.returncode == 0
     assert [row["status"] for row in json.loads(told)["volumes"]] == ["made"] * 16
     for record in {record.key: record for record in read_ledger(ledger)}.values():
-        assert record.status == "made"
+        assert record.status == "done"
         assert (tmp_path / "out" / record.output).stat().st_size == record.bytes
     assert all(row["kept"] for row in run(*arguments)[1])
 
@@ -404,7 +404,7 @@ def test_a_cluster_that_goes_away_for_good_stops_the_run_and_the_ledger_knows_wh
     ) as process:
         ledger = tmp_path / "out" / LEDGER_NAME
         _until(
-            lambda: ledger.exists() and sum(record.status == "made" for record in read_ledger(ledger)) >= 3
+            lambda: ledger.exists() and sum(record.status == "done" for record in read_ledger(ledger)) >= 3
         )
         for each in list(cluster.processes):
             cluster.kill(each)
@@ -412,7 +412,7 @@ def test_a_cluster_that_goes_away_for_good_stops_the_run_and_the_ledger_knows_wh
     assert process.returncode == 1
     assert told.count("hounsfield: error") == 1
     latest = {record.key: record for record in read_ledger(ledger)}
-    done = [record for record in latest.values() if record.status == "made"]
+    done = [record for record in latest.values() if record.status == "done"]
     assert len(done) >= 3
     assert all((tmp_path / "out" / record.output).is_file() for record in done)
     status, rows = run("volume", tmp_path / "in", tmp_path / "out", "--format", ".nii", "--json")

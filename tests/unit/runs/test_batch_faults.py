@@ -50,13 +50,13 @@ def finishes(many: Path, out: Path) -> None:
     CliRunner().invoke(main, ["volume", str(many), str(out) + "-whole", "--format", ".nii", "--workers", "1"])
     whole = {path.name: path.read_bytes() for path in Path(f"{out}-whole").glob("*.nii")}
     assert {path.name: path.read_bytes() for path in out.glob("*.nii")} == whole
-    assert {record.status for record in latest(out)} == {"made"}
+    assert {record.status for record in latest(out)} == {"done"}
     assert not list(out.glob(".*partial*"))
 
 
 def is_truly_made(out: Path) -> None:
     for record in latest(out):
-        if record.status == "made":
+        if record.status == "done":
             assert (out / record.output).stat().st_size == record.bytes
 
 
@@ -135,7 +135,7 @@ def test_a_disk_that_fills_up_stops_no_series_that_fits(many: Path, tmp_path: Pa
     assert done.returncode == 1
     assert "No space left" in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
-    made = [record for record in latest(kept) if record.status == "made"]
+    made = [record for record in latest(kept) if record.status == "done"]
     assert 1 <= len(made) < COUNT
     is_truly_made(kept)
     assert (kept / LEDGER_NAME).read_bytes().endswith(b"\n")

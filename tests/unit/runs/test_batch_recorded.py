@@ -65,7 +65,7 @@ def latest(folder: Path) -> dict[str, Record]:
 def test_the_ledger_tells_everything_of_each_series(three: Path) -> None:
     assert volume(three).exit_code == 0
     for record in latest(three).values():
-        assert record.status == "made"
+        assert record.status == "done"
         assert record.source.startswith(str(three / "in"))
         assert record.digest and record.verdict == "regular" and record.unit == "HU"
         assert record.shape == (6, 40, 48)
@@ -150,7 +150,7 @@ def test_a_file_of_somebody_else_s_is_never_replaced_without_force(three: Path) 
 
 def test_what_a_worker_wrote_before_it_was_lost_is_no_stranger_s(three: Path) -> None:
     from hounsfield import scan
-    from hounsfield.runs import Job, Made, Task, run_recorded, threads
+    from hounsfield.runs import Job, Result, Status, Task, run_recorded, threads
     from hounsfield.runs.report import open_place
 
     class Twice:
@@ -159,7 +159,7 @@ def test_what_a_worker_wrote_before_it_was_lost_is_no_stranger_s(three: Path) ->
         def __init__(self) -> None:
             self.asked: set[str] = set()
 
-        def __call__(self, job: Job) -> Made:
+        def __call__(self, job: Job) -> Result:
             from hounsfield.outputs import whole_file
 
             with whole_file(Path(job.target), force=True) as temporary:
@@ -167,12 +167,12 @@ def test_what_a_worker_wrote_before_it_was_lost_is_no_stranger_s(three: Path) ->
             if job.key not in self.asked:
                 self.asked.add(job.key)
                 raise CancelledError
-            return Made()
+            return Result(job.series.name, Status.DONE)
 
     with open_place(three / "out") as place:
         task = Task("test", Twice(), ".bin", {})
         answers = list(run_recorded(scan(three / "in").series, task, place, threads(1)))
-    assert [answer.record.status for answer in answers] == ["made"] * 3
+    assert [answer.status for answer in answers] == ["done"] * 3
 
 
 def test_a_location_without_series_leaves_nothing(tmp_path: Path) -> None:
@@ -237,8 +237,8 @@ def test_a_source_that_disappears_fails_and_the_rest_goes_on(three: Path) -> Non
     found = scan(three / "in")
     shutil.rmtree(three / "in" / "b")
     with open_place(three / "out") as place:
-        answers = [answer.record for answer in convert_all(found, place)]
-    assert sorted(record.status for record in answers) == ["failed", "made", "made"]
+        answers = list(convert_all(found, place))
+    assert sorted(record.status for record in answers) == ["done", "done", "failed"]
     assert "No such file" in next(record.reason for record in answers if record.status == "failed")
 
 
@@ -368,7 +368,7 @@ def test_kill_9_anywhere_leaves_nothing_half_written_and_the_next_run_finishes(
     assert volume(tmp_path, "--workers", workers).exit_code == 0
     assert outputs(tmp_path) == whole
     assert not list((tmp_path / "out").glob(".*partial*"))
-    assert {record.status for record in latest(tmp_path).values()} == {"made"}
+    assert {record.status for record in latest(tmp_path).values()} == {"done"}
 
 
 def _wait_for_lines(path: Path, process: subprocess.Popen[bytes], count: int) -> None:

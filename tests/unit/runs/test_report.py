@@ -15,7 +15,7 @@ from viewer_browser import Person
 
 from hounsfield import load, phantom, scan
 from hounsfield.phantom import PhantomSpec
-from hounsfield.runs import FAILED, MADE, STARTED, Record
+from hounsfield.runs import STARTED, Record, Status
 from hounsfield.runs.report import open_place, preview, preview_of_file, write_summaries
 from hounsfield.runs.report.page import CARDS, write_pages
 from hounsfield.runs.report.preview import BINS
@@ -61,7 +61,9 @@ def test_each_series_has_its_picture_histogram_and_warnings(tmp_path: Path) -> N
 def test_nothing_on_a_page_overflows_its_card(browser: Any, tmp_path: Path) -> None:
     """A path in a reason is one word of a hundred letters."""
     reason = "leave out /" + "very-long-folder-name/" * 12 + "CT0001.dcm"
-    records = [Record(key=str(number), status=FAILED, series="s", reason=reason) for number in range(4)]
+    records = [
+        Record(key=str(number), status=Status.FAILED, series="s", reason=reason) for number in range(4)
+    ]
     (path,) = write_pages(records, lambda key: {}, tmp_path)
     someone = Person(browser, width=390, height=800)
     someone.open(path.as_uri())
@@ -73,8 +75,8 @@ def test_nothing_on_a_page_overflows_its_card(browser: Any, tmp_path: Path) -> N
 
 
 def test_each_kind_leads_to_where_it_begins(tmp_path: Path) -> None:
-    records = [Record(key=f"f{number}", status=FAILED, verb="volume") for number in range(CARDS + 1)]
-    records += [Record(key="m", status=MADE, verb="volume")]
+    records = [Record(key=f"f{number}", status=Status.FAILED, verb="volume") for number in range(CARDS + 1)]
+    records += [Record(key="m", status=Status.DONE, verb="volume")]
     first, second = (Page(path) for path in write_pages(records, lambda key: {}, tmp_path))
     assert {"hounsfield.html#failed", "hounsfield-2.html#made"} <= set(first.links)
     assert "hounsfield volume" in first.text
@@ -93,7 +95,7 @@ def test_a_preview_of_a_file_is_of_its_own_pixels(spec: PhantomSpec, tmp_path: P
 
 def test_the_footer_speaks_of_what_is_on_the_page(tmp_path: Path) -> None:
     record = Record(
-        key="1", status=MADE, verb="compress", series="s", counts={"written": 1}, facts={"files": 1}
+        key="1", status=Status.DONE, verb="compress", series="s", counts={"written": 1}, facts={"files": 1}
     )
     (path,) = write_pages([record], lambda key: {}, tmp_path)
     told = Page(path).text
@@ -109,9 +111,16 @@ def test_the_footer_speaks_of_what_is_on_the_page(tmp_path: Path) -> None:
 def test_text_out_of_files_is_escaped(tmp_path: Path) -> None:
     evil = "<script>alert(1)</script>\"'><img src=http://x/>"
     record = Record(
-        key="1", status=FAILED, series=evil, uid=evil, reason=evil, warnings=(evil,), source=evil, unit=evil
+        key="1",
+        status=Status.FAILED,
+        series=evil,
+        uid=evil,
+        reason=evil,
+        warnings=(evil,),
+        source=evil,
+        unit=evil,
     )
-    made = replace(record, key="2", status=MADE, output=evil)
+    made = replace(record, key="2", status=Status.DONE, output=evil)
     shown = {"thumbnail": f"javascript:{evil}", "histogram": {"low": 0, "high": 1, "counts": [1]}}
     write_pages([record, made], lambda key: shown, tmp_path)
     page = Page(tmp_path / "hounsfield.html")
@@ -122,7 +131,9 @@ def test_text_out_of_files_is_escaped(tmp_path: Path) -> None:
 
 
 def test_many_series_are_pages_that_lead_to_each_other(tmp_path: Path) -> None:
-    records = [Record(key=str(number), status=MADE, series=f"s{number}") for number in range(2 * CARDS + 1)]
+    records = [
+        Record(key=str(number), status=Status.DONE, series=f"s{number}") for number in range(2 * CARDS + 1)
+    ]
     paths = write_pages(records, lambda key: {}, tmp_path)
     assert [path.name for path in paths] == ["hounsfield.html", "hounsfield-2.html", "hounsfield-3.html"]
     assert {"hounsfield.html", "hounsfield-3.html"} <= set(Page(paths[1]).links)
@@ -133,9 +144,9 @@ def test_many_series_are_pages_that_lead_to_each_other(tmp_path: Path) -> None:
 
 def test_what_failed_or_was_not_finished_comes_first(tmp_path: Path) -> None:
     records = [
-        Record(key="1", status=MADE, series="fine"),
+        Record(key="1", status=Status.DONE, series="fine"),
         Record(key="2", status=STARTED, series="begun"),
-        Record(key="3", status=FAILED, series="broken"),
+        Record(key="3", status=Status.FAILED, series="broken"),
     ]
     text = Page(write_pages(records, lambda key: {}, tmp_path)[0]).text
     assert text.index("broken") < text.index("begun") < text.index("fine")

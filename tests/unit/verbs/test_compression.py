@@ -9,9 +9,10 @@ import pytest
 from test_transcode import image, phantom, saved
 
 from hounsfield.ct.instance import BytesSource, FileSource, read_instance
-from hounsfield.runs import existing, threads
+from hounsfield.outputs.results import word_of
+from hounsfield.runs import Result, existing, threads
 from hounsfield.transcode import Target, target
-from hounsfield.verbs.compress import Job, Outcome, transcode_files
+from hounsfield.verbs.compress import Job, transcode_files
 
 
 def folder_of(path: Path, count: int = 6) -> list[Job]:
@@ -25,12 +26,12 @@ def folder_of(path: Path, count: int = 6) -> list[Job]:
     return jobs
 
 
-def run(jobs: list[Job], goal: Target, **options: object) -> list[Outcome]:
-    return sorted(transcode_files(jobs, goal, **options), key=lambda outcome: outcome.name)  # type: ignore[arg-type]
+def run(jobs: list[Job], goal: Target, **options: object) -> list[Result]:
+    return sorted(transcode_files(jobs, goal, **options), key=lambda result: result.unit)  # type: ignore[arg-type]
 
 
-def statuses(outcomes: list[Outcome]) -> list[str]:
-    return [outcome.status for outcome in outcomes]
+def statuses(outcomes: list[Result]) -> list[str]:
+    return [word_of("compress", outcome.status, outcome.facts) for outcome in outcomes]
 
 
 def test_a_tree_is_written_and_the_second_run_finds_it_done(tmp_path: Path) -> None:

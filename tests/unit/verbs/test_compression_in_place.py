@@ -26,6 +26,7 @@ from hounsfield import phantom
 from hounsfield.cli import main
 from hounsfield.ct.instance import FileSource, read_instance
 from hounsfield.locations import open_location
+from hounsfield.outputs.results import word_of
 from hounsfield.phantom import PhantomSpec
 from hounsfield.transcode.proving import frame_hashes
 from hounsfield.verbs.verify import compare_all
@@ -58,7 +59,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def statuses(old: Path, new: Path) -> set[str]:
-    return {each.status for each in compare_all(open_location(str(old)), open_location(str(new)))}
+    found = compare_all(open_location(str(old)), open_location(str(new)))
+    return {word_of("verify", each.status, each.facts) for each in found}
 
 
 @pytest.fixture

@@ -72,7 +72,7 @@ def forbid_opening(monkeypatch: pytest.MonkeyPatch, out: Path) -> None:
         raise AssertionError("looked into a file that stands")
 
     monkeypatch.setattr("hounsfield.verbs.compress.files.is_done", refused)
-    monkeypatch.setattr("hounsfield.verbs.compress.files._outcome", refused)
+    monkeypatch.setattr("hounsfield.verbs.compress.files._result", refused)
     monkeypatch.setattr("hounsfield.verbs.compress.series.preview_of_file", refused)
 
 
@@ -83,7 +83,7 @@ def test_each_series_has_a_record_and_the_second_run_opens_nothing(
     status, told = typed(source, out, "--to", "jpeg-ls")
     assert status == 0 and statuses(told) == {"written": 18}
     records = latest(out)
-    assert [record.status for record in records] == ["made"] * 3
+    assert [record.status for record in records] == ["done"] * 3
     for number, record in enumerate(records):
         assert record.verb == "compress" and record.options["to"] == "jpeg-ls"
         assert record.source == str(source / str(number)) and record.output == str(number)
@@ -186,7 +186,7 @@ def test_outputs_from_before_there_was_a_ledger_are_recognised(tmp_path: Path) -
     status, told = typed(source, out, "--to", "jpeg-ls")
     assert status == 0 and statuses(told) == {"present": 12}
     assert made(out) == before
-    assert [record.status for record in latest(out)] == ["made"] * 2
+    assert [record.status for record in latest(out)] == ["done"] * 2
     assert all(each["kept"] for each in typed(source, out, "--to", "jpeg-ls")[1]["series"])
 
 
@@ -197,8 +197,8 @@ def test_a_failed_file_is_named_in_its_series_and_tried_again_alone(tmp_path: Pa
     broken.write_bytes(whole[:-100])
     status, told = typed(source, out, "--to", "jpeg-ls")
     assert status == 1 and statuses(told) == {"written": 11, "failed": 1}
-    failed, fine = sorted(latest(out), key=lambda record: record.status)
-    assert (failed.status, fine.status) == ("failed", "made")
+    fine, failed = sorted(latest(out), key=lambda record: record.status)
+    assert (failed.status, fine.status) == ("failed", "done")
     assert failed.reason.startswith("1 of 6 files: ") and broken.name in failed.reason
     assert "frame 1" in failed.reason and failed.counts == {"failed": 1, "written": 5}
     others = sum(path.stat().st_size for path in (source / "0").iterdir() if path != broken)
@@ -209,7 +209,7 @@ def test_a_failed_file_is_named_in_its_series_and_tried_again_alone(tmp_path: Pa
     status, told = typed(source, out, "--to", "jpeg-ls")
     assert status == 0 and statuses(told) == {"written": 1, "present": 11}
     assert before.items() <= made(out).items()
-    assert {record.status for record in latest(out)} == {"made"}
+    assert {record.status for record in latest(out)} == {"done"}
 
 
 def test_a_file_of_no_series_that_fails_has_a_line_until_it_does_not(tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ def test_a_file_of_no_series_that_fails_has_a_line_until_it_does_not(tmp_path: P
     assert [record.series for record in latest(out) if record.status == "failed"] == ["0/lost.dcm"]
     lost.write_bytes(whole)
     assert typed(source, out, "--to", "rle")[0] == 0
-    assert {record.status for record in latest(out)} == {"made"}
+    assert {record.status for record in latest(out)} == {"done"}
     assert {path.name for path in out.iterdir()} == {
         "0",
         LEDGER_NAME,
@@ -245,7 +245,7 @@ def test_fail_fast_begins_nothing_more_and_the_ledger_says_what_was_not_begun(tm
     assert record.status == "failed" and "not begun" in record.reason
     broken.write_bytes(whole)
     assert typed(source, out, "--to", "rle")[0] == 0
-    assert [record.status for record in latest(out)] == ["made"]
+    assert [record.status for record in latest(out)] == ["done"]
     assert (load(out).array == load(source).array).all()
 
 
@@ -277,7 +277,7 @@ def test_a_killed_run_leaves_nothing_half_written_and_the_next_finishes_it(
     status, told = typed(*arguments)
     assert status == 0 and statuses(told)["written"] > 0
     assert not list(out.rglob(".*partial*"))
-    assert {record.status for record in latest(out)} == {"made"}
+    assert {record.status for record in latest(out)} == {"done"}
     for number in range(3):
         assert (load(out / str(number)).array == load(source / str(number)).array).all()
     assert statuses(typed(*arguments)[1]) == {"present": 120}
@@ -327,7 +327,7 @@ def test_archives_and_servers_have_their_series_recorded_too(
         for name, place in (("zip", tmp_path / "scan.zip"), ("web", server.url)):
             status, told = typed(place, tmp_path / name, "--to", "jpeg-ls")
             assert status == 0 and statuses(told) == {"written": 12}
-            assert [record.status for record in latest(tmp_path / name)] == ["made"] * 2
+            assert [record.status for record in latest(tmp_path / name)] == ["done"] * 2
         forbid_opening(monkeypatch, tmp_path)
         for name, place in (("zip", tmp_path / "scan.zip"), ("web", server.url)):
             assert all(each["kept"] for each in typed(place, tmp_path / name, "--to", "jpeg-ls")[1]["series"])
@@ -371,7 +371,7 @@ def test_the_ledger_may_lie_elsewhere(tmp_path: Path) -> None:
     source, out = tree(tmp_path / "in", 1), tmp_path / "out"
     ledger = tmp_path / "run" / "compress.jsonl"
     assert typed(source, out, "--to", "rle", "--ledger", ledger)[0] == 0
-    assert [record.status for record in read_ledger(ledger)] == ["started", "made"]
+    assert [record.status for record in read_ledger(ledger)] == ["started", "done"]
     assert [path.name for path in out.iterdir()] == ["0"]
 
 
@@ -412,4 +412,4 @@ def test_on_a_disk_that_fills_up_what_is_there_is_whole_and_the_next_run_finishe
         read_instance(FileSource(path)).cells()
     assert not list(kept.rglob(".*partial*"))
     assert CliRunner().invoke(main, [verb, *options, str(source), str(kept)]).exit_code == 0
-    assert len(made(kept)) == 72 and {record.status for record in latest(kept) if record.uid} == {"made"}
+    assert len(made(kept)) == 72 and {record.status for record in latest(kept) if record.uid} == {"done"}

@@ -329,7 +329,7 @@ def test_the_ledger_tells_of_each_series_and_a_second_copy_keeps_them(three, tmp
         assert [each["kept"] for each in first["series"]] == [False] * 3
         lines = (tmp_path / "out" / LEDGER_NAME).read_bytes()
         for record in ledger_of(tmp_path / "out").values():
-            assert (record.status, record.verb, record.counts) == ("made", "copy", {"moved": 4})
+            assert (record.status, record.verb, record.counts) == ("done", "copy", {"moved": 4})
             assert record.source.startswith(str(three)) and record.digest and record.bytes
             assert record.uid in record.output and record.series.endswith("Phantom")
         status, again = told(three, out, *more)
@@ -383,7 +383,7 @@ def test_a_series_that_failed_is_recorded_and_tried_again(three, tmp_path):
         assert [record.status for record in ledger_of(tmp_path / "run").values()] == ["failed"] * 3
         target.fault = lambda exchange: False
         assert told(three, target.url, *more)[1]["moved"] == 12
-        assert [record.status for record in ledger_of(tmp_path / "run").values()] == ["made"] * 3
+        assert [record.status for record in ledger_of(tmp_path / "run").values()] == ["done"] * 3
 
 
 def refuse_posts(exchange):
@@ -417,7 +417,7 @@ def test_a_file_that_disappears_fails_its_series_and_the_rest_is_copied(three, t
 
     summary = copy(three, tmp_path / "out", expect=Vanishing(), workers=1)
     assert counts(summary)[0] >= 8
-    assert sorted(each.record.status for each in summary.series) == ["failed", "made", "made"]
+    assert sorted(each.status for each in summary.series) == ["done", "done", "failed"]
 
 
 def test_a_full_disk_fails_what_does_not_fit_and_the_next_copy_finishes(three, tmp_path):

@@ -76,7 +76,7 @@ def test_what_was_made_is_shown_and_what_was_left_out_says_why_once(tmp_path: Pa
     page = (out / "hounsfield.html").read_text("utf-8")
     assert page.count("<img") == page.count("<svg") == 1
     assert page.count("<article") == 2 and "object: 1 left out" in page and "1 file<" in page
-    (reason,) = (record.reason for record in latest(out) if record.status == "left out")
+    (reason,) = (record.reason for record in latest(out) if record.status == "skipped")
     assert page.count(reason) == 1
 
 
@@ -86,7 +86,7 @@ def test_each_series_has_a_record_and_the_second_run_opens_nothing(
     source, out = tree(tmp_path / "in", spec=replace(PLAIN, dose_pages=1)), tmp_path / "out"
     status, first = typed(source, out)
     assert status == 0 and first["objects"] == {"made": 15, "left out": 3}
-    records = [record for record in latest(out) if record.status == "made"]
+    records = [record for record in latest(out) if record.status == "done"]
     assert sorted(record.output for record in records) == sorted(
         path.relative_to(out).as_posix() for path in out.glob("*/*") if path.is_dir()
     )
@@ -183,7 +183,7 @@ def test_a_folder_from_before_there_was_a_ledger_is_recognised(tmp_path: Path) -
     for path in out.glob("hounsfield*"):
         path.unlink()
     assert typed(source, out)[1]["objects"] == {"present": 10}
-    assert made(out) == before and {record.status for record in latest(out)} == {"made"}
+    assert made(out) == before and {record.status for record in latest(out)} == {"done"}
 
 
 def test_what_failed_is_tried_again_alone(tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ def test_what_failed_is_tried_again_alone(tmp_path: Path) -> None:
     one.unlink()
     status, told = typed(source, out)
     assert status == 0 and told["objects"] == {"made": 1, "present": 9}
-    assert {record.status for record in latest(out)} == {"made"}
+    assert {record.status for record in latest(out)} == {"done"}
 
 
 def test_fail_fast_begins_nothing_more(tmp_path: Path) -> None:
@@ -219,7 +219,7 @@ def test_fail_fast_begins_nothing_more(tmp_path: Path) -> None:
     assert record.status == "failed" and "not begun" in record.reason
     first.unlink()
     assert typed(source, out)[0] == 0
-    assert len(made(out)) == 80 and [record.status for record in latest(out)] == ["made"]
+    assert len(made(out)) == 80 and [record.status for record in latest(out)] == ["done"]
 
 
 def unnamed(source: Path, out: Path) -> str:
@@ -250,7 +250,7 @@ def test_a_killed_run_leaves_nothing_half_written_and_the_next_finishes_it(
     status, told = typed(source, out, "--workers", workers)
     assert status == 0 and told["objects"]["made"] > 0
     assert len(made(out)) == 300 and not list(out.rglob(".*partial*"))
-    assert {record.status for record in latest(out)} == {"made"}
+    assert {record.status for record in latest(out)} == {"done"}
     assert typed(source, out)[1]["objects"] == {"present": 300}
 
 
@@ -269,7 +269,7 @@ def test_two_files_of_one_object_do_not_replace_each_other(tmp_path: Path) -> No
     for _ in range(2):
         status, told = typed(source, out)
         assert status == 0 and sum(told["objects"].values()) == 6
-    assert Counter(record.status for record in latest(out)) == {"made": 1}
+    assert Counter(record.status for record in latest(out)) == {"done": 1}
 
 
 def test_force_does_everything_again(tmp_path: Path) -> None:

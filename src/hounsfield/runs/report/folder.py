@@ -14,7 +14,7 @@ from typing import Any
 from hounsfield.errors import LocationError
 from hounsfield.formats.buckets import is_address, size_of
 from hounsfield.outputs import remove_partials
-from hounsfield.runs import FAILED, LEDGER_NAME, STARTED, Place, Record, open_ledger, read_ledger
+from hounsfield.runs import LEDGER_NAME, STARTED, Place, Record, Status, open_ledger, read_ledger
 from hounsfield.runs.ledger import append_lines, appending
 from hounsfield.runs.recorded import is_still_there
 from hounsfield.runs.report.page import PAGE_NAME, write_pages
@@ -135,6 +135,8 @@ def _clean(place: Place) -> None:
     """Remove what killed writers left of outputs that are not made, and of the summaries."""
     if is_address(place.folder):
         return
-    begun = {record.output for record in place.ledger.latest.values() if record.status in (STARTED, FAILED)}
+    begun = {
+        record.output for record in place.ledger.latest.values() if record.status in (STARTED, Status.FAILED)
+    }
     beside = {Path(name).with_suffix(".json").name for name in begun if name.endswith(".npy")}
     remove_partials(Path(place.folder), begun | beside | {TABLE_NAME, PAGE_NAME})

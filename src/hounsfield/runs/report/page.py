@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 from hounsfield.outputs import whole_file
-from hounsfield.runs import FAILED, LEFT_OUT, MADE, STARTED, Record
+from hounsfield.runs import STARTED, Record, Status
 from hounsfield.runs.report.preview import DATA_URL
 from hounsfield.runs.report.table import INTERRUPTED, before_of
 
@@ -34,7 +34,7 @@ _SECTIONS = {
 }
 """Kinds of card in their order: those first that need a look."""
 
-_KINDS = {FAILED: "failed", STARTED: "started", MADE: "made", LEFT_OUT: "left-out"}
+_KINDS = {Status.FAILED: "failed", STARTED: "started", Status.DONE: "made", Status.SKIPPED: "left-out"}
 _COUNTED = {"copy": "instance", "compress": "file", "deidentify": "object"}
 """What the counts of a verb are of, where not voxels."""
 
@@ -94,7 +94,7 @@ def write_pages(records: Sequence[Record], preview: Preview, folder: Path) -> li
 
 
 def _kind(record: Record) -> str:
-    if record.status == MADE and record.warnings:
+    if record.status == Status.DONE and record.warnings:
         return "warned"
     return _KINDS.get(record.status, "failed")
 
@@ -144,7 +144,9 @@ def _total(records: Sequence[Record]) -> str:
 def _page(records: Sequence[Record], preview: Preview, number: int, count: int, head: str) -> str:
     here = " on this page" if count > 1 else ""
     looks = {
-        record.key: _look(preview(record.key), record.unit) for record in records if record.status == MADE
+        record.key: _look(preview(record.key), record.unit)
+        for record in records
+        if record.status == Status.DONE
     }
     sections = "\n".join(_section(kind, list(group), looks, here) for kind, group in groupby(records, _kind))
     pages = _pages(number, count)
@@ -246,7 +248,7 @@ def _link(record: Record) -> str:
     name = html.escape(record.series or record.uid or record.key)
     if record.phase_name or record.phase:
         name += f" ({html.escape(record.phase_name or f'phase {record.phase}')})"
-    if record.status != MADE or not record.output or "://" in record.output:
+    if record.status != Status.DONE or not record.output or "://" in record.output:
         return name
     return f'<a href="{html.escape(quote(record.output))}">{name}</a>'
 

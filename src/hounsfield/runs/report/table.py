@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from hounsfield.outputs import whole_file
+from hounsfield.outputs.results import word_of
 from hounsfield.runs import STARTED, Record
 
 TABLE_NAME = "hounsfield.csv"
@@ -59,7 +60,7 @@ def _row(record: Record) -> dict[str, object]:
         "SeriesInstanceUID": record.uid,
         "phase": record.phase,
         "phase name": _text(record.phase_name),
-        "status": record.status,
+        "status": word_of("series", record.status),
         "output": record.output,
         "verdict": record.verdict,
         "shape": "×".join(map(str, record.shape)),

@@ -1,13 +1,13 @@
 """Files to another transfer syntax: many at once (`files`), and whole series of them kept in a ledger (`series`).
 
-Which file goes where is the caller's to say; what becomes of one file is `hounsfield.transcode`'s business.
+Which file goes where is the caller's to say; how one file is transcoded is `hounsfield.transcode`'s business.
 """
 
 from __future__ import annotations
 
 from hounsfield.verbs.compress.discarding import discard_backup
 from hounsfield.verbs.compress.file_ledger import open_backup
-from hounsfield.verbs.compress.files import Job, Outcome, transcode_file, transcode_files
+from hounsfield.verbs.compress.files import Job, transcode_file, transcode_files
 from hounsfield.verbs.compress.foretelling import foreseen_place, foretell_tree, foretold_file
 from hounsfield.verbs.compress.in_place import compress_in_place
 from hounsfield.verbs.compress.planning import Plan, Stratum, make_plan
@@ -16,7 +16,6 @@ from hounsfield.verbs.compress.series import Files, compress_all, find_files, fo
 __all__ = [
     "Files",
     "Job",
-    "Outcome",
     "Plan",
     "Stratum",
     "compress_all",

@@ -7,17 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hounsfield.locations.tree import tree_entries
-from hounsfield.runs import Pace
+from hounsfield.runs import Pace, Result, Status
 from hounsfield.runs.ledger import FILE_LEDGER_NAME, read_lines
 from hounsfield.verbs.compress.file_ledger import FileLedger
-from hounsfield.verbs.compress.files import Outcome
 from hounsfield.verbs.compress.swapping import sha256_of
 
 
-def discard_backup(root: Path, ledger: FileLedger, *, pace: Pace | None = None) -> Iterator[Outcome]:
+def discard_backup(root: Path, ledger: FileLedger, *, pace: Pace | None = None) -> Iterator[Result]:
     """Remove every original whose file in the tree is byte for byte what the ledger says was swapped for it.
 
-    `discarded` is yielded for each; `failed` for each that stays in the backup, with the reason. The ledger stays, as
+    `DONE` is yielded for each; `FAILED` for each that stays in the backup, with the reason. The ledger stays, as
     the record of what was done; once no original is left it says so, and the folder may serve for another run.
     """
     tree = root if root.is_dir() else root.parent
@@ -36,15 +35,14 @@ def discard_backup(root: Path, ledger: FileLedger, *, pace: Pace | None = None) 
             continue
         kept.unlink()
         doubtful.pop(name, None)
-        yield Outcome(str(path), "discarded", kept)
+        yield Result(str(path), Status.DONE, output=str(kept), facts={"how": "discarded"})
     for name, reason in doubtful.items():
-        yield Outcome(
-            str(tree / name), "failed", ledger.folder / name, f"{reason}; its original stays in the backup"
-        )
+        why = f"{reason}; its original stays in the backup"
+        yield Result(str(tree / name), Status.FAILED, why, str(ledger.folder / name))
     unknown = list(_left(ledger.folder, doubtful))
     for path in unknown:
         reason = "is kept, but the ledger does not say that it was swapped; run --in-place again first"
-        yield Outcome(str(path), "failed", path, reason)
+        yield Result(str(path), Status.FAILED, reason, str(path))
     if not doubtful and not unknown:
         ledger.append([{"status": "all discarded"}])
 

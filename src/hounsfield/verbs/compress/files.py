@@ -1,7 +1,7 @@
 """Many files to another transfer syntax: on all cores or a cluster, in bounded memory, resumable, one failure never
 the next one's.
 
-Which file goes where is the caller's to say (`Job`); what becomes of one file is `hounsfield.transcode`'s business.
+Which file goes where is the caller's to say (`Job`); how one file is transcoded is `hounsfield.transcode`'s business.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ import hashlib
 import shutil
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from hounsfield.codecs import Rate
 from hounsfield.ct.instance import FileSource, Header, Source, read_instance
 from hounsfield.ct.instance.reading import read_header
 from hounsfield.errors import HounsfieldError, NotDicomError, OutputExistsError
 from hounsfield.outputs import WholeFiles, carry_status, whole_file
-from hounsfield.runs import Engine, Pace, available_cores, run_each, threads
+from hounsfield.runs import Engine, Pace, Result, Status, available_cores, run_each, threads
 from hounsfield.runs.digest import size_of_source
 from hounsfield.transcode import CommonRate, Target, Transcoded, Transcoder, choose, derived_uid, goal_of
 from hounsfield.transcode.proving import frame_hashes
 
-Status = Literal["written", "copied", "kept", "present", "discarded", "skipped", "failed"]
+COPIED = {"how": "copied"}
 _MOST_UNCONFIRMED = 128
 """Files that may wait for the disk to confirm them while others are made."""
 
@@ -37,7 +37,7 @@ class Job:
     """One source and the file it becomes. `replace`: what is there is ours and not what the source is now.
 
     `mirror`: `out` gets the source's times and mode, and what cannot be compressed is carried over as it is.
-    `common`: the rate of its series, or why there is none. `hashes`: the outcome tells the SHA-256 of the output, and
+    `common`: the rate of its series, or why there is none. `hashes`: the result has the SHA-256 of the output, and
     of the values of each frame of the source.
     """
 
@@ -61,22 +61,6 @@ class Job:
         return self.source.path if self.mirror and isinstance(self.source, FileSource) else None
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one job.
-
-    `written`: compressed; `reason` where not as asked. `copied`: byte for byte, `reason` says why.
-    `present`: an earlier run did it. `skipped`: not DICOM. `failed`: `reason`.
-    `facts` are those of `Transcoded.to_json`.
-    """
-
-    name: str
-    status: Status
-    out: Path
-    reason: str = ""
-    facts: dict[str, Any] | None = None
-
-
 def transcode_files(
     jobs: Iterable[Job],
     target: Target,
@@ -85,11 +69,14 @@ def transcode_files(
     engine: Engine | None = None,
     fail_fast: bool = False,
     pace: Pace | None = None,
-) -> Iterator[Outcome]:
-    """Transcode every job; outcomes come as they are done, in no order. Outputs appear whole or not at all.
+) -> Iterator[Result]:
+    """Transcode every job; results come as they are done, in no order. Outputs appear whole or not at all.
+
+    `DONE`: compressed, or, where the fact `how` is "copied", byte for byte as it was; `reason` where not as asked.
+    `UNCHANGED`: an earlier run did it. `SKIPPED`: not DICOM. Facts are those of `Transcoded.to_json`.
 
     `engine`: by default threads of this process, since codecs leave the interpreter free; `hounsfield.runs` has
-    others. Its workers bound how many images are in memory. A file that an earlier run finished is `present`;
+    others. Its workers bound how many images are in memory. A file that an earlier run finished is unchanged;
     another that exists is a failure unless `force`. With `fail_fast` nothing is begun after the first failure.
     `pace` limits how quickly and when jobs are begun.
     """
@@ -100,16 +87,16 @@ def transcode_files(
         return
     jobs = pace.each(jobs, _size)
     function = functools.partial(transcode_file, target=target, force=force)
-    for finished in run_each(function, jobs, engine, fail_fast=fail_fast, fails=_has_failed):
+    for finished in run_each(function, jobs, engine, fail_fast=fail_fast, fails=has_failed):
         yield finished.value or _failed(finished.item, finished.error)
 
 
-def _here(jobs: Iterable[Job], work: _Here, engine: Engine, *, fail_fast: bool) -> Iterator[Outcome]:
+def _here(jobs: Iterable[Job], work: _Here, engine: Engine, *, fail_fast: bool) -> Iterator[Result]:
     """On threads of this process, which leave the waiting for the disk to one beside them."""
     unconfirmed: deque[_Unconfirmed] = deque()
     with work.files as files:
         finished_jobs = run_each(
-            work, jobs, engine, fail_fast=fail_fast, fails=lambda made: _has_failed(made.outcome)
+            work, jobs, engine, fail_fast=fail_fast, fails=lambda made: made.result.has_failed
         )
         for finished in finished_jobs:
             made = finished.value or _Unconfirmed(finished.item, _failed(finished.item, finished.error))
@@ -123,23 +110,23 @@ def _here(jobs: Iterable[Job], work: _Here, engine: Engine, *, fail_fast: bool) 
 
 @dataclass(frozen=True, slots=True)
 class _Unconfirmed:
-    """What became of a job, once the disk has confirmed its file."""
+    """The result of a job, once the disk has confirmed its file."""
 
     job: Job
-    outcome: Outcome
+    result: Result
     placed: Future[None] | None = None
 
     @property
     def is_confirmed(self) -> bool:
         return self.placed is None or self.placed.done()
 
-    def settled(self) -> Outcome:
+    def settled(self) -> Result:
         try:
             if self.placed is not None:
                 self.placed.result()
         except HounsfieldError as error:
             return _failed(self.job, error)
-        return self.outcome
+        return self.result
 
 
 class _Here:
@@ -159,8 +146,8 @@ class _Here:
             force = self._force or job.replace
             placed.append(self.files.write(job.out, content, force=force, like=job.original))
 
-        outcome = _outcome(job, self._transcoded, write, self._target, force=self._force)
-        return _Unconfirmed(job, outcome, placed[0] if placed else None)
+        result = _result(job, self._transcoded, write, self._target, force=self._force)
+        return _Unconfirmed(job, result, placed[0] if placed else None)
 
     def _transcoded(self, job: Job) -> Transcoded:
         if not hasattr(self._mine, "transcoder"):
@@ -171,15 +158,20 @@ class _Here:
         return result
 
 
-def _has_failed(outcome: Outcome) -> bool:
-    return outcome.status == "failed"
+def has_failed(result: Result) -> bool:
+    """For `run_each`."""
+    return result.has_failed
 
 
-def _failed(job: Job, error: HounsfieldError | None) -> Outcome:
-    return Outcome(job.source.name, "failed", job.out, "" if error is None else _reason(error, job))
+def _failed(job: Job, error: HounsfieldError | None) -> Result:
+    return _of(job, Status.FAILED, "" if error is None else _reason(error, job))
 
 
-def transcode_file(job: Job, target: Target, *, force: bool = False) -> Outcome:
+def _of(job: Job, status: Status, reason: str = "", facts: Mapping[str, Any] | None = None) -> Result:
+    return Result(job.source.name, status, reason, str(job.out), facts=facts or {})
+
+
+def transcode_file(job: Job, target: Target, *, force: bool = False) -> Result:
     """One job, start to end; never raises for what is wrong with it."""
 
     def write(content: bytes) -> None:
@@ -191,36 +183,35 @@ def transcode_file(job: Job, target: Target, *, force: bool = False) -> Outcome:
     def transcoded(job: Job) -> Transcoded:
         return Transcoder().transcode(job.source, target, common=job.rate)
 
-    return _outcome(job, transcoded, write, target, force=force)
+    return _result(job, transcoded, write, target, force=force)
 
 
-def _outcome(
+def _result(
     job: Job,
     transcoded: Callable[[Job], Transcoded],
     write: Callable[[bytes], None],
     target: Target,
     *,
     force: bool,
-) -> Outcome:
+) -> Result:
     try:
         if job.out.exists() and not (force or job.replace) and is_done(job, target):
-            return Outcome(job.source.name, "present", job.out)
+            return _of(job, Status.UNCHANGED)
         _spare_source(job)
-        result = _transcoded_or_why_not(job, transcoded)
-        if isinstance(result, str):
-            return _carried(job, result, force=force)
-        write(result.content)
-        facts = result.to_json()
+        made = _transcoded_or_why_not(job, transcoded)
+        if isinstance(made, str):
+            return _carried(job, made, force=force)
+        write(made.content)
+        facts = made.to_json()
         if job.hashes:
-            facts |= _hashes(job, result.content)
+            facts |= _hashes(job, made.content)
     except NotDicomError as error:
-        return Outcome(job.source.name, "skipped", job.out, _reason(error, job))
+        return _of(job, Status.SKIPPED, _reason(error, job))
     except HounsfieldError as error:
         return _failed(job, error)
     except OSError as error:
-        return Outcome(job.source.name, "failed", job.out, error.strerror or str(error))
-    status: Status = "written" if result.changed else "copied"
-    return Outcome(job.source.name, status, job.out, result.why, facts)
+        return _of(job, Status.FAILED, error.strerror or str(error))
+    return _of(job, Status.DONE, made.why, facts if made.changed else facts | COPIED)
 
 
 def _hashes(job: Job, content: bytes) -> dict[str, Any]:
@@ -239,14 +230,14 @@ def _transcoded_or_why_not(job: Job, transcoded: Callable[[Job], Transcoded]) ->
         return _reason(error, job)
 
 
-def _carried(job: Job, reason: str, *, force: bool) -> Outcome:
+def _carried(job: Job, reason: str, *, force: bool) -> Result:
     """A file of a mirrored tree as it is."""
     original = job.original
     assert original is not None
     with whole_file(job.out, force=force or job.replace) as temporary:
         shutil.copyfile(original, temporary)
         carry_status(original, temporary)
-    return Outcome(job.source.name, "copied", job.out, reason)
+    return _of(job, Status.DONE, reason, COPIED)
 
 
 def _size(job: Job) -> int:

@@ -1,12 +1,13 @@
-"""What a run would make of each file, told from headers alone and written nowhere.
+"""The result that a run would have for each file, from headers alone; nothing is written.
 
-What only the pixels would tell (damage, whether `auto` keeps a file because it would not become smaller) is not told.
+What only the pixels would show (damage, whether `auto` keeps a file because it would not become smaller) is not known.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from hounsfield.codecs import PixelKind, refuse_unheld
@@ -14,10 +15,10 @@ from hounsfield.ct.instance import FileSource, Header, Source, read_instance
 from hounsfield.dicom.syntaxes import transfer_syntax
 from hounsfield.errors import HounsfieldError, NotDicomError
 from hounsfield.locations.tree import tree_sources
-from hounsfield.runs import LEDGER_NAME, Place, Record, read_ledger
+from hounsfield.runs import LEDGER_NAME, Place, Record, Result, Status, read_ledger
 from hounsfield.runs.ledger import Ledger
 from hounsfield.transcode import Target, choose, decoded_format
-from hounsfield.verbs.compress.files import Job, Outcome, is_done, why_spared
+from hounsfield.verbs.compress.files import COPIED, Job, is_done, why_spared
 
 
 class _Remembered(Ledger):
@@ -42,37 +43,45 @@ def _forgotten(_: str, __: Mapping[str, Any]) -> None:
     return
 
 
-def foretold_file(job: Job, target: Target, *, force: bool = False) -> Outcome:
-    """What `transcode_files` would say of a job; `written` has the syntaxes in its facts."""
+def foretold_file(job: Job, target: Target, *, force: bool = False) -> Result:
+    """The result that `transcode_files` would have for a job; what is compressed has the syntaxes in its facts."""
 
-    def told(status: Any, reason: str = "", **facts: Any) -> Outcome:
-        return Outcome(job.source.name, status, job.out, reason, facts or None)
+    def result(status: Status, reason: str = "", facts: Mapping[str, Any] = MappingProxyType({})) -> Result:
+        return Result(job.source.name, status, reason, str(job.out), facts=facts)
 
     try:
         if job.out.exists() and not (force or job.replace):
-            return told("present") if is_done(job, target) else told("failed", f"{job.out} exists already")
+            if is_done(job, target):
+                return result(Status.UNCHANGED)
+            return result(Status.FAILED, f"{job.out} exists already")
         if why_spared(job):
-            return told("failed", why_spared(job))
+            return result(Status.FAILED, why_spared(job))
         before, after, reason = _way(job.source, read_instance(job.source).header, target)
-        return told("copied", reason) if reason else told("written", before=before, after=after)
     except NotDicomError as error:
-        return told("skipped" if job.original is None else "copied", error.found)
+        is_left_out = job.original is None
+        return (
+            result(Status.SKIPPED, error.found) if is_left_out else result(Status.DONE, error.found, COPIED)
+        )
     except HounsfieldError as error:
-        return told("failed" if job.original is None else "copied", str(error))
+        is_failure = job.original is None
+        return result(Status.FAILED, str(error)) if is_failure else result(Status.DONE, str(error), COPIED)
+    facts = COPIED if reason else {"before": before, "after": after}
+    return result(Status.DONE, reason, facts)
 
 
-def foretell_tree(root: Path, target: Target) -> Iterator[Outcome]:
-    """What `compress_in_place` would make of every file below `root` (or of `root` itself, a file)."""
+def foretell_tree(root: Path, target: Target) -> Iterator[Result]:
+    """The result that `compress_in_place` would have for every file below `root` (or of `root` itself, a file)."""
     for path in [root] if root.is_file() else _files(root):
         try:
             before, after, reason = _way(FileSource(path), read_instance(FileSource(path)).header, target)
         except NotDicomError:
-            yield Outcome(str(path), "kept", path, "no DICOM file")
+            yield Result(str(path), Status.UNCHANGED, "no DICOM file", str(path), facts={"how": "kept"})
         except HounsfieldError as error:
-            yield Outcome(str(path), "failed", path, str(error).removeprefix(f"{path}: "))
+            yield Result(str(path), Status.FAILED, str(error).removeprefix(f"{path}: "), str(path))
         else:
-            facts = {"before": before, "after": after}
-            yield Outcome(str(path), "kept" if reason else "written", path, reason, None if reason else facts)
+            facts = {"how": "kept"} if reason else {"before": before, "after": after}
+            status = Status.UNCHANGED if reason else Status.DONE
+            yield Result(str(path), status, reason, str(path), facts=facts)
 
 
 def _files(root: Path) -> Iterator[Path]:

@@ -2,8 +2,8 @@
 
 The backup is a folder of the shape of the tree and a ledger of it, a line for each file (`file_ledger`): what was
 swapped, with the SHA-256 of each frame's values, and what stays as it is and why. The walk goes folder by folder, so
-that memory does not grow with the tree; a run that was stopped, however, is taken up by running again. What becomes
-of one file is `swapping`'s and `hounsfield.transcode`'s business.
+that memory does not grow with the tree; a run that was stopped, however, is taken up by running again. One file is
+`swapping`'s and `hounsfield.transcode`'s business.
 """
 
 from __future__ import annotations
@@ -25,11 +25,10 @@ from hounsfield.locations.archives.names import is_partial
 from hounsfield.locations.dicomdir_writing import rebuilt
 from hounsfield.locations.tree import is_directory_file, tree_entries
 from hounsfield.outputs import remove_partials
-from hounsfield.runs import Engine, Pace, available_cores, run_each, threads
+from hounsfield.runs import Engine, Pace, Result, Status, available_cores, run_each, threads
 from hounsfield.transcode import Target, Transcoded, Transcoder
 from hounsfield.transcode.proving import compare, frame_hashes
 from hounsfield.verbs.compress.file_ledger import FileLedger
-from hounsfield.verbs.compress.files import Outcome
 from hounsfield.verbs.compress.swapping import State, Swaps, is_same_file, sha256_of, state_of
 
 _MOST_UNCONFIRMED = 256
@@ -44,11 +43,12 @@ def compress_in_place(
     engine: Engine | None = None,
     pace: Pace | None = None,
     fail_fast: bool = False,
-) -> Iterator[Outcome]:
-    """Every file below `root` (or `root` itself, a file); outcomes come as they are done, in no order.
+) -> Iterator[Result]:
+    """Every file below `root` (or `root` itself, a file); results come as they are done, in no order.
 
     `ledger` is that of the backup, open (`file_ledger.open_backup`). `engine`: threads. Files that an earlier run
-    settled are `present`; `kept` is what stays as it is; `failed` leaves the file as it was. Raises `LocationError`
+    settled are `UNCHANGED`, and so, where the fact `how` is "kept", is what stays as it is; `FAILED` leaves the file as
+    it was. Raises `LocationError`
     where the tree cannot be walked or the ledger not be written.
     """
     pace = pace or Pace()
@@ -57,12 +57,13 @@ def compress_in_place(
     unconfirmed: deque[_Unconfirmed] = deque()
     with Swaps(tree, ledger.folder, ledger.append) as swaps:
         work = _InPlace(ledger, swaps, target, pace)
-        unlisted: list[Outcome] = []
+        unlisted: list[Result] = []
         files = _files(root, lambda folder, error: unlisted.append(_unlisted(folder, error)))
         for finished in run_each(
             work, files, engine, fail_fast=fail_fast, fails=lambda made: made.has_failed
         ):
-            unconfirmed.append(finished.value or _Unconfirmed(_failed(finished.item, finished.error)))
+            failed = _Unconfirmed(finished.item, _failed(finished.item, finished.error))
+            unconfirmed.append(finished.value or failed)
             while unconfirmed and (unconfirmed[0].is_confirmed or len(unconfirmed) > _MOST_UNCONFIRMED):
                 yield unconfirmed.popleft().settled()
         swaps.confirm()
@@ -103,9 +104,10 @@ def _directories(root: Path) -> Iterator[Path]:
 
 @dataclass(frozen=True, slots=True)
 class _Unconfirmed:
-    """What became of a file, once the swap is done."""
+    """The result for the file at `path`, once the swap is done."""
 
-    outcome: Outcome
+    path: Path
+    result: Result
     swapped: Future[None] | None = None
 
     @property
@@ -114,15 +116,15 @@ class _Unconfirmed:
 
     @property
     def has_failed(self) -> bool:
-        return self.outcome.status == "failed"
+        return self.result.has_failed
 
-    def settled(self) -> Outcome:
+    def settled(self) -> Result:
         try:
             if self.swapped is not None:
                 self.swapped.result()
         except HounsfieldError as error:
-            return _failed(self.outcome.out, error)
-        return self.outcome
+            return _failed(self.path, error)
+        return self.result
 
 
 class _InPlace:
@@ -137,16 +139,16 @@ class _InPlace:
             state = state_of(path)
             name = path.relative_to(self.swaps.root).as_posix()
             if self.ledger.is_settled(name, state):
-                return _Unconfirmed(Outcome(str(path), "present", path))
+                return _of(path, Status.UNCHANGED)
             self.pace.wait(state[0])
             kept = self.swaps.original_of(path)
             if kept.exists() and not is_same_file(path, kept):
                 return self._taken_up(path, name, state, kept)
             return self._replaced(path, name, state)
         except HounsfieldError as error:
-            return _Unconfirmed(_failed(path, error))
+            return _Unconfirmed(path, _failed(path, error))
         except OSError as error:
-            return _Unconfirmed(Outcome(str(path), "failed", path, error.strerror or str(error)))
+            return _of(path, Status.FAILED, error.strerror or str(error))
 
     def _replaced(self, path: Path, name: str, state: State) -> _Unconfirmed:
         source = FileSource(path)
@@ -154,13 +156,13 @@ class _InPlace:
             read_header(source)  # what is no image may be of any size, and need not be read whole to know it
             result = self._transcoder().transcode(source, self.target)
         except NotDicomError:
-            return _Unconfirmed(Outcome(str(path), "kept", path, "no DICOM file"))
+            return _of(path, Status.UNCHANGED, "no DICOM file", {"how": "kept"})
         if not result.changed:
             self.ledger.note(name, "kept", state, reason=result.why)
-            return _Unconfirmed(Outcome(str(path), "kept", path, result.why, result.to_json()))
+            return _of(path, Status.UNCHANGED, result.why, {**result.to_json(), "how": "kept"})
         line = self._line(name, state, result, frame_hashes(source))
         swapped = self.swaps.swap(path, result.content, state, line)
-        return _Unconfirmed(Outcome(str(path), "written", path, result.why, result.to_json()), swapped)
+        return _of(path, Status.DONE, result.why, result.to_json(), swapped)
 
     def _taken_up(self, path: Path, name: str, state: State, kept: Path) -> _Unconfirmed:
         """A file whose original is kept, of which the ledger does not know: a run was stopped between the two."""
@@ -174,7 +176,7 @@ class _InPlace:
         facts: dict[str, Any] = {"max_error": proof.max_error, "sha256": sha256_of(path)}
         facts["frames"] = [frame.old for frame in proof.frames]
         self.ledger.note(name, "swapped", state, original=state_of(kept)[0], uid=proof.uid, **facts)
-        return _Unconfirmed(Outcome(str(path), "present", path, "swapped by a run that was stopped"))
+        return _of(path, Status.UNCHANGED, "swapped by a run that was stopped")
 
     def directory(self, path: Path) -> _Unconfirmed:
         """A DICOMDIR that tells of its files as they are now."""
@@ -186,15 +188,15 @@ class _InPlace:
                 if self.swaps.original_of(path).exists() and not self.ledger.is_settled(name, state):
                     # Swapped by a run that was stopped before the ledger said so.
                     self.ledger.note(name, "swapped", state, sha256=sha256_of(path))
-                return _Unconfirmed(Outcome(str(path), "present", path))
+                return _of(path, Status.UNCHANGED)
             new = (len(content), state[1])
             line = self.ledger.line(
                 name, "swapped", new, original=state[0], sha256=hashlib.sha256(content).hexdigest()
             )
             swapped = self.swaps.swap(path, content, state, line, keeps_first=True)
-            return _Unconfirmed(Outcome(str(path), "written", path), swapped)
+            return _of(path, Status.DONE, swapped=swapped)
         except HounsfieldError as error:
-            return _Unconfirmed(_failed(path, error))
+            return _Unconfirmed(path, _failed(path, error))
 
     def _line(self, name: str, state: State, result: Transcoded, hashes: Iterable[str]) -> Mapping[str, Any]:
         return self.ledger.line(
@@ -216,10 +218,20 @@ class _InPlace:
         return transcoder
 
 
-def _unlisted(folder: Path, error: OSError) -> Outcome:
-    return Outcome(str(folder), "failed", folder, f"cannot be listed: {error.strerror}")
+def _of(
+    path: Path,
+    status: Status,
+    reason: str = "",
+    facts: Mapping[str, Any] | None = None,
+    swapped: Future[None] | None = None,
+) -> _Unconfirmed:
+    return _Unconfirmed(path, Result(str(path), status, reason, str(path), facts=facts or {}), swapped)
 
 
-def _failed(path: Path, error: HounsfieldError | None) -> Outcome:
+def _unlisted(folder: Path, error: OSError) -> Result:
+    return Result(str(folder), Status.FAILED, f"cannot be listed: {error.strerror}", str(folder))
+
+
+def _failed(path: Path, error: HounsfieldError | None) -> Result:
     reason = "" if error is None else str(error).removeprefix(f"{path}: ")
-    return Outcome(str(path), "failed", path, reason)
+    return Result(str(path), Status.FAILED, reason, str(path))

@@ -14,11 +14,12 @@ from hounsfield.errors import HounsfieldError
 from hounsfield.locations.dicomdir_writing import rebuilt
 from hounsfield.locations.tree import is_directory_file, tree_entries
 from hounsfield.outputs import carry_status, whole_file
-from hounsfield.verbs.compress.files import Outcome
+from hounsfield.runs import Result, Status
+from hounsfield.verbs.compress.files import COPIED
 
 
-def finish_mirror(root: Path, out: Path) -> Iterator[Outcome]:
-    """What is no file, once all files are there; one outcome for each link and DICOMDIR, and for what failed."""
+def finish_mirror(root: Path, out: Path) -> Iterator[Result]:
+    """What is no file, once all files are there; one result for each link and DICOMDIR, and for what failed."""
     folders = [root]
     for entry in tree_entries(root):
         path = Path(entry.path)
@@ -32,26 +33,28 @@ def finish_mirror(root: Path, out: Path) -> Iterator[Outcome]:
             elif is_directory_file(path):
                 yield _directory(path, there)
         except OSError as error:
-            yield Outcome(entry.path, "failed", there, error.strerror or str(error))
+            yield Result(entry.path, Status.FAILED, error.strerror or str(error), str(there))
         except HounsfieldError as error:
-            yield Outcome(entry.path, "failed", there, str(error).removeprefix(f"{entry.path}: "))
+            reason = str(error).removeprefix(f"{entry.path}: ")
+            yield Result(entry.path, Status.FAILED, reason, str(there))
     for folder in reversed(folders):  # what is in a folder is made before its times are set
         try:
             carry_status(folder, out / folder.relative_to(root))
         except OSError as error:
-            yield Outcome(str(folder), "failed", out, f"its times: {error.strerror or error}")
+            reason = f"its times: {error.strerror or error}"
+            yield Result(str(folder), Status.FAILED, reason, str(out))
 
 
-def _linked(path: Path, there: Path, root: Path, out: Path) -> Outcome:
+def _linked(path: Path, there: Path, root: Path, out: Path) -> Result:
     """The link, to the same place: within the tree to the new one, else to where it led."""
     target = _target_of(path, root, out, there)
     if os.path.lexists(there):
         if there.is_symlink() and str(there.readlink()) == target:
-            return Outcome(str(path), "present", there)
-        return Outcome(str(path), "failed", there, f"{there} exists already; remove it")
+            return Result(str(path), Status.UNCHANGED, output=str(there))
+        return Result(str(path), Status.FAILED, f"{there} exists already; remove it", str(there))
     there.parent.mkdir(parents=True, exist_ok=True)
     there.symlink_to(target)
-    return Outcome(str(path), "copied", there, "is a link")
+    return Result(str(path), Status.DONE, "is a link", str(there), facts=COPIED)
 
 
 def _target_of(path: Path, root: Path, out: Path, there: Path) -> str:
@@ -65,7 +68,7 @@ def _target_of(path: Path, root: Path, out: Path, there: Path) -> str:
     return str(leads_to)
 
 
-def _directory(path: Path, there: Path) -> Outcome:
+def _directory(path: Path, there: Path) -> Result:
     """A DICOMDIR that tells of the files beside it there."""
     try:
         content, reason = rebuilt(path, there.parent), ""
@@ -73,11 +76,12 @@ def _directory(path: Path, there: Path) -> Outcome:
         content, reason = path.read_bytes(), f"could not be rebuilt: {error.found}"
     if there.is_file():
         if there.read_bytes() == content:
-            return Outcome(str(path), "present", there)
+            return Result(str(path), Status.UNCHANGED, output=str(there))
         if not is_directory_file(there):
-            return Outcome(str(path), "failed", there, f"{there} exists already and is no DICOMDIR")
+            reason = f"{there} exists already and is no DICOMDIR"
+            return Result(str(path), Status.FAILED, reason, str(there))
     with whole_file(there, force=True) as temporary:
         temporary.write_bytes(content)
         carry_status(path, temporary)
     unchanged = content == path.read_bytes()
-    return Outcome(str(path), "copied" if unchanged else "written", there, reason)
+    return Result(str(path), Status.DONE, reason, str(there), facts=COPIED if unchanged else {})

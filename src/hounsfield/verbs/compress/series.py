@@ -19,12 +19,9 @@ from typing import Any
 from hounsfield.ct.instance import Source
 from hounsfield.errors import HounsfieldError
 from hounsfield.outputs import writing_below
+from hounsfield.outputs.results import word_of
 from hounsfield.runs import (
-    FAILED,
     LEDGER_NAME,
-    LEFT_OUT,
-    MADE,
-    Answer,
     Engine,
     FileSeries,
     Gathered,
@@ -33,6 +30,8 @@ from hounsfield.runs import (
     Piecework,
     Place,
     Record,
+    Result,
+    Status,
     available_cores,
     gather,
 )
@@ -40,7 +39,7 @@ from hounsfield.runs.digest import STATE_BYTES, content_digest, folder_of, ident
 from hounsfield.runs.ledger import FILE_LEDGER_NAME, append_lines, appending
 from hounsfield.runs.report import SUMMARY_NAMES, preview_of_file
 from hounsfield.transcode import CommonRate, Target, common_rate
-from hounsfield.verbs.compress.files import Job, Outcome, Status, transcode_files
+from hounsfield.verbs.compress.files import Job, transcode_files
 from hounsfield.verbs.compress.foretelling import foretold_file
 from hounsfield.verbs.compress.mirror import finish_mirror
 
@@ -145,17 +144,17 @@ def compress_all(
     fail_fast: bool = False,
     pace: Pace | None = None,
     hashes: bool = False,
-    hear: Callable[[Answer], None] = lambda answer: None,
-) -> Iterator[Outcome]:
-    """Transcode what is missing, changed or failed, and record it; yields what became of every file, in no order.
+    on_series: Callable[[Result], None] = lambda result: None,
+) -> Iterator[Result]:
+    """Transcode what is missing, changed or failed, and record it; yields a result for every file, in no order.
 
     `place` comes from `runs.report.open_place`. `engine` and `pace` as of `transcode_files`. `hashes`: a line
-    for each file in `hounsfield-files.jsonl`, by which `hounsfield verify` proves it later. `hear` is told
-    of each series once it is settled. Raises `LocationError` when the ledger cannot be written or the engine is gone
+    for each file in `hounsfield-files.jsonl`, by which `hounsfield verify` proves it later. `on_series` gets
+    each series once it is settled. Raises `LocationError` when the ledger cannot be written or the engine is gone
     for good.
     """
     out = Path(place.folder)
-    work: Piecework[Outcome] = Piecework(_Compress(out, target), place, hear)
+    work = Piecework(_Compress(out, target), place, on_series)
     steps = work.steps(files.series, files.others)
     rates = _CommonRates(files, target)
     jobs = (
@@ -176,23 +175,23 @@ def compress_all(
         closing(work),
         appending(hash_ledger) if hashes else nullcontext(-1) as noted,
     ):
-        for outcome in running:
+        for result in running:
             yield from work.standing()
-            work.settle(outcome.out.relative_to(out).as_posix(), outcome)
-            if "sha256" in (outcome.facts or {}):
-                append_lines(noted, hash_ledger, [_hash_line(out, outcome)], sync=False)
-            yield outcome
+            work.settle(Path(result.output).relative_to(out).as_posix(), result)
+            if "sha256" in result.facts:
+                append_lines(noted, hash_ledger, [_hash_line(out, result)], sync=False)
+            yield result
         yield from work.standing()
         if files.root is not None:
             yield from finish_mirror(files.root, out)
 
 
-def _hash_line(out: Path, outcome: Outcome) -> Mapping[str, Any]:
+def _hash_line(out: Path, result: Result) -> Mapping[str, Any]:
     """Of a file that was made; as in the ledger of a backup, which `verify` reads."""
-    facts, status = outcome.facts or {}, outcome.out.stat()
+    facts, status = result.facts, Path(result.output).stat()
     return {
-        "file": outcome.out.relative_to(out).as_posix(),
-        "status": outcome.status,
+        "file": Path(result.output).relative_to(out).as_posix(),
+        "status": word_of("compress", result.status, facts),
         "state": [status.st_size, status.st_mtime_ns],
         "before": facts["before"],
         "after": facts["after"],
@@ -229,15 +228,15 @@ class _CommonRates:
                 return error
 
 
-def foretell_all(files: Files, place: Place, target: Target) -> Iterator[Outcome]:
-    """What `compress_all` would make of every file; `place` is `foreseen_place`. Not of links and DICOMDIRs."""
+def foretell_all(files: Files, place: Place, target: Target) -> Iterator[Result]:
+    """The result that `compress_all` would have for every file but links and DICOMDIRs; `place`: `foreseen_place`."""
     out = Path(place.folder)
-    work: Piecework[Outcome] = Piecework(_Compress(out, target), place)
+    work = Piecework(_Compress(out, target), place)
     for step in work.steps(files.series, files.others):
         job = Job(step.piece.source, out / step.piece.output, step.replace, mirror=files.root is not None)
-        outcome = foretold_file(job, target, force=place.force)
+        result = foretold_file(job, target, force=place.force)
         yield from work.standing()
-        yield outcome
+        yield result
     yield from work.standing()
 
 
@@ -253,30 +252,30 @@ class _Compress:
     def options(self) -> Mapping[str, Any]:
         return self.target.to_json()
 
-    def standing(self, pieces: Sequence[tuple[Piece, str]], before: Record) -> Iterator[Outcome]:
+    def standing(self, pieces: Sequence[tuple[Piece, str]], before: Record) -> Iterator[Result]:
         for piece, left_out in pieces:
-            status: Status = "skipped" if left_out else "present"
-            yield Outcome(piece.source.name, status, self.out / piece.output, left_out)
+            status = Status.SKIPPED if left_out else Status.UNCHANGED
+            yield Result(piece.source.name, status, left_out, str(self.out / piece.output))
 
-    def verdict(self, told: Outcome) -> tuple[str, str]:
-        return {"failed": FAILED, "skipped": LEFT_OUT}.get(told.status, MADE), told.reason
+    def reason(self, result: Result) -> str:
+        return result.reason
 
     def alias(self, piece: Piece) -> str:
         return piece.output
 
-    def tell(self, series: FileSeries, told: Sequence[Outcome], before: Record | None) -> Mapping[str, Any]:
-        counts = Counter(each.status for each in told)
-        failed = [each for each in told if each.status == "failed"]
-        notes = Counter(
-            map(_note, (each for each in told if each.status in ("copied", "written") and each.reason))
-        )
-        left_out = Counter(each.reason for each in told if each.status == "skipped")
+    def describe(
+        self, series: FileSeries, results: Sequence[Result], before: Record | None
+    ) -> Mapping[str, Any]:
+        counts = Counter(word_of("compress", each.status, each.facts) for each in results)
+        failed = [each for each in results if each.has_failed]
+        notes = Counter(_note(each) for each in results if each.status == Status.DONE and each.reason)
+        left_out = Counter(each.reason for each in results if each.status == Status.SKIPPED)
         sizes = {str(self.out / piece.output): piece.size for piece in series.pieces}
-        there = [each for each in told if self.verdict(each)[0] == MADE]
+        there = [each for each in results if each.is_there]
         facts = {
             "files": len(series.pieces),
-            "bytes_before": sum(sizes[str(each.out)] for each in there),
-            **_measured(told, before, len(series.pieces)),
+            "bytes_before": sum(sizes[each.output] for each in there),
+            **_measured(results, before, len(series.pieces)),
         }
         return {
             "counts": dict(sorted(counts.items())),
@@ -289,17 +288,16 @@ class _Compress:
         return preview_of_file(self.out / piece.output)
 
 
-def _note(outcome: Outcome) -> str:
+def _note(result: Result) -> str:
     """What is said of a file that was made, but not as asked."""
-    after = (
-        "copied" if outcome.status == "copied" or outcome.facts is None else f"as {outcome.facts['after']}"
-    )
-    return f"{after}: {outcome.reason}"
+    is_compressed = "after" in result.facts and "how" not in result.facts
+    return f"as {result.facts['after']}: {result.reason}" if is_compressed else f"copied: {result.reason}"
 
 
-def _measured(told: Sequence[Outcome], before: Record | None, total: int) -> dict[str, Any]:
+def _measured(results: Sequence[Result], before: Record | None, total: int) -> dict[str, Any]:
     """Syntaxes, and the worst that was lost in the files that were `measured`, those of earlier runs included."""
-    written = [each.facts for each in told if each.status == "written" and each.facts is not None]
+    done = [each.facts for each in results if each.status == Status.DONE and "how" not in each.facts]
+    written = [facts for facts in done if "after" in facts]
     earlier = {} if before is None else before.facts
     if not written:
         return {name: earlier[name] for name in _MEASURES if name in earlier}
@@ -320,10 +318,10 @@ def _measured(told: Sequence[Outcome], before: Record | None, total: int) -> dic
 _MEASURES = ("ways", "measured", "max_error", "unit", "psnr")
 
 
-def _reason(failed: Sequence[Outcome], total: int) -> str:
+def _reason(failed: Sequence[Result], total: int) -> str:
     if not failed:
         return ""
-    named = "; ".join(f"{each.name}: {each.reason}" for each in failed[:_NAMED])
+    named = "; ".join(f"{each.unit}: {each.reason}" for each in failed[:_NAMED])
     more = f"; and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
     return f"{len(failed)} of {total} files: {named}{more}"
 

@@ -14,15 +14,14 @@ from hounsfield.client import Retries
 from hounsfield.locations import Location
 from hounsfield.outputs import refuse_inside
 from hounsfield.runs import (
-    FAILED,
-    MADE,
     STARTED,
-    Answer,
     Engine,
     Finished,
     Pace,
     Place,
     Record,
+    Result,
+    Status,
     run_each,
     threads,
 )
@@ -149,7 +148,7 @@ class _Recorder:
             key = _key(task)
             self.begun[key] = time.monotonic()
             before = None if self.place is None else self.place.ledger.latest.get(key)
-            if before is not None and before.status == MADE and self._is_as_asked(before):
+            if before is not None and before.status == Status.DONE and self._is_as_asked(before):
                 # Nothing is written for it unless something has to be done: a second run leaves the ledger as it is.
                 yield Job(task, Before(before.digest, before.bytes))
                 continue
@@ -161,18 +160,18 @@ class _Recorder:
     def _is_as_asked(self, before: Record) -> bool:
         return all(before.options.get(name) == self.options.get(name) for name in ("transfer_syntax", "to"))
 
-    def finished(self, task: SeriesTask, copied: Copied) -> Answer:
+    def finished(self, task: SeriesTask, copied: Copied) -> Result:
         key = _key(task)
         seconds = time.monotonic() - self.begun.pop(key)
         if copied.kept and self.place is not None:
-            return Answer(self.place.ledger.latest[key], kept=True)
+            return self.place.ledger.latest[key].result(kept=True)
         counts = {
             status: sum(item.status == status for item in copied.items) for status in ("moved", "present")
         }
         bad = [item for item in copied.items if item.status in ("failed", "refused")]
         record = Record(
             key=key,
-            status=FAILED if bad else MADE,
+            status=Status.FAILED if bad else Status.DONE,
             verb="copy",
             series=task.name,
             uid=task.series,
@@ -192,7 +191,7 @@ class _Recorder:
         )
         if self.place is not None:
             self.place.ledger.append(record)
-        return Answer(record)
+        return record.result()
 
 
 def _options(transfer_syntax: str, verify: bool, recode: Target | None) -> dict[str, object]:

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from hounsfield.ct.instance import Skipped
-from hounsfield.runs import Answer
+from hounsfield.outputs.results import Status as Outcome
+from hounsfield.outputs.results import word_of
+from hounsfield.runs import Result
 
 Status = Literal["moved", "present", "refused", "failed"]
 STATUSES: tuple[Status, ...] = ("moved", "present", "refused", "failed")
@@ -28,7 +30,7 @@ class Item:
 
 @dataclass(slots=True)
 class Summary:
-    """A copy's account. `seconds` is wall clock, `skipped` what was no instance at all, `series` a record of each."""
+    """A copy's account. `seconds` is wall clock, `skipped` what was no instance at all, `series` a result for each."""
 
     source: str
     target: str
@@ -37,7 +39,7 @@ class Summary:
     seconds: float = 0.0
     told: list[Item] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
-    series: list[Answer] = field(default_factory=list)
+    series: list[Result] = field(default_factory=list)
 
     def add(self, items: Iterable[Item]) -> None:
         for item in items:
@@ -65,11 +67,11 @@ class Summary:
             "bytes_per_second": None if rate is None else round(rate),
             "series": [
                 {
-                    "SeriesInstanceUID": each.record.uid,
-                    "status": each.record.status,
-                    "kept": each.kept,
-                    "output": each.record.output,
-                    "reason": each.record.reason,
+                    "SeriesInstanceUID": each.facts["uid"],
+                    "status": word_of("series", Outcome.DONE if each.is_there else each.status),
+                    "kept": each.facts["kept"],
+                    "output": each.output,
+                    "reason": each.reason,
                 }
                 for each in self.series
             ],

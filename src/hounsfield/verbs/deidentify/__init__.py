@@ -9,7 +9,6 @@ from __future__ import annotations
 from hounsfield.verbs.deidentify.identity import Pseudonyms
 from hounsfield.verbs.deidentify.objects import Deidentified, deidentify_object
 from hounsfield.verbs.deidentify.profile import Profile
-from hounsfield.verbs.deidentify.records import Treated
 from hounsfield.verbs.deidentify.review_page import write_review
 from hounsfield.verbs.deidentify.running import Summary, deidentify
 
@@ -18,7 +17,6 @@ __all__ = [
     "Profile",
     "Pseudonyms",
     "Summary",
-    "Treated",
     "deidentify",
     "deidentify_object",
     "write_review",

@@ -1,4 +1,4 @@
-"""What the ledger beside de-identified data tells: new UIDs, counts, keyed hashes. Nothing in it says whose they are.
+"""The ledger beside de-identified data: new UIDs, counts, keyed hashes. Nothing in it says whose they are.
 
 It lies in the folder that is shared, so neither a source's name nor a UID, a description or an error's own words
 (which may quote a value) get into it; a source is known again by a hash that only the key can make.
@@ -9,12 +9,13 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hounsfield.ct.instance import Source
-from hounsfield.runs import FAILED, LEFT_OUT, MADE, FileSeries, Gathered, Piece, Record, gather
+from hounsfield.outputs.results import word_of
+from hounsfield.runs import FileSeries, Gathered, Piece, Record, Result, Status, gather
 from hounsfield.runs.report import preview_of_file
 from hounsfield.verbs.deidentify.identity import Pseudonyms
 from hounsfield.verbs.deidentify.profile import Profile, is_standard_uid
@@ -29,24 +30,6 @@ _SAID = {
     "lost": "its worker was lost",
 }
 """Kind of failure → what the ledger says of it; the error's own words are for the terminal."""
-
-
-@dataclass(frozen=True)
-class Treated:
-    """What became of one object: "made", "present" (made before), "left out" or "failed", and `reason`.
-
-    `kind` of failure: the error's class, "refused" or "failed" by the folder, "lost" with its worker. `review`: the
-    texts that were kept. `is_told`: the folder's own name tells whose the object is.
-    """
-
-    name: str
-    status: str
-    reason: str = ""
-    output: str = ""
-    counts: Mapping[str, int] = field(default_factory=dict)
-    kind: str = ""
-    review: Review = field(default_factory=Review)
-    is_told: bool = False
 
 
 def unnamed_series(
@@ -97,38 +80,42 @@ class Unnamed:
     def options(self) -> Mapping[str, Any]:
         return dataclasses.asdict(self.profile)
 
-    def standing(self, pieces: Sequence[tuple[Piece, str]], before: Record) -> Iterator[Treated]:
+    def standing(self, pieces: Sequence[tuple[Piece, str]], before: Record) -> Iterator[Result]:
         # What was done to all of them stands with the first.
         counts, review = before.facts.get("attributes", {}), Review.from_json(before.facts.get("review", {}))
         for piece, left_out in pieces:
             output = "" if left_out else str(self.out / piece.output)
-            status = "left out" if left_out else "present"
-            yield Treated(piece.source.name, status, left_out, output, counts, review=review)
+            status = Status.SKIPPED if left_out else Status.UNCHANGED
+            yield Result(
+                piece.source.name, status, left_out, output, facts={"counts": counts, "review": review}
+            )
             counts, review = {}, Review()
 
-    def verdict(self, told: Treated) -> tuple[str, str]:
-        if told.status == "failed":
-            return FAILED, _SAID.get(told.kind, "could not be treated")
-        return (LEFT_OUT, told.reason) if told.status == "left out" else (MADE, "")
+    def reason(self, result: Result) -> str:
+        if result.has_failed:
+            return _SAID.get(result.facts.get("kind", ""), "could not be treated")
+        return result.reason if result.status == Status.SKIPPED else ""
 
     def alias(self, piece: Piece) -> str:
         return self.pseudonyms.token(piece.source.name).hex()[:16]
 
-    def tell(self, series: FileSeries, told: Sequence[Treated], before: Record | None) -> Mapping[str, Any]:
-        left_out = Counter(each.reason for each in told if each.status == "left out")
-        failed = Counter(self.verdict(each)[1] for each in told if each.status == "failed")
+    def describe(
+        self, series: FileSeries, results: Sequence[Result], before: Record | None
+    ) -> Mapping[str, Any]:
+        left_out = Counter(each.reason for each in results if each.status == Status.SKIPPED)
+        failed = Counter(self.reason(each) for each in results if each.has_failed)
         done: Counter[str] = Counter()
         review = Review()
-        for each in told:
-            done.update(each.counts)
-            review.add(each.review)
+        for each in results:
+            done.update(each.facts.get("counts", {}))
+            review.add(each.facts.get("review", Review()))
         facts = {"files": len(series.pieces), "attributes": dict(done), "left_out": dict(left_out)}
         facts["review"] = review.to_json() if review else {}
-        some = _any_made(told)
+        some = any(each.is_there for each in results)
         reasons = [f"{count} {said}" for said, count in failed.items()] or list(left_out)
         of_all = f"{failed.total()} of {len(series.pieces)} objects: " if failed else ""
         return {
-            "counts": dict(Counter(each.status for each in told)),
+            "counts": dict(Counter(word_of("deidentify", each.status) for each in results)),
             "facts": {name: value for name, value in facts.items() if value},
             # Where nothing else came of the series, the reason says it already.
             "warnings": tuple(
@@ -139,7 +126,3 @@ class Unnamed:
 
     def preview(self, piece: Piece) -> Mapping[str, Any]:
         return preview_of_file(self.out / piece.output)
-
-
-def _any_made(told: Sequence[Treated]) -> bool:
-    return any(each.status in ("made", "present") for each in told)

@@ -16,15 +16,19 @@ from hounsfield.dicomweb.uids import is_uid
 from hounsfield.errors import HounsfieldError, NotDicomError, UnsupportedError
 from hounsfield.locations import Delivered, open_destination
 from hounsfield.outputs import whole_file, writing_below
-from hounsfield.runs import Answer, Engine, Piece, Piecework, Place, Step, run_each, threads
+from hounsfield.outputs.results import status_of, word_of
+from hounsfield.runs import Engine, Piece, Piecework, Place, Result, Status, Step, run_each, threads
 from hounsfield.verbs.deidentify.identity import Pseudonyms
 from hounsfield.verbs.deidentify.objects import Deidentified, deidentify_object
 from hounsfield.verbs.deidentify.profile import Profile
-from hounsfield.verbs.deidentify.records import Treated, Unnamed, unnamed_series
+from hounsfield.verbs.deidentify.records import Unnamed, unnamed_series
 from hounsfield.verbs.deidentify.review import Review
 
 AT_ONCE = 16
 """Objects handed to a worker together: handing over costs as much as a small object."""
+
+NAMED_BY_FOLDER = "named by folder"
+"""The fact that the name of the folder of outputs names a patient."""
 
 SHORTEST_KEY = 16
 """Bytes of a key; fewer could be guessed, and with it whoever is in the data."""
@@ -37,39 +41,41 @@ class _Work:
     out: Path
     force: bool = False
 
-    def __call__(self, steps: tuple[Step, ...]) -> list[Treated]:
+    def __call__(self, steps: tuple[Step, ...]) -> list[Result]:
         pseudonyms = Pseudonyms(self.key)
         return [self._one(step, pseudonyms) for step in steps]
 
-    def _one(self, step: Step, pseudonyms: Pseudonyms) -> Treated:
+    def _one(self, step: Step, pseudonyms: Pseudonyms) -> Result:
         source = step.piece.source
         try:
             made = deidentify_object(source, self.profile, pseudonyms)
             if made.reason:
-                return Treated(source.name, "left out", made.reason)
-            return dataclasses.replace(self._written(step, made), is_told=made.names(self.out.name))
+                return Result(source.name, Status.SKIPPED, made.reason)
+            result = self._written(step, made)
+            names = made.names(self.out.name)
+            return dataclasses.replace(result, facts={**result.facts, NAMED_BY_FOLDER: names})
         except NotDicomError as error:
-            return Treated(source.name, "left out", error.found)
+            return Result(source.name, Status.SKIPPED, error.found)
         except HounsfieldError as error:
             reason = str(error).removeprefix(f"{source.name}: ")
-            return Treated(source.name, "failed", reason, kind=type(error).__name__)
+            return Result(source.name, Status.FAILED, reason, facts={"kind": type(error).__name__})
 
-    def _written(self, step: Step, made: Deidentified) -> Treated:
-        output, counts = f"{made.study}/{made.series}/{made.instance}.dcm", dict(made.counts)
+    def _written(self, step: Step, made: Deidentified) -> Result:
+        output, name = f"{made.study}/{made.series}/{made.instance}.dcm", step.piece.source.name
+        facts = {"counts": dict(made.counts), "review": made.review}
         path = self.out / output
         is_ours = self.force or (step.replace and output == step.piece.output)
         if is_ours and all(map(is_uid, (made.study, made.series, made.instance))):
             with whole_file(path, force=True) as temporary:
                 temporary.write_bytes(made.content)
-            return Treated(step.piece.source.name, "made", "", str(path), counts, review=made.review)
+            return Result(name, Status.DONE, output=str(path), facts=facts)
         source = BytesSource(made.instance, made.content)
         instance = Delivered(made.study, made.series, made.instance, source, len(made.content))
         (stored,) = open_destination(self.out).write([instance])
-        status = {"stored": "made", "present": "present"}.get(stored.status, "failed")
-        name, reason, where = step.piece.source.name, stored.reason or "", stored.where or ""
-        if status == "failed":
-            return Treated(name, status, reason, where, kind=stored.status)
-        return Treated(name, status, reason, where, counts, review=made.review)
+        status, reason, where = status_of("sink", stored.status), stored.reason or "", stored.where or ""
+        if status in (Status.REFUSED, Status.FAILED):
+            return Result(name, Status.FAILED, reason, where, facts={"kind": stored.status})
+        return Result(name, status, reason, where, facts=facts)
 
 
 def deidentify(
@@ -81,13 +87,13 @@ def deidentify(
     engine: Engine | None = None,
     place: Place | None = None,
     fail_fast: bool = False,
-    hear: Callable[[Answer], None] = lambda answer: None,
-) -> Iterator[Treated]:
-    """Write each object of `sources` to `out` as study/series/instance.dcm by its new UIDs; yields what became of it.
+    on_series: Callable[[Result], None] = lambda result: None,
+) -> Iterator[Result]:
+    """Write each object of `sources` to `out` as study/series/instance.dcm by its new UIDs; yields the result.
 
     `key` decides on UIDs, pseudonyms and shifts: keep it secret, and the same for data that belong together. Objects
     that cannot be made anonymous by their attributes are left out. With a `place` (`runs.report.open_place` of
-    `out`) there is a ledger: what is unchanged and still there is not opened again, and `hear` is told of each series;
+    `out`) there is a ledger: what is unchanged and still there is not opened again, and `on_series` gets each series;
     nothing in it says whose it is. With `fail_fast` nothing is begun after the first failure. Raises
     `UnsupportedError` for a key too short, `LocationError` when the ledger cannot be written.
     """
@@ -97,35 +103,36 @@ def deidentify(
     work = _Work(profile, key, out.absolute(), place is not None and place.force)
     if place is None:
         steps: Iterator[Step] = (Step(Piece(source, "")) for source in sources)
-        for _, treated in _treated(work, steps, engine, fail_fast):
-            yield treated
+        for _, result in _treated(work, steps, engine, fail_fast):
+            yield result
         return
     pseudonyms = Pseudonyms(key)
     series, others = unnamed_series(sources, profile, pseudonyms, content=place.content)
-    records: Piecework[Treated] = Piecework(Unnamed(profile, pseudonyms, work.out), place, hear)
+    records: Piecework = Piecework(Unnamed(profile, pseudonyms, work.out), place, on_series)
     outputs = (work.out / piece.output for each in series for piece in each.pieces)
     with writing_below(work.out, outputs), closing(records):
-        for step, treated in _treated(work, records.steps(series, others), engine, fail_fast):
+        for step, result in _treated(work, records.steps(series, others), engine, fail_fast):
             yield from records.standing()
-            records.settle(step.piece.output, treated)
-            yield treated
+            records.settle(step.piece.output, result)
+            yield result
         yield from records.standing()
 
 
 def _treated(
     work: _Work, steps: Iterator[Step], engine: Engine, fail_fast: bool
-) -> Iterator[tuple[Step, Treated]]:
-    """Each step with what became of it."""
+) -> Iterator[tuple[Step, Result]]:
+    """Each step with its result."""
     for finished in run_each(work, _packs(steps), engine, fail_fast=fail_fast, fails=_any_failed):
-        told = finished.value
-        if told is None:
-            reason = str(finished.error)
-            told = [Treated(step.piece.source.name, "failed", reason, kind="lost") for step in finished.item]
-        yield from zip(finished.item, told, strict=True)
+        results = finished.value
+        if results is None:
+            names = [step.piece.source.name for step in finished.item]
+            lost = {"kind": "lost"}
+            results = [Result(name, Status.FAILED, str(finished.error), facts=lost) for name in names]
+        yield from zip(finished.item, results, strict=True)
 
 
-def _any_failed(told: list[Treated]) -> bool:
-    return any(each.status == "failed" for each in told)
+def _any_failed(results: list[Result]) -> bool:
+    return any(each.has_failed for each in results)
 
 
 def _packs(steps: Iterator[Step]) -> Iterator[tuple[Step, ...]]:
@@ -137,7 +144,8 @@ def _packs(steps: Iterator[Step]) -> Iterator[tuple[Step, ...]]:
 class Summary:
     """Counts and kept texts, nothing that names a source: it may lie beside the data.
 
-    `is_told`: the name of the folder tells whose some object is; not in `to_json`, which goes with it.
+    `is_told`: the name of the folder tells whose some object is; not in `to_json`, which goes with it. Statuses are
+    counted by the words of `deidentify`.
     """
 
     profile: Profile
@@ -147,13 +155,13 @@ class Summary:
     review: Review = field(default_factory=Review)
     is_told: bool = False
 
-    def add(self, treated: Treated) -> None:
-        self.is_told |= treated.is_told
-        self.statuses[treated.status] += 1
-        if treated.status == "left out":
-            self.reasons[treated.reason] += 1
-        self.done.update(treated.counts)
-        self.review.add(treated.review)
+    def add(self, result: Result) -> None:
+        self.is_told |= result.facts.get(NAMED_BY_FOLDER, False)
+        self.statuses[word_of("deidentify", result.status)] += 1
+        if result.status == Status.SKIPPED:
+            self.reasons[result.reason] += 1
+        self.done.update(result.facts.get("counts", {}))
+        self.review.add(result.facts.get("review", Review()))
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from hounsfield.verbs.verify.places import (
     COLUMNS,
-    Compared,
     Pair,
     compare_all,
     compare_pair,
@@ -17,7 +16,6 @@ from hounsfield.verbs.verify.recorded import compare_recorded
 
 __all__ = [
     "COLUMNS",
-    "Compared",
     "Pair",
     "compare_all",
     "compare_pair",

@@ -11,7 +11,7 @@ import csv
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any
 
 from hounsfield.ct.instance import FileSource, Skipped, Source
 from hounsfield.ct.instance.reading import read_dataset, read_header
@@ -21,11 +21,10 @@ from hounsfield.locations.archives.names import why_not_an_image
 from hounsfield.locations.dicomdir_writing import rebuilt
 from hounsfield.locations.naming import relative_name
 from hounsfield.locations.tree import is_directory_file, tree_sources
-from hounsfield.runs import Engine, Pace, available_cores, run_each, threads
+from hounsfield.outputs.results import status_of, word_of
+from hounsfield.runs import Engine, Pace, Result, available_cores, run_each, threads
 from hounsfield.runs.digest import size_of_source
 from hounsfield.transcode.proving import Proof, compare
-
-Status = Literal["same", "lossy", "different", "missing", "failed", "extra", "left out"]
 
 COLUMNS = (
     "status",
@@ -53,22 +52,6 @@ class Pair:
     new: Source | None
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """What became of one file.
-
-    `same`, `lossy`, `different` as of `Proof`. `missing`: an instance that the new place has not. `failed`: cannot be
-    read or decoded. `extra`: only the new place has it. `left out`: no instance, and not in the new place.
-    """
-
-    name: str
-    status: Status
-    old: str = ""
-    new: str = ""
-    proof: Proof | None = None
-    reason: str = ""
-
-
 def compare_all(
     old: Location,
     new: Location,
@@ -76,22 +59,28 @@ def compare_all(
     engine: Engine | None = None,
     pace: Pace | None = None,
     skipped: list[Skipped] | None = None,
-) -> Iterator[Compared]:
-    """Each file of both places, in no order. `skipped` takes what no file can be made of."""
+) -> Iterator[Result]:
+    """Each file of both places, in no order. `skipped` takes what no file can be made of.
+
+    `UNCHANGED`: the same, or, where the fact `how` is "lossy", derived with loss, as of `Proof`. `FAILED`: cannot be
+    read or decoded; "different" as of `Proof`; "missing": an instance that the new place does not have. `SKIPPED`: no
+    instance, and not in the new place; "extra": only in the new place. The facts `old` and `new` are the names of both
+    files, `proof` the `Proof`.
+    """
     pace = pace or Pace()
     engine = engine or threads(available_cores())
     if engine.name == "threads":
         engine = pace.stopping(engine)
     jobs = pace.each(_pairs(old, new, [] if skipped is None else skipped), _size)
     for finished in run_each(compare_pair, jobs, engine):
-        yield finished.value or _told(finished.item, "failed", reason=str(finished.error))
+        yield finished.value or _result(finished.item, "failed", reason=str(finished.error))
 
 
-def compare_pair(pair: Pair) -> Compared:
+def compare_pair(pair: Pair) -> Result:
     """One pair; never raises for what is wrong with it."""
     try:
         if pair.old is None:
-            return _told(pair, "extra")
+            return _result(pair, "extra")
         if pair.new is None:
             return _without_twin(pair, pair.old)
         if isinstance(pair.old, FileSource) and isinstance(pair.new, FileSource):
@@ -99,36 +88,37 @@ def compare_pair(pair: Pair) -> Compared:
             if all(map(is_directory_file, paths)) and paths[1].read_bytes() == rebuilt(
                 paths[0], paths[1].parent
             ):
-                return _told(pair, "same", reason="a DICOMDIR that tells of the files beside it")
+                return _result(pair, "same", reason="a DICOMDIR that tells of the files beside it")
         proof = compare(pair.old, pair.new)
-        return _told(pair, proof.status, proof=proof, reason=proof.reason)
+        return _result(pair, proof.status, proof=proof, reason=proof.reason)
     except HounsfieldError as error:
-        return _told(pair, "failed", reason=str(error))
+        return _result(pair, "failed", reason=str(error))
     except OSError as error:
-        return _told(pair, "failed", reason=error.strerror or str(error))
+        return _result(pair, "failed", reason=error.strerror or str(error))
 
 
-def write_audit(compared: Iterable[Compared], stream: IO[str]) -> Iterator[Compared]:
-    """Hand on what was compared, a row for each frame of it written as CSV."""
+def write_audit(results: Iterable[Result], stream: IO[str]) -> Iterator[Result]:
+    """Hand on the results, a row for each frame of it written as CSV."""
     writer = csv.DictWriter(stream, COLUMNS)
     writer.writeheader()
-    for each in compared:
+    for each in results:
         writer.writerows(rows_of(each))
         yield each
 
 
-def rows_of(compared: Compared) -> Iterator[dict[str, Any]]:
+def rows_of(result: Result) -> Iterator[dict[str, Any]]:
     """The rows of one file in the audit."""
-    proof = compared.proof or Proof("same")
+    facts = result.facts
+    proof = facts["proof"] or Proof("same")
     row: dict[str, Any] = {
-        "status": compared.status,
-        "old": compared.old,
-        "new": compared.new,
+        "status": word_of("verify", result.status, facts),
+        "old": facts["old"],
+        "new": facts["new"],
         "sop_instance_uid": proof.uid,
         "new_sop_instance_uid": proof.new_uid,
         "unit": proof.unit,
         "attributes": " ".join(proof.attributes),
-        "reason": compared.reason,
+        "reason": result.reason,
     }
     if not proof.frames:
         yield row
@@ -137,20 +127,28 @@ def rows_of(compared: Compared) -> Iterator[dict[str, Any]]:
         yield row | hashes | {"max_error": f"{frame.max_error:g}"}
 
 
-def _told(pair: Pair, status: Status, *, proof: Proof | None = None, reason: str = "") -> Compared:
+def _result(pair: Pair, word: str, *, proof: Proof | None = None, reason: str = "") -> Result:
     old, new = ("" if source is None else source.name for source in (pair.old, pair.new))
-    return Compared(pair.name, status, old, new, proof, reason)
+    return compared(pair.name, word, old, new, proof, reason)
 
 
-def _without_twin(pair: Pair, old: Source) -> Compared:
+def compared(
+    name: str, word: str, old: str = "", new: str = "", proof: Proof | None = None, reason: str = ""
+) -> Result:
+    """The result of a comparison, by the word that `verify` has for it."""
+    facts = {"how": word, "old": old, "new": new, "proof": proof}
+    return Result(name, status_of("verify", word), reason, new, facts=facts)
+
+
+def _without_twin(pair: Pair, old: Source) -> Result:
     """Missing, if it is an instance: other files need not come along."""
     try:
         read_header(old)
     except HounsfieldError as error:
-        return _told(pair, "left out", reason=error.found)
+        return _result(pair, "left out", reason=error.found)
     if isinstance(old, FileSource) and is_directory_file(old.path):
-        return _told(pair, "left out", reason="a directory of a file-set")
-    return _told(pair, "missing", reason="no file of this name, and none of its SOP Instance UID")
+        return _result(pair, "left out", reason="a directory of a file-set")
+    return _result(pair, "missing", reason="no file of this name, and none of its SOP Instance UID")
 
 
 def _size(pair: Pair) -> int:

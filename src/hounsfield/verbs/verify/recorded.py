@@ -13,11 +13,12 @@ from typing import Any
 from hounsfield.ct.instance import Skipped, Source
 from hounsfield.errors import HounsfieldError
 from hounsfield.locations import Location
-from hounsfield.runs import Engine, Pace, available_cores, run_each, threads
+from hounsfield.outputs.results import WORDS
+from hounsfield.runs import Engine, Pace, Result, Status, available_cores, run_each, threads
 from hounsfield.runs.digest import size_of_source
 from hounsfield.runs.ledger import read_lines
 from hounsfield.transcode.proving import FrameProof, Proof, frame_hashes
-from hounsfield.verbs.verify.places import Compared, Side, Status
+from hounsfield.verbs.verify.places import Side, compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,54 +34,53 @@ def compare_recorded(
     engine: Engine | None = None,
     pace: Pace | None = None,
     skipped: list[Skipped] | None = None,
-) -> Iterator[Compared]:
-    """Each file that the ledger says was compressed in place, in no order; statuses as of `compare_all`.
+) -> Iterator[Result]:
+    """Each file that the ledger says was compressed in place, in no order; results as of `compare_all`.
 
-    Frames that were coded with loss cannot have their old hashes: such a file is `lossy` where it is, byte for byte,
-    what was swapped then. `left out` is what was kept as it was, of which the ledger has no hash.
+    Frames that were coded with loss cannot have their old hashes: such a file is "lossy" where it is, byte for byte,
+    what was swapped then. `SKIPPED` is what was kept as it was, of which the ledger has no hash.
     """
     pace = pace or Pace()
     engine = pace.stopping(engine or threads(available_cores()))
     side = Side(new, [] if skipped is None else skipped)
-    doubtful: dict[str, Compared] = {}
+    doubtful: dict[str, Result] = {}
     jobs = (
         _Job(line, side.get(str(line["file"])))
         for line in read_lines(ledger)
-        if isinstance(line.get("file"), str)
-        and line.get("status") in ("swapped", "written", "copied", "kept")
+        if isinstance(line.get("file"), str) and line.get("status") in WORDS["compress"]
     )
     for finished in run_each(_compared, pace.each(jobs, _size), engine):
-        found = finished.value or Compared(
+        found = finished.value or compared(
             str(finished.item.line["file"]), "failed", reason=str(finished.error)
         )
-        if found.status in ("same", "lossy"):
-            doubtful.pop(found.name, None)  # an older line of a file that was swapped again
+        if found.status == Status.UNCHANGED:
+            doubtful.pop(found.unit, None)  # an older line of a file that was swapped again
             yield found
         else:
-            doubtful[found.name] = found
+            doubtful[found.unit] = found
     yield from doubtful.values()
 
 
-def _compared(job: _Job) -> Compared:
+def _compared(job: _Job) -> Result:
     name = str(job.line["file"])
-    if job.line["status"] == "kept":
-        return Compared(name, "left out", name, reason="was kept as it was; the ledger has no hash of it")
+    if WORDS["compress"][job.line["status"]] == Status.UNCHANGED:
+        return compared(name, "left out", name, reason="was kept as it was; the ledger has no hash of it")
     if job.new is None:
-        return Compared(name, "missing", name, reason="no file of this name")
+        return compared(name, "missing", name, reason="no file of this name")
     try:
         status, proof, reason = _judged(job.line, job.new)
     except HounsfieldError as error:
-        return Compared(name, "failed", name, job.new.name, reason=str(error))
-    return Compared(name, status, name, job.new.name, proof, reason)
+        return compared(name, "failed", name, job.new.name, reason=str(error))
+    return compared(name, status, name, job.new.name, proof, reason)
 
 
-def _judged(line: Mapping[str, Any], new: Source) -> tuple[Status, Proof, str]:
+def _judged(line: Mapping[str, Any], new: Source) -> tuple[str, Proof, str]:
     old = [str(each) for each in line.get("frames") or ()]
     uid, error = str(line.get("uid") or ""), float(line.get("max_error") or 0)
     with new.open() as stream:
         is_as_swapped = hashlib.sha256(stream.read()).hexdigest() == line.get("sha256")
     if not old:  # a DICOMDIR
-        status: Status = "same" if is_as_swapped else "different"
+        status = "same" if is_as_swapped else "different"
         return status, Proof("same", uid), "" if is_as_swapped else "is not what was swapped for the original"
     now = frame_hashes(new)
     if list(now) == old:
