@@ -41,13 +41,14 @@ def is_volume(path: Path, head: bytes) -> bool:
 class VolumeFile:
     """One volume file, open: `cells` (volumes, slices, rows, columns) as stored, mapped from disk.
 
-    `spool` keeps the expanded file as long as this, or any slice of it, is there.
+    `stamp` is the file's size and time when it was opened. `spool` keeps the expanded file as long as this, or any slice of it, is there.
     """
 
     name: str
     layout: VolumeLayout
     path: Path
     offset: int
+    stamp: str
     spool: Spool | None = None
 
     @property
@@ -61,12 +62,18 @@ class VolumeFile:
         return mapped.reshape(shape) if order == "F" else mapped
 
     def values(self, volume: int = 0) -> NDArray[Any]:
-        """(slices, rows, columns) values by the file's own scale: its own type where that changes nothing."""
+        """(slices, rows, columns) values by the file's own scale: its own type where that changes nothing.
+
+        A scale makes float32 of 8 and 16 bits, float64 of more.
+        """
         cells = self.cells[volume]
         native: NDArray[Any] = cells.astype(cells.dtype.newbyteorder("="), copy=False)
         if (self.layout.slope, self.layout.intercept) == (1.0, 0.0):
             return native
-        scaled: NDArray[Any] = native * self.layout.slope + self.layout.intercept
+        real = np.float32 if native.dtype.itemsize <= 2 else np.float64
+        scaled: NDArray[Any] = native.astype(real)
+        scaled *= real(self.layout.slope)
+        scaled += real(self.layout.intercept)
         return scaled
 
 
@@ -97,11 +104,17 @@ def _open_file(path: Path, limits: ArchiveLimits) -> VolumeFile:
     data = beside.file(layout.data_file) if layout.data_file else path
     limits.check_total(layout.bytes, data.stat().st_size, where=str(path))
     if layout.encoding == "raw":
-        return VolumeFile(str(path), layout, data, _offset(layout, data, str(path)))
+        return VolumeFile(str(path), layout, data, _offset(layout, data, str(path)), _stamp(path, data))
     if layout.offset < 0:
         raise MalformedError("compressed voxels counted from the end", where=str(path))
     made = _spooled(_unpacked(layout, data, str(path)), layout.offset + layout.bytes, str(path))
-    return VolumeFile(str(path), layout, made.path, layout.offset, made)
+    return VolumeFile(str(path), layout, made.path, layout.offset, _stamp(path, data), made)
+
+
+def _stamp(*paths: Path) -> str:
+    """Sizes and times of the files that a volume is in."""
+    states = [path.stat() for path in paths]
+    return f"{sum(state.st_size for state in states)}-{max(state.st_mtime_ns for state in states)}"
 
 
 def _offset(layout: VolumeLayout, data: Path, name: str) -> int:
@@ -124,7 +137,7 @@ def _open_zarr(path: Path, limits: ArchiveLimits) -> VolumeFile:
     limits.check_total(layout.bytes, packed, where=str(path))
     blocks = (np.ascontiguousarray(slab, layout.dtype).tobytes() for slab in slabs)
     made = _spooled(blocks, layout.bytes, str(path))
-    return VolumeFile(str(path), layout, made.path, 0, made)
+    return VolumeFile(str(path), layout, made.path, 0, _stamp(*sorted(path.rglob("*"))), made)
 
 
 class _Beside:

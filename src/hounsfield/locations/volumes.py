@@ -109,7 +109,18 @@ class VolumeSlice:
     @property
     def name(self) -> str:
         volume = f"volume {self.volume + 1}, " if self.file.layout.shape[0] > 1 else ""
-        return f"{self.file.name}#{volume}slice {self.index + 1}"
+        return f"{self.file.name}!/{volume}slice {self.index + 1}"
+
+    @property
+    def size(self) -> int:
+        """Bytes of the instance."""
+        layout = self.file.layout
+        return len(self.header) + _even(layout.plane_bytes(_cell(layout.dtype).itemsize))
+
+    @property
+    def checksum(self) -> str:
+        """Size and time of the file, by which a run knows it again."""
+        return self.file.stamp
 
     def open(self) -> BinaryIO:
         try:

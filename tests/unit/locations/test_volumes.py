@@ -408,6 +408,17 @@ def test_the_verbs_take_a_volume_file(tilted: Volume, tmp_path: Path) -> None:
     assert "sheared" in shown and "physics" in shown and "head.nii.gz" in shown
 
 
+def test_a_run_knows_a_volume_that_was_changed_in_place(tilted: Volume, tmp_path: Path) -> None:
+    source, out = tmp_path / "x.nii", tmp_path / "out"
+    hounsfield.write_volume(tilted, source)
+    assert "made" in CliRunner().invoke(main, ["volume", str(source), str(out)]).output
+    assert "made before" in CliRunner().invoke(main, ["volume", str(source), str(out)]).output
+    content = bytearray(source.read_bytes())
+    content[400] ^= 1
+    source.write_bytes(content)
+    assert "made before" not in CliRunner().invoke(main, ["volume", str(source), str(out)]).output
+
+
 def test_slices_travel_to_other_processes(tilted: Volume, tmp_path: Path) -> None:
     hounsfield.write_volume(tilted, tmp_path / "x.nii.gz")
     series = hounsfield.scan(tmp_path / "x.nii.gz").series[0]
@@ -440,6 +451,5 @@ class TestLocation(LocationContract):
         headers = [source.header for source in location.sources()]
         planes = file.cells[0]
         return {
-            f"x.nii.gz#slice {number + 1}": header + planes[number].tobytes()
-            for number, header in enumerate(headers)
+            f"slice {number + 1}": header + planes[number].tobytes() for number, header in enumerate(headers)
         }

@@ -1,0 +1,21 @@
+"""Whether a volume made of a series still has its values, and still lies where the series does.
+
+Arrays and affines only: which file and which series is decided by `hounsfield.verbs.check`.
+"""
+
+from __future__ import annotations
+
+from hounsfield.ct.agreement.grids import PLACE_TOLERANCE_MM, Alignment, Grid, Placement, align, place
+from hounsfield.ct.agreement.values import ValueAgreement, compare_values, likeness
+
+__all__ = [
+    "PLACE_TOLERANCE_MM",
+    "Alignment",
+    "Grid",
+    "Placement",
+    "ValueAgreement",
+    "align",
+    "compare_values",
+    "likeness",
+    "place",
+]
