@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hounsfield.formats import write_volume as write_volume
     from hounsfield.locations import open_location as open_location
     from hounsfield.transcode import register_pydicom as register_pydicom
+    from hounsfield.verbs.check import check as check
     from hounsfield.verbs.copy import copy as copy
     from hounsfield.verbs.find import find as find
     from hounsfield.verbs.load import Scan as Scan
@@ -41,6 +42,7 @@ _HOMES = {
     "Series": "ct.series",
     "Skipped": "ct.instance",
     "Volume": "ct.volume",
+    "check": "verbs.check",
     "copy": "verbs.copy",
     "find": "verbs.find",
     "instances": "verbs.load",
@@ -62,6 +64,7 @@ __all__ = [
     "Skipped",
     "Volume",
     "__version__",
+    "check",
     "copy",
     "errors",
     "find",

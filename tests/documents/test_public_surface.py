@@ -20,6 +20,7 @@ ROOT_NAMES = [
     "Skipped",
     "Volume",
     "__version__",
+    "check",
     "copy",
     "errors",
     "find",

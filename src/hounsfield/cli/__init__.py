@@ -26,6 +26,7 @@ from hounsfield.errors import HounsfieldError
 VERBS = {
     "find": "List the studies, series or instances that match.",
     "info": "Say what each series is: geometry, scale, padding, range, size.",
+    "check": "Say whether a volume is HU, and where its DICOM says.",
     "tags": "Show or change the tags.",
     "volume": "Write Hounsfield volumes: NIfTI, NRRD, MetaImage, NumPy, Zarr.",
     "image": "Write windowed pictures: slice, montage, planes, MIP, film.",

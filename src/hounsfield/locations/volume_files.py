@@ -41,7 +41,8 @@ def is_volume(path: Path, head: bytes) -> bool:
 class VolumeFile:
     """One volume file, open: `cells` (volumes, slices, rows, columns) as stored, mapped from disk.
 
-    `stamp` is the file's size and time when it was opened. `spool` keeps the expanded file as long as this, or any slice of it, is there.
+    `stamp` is the file's size and time when it was opened. `spool` keeps the expanded file as long as this, or any
+    slice of it, is there.
     """
 
     name: str

@@ -5,7 +5,15 @@ Arrays and affines only: which file and which series is decided by `hounsfield.v
 
 from __future__ import annotations
 
-from hounsfield.ct.agreement.grids import PLACE_TOLERANCE_MM, Alignment, Grid, Placement, align, place
+from hounsfield.ct.agreement.grids import (
+    PLACE_TOLERANCE_MM,
+    Alignment,
+    Grid,
+    Placement,
+    align,
+    alignments,
+    place,
+)
 from hounsfield.ct.agreement.values import ValueAgreement, compare_values, likeness
 
 __all__ = [
@@ -15,6 +23,7 @@ __all__ = [
     "Placement",
     "ValueAgreement",
     "align",
+    "alignments",
     "compare_values",
     "likeness",
     "place",
