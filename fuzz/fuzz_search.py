@@ -21,9 +21,9 @@ from hounsfield.phantom import PhantomSpec, datasets
 from hounsfield.phantom.writer import serialise
 from hounsfield.server.archive.index.database import IndexUnavailable
 from hounsfield.server.deployment import Deployment
-from hounsfield.server.http.request import Ask
+from hounsfield.server.http.request import Request
 from hounsfield.server.routes.search import search
-from hounsfield.server.state import Service
+from hounsfield.server.state import AppState
 
 PATHS = ("/studies", "/series", "/instances", "/studies/1.2/series", "/studies/1.2/instances")
 """The first byte of an input chooses one."""
@@ -54,7 +54,7 @@ class Target:
         self._archive = archive = self._deployment.open(first=True)
         files = [serialise(spec, each) for spec in SPECS for each in datasets(spec)]
         archive.index.add([archive.record(BytesSource("x", content), size=1) for content in files])
-        self.service = Service(archive)
+        self.state = AppState(archive)
 
     def close(self) -> None:
         self._deployment.close(self._archive)
@@ -63,17 +63,17 @@ class Target:
         """Search by `data`; raises only what is a bug."""
         path = PATHS[data[0] % len(PATHS)] if data else PATHS[0]
         names = {"study": "1.2"} if path.count("/") > 1 else {}
-        ask = Ask("GET", path, "http://here", names, data[1:].decode("latin-1"))
+        request = Request("GET", path, "http://here", names, data[1:].decode("latin-1"))
         try:
-            answer = search(self.service, ask)
+            response = search(self.state, request)
         except IndexUnavailable:
             raise
         except HounsfieldError as error:
             assert error.data.get("status", 400) < 500, error
             return
-        if answer.media_type == "application/dicom+json":
-            assert isinstance(answer.content, bytes)
-            assert isinstance(json.loads(answer.content), list)
+        if response.media_type == "application/dicom+json":
+            assert isinstance(response.content, bytes)
+            assert isinstance(json.loads(response.content), list)
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ from hounsfield.locations import open_location
 from hounsfield.phantom import PhantomSpec, write
 from hounsfield.server.app import make_app
 from hounsfield.server.archive.read_only_library import BorrowedLibrary
-from hounsfield.server.state import Service
+from hounsfield.server.state import AppState
 
 
 def _pydicoms() -> list[Path]:
@@ -139,7 +139,7 @@ def test_any_location_can_be_served_where_it_lies(tmp_path, kind):
             place = other.url
         library = BorrowedLibrary(open_location(place))
         stack.callback(library.close)
-        url = stack.enter_context(served(make_app(Service(library))))
+        url = stack.enter_context(served(make_app(AppState(library))))
         http = stack.enter_context(client(url + "/dicom-web"))
         (study,) = http.get("/studies").json()
         assert study["0020000D"]["Value"] == [uids(contents[0])[0]]

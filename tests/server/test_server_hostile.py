@@ -19,7 +19,7 @@ from server_zygote import Zygote
 from hounsfield.errors import DicomwebError
 from hounsfield.server.http import connection
 from hounsfield.server.http.deadline import Deadline
-from hounsfield.server.http.fair_share import Places
+from hounsfield.server.http.fair_share import FairShare
 from hounsfield.server.http.limits import Limits
 
 CONTENTS = instances(rows=16, columns=16)
@@ -123,7 +123,7 @@ def _active(server) -> int:
     (line,) = [
         each for each in server.get("/metrics").text.splitlines() if each.startswith("hounsfield_active")
     ]
-    return int(line.split()[1])
+    return int(float(line.split()[1]))
 
 
 def _received(link: socket.socket) -> bytes:
@@ -286,7 +286,7 @@ def test_a_body_that_drips_is_given_up_and_leaves_its_place_to_others(tmp_path):
 
 
 def test_a_client_takes_no_more_places_than_it_leaves_to_others():
-    places, held = Places(32, "stores"), contextlib.ExitStack()
+    places, held = FairShare(32, "stores"), contextlib.ExitStack()
 
     def got(client: str) -> int:
         count = 0
@@ -303,7 +303,7 @@ def test_a_client_takes_no_more_places_than_it_leaves_to_others():
     held.close()
     assert got("e") == 22
     held.close()
-    with Places(1, "stores").taken("a"):
+    with FairShare(1, "stores").taken("a"):
         pass
 
 
@@ -314,7 +314,7 @@ def test_bodies_that_drip_from_one_client_leave_places_to_the_stores_of_others(t
         try:
             for link in slow:
                 link.sendall(post_head(server.url, len(WHOLE)) + WHOLE[:50])
-            limit = server.service.limits.stores
+            limit = server.state.limits.stores
             assert until(lambda: 2 * limit // 3 < _active(server) < limit)
             for number in range(3):
                 other = {"X-Forwarded-For": f"192.0.2.{number}"}
@@ -357,7 +357,7 @@ def test_whoever_waits_too_long_for_a_turn_is_told(tmp_path, monkeypatch):
         path = film(server)
         first = pool.submit(server.get, path, "video/mp4")
         assert begun.wait(60)  # it has its own time limit by now
-        object.__setattr__(server.service.limits, "answer", 0.05)
+        object.__setattr__(server.state.limits, "answer", 0.05)
         answer = server.get(path_of(FILM[0]) + "/thumbnail")
         assert answer.status_code == 503 and "busy" in answer.json()["error"]
         assert first.result().status_code == 200

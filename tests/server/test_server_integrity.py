@@ -188,8 +188,8 @@ def test_a_flipped_bit_is_a_500_that_names_the_instance_on_every_way(tmp_path, w
         flip(
             file, {"header": 200, "pixels": len(contents[1]) - 900, "last byte": len(contents[1]) - 1}[where]
         )
-        server.service.volumes._values.clear()
-        server.service.volumes._scans.clear()
+        server.state.volumes._values.clear()
+        server.state.volumes._scans.clear()
         for name, (path, accept) in found.items():
             answer = server.get(path, accept)
             assert answer.status_code == 500, name
@@ -716,8 +716,8 @@ def test_what_the_last_check_found_is_in_the_metrics(tmp_path):
         verified(tmp_path)
         metrics = dict(line.split() for line in server.get("/metrics").text.splitlines() if line[0] != "#")
     assert (
-        metrics["hounsfield_verify_instances"] == "3"
-        and metrics["hounsfield_verify_damaged_instances"] == "1"
+        metrics["hounsfield_verify_instances"] == "3.0"
+        and metrics["hounsfield_verify_damaged_instances"] == "1.0"
     )
     assert abs(float(metrics["hounsfield_verify_end_timestamp_seconds"]) - time.time()) < 60
 

@@ -31,7 +31,7 @@ from hounsfield.server.auth.credentials import CredentialFile
 from hounsfield.server.deployment import Deployment
 from hounsfield.server.http.limits import Limits
 from hounsfield.server.ingest import validation as judging
-from hounsfield.server.ops.access_log import SELDOM_SECONDS, PlainLines, SeldomHandler
+from hounsfield.server.ops.logs import THROTTLE_SECONDS, PlainFormatter, ThrottledHandler
 
 RLE = 'multipart/related; type="application/dicom"; transfer-syntax=1.2.840.10008.1.2.5'
 LIAR = {"slices": 1, "rows": 8, "columns": 8}
@@ -252,14 +252,14 @@ def test_newlines_in_paths_and_names_make_no_further_log_lines(tmp_path, caplog)
         http.post("/studies", content=body(content), headers={"Content-Type": STOW})
         http.get("/studies/1%0A%7B%22who%22%3A%22admin%22%7D/series")
     lines = (tmp_path / ".hounsfield" / "audit.log").read_text().splitlines()
-    assert len(lines) == 2 and [json.loads(line)["who"] for line in lines] == ["anonymous", ""]
+    assert len(lines) == 2 and [json.loads(line)["who"] for line in lines] == ["anonymous"] * 2
     try:
         raise ValueError("Secret^Name\nforged line")
     except ValueError as error:
         record = logging.LogRecord(
             "x", logging.ERROR, "", 0, "it\nfailed", (), (type(error), error, error.__traceback__)
         )
-    told = PlainLines().format(record)
+    told = PlainFormatter().format(record)
     assert len(told.splitlines()) == 1 and "Secret" not in told and "ValueError" in told
 
 
@@ -327,15 +327,15 @@ def test_invalid_requests_are_logged_once_a_second_with_how_many_there_were(monk
 
     class Timer:
         def __init__(self, seconds, function, arguments):
-            assert seconds == SELDOM_SECONDS
+            assert seconds == THROTTLE_SECONDS
             timers.append(lambda: function(*arguments))
 
         def start(self):
             pass
 
-    monkeypatch.setattr("hounsfield.server.ops.access_log.threading.Timer", Timer)
+    monkeypatch.setattr("hounsfield.server.ops.logs.threading.Timer", Timer)
     written = io.StringIO()
-    handler = SeldomHandler(written)
+    handler = ThrottledHandler(written)
 
     def log(text, *args, level=logging.WARNING, name="uvicorn.error", **more):
         record = logging.LogRecord(name, level, "", 0, text, args, None)
@@ -346,7 +346,7 @@ def test_invalid_requests_are_logged_once_a_second_with_how_many_there_were(monk
         log("Invalid HTTP request received.")
     log("another %s", "kind")
     for number in range(3):
-        log("%s: %s", "/studies", f"failed {number}", name="hounsfield.server", seldom=True)
+        log("%s: %s", "/studies", f"failed {number}", name="hounsfield.server", throttled=True)
         log("unreadable: %s", number, name="hounsfield.server")
         log("a fault", level=logging.ERROR)
     for tell in timers:
@@ -359,8 +359,8 @@ def test_invalid_requests_are_logged_once_a_second_with_how_many_there_were(monk
         "another kind",
         "/studies: failed 0",
         *[line for number in range(3) for line in (f"unreadable: {number}", "a fault")],
-        "Invalid HTTP request received. (499 more like it)",
-        "/studies: failed 0 (2 more like it)",
+        "Invalid HTTP request received. (499 more suppressed)",
+        "/studies: failed 0 (2 more suppressed)",
         "Invalid HTTP request received.",
     ]
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from server_support import STOW, Process, body, client, instances, path_of, running, start, until
 
-from hounsfield.server.ops.counters import Counters
+from hounsfield.server.ops.metrics import FOLDER_VARIABLE, Metrics
 
 REQUESTS = 60
 
@@ -106,19 +108,20 @@ def test_processes_do_not_outlive_the_one_that_started_them(tmp_path):
         pass
 
 
-def test_numbers_survive_growth_and_are_summed_over_files(tmp_path):
-    one, two = Counters(tmp_path), Counters(tmp_path)
-    for number in range(3000):
-        one.add(f"a route of some length, {number}", 0.5)
-        two.add(f"a route of some length, {number}")
-    one.add("active")
-    assert one.totals() == two.totals()
-    assert set(one.totals().values()) == {1.5, 1.0} and len(one.totals()) == 3001
-    assert one.alive("active") == 1
-    (tmp_path / "999999999-x.counters").write_bytes(next(tmp_path.glob("*.counters")).read_bytes())
-    assert one.alive("active") == 1
-    (tmp_path / "cut.counters").write_bytes(b"\0" * 3)
-    assert len(two.totals()) == 3001
+def test_what_a_killed_process_had_in_progress_is_no_longer_counted(server):
+    """A request that is being taken in keeps a process busy; its gauge goes with the process."""
+    parts = urlsplit(server.url)
+    head = (
+        f"POST /dicom-web/studies HTTP/1.1\r\nHost: {parts.netloc}\r\n"
+        f"Content-Type: {STOW}\r\nContent-Length: 9999\r\n\r\n"
+    )
+    with socket.create_connection((parts.hostname, parts.port)) as link:
+        link.sendall(head.encode())
+        assert until(lambda: counted(server, "hounsfield_active_requests") == 2)
+        for each in workers(server):
+            os.kill(each, signal.SIGKILL)
+    assert until(lambda: len(workers(server)) == 2, 120)
+    assert counted(server, "hounsfield_active_requests") == 1
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no process groups to interrupt")
@@ -143,3 +146,13 @@ def test_an_interrupt_while_workers_start_ends_them_without_complaint(tmp_path: 
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
         rest = process.stdout.read()
     assert line.startswith("DICOMweb at ") and "Traceback" not in rest
+
+
+def test_metrics_are_had_while_a_process_only_makes_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    (tmp_path / "counter_1.db").touch()
+    (tmp_path / "histogram_1.db").write_bytes(bytes(4096))
+
+    assert b"hounsfield_studies 3.0" in Metrics().exposition({"studies": 3})

@@ -26,7 +26,7 @@ from hounsfield.server.archive.archive import Archive
 from hounsfield.server.deployment import Deployment
 from hounsfield.server.http.connection import GuardedProtocol
 from hounsfield.server.http.limits import Limits
-from hounsfield.server.state import Service
+from hounsfield.server.state import AppState
 
 STOW = 'multipart/related; type="application/dicom"; boundary=b'
 AS_STORED = 'multipart/related; type="application/dicom"; transfer-syntax=*'
@@ -89,7 +89,7 @@ class Running:
     """A server in a thread of this process; `http` speaks to it below `/dicom-web`."""
 
     archive: Archive
-    service: Service
+    state: AppState
     url: str
     http: httpx2.Client
 
@@ -105,10 +105,10 @@ def running(folder: Path, *, limits: Limits | None = None, **options: Any) -> It
     """A server over `folder` at a free port, in a thread."""
     deployment = Deployment(str(folder), limits=limits or Limits(), **options)
     archive = deployment.open(first=True)
-    service = deployment.service(archive)
+    state = deployment.state(archive)
     try:
-        with served(make_app(service)) as url, client(url + "/dicom-web") as http:
-            yield Running(archive, service, url + "/dicom-web", http)
+        with served(make_app(state)) as url, client(url + "/dicom-web") as http:
+            yield Running(archive, state, url + "/dicom-web", http)
     finally:
         archive.close()
         lock.release(deployment.lock)

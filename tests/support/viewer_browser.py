@@ -88,7 +88,7 @@ def archive_of(folder: Path, *sources: Path) -> Iterator[str]:
     archive = deployment.open(first=True)
     for source in sources:
         archive.adopt(open_location(source).sources())
-    with serving(make_app(deployment.service(archive), pages=page())) as root:
+    with serving(make_app(deployment.state(archive), pages=page())) as root:
         yield root
     deployment.close(archive)
 

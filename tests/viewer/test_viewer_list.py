@@ -44,7 +44,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("files")
     archive = deployment.open(first=True)
     archive.adopt(_study(number, folder) for number in range(STUDIES))
-    with serving(make_app(deployment.service(archive), pages=page())) as root:
+    with serving(make_app(deployment.state(archive), pages=page())) as root:
         yield root
     deployment.close(archive)
 

@@ -29,10 +29,9 @@ from hounsfield.server.auth.principals import Authenticator
 from hounsfield.server.http.limits import Limits
 from hounsfield.server.http.proxies import Proxies
 from hounsfield.server.ingest.watched_folders import AdoptedFolders
-from hounsfield.server.ops.access_log import Journal, Metrics
-from hounsfield.server.ops.counters import Counters
+from hounsfield.server.ops.access_log import AccessLog
 from hounsfield.server.private_folder import make_private
-from hounsfield.server.state import Service
+from hounsfield.server.state import AppState
 from hounsfield.viewer import page
 
 VARIABLE = "HOUNSFIELD_SERVE"
@@ -49,7 +48,6 @@ class Deployment:
     `credentials`: the file of tokens and passwords; `openid_…`: an OpenID provider. `origins`: pages of other
     origins that may use it. `proxies`: addresses and networks whose Forwarded headers
     are believed. `audit`: the audit log.
-    `counters`: the folder in which the processes of one server count together.
     """
 
     folder: str
@@ -68,7 +66,6 @@ class Deployment:
     origins: tuple[str, ...] = ()
     proxies: tuple[str, ...] = ("127.0.0.1", "::1")
     audit: str | None = None
-    counters: str | None = None
     limits: Limits = field(default_factory=Limits)
 
     @property
@@ -154,15 +151,22 @@ class Deployment:
         """The folders that are indexed where they lie."""
         return AdoptedFolders(archive, self.private / "folders.json")
 
-    def service(self, archive: Archive) -> Service:
-        return Service(archive, self.limits, self.deletes, self.prefix, self.verified)
+    def state(self, archive: Archive) -> AppState:
+        """What the application over an open archive works with. Raises `LocationError` as `access` does."""
+        audit = Path(self.audit) if self.audit else self.private / "audit.log"
+        return AppState(
+            archive,
+            self.limits,
+            self.deletes,
+            self.prefix,
+            self.verified,
+            access=self.access(),
+            access_log=AccessLog(audit),
+        )
 
     def app(self, archive: Archive) -> Starlette:
         """The application over an open archive."""
-        counters = Counters(Path(self.counters) if self.counters else None)
-        audit = Path(self.audit) if self.audit else self.private / "audit.log"
-        journal = Journal(audit, Metrics(counters))
-        return make_app(self.service(archive), access=self.access(), journal=journal, pages=page())
+        return make_app(self.state(archive), pages=page())
 
     def access(self) -> Access:
         """Who may. Raises `LocationError` where an address would be open to strangers."""

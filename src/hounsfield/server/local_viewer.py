@@ -20,7 +20,7 @@ from hounsfield.locations import open_location
 from hounsfield.server.app import make_app
 from hounsfield.server.archive.read_only_library import BorrowedLibrary
 from hounsfield.server.auth.access import Access
-from hounsfield.server.state import Service
+from hounsfield.server.state import AppState
 from hounsfield.viewer import page
 
 HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -58,7 +58,7 @@ def looking(
             why = f": {skipped[0][0]}: {skipped[0][1]}" if skipped else ""
             raise SelectionError(f"no DICOM in it{why}", where=str(location), remedy="check the location")
         chosen = _chosen(rows, series, str(location))
-        app = make_app(Service(library), access=Access(hosts=HOSTS), pages=page())
+        app = make_app(AppState(library, access=Access(hosts=HOSTS)), pages=page())
         yield Looking(app, _fragment(chosen, language), len(rows), skipped)
     finally:
         library.close()

@@ -1,23 +1,30 @@
-"""`Service`: what endpoints share: the library, the limits, what is kept between requests."""
+"""`AppState`: what all requests of an application share: library, limits, access, what is kept between requests."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from anyio import CapacityLimiter
 
 from hounsfield.errors import DicomwebError
 from hounsfield.server.archive.archive import Archive
 from hounsfield.server.archive.library import Library
+from hounsfield.server.auth.access import Access
+from hounsfield.server.http.fair_share import FairShare
 from hounsfield.server.http.limits import Limits
-from hounsfield.server.http.memory_budget import Room
+from hounsfield.server.http.memory_budget import MemoryBudget
+from hounsfield.server.ops.access_log import AccessLog
+from hounsfield.server.ops.metrics import Metrics
+from hounsfield.server.ops.verification import Verified
+from hounsfield.server.rendering.volumes import VolumeCache
 
-if TYPE_CHECKING:
-    from hounsfield.server.rendering.volumes import VolumeCache
+THREADS = 24
+"""Threads that answer requests at once; the rest wait their turn."""
 
 
-@dataclass(frozen=True)
-class Service:
+@dataclass
+class AppState:
     """One served library. `deletes`: whether instances may be removed by request at all."""
 
     library: Library
@@ -26,40 +33,38 @@ class Service:
     prefix: str = "/dicom-web"
     verified: Path | None = None
     """Where `hounsfield verify` writes what it found."""
+    access: Access = field(default_factory=Access)
+    access_log: AccessLog = field(default_factory=AccessLog)
 
-    def last_check(self) -> dict[str, float]:
-        """What the last check of all instances came to, as metrics; nothing before there was one."""
-        from hounsfield.server.ops.verification import Verified
-
-        found = Verified.from_file(self.verified) if self.verified is not None else None
-        if found is None:
-            return {}
-        ended = {"verify_end_timestamp_seconds": found.ended} if found.ended is not None else {}
-        return {"verify_instances": found.instances, "verify_damaged_instances": len(found.damaged), **ended}
+    def __post_init__(self) -> None:
+        self.metrics = Metrics()
+        self.requests = FairShare(self.limits.requests, "requests")
+        self.uploads = FairShare(self.limits.stores, "stores")
+        self.threads = CapacityLimiter(THREADS)
+        self.heavy = CapacityLimiter(self.limits.heavy)
+        self.decoding = MemoryBudget(self.limits.decoded)
+        self.volumes = VolumeCache(self.library, self.limits.cache)
+        if isinstance(self.library, Archive):
+            self.library.on_damage = self.metrics.damage
 
     @property
     def archive(self) -> Archive:
-        """The library as one that takes in; `DicomwebError` 405 for one that only reads."""
+        """The library as an archive; raises `DicomwebError` 405 for a read-only one."""
         if not isinstance(self.library, Archive):
-            raise DicomwebError("this server only reads", status=405)
+            raise DicomwebError("this server is read-only", status=405)
         return self.library
 
     @property
     def writable(self) -> bool:
         return isinstance(self.library, Archive)
 
-    @property
-    def decoding(self) -> Room:
-        """The memory for what is decoded now."""
-        room: Room | None = self.__dict__.get("_room")
-        return room or self.__dict__.setdefault("_room", Room(self.limits.decoded))
-
-    @property
-    def volumes(self) -> VolumeCache:
-        """Scanned series and volumes, kept for the next request."""
-        from hounsfield.server.rendering.volumes import VolumeCache
-
-        cache: VolumeCache | None = self.__dict__.get("_volumes")
-        if cache is None:
-            cache = self.__dict__.setdefault("_volumes", VolumeCache(self.library, self.limits.cache))
-        return cache
+    def gauges(self) -> dict[str, float]:
+        """Return what is stored and what the last verification found, by the names of their metrics."""
+        found: dict[str, float] = {}
+        if isinstance(self.library, Archive):
+            found |= zip(("studies", "series", "instances"), self.library.index.totals(), strict=True)
+        last = Verified.from_file(self.verified) if self.verified is not None else None
+        if last is not None:
+            found |= {"verify_instances": last.instances, "verify_damaged_instances": len(last.damaged)}
+            found |= {"verify_end_timestamp_seconds": last.ended} if last.ended is not None else {}
+        return found

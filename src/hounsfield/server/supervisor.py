@@ -22,7 +22,8 @@ from hounsfield.server.deployment import VARIABLE, Deployment, of_environment
 from hounsfield.server.http.connection import GuardedProtocol
 from hounsfield.server.http.streams import BLOCK
 from hounsfield.server.ingest.watched_folders import SECONDS
-from hounsfield.server.ops.access_log import JsonLines, PlainLines, SeldomHandler
+from hounsfield.server.ops.logs import JsonFormatter, PlainFormatter, ThrottledHandler
+from hounsfield.server.ops.metrics import FOLDER_VARIABLE
 from hounsfield.server.ops.repair_loop import Upkeep
 
 BACKLOG = 1024
@@ -137,8 +138,9 @@ def _serve_by_workers(
     # What limits a server is shared among its processes.
     limits = deployment.limits
     limits = replace(limits, cache=limits.cache // workers, heavy=max(limits.heavy // workers, 2))
-    with tempfile.TemporaryDirectory(prefix="hounsfield-counters-") as counters:
-        os.environ[VARIABLE] = replace(deployment, limits=limits, counters=counters).to_json()
+    with tempfile.TemporaryDirectory(prefix="hounsfield-metrics-") as metrics:
+        os.environ[VARIABLE] = replace(deployment, limits=limits).to_json()
+        os.environ[FOLDER_VARIABLE] = metrics
         config = _configured(
             "hounsfield.server.supervisor:worker_app",
             address,
@@ -182,8 +184,8 @@ def keep_memory() -> None:
 
 def log_requests(*, as_json: bool) -> None:
     """Log to stderr: warnings in plain words, or every request and event as a line of JSON."""
-    handler = SeldomHandler(sys.stderr)
-    handler.setFormatter(JsonLines() if as_json else PlainLines())
+    handler = ThrottledHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if as_json else PlainFormatter())
     for name, level in (
         ("hounsfield", logging.INFO if as_json else logging.WARNING),
         ("uvicorn", logging.WARNING),

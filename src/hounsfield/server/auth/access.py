@@ -38,7 +38,7 @@ class Guesses:
         with self._lock:
             count, since = self._wrong.get((client, name[:MAX_NAME]), (0, 0.0))
         if count >= MAX_GUESSES and time.monotonic() - since < GUESSING_SECONDS:
-            raise DicomwebError("too many wrong passwords", remedy="wait a minute", status=429)
+            raise DicomwebError("too many failed logins", remedy="wait a minute", status=429)
 
     def note(self, client: str, name: str) -> None:
         now, guess = time.monotonic(), (client, name[:MAX_NAME])
@@ -84,11 +84,13 @@ class Access:
             if principal is None:
                 continue
             if scope not in principal.scopes:
-                raise DicomwebError(f"{scope} is not among your scopes", status=403)
+                raise DicomwebError(f"the scope {scope!r} is required", status=403)
             return principal
         if name is not None and credentials:
             self.guesses.note(client, name)
-        raise DicomwebError("who are you?", expected="an Authorization header that holds", status=401)
+        raise DicomwebError(
+            "authentication required", expected="valid credentials in an Authorization header", status=401
+        )
 
     def challenges(self) -> str:
         """The WWW-Authenticate of a 401."""
@@ -101,18 +103,12 @@ class Access:
             raise DicomwebError(f"{len(hosts)} Host header fields", expected="one", status=400)
         host = hosts[0] if hosts else ""
         if host and not is_host(host):
-            raise DicomwebError("no such Host", expected="a name or address, perhaps with a port", status=400)
+            raise DicomwebError("invalid Host", expected="a name or address, perhaps with a port", status=400)
         name = (
             host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() and not host.endswith("]") else host
         )
         if self.hosts is not None and name.strip("[]").lower() not in self.hosts:
-            raise DicomwebError("this server does not answer to that name", status=421)
-
-    def origin(self, asked: str | None) -> str | None:
-        """What Access-Control-Allow-Origin says to a page of `asked`; None for nothing."""
-        if asked is None or not self.origins:
-            return None
-        return asked if asked in self.origins or "*" in self.origins else None
+            raise DicomwebError("this server is not known by that name", status=421)
 
 
 def is_loopback(host: str) -> bool:

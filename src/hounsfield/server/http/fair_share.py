@@ -10,7 +10,7 @@ from collections.abc import Hashable, Iterator
 from hounsfield.errors import DicomwebError
 
 
-class Places:
+class FairShare:
     """So many places for `what`. A client gets another one while it has less than twice as many as are free.
 
     Who is alone gets two thirds; while it holds them the next one gets two thirds of the rest, and so on: however many

@@ -11,7 +11,7 @@ class Limits:
 
     `body` bytes of a store request, `parts` instances in it, `instance` bytes of one, `header` bytes of its header
     (deflated), `document` bytes of it beside its pixels, `elements` data elements at its root,
-    `metadata` bytes of what comes apart from bulk data;
+    `metadata` bytes of what comes apart from bulk data, `form` bytes of the body of a request that stores nothing;
     `decoded` bytes of what is decoded for one request, and for all that are answered at once, `frame` those of one
     frame; `pixels` those of a rendered picture, `pictures` of them in one answer; `page` results of a search;
     `stores`, `heavy` and `requests` at once: stores, requests that decode, all (of stores and of all one client has no
@@ -27,6 +27,7 @@ class Limits:
     document: int = 256 * 1024**2
     elements: int = 100_000
     metadata: int = 16 * 1024**2
+    form: int = 1024**2
     decoded: int = 4 * 1024**3
     frame: int = 512 * 1024**2
     pixels: int = 4096 * 4096

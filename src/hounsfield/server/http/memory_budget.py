@@ -12,7 +12,7 @@ PATIENCE = 60.0
 """Seconds that a request waits for others to be done with their memory."""
 
 
-class Room:
+class MemoryBudget:
     """`total` bytes; whoever needs some takes it for as long as it works, and waits while there is too little."""
 
     def __init__(self, total: int) -> None:

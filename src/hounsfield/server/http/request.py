@@ -22,8 +22,11 @@ MAX_QUERY_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
-class Ask:
-    """A request. `base` is the service's URL as the client sees it; `names` the parts of the path by name."""
+class Request:
+    """A request. `base` is the service's URL as the client sees it; `names` the parts of the path by name.
+
+    `principal`: the name of whoever sent it; `body`: that of a request which is no upload.
+    """
 
     method: str
     path: str
@@ -32,6 +35,8 @@ class Ask:
     query_text: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     client: str = ""
+    principal: str = ""
+    body: bytes = b""
 
     @cached_property
     def scope(self) -> Resource:

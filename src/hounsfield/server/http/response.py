@@ -26,7 +26,7 @@ from hounsfield.errors import (
     SelectionError,
     UnsupportedError,
 )
-from hounsfield.server.http.request import Ask
+from hounsfield.server.http.request import Request
 
 AGENT = "hounsfield"
 JSON = "application/json"
@@ -54,10 +54,11 @@ Body = bytes | bytearray | Iterator[Block]
 
 
 @dataclass(slots=True)
-class Answer:
+class Response:
     """`content` whole, or an iterator of blocks of `length` bytes altogether (None: not known before the end).
 
-    `part(start, stop)` gives blocks of a range, where ranges are served.
+    `part(start, stop)` gives blocks of a range, where ranges are served. `resources`: what the audit log names,
+    where the URL does not.
     """
 
     content: Body = b""
@@ -67,8 +68,9 @@ class Answer:
     length: int | None = None
     part: Callable[[int, int], Iterator[Block]] | None = None
     warnings: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
 
-    def with_etag(self, *parts: object) -> Answer:
+    def with_etag(self, *parts: object) -> Response:
         self.headers["ETag"] = etag(*parts)
         return self
 
@@ -78,62 +80,67 @@ def etag(*parts: object) -> str:
     return '"' + hashlib.blake2b(repr(parts).encode(), digest_size=12).hexdigest() + '"'
 
 
-def unchanged(ask: Ask, tag: str) -> Answer | None:
+def not_modified(request: Request, tag: str) -> Response | None:
     """304 if the client has what `tag` names already (RFC 9110 13.1.2); endpoints ask before they work."""
-    asked = ask.headers.get("if-none-match")
-    if asked is None or ask.method not in {"GET", "HEAD"}:
+    asked = request.headers.get("if-none-match")
+    if asked is None or request.method not in {"GET", "HEAD"}:
         return None
     tags = {each.strip().removeprefix("W/") for each in asked.split(",")}
     if tag in tags or "*" in tags:
-        return Answer(b"", status=304, headers={"ETag": tag})
+        return Response(b"", status=304, headers={"ETag": tag})
     return None
 
 
-def as_json(value: Any, *, status: int = 200, media_type: str = JSON) -> Answer:
+def as_json(value: Any, *, status: int = 200, media_type: str = JSON) -> Response:
     body = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return Answer(body.encode("utf-8", "replace"), media_type, status)
+    return Response(body.encode("utf-8", "replace"), media_type, status)
 
 
-def of_error(error: HounsfieldError) -> Answer:
+def error_response(error: HounsfieldError) -> Response:
     """The answer to a request that failed: a status, and a line that says why."""
     status = error.data.get("status")
     if not isinstance(status, int) or not 400 <= status < 600:
         status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
     # Where on this machine something lies is nobody else's business.
-    told: dict[str, Any] = {"status": status, "error": error.found}
+    described: dict[str, Any] = {"status": status, "error": error.found}
     if error.expected:
-        told["expected"] = error.expected
+        described["expected"] = error.expected
     if error.remedy and status < 500:
-        told["remedy"] = error.remedy
-    answer = as_json(told, status=status)
+        described["remedy"] = error.remedy
+    response = as_json(described, status=status)
     if status in {429, 503}:
-        answer.headers["Retry-After"] = "60" if status == 429 else "2"
-    return answer
+        response.headers["Retry-After"] = "60" if status == 429 else "2"
+    return response
 
 
-def ranged(ask: Ask, answer: Answer) -> Answer:
+def ranged(request: Request, response: Response) -> Response:
     """The part of the answer that a Range header asks for (RFC 9110 14.2): one range of bytes, or all."""
-    if answer.part is None or answer.length is None or answer.status != 200:
-        return answer
-    answer.headers["Accept-Ranges"] = "bytes"
-    asked = ask.headers.get("range")
-    condition = ask.headers.get("if-range")
-    if asked is None or (condition is not None and condition != answer.headers.get("ETag")):
-        return answer
-    found = _range(asked, answer.length)
+    if response.part is None or response.length is None or response.status != 200:
+        return response
+    response.headers["Accept-Ranges"] = "bytes"
+    asked = request.headers.get("range")
+    condition = request.headers.get("if-range")
+    if asked is None or (condition is not None and condition != response.headers.get("ETag")):
+        return response
+    found = _range(asked, response.length)
     if found is None:
-        return answer
+        return response
     start, stop = found
     if start >= stop:
-        close_content(answer)
+        close_content(response)
         return replace(
             as_json({"status": 416, "error": "no such range"}, status=416),
-            headers={"Content-Range": f"bytes */{answer.length}"},
+            headers={"Content-Range": f"bytes */{response.length}"},
         )
-    close_content(answer)
-    headers = {**answer.headers, "Content-Range": f"bytes {start}-{stop - 1}/{answer.length}"}
+    close_content(response)
+    headers = {**response.headers, "Content-Range": f"bytes {start}-{stop - 1}/{response.length}"}
     return replace(
-        answer, status=206, content=answer.part(start, stop), length=stop - start, headers=headers, part=None
+        response,
+        status=206,
+        content=response.part(start, stop),
+        length=stop - start,
+        headers=headers,
+        part=None,
     )
 
 
@@ -152,63 +159,69 @@ def _range(text: str, length: int) -> tuple[int, int] | None:
     return int(first), min(int(last) + 1 if last else length, length)
 
 
-def close_content(answer: Answer) -> None:
+def close_content(response: Response) -> None:
     """Let go of what an answer would have been read from."""
-    close = getattr(answer.content, "close", None)
+    close = getattr(response.content, "close", None)
     if close is not None:
         close()
 
 
-def header_lines(ask: Ask, answer: Answer) -> list[tuple[bytes, bytes]]:
+def header_lines(request: Request, response: Response) -> list[tuple[bytes, bytes]]:
     """The header fields of an answer, ready for the wire."""
-    fields = {"Content-Type": answer.media_type, "Vary": "Accept, Accept-Encoding, Authorization"}
-    fields |= answer.headers
-    if answer.status in {204, 304}:
+    fields = {"Content-Type": response.media_type, "Vary": "Accept, Accept-Encoding, Authorization"}
+    fields |= response.headers
+    if response.status in {204, 304}:
         del fields["Content-Type"]
-    length = len(answer.content) if isinstance(answer.content, (bytes, bytearray)) else answer.length
-    if length is not None and answer.status not in {204, 304}:
+    length = len(response.content) if isinstance(response.content, (bytes, bytearray)) else response.length
+    if length is not None and response.status not in {204, 304}:
         fields["Content-Length"] = str(length)
     lines = [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in fields.items()]
     lines += [(b"warning", str(PeerWarning(299, AGENT, text)).encode("latin-1", "replace"))
-              for text in answer.warnings]  # fmt: skip
+              for text in response.warnings]  # fmt: skip
     return lines
 
 
-def compressed(ask: Ask, answer: Answer) -> Answer:
+def compressed(request: Request, response: Response) -> Response:
     """JSON and XML in gzip for who asks; pixels never: they cost far more than they save."""
-    content = answer.content
+    content = response.content
     if isinstance(content, (bytes, bytearray)):
         if len(content) < LEAST_COMPRESSED:
-            return answer
-    elif answer.length is not None:
-        return answer
-    if "Content-Encoding" in answer.headers or "gzip" not in ask.encodings():
-        return answer
-    if not answer.media_type.partition(";")[0].endswith(("json", "xml", "html", "javascript", "css")):
-        return answer
+            return response
+    elif response.length is not None:
+        return response
+    if "Content-Encoding" in response.headers or "gzip" not in request.encodings():
+        return response
+    if not response.media_type.partition(";")[0].endswith(("json", "xml", "html", "javascript", "css")):
+        return response
     if isinstance(content, (bytes, bytearray)):
         from isal import igzip
 
-        answer.content = igzip.compress(bytes(content), 1)
+        response.content = igzip.compress(bytes(content), 1)
     else:
-        answer.content = _in_gzip(content)
-    answer.headers["Content-Encoding"] = "gzip"
-    return answer
+        response.content = _in_gzip(content)
+    response.headers["Content-Encoding"] = "gzip"
+    return response
 
 
-def digested(ask: Ask, answer: Answer) -> Answer:
+def digested(request: Request, response: Response) -> Response:
     """An answer that is in memory whole with its SHA-256 (RFC 9530 3); slices, which have a CRC-32, for who wants it.
 
     What goes out as it is made has none: it would have to be made twice.
     """
-    content = answer.content
-    if answer.status != 200 or "Repr-Digest" in answer.headers or not isinstance(content, (bytes, bytearray)):
-        return answer
-    wanted = ask.headers.get("want-repr-digest")
-    if (wanted is None and "X-CRC32" in answer.headers) or (wanted is not None and not _wants_sha256(wanted)):
-        return answer
-    answer.headers["Repr-Digest"] = repr_digest(hashlib.sha256(content).digest())
-    return answer
+    content = response.content
+    if (
+        response.status != 200
+        or "Repr-Digest" in response.headers
+        or not isinstance(content, (bytes, bytearray))
+    ):
+        return response
+    wanted = request.headers.get("want-repr-digest")
+    if (wanted is None and "X-CRC32" in response.headers) or (
+        wanted is not None and not _wants_sha256(wanted)
+    ):
+        return response
+    response.headers["Repr-Digest"] = repr_digest(hashlib.sha256(content).digest())
+    return response
 
 
 def repr_digest(sha256: bytes) -> str:

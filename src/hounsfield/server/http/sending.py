@@ -15,8 +15,8 @@ from anyio import to_thread
 from starlette.types import Scope, Send
 
 from hounsfield.errors import HounsfieldError
-from hounsfield.server.http.request import Ask
-from hounsfield.server.http.response import Answer, Block, header_lines, of_error
+from hounsfield.server.http.request import Request
+from hounsfield.server.http.response import Block, Response, error_response, header_lines
 from hounsfield.server.http.streams import WHOLE
 
 log = logging.getLogger("hounsfield.server")
@@ -31,35 +31,34 @@ HANG_UP = "hounsfield.hang_up"
 """The extension of an ASGI scope by which a connection is dropped, unsent bytes and all."""
 
 
-async def send_answer(
-    ask: Ask, answer: Answer, send: Send, seconds: float, scope: Scope | None = None
-) -> tuple[Answer, int]:
+async def send_response(
+    request: Request, response: Response, send: Send, seconds: float, scope: Scope | None = None
+) -> tuple[Response, int]:
     """Send head and body; what was answered in the end, and how many bytes of body went out.
 
     A body of at most `WHOLE` bytes is made before the head is sent, of a longer one the first block, so that its
     failure has a status; where a later one fails, the connection is torn off, so that nobody takes what came for the
     whole. A client that takes nothing for `seconds` is given up.
     """
-    content: Any = answer.content
+    content: Any = response.content
     made: list[Block] = []
-    if not isinstance(content, (bytes, bytearray)) and ask.method != "HEAD":
+    if not isinstance(content, (bytes, bytearray)) and request.method != "HEAD":
         try:
-            made = await to_thread.run_sync(_begun, content, answer.length)
+            made = await to_thread.run_sync(_begun, content, response.length)
         except HounsfieldError as error:
-            failed = of_error(error)
-            failed.headers |= {
-                name: text for name, text in answer.headers.items() if name.startswith("Access-")
-            }
-            answer, content = failed, failed.content
-    await send({"type": "http.response.start", "status": answer.status, "headers": header_lines(ask, answer)})
-    if ask.method == "HEAD" or isinstance(content, (bytes, bytearray)):
-        body = b"" if ask.method == "HEAD" else content
+            response = error_response(error)
+            content = response.content
+    await send(
+        {"type": "http.response.start", "status": response.status, "headers": header_lines(request, response)}
+    )
+    if request.method == "HEAD" or isinstance(content, (bytes, bytearray)):
+        body = b"" if request.method == "HEAD" else content
         await send({"type": "http.response.body", "body": body})
         _close(content)
-        return answer, len(body)
+        return response, len(body)
     hang_up = (scope or {}).get("extensions", {}).get(HANG_UP)
     try:
-        return answer, await _send_blocks(content, made, send, seconds, hang_up)
+        return response, await _send_blocks(content, made, send, seconds, hang_up)
     except HounsfieldError as error:
         if hang_up is None:
             raise
@@ -67,7 +66,7 @@ async def send_answer(
         hang_up()
         # Once it knows that the connection is gone, uvicorn does not complain of an answer without an end.
         await asyncio.sleep(0)
-        return replace(answer, status=of_error(error).status), 0
+        return replace(response, status=error_response(error).status), 0
 
 
 def _begun(content: Iterator[Block], length: int | None) -> list[Block]:

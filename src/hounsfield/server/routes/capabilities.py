@@ -9,11 +9,11 @@ from typing import Any
 from hounsfield import __version__
 from hounsfield.dicomweb.media_types import MediaType, negotiate
 from hounsfield.errors import DicomwebError, HounsfieldError
-from hounsfield.server.http.request import Ask
-from hounsfield.server.http.response import JSON, Answer, as_json
+from hounsfield.server.http.request import Request
+from hounsfield.server.http.response import JSON, Response, as_json
 from hounsfield.server.routes.endpoint import Endpoint
 from hounsfield.server.routes.wadl import WADL, wadl
-from hounsfield.server.state import Service
+from hounsfield.server.state import AppState
 
 _PARAMETER = re.compile(r"{(\w+)(?::path)?}")
 _BYTES = {"type": "string", "format": "binary"}
@@ -28,44 +28,46 @@ _PATH_PARAMETERS: dict[str, dict[str, Any]] = {
 }
 
 
-def capabilities(service: Service, ask: Ask, endpoints: Sequence[Endpoint], *, below: str = "") -> Answer:
+def capabilities(
+    state: AppState, request: Request, endpoints: Sequence[Endpoint], *, below: str = ""
+) -> Response:
     """Return `endpoints` at and under `below` as OpenAPI, or as WADL where only that is accepted (PS3.18 8.9)."""
-    chosen = negotiate(ask.accept, (MediaType(JSON), MediaType(WADL)))
+    chosen = negotiate(request.accept, (MediaType(JSON), MediaType(WADL)))
     if chosen is None:
         raise DicomwebError("no such form of capabilities", expected=f"{JSON} or {WADL}", status=406)
     if chosen.name == JSON:
-        return open_api(service, ask, endpoints, below)
+        return open_api(state, request, endpoints, below)
     described = [
         (_PARAMETER.sub(r"{\1}", each.path), tuple(_PARAMETER.findall(each.path)), each)
-        for each in _offered(service, endpoints, below)
+        for each in _offered(state, endpoints, below)
     ]
-    return Answer(wadl(ask.base, described), WADL)
+    return Response(wadl(request.base, described), WADL)
 
 
-def is_asked_for(ask: Ask) -> bool:
+def is_requested(request: Request) -> bool:
     """Whether a client names a form of capabilities, rather than take anything or nothing."""
-    return any(entry.media_type.name in {JSON, WADL} for entry in ask.accept)
+    return any(entry.media_type.name in {JSON, WADL} for entry in request.accept)
 
 
-def _offered(service: Service, endpoints: Sequence[Endpoint], below: str) -> list[Endpoint]:
+def _offered(state: AppState, endpoints: Sequence[Endpoint], below: str) -> list[Endpoint]:
     return [
         each
         for each in endpoints
-        if (each.method == "GET" or service.writable) and (each.path + "/").startswith(f"{below}/")
+        if each.is_offered(writable=state.writable) and (each.path + "/").startswith(f"{below}/")
     ]
 
 
-def open_api(service: Service, ask: Ask, endpoints: Sequence[Endpoint], below: str = "") -> Answer:
+def open_api(state: AppState, request: Request, endpoints: Sequence[Endpoint], below: str = "") -> Response:
     """Return the OpenAPI document of those of `endpoints` that this server offers at `below` and under it."""
     paths: dict[str, dict[str, Any]] = {}
-    for endpoint in _offered(service, endpoints, below):
+    for endpoint in _offered(state, endpoints, below):
         path = _PARAMETER.sub(r"{\1}", endpoint.path)
         paths.setdefault(path, {})[endpoint.method.lower()] = _operation(endpoint)
     return as_json(
         {
             "openapi": "3.1.0",
             "info": {"title": "hounsfield", "version": __version__, "summary": "DICOMweb, and CT in HU"},
-            "servers": [{"url": ask.base}],
+            "servers": [{"url": request.base}],
             "paths": dict(sorted(paths.items())),
         }
     )
@@ -114,16 +116,16 @@ def _problems(endpoint: Endpoint) -> list[tuple[str, str]]:
     return [*found, ("503", "not now"), ("304", "as you have it")]
 
 
-def health(service: Service, ask: Ask) -> Answer:
+def health(state: AppState, request: Request) -> Response:
     """Whether the process answers at all."""
     return as_json({"status": "up"})
 
 
-def readiness(service: Service, ask: Ask) -> Answer:
+def readiness(state: AppState, request: Request) -> Response:
     """Whether requests can be served: the index answers and the store takes files."""
     problems = {}
-    if service.writable:
-        for name, part in (("index", service.archive.index), ("store", service.archive.store)):
+    if state.writable:
+        for name, part in (("index", state.archive.index), ("store", state.archive.store)):
             try:
                 part.check()
             except HounsfieldError as error:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from hounsfield.errors import DicomwebError
-from hounsfield.server.http.request import Ask
-from hounsfield.server.http.response import Answer
+from hounsfield.server.http.request import Request
+from hounsfield.server.http.response import Response
 from hounsfield.server.routes.retrieve import absent
-from hounsfield.server.state import Service
+from hounsfield.server.state import AppState
 
 
-def remove(service: Service, ask: Ask) -> Answer:
+def remove(state: AppState, request: Request) -> Response:
     """204 once it is gone from index and disk."""
-    ask.known()
-    if not service.deletes:
+    request.known()
+    if not state.deletes:
         raise DicomwebError(
             "this server removes nothing", remedy="start it with --allow-delete if it should", status=403
         )
-    if not service.archive.remove(ask.scope):
-        raise absent(ask)
-    return Answer(status=204)
+    if not state.archive.remove(request.scope):
+        raise absent(request)
+    return Response(status=204)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from hounsfield.server.http.request import Ask
-from hounsfield.server.http.response import Answer
-from hounsfield.server.state import Service
+from hounsfield.server.http.request import Request
+from hounsfield.server.http.request_body import Body
+from hounsfield.server.http.response import Response
+from hounsfield.server.state import AppState
 
 Scope = Literal["read", "write", "delete", "none"]
 """What a principal must be allowed; "none": anybody may ask."""
 
-Function = Callable[[Service, Ask], Answer]
+Function = Callable[[AppState, Request], Response]
+"""An endpoint: run in a thread."""
+
+UploadFunction = Callable[[AppState, Request, Body], Awaitable[Response]]
+"""An endpoint that takes the request's body in as it arrives."""
 
 STUDY = "/studies/{study}"
 SERIES = f"{STUDY}/series/{{series}}"
@@ -44,7 +49,7 @@ class Endpoint:
     """
 
     path: str
-    function: Function
+    function: Function | None
     summary: str
     method: str = "GET"
     scope: Scope = "read"
@@ -53,6 +58,14 @@ class Endpoint:
     parameters: tuple[tuple[str, str], ...] = ()
     heavy: bool = False
     search: bool = False
+    upload: UploadFunction | None = None
+
+    def __post_init__(self) -> None:
+        assert (self.function is None) != (self.upload is None), self.path
+
+    def is_offered(self, *, writable: bool) -> bool:
+        """Whether a server has it: one that is read-only has none that write or delete."""
+        return writable or self.scope in {"read", "none"}
 
     @property
     def queries(self) -> tuple[tuple[str, str], ...]:

@@ -18,12 +18,12 @@ from hounsfield.dicomweb.media_types import (
 )
 from hounsfield.dicomweb.resources import parse_frames
 from hounsfield.errors import DicomwebError, MalformedError, UnsupportedError
-from hounsfield.server.http.request import Ask
-from hounsfield.server.http.response import Answer, etag, unchanged
+from hounsfield.server.http.request import Request
+from hounsfield.server.http.response import Response, etag, not_modified
 from hounsfield.server.http.streams import Multipart, Piece, blocks
 from hounsfield.server.rendering.frames import frame_bytes, frame_size, is_bits, is_plain
 from hounsfield.server.routes.retrieve import found
-from hounsfield.server.state import Service
+from hounsfield.server.state import AppState
 
 MAX_FRAMES = 1 << 20
 """Frames in one answer."""
@@ -31,22 +31,22 @@ MAX_FRAMES = 1 << 20
 _PIXELS = "7FE00010"
 
 
-def frames(service: Service, ask: Ask) -> Answer:
+def frames(state: AppState, request: Request) -> Response:
     """Frames by number, from 1, in the order asked."""
-    ask.known()
-    numbers = parse_frames(ask.names["frames"])
-    entry = found(service, ask)[0]
-    instance = read_instance(service.library.source(entry))
+    request.known()
+    numbers = parse_frames(request.names["frames"])
+    entry = found(state, request)[0]
+    instance = read_instance(state.library.source(entry))
     if instance.header.pixels is None:
         raise DicomwebError("an instance without pixels", status=404)
     missing = [number for number in numbers if number > entry.frames]
     if missing:
         raise DicomwebError(f"no frame {missing[0]}", expected=f"1 to {entry.frames}", status=404)
-    chosen = choose(ask.accept, instance, alone=len(numbers) == 1)
+    chosen = choose(request.accept, instance, alone=len(numbers) == 1)
     tag = etag(entry.path, entry.changed, numbers, str(chosen))
-    if (same := unchanged(ask, tag)) is not None:
+    if (same := not_modified(request, tag)) is not None:
         return same
-    return _sent(service, instance, numbers, chosen, tag, f"{ask.base}/{entry.path}/frames")
+    return _sent(state, instance, numbers, chosen, tag, f"{request.base}/{entry.path}/frames")
 
 
 def choose(accept: tuple[Accepted, ...], instance: Instance, *, alone: bool) -> MediaType:
@@ -107,21 +107,21 @@ def _can_be_made(instance: Instance, name: str, wanted: str) -> bool:
 
 
 def _sent(
-    service: Service, instance: Instance, numbers: tuple[int, ...], chosen: MediaType, tag: str, base: str
-) -> Answer:
+    state: AppState, instance: Instance, numbers: tuple[int, ...], chosen: MediaType, tag: str, base: str
+) -> Response:
     inner = chosen.content
     syntax = inner.transfer_syntax or EXPLICIT_LITTLE_ENDIAN
     if syntax != instance.header.transfer_syntax and instance.header.pixels is not None:
         decoded = frame_size(instance)
-        if decoded > service.limits.frame:
+        if decoded > state.limits.frame:
             raise DicomwebError(
                 f"a frame of {decoded} bytes to convert",
-                expected=f"at most {service.limits.frame}",
+                expected=f"at most {state.limits.frame}",
                 status=413,
             )
     if chosen.name != MULTIPART:
         content = frame_bytes(instance, numbers[0] - 1, syntax)
-        return Answer(content, str(inner), headers={"ETag": tag}, length=len(content),
+        return Response(content, str(inner), headers={"ETag": tag}, length=len(content),
                       part=lambda start, stop: iter([content[start:stop]]))  # fmt: skip
     size = _native_size(instance, syntax)
     content_type = f"{inner.name}; transfer-syntax={syntax}"
@@ -129,13 +129,13 @@ def _sent(
         (
             (("Content-Type", content_type), ("Content-Location", f"{base}/{number}")),
             size,
-            partial(_frame, service, instance, number - 1, syntax, size),
+            partial(_frame, state, instance, number - 1, syntax, size),
         )
         for number in numbers
     ]
     made = Multipart(parts)
     media_type = str(multipart(inner.name, transfer_syntax=syntax, boundary=made.boundary))
-    return Answer(blocks(made.pieces()), media_type, length=made.length, headers={"ETag": tag})
+    return Response(blocks(made.pieces()), media_type, length=made.length, headers={"ETag": tag})
 
 
 def _native_size(instance: Instance, syntax: str) -> int | None:
@@ -146,10 +146,10 @@ def _native_size(instance: Instance, syntax: str) -> int | None:
     return None if is_bits(instance) else instance.frame_format.native_bytes
 
 
-def _frame(service: Service, instance: Instance, frame: int, syntax: str, size: int | None) -> Piece:
+def _frame(state: AppState, instance: Instance, frame: int, syntax: str, size: int | None) -> Piece:
     pixels = instance.header.pixels
     if size is None or pixels is None:
-        with service.decoding.taken(min(frame_size(instance), service.limits.frame)):
+        with state.decoding.taken(min(frame_size(instance), state.limits.frame)):
             return frame_bytes(instance, frame, syntax)
     if pixels.length is not None and (frame + 1) * size > pixels.length:
         raise MalformedError(f"frame {frame + 1} is not all there", where=instance.name)
@@ -157,48 +157,48 @@ def _frame(service: Service, instance: Instance, frame: int, syntax: str, size: 
     return instance.source, start, start + size
 
 
-def bulk_data(service: Service, ask: Ask) -> Answer:
+def bulk_data(state: AppState, request: Request) -> Response:
     """One long value by its path of tags and item numbers, as metadata refers to it."""
-    ask.known()
-    entry = found(service, ask)[0]
-    source = service.library.source(entry)
+    request.known()
+    entry = found(state, request)[0]
+    source = state.library.source(entry)
     instance = read_instance(source)
-    path = ask.names["reference"].strip("/")
+    path = request.names["reference"].strip("/")
     tag = etag(entry.path, entry.changed, path)
-    if (same := unchanged(ask, tag)) is not None:
+    if (same := not_modified(request, tag)) is not None:
         return same
     pixels = instance.header.pixels
     if path.upper() == _PIXELS and pixels is not None and not is_plain(instance):
-        chosen = choose(ask.accept, instance, alone=entry.frames == 1)
+        chosen = choose(request.accept, instance, alone=entry.frames == 1)
         if entry.frames > MAX_FRAMES:
             raise MalformedError(
                 f"{entry.frames} frames", expected=f"at most {MAX_FRAMES}", where=entry.instance
             )
         numbers = tuple(range(1, entry.frames + 1))
-        return _sent(service, instance, numbers, chosen, tag, f"{ask.base}/{entry.path}/frames")
+        return _sent(state, instance, numbers, chosen, tag, f"{request.base}/{entry.path}/frames")
     part: Callable[[int, int], Piece]
     if pixels is not None and pixels.length is not None and path.upper() in {_PIXELS, "7FE00008", "7FE00009"}:
         start, length = pixels.offset, pixels.length
         part = lambda first, last: (source, start + first, start + last)  # noqa: E731
     else:
         # Beside pixels an instance is read in one piece.
-        with service.decoding.taken(0 if pixels is not None else entry.size or 0):
+        with state.decoding.taken(0 if pixels is not None else entry.size or 0):
             value = _value(instance, path)
         length = len(value)
         part = lambda first, last: value[first:last]  # noqa: E731
-    return _octets(ask, part, length, tag)
+    return _octets(request, part, length, tag)
 
 
-def _octets(ask: Ask, part: Callable[[int, int], Piece], length: int, tag: str) -> Answer:
-    for entry in ask.accept:
+def _octets(request: Request, part: Callable[[int, int], Piece], length: int, tag: str) -> Response:
+    for entry in request.accept:
         inner = entry.media_type.content.name
         if entry.quality <= 0 or inner not in {OCTETS, "*/*", "application/*", "multipart/*", MULTIPART}:
             continue
         if entry.media_type.name in {MULTIPART, "multipart/*"}:
             made = Multipart([((("Content-Type", OCTETS),), length, lambda: part(0, length))])
             media_type = str(multipart(OCTETS, boundary=made.boundary))
-            return Answer(blocks(made.pieces()), media_type, length=made.length, headers={"ETag": tag})
-        return Answer(
+            return Response(blocks(made.pieces()), media_type, length=made.length, headers={"ETag": tag})
+        return Response(
             blocks([part(0, length)]), OCTETS, length=length, headers={"ETag": tag},
             part=lambda first, last: blocks([part(first, last)]),
         )  # fmt: skip

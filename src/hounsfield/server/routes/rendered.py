@@ -18,8 +18,8 @@ from hounsfield.dicomweb.resources import parse_frames
 from hounsfield.errors import DamagedError, DicomwebError, HounsfieldError, UnsupportedError
 from hounsfield.pictures.files import require_film
 from hounsfield.server.archive.index import Entry
-from hounsfield.server.http.request import Ask
-from hounsfield.server.http.response import Answer, etag, unchanged
+from hounsfield.server.http.request import Request
+from hounsfield.server.http.response import Response, etag, not_modified
 from hounsfield.server.http.streams import Multipart, blocks
 from hounsfield.server.rendering.pictures import (
     MOVING,
@@ -32,7 +32,7 @@ from hounsfield.server.rendering.pictures import (
     picture,
 )
 from hounsfield.server.routes.retrieve import found
-from hounsfield.server.state import Service
+from hounsfield.server.state import AppState
 
 THUMBNAIL = Viewport(128, 128)
 Shot = tuple[Entry, int]
@@ -56,27 +56,27 @@ class _Frames(Sequence[Shot]):
         return self._entries[at], index - (self._ends[at - 1] if at else 0)
 
 
-def rendered(service: Service, ask: Ask) -> Answer:
+def rendered(state: AppState, request: Request) -> Response:
     """A still of what is asked for, stills of all of it in parts, or a film through it: by what is accepted."""
-    ask.known("window", "viewport", "quality", "annotation", "iccprofile")
-    return _answered(service, ask, _look(service, ask), default=None)
+    request.known("window", "viewport", "quality", "annotation", "iccprofile")
+    return _answered(state, request, _look(state, request), default=None)
 
 
-def thumbnail(service: Service, ask: Ask) -> Answer:
+def thumbnail(state: AppState, request: Request) -> Response:
     """A small still of the middle."""
-    ask.known("window", "viewport", "quality")
-    look = _look(service, ask)
-    return _answered(service, ask, replace(look, viewport=look.viewport or THUMBNAIL), default="still")
+    request.known("window", "viewport", "quality")
+    look = _look(state, request)
+    return _answered(state, request, replace(look, viewport=look.viewport or THUMBNAIL), default="still")
 
 
-def _look(service: Service, ask: Ask) -> Look:
-    shown, viewport, quality = (ask.parameter(name) for name in ("window", "viewport", "quality"))
+def _look(state: AppState, request: Request) -> Look:
+    shown, viewport, quality = (request.parameter(name) for name in ("window", "viewport", "quality"))
     if quality is not None and not (quality.isascii() and quality.isdigit() and 1 <= int(quality[:4]) <= 100):
         raise DicomwebError(f"quality={quality[:20]!r}", expected="1 … 100", status=400)
     try:
         return Look(
             parse_window(shown) if shown else None,
-            Viewport.parse(viewport, service.limits.pixels) if viewport else None,
+            Viewport.parse(viewport, state.limits.pixels) if viewport else None,
             int(quality) if quality else 90,
         )
     except DicomwebError:
@@ -85,42 +85,42 @@ def _look(service: Service, ask: Ask) -> Look:
         raise DicomwebError(error.found, expected=error.expected, status=400) from error
 
 
-def _answered(service: Service, ask: Ask, look: Look, default: str | None) -> Answer:
-    entries = found(service, ask)
-    shots = _shots(service, ask, entries)
-    media_type, in_parts = _chosen(ask.accept)
-    asked = (ask.names.get("frames"), look, media_type, in_parts, default)
+def _answered(state: AppState, request: Request, look: Look, default: str | None) -> Response:
+    entries = found(state, request)
+    shots = _shots(state, request, entries)
+    media_type, in_parts = _chosen(request.accept)
+    asked = (request.names.get("frames"), look, media_type, in_parts, default)
     tag = etag([(entry.path, entry.changed) for entry in entries], *asked)
-    if (same := unchanged(ask, tag)) is not None:
+    if (same := not_modified(request, tag)) is not None:
         return same
-    _check(service, shots)
+    _check(state, shots)
     headers = {"ETag": tag}
     several = len(shots) > 1 and default is None
     many = default is None and (
         in_parts or media_type == "video/mp4" or (media_type == "image/gif" and several)
     )
-    if many and len(shots) > service.limits.pictures:
+    if many and len(shots) > state.limits.pictures:
         raise DicomwebError(
-            f"{len(shots)} pictures in one answer", expected=f"at most {service.limits.pictures}", status=413
+            f"{len(shots)} pictures in one answer", expected=f"at most {state.limits.pictures}", status=413
         )
     if in_parts and default is None:
         parts = [
             (
-                (("Content-Type", media_type), ("Content-Location", f"{ask.base}/{entry.path}/rendered")),
+                (("Content-Type", media_type), ("Content-Location", f"{request.base}/{entry.path}/rendered")),
                 None,
-                partial(_still, service, (entry, frame), media_type, look),
+                partial(_still, state, (entry, frame), media_type, look),
             )
             for entry, frame in shots
         ]
         made = Multipart(parts)
-        return Answer(
+        return Response(
             blocks(made.pieces()), str(multipart(media_type, boundary=made.boundary)), headers=headers
         )
     if many or media_type == "video/mp4":
         shots = shots if many else [shots[len(shots) // 2]]
-        takes = [partial(_taken, service, shot, look) for shot in shots]
-        return Answer(moving(takes, media_type), media_type, headers=headers)
-    return Answer(_still(service, shots[len(shots) // 2], media_type, look), media_type, headers=headers)
+        takes = [partial(_taken, state, shot, look) for shot in shots]
+        return Response(moving(takes, media_type), media_type, headers=headers)
+    return Response(_still(state, shots[len(shots) // 2], media_type, look), media_type, headers=headers)
 
 
 def _chosen(accept: tuple[Accepted, ...]) -> tuple[str, bool]:
@@ -145,24 +145,24 @@ def _chosen(accept: tuple[Accepted, ...]) -> tuple[str, bool]:
     raise DicomwebError("no such picture", expected=", ".join((*STILL, "video/mp4")), status=406)
 
 
-def _shots(service: Service, ask: Ask, entries: list[Entry]) -> Sequence[Shot]:
+def _shots(state: AppState, request: Request, entries: list[Entry]) -> Sequence[Shot]:
     """Which frames of which instances, in the order in which one scrolls through them."""
-    if "frames" in ask.names:
-        numbers = parse_frames(ask.names["frames"])
+    if "frames" in request.names:
+        numbers = parse_frames(request.names["frames"])
         if max(numbers) > entries[0].frames:
             raise DicomwebError(f"no frame {max(numbers)}", expected=f"1 to {entries[0].frames}", status=404)
         return [(entries[0], number - 1) for number in numbers]
-    if ask.scope.instance is None and ask.scope.series is not None:
-        ordered = _as_stacked(service, ask, {entry.instance: entry for entry in entries})
+    if request.scope.instance is None and request.scope.series is not None:
+        ordered = _as_stacked(state, request, {entry.instance: entry for entry in entries})
         if ordered:
             return ordered
     return _Frames(entries)
 
 
-def _as_stacked(service: Service, ask: Ask, by_uid: dict[str, Entry]) -> list[Shot]:
+def _as_stacked(state: AppState, request: Request, by_uid: dict[str, Entry]) -> list[Shot]:
     """The order of the volume, where the series is one."""
     try:
-        stack = service.volumes.scan(ask.scope).chosen(None, None)
+        stack = state.volumes.scan(request.scope).chosen(None, None)
     except DamagedError:
         raise
     except HounsfieldError:
@@ -172,30 +172,30 @@ def _as_stacked(service: Service, ask: Ask, by_uid: dict[str, Entry]) -> list[Sh
     return [(by_uid[item.uid], item.plane.frame) for item in stack.slices if item.uid in by_uid]
 
 
-def _check(service: Service, shots: Sequence[Shot]) -> None:
+def _check(state: AppState, shots: Sequence[Shot]) -> None:
     """Refuse what has no picture before anything of it is sent."""
     if not shots:
         raise DicomwebError("nothing to be shown", status=404)
-    _checked(service, shots[len(shots) // 2][0])
+    _checked(state, shots[len(shots) // 2][0])
 
 
-def _checked(service: Service, entry: Entry) -> Instance:
+def _checked(state: AppState, entry: Entry) -> Instance:
     """The instance, whose header says that its pictures are none too large."""
-    instance = read_instance(service.library.source(entry))
+    instance = read_instance(state.library.source(entry))
     if instance.header.pixels is None or "Rows" not in instance.header:
         raise DicomwebError("no picture in it", expected="an image", status=406)
     size = (instance.header.integer("Rows", 0) or 0) * (instance.header.integer("Columns", 0) or 0)
-    if size > service.limits.pixels:
+    if size > state.limits.pixels:
         raise DicomwebError(
-            f"a picture of {size} pixels", expected=f"at most {service.limits.pixels}", status=413
+            f"a picture of {size} pixels", expected=f"at most {state.limits.pixels}", status=413
         )
     return instance
 
 
-def _taken(service: Service, shot: Shot, look: Look) -> Image.Image:
+def _taken(state: AppState, shot: Shot, look: Look) -> Image.Image:
     entry, frame = shot
-    return picture(_checked(service, entry), frame, look)
+    return picture(_checked(state, entry), frame, look)
 
 
-def _still(service: Service, shot: Shot, media_type: str, look: Look) -> bytes:
-    return encoded(_taken(service, shot, look), media_type, look)
+def _still(state: AppState, shot: Shot, media_type: str, look: Look) -> bytes:
+    return encoded(_taken(state, shot, look), media_type, look)

@@ -31,11 +31,11 @@ from hounsfield.dicomweb.multipart import encode, new_boundary
 from hounsfield.dicomweb.native_xml import encode_xml
 from hounsfield.errors import DicomwebError, UnsupportedError
 from hounsfield.server.archive.index import Entry
-from hounsfield.server.http.request import Ask
-from hounsfield.server.http.response import JSON, Answer, etag, repr_digest, unchanged
+from hounsfield.server.http.request import Request
+from hounsfield.server.http.response import JSON, Response, etag, not_modified, repr_digest
 from hounsfield.server.http.streams import Multipart, Piece, blocks, whole_or_blocks
 from hounsfield.server.rendering.frames import convert, decoded_size
-from hounsfield.server.state import Service
+from hounsfield.server.state import AppState
 
 _XML_PART = (("Content-Type", DICOM_XML),)
 
@@ -48,62 +48,62 @@ class _Wanted:
     syntax: str
 
 
-def retrieve(service: Service, ask: Ask) -> Answer:
+def retrieve(state: AppState, request: Request) -> Response:
     """Every instance at or below the resource."""
-    ask.known()
-    entries = found(service, ask)
-    wanted = _wanted(ask.accept, alone=len(entries) == 1)
+    request.known()
+    entries = found(state, request)
+    wanted = _wanted(request.accept, alone=len(entries) == 1)
     targets = [_target(entry, wanted.syntax) for entry in entries]
     tag = etag(wanted, [(entry.path, entry.changed, entry.size) for entry in entries])
-    if (same := unchanged(ask, tag)) is not None:
+    if (same := not_modified(request, tag)) is not None:
         return same
     if not wanted.in_parts:
-        return _alone(service, entries[0], targets[0], tag)
+        return _alone(state, entries[0], targets[0], tag)
     parts = [
         (
             (
                 ("Content-Type", f"{DICOM}; transfer-syntax={target}"),
-                ("Content-Location", f"{ask.base}/{entry.path}"),
+                ("Content-Location", f"{request.base}/{entry.path}"),
             ),
             entry.size if target == entry.syntax else None,
-            partial(_content, service, entry, target),
+            partial(_content, state, entry, target),
         )
         for entry, target in zip(entries, targets, strict=True)
     ]
     made = Multipart(parts)
     media_type = str(multipart(DICOM, boundary=made.boundary))
-    return Answer(blocks(made.pieces()), media_type, length=made.length, headers={"ETag": tag})
+    return Response(blocks(made.pieces()), media_type, length=made.length, headers={"ETag": tag})
 
 
-def metadata(service: Service, ask: Ask) -> Answer:
+def metadata(state: AppState, request: Request) -> Response:
     """Headers without bulk data, of every instance at or below the resource."""
-    ask.known("includefield")
+    request.known("includefield")
     offers = (MediaType(DICOM_JSON), MediaType(JSON), multipart(DICOM_XML))
-    chosen = negotiate(ask.accept, offers)
+    chosen = negotiate(request.accept, offers)
     if chosen is None:
         raise DicomwebError("no such form of metadata", expected=DICOM_JSON, status=406)
-    version = service.library.version(ask.scope)
-    tag = etag(version, chosen, ask.base)
-    if version[0] and (same := unchanged(ask, tag)) is not None:
+    version = state.library.version(request.scope)
+    tag = etag(version, chosen, request.base)
+    if version[0] and (same := not_modified(request, tag)) is not None:
         return same
-    texts = _texts(service, ask)
+    texts = _texts(state, request)
     first = next(texts, None)
     if first is None:
-        raise absent(ask)
+        raise absent(request)
     texts = chain((first,), texts)
     if chosen.name != MULTIPART:
-        return Answer(whole_or_blocks(_as_array(texts)), chosen.name, headers={"ETag": tag})
+        return Response(whole_or_blocks(_as_array(texts)), chosen.name, headers={"ETag": tag})
     boundary = new_boundary()
     documents = ((_XML_PART, encode_xml(model)) for text in texts for model in parse_models(b"[%b]" % text))
     media_type = str(multipart(DICOM_XML, boundary=boundary))
-    return Answer(whole_or_blocks(encode(documents, boundary)), media_type, headers={"ETag": tag})
+    return Response(whole_or_blocks(encode(documents, boundary)), media_type, headers={"ETag": tag})
 
 
-def _texts(service: Service, ask: Ask) -> Iterator[bytes]:
+def _texts(state: AppState, request: Request) -> Iterator[bytes]:
     """The headers asked for as DICOM JSON objects."""
     mark = INSTANCE_URL.encode()
-    for entry, text in service.library.headers(ask.scope):
-        yield text.replace(mark, f"{ask.base}/{entry.path}".encode())
+    for entry, text in state.library.headers(request.scope):
+        yield text.replace(mark, f"{request.base}/{entry.path}".encode())
 
 
 def _as_array(texts: Iterator[bytes]) -> Iterator[bytes]:
@@ -115,16 +115,16 @@ def _as_array(texts: Iterator[bytes]) -> Iterator[bytes]:
     yield b"]"
 
 
-def found(service: Service, ask: Ask) -> list[Entry]:
+def found(state: AppState, request: Request) -> list[Entry]:
     """What is at or below the resource; 404 for nothing."""
-    entries = service.library.entries(ask.scope)
+    entries = state.library.entries(request.scope)
     if not entries:
-        raise absent(ask)
+        raise absent(request)
     return entries
 
 
-def absent(ask: Ask) -> DicomwebError:
-    return DicomwebError(f"no such {ask.scope.level} here", expected="a stored one", status=404)
+def absent(request: Request) -> DicomwebError:
+    return DicomwebError(f"no such {request.scope.level} here", expected="a stored one", status=404)
 
 
 def _wanted(accept: tuple[Accepted, ...], *, alone: bool) -> _Wanted:
@@ -173,30 +173,30 @@ def _target(entry: Entry, asked: str) -> str:
     return asked
 
 
-def _content(service: Service, entry: Entry, target: str) -> Piece:
-    source = service.library.source(entry)
+def _content(state: AppState, entry: Entry, target: str) -> Piece:
+    source = state.library.source(entry)
     if target != entry.syntax:
         instance = read_instance(source)
-        with service.decoding.taken(decoded_size(instance) or entry.size or 0):
-            return convert(instance, target, limit=service.limits.decoded)
+        with state.decoding.taken(decoded_size(instance) or entry.size or 0):
+            return convert(instance, target, limit=state.limits.decoded)
     if entry.size is None:
         with source.open() as stream:
             return stream.read()
     return source, 0, entry.size
 
 
-def _alone(service: Service, entry: Entry, target: str, tag: str) -> Answer:
+def _alone(state: AppState, entry: Entry, target: str, tag: str) -> Response:
     media_type = f"{DICOM}; transfer-syntax={target}"
-    piece = _content(service, entry, target)
+    piece = _content(state, entry, target)
     headers = {"ETag": tag, "Content-Disposition": f'attachment; filename="{entry.instance}.dcm"'}
     if isinstance(piece, bytes):
-        return Answer(
+        return Response(
             piece, media_type, headers=headers, length=len(piece), part=lambda a, b: iter([piece[a:b]])
         )
     source, _, size = piece
     if entry.sha256 is not None:
         headers["Repr-Digest"] = repr_digest(entry.sha256)
-    return Answer(
+    return Response(
         blocks([piece]),
         media_type,
         headers=headers,

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from hounsfield.errors import DicomwebError
-from hounsfield.server.http.request import Ask
-from hounsfield.server.http.response import Answer
+from hounsfield.server.http.request import Request
+from hounsfield.server.http.response import Response
 from hounsfield.server.routes import (
     capabilities,
     delete,
     frames,
+    metrics,
     rendered,
     retrieve,
     search,
+    stow,
     viewer,
     volumes,
     wado_uri,
 )
 from hounsfield.server.routes.endpoint import INSTANCE, SERIES, STUDY, Endpoint
-from hounsfield.server.state import Service
+from hounsfield.server.state import AppState
 
 
-def answered_by_app(service: Service, ask: Ask) -> Answer:
-    """Stores are taken in as they arrive (`storing`), metrics are the application's: no functions of this kind."""
-    raise DicomwebError("not here", status=405)
-
-
-def _open_api(service: Service, ask: Ask) -> Answer:
-    return capabilities.open_api(service, ask, ENDPOINTS)
+def _open_api(state: AppState, request: Request) -> Response:
+    return capabilities.open_api(state, request, ENDPOINTS)
 
 
 _SEARCHES = tuple(
@@ -140,8 +136,9 @@ _WADO_URI = Endpoint(
 _STORES = tuple(
     Endpoint(
         path,
-        answered_by_app,
+        None,
         f"Store instances{what}",
+        upload=stow.store,
         method="POST",
         scope="write",
         produces=("application/dicom+json", "application/dicom+xml"),
@@ -183,7 +180,7 @@ _SELF = (
         scope="none",
         produces=("application/json",),
     ),
-    Endpoint("/metrics", answered_by_app, "For Prometheus", produces=("text/plain",)),
+    Endpoint("/metrics", metrics.metrics, "For Prometheus", produces=("text/plain",)),
     Endpoint(
         "/ready", capabilities.readiness, "Whether it can serve", scope="none", produces=("application/json",)
     ),

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from hounsfield.ct.instance import read_instance
 from hounsfield.dicomweb.resources import Resource
-from hounsfield.server.http.request import Ask
-from hounsfield.server.http.response import Answer, as_json, etag, unchanged
+from hounsfield.server.http.request import Request
+from hounsfield.server.http.response import Response, as_json, etag, not_modified
 from hounsfield.server.routes.retrieve import found
-from hounsfield.server.state import Service
+from hounsfield.server.state import AppState
 
 if TYPE_CHECKING:
     from hounsfield.attributes import Row
@@ -25,50 +25,50 @@ MAX_TEXT = 4000
 """Characters of one value; no reader wants more of it in a table."""
 
 
-def capabilities(service: Service, ask: Ask) -> Answer:
+def capabilities(state: AppState, request: Request) -> Response:
     """Whether instances may be stored and removed, and what is served."""
-    ask.known()
-    name = service.library.name
+    request.known()
+    name = state.library.name
     return as_json(
         {
             # Where on its machine an archive lies is nobody else's business.
-            "name": name.rstrip("/").rpartition("/")[2] if service.writable else name,
-            "store": service.writable,
-            "delete": service.writable and service.deletes,
+            "name": name.rstrip("/").rpartition("/")[2] if state.writable else name,
+            "store": state.writable,
+            "delete": state.writable and state.deletes,
         }
     )
 
 
-def tags(service: Service, ask: Ask) -> Answer:
+def tags(state: AppState, request: Request) -> Response:
     """The attributes of one instance, grouped; those in which its series differs are marked."""
     from hounsfield.attributes import attribute_rows
 
-    ask.known()
-    entry = found(service, ask)[0]
-    series = Resource(ask.base, ask.scope.study, ask.scope.series)
-    version = service.library.version(series)
+    request.known()
+    entry = found(state, request)[0]
+    series = Resource(request.base, request.scope.study, request.scope.series)
+    version = state.library.version(series)
     tag = etag("tags", entry.path, entry.changed, version)
-    if (same := unchanged(ask, tag)) is not None:
+    if (same := not_modified(request, tag)) is not None:
         return same
-    distinct = service.volumes.value(
-        ("distinct", ask.scope.study, ask.scope.series, version),
-        lambda: _distinct(service, series),
+    distinct = state.volumes.value(
+        ("distinct", request.scope.study, request.scope.series, version),
+        lambda: _distinct(state, series),
         lambda kept: 64 * len(kept),
     )
-    rows = attribute_rows(read_instance(service.library.source(entry)).dataset())
+    rows = attribute_rows(read_instance(state.library.source(entry)).dataset())
     return as_json(
         {"instance": entry.instance, "rows": [_row(row, distinct.get(row.path, 1)) for row in rows]}
     ).with_etag("tags", entry.path, entry.changed, version)
 
 
-def _distinct(service: Service, series: Resource) -> dict[str, int]:
+def _distinct(state: AppState, series: Resource) -> dict[str, int]:
     """Path → how many values the instances of the series have, for those with more than one."""
     from hounsfield.attributes import attribute_rows
 
-    entries = service.library.entries(series)
+    entries = state.library.entries(series)
     step = max(1, len(entries) / MAX_COMPARED)
     chosen = [entries[int(number * step)] for number in range(min(len(entries), MAX_COMPARED))]
-    first, *others = (read_instance(service.library.source(entry)).dataset() for entry in chosen)
+    first, *others = (read_instance(state.library.source(entry)).dataset() for entry in chosen)
     return {row.path: row.distinct for row in attribute_rows(first, others) if row.distinct > 1}
 
 

@@ -12,9 +12,9 @@ from starlette.types import Receive, Scope, Send
 
 from hounsfield.errors import DicomwebError
 from hounsfield.server.auth.access import Access
-from hounsfield.server.http.request import Ask
-from hounsfield.server.http.response import Answer, compressed, of_error, unchanged
-from hounsfield.server.http.sending import send_answer
+from hounsfield.server.http.request import Request
+from hounsfield.server.http.response import Response, compressed, error_response, not_modified
+from hounsfield.server.http.sending import send_response
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
@@ -30,7 +30,7 @@ _TYPES = {
 }
 
 
-class Pages:
+class ViewerFiles:
     """Files of one folder by their names; only what is in the folder, only by GET and HEAD."""
 
     def __init__(self, folder: Path | None, access: Access, prefix: str) -> None:
@@ -39,39 +39,41 @@ class Pages:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {name.decode("latin-1").lower(): text.decode("latin-1") for name, text in scope["headers"]}
         client = scope.get("client") or ("",)
-        ask = Ask(scope["method"], scope["path"], "", headers=headers, client=client[0])
+        request = Request(scope["method"], scope["path"], "", headers=headers, client=client[0])
         try:
             self._access.check_host(
                 [text.decode("latin-1") for name, text in scope["headers"] if name.lower() == b"host"]
             )
-            answer = await to_thread.run_sync(self._answer, ask)
+            response = await to_thread.run_sync(self._response, request)
         except DicomwebError as error:
-            answer = of_error(error)
-        answer.headers |= {
+            response = error_response(error)
+        response.headers |= {
             "X-Content-Type-Options": "nosniff",
             "Content-Security-Policy": POLICY,
             "Referrer-Policy": "no-referrer",
             "Cross-Origin-Opener-Policy": "same-origin",
         }
-        await send_answer(ask, answer, send, 60.0)
+        await send_response(request, response, send, 60.0)
 
-    def _answer(self, ask: Ask) -> Answer:
-        if ask.method not in {"GET", "HEAD"}:
+    def _response(self, request: Request) -> Response:
+        if request.method not in {"GET", "HEAD"}:
             raise DicomwebError("not here", status=405)
-        path = self._file(ask.path)
+        path = self._file(request.path)
         if path is None:
-            if ask.path == "/":
-                return Answer(self._plain().encode(), "text/html; charset=utf-8")
+            if request.path == "/":
+                return Response(self._plain().encode(), "text/html; charset=utf-8")
             raise DicomwebError("no such page", status=404)
         content = path.read_bytes()
         tag = f'"{hashlib.blake2b(content, digest_size=12).hexdigest()}"'
-        if (same := unchanged(ask, tag)) is not None:
+        if (same := not_modified(request, tag)) is not None:
             return same
         kind = _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
         media_type = f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
         # The build puts a hash into the names of everything but the page itself.
-        kept = "public, max-age=31536000, immutable" if "/assets/" in ask.path else "no-cache"
-        return compressed(ask, Answer(content, media_type, headers={"ETag": tag, "Cache-Control": kept}))
+        kept = "public, max-age=31536000, immutable" if "/assets/" in request.path else "no-cache"
+        return compressed(
+            request, Response(content, media_type, headers={"ETag": tag, "Cache-Control": kept})
+        )
 
     def _file(self, path: str) -> Path | None:
         """The file of that name; None for none, and for whatever lies elsewhere."""

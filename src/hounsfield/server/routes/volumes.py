@@ -18,11 +18,11 @@ from hounsfield.errors import DicomwebError, HounsfieldError, SelectionError
 from hounsfield.formats import write_volume
 from hounsfield.outputs.scratch import ScratchFolder
 from hounsfield.reasons import Reason, reason
-from hounsfield.server.http.request import Ask
-from hounsfield.server.http.response import Answer, as_json, etag, unchanged
+from hounsfield.server.http.request import Request
+from hounsfield.server.http.response import Response, as_json, etag, not_modified
 from hounsfield.server.http.streams import Blocks, blocks
 from hounsfield.server.rendering.volumes import Scanned, Stack
-from hounsfield.server.state import Service
+from hounsfield.server.state import AppState
 
 FORMATS = {
     "nifti": (".nii.gz", "application/gzip"),
@@ -35,34 +35,34 @@ FORMATS = {
 _VALUES = "application/octet-stream"
 
 
-def info(service: Service, ask: Ask) -> Answer:
+def info(state: AppState, request: Request) -> Response:
     """Geometry, unit, verdict, warnings and each slice's conversion, from headers alone."""
-    ask.known("part", "phase")
-    scanned = service.volumes.scan(ask.scope)
-    tag = etag(scanned.version, ask.query_text)
-    if (same := unchanged(ask, tag)) is not None:
+    request.known("part", "phase")
+    scanned = state.volumes.scan(request.scope)
+    tag = etag(scanned.version, request.query_text)
+    if (same := not_modified(request, tag)) is not None:
         return same
-    study, series = ask.scope.study, ask.scope.series
-    told: dict[str, Any] = {"study": study, "series": series}
+    study, series = request.scope.study, request.scope.series
+    described: dict[str, Any] = {"study": study, "series": series}
     try:
-        stack = scanned.chosen(_number(ask, "part"), _number(ask, "phase"))
+        stack = scanned.chosen(_number(request, "part"), _number(request, "phase"))
     except SelectionError as error:
         if scanned.parts:
             raise
-        told |= {"shape": None, "affine": None, "spacing": None, "unit": "unspecified", "slices": []}
-        told |= {
+        described |= {"shape": None, "affine": None, "spacing": None, "unit": "unspecified", "slices": []}
+        described |= {
             "verdict": "not a volume",
             "reason": error.found,
             "window": None,
             "inverted": False,
             "header": {},
         }
-        told |= {"report": {"verdict": "not a volume", "warnings": []}, "parts": []}
+        described |= {"report": {"verdict": "not a volume", "warnings": []}, "parts": []}
     else:
-        told |= _described(stack, scanned)
-    told["left_out"] = _left_out(scanned)
-    told["reasons"] = _keyed(told)
-    return as_json(told).with_etag(scanned.version, ask.query_text)
+        described |= _described(stack, scanned)
+    described["left_out"] = _left_out(scanned)
+    described["reasons"] = _keyed(described)
+    return as_json(described).with_etag(scanned.version, request.query_text)
 
 
 def _described(stack: Stack, scanned: Scanned) -> dict[str, Any]:
@@ -180,30 +180,30 @@ def _left_out(scanned: Scanned) -> list[dict[str, str]]:
     return [{"reason": reason} for reason in dict.fromkeys(item.reason for item in skipped)]
 
 
-def _keyed(told: dict[str, Any]) -> dict[str, Any]:
+def _keyed(described: dict[str, Any]) -> dict[str, Any]:
     """Sentence → its key and values in `hounsfield.reasons`, of every sentence that is told."""
-    report = told["report"]
-    sentences = [*report["warnings"], *report.get("spacing_notes", ()), told["reason"]]
-    sentences += [note for item in told["slices"] for note in item["notes"]]
-    sentences += [item["reason"] for item in told["left_out"]]
-    sentences += [name for part in told["parts"] for names in part["phase_names"] for name in names]
+    report = described["report"]
+    sentences = [*report["warnings"], *report.get("spacing_notes", ()), described["reason"]]
+    sentences += [note for item in described["slices"] for note in item["notes"]]
+    sentences += [item["reason"] for item in described["left_out"]]
+    sentences += [name for part in described["parts"] for names in part["phase_names"] for name in names]
     return {each: {"key": each.key, "values": each.values} for each in sentences if isinstance(each, Reason)}
 
 
-def slice_values(service: Service, ask: Ask) -> Answer:
+def slice_values(state: AppState, request: Request) -> Response:
     """One slice's HU as little-endian int16, row by row."""
-    ask.known("part", "phase", "filter", "encoding")
-    text = ask.names["number"]
+    request.known("part", "phase", "filter", "encoding")
+    text = request.names["number"]
     if not text.isascii() or not text.isdigit() or len(text) > 9:
         raise DicomwebError(f"{text[:20]!r} is no slice", expected="a number from 0 on", status=400)
     number = int(text)
-    scanned = service.volumes.scan(ask.scope)
-    coding = _coding(ask)
-    tag = etag(scanned.version, number, ask.query_text, coding)
-    if (same := unchanged(ask, tag)) is not None:
+    scanned = state.volumes.scan(request.scope)
+    coding = _coding(request)
+    tag = etag(scanned.version, number, request.query_text, coding)
+    if (same := not_modified(request, tag)) is not None:
         return same
-    stack = scanned.chosen(_number(ask, "part"), _number(ask, "phase"))
-    stack.check(number, service.limits.frame)
+    stack = scanned.chosen(_number(request, "part"), _number(request, "phase"))
+    stack.check(number, state.limits.frame)
     values, counts = stack.hounsfield(number)
     raw = values.astype("<i2", copy=False)
     headers = {
@@ -213,16 +213,16 @@ def slice_values(service: Service, ask: Ask) -> Answer:
         "X-Shape": f"{values.shape[0]},{values.shape[1]}",
         "X-Counts": _counts(counts),
     }
-    if ask.parameter("filter") == "delta":
+    if request.parameter("filter") == "delta":
         raw = deltas(raw)
         headers["X-Filter"] = "delta"
-    elif ask.parameter("filter") not in {None, "none"}:
+    elif request.parameter("filter") not in {None, "none"}:
         raise DicomwebError("no such filter", expected="delta or none", status=400)
     body = raw.tobytes()
     if coding is not None:
         body = _coded(body, coding)
         headers["Content-Encoding"] = coding
-    return Answer(body, _VALUES, headers=headers)
+    return Response(body, _VALUES, headers=headers)
 
 
 def deltas(values: np.ndarray[Any, np.dtype[Any]]) -> np.ndarray[Any, np.dtype[Any]]:
@@ -237,16 +237,16 @@ def deltas(values: np.ndarray[Any, np.dtype[Any]]) -> np.ndarray[Any, np.dtype[A
     return out
 
 
-def _coding(ask: Ask) -> str | None:
+def _coding(request: Request) -> str | None:
     """How to compress: not at all for a client on this machine, unless it names a coding itself."""
-    asked = ask.parameter("encoding")
+    asked = request.parameter("encoding")
     if asked is not None:
         if asked not in {"identity", "gzip", "zstd"}:
             raise DicomwebError("no such encoding", expected="identity, gzip or zstd", status=400)
         return None if asked == "identity" else asked
-    if ask.is_local:
+    if request.is_local:
         return None
-    return next((name for name in ("zstd", "gzip") if name in ask.encodings()), None)
+    return next((name for name in ("zstd", "gzip") if name in request.encodings()), None)
 
 
 def _coded(body: bytes, coding: str) -> bytes:
@@ -264,40 +264,40 @@ def _counts(counts: Counts) -> str:
     return ",".join(f"{name}={int(getattr(counts, name))}" for name in names)
 
 
-def volume(service: Service, ask: Ask) -> Answer:
+def volume(state: AppState, request: Request) -> Response:
     """The series as one file: NIfTI, NRRD, MetaImage or NumPy, under the rules of `hounsfield.load`."""
-    ask.known("format", "part", "phase", "gaps", "dtype")
-    name = ask.parameter("format") or "nifti"
+    request.known("format", "part", "phase", "gaps", "dtype")
+    name = request.parameter("format") or "nifti"
     if name not in FORMATS:
         raise DicomwebError(f"no format {name[:32]!r}", expected=", ".join(FORMATS), status=400)
-    scanned = service.volumes.scan(ask.scope)
-    options = _options(ask)
-    tag = etag(scanned.version, name, ask.query_text)
-    if (same := unchanged(ask, tag)) is not None:
+    scanned = state.volumes.scan(request.scope)
+    options = _options(request)
+    tag = etag(scanned.version, name, request.query_text)
+    if (same := not_modified(request, tag)) is not None:
         return same
-    stack = scanned.chosen(_number(ask, "part"), None)
+    stack = scanned.chosen(_number(request, "part"), None)
     series = stack.series
     needed = (
         len(series.slices)
         * int(np.prod(stack.slices[0].shape))
         * np.dtype(options.dtype_of(series.unit)).itemsize
     )
-    if needed > service.limits.decoded:
+    if needed > state.limits.decoded:
         raise DicomwebError(
-            f"a volume of {needed} bytes", expected=f"at most {service.limits.decoded}", status=413
+            f"a volume of {needed} bytes", expected=f"at most {state.limits.decoded}", status=413
         )
-    phase = _number(ask, "phase")
-    with service.decoding.taken(needed):
-        made: Volume = service.volumes.value(
-            (ask.scope.series, scanned.version, stack.part, phase, options),
+    phase = _number(request, "phase")
+    with state.decoding.taken(needed):
+        made: Volume = state.volumes.value(
+            (request.scope.series, scanned.version, stack.part, phase, options),
             lambda: series.load(options, phase=phase),
             lambda made: int(made.array.nbytes),
         )
-    return _file(made, name, tag, str(ask.scope.series))
+    return _file(made, name, tag, str(request.scope.series))
 
 
-def _options(ask: Ask) -> LoadOptions:
-    gaps, dtype = ask.parameter("gaps") or "error", ask.parameter("dtype")
+def _options(request: Request) -> LoadOptions:
+    gaps, dtype = request.parameter("gaps") or "error", request.parameter("dtype")
     if gaps not in {"error", "fill", "interpolate"} or dtype not in {"int16", "float32", None}:
         raise DicomwebError(
             "no such option", expected="gaps=error, fill or interpolate; dtype=int16 or float32", status=400
@@ -305,7 +305,7 @@ def _options(ask: Ask) -> LoadOptions:
     return LoadOptions(dtype=dtype, gaps=gaps)  # type: ignore[arg-type]
 
 
-def _file(made: Volume, name: str, tag: str, series: str) -> Answer:
+def _file(made: Volume, name: str, tag: str, series: str) -> Response:
     suffix, media_type = FORMATS[name]
     folder = ScratchFolder()
     try:
@@ -319,7 +319,7 @@ def _file(made: Volume, name: str, tag: str, series: str) -> Answer:
         "Content-Disposition": f'attachment; filename="{series}{suffix}"',
         "X-Unit": made.unit,
     }
-    return Answer(_then_removed(path, size, folder), media_type, headers=headers, length=size)
+    return Response(_then_removed(path, size, folder), media_type, headers=headers, length=size)
 
 
 def _then_removed(path: Path, size: int, folder: ScratchFolder) -> Blocks:
@@ -329,8 +329,8 @@ def _then_removed(path: Path, size: int, folder: ScratchFolder) -> Blocks:
         folder.cleanup()
 
 
-def _number(ask: Ask, name: str) -> int | None:
-    text = ask.parameter(name)
+def _number(request: Request, name: str) -> int | None:
+    text = request.parameter(name)
     if text is None:
         return None
     if not text.isascii() or not text.isdigit() or len(text) > 6:
