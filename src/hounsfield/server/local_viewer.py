@@ -16,7 +16,7 @@ from hounsfield.attributes.header_text import INSTANCE_URL
 from hounsfield.dicomweb.queries import Query
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.errors import SelectionError
-from hounsfield.locations import open_location
+from hounsfield.locations import Location, as_location
 from hounsfield.server.app import make_app
 from hounsfield.server.archive.read_only_library import BorrowedLibrary
 from hounsfield.server.auth.access import Access
@@ -43,21 +43,21 @@ class Looking:
 
 @contextlib.contextmanager
 def looking(
-    location: str | Path, *, series: str | None = None, language: str | None = None
+    location: str | Path | Location, *, series: str | None = None, language: str | None = None
 ) -> Iterator[Looking]:
     """`location` as an application. `series`: which to open, by number, description, UID or its beginning.
 
     Raises `LocationError` where it cannot be read, `SelectionError` where it holds nothing to show.
     """
-    library = BorrowedLibrary(open_location(location))
+    library = BorrowedLibrary(as_location(location))
     try:
         skipped = tuple((each.name, each.reason) for each in library.skipped)
         found = library.search("series", Resource(""), Query.parse(_QUERY), limit=MOST_SERIES)
         rows = [_Row.of(json.loads(text.replace(INSTANCE_URL, ""))) for text in found.models]
         if not rows:
             why = f": {skipped[0][0]}: {skipped[0][1]}" if skipped else ""
-            raise SelectionError(f"no DICOM in it{why}", where=str(location), remedy="check the location")
-        chosen = _chosen(rows, series, str(location))
+            raise SelectionError(f"no DICOM in it{why}", where=library.name, remedy="check the location")
+        chosen = _chosen(rows, series, library.name)
         app = make_app(AppState(library, access=Access(hosts=HOSTS)), pages=page())
         yield Looking(app, _fragment(chosen, language), len(rows), skipped)
     finally:

@@ -249,7 +249,7 @@ class WritableContract:
             for number in range(THREADS)
         ]
         with ThreadPoolExecutor(THREADS) as pool:
-            outcomes = list(pool.map(lambda each: next(iter(place.write([each]))), others))
+            outcomes = [outcome for (outcome,) in pool.map(lambda each: list(place.write([each])), others)]
         found = self.stored(place, first)
         assert found in [_content(each.source) for each in others]
         if place.compares:
