@@ -28,7 +28,7 @@ class Zygote:
     def start(self, folder: Path, *, user: int | None = None, **options: Any) -> tuple[int, str]:
         """(process, URL) of a new server over `folder`, run by another user if root asks for it.
 
-        `options` are those of a `Deployment`.
+        `options` are those of a `Deployment`; with `dicom_port` it answers DIMSE peers there, too.
         """
         assert self._process.stdin is not None and self._process.stdout is not None
         told = {"folder": str(folder), "user": user, "options": options}
@@ -107,6 +107,7 @@ def serve(folder: str, options: dict[str, Any]) -> None:
     from hounsfield.server import deployment
     from hounsfield.server.deployment import Deployment
     from hounsfield.server.http import connection
+    from hounsfield.server.provider.opening import door
     from hounsfield.server.supervisor import Address
     from hounsfield.server.supervisor import serve as run
 
@@ -115,11 +116,13 @@ def serve(folder: str, options: dict[str, Any]) -> None:
         connection.HEAD_SECONDS = float(seconds)
     # Whatever an earlier one left behind is stale: no other server is there.
     deployment.STALE_SECONDS = 0.0
+    dicom_port = options.pop("dicom_port", None)
     try:
         run(
             Deployment(folder, **options),
             Address(port=0),
-            told=lambda url: print(os.getpid(), url, flush=True),
+            told=lambda url: url.startswith("http") and print(os.getpid(), url, flush=True),
+            door=door("HOUNSFIELD", "127.0.0.1", dicom_port) if dicom_port else None,
         )
     except HounsfieldError as error:
         print("failed:", error, flush=True)

@@ -17,6 +17,7 @@ DEFAULT_FOLDER = Path("hounsfield-archive")
     epilog=examples(
         "hounsfield serve",
         "hounsfield serve archive/ --port 8080",
+        "hounsfield serve archive/ --dicom-port 11112 --dicom-peer CT1@10.0.0.7:104 --host 10.0.0.2",
         "hounsfield serve archive/ --import /data/old --watch /data/incoming",
         "hounsfield serve --database postgresql://db/pacs --store s3://bucket/pacs --host 0.0.0.0",
     )
@@ -54,6 +55,19 @@ DEFAULT_FOLDER = Path("hounsfield-archive")
 )
 @click.option("--tls-cert", metavar="FILE", help="Certificate chain, PEM.")
 @click.option("--tls-key", metavar="FILE", help="Its key, PEM.")
+@click.option(
+    "--dicom-port", type=click.IntRange(0, 65535), help="Speak DIMSE at this port, too (C-STORE …)."
+)
+@click.option("--ae-title", default="HOUNSFIELD", show_default=True, help="What DIMSE peers must call it.")
+@click.option(
+    "--dicom-peer",
+    "dicom_peers",
+    multiple=True,
+    metavar="AE@HOST:PORT",
+    help="A peer that may call, and that C-MOVE may send to.",
+)
+@click.option("--dicom-tls", is_flag=True, help="DIMSE over TLS, with --tls-cert and --tls-key.")
+@click.option("--dicom-ca", metavar="FILE", help="DIMSE peers must show a certificate of this authority.")
 @click.option("--audit", metavar="FILE", help="Audit log; by default in FOLDER.")
 @click.option(
     "--log", type=click.Choice(["text", "json"]), default="text", show_default=True, help="On stderr."
@@ -61,7 +75,7 @@ DEFAULT_FOLDER = Path("hounsfield-archive")
 def serve(folder: Path, **options: Any) -> None:
     """Run a DICOMweb archive that keeps its files in FOLDER (made if need be).
 
-    It listens on this machine alone; at another address it asks for credentials.
+    It listens on this machine alone; at another address it asks for credentials, and DIMSE is for named peers.
     """
     from hounsfield.server.supervisor import Address, default_workers, log_requests
     from hounsfield.server.supervisor import serve as run
@@ -77,7 +91,32 @@ def serve(folder: Path, **options: Any) -> None:
         address,
         workers=options["workers"] or default_workers(),
         watching=bool(options["watches"]),
-        told=lambda url: echo(f"DICOMweb at {url}"),
+        told=lambda url: echo(f"{'DIMSE' if url.startswith('dicom:') else 'DICOMweb'} at {url}"),
+        door=_door(options),
+    )
+
+
+def _door(options: dict[str, Any]) -> Any:
+    """Where DIMSE peers may call; None for nowhere."""
+    if options["dicom_port"] is None:
+        if options["dicom_peers"] or options["dicom_tls"] or options["dicom_ca"]:
+            raise click.UsageError("--dicom-peer, --dicom-tls and --dicom-ca need --dicom-port")
+        return None
+    from hounsfield.server.provider.opening import door
+
+    if options["dicom_tls"] and options["tls_cert"] is None:
+        raise click.UsageError("--dicom-tls needs --tls-cert and --tls-key")
+    if options["dicom_ca"] and not options["dicom_tls"]:
+        raise click.UsageError("--dicom-ca needs --dicom-tls")
+    certificate = (options["tls_cert"], options["tls_key"]) if options["dicom_tls"] else None
+    return door(
+        options["ae_title"],
+        options["host"],
+        options["dicom_port"],
+        peers=options["dicom_peers"],
+        insecure=options["insecure"],
+        certificate=certificate,
+        ca=options["dicom_ca"],
     )
 
 

@@ -90,7 +90,13 @@ Recode = Callable[[Sendable, Sequence[str]], Sendable]
 """The instance in one of these transfer syntaxes, since the peer does not take its own."""
 
 
-def store(peer: Peer, instances: Iterable[Sendable], recode: Recode) -> Iterator[Stored]:
+Originator = tuple[str, int]
+"""AE title and message of the C-MOVE for which instances are sent."""
+
+
+def store(
+    peer: Peer, instances: Iterable[Sendable], recode: Recode, originator: Originator | None = None
+) -> Iterator[Stored]:
     """C-STORE each instance; one `Stored` for each, whatever happens to it.
 
     Raises only where no association can be had at all. An association that breaks is the failure of what was under
@@ -102,27 +108,33 @@ def store(peer: Peer, instances: Iterable[Sendable], recode: Recode) -> Iterator
         batch = [each for each in waiting if (each.sop_class, each.transfer_syntax) in kinds]
         while batch:
             done = 0
-            for stored in _stored(peer, group, batch, recode):
+            for stored in _stored(peer, group, batch, recode, originator):
                 done += 1
                 yield stored
             batch = batch[done:]
 
 
 def _stored(
-    peer: Peer, group: Sequence[tuple[str, str]], batch: Sequence[Sendable], recode: Recode
+    peer: Peer,
+    group: Sequence[tuple[str, str]],
+    batch: Sequence[Sendable],
+    recode: Recode,
+    originator: Originator | None,
 ) -> Iterator[Stored]:
     """Store over one association until it breaks; at least one `Stored`."""
     with associate(peer, storage_pairs(group)) as requestor:
         for instance in batch:
             try:
-                yield _stored_one(requestor, instance, recode)
+                yield _stored_one(requestor, instance, recode, originator)
             except DimseError as error:
                 requestor.connection.abort()
                 yield Stored(instance, None, str(error))
                 return
 
 
-def _stored_one(requestor: Requestor, instance: Sendable, recode: Recode) -> Stored:
+def _stored_one(
+    requestor: Requestor, instance: Sendable, recode: Recode, originator: Originator | None
+) -> Stored:
     try:
         context, sent = _fitting(requestor, instance, recode)
         pieces = iter(sent.data())
@@ -131,7 +143,17 @@ def _stored_one(requestor: Requestor, instance: Sendable, recode: Recode) -> Sto
         return Stored(instance, "failure", error.found, error.data.get("status"))
     except (HounsfieldError, OSError) as error:
         return Stored(instance, "failure", str(error))
-    request = Command(Field.C_STORE, requestor.new_id(), True, sent.sop_class, sent.sop_instance, priority=0)
+    title, message = originator or (None, None)
+    request = Command(
+        Field.C_STORE,
+        requestor.new_id(),
+        True,
+        sent.sop_class,
+        sent.sop_instance,
+        priority=0,
+        originator=title,
+        originator_id=message,
+    )
     requestor.send(context, request, itertools.chain([first], _read(pieces, requestor)))
     response = requestor.response(request, requestor.peer.timeouts.store).command
     kind = kind_of(response.status or 0)

@@ -10,6 +10,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 
 from hounsfield.dimse.pdus import broken
 
@@ -112,6 +113,7 @@ _REQUESTED = frozenset({0x0003, 0x1001})
 _AFFECTED = frozenset({0x0002, 0x1000})
 
 
+@lru_cache(maxsize=64)
 def encode_command(command: Command) -> bytes:
     """The bytes of a command set, its group length first."""
     number = _SHORT.pack(command.message_id)

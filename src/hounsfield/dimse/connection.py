@@ -6,6 +6,7 @@ A connection belongs to one thread.
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import ssl
 import time
@@ -24,6 +25,9 @@ READ_BYTES = 256 * 1024
 
 MAX_IDENTIFIER = 32 * 1024 * 1024
 """Bytes of a data set that is held in memory: an identifier, a list of a hundred thousand failed instances."""
+
+REST_SECONDS = 60.0
+"""How long the rest of a message may take of which the first bytes have come."""
 
 PATIENCE = 120.0
 SLOWEST = 1000
@@ -78,22 +82,50 @@ class Connection:
         for page in self.association.send(context, command, data):
             self._send(page)
 
+    def write_all(self, messages: Iterable[tuple[Context, Command, Iterable[Buffer]]]) -> None:
+        """Send small messages, many with one system call."""
+        held = bytearray()
+        for context, command, data in messages:
+            for page in self.association.send(context, command, data):
+                for buffer in page:
+                    held += buffer
+            if len(held) >= READ_BYTES:
+                self._send([bytes(held)])
+                held.clear()
+        if held:
+            self._send([bytes(held)])
+
+    def poll(self) -> Event | None:
+        """The next event if it has come already."""
+        if self._events is not None and (event := self._following()) is not None:
+            return event
+        pending = isinstance(self._socket, ssl.SSLSocket) and self._socket.pending()
+        if not pending and not select.select([self._socket], [], [], 0)[0]:
+            return None
+        return self.next(REST_SECONDS)
+
     def next(self, timeout: float) -> Event:
         """The next event; `DimseError` if none comes for `timeout` seconds, and for what ends an association.
 
         A `DataReceived` is to be used before the next call.
         """
         while True:
-            if self._events is not None:
-                try:
-                    event = next(self._events, None)
-                except DimseError as error:
-                    self._fail(error)
-                    raise error.at(self.address) from error
-                if event is not None:
-                    return self._checked(event)
-                self._events = None
+            if self._events is not None and (event := self._following()) is not None:
+                return event
             self._events = self.association.receive(self._buffer[: self._read(timeout)])
+
+    def _following(self) -> Event | None:
+        """The next event of the bytes that were read last."""
+        assert self._events is not None
+        try:
+            event = next(self._events, None)
+        except DimseError as error:
+            self._fail(error)
+            raise error.at(self.address) from error
+        if event is None:
+            self._events = None
+            return None
+        return self._checked(event)
 
     def message(self, timeout: float) -> Message:
         """The next message, its data set in memory."""

@@ -10,7 +10,9 @@ from hounsfield.dimse.negotiation import IMPLICIT
 from hounsfield.errors import DimseError
 
 if TYPE_CHECKING:
-    from pydicom import Dataset
+    from pydicom import DataElement, Dataset
+
+_NUMBERS = frozenset({"US", "SS", "UL", "SL", "UV", "SV", "FL", "FD"})
 
 
 def encode_identifier(dataset: Dataset, transfer_syntax: str) -> bytes:
@@ -47,8 +49,31 @@ def identifier(level: str, keys: Mapping[str, str | list[str]], character_set: s
         dataset.SpecificCharacterSet = character_set
     dataset.QueryRetrieveLevel = level
     for keyword, value in keys.items():
-        setattr(dataset, keyword, value)
+        element = _key(keyword, value)
+        dataset[element.tag] = element
     return dataset
+
+
+def _key(keyword: str, value: str | list[str]) -> DataElement:
+    """A key; what is to be matched need not be a value of its VR (wildcards, ranges)."""
+    from pydicom import DataElement, config
+    from pydicom.datadict import dictionary_VR, tag_for_keyword
+
+    tag = tag_for_keyword(keyword)
+    if tag is None:
+        raise DimseError(f"{keyword[:64]!r} is no attribute", expected="a DICOM keyword")
+    vr = dictionary_VR(tag).split(" or ")[0]
+    if vr == "SQ":
+        return DataElement(tag, vr, [])
+    if vr in _NUMBERS and isinstance(value, str):
+        whole = value.strip().lstrip("-").isdigit()
+        return DataElement(tag, vr, int(value) if whole else None, config.IGNORE)
+    # As text these are written as they are; their own VRs would be taken for numbers.
+    written = "CS" if vr in {"IS", "DS"} else vr
+    element = DataElement(tag, written, value, config.IGNORE)
+    if written != vr:
+        element.VR = vr
+    return element
 
 
 def failed_instances(content: bytes, transfer_syntax: str) -> list[str]:

@@ -6,6 +6,8 @@ The same instance always makes the same bytes: nothing of who sent it, or when, 
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
 
 from hounsfield.dimse.pdus import IMPLEMENTATION_CLASS
 
@@ -14,6 +16,9 @@ _BEFORE_DATA = frozenset({0x0000, _META})
 _LONG_VRS = frozenset(
     {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
 )
+_HEAD_BYTES, _BLOCK_BYTES = 64 * 1024, 256 * 1024
+"""Bytes of a file in which its meta group ends, and that are read at once."""
+
 _MAX_STRAY = 1024
 """Bytes of one stray element that is left out; a longer one is no element of a meta group."""
 
@@ -39,18 +44,38 @@ def _uid(element: int, uid: str) -> bytes:
     return struct.pack("<HH2sH", _META, element, b"UI", len(value)) + value
 
 
+def data_set_pieces(open_stream: Callable[[], BinaryIO]) -> Iterator[memoryview]:
+    """The data set of a file, as it is behind preamble and meta group, block by block."""
+    with open_stream() as stream:
+        head = stream.read(_HEAD_BYTES)
+        yield memoryview(head)[_start_of_data(head, _HEAD_BYTES, implicit=False) :]
+        while block := stream.read(_BLOCK_BYTES):
+            yield memoryview(block)
+
+
+def meta_bytes(stream: BinaryIO) -> bytes:
+    """Preamble, prefix and meta group of a file."""
+    head = stream.read(_HEAD_BYTES)
+    return head[: _start_of_data(head, _HEAD_BYTES, implicit=False)]
+
+
 def stray_bytes(start: bytes, *, implicit: bool) -> int:
     """How many bytes at the `start` of a data set in little endian belong to groups 0000 and 0002, or to a preamble.
 
     Some senders pass a whole file on, or its meta group; that group may be explicit where the rest is implicit.
     """
+    return _start_of_data(start, _MAX_STRAY, implicit=implicit)
+
+
+def _start_of_data(start: bytes, longest: int, *, implicit: bool) -> int:
+    """Where the first element of no meta group begins; none of those is longer than `longest`."""
     position = 132 if start[128:132] == b"DICM" else 0
     while len(start) - position >= 8:
         (group,) = struct.unpack_from("<H", start, position)
         if group not in _BEFORE_DATA:
             break
         size = _element_size(start, position, implicit=implicit)
-        if size is None or size > _MAX_STRAY or position + size > len(start):
+        if size is None or size > longest or position + size > len(start):
             break
         position += size
     return position

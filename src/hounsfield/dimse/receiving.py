@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
 
 from hounsfield.dimse.association import CommandReceived, Context
 from hounsfield.dimse.commands import Command
@@ -29,68 +27,44 @@ class Verdict:
     comment: str | None = None
 
 
-class Incoming(Protocol):
-    """One data set on its way in. Either `finish` or `abandon` is called, once."""
+Keep = Callable[[Context, Command, Iterator[memoryview]], Verdict]
+"""Whoever keeps what is stored: takes the pieces of a data set, each valid until the next, and says what became of it.
 
-    def write(self, content: bytes | memoryview) -> None:
-        """Take the next bytes, which are valid during the call."""
-
-    def finish(self) -> Verdict:
-        """The data set is whole; what is said of it."""
-
-    def abandon(self) -> None:
-        """It will never be whole."""
+What it does not read of them is read past. A `DimseError` out of the pieces means that the rest will never come.
+"""
 
 
-class StoreSink(Protocol):
-    """Whoever keeps what is stored."""
-
-    def begin(self, context: Context, command: Command) -> Incoming: ...
-
-
-def take_store(connection: Connection, received: CommandReceived, sink: StoreSink, timeout: float) -> Verdict:
-    """Read the data set of a C-STORE request into `sink` and send the response."""
+def take_store(connection: Connection, received: CommandReceived, keep: Keep, timeout: float) -> Verdict:
+    """Read the data set of a C-STORE request for `keep`, and send the response."""
     context, command = received.context, received.command
-    incoming = sink.begin(context, command)
-    try:
-        for piece in connection.pieces(command, timeout):
-            incoming.write(piece)
-        verdict = incoming.finish()
-    except BaseException:
-        incoming.abandon()
-        raise
+    pieces = connection.pieces(command, timeout)
+    verdict = keep(context, command, pieces)
+    for _ in pieces:
+        pass
     connection.write(context, command.response(verdict.status, comment=verdict.comment))
     return verdict
 
 
-@dataclass(slots=True)
-class FileStart:
-    """The start of a data set, until it is known what of it belongs to the file; then `write` passes all on."""
+def file_pieces(
+    context: Context, command: Command, pieces: Iterator[memoryview], start: bytes | None = None
+) -> Iterator[bytes | memoryview]:
+    """A data set as the pieces of a file (PS3.10); what does not belong into a data set is left out.
 
-    context: Context
-    command: Command
-    write: Callable[[bytes | memoryview], object]
-    _start: bytearray | None = field(default_factory=bytearray)
-
-    def feed(self, content: bytes | memoryview) -> None:
-        if self._start is None:
-            self.write(content)
-            return
-        self._start += content
-        if len(self._start) >= _START_BYTES:
-            self.close()
-
-    def close(self) -> None:
-        """Write what is held back."""
-        if self._start is None:
-            return
-        start, self._start = bytes(self._start), None
-        stray = 0
-        if self.context.transfer_syntax not in _UNREADABLE_STARTS:
-            stray = stray_bytes(start, implicit=self.context.transfer_syntax == IMPLICIT)
-        sop_class = self.command.sop_class or self.context.sop_class
-        head = file_start(sop_class, self.command.sop_instance or "", self.context.transfer_syntax)
-        self.write(head + start[stray:])
+    `start`: preamble and meta group, where they are not to be made.
+    """
+    held = bytearray()
+    for piece in pieces:
+        held += piece
+        if len(held) >= _START_BYTES:
+            break
+    begin, stray = bytes(held), 0
+    if context.transfer_syntax not in _UNREADABLE_STARTS:
+        stray = stray_bytes(begin, implicit=context.transfer_syntax == IMPLICIT)
+    if start is None:
+        sop_class = command.sop_class or context.sop_class
+        start = file_start(sop_class, command.sop_instance or "", context.transfer_syntax)
+    yield start + begin[stray:]
+    yield from pieces
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,72 +80,34 @@ class ReceivedFile:
 
 @dataclass(frozen=True, slots=True)
 class FileSink:
-    """Instances as files at the paths that `new_path` gives; each is passed to `received` once it is whole."""
+    """Keeps instances as files at the paths that `new_path` gives; each is passed to `received` once it is whole."""
 
     new_path: Callable[[], Path]
     received: Callable[[ReceivedFile], object]
 
-    def begin(self, context: Context, command: Command) -> Incoming:
-        return _IncomingFile(context, command, self)
-
-
-class _IncomingFile:
-    """A file that is being written; one that cannot be is read to its end and refused."""
-
-    def __init__(self, context: Context, command: Command, sink: FileSink) -> None:
-        self._context, self._command, self._sink = context, command, sink
-        self._path = sink.new_path()
-        self._error: OSError | None = None
-        self._out: BinaryIO | None = None
-        self._start = FileStart(context, command, self._written)
-        with self._noted():
-            self._out = self._path.open("wb", buffering=0)
-
-    def write(self, content: bytes | memoryview) -> None:
-        if self._error is None:
-            with self._noted():
-                self._start.feed(content)
-
-    def finish(self) -> Verdict:
-        size = 0
-        with self._noted():
-            if self._out is not None and self._error is None:
-                self._start.close()
-                size = self._out.tell()
-                self._out.close()
-        if self._error is not None:
-            self.abandon()
-            return Verdict(OUT_OF_RESOURCES, self._error.strerror)
-        if not self._command.sop_instance:
-            self.abandon()
+    def __call__(self, context: Context, command: Command, pieces: Iterator[memoryview]) -> Verdict:
+        if not command.sop_instance:
             return Verdict(NOT_UNDERSTOOD, "no Affected SOP Instance UID")
-        command, context = self._command, self._context
-        self._sink.received(
-            ReceivedFile(
-                command.sop_instance or "",
-                command.sop_class or context.sop_class,
-                context.transfer_syntax,
-                self._path,
-                size,
-            )
-        )
+        path = self.new_path()
+        try:
+            size = self._written(path, file_pieces(context, command, pieces))
+        except OSError as error:
+            path.unlink(missing_ok=True)
+            return Verdict(OUT_OF_RESOURCES, error.strerror)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        sop_class = command.sop_class or context.sop_class
+        self.received(ReceivedFile(command.sop_instance, sop_class, context.transfer_syntax, path, size))
         return Verdict(SUCCESS)
 
-    def abandon(self) -> None:
-        if self._out is not None:
-            self._out.close()
-        self._path.unlink(missing_ok=True)
-
-    def _written(self, content: bytes | memoryview) -> None:
-        assert self._out is not None
-        view = memoryview(content)
-        while view:
-            view = view[self._out.write(view) :]
-
-    @contextlib.contextmanager
-    def _noted(self) -> Iterator[None]:
-        """Keep what goes wrong with the file for the verdict."""
-        try:
-            yield
-        except OSError as error:
-            self._error = self._error or error
+    @staticmethod
+    def _written(path: Path, pieces: Iterator[bytes | memoryview]) -> int:
+        size = 0
+        with path.open("wb", buffering=0) as out:
+            for piece in pieces:
+                view = memoryview(piece)
+                size += len(view)
+                while view:
+                    view = view[out.write(view) :]
+        return size

@@ -11,24 +11,34 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import uvicorn
 from starlette.applications import Starlette
 
+from hounsfield.codecs.isolation import require_isolation
 from hounsfield.errors import LocationError
+from hounsfield.server.app import make_app
 from hounsfield.server.deployment import VARIABLE, Deployment, of_environment
 from hounsfield.server.http.connection import GuardedProtocol
 from hounsfield.server.http.streams import BLOCK
 from hounsfield.server.ingest.watched_folders import SECONDS
 from hounsfield.server.ops.logs import JsonFormatter, PlainFormatter, ThrottledHandler
-from hounsfield.server.ops.metrics import FOLDER_VARIABLE
+from hounsfield.server.ops.metrics import count_together
 from hounsfield.server.ops.repair_loop import Upkeep
+from hounsfield.server.provider.provider import Provider
+from hounsfield.server.provider.request import Door
+from hounsfield.server.state import AppState
+from hounsfield.viewer import page
 
 BACKLOG = 1024
 STOP_SECONDS = 20
 """How long a stop waits for requests that are being answered."""
+
+DIMSE_STOP_SECONDS = 5.0
+"""How long a stop waits for associations that are open."""
 
 WORKER_SECONDS = 30
 """How long a worker process may say nothing before another takes its place."""
@@ -86,10 +96,12 @@ def serve(
     workers: int = 1,
     watching: bool = False,
     told: Callable[[str], None] = print,
+    door: Door | None = None,
 ) -> None:
     """Serve until a signal stops it; `told` gets the URL once requests are taken.
 
-    `workers`: processes that answer. `watching`: follow adopted folders, too.
+    `workers`: processes that answer HTTP. `watching`: follow adopted folders, too. `door`: where DIMSE peers may call;
+    this process answers them, and `told` gets that address before the URL.
     """
     keep_memory()
     deployment.access()
@@ -97,18 +109,37 @@ def serve(
     adopted, upkeep = deployment.adopted(archive), Upkeep(archive)
     upkeep.start()
     try:
-        with contextlib.closing(address.listen()) as listening:
-            url = address.url(listening) + deployment.prefix
+        with contextlib.ExitStack() as held:
+            listening = held.enter_context(contextlib.closing(address.listen()))
+            if workers > 1:
+                count_together(held.enter_context(tempfile.TemporaryDirectory(prefix="hounsfield-metrics-")))
+            state = deployment.state(archive)
+            ready = partial(told, address.url(listening) + deployment.prefix)
+            if door is not None:
+                provider = held.enter_context(answering(state, door))
+                told(provider.address)
             if watching:
                 adopted.watch(SECONDS)
             if workers == 1:
-                run(deployment.app(archive), address, listening, lambda: told(url))
+                run(make_app(state, pages=page()), address, listening, ready)
             else:
-                _serve_by_workers(deployment, address, workers, listening, lambda: told(url))
+                _serve_by_workers(deployment, address, workers, listening, ready)
     finally:
         adopted.stop()
         upkeep.stop()
         deployment.close(archive)
+
+
+@contextlib.contextmanager
+def answering(state: AppState, door: Door) -> Iterator[Provider]:
+    """Answer DIMSE peers at `door` while the block runs."""
+    require_isolation()
+    provider = Provider(state, door)
+    provider.start()
+    try:
+        yield provider
+    finally:
+        provider.stop(DIMSE_STOP_SECONDS)
 
 
 def run(app: Starlette, address: Address, listening: socket.socket, ready: Callable[[], None]) -> None:
@@ -138,18 +169,16 @@ def _serve_by_workers(
     # What limits a server is shared among its processes.
     limits = deployment.limits
     limits = replace(limits, cache=limits.cache // workers, heavy=max(limits.heavy // workers, 2))
-    with tempfile.TemporaryDirectory(prefix="hounsfield-metrics-") as metrics:
-        os.environ[VARIABLE] = replace(deployment, limits=limits).to_json()
-        os.environ[FOLDER_VARIABLE] = metrics
-        config = _configured(
-            "hounsfield.server.supervisor:worker_app",
-            address,
-            workers=workers,
-            factory=True,
-            timeout_worker_healthcheck=WORKER_SECONDS,
-        )
-        ready()
-        Workers(config, sockets=[listening]).run()
+    os.environ[VARIABLE] = replace(deployment, limits=limits).to_json()
+    config = _configured(
+        "hounsfield.server.supervisor:worker_app",
+        address,
+        workers=workers,
+        factory=True,
+        timeout_worker_healthcheck=WORKER_SECONDS,
+    )
+    ready()
+    Workers(config, sockets=[listening]).run()
 
 
 def worker_app() -> Starlette:

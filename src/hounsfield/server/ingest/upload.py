@@ -98,6 +98,8 @@ class Intake:
     _results: list[StoredInstance] = field(default_factory=list)
     _others: list[str] = field(default_factory=list)
     _made: int = 0
+    last_refused: Refused | None = None
+    """The last part that was not stored, with its code."""
 
     def __post_init__(self) -> None:
         if self.content_type is None:
@@ -120,15 +122,15 @@ class Intake:
         if len(self._pending) >= PENDING:
             self._publish()
 
-    def instance(self, pieces: Iterable[bytes]) -> None:
-        """Take one instance that was made here."""
+    def instance(self, pieces: Iterable[bytes], uid: str | None = None) -> None:
+        """Take one instance that comes by itself, and under this SOP Instance UID where one is given."""
         self._open = _Part(self.archive.store.arrival())
         for piece in pieces:
             self._made += len(piece)
             check_size(self._made, self.limits)
             self._write(piece)
             self._flush()
-        self._end()
+        self._end(uid)
         if len(self._pending) >= PENDING:
             self._publish()
 
@@ -198,7 +200,7 @@ class Intake:
         part.arrival.discard()
         part.arrival, part.verdict = None, refused
 
-    def _end(self) -> None:
+    def _end(self, uid: str | None = None) -> None:
         """The open part is whole: judge it, and have it written."""
         part, self._open = self._open, None
         if part is None:
@@ -219,6 +221,7 @@ class Intake:
             source,
             size=size,
             study=self.study,
+            instance=uid,
             header=limits.header,
             document=limits.document,
             elements=limits.elements,
@@ -268,6 +271,7 @@ class Intake:
                 self._tell_refused(part.verdict)
 
     def _tell_refused(self, refused: Refused) -> None:
+        self.last_refused = refused
         if refused.sop_instance:
             told = StoredInstance(
                 refused.sop_instance, "refused", refused.sop_class, refused.code, refused.reason

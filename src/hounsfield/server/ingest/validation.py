@@ -59,15 +59,16 @@ def judge(
     *,
     size: int,
     study: str | None = None,
+    instance: str | None = None,
     header: int,
     document: int = MAX_DOCUMENT,
     elements: int = MAX_ELEMENTS,
 ) -> Record | Refused:
     """The record (without a key) of an instance of `size` bytes, or why it is none.
 
-    `study`: the only one it may be of. `header`: bytes that its header may have, deflated; `document`: bytes that
-    it may have beside its pixels, `elements`: how many data elements at its root. Raises `LocationError` where the
-    source cannot be read.
+    `study`: the only one it may be of, `instance`: the only one it may be. `header`: bytes that its header may have,
+    deflated; `document`: bytes that it may have beside its pixels, `elements`: how many data elements at its root.
+    Raises `LocationError` where the source cannot be read.
     """
     record: Record | None = None
     try:
@@ -79,6 +80,9 @@ def judge(
         with in_turn(source, size):
             text = read_header_text(source)
         record = record_of(text, key="", size=size)
+        if instance is not None and record.instance != instance:
+            reason = "its SOP Instance UID is not the one that it was sent under"
+            return Refused(MISMATCH, reason, record.instance, record.sop_class)
         return _problem(record, text.instance, size, study, header) or record
     except LocationError:
         raise

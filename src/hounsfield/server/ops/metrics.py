@@ -18,6 +18,7 @@ from prometheus_client import (
     Histogram,
     disable_created_metrics,
     generate_latest,
+    values,
 )
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
@@ -32,6 +33,13 @@ BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Upper bounds in seconds of the request histogram."""
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
+
+
+def count_together(folder: str) -> None:
+    """Count in `folder` from now on, in this process and in the workers that it starts."""
+    os.environ[FOLDER_VARIABLE] = folder
+    # It is looked for only when `prometheus_client` is imported, which has happened already.
+    values.ValueClass = values.get_value_class()  # type: ignore[no-untyped-call]
 
 
 class Metrics:

@@ -181,6 +181,15 @@ class Index:
         with self._reading() as connection:
             return [entry_of(row) for row in connection.execute(selected(scope, *ENTRY))]
 
+    def named(self, uids: Sequence[str]) -> list[Entry]:
+        """The instances with these SOP Instance UIDs, of whatever study."""
+        found: list[Entry] = []
+        with self._reading() as connection:
+            for part in _parts(uids):
+                statement = selected(Resource(""), *ENTRY).where(instances.c.SOPInstanceUID.in_(part))
+                found += [entry_of(row) for row in connection.execute(statement)]
+        return found
+
     def headers(self, scope: Resource) -> Iterator[tuple[Entry, bytes]]:
         """Instances with the whole of their header text in UTF-8, INSTANCE_URL in it.
 
