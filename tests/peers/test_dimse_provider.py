@@ -19,7 +19,7 @@ from dimse_peers import (
     store_with_dcmtk,
 )
 from dimse_server import Dimse, data_set, dimse_server, never, sendable
-from server_support import instances, read, uids, until, version
+from server_support import client, instances, read, uids, until, version
 
 from hounsfield.dimse.client import Sendable, echo, find, store
 from hounsfield.dimse.connection import Tls
@@ -565,10 +565,10 @@ def test_the_command_speaks_dimse_too(tmp_path, files):
             port = int(re.fullmatch(r"DIMSE at dicom://ARCHIVE@127\.0\.0\.1:(\d+)\n", first)[1])  # type: ignore[index]
             url = second.removeprefix("DICOMweb at ").strip()
             store_with_dcmtk(port, "ARCHIVE", files)
-            import httpx2
-
-            assert len(httpx2.get(f"{url}/instances").json()) == len(files)
-            assert 'method="C-STORE",route="/dimse",status="0"} 9' in httpx2.get(f"{url}/metrics").text
+            with client(url) as http:
+                assert len(http.get("/instances", timeout=120).json()) == len(files)
+                metrics = http.get("/metrics", timeout=120).text
+            assert 'method="C-STORE",route="/dimse",status="0"} 9' in metrics
         finally:
             process.terminate()
             assert process.wait(30) is not None
