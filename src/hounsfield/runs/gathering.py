@@ -7,17 +7,18 @@ it was recorded, is told by a state of each, without their pixels.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from hounsfield.ct.instance import HeaderReader, Source
+from hounsfield.ct.instance import Source
 from hounsfield.errors import HounsfieldError
+from hounsfield.locations.headers import read_headers
 from hounsfield.runs.digest import STATE_BYTES, size_of_source, state
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One file of a series: the how manieth source it was, its SOP Instance UID, `state` (`batch.digest.state`), bytes
+    """One file of a series: its place among the sources, its SOP Instance UID, `state` (`runs.digest.state`), bytes
     (0 where nobody says).
     """
 
@@ -55,26 +56,30 @@ def gather(
     """
     found: dict[tuple[str, str], Gathered] = {}
     others: list[tuple[int, Source]] = []
-    reader = HeaderReader()
-    for number, source in enumerate(sources):
+    number = -1
+
+    def numbered() -> Iterator[Source]:
+        nonlocal number
+        for number, source in enumerate(sources):  # noqa: B007 (the number of the source that is being read)
+            yield source
+
+    def leave(source: Source, _: HounsfieldError) -> None:
+        others.append((number, source))  # the verb itself says what is wrong with it
+
+    for instance in read_headers(numbered(), [], on_error=leave):
+        header, source = instance.header, instance.source
+        study, series = header.text("StudyInstanceUID"), header.text("SeriesInstanceUID")
         try:
-            header = reader.read(source)
-            study, series = header.text("StudyInstanceUID"), header.text("SeriesInstanceUID")
-            member = Member(
-                number,
-                source,
-                header.text("SOPInstanceUID"),
-                state(header, source, content=content),
-                size_of_source(source),
-            )
-        except HounsfieldError:
-            others.append((number, source))  # the verb itself says what is wrong with it
+            status, size = state(header, source, content=content), size_of_source(source)
+        except HounsfieldError as error:
+            leave(source, error)
             continue
         if seen is not None:
             seen()
         if not series:
             others.append((number, source))
             continue
+        member = Member(number, source, header.text("SOPInstanceUID"), status, size)
         if (study, series) not in found:
             words = (header.text("SeriesNumber"), header.text("SeriesDescription"))
             found[study, series] = Gathered(study, series, " ".join(filter(None, words)) or series)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hounsfield.attributes.header_text import element_of, text_member
-from hounsfield.ct.instance import HeaderReader, Instance, Skipped, read_instance
+from hounsfield.ct.instance import Instance, Skipped
 from hounsfield.dicom.dictionary import attribute
 from hounsfield.dicomweb.attributes import canonical, tag_path
 from hounsfield.dicomweb.dicom_json import Model, from_dataset
@@ -24,6 +24,7 @@ from hounsfield.dicomweb.queries import Query
 from hounsfield.errors import HounsfieldError, SelectionError
 from hounsfield.locations import Found, Level, Location, Searchable, as_location
 from hounsfield.locations.addresses import address_of
+from hounsfield.locations.headers import read_headers
 
 LEVELS: tuple[Level, ...] = ("study", "series", "instance")
 
@@ -162,18 +163,10 @@ def _asked(query: Query) -> _Asked:
 
 
 def _instances(place: Location, asked: _Asked, skipped: list[Skipped]) -> Iterator[Instance]:
-    reader = HeaderReader({tag: vr.encode() for tag, vr in asked.plain.items()})
-    for source in place.sources():
-        if isinstance(source, Skipped):
-            skipped.append(source)
-            continue
-        try:
-            instance = read_instance(source, reader=reader)
-        except HounsfieldError as error:
-            skipped.append(Skipped(source.name, error.found))
-            continue
+    also = {tag: vr.encode() for tag, vr in asked.plain.items()}
+    for instance in read_headers(place.sources(), skipped, also=also):
         if instance.header.text("SOPClassUID") == _MEDIA_DIRECTORY:
-            skipped.append(Skipped(source.name, "a directory of a file-set, not an instance"))
+            skipped.append(Skipped(instance.name, "a directory of a file-set, not an instance"))
         else:
             yield instance
 

@@ -11,12 +11,13 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal
 
-from hounsfield.ct.instance import HeaderReader, Instance, Skipped, read_instance
+from hounsfield.ct.instance import Instance, Skipped, Source
 from hounsfield.ct.series import LoadOptions, Series, find_series
 from hounsfield.ct.series.slices import told
 from hounsfield.ct.volume import Volume
 from hounsfield.errors import HounsfieldError, NotHounsfieldError, SelectionError
 from hounsfield.locations import Location, as_location
+from hounsfield.locations.headers import read_headers
 from hounsfield.locations.retrieved import with_pixels
 
 
@@ -85,19 +86,12 @@ def instances(
 
     Raises `LocationError` when the location itself cannot be read.
     """
-    place = as_location(location)
-    reader = HeaderReader()
-    for source in place.sources():
-        if isinstance(source, Skipped):
-            if skipped is not None:
-                skipped.append(source)
-            continue
-        try:
-            yield read_instance(source, reader=reader)
-        except HounsfieldError as error:
-            if skipped is not None:
-                reason = str(error).removeprefix(f"{source.name}: ")
-                skipped.append(Skipped(source.name, reason))
+    left_out = [] if skipped is None else skipped
+
+    def whole_reason(source: Source, error: HounsfieldError) -> None:
+        left_out.append(Skipped(source.name, str(error).removeprefix(f"{source.name}: ")))
+
+    yield from read_headers(as_location(location).sources(), left_out, on_error=whole_reason)
 
 
 def scan(

@@ -20,9 +20,9 @@ from typing import NamedTuple
 from hounsfield.codecs import PixelKind, holders
 from hounsfield.codecs.pixel_kinds import HELD
 from hounsfield.ct.instance import Header, Skipped, Source
-from hounsfield.ct.instance.reading import read_header
 from hounsfield.dicom.syntaxes import transfer_syntax
 from hounsfield.errors import HounsfieldError
+from hounsfield.locations.headers import read_headers
 from hounsfield.runs import available_cores, run_each, threads
 from hounsfield.runs.digest import size_of_source
 from hounsfield.transcode import Target, Transcoder, target
@@ -176,16 +176,14 @@ def make_plan(
 
 def _counted(sources: Iterable[Source | Skipped], seen: Callable[[], object]) -> tuple[list[Stratum], int]:
     strata: dict[Kind, Stratum] = {}
-    skipped = 0
     chance = random.Random(_SEED)  # noqa: S311 (a sample that is the same each time)
-    for source in sources:
+    skipped: list[Skipped] = []
+    for instance in read_headers(sources, skipped):
+        source, header = instance.source, instance.header
         try:
-            if isinstance(source, Skipped):
-                raise HounsfieldError(source.reason)
-            header = read_header(source)
             size = size_of_source(source)
-        except HounsfieldError:
-            skipped += 1
+        except HounsfieldError as error:
+            skipped.append(Skipped(source.name, error.found))
             continue
         kind, held = _kind(header)
         stratum = strata.setdefault(kind, Stratum(kind, held))
@@ -198,7 +196,7 @@ def _counted(sources: Iterable[Source | Skipped], seen: Callable[[], object]) ->
             stratum.native_bytes += _native_bytes(header) * frames
             stratum.keep(source, chance)
         seen()
-    return list(strata.values()), skipped
+    return list(strata.values()), len(skipped)
 
 
 def _kind(header: Header) -> tuple[Kind, tuple[str, ...]]:

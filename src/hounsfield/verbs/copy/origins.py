@@ -13,10 +13,10 @@ from itertools import chain
 from pathlib import Path
 
 from hounsfield.ct.instance import Skipped, Source
-from hounsfield.ct.instance.reading import read_header
 from hounsfield.dicomweb.uids import is_uid
 from hounsfield.errors import HounsfieldError, LocationError
 from hounsfield.locations import Delivered, ListedSeries, Location, SeriesSource
+from hounsfield.locations.headers import read_headers
 from hounsfield.runs.digest import content_digest, folder_of, identity, size_of_source
 from hounsfield.verbs.copy.summary import Item
 
@@ -132,15 +132,8 @@ class Origin:
 def _grouped(place: Location, skipped: list[Skipped]) -> Iterator[SeriesTask]:
     found: dict[tuple[str, str], dict[str, Source]] = {}
     names: dict[tuple[str, str], str] = {}
-    for source in place.sources():
-        if isinstance(source, Skipped):
-            skipped.append(source)
-            continue
-        try:
-            header = read_header(source)
-        except HounsfieldError as error:
-            skipped.append(Skipped(source.name, error.found))
-            continue
+    for instance in read_headers(place.sources(), skipped):
+        source, header = instance.source, instance.header
         study, series, uid = (header.text(f"{each}InstanceUID") for each in ("Study", "Series", "SOP"))
         if not (is_uid(study) and is_uid(series) and is_uid(uid)):
             skipped.append(Skipped(source.name, "no study, series or SOP Instance UID"))
