@@ -12,13 +12,11 @@ import re
 import secrets
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator
-from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from hounsfield.errors import LocationError, OutputExistsError
-from hounsfield.outputs.lots import Lots
+from hounsfield.outputs.lots import sync
 
 _KEPT_OF_NAME = 40
 _PARTIAL = re.compile(r"\.[0-9a-f]{12}\.partial\.(.+)", re.DOTALL)
@@ -35,27 +33,27 @@ def whole_file(path: Path, *, force: bool = False) -> Iterator[Path]:
     several writers of one path exactly one succeeds. Raises `LocationError` when the folder cannot be written,
     the disk is full, or `path` is a folder.
     """
-    path, temporary = _place_for(path, force=force)
+    path, temporary = place_for(path, force=force)
     try:
-        with _filling(path, temporary):
+        with filling(path, temporary):
             yield temporary
-        with _writing(path):
+        with writing(path):
             sync(temporary)
-            _place(temporary, path, force=force)
+            put_in_place(temporary, path, force=force)
             sync(path.parent)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
 
 
-def _place_for(path: Path, *, force: bool) -> tuple[Path, Path]:
+def place_for(path: Path, *, force: bool) -> tuple[Path, Path]:
     """The path, absolute, and a temporary one beside it, in a folder that is there."""
     path = refuse_existing(path, force=force)
     if path.is_dir():
         raise LocationError(
             "is a folder", expected="a file to write", where=str(path), remedy="give a file's name"
         )
-    with _writing(path):
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     return path, temporary_beside(path)
 
@@ -69,94 +67,6 @@ def carry_status(original: Path, copy: Path) -> None:
     shutil.copystat(original, copy)
 
 
-@dataclass(frozen=True, slots=True)
-class _Written:
-    """A file that waits for the disk under its temporary name."""
-
-    temporary: Path
-    path: Path
-    force: bool
-    placed: Future[None]
-
-    def fail(self, error: BaseException) -> None:
-        with contextlib.suppress(OSError):
-            self.temporary.unlink(missing_ok=True)
-        self.placed.set_exception(error)
-
-
-class WholeFiles:
-    """Many files, each as `whole_file` makes it, confirmed by the disk in lots.
-
-    Any threads may `write` at once. A thread of this object syncs what came, puts it in its place and syncs the
-    folders; only then the futures say so. The block ends when all is in place.
-    """
-
-    def __init__(self) -> None:
-        self._lots: Lots[_Written] = Lots(_place_all)
-
-    def __enter__(self) -> WholeFiles:
-        self._lots.__enter__()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._lots.__exit__(*error)
-
-    def confirm(self) -> None:
-        """Have what is written confirmed now, without a wait for more."""
-        self._lots.confirm()
-
-    def write(
-        self, path: Path, content: bytes, *, force: bool = False, like: Path | None = None
-    ) -> Future[None]:
-        """`content` is written when this returns, and at `path` when the future is done. Errors as of `whole_file`,
-        raised here or by the future. With `like` it has that file's times, mode and owner.
-        """
-        path, temporary = _place_for(path, force=force)
-        written = _Written(temporary, path, force, Future())
-        try:
-            with _filling(path, temporary):
-                temporary.write_bytes(content)
-                if like is not None:
-                    carry_status(like, temporary)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise
-        self._lots.put(written)
-        return written.placed
-
-
-def _place_all(lot: list[_Written]) -> None:
-    lot = [item for item in lot if _tried(item, lambda one: sync(one.temporary))]
-    lot = [item for item in lot if _tried(item, lambda one: _place(one.temporary, one.path, force=one.force))]
-    for folder in dict.fromkeys(item.path.parent for item in lot):
-        _confirm_placed([item for item in lot if item.path.parent == folder])
-
-
-def _tried(item: _Written, step: Callable[[_Written], None]) -> bool:
-    """Return whether the step succeeded; an item that failed says so, and leaves nothing behind."""
-    try:
-        with _writing(item.path):
-            step(item)
-    except Exception as error:  # noqa: BLE001 (whatever it is, the one who waits for this file is told)
-        item.fail(error)
-        return False
-    return True
-
-
-def _confirm_placed(items: list[_Written]) -> None:
-    """Sync the one folder of files that are in their places, and tell those who wait."""
-    first, *others = items
-    if not _tried(first, lambda one: sync(one.path.parent)):
-        for item in others:
-            item.fail(first.placed.exception() or OSError("not synced"))
-        return
-    for item in items:
-        with contextlib.suppress(OSError):  # a link leaves the temporary name
-            item.temporary.unlink(missing_ok=True)
-        item.placed.set_result(None)
-
-
 @contextmanager
 def whole_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
     """Yield a temporary folder beside `path`; it becomes `path` when the block ends without error.
@@ -167,11 +77,11 @@ def whole_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
     path = refuse_existing(path, force=force or _is_empty_folder(path))
     temporary = temporary_beside(path)
     try:
-        with _writing(path):
+        with writing(path):
             temporary.mkdir(parents=True)
-        with _filling(path, temporary):
+        with filling(path, temporary):
             yield temporary
-        with _writing(path):
+        with writing(path):
             for folder, _, files in os.walk(temporary):
                 for name in files:
                     sync(Path(folder, name))
@@ -226,7 +136,7 @@ def writing_below(root: Path, outputs: Iterable[Path]) -> Iterator[None]:
     If nobody else does now, what killed writers of `outputs` left there is removed first. A `root` that was made and
     stays empty goes again.
     """
-    with _writing(root):
+    with writing(root):
         is_made = not root.exists()
         root.mkdir(parents=True, exist_ok=True)
     try:
@@ -244,7 +154,7 @@ def storing_below(root: Path) -> Iterator[None]:
 
     If nobody else does now, what killed ones left there under temporary names is removed first.
     """
-    with _writing(root):
+    with writing(root):
         is_made = not root.exists()
         root.mkdir(parents=True, exist_ok=True)
     try:
@@ -297,7 +207,7 @@ def _shared(folder: Path, alone: Callable[[], None]) -> Iterator[None]:
     except ImportError:
         yield
         return
-    with _writing(folder):
+    with writing(folder):
         descriptor = os.open(folder, os.O_RDONLY)
     try:
         with contextlib.suppress(OSError):
@@ -316,7 +226,7 @@ def temporary_beside(path: Path) -> Path:
     return path.with_name(f".{secrets.token_hex(6)}.partial.{path.name[-_KEPT_OF_NAME:]}")
 
 
-def _place(temporary: Path, path: Path, *, force: bool) -> None:
+def put_in_place(temporary: Path, path: Path, *, force: bool) -> None:
     """Rename one file, over what is there only with `force`."""
     if force:
         temporary.replace(path)
@@ -359,7 +269,7 @@ def _swap(temporary: Path, path: Path, *, force: bool) -> None:
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -367,7 +277,7 @@ def _writing(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _filling(path: Path, temporary: Path) -> Iterator[None]:
+def filling(path: Path, temporary: Path) -> Iterator[None]:
     """Tell a full disk, or a refused output, while the content is written; other errors may be about another file."""
     try:
         yield
@@ -389,18 +299,3 @@ def _not_written(path: Path, error: OSError) -> LocationError:
         where=str(path),
         remedy="check the folder, its permissions and the free space",
     )
-
-
-def sync(path: Path) -> None:
-    """Flush a file or folder to the disk, so that a rename never outlives its content."""
-    if os.name == "nt":
-        # Windows flushes a folder with its volume, and a file only through a writable descriptor.
-        if path.is_dir():
-            return
-        descriptor = os.open(path, os.O_RDWR)
-    else:
-        descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -7,7 +7,7 @@ items that were under way are each tried once more, alone, so that the one that 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -44,7 +44,7 @@ def run_each(
     *,
     fail_fast: bool = False,
     fails: Callable[[Value], object] | None = None,
-) -> Iterator[Finished[Item, Value]]:
+) -> Generator[Finished[Item, Value], None, None]:
     """`function(item)` for each item on `engine`; yields each as it is finished, in no order.
 
     `items` is drawn from as workers get free. `function` and items must pickle unless the engine is threads. With

@@ -18,7 +18,6 @@ from hounsfield.codecs import (
     refuse_unheld,
     written_format,
 )
-from hounsfield.codecs.jpeg_xl import rebuild_jpeg, recompress_jpeg
 from hounsfield.ct.hu import stored_values
 from hounsfield.ct.instance import BytesSource, HeaderReader, Instance, Source, read_instance
 from hounsfield.dicom.syntaxes import TransferSyntax
@@ -31,6 +30,7 @@ from hounsfield.transcode.edits import (
     padding_edits,
     sign_edits,
 )
+from hounsfield.transcode.jpegs import photometric_of_jpeg, whole_jpegs
 from hounsfield.transcode.loss import NOTHING_LOST, FrameScale, comparable, error_unit, frame_scales, measure
 from hounsfield.transcode.nested import with_native_icons
 from hounsfield.transcode.part10 import (
@@ -171,9 +171,10 @@ class _Work:
     hint: Rate | CommonRate | None
 
     def run(self) -> Transcoded:
-        lossless_jpeg = self._whole_jpegs()
+        lossless_jpeg = whole_jpegs(self.pixels, self.syntax)
         if lossless_jpeg is not None:
-            return self._result(Coded(lossless_jpeg, None, NOTHING_LOST), self._photometric_of_jpeg(), {})
+            coded = Coded(lossless_jpeg, None, NOTHING_LOST)
+            return self._result(coded, photometric_of_jpeg(self.pixels), {})
         if self.syntax.keyword == "jpeg-xl-jpeg":
             raise UnsupportedError(
                 f"jpeg-xl-jpeg of {self.pixels.syntax.keyword}", expected="baseline JPEG (.50)"
@@ -186,35 +187,6 @@ class _Work:
         values = FrameValues(self.pixels, self.part, self.instance.header, self.syntax)
         refuse_unheld(self.syntax, PixelKind.of(values.form))
         return values
-
-    def _whole_jpegs(self) -> list[bytes] | None:
-        """Baseline JPEGs into JPEG XL and back without touching a coefficient; `None` if it is not that."""
-        if self.pixels.native:
-            return None
-        way = (self.pixels.syntax.keyword, self.syntax.keyword)
-        if way == ("jpeg", "jpeg-xl-jpeg"):
-            return [self._recompressed(index) for index in range(self.pixels.count)]
-        if way == ("jpeg-xl-jpeg", "jpeg"):
-            return [rebuild_jpeg(self.pixels.encoded(index)) for index in range(self.pixels.count)]
-        return None
-
-    def _recompressed(self, index: int) -> bytes:
-        """A JPEG as JPEG XL. Raises `UnsupportedError` for one that does not come back byte for byte."""
-        original = self.pixels.encoded(index).rstrip(b"\0")
-        try:
-            packed = recompress_jpeg(original)
-            if rebuild_jpeg(packed) == original:
-                return packed
-            reason = "is not rebuilt byte for byte from it"
-        except HounsfieldError as error:
-            reason = error.found
-        raise UnsupportedError(f"frame {index + 1}: JPEG XL does not take this JPEG: {reason}", frame=index)
-
-    def _photometric_of_jpeg(self) -> str:
-        """Of JPEGs that stay as they are: what the header calls them, unless their markers know better."""
-        if not self.pixels.is_mislabelled:
-            return self.pixels.frame_format.photometric_interpretation
-        return "RGB" if self.pixels.colour == "RGB" else "YBR_FULL_422"
 
     def _lossless(self, values: FrameValues) -> Transcoded:
         """Frame by frame, so that a file of many frames needs no more memory than its streams."""

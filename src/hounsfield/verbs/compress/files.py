@@ -10,9 +10,9 @@ import functools
 import hashlib
 import shutil
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,10 +26,9 @@ from hounsfield.runs import Engine, Pace, Result, Status, available_cores, run_e
 from hounsfield.runs.digest import size_of_source
 from hounsfield.transcode import CommonRate, Target, Transcoded, Transcoder, choose, derived_uid, goal_of
 from hounsfield.transcode.proving import frame_hashes
+from hounsfield.verbs.compress.confirming import Unconfirmed, confirmed
 
 COPIED = {"how": "copied"}
-_MOST_UNCONFIRMED = 128
-"""Files that may wait for the disk to confirm them while others are made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,40 +92,10 @@ def transcode_files(
 
 def _here(jobs: Iterable[Job], work: _Here, engine: Engine, *, fail_fast: bool) -> Iterator[Result]:
     """On threads of this process, which leave the waiting for the disk to one beside them."""
-    unconfirmed: deque[_Unconfirmed] = deque()
-    with work.files as files:
-        finished_jobs = run_each(
-            work, jobs, engine, fail_fast=fail_fast, fails=lambda made: made.result.has_failed
-        )
-        for finished in finished_jobs:
-            made = finished.value or _Unconfirmed(finished.item, _failed(finished.item, finished.error))
-            unconfirmed.append(made)
-            while unconfirmed and (unconfirmed[0].is_confirmed or len(unconfirmed) > _MOST_UNCONFIRMED):
-                yield unconfirmed.popleft().settled()
-        files.confirm()
-        while unconfirmed:
-            yield unconfirmed.popleft().settled()
-
-
-@dataclass(frozen=True, slots=True)
-class _Unconfirmed:
-    """The result of a job, once the disk has confirmed its file."""
-
-    job: Job
-    result: Result
-    placed: Future[None] | None = None
-
-    @property
-    def is_confirmed(self) -> bool:
-        return self.placed is None or self.placed.done()
-
-    def settled(self) -> Result:
-        try:
-            if self.placed is not None:
-                self.placed.result()
-        except HounsfieldError as error:
-            return _failed(self.job, error)
-        return self.result
+    running = run_each(work, jobs, engine, fail_fast=fail_fast, fails=lambda made: made.result.has_failed)
+    with work.files as files, closing(running):
+        made = (each.value or Unconfirmed(_failed(each.item, each.error)) for each in running)
+        yield from confirmed(made, files.confirm)
 
 
 class _Here:
@@ -138,7 +107,7 @@ class _Here:
         self._hint: Rate | None = None
         self._mine = threading.local()
 
-    def __call__(self, job: Job) -> _Unconfirmed:
+    def __call__(self, job: Job) -> Unconfirmed:
         self._pace.wait(_size(job))
         placed: list[Future[None]] = []
 
@@ -147,7 +116,7 @@ class _Here:
             placed.append(self.files.write(job.out, content, force=force, like=job.original))
 
         result = _result(job, self._transcoded, write, self._target, force=self._force)
-        return _Unconfirmed(job, result, placed[0] if placed else None)
+        return Unconfirmed(result, placed[0] if placed else None)
 
     def _transcoded(self, job: Job) -> Transcoded:
         if not hasattr(self._mine, "transcoder"):

@@ -11,10 +11,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +27,9 @@ from hounsfield.outputs import remove_partials
 from hounsfield.runs import Engine, Pace, Result, Status, available_cores, run_each, threads
 from hounsfield.transcode import Target, Transcoded, Transcoder
 from hounsfield.transcode.proving import compare, frame_hashes
+from hounsfield.verbs.compress.confirming import Unconfirmed, confirmed
 from hounsfield.verbs.compress.file_ledger import FileLedger
 from hounsfield.verbs.compress.swapping import State, Swaps, is_same_file, sha256_of, state_of
-
-_MOST_UNCONFIRMED = 256
-"""Files that may wait for the disk while others are made."""
 
 
 def compress_in_place(
@@ -54,26 +51,21 @@ def compress_in_place(
     pace = pace or Pace()
     engine = pace.stopping(engine or threads(available_cores()))
     tree = root if root.is_dir() else root.parent
-    unconfirmed: deque[_Unconfirmed] = deque()
     with Swaps(tree, ledger.folder, ledger.append) as swaps:
         work = _InPlace(ledger, swaps, target, pace)
         unlisted: list[Result] = []
         files = _files(root, lambda folder, error: unlisted.append(_unlisted(folder, error)))
-        for finished in run_each(
-            work, files, engine, fail_fast=fail_fast, fails=lambda made: made.has_failed
-        ):
-            failed = _Unconfirmed(finished.item, _failed(finished.item, finished.error))
-            unconfirmed.append(finished.value or failed)
-            while unconfirmed and (unconfirmed[0].is_confirmed or len(unconfirmed) > _MOST_UNCONFIRMED):
-                yield unconfirmed.popleft().settled()
-        swaps.confirm()
-        while unconfirmed:
-            yield unconfirmed.popleft().settled()
+        running = run_each(
+            work, files, engine, fail_fast=fail_fast, fails=lambda made: made.result.has_failed
+        )
+        with closing(running):
+            made = (each.value or Unconfirmed(_failed(each.item, each.error)) for each in running)
+            yield from confirmed(made, swaps.confirm)
         yield from unlisted
         if root.is_dir():
-            for made in map(work.directory, _directories(root)):
+            for directory in map(work.directory, _directories(root)):
                 swaps.confirm()
-                yield made.settled()
+                yield directory.confirmed()
 
 
 def _files(root: Path, unlisted: Callable[[Path, OSError], None]) -> Iterator[Path]:
@@ -102,31 +94,6 @@ def _directories(root: Path) -> Iterator[Path]:
             yield Path(entry.path)
 
 
-@dataclass(frozen=True, slots=True)
-class _Unconfirmed:
-    """The result for the file at `path`, once the swap is done."""
-
-    path: Path
-    result: Result
-    swapped: Future[None] | None = None
-
-    @property
-    def is_confirmed(self) -> bool:
-        return self.swapped is None or self.swapped.done()
-
-    @property
-    def has_failed(self) -> bool:
-        return self.result.has_failed
-
-    def settled(self) -> Result:
-        try:
-            if self.swapped is not None:
-                self.swapped.result()
-        except HounsfieldError as error:
-            return _failed(self.path, error)
-        return self.result
-
-
 class _InPlace:
     """What the threads do; each has a transcoder of its own."""
 
@@ -134,7 +101,7 @@ class _InPlace:
         self.ledger, self.swaps, self.target, self.pace = ledger, swaps, target, pace
         self._mine = threading.local()
 
-    def __call__(self, path: Path) -> _Unconfirmed:
+    def __call__(self, path: Path) -> Unconfirmed:
         try:
             state = state_of(path)
             name = path.relative_to(self.swaps.root).as_posix()
@@ -146,11 +113,11 @@ class _InPlace:
                 return self._taken_up(path, name, state, kept)
             return self._replaced(path, name, state)
         except HounsfieldError as error:
-            return _Unconfirmed(path, _failed(path, error))
+            return Unconfirmed(_failed(path, error))
         except OSError as error:
             return _of(path, Status.FAILED, error.strerror or str(error))
 
-    def _replaced(self, path: Path, name: str, state: State) -> _Unconfirmed:
+    def _replaced(self, path: Path, name: str, state: State) -> Unconfirmed:
         source = FileSource(path)
         try:
             read_header(source)  # what is no image may be of any size, and need not be read whole to know it
@@ -164,7 +131,7 @@ class _InPlace:
         swapped = self.swaps.swap(path, result.content, state, line)
         return _of(path, Status.DONE, result.why, result.to_json(), swapped)
 
-    def _taken_up(self, path: Path, name: str, state: State, kept: Path) -> _Unconfirmed:
+    def _taken_up(self, path: Path, name: str, state: State, kept: Path) -> Unconfirmed:
         """A file whose original is kept, of which the ledger does not know: a run was stopped between the two."""
         proof = compare(FileSource(kept), FileSource(path))
         if proof.status == "different":
@@ -178,7 +145,7 @@ class _InPlace:
         self.ledger.note(name, "swapped", state, original=state_of(kept)[0], uid=proof.uid, **facts)
         return _of(path, Status.UNCHANGED, "swapped by a run that was stopped")
 
-    def directory(self, path: Path) -> _Unconfirmed:
+    def directory(self, path: Path) -> Unconfirmed:
         """A DICOMDIR that tells of its files as they are now."""
         try:
             state = state_of(path)
@@ -196,7 +163,7 @@ class _InPlace:
             swapped = self.swaps.swap(path, content, state, line, keeps_first=True)
             return _of(path, Status.DONE, swapped=swapped)
         except HounsfieldError as error:
-            return _Unconfirmed(path, _failed(path, error))
+            return Unconfirmed(_failed(path, error))
 
     def _line(self, name: str, state: State, result: Transcoded, hashes: Iterable[str]) -> Mapping[str, Any]:
         return self.ledger.line(
@@ -224,8 +191,8 @@ def _of(
     reason: str = "",
     facts: Mapping[str, Any] | None = None,
     swapped: Future[None] | None = None,
-) -> _Unconfirmed:
-    return _Unconfirmed(path, Result(str(path), status, reason, str(path), facts=facts or {}), swapped)
+) -> Unconfirmed:
+    return Unconfirmed(Result(str(path), status, reason, str(path), facts=facts or {}), swapped)
 
 
 def _unlisted(folder: Path, error: OSError) -> Result:

@@ -18,15 +18,15 @@ import contextlib
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hounsfield.errors import HounsfieldError, LocationError
+from hounsfield.errors import LocationError
 from hounsfield.outputs import carry_status, remove_partials, sync, temporary_beside
-from hounsfield.outputs.lots import Lots
+from hounsfield.outputs.lots import Lots, Waiting, passed, synced
 
 State = tuple[int, int]
 """Bytes and time of change, in ns, of a file."""
@@ -41,81 +41,65 @@ def state_of(path: Path) -> State:
     return found.st_size, found.st_mtime_ns
 
 
-@dataclass(frozen=True, slots=True)
-class Swap:
-    """A file to be replaced: `path`, what it was when it was read, where its original goes, what the ledger says then.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swap(Waiting):
+    """A file to be replaced: what it was when it was read, where its original goes, what the ledger says then.
 
     `keeps_first`: an older original in the backup stays the one that is kept (a DICOMDIR is made anew more than once).
     """
 
-    path: Path
     state: State
     kept: Path
-    temporary: Path
     line: Mapping[str, Any]
     keeps_first: bool = False
-    done: Future[None] = field(default_factory=Future)
-
-    def fail(self, error: BaseException) -> None:
-        with contextlib.suppress(OSError):
-            self.temporary.unlink(missing_ok=True)
-        self.done.set_exception(error)
 
 
-class Swaps:
+class Swaps(Lots[Swap]):
     """Any threads may `swap` at once; a thread of this object brings what came through the steps, lot by lot.
 
-    `root` is the tree, `backup` the folder of originals, `told` appends lines to the ledger and syncs it.
+    `root` is the tree, `backup` the folder of originals, `record` appends lines to the ledger and syncs it.
     """
 
-    def __init__(self, root: Path, backup: Path, told: Callable[[list[Mapping[str, Any]]], None]) -> None:
+    def __init__(self, root: Path, backup: Path, record: Callable[[list[Mapping[str, Any]]], None]) -> None:
+        super().__init__(self._settle)
         self.root, self.backup = root, backup
-        self._told = told
-        self._lots = Lots(self._settle)
+        self._record = record
         self._cleaned: Path | None = None
 
-    def __enter__(self) -> Swaps:
-        self._lots.__enter__()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._lots.__exit__(*error)
-
-    def confirm(self) -> None:
-        """Have what is written swapped now, without a wait for more."""
-        self._lots.confirm()
-
     def original_of(self, path: Path) -> Path:
-        """Where the original of a file of the tree is kept."""
+        """Return where the original of a file of the tree is kept."""
         return self.backup / path.relative_to(self.root)
 
     def swap(
         self, path: Path, content: bytes, state: State, line: Mapping[str, Any], *, keeps_first: bool = False
     ) -> Future[None]:
         """`content` in the place of `path`, which was read when it was in `state`; swapped when the future is done."""
-        temporary = temporary_beside(path)
-        item = Swap(path, state, self.original_of(path), temporary, line, keeps_first)
-        try:
-            with _telling(path):
-                temporary.write_bytes(content)
-                carry_status(path, temporary)
-                if temporary.read_bytes() != content:
+        item = Swap(
+            path=path,
+            temporary=temporary_beside(path),
+            state=state,
+            kept=self.original_of(path),
+            line=line,
+            keeps_first=keeps_first,
+        )
+
+        def fill() -> None:
+            with _explaining(path):
+                item.temporary.write_bytes(content)
+                carry_status(path, item.temporary)
+                if item.temporary.read_bytes() != content:
                     raise LocationError("read back, the new file is not what was written", where=str(path))
-        except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise
-        self._lots.put(item)
-        return item.done
+
+        return self.put(item, fill)
 
     def _settle(self, lot: list[Swap]) -> None:
-        lot = _through(lot, lambda item: sync(item.temporary))
-        lot = _through(lot, self._keep)
-        lot = _by_folder(lot, lambda item: item.kept.parent)
-        lot = _through(lot, _replace)
-        lot = _by_folder(lot, lambda item: item.path.parent)
+        lot = passed(lot, lambda item: sync(item.temporary), _explaining)
+        lot = passed(lot, self._keep, _explaining)
+        lot = synced(lot, lambda item: item.kept.parent, _explaining)
+        lot = passed(lot, _replace, _explaining)
+        lot = synced(lot, lambda item: item.path.parent, _explaining)
         try:
-            self._told([item.line for item in lot])
+            self._record([item.line for item in lot])
         except Exception as error:  # noqa: BLE001 (who waits for these files is told, whatever it is)
             for item in lot:
                 item.done.set_exception(error)
@@ -191,37 +175,8 @@ def _refuse_changed(item: Swap) -> None:
         raise LocationError("was changed while it was compressed", where=str(item.path), remedy="run again")
 
 
-def _through(lot: Iterable[Swap], step: Callable[[Swap], None]) -> list[Swap]:
-    """Those that took the step; the others are told why not, and nothing of theirs is changed."""
-    passed = []
-    for item in lot:
-        try:
-            with _telling(item.path):
-                step(item)
-        except Exception as error:  # noqa: BLE001 (whatever it is, the one who waits for this file is told)
-            item.fail(error)
-        else:
-            passed.append(item)
-    return passed
-
-
-def _by_folder(lot: list[Swap], folder_of: Callable[[Swap], Path]) -> list[Swap]:
-    """Those whose folder is on the disk."""
-    failed: dict[Path, HounsfieldError] = {}
-    for folder in dict.fromkeys(map(folder_of, lot)):
-        try:
-            with _telling(folder):
-                sync(folder)
-        except HounsfieldError as error:
-            failed[folder] = error
-    for item in lot:
-        if folder_of(item) in failed:
-            item.fail(failed[folder_of(item)])
-    return [item for item in lot if folder_of(item) not in failed]
-
-
 @contextlib.contextmanager
-def _telling(path: Path) -> Any:
+def _explaining(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
