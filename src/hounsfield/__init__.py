@@ -85,6 +85,12 @@ def _bridges() -> Any:
     return bridges
 
 
+def _grid() -> Any:
+    from hounsfield.ct import grid
+
+    return grid
+
+
 def _report() -> Any:
     from hounsfield.runs import report
 
@@ -92,6 +98,7 @@ def _report() -> Any:
 
 
 attach("bridges", _bridges)
+attach("grid", _grid)
 attach("report", _report)
 
 

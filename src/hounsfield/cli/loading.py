@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from hounsfield.cli import options
+
+if TYPE_CHECKING:
+    from hounsfield.ct.grid import Grid
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -68,6 +72,56 @@ def _slices(command: Function) -> Function:
     return command
 
 
+class Voxel(Spacing):
+    """One length in mm for all three axes, or three as `Spacing`."""
+
+    name = "MM|SLICE,ROW,COLUMN"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        text = str(value)
+        return super().convert(text if "," in text else ",".join([text] * 3), param, ctx)
+
+
+class Part(click.ParamType[tuple[Any, ...]]):
+    """A box in voxels, as `10:50,,100:400`: slices, rows, columns, from 0, each stop excluded, empty for all."""
+
+    name = "SLICES,ROWS,COLUMNS"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        sides = [re.fullmatch(r"(\d*):(\d*)|", side.strip()) for side in str(value).split(",")]
+        if len(sides) != 3 or not all(sides):
+            self.fail(f"{value!r} is not three ranges, such as 10:50,,100:400", param, ctx)
+        return tuple(tuple(int(end) if end else None for end in side.groups()) for side in sides if side)
+
+
+def _grid(command: Function) -> Function:
+    """`voxel`, `like`, `interpolation`, `crop`, `orientation`: the grid of a written volume."""
+    for option in (
+        click.option(
+            "--orientation",
+            metavar="RAS|LPS|…",
+            help="Array axes: where columns, rows and slices rise to (R/L, A/P, S/I).",
+        ),
+        click.option("--crop", type=Part(), help="A box of voxels, such as 10:50,,100:400; empty for all."),
+        one_of("--interpolation", "linear", "nearest", "cubic", help="How to resample to --voxel or --like."),
+        click.option("--like", metavar="LOCATION", help="Resample to the grid of another volume or series."),
+        click.option("--voxel", type=Voxel(), help="Resample to voxels of so many mm: 1, or 3,0.8,0.8."),
+    ):
+        command = option(command)
+    return command
+
+
+def grid_of(location: str | None) -> Grid | None:
+    """The grid of the one volume that `--like` names, its values left unread where they can be."""
+    if location is None:
+        return None
+    from hounsfield.ct.grid import Grid
+    from hounsfield.ct.series.streaming import Stream
+    from hounsfield.verbs.load import scan
+
+    return Grid.of(Stream(scan(location).choose()).outline)
+
+
 def loading(*, values: bool) -> Callable[[Function], Callable[..., Any]]:
     """`loading: LoadOptions`, `phase: int | None` and `split_by: str | None` for the command.
 
@@ -79,6 +133,8 @@ def loading(*, values: bool) -> Callable[[Function], Callable[..., Any]]:
         def with_options(*args: Any, **asked: Any) -> Any:
             from hounsfield.ct.series import LoadOptions
 
+            if "like" in asked:
+                asked["like"] = grid_of(asked["like"])
             names = LoadOptions.__dataclass_fields__.keys() & asked.keys()
             chosen = {name: asked.pop(name) for name in names - {"workers"}}
             return command(*args, loading=LoadOptions(**chosen), **asked)
@@ -87,6 +143,6 @@ def loading(*, values: bool) -> Callable[[Function], Callable[..., Any]]:
             "--phase", type=int, metavar="N", help="Which of several volumes in one series, from 0."
         )
         slices = _slices(with_options)
-        return options.split_by(phase(_values(slices) if values else slices))
+        return options.split_by(phase(_values(_grid(slices)) if values else slices))
 
     return decorated

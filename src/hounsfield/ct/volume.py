@@ -181,6 +181,25 @@ class Volume:
         made: Volume = _room("bridges").from_nibabel(image, unit=unit)
         return made
 
+    def resampled(self, **how: Any) -> Volume:
+        """This volume on another grid: `voxel=` mm or `like=` a volume; see `hounsfield.ct.grid`."""
+        made: Volume = _room("grid").resampled(self, **how)
+        return made
+
+    def cropped(self, box: Sequence[slice | tuple[int | None, int | None]]) -> Volume:
+        """A part of it: (start, stop) or a slice for slices, rows and columns."""
+        made: Volume = _room("grid").cropped(self, box)
+        return made
+
+    def oriented(self, axes: str) -> Volume:
+        """The same voxels with axes such as "RAS": where columns, rows and slices rise to."""
+        made: Volume = _room("grid").oriented(self, axes)
+        return made
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """The voxels, for `numpy.asarray(volume)`."""
+        return np.array(self.array, dtype=dtype, copy=copy)
+
     def to_sitk(self) -> Any:
         """A `SimpleITK.Image` at the same place; see `hounsfield.bridges`, as for the next three."""
         return _room("bridges").to_sitk(self)

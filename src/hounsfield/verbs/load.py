@@ -11,7 +11,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal
 
+from hounsfield.ct.grid import Grid, box_of
 from hounsfield.ct.instance import Instance, Skipped, Source
+from hounsfield.ct.sampling import Interpolation
 from hounsfield.ct.series import LoadOptions, Series, find_series
 from hounsfield.ct.series.slices import told
 from hounsfield.ct.volume import Volume
@@ -134,6 +136,11 @@ def load(
     gaps: Literal["error", "fill", "interpolate"] = "error",
     step: float | None = None,
     rectify: bool = False,
+    voxel: float | tuple[float, float, float] | None = None,
+    like: Volume | None = None,
+    interpolation: Interpolation = "linear",
+    crop: Sequence[slice | tuple[int | None, int | None]] | None = None,
+    orientation: str | None = None,
     truncated: Literal["error", "fill"] = "error",
     spacing: tuple[float, float, float] | None = None,
     unit: Literal["HU"] | None = None,
@@ -155,6 +162,10 @@ def load(
     - `gaps`: what of missing slices: "error"; "fill" with −1024; "interpolate" between neighbours
     - `step`: resample to this slice step in mm, whatever the spacing was
     - `rectify`: shift the slices of a tilted series in their planes until they stack upright
+    - `voxel`: resample to voxels of so many mm, one length or (slice, row, column); or `like`: to the grid of another
+      volume; `interpolation`: "linear", "nearest" or "cubic"
+    - `crop`: a part of that grid: (start, stop) or a slice for slices, rows and columns
+    - `orientation`: three letters such as "RAS", where columns, rows and slices rise to
     - `truncated`: what of files that end early: "error"; "fill" what is not there with −1024, listed in the report
     - `spacing`: (slice, row, column) mm for frames that have no place in the patient
     - `unit`: "HU": the values are Hounsfield units, whatever Rescale Type says; the report keeps what it said
@@ -164,7 +175,22 @@ def load(
     Raises `SelectionError` listing the choices, `GeometryError` naming the option that would load the slices,
     `MalformedError` and its kin for what cannot be read. PS3.3 C.7.6.2.1.1, C.11.1.1.2.
     """
-    options = LoadOptions(dtype, clamp, gaps, step, rectify, truncated, spacing, unit, workers)
+    options = LoadOptions(
+        dtype=dtype,
+        clamp=clamp,
+        gaps=gaps,
+        step=step,
+        rectify=rectify,
+        voxel=(voxel, voxel, voxel) if isinstance(voxel, int | float) else voxel,
+        like=None if like is None else Grid.of(like),
+        interpolation=interpolation,
+        crop=None if crop is None else box_of(crop),
+        orientation=orientation,
+        truncated=truncated,
+        spacing=spacing,
+        unit=unit,
+        workers=workers,
+    )
     chosen = scan(with_pixels(as_location(location)), unit=unit, split_by=split_by).choose(series)
     if require_hounsfield and not chosen.unit.hounsfield:
         raise NotHounsfieldError(

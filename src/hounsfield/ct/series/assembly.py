@@ -15,12 +15,14 @@ from contextvars import copy_context
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from operator import itemgetter
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from hounsfield.ct.grid import Box, Grid
 from hounsfield.ct.hu import AIR_FLOOR, Conversion, Counts, convert
+from hounsfield.ct.sampling import Interpolation
 from hounsfield.ct.series.slices import Slice
 from hounsfield.ct.units import HOUNSFIELD, Unit
 from hounsfield.errors import GeometryError, HounsfieldError, MalformedError, TruncatedError
@@ -29,6 +31,9 @@ Array = npt.NDArray[Any]
 Pair: TypeAlias = tuple[Slice, int]
 Result = TypeVar("Result")
 DTYPES = ("int16", "float32")
+
+# Not named by a ledger unless they are used: runs of versions without them stay valid.
+_GRID_OPTIONS = ("voxel", "like", "crop", "orientation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,10 @@ class LoadOptions:
     - `gaps`: "error"; "fill": missing slices hold −1024; "interpolate": linear between neighbours
     - `step`: mm: resample to this slice step, whatever the spacing was
     - `rectify`: shift the slices of a tilted series in their planes until they stack upright
+    - `voxel`: mm, (slice, row, column), or `like`: the grid of another volume: resample all three axes to it, by
+      `interpolation`: "linear", "nearest" or "cubic"
+    - `crop`: (start, stop) of slices, rows and columns: a part of that grid
+    - `orientation`: three letters such as "RAS", where columns, rows and slices rise to
     - `truncated`: "error"; "fill": what a short file lacks is −1024, listed
     - `spacing`: (slice, row, column) mm for frames that have no place in the patient
     - `unit`: "HU": the values are Hounsfield units, whatever the files say of them
@@ -52,6 +61,11 @@ class LoadOptions:
     gaps: Literal["error", "fill", "interpolate"] = "error"
     step: float | None = None
     rectify: bool = False
+    voxel: tuple[float, float, float] | None = None
+    like: Grid | None = None
+    interpolation: Interpolation = "linear"
+    crop: Box | None = None
+    orientation: str | None = None
     truncated: Literal["error", "fill"] = "error"
     spacing: tuple[float, float, float] | None = None
     unit: Literal["HU"] | None = None
@@ -63,6 +77,7 @@ class LoadOptions:
             "gaps": ("error", "fill", "interpolate"),
             "truncated": ("error", "fill"),
             "unit": (HOUNSFIELD, None),
+            "interpolation": get_args(Interpolation),
         }
         for name, choices in allowed.items():
             if getattr(self, name) not in choices:
@@ -77,13 +92,30 @@ class LoadOptions:
                 f"spacing={self.spacing!r}", expected="three lengths above zero, in mm: (slice, row, column)"
             )
 
+        if self.voxel is not None and self.like is not None:
+            raise HounsfieldError("voxel= and like= together", expected="one of them")
+        if self.step is not None and (self.voxel or self.like):
+            raise HounsfieldError("step= with a grid of its own", remedy="leave step= out")
+        if self.interpolation != "linear" and self.voxel is None and self.like is None:
+            raise HounsfieldError(
+                f"interpolation={self.interpolation!r} without a grid", expected="voxel= or like= with it"
+            )
+
+    @property
+    def changes_grid(self) -> bool:
+        """Whether the volume lies on another grid than its slices."""
+        return any(getattr(self, name) is not None for name in _GRID_OPTIONS)
+
     def dtype_of(self, unit: Unit) -> Literal["int16", "float32"]:
         """The type of a volume in `unit`; it never depends on what else a header says."""
         return self.dtype or ("int16" if unit.hounsfield else "float32")
 
     def to_json(self) -> dict[str, Any]:
         """Everything that decides the volume, as a ledger keeps it: all but `workers`."""
-        return {name: value for name, value in asdict(self).items() if name != "workers"}
+        left_out = {"workers"} | {name for name in _GRID_OPTIONS if getattr(self, name) is None}
+        if self.voxel is None and self.like is None:
+            left_out.add("interpolation")
+        return {name: value for name, value in asdict(self).items() if name not in left_out}
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from hounsfield.ct.geometry import Stack, Verdict, affine_of, at_one_position, is_orthonormal, normal_of
+from hounsfield.ct.grid import cropped, oriented, resampled
 from hounsfield.ct.instance import Header, Skipped
 from hounsfield.ct.resample import rectify, resample
 from hounsfield.ct.series.assembly import Assembled, LoadOptions, assemble
@@ -114,7 +115,7 @@ class Series:
             volume = with_made_up(resample(volume, stack.step, positions=places), places)
         elif options.step is not None:
             volume = _even(volume, stack, options.step)
-        return rectify(volume) if options.rectify else volume
+        return _regridded(rectify(volume) if options.rectify else volume, options)
 
     def _phase(self, index: int | None, options: LoadOptions) -> Phase:
         if not self.phases or (options.spacing is not None and self.slices[0].plane.origin is not None):
@@ -130,6 +131,12 @@ class Series:
             )
         if index is not None and not 0 <= index < len(self.phases):
             raise SelectionError(f"no phase {index}", expected=f"0 … {len(self.phases) - 1}", where=self.name)
+        if options.spacing is not None:
+            raise GeometryError(
+                f"spacing={options.spacing} for slices that have a place in the patient",
+                where=self.name,
+                remedy="leave it out; voxel= (--voxel) resamples",
+            )
         chosen = self.phases[index or 0]
         self._refuse(chosen, options)
         return chosen
@@ -240,6 +247,21 @@ class Series:
             filled=made.filled,
             spacing_notes=stack.reasons,
         )
+
+
+def _regridded(volume: Volume, options: LoadOptions) -> Volume:
+    """On another grid, a part of it, with other axes, as far as `options` ask for it."""
+    if options.voxel is not None or options.like is not None:
+        volume = resampled(
+            volume,
+            voxel=options.voxel,
+            like=options.like,
+            interpolation=options.interpolation,
+            workers=options.workers,
+        )
+    if options.crop is not None:
+        volume = cropped(volume, options.crop)
+    return oriented(volume, options.orientation) if options.orientation is not None else volume
 
 
 def _without_note(item: Slice, key: str) -> Slice:
