@@ -62,7 +62,7 @@ class HounsfieldError(Exception):
         return (_rebuild, (type(self), self.found, self.expected, self.where, self.remedy, self.data))
 
     def at(self, where: str) -> HounsfieldError:
-        """The same error, told of a place, when the raiser did not know it."""
+        """Add a place that the raiser did not know; then `raise` alone, which keeps the cause."""
         if self.where is None:
             self.where = where
         elif where not in self.where:

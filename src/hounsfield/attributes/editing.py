@@ -6,25 +6,27 @@ pixels are never decoded and never held in memory. A deflated data set is inflat
 
 from __future__ import annotations
 
-import os
 import struct
+import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, cast
 
 from hounsfield.attributes.edits import Edit
-from hounsfield.attributes.elements import EXPLICIT_LITTLE, PIXEL_DATA, Element, Encoding, Walk
 from hounsfield.attributes.encoding import encode_value
-from hounsfield.attributes.fileparts import FileParts, buffered, file_parts, inflated
-from hounsfield.ct.instance.elements import UNDEFINED
 from hounsfield.ct.instance.source import Source
 from hounsfield.dicom.dictionary import attribute, written
+from hounsfield.dicom.encoding import PIXEL_TAGS, UNDEFINED, Encoding
+from hounsfield.dicom.full_walk import Element, FullWalk
+from hounsfield.dicom.part10 import META_GROUP_LENGTH, FileParts, file_parts, open_data_set
+from hounsfield.dicom.uids import MEDIA_DIRECTORY
+from hounsfield.dicom.vr import LOCALIZED
 from hounsfield.errors import HounsfieldError, MalformedError, SelectionError, UnsupportedError
 
 _CHUNK = 1 << 20
-_CHARACTER_SET, _PIXEL_REPRESENTATION, _MEDIA_DIRECTORY = 0x00080005, 0x00280103, "1.2.840.10008.1.3.10"
-_TEXT_VRS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
+_CHARACTER_SET, _PIXEL_REPRESENTATION = 0x00080005, 0x00280103
+_IN_MEMORY = 32 << 20  # inflated data sets beyond this wait on disk
 
 
 class Splice(NamedTuple):
@@ -58,27 +60,29 @@ def write_edited(source: Source, edits: Sequence[Edit], out: BinaryIO) -> None:
     """
     try:
         with source.open() as opened:
-            stream = buffered(opened)
-            walk = Walk(stream, stream.seek(0, os.SEEK_END))
-            _write(walk, file_parts(walk, source.name), edits, out, source.name)
+            walk = FullWalk(opened)
+            _write(walk, file_parts(walk), edits, out)
     except HounsfieldError as error:
-        raise error.at(source.name) from None
+        error.at(source.name)
+        raise
 
 
-def _write(walk: Walk, parts: FileParts, edits: Sequence[Edit], out: BinaryIO, name: str) -> None:
+def _write(walk: FullWalk, parts: FileParts, edits: Sequence[Edit], out: BinaryIO) -> None:
     meta_edits = [edit for edit in edits if edit.path[0].tag >> 16 == 0x0002]
     data_edits = [edit for edit in edits if edit.path[0].tag >> 16 != 0x0002]
     _refuse_directory(walk, parts)
     splices = _plan_meta(walk, parts, meta_edits) if parts.meta else []
     if not parts.deflated:
-        splices += _plan_data(walk, parts.begin, parts.encoding, data_edits)
+        data = open_data_set(walk, parts)
+        splices += _plan_data(walk, data.begin, data.encoding, data_edits)
         _copy(walk, 0, splices, out.write)
         return
     if not data_edits:
         _copy(walk, 0, splices, out.write)
         return
-    _copy(Walk(walk.stream, parts.begin), 0, splices, out.write)
-    with inflated(walk, parts.begin, name) as inner:
+    _copy(FullWalk(walk.stream, parts.begin), 0, splices, out.write)
+    with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
+        data = open_data_set(walk, parts, cast(BinaryIO, file))
         deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
         count = 0
 
@@ -86,16 +90,16 @@ def _write(walk: Walk, parts: FileParts, edits: Sequence[Edit], out: BinaryIO, n
             nonlocal count
             count += out.write(deflater.compress(content))
 
-        _copy(inner, 0, _plan_data(inner, 0, parts.encoding, data_edits), deflate)
+        _copy(data.walk, 0, _plan_data(data.walk, 0, data.encoding, data_edits), deflate)
         count += out.write(deflater.flush())
         out.write(b"\0" * (count % 2))  # PS3.5 A.5: padded to an even length
 
 
-def _refuse_directory(walk: Walk, parts: FileParts) -> None:
+def _refuse_directory(walk: FullWalk, parts: FileParts) -> None:
     for element in parts.meta:
         if element.tag == 0x00020002:
             uid = walk.read(element.value, min(element.end - element.value, 64)).rstrip(b"\0 ")
-            if uid.decode("ascii", "replace") == _MEDIA_DIRECTORY:
+            if uid.decode("ascii", "replace") == MEDIA_DIRECTORY:
                 raise UnsupportedError(
                     "a DICOMDIR counts bytes in itself",
                     remedy="make a new one for changed files",
@@ -103,22 +107,22 @@ def _refuse_directory(walk: Walk, parts: FileParts) -> None:
                 )
 
 
-def _plan_meta(walk: Walk, parts: FileParts, edits: Sequence[Edit]) -> list[Splice]:
+def _plan_meta(walk: FullWalk, parts: FileParts, edits: Sequence[Edit]) -> list[Splice]:
     """Splices of the file meta group, with its length made right (PS3.10 7.1)."""
     if not edits:
         return []
-    splices = _plan(walk, parts.meta, parts.begin, edits, _Place(EXPLICIT_LITTLE), keep_lengths=True)
+    splices = _plan(walk, parts.meta, parts.begin, edits, _Place(parts.meta_encoding), keep_lengths=True)
     first = parts.meta[0]
-    if first.tag == 0x00020000 and first.end - first.value == 4:
-        length = parts.begin - first.end + sum(splice.growth for splice in splices)
-        splices.append(Splice(first.value, first.end, struct.pack("<I", length)))
+    if first.tag == META_GROUP_LENGTH and first.end - first.value == 4:
+        length = parts.begin - first.stop + sum(splice.growth for splice in splices)
+        splices.append(Splice(first.value, first.end, parts.meta_encoding.length(length)))
     return splices
 
 
-def _plan_data(walk: Walk, begin: int, encoding: Encoding, edits: Sequence[Edit]) -> list[Splice]:
+def _plan_data(walk: FullWalk, begin: int, encoding: Encoding, edits: Sequence[Edit]) -> list[Splice]:
     if not edits:
         return []
-    elements = tuple(walk.elements(begin, walk.size, encoding))
+    elements = walk.whole_elements(begin, walk.size, encoding)
     place = _place_in(walk, elements, _Place(encoding))
     charset = next((edit.value for edit in edits if edit.path == ((_CHARACTER_SET, None),)), None)
     if charset is not None or any(edit.path == ((_CHARACTER_SET, None),) for edit in edits):
@@ -127,10 +131,10 @@ def _plan_data(walk: Walk, begin: int, encoding: Encoding, edits: Sequence[Edit]
         if charsets != place.charsets:
             _refuse_reinterpretation(walk, elements, place, changed)
         place = replace(place, charsets=charsets)
-    return _plan(walk, elements, elements[-1].end if elements else begin, edits, place)
+    return _plan(walk, elements, elements[-1].stop if elements else begin, edits, place)
 
 
-def _place_in(walk: Walk, elements: Iterable[Element], place: _Place) -> _Place:
+def _place_in(walk: FullWalk, elements: Iterable[Element], place: _Place) -> _Place:
     """`place` as the elements of one data set or item change it."""
     for element in elements:
         content = walk.read(element.value, min(element.end - element.value, 1024))
@@ -145,7 +149,7 @@ def _place_in(walk: Walk, elements: Iterable[Element], place: _Place) -> _Place:
 
 
 def _plan(
-    walk: Walk,
+    walk: FullWalk,
     elements: Sequence[Element],
     end: int,
     edits: Sequence[Edit],
@@ -172,22 +176,22 @@ def _plan(
 
 
 def _plan_element(
-    walk: Walk, elements: Sequence[Element], found: Sequence[Element], end: int, edit: Edit, place: _Place
+    walk: FullWalk, elements: Sequence[Element], found: Sequence[Element], end: int, edit: Edit, place: _Place
 ) -> list[Splice]:
     if edit.value is None:
-        return [Splice(element.start, element.end, b"") for element in found]
+        return [Splice(element.start, element.stop, b"") for element in found]
     tag = edit.path[0].tag
     if not found:
         later = next((element.start for element in elements if element.tag > tag), end)
         return [Splice(later, later, _written(walk, elements, None, edit, place))]
     return [
-        Splice(element.start, element.end, _written(walk, elements, element, edit, place))
+        Splice(element.start, element.stop, _written(walk, elements, element, edit, place))
         for element in found
     ]
 
 
 def _written(
-    walk: Walk, elements: Sequence[Element], present: Element | None, edit: Edit, place: _Place
+    walk: FullWalk, elements: Sequence[Element], present: Element | None, edit: Edit, place: _Place
 ) -> bytes:
     """The whole element, header and value, that `edit` asks for."""
     tag = edit.path[0].tag
@@ -203,7 +207,7 @@ def _written(
 
 
 def _vr_of(
-    walk: Walk, elements: Sequence[Element], present: Element | None, tag: int, place: _Place
+    walk: FullWalk, elements: Sequence[Element], present: Element | None, tag: int, place: _Place
 ) -> tuple[str, str]:
     """VR and multiplicity to write: the file's VR where the dictionary allows it, else the dictionary's."""
     known = attribute(tag, _creator(walk, elements, tag))
@@ -221,7 +225,7 @@ def _vr_of(
     return choices[0], known.vm
 
 
-def _creator(walk: Walk, elements: Sequence[Element], tag: int) -> str | None:
+def _creator(walk: FullWalk, elements: Sequence[Element], tag: int) -> str | None:
     block = tag >> 8 & 0xFF
     if not tag >> 16 & 1 or block < 0x10:
         return None
@@ -233,7 +237,9 @@ def _creator(walk: Walk, elements: Sequence[Element], tag: int) -> str | None:
     return None
 
 
-def _plan_items(walk: Walk, found: Sequence[Element], edits: Sequence[Edit], place: _Place) -> list[Splice]:
+def _plan_items(
+    walk: FullWalk, found: Sequence[Element], edits: Sequence[Edit], place: _Place
+) -> list[Splice]:
     """Splices inside items of one sequence, and the lengths of item and sequence where they are written."""
     name = edits[0].name
     if any(len(edit.path) == 1 for edit in edits):
@@ -245,15 +251,16 @@ def _plan_items(walk: Walk, found: Sequence[Element], edits: Sequence[Edit], pla
             f"{name}: that sequence is not in the file", remedy="only sequences that are there change"
         )
     sequence = found[0]
-    if sequence.vr not in {b"", b"SQ", b"UN"} or sequence.cut or sequence.tag in PIXEL_DATA:
+    if sequence.vr not in {b"", b"SQ", b"UN"} or sequence.cut or sequence.tag in PIXEL_TAGS:
         raise SelectionError(f"{written(sequence.tag)} is no sequence", remedy="name a sequence")
-    inner = replace(place, encoding=walk.item_encoding(sequence, place.encoding), depth=place.depth + 1)
-    items = list(walk.items(sequence, inner.encoding, depth=inner.depth))
+    items = list(walk.items(sequence, place.encoding, depth=place.depth))
     splices: list[Splice] = []
     for number in sorted({edit.path[0].item or 0 for edit in edits}):
         within = [replace(edit, path=edit.path[1:]) for edit in edits if edit.path[0].item == number]
         if number < len(items):
-            splices += _plan_item(walk, items[number], within, inner)
+            item, encoding = items[number]
+            inner = replace(place, encoding=encoding, depth=place.depth + 1)
+            splices += _plan_item(walk, item, within, inner)
         elif any(edit.value is not None for edit in within):
             raise SelectionError(
                 f"{name}: the sequence has {len(items)} items",
@@ -262,12 +269,11 @@ def _plan_items(walk: Walk, found: Sequence[Element], edits: Sequence[Edit], pla
     return splices + _length(sequence, splices, place.encoding)
 
 
-def _plan_item(walk: Walk, item: Element, edits: Sequence[Edit], place: _Place) -> list[Splice]:
+def _plan_item(walk: FullWalk, item: Element, edits: Sequence[Edit], place: _Place) -> list[Splice]:
     if item.cut:
         raise MalformedError(f"the file ends inside the item at byte {item.start}")
-    end = item.end - 8 if item.undefined else item.end
-    elements = tuple(walk.elements(item.value, end, place.encoding, depth=place.depth))
-    splices = _plan(walk, elements, end, edits, _place_in(walk, elements, place))
+    elements = walk.whole_elements(item.value, item.end, place.encoding, depth=place.depth)
+    splices = _plan(walk, elements, item.end, edits, _place_in(walk, elements, place))
     return splices + _length(item, splices, place.encoding)
 
 
@@ -279,11 +285,11 @@ def _length(container: Element, splices: Iterable[Splice], encoding: Encoding) -
     length = container.end - container.value + growth
     if length >= UNDEFINED:
         raise MalformedError(f"{written(container.tag)} would grow past 4 GiB")
-    return [Splice(container.value - 4, container.value, struct.pack(encoding.order + "I", length))]
+    return [Splice(container.value - 4, container.value, encoding.length(length))]
 
 
 def _group_lengths(
-    walk: Walk, elements: Sequence[Element], growth: dict[int, int], place: _Place
+    walk: FullWalk, elements: Sequence[Element], growth: dict[int, int], place: _Place
 ) -> list[Splice]:
     """Retired group lengths (gggg,0000), where a file still has them, follow their groups (PS3.5 7.2)."""
     splices = []
@@ -299,21 +305,19 @@ def _group_lengths(
 
 
 def _refuse_reinterpretation(
-    walk: Walk, elements: Iterable[Element], place: _Place, changed: set[int]
+    walk: FullWalk, elements: Iterable[Element], place: _Place, changed: set[int]
 ) -> None:
     """A new character set must not give other text another meaning: that text must be plain ASCII."""
     for element in elements:
-        if element.tag in changed or element.tag in PIXEL_DATA:
+        if element.tag in changed or element.tag in PIXEL_TAGS:
             continue
         vr = element.vr.decode("ascii", "replace") or attribute(element.tag).vr
         if vr == "SQ":
-            inner = replace(
-                place, encoding=walk.item_encoding(element, place.encoding), depth=place.depth + 1
-            )
-            for item in walk.items(element, inner.encoding, depth=inner.depth):
-                nested = walk.elements(item.value, item.end, inner.encoding, depth=inner.depth)
+            for item, encoding in walk.items(element, place.encoding, depth=place.depth):
+                inner = replace(place, encoding=encoding, depth=place.depth + 1)
+                nested = walk.elements(item.value, item.end, encoding, depth=inner.depth)
                 _refuse_reinterpretation(walk, nested, inner, set())
-        elif vr in _TEXT_VRS:
+        elif vr in LOCALIZED:
             content = walk.read(element.value, element.end - element.value)
             if not content.isascii() or b"\x1b" in content:
                 told = attribute(element.tag).keyword or written(element.tag)
@@ -324,7 +328,7 @@ def _refuse_reinterpretation(
                 )
 
 
-def _copy(walk: Walk, start: int, splices: Iterable[Splice], write: Callable[[bytes], object]) -> None:
+def _copy(walk: FullWalk, start: int, splices: Iterable[Splice], write: Callable[[bytes], object]) -> None:
     """Write the stream from `start` on with `splices` made, a chunk at a time."""
     position = start
     for splice in sorted(splices, key=lambda splice: splice.start):
@@ -334,12 +338,10 @@ def _copy(walk: Walk, start: int, splices: Iterable[Splice], write: Callable[[by
     _copy_range(walk, position, walk.size, write)
 
 
-def _copy_range(walk: Walk, start: int, end: int, write: Callable[[bytes], object]) -> None:
-    walk.stream.seek(start)
-    left = end - start
-    while left > 0:
-        content = walk.stream.read(min(left, _CHUNK))
+def _copy_range(walk: FullWalk, start: int, end: int, write: Callable[[bytes], object]) -> None:
+    while start < end:
+        content = walk.read(start, min(end - start, _CHUNK))
         if not content:
             raise MalformedError("the file became shorter while it was copied")
         write(content)
-        left -= len(content)
+        start += len(content)

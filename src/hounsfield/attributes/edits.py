@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from hounsfield.attributes.elements import PIXEL_DATA
 from hounsfield.dicom.dictionary import attribute, find_tag, written
+from hounsfield.dicom.encoding import PIXEL_TAGS
 from hounsfield.errors import SelectionError, UnsupportedError
 
 _STEP = re.compile(r"(?P<tag>[^\[\]]+?)(?:\[(?P<item>\d{1,6})\])?")
@@ -111,7 +111,7 @@ def _refuse(edit: Edit) -> None:
                 f"{edit.name} cannot be removed: it says what the file is", remedy="set it instead"
             )
         return
-    if tag in PIXEL_DATA:
+    if tag in PIXEL_TAGS:
         raise UnsupportedError(
             f"{edit.name} is not text", remedy="use `hounsfield compress` to rewrite pixels"
         )

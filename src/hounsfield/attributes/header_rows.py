@@ -7,27 +7,28 @@ by pydicom, an element at a time.
 
 from __future__ import annotations
 
-import io
 import re
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 
 from hounsfield.attributes.explain import CONTEXT, SPECIAL
 from hounsfield.attributes.rows import Row, attribute_rows, element_rows, in_order
 from hounsfield.attributes.values import Value, read_value
 from hounsfield.ct.instance import Instance
-from hounsfield.ct.instance.elements import Trace, scan_elements
+from hounsfield.dicom.datasets import dataset_of
 from hounsfield.dicom.dictionary import attribute
+from hounsfield.dicom.encoding import Encoding
+from hounsfield.dicom.fast_walk import Trace, scan_elements
+from hounsfield.dicom.vr import NUMBERS, TEXT
 
 REMEMBERED_BYTES = 4096
 """Longest element whose rows are kept for the next instance."""
 
 _CHARACTER_SET, _PIXEL_REPRESENTATION = 0x00080005, 0x00280103
 _FILE_META = 0x0002
-_NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
+_NUMBERS = {vr: code for vr, code in NUMBERS.items() if vr not in ("SV", "UV")}
 _DECIMAL = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _INTEGER = r"[+-]?\d{1,9}"
 _FORMS = {
@@ -36,7 +37,7 @@ _FORMS = {
 }
 # Others have rules of their own for what is a value: names, long texts, attribute tags.
 _PLAIN = re.compile(r"(?! )[ -~]*(?<! )")
-_TEXTS = frozenset({"AE", "AS", "CS", "DA", "DT", "LO", "SH", "TM", "UI"})
+_TEXTS = TEXT - {"DS", "IS", "LT", "PN", "ST", "UC", "UR", "UT"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def _rows(trace: Trace) -> Iterator[Row]:
     buffer = trace.buffer
     chunks = {
         tag: _Chunk(buffer[start:end], value - start, trace.implicit and start >= trace.data_set)
-        for tag, (start, end), value in zip(trace.tags, pairwise(trace.starts), trace.values, strict=True)
+        for tag, _, start, value, end in trace.spans
     }
     context = tuple((keyword, _text_at(chunks, tag)) for keyword, tag in CONTEXT.items())
     known = [chunks[tag].content for tag in (_CHARACTER_SET, _PIXEL_REPRESENTATION) if tag in chunks]
@@ -124,10 +125,7 @@ def _quick_value(tag: int, content: bytes, start: int, implicit: bool) -> Value 
 
 
 def _value_by_pydicom(tag: int, content: bytes, implicit: bool, before: bytes) -> Value:
-    from pydicom.filereader import read_dataset
-
-    dataset = read_dataset(io.BytesIO(before + content), implicit, True)
-    return read_value(dataset, tag)
+    return read_value(dataset_of(before + content, Encoding(implicit)), tag)
 
 
 def _text_at(chunks: Mapping[int, _Chunk], tag: int) -> str:

@@ -21,16 +21,10 @@ from functools import lru_cache
 from typing import Any, BinaryIO
 
 from hounsfield.ct.instance import Instance, Source, read_instance
-from hounsfield.ct.instance.elements import (
-    IMPLICIT_LITTLE,
-    ITEM,
-    ITEM_END,
-    PIXEL_TAGS,
-    SEQUENCE_END,
-    UNDEFINED,
-)
-from hounsfield.ct.instance.elements import file_meta as read_meta
 from hounsfield.dicom.dictionary import attribute
+from hounsfield.dicom.encoding import PIXEL_TAGS
+from hounsfield.dicom.fast_walk import Span, Trace, Unrecognised, item_spans, scan_elements
+from hounsfield.dicom.vr import BYTES, LOCALIZED, NUMBERS, SHORT, SINGLE_VALUE, TEXT, dictionary_vr
 from hounsfield.dicomweb.dicom_json import from_dataset, value_as_json
 from hounsfield.errors import HounsfieldError, MalformedError
 
@@ -40,25 +34,16 @@ INSTANCE_URL = "\x01"
 MAX_HEADER_BYTES = 64 * 1024 * 1024
 """Longest header walked; a longer one is refused."""
 
-MAX_DEPTH = 32
-"""Sequences within sequences."""
-
 INLINE_BYTES = 1024
 """Longest binary value that stands in the text; longer ones are bulk data."""
 
 _REMEMBERED_BYTES = 1024
-_FIRST_READ = 32 * 1024
-_EXPLICIT = struct.Struct("<HH2sH").unpack_from
-_IMPLICIT = struct.Struct("<HHI").unpack_from
-_LENGTH = struct.Struct("<I").unpack_from
-_LONG = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
-_BINARY = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
-_NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "SV": "q", "UV": "Q"}
-_ONE_VALUE = frozenset({"LT", "ST", "UT", "UR"})
+_SHORT_VRS = {vr: vr.decode() for vr in SHORT}
+_SHORT_TEXT = frozenset(_SHORT_VRS.values()) & TEXT
+_UNDEFINED = b"\xff\xff\xff\xff"
 _CHARACTER_SET = 0x00080005
 _DICOM_JSON_UTF8 = '"00080005":{"vr":"CS","Value":["ISO_IR 192"]}'
 _NUMERIC = re.compile(rb"[-+.0-9eE \\]*")
-_NOT_WALKED = frozenset({"1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99", "1.2.840.113619.5.2"})
 
 
 class _Odd(Exception):
@@ -121,7 +106,7 @@ def header_members(
     `problems` collects a line for each element that is left out. Raises `MalformedError`, `LocationError`.
     """
     header = instance.header
-    if header.transfer_syntax not in _NOT_WALKED and header.pixels is not None:
+    if header.pixels is not None:
         with instance.source.open() as stream:
             elements = _walked(stream, header.pixels.offset, bulk=bulk)
         if elements is not None:
@@ -160,16 +145,16 @@ def _value_text(value: object) -> str:
 
 
 def _walked(stream: BinaryIO, end: int, *, bulk: bool = True) -> dict[int, str] | None:
-    """Elements of a little-endian Part 10 header that ends before `end`; None if pydicom must read it."""
+    """Elements of a little-endian Part 10 header that ends before `end`; None if pydicom must convert it."""
     if end > MAX_HEADER_BYTES:
         raise MalformedError(f"a header of {end} bytes", expected=f"at most {MAX_HEADER_BYTES}")
-    buffer = stream.read(max(min(end, MAX_HEADER_BYTES), _FIRST_READ))[:end]
-    syntax, start = read_meta(buffer)
-    if not syntax:
+    trace = Trace()
+    if scan_elements(stream, {}, trace=trace) is None:
         return None
+    spans = [span for span in trace.spans if span[2] >= trace.data_set]
     try:
-        return _elements(_DataSet(buffer, syntax.encode() == IMPLICIT_LITTLE, bulk=bulk), start, end)[0]
-    except (_Odd, ValueError, TypeError, OverflowError, struct.error, KeyError, LookupError):
+        return _members(_DataSet(trace.buffer, trace.implicit, bulk=bulk), spans)
+    except (_Odd, Unrecognised, ValueError, TypeError, OverflowError, struct.error, KeyError, LookupError):
         return None
 
 
@@ -198,104 +183,66 @@ def _by_pydicom(
     return found
 
 
-def _elements(of: _DataSet, position: int, end: int) -> tuple[dict[int, str], int]:
-    """The members between `position` and `end`, or up to an item's delimiter, and where they ended."""
+def _members(of: _DataSet, spans: list[Span]) -> dict[int, str]:
+    """The members of the elements of one data set or item."""
     buffer, charset, found = of.buffer, of.charset, dict[int, str]()
-    short = {} if of.implicit else _SHORT
-    while position + 8 <= end:
-        group, element, vr_bytes, length = _EXPLICIT(buffer, position)
-        tag = group << 16 | element
-        if (
-            vr_bytes in short
-            and element
-            and group != 2
-            and tag != _CHARACTER_SET
-            and length <= _REMEMBERED_BYTES
-        ):
+    for span in spans:
+        tag, vr_bytes, _, start, end = span
+        element = tag & 0xFFFF
+        if vr_bytes in _SHORT_VRS and element and tag != _CHARACTER_SET and end - start <= _REMEMBERED_BYTES:
             # Nine in ten elements; every instance that is stored passes here a hundred times.
-            start = position + 8
-            position = start + length
-            found[tag] = _member(tag, short[vr_bytes], buffer[start:position], charset)
+            found[tag] = _member(tag, _SHORT_VRS[vr_bytes], buffer[start:end], charset)
             continue
-        if tag == ITEM_END:
-            return found, position + 8
-        if tag in PIXEL_TAGS and not of.depth:
-            break
-        vr, start, length = _head(of, position, found)
+        if not element:
+            continue
+        vr = _vr(of, span, found)
         if vr == "SQ":
-            found[tag], position = _sequence(of, tag, charset, start, length, end)
-            continue
-        position = start + length
-        if position > end:
-            raise _Odd
-        if element == 0 or group == 2:
+            found[tag] = _sequence(of, tag, charset, start, end)
             continue
         if tag == _CHARACTER_SET:
-            charset = buffer[start:position].decode("ascii", "replace").strip("\0 ")
-        found[tag] = _plain_member(tag, vr, buffer[start:position], charset, of)
-    if position > end:
-        raise _Odd
-    return found, position
+            charset = buffer[start:end].decode("ascii", "replace").strip("\0 ")
+        found[tag] = _plain_member(tag, vr, buffer[start:end], charset, of)
+    return found
 
 
-def _head(of: _DataSet, position: int, before: Mapping[int, str]) -> tuple[str, int, int]:
-    """VR, start and length of an element's value (PS3.5 7.1.2, 7.1.3); `before`: the members that precede it."""
-    group, element, vr_bytes, length = _EXPLICIT(of.buffer, position)
+def _vr(of: _DataSet, span: Span, before: Mapping[int, str]) -> str:
+    """The VR of an element; `before`: the members that precede it."""
+    tag, vr_bytes, _, start, end = span
+    is_private, element = tag >> 16 & 1, tag & 0xFFFF
     if of.implicit:
-        (length,) = _LENGTH(of.buffer, position + 4)
-        if group & 1 and element > 0xFF:
-            return _private_vr(of, group << 16 | element, position + 8, length, before), position + 8, length
-        return _dictionary_vr(group << 16 | element, _is_signed(before)), position + 8, length
+        if is_private and element > 0xFF:
+            if of.buffer[start - 4 : start] == _UNDEFINED:
+                raise _Odd
+            return _private_vr(of, tag, start, end - start, before)
+        return _dictionary_vr(tag, _is_signed(before))
     vr = vr_bytes.decode("ascii")
-    if vr_bytes in _LONG:
-        (length,) = _LENGTH(of.buffer, position + 8)
-        # A public element of unknown VR is one that the dictionary knows better.
-        if (length == UNDEFINED and vr != "SQ") or (vr == "UN" and not group & 1):
-            raise _Odd
-        # Who reserves a block of private elements says so in LO (PS3.5 7.8.1), also where the VR was lost.
-        if vr == "UN" and element > 0xFF:
-            vr = _private_vr(of, group << 16 | element, position + 12, length, before)
-        return "LO" if vr == "UN" and 0x10 <= element <= 0xFF else vr, position + 12, length
-    if not (vr in _NUMBERS or vr in _SHORT_TEXT or vr == "AT"):
+    if vr != "UN":
+        return vr
+    # A public element of unknown VR is one that the dictionary knows better.
+    if not is_private:
         raise _Odd
-    return vr, position + 8, length
+    # Who reserves a block of private elements says so in LO (PS3.5 7.8.1), also where the VR was lost.
+    return _private_vr(of, tag, start, end - start, before) if element > 0xFF else "LO"
 
 
 def _plain_member(tag: int, vr: str, value: bytes, charset: str, of: _DataSet) -> str:
     """An element that is no sequence: inline, or the URI of bulk data."""
     if tag == _CHARACTER_SET:
         return _DICOM_JSON_UTF8
-    if of.bulk and len(value) > INLINE_BYTES and vr in _BINARY:
+    if of.bulk and len(value) > INLINE_BYTES and vr in BYTES:
         return _bulk_member(tag, vr, f"{of.path}{tag:08X}")
     make = _member if len(value) <= _REMEMBERED_BYTES else _member.__wrapped__
     return make(tag, vr, value, charset)
 
 
-def _sequence(of: _DataSet, tag: int, charset: str, position: int, length: int, end: int) -> tuple[str, int]:
-    """The member of a sequence whose value begins at `position`, and where it ended."""
-    stop = end if length == UNDEFINED else position + length
-    if stop > end or of.depth == MAX_DEPTH:
-        raise _Odd
+def _sequence(of: _DataSet, tag: int, charset: str, start: int, end: int) -> str:
+    """The member of a sequence whose value lies between `start` and `end`."""
     items: list[str] = []
-    while position + 8 <= stop:
-        group, element, size = _IMPLICIT(of.buffer, position)
-        position += 8
-        if (found := group << 16 | element) == SEQUENCE_END:
-            return _sequence_member(tag, items), position
-        if found != ITEM:
-            raise _Odd
-        last = stop if size == UNDEFINED else position + size
-        if last > stop:
-            raise _Odd
+    for spans in item_spans(of.buffer, start, end, implicit=of.implicit, depth=of.depth + 1):
         path = f"{of.path}{tag:08X}.{len(items)}."
-        item = _DataSet(of.buffer, of.implicit, path, of.depth + 1, charset, of.bulk)
-        members, position = _elements(item, position, last)
-        if size != UNDEFINED and position != last:
-            raise _Odd
+        members = _members(_DataSet(of.buffer, of.implicit, path, of.depth + 1, charset, of.bulk), spans)
         items.append("{" + ",".join(members.values()) + "}")
-    if length == UNDEFINED or position != stop:
-        raise _Odd
-    return _sequence_member(tag, items), position
+    return _sequence_member(tag, items)
 
 
 def _sequence_member(tag: int, items: Sequence[str]) -> str:
@@ -310,15 +257,15 @@ def _bulk_member(tag: int, vr: str, path: str) -> str:
 def _member(tag: int, vr: str, value: bytes, charset: str) -> str:
     """One element that is no sequence as a JSON member."""
     name = f'"{tag:08X}"'
-    if vr in _BINARY:
+    if vr in BYTES:
         if not value:
             return f'{name}:{{"vr":"{vr}"}}'
         return f'{name}:{{"vr":"{vr}","InlineBinary":"{base64.b64encode(value).decode()}"}}'
-    if vr in _NUMBERS:
-        size = struct.calcsize(_NUMBERS[vr])
+    if vr in NUMBERS:
+        size = struct.calcsize(NUMBERS[vr])
         if len(value) % size:
             raise _Odd
-        numbers: tuple[object, ...] = struct.unpack(f"<{len(value) // size}{_NUMBERS[vr]}", value)
+        numbers: tuple[object, ...] = struct.unpack(f"<{len(value) // size}{NUMBERS[vr]}", value)
     elif vr == "AT":
         if len(value) % 4:
             raise _Odd
@@ -332,31 +279,22 @@ def _member(tag: int, vr: str, value: bytes, charset: str) -> str:
     return f'{name}:{{"vr":"{vr}","Value":{json.dumps(values, ensure_ascii=False, separators=(",", ":"))}}}'
 
 
-_SHORT_TEXT = frozenset(
-    ["AE", "AS", "AT", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UI"]
-)
-_SHORT = {vr.encode(): vr for vr in (*_SHORT_TEXT, *_NUMBERS) if vr not in {"SV", "UV"}}
-"""VRs with a length of 16 bits, as they are written (PS3.5 7.1.2)."""
-
-_IN_CHARACTER_SET = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
-
-
 def _texts(vr: str, value: bytes, charset: str) -> tuple[str, ...]:
     """The values of a text element (PS3.5 6.2: trailing padding is no part of any)."""
     raw = value.rstrip(b"\0 ")
     if raw.isascii() and b"\x1b" not in raw:
         text = raw.decode("ascii")
-    elif vr in _IN_CHARACTER_SET:
+    elif vr in LOCALIZED:
         text = _decoded(raw, charset, vr)
     else:
         text = raw.decode("latin-1")
     if not text:
         return ()
-    parts = [text] if vr in _ONE_VALUE else text.split("\\")
+    parts = [text] if vr in SINGLE_VALUE else text.split("\\")
     if vr == "UI":
         return tuple(part.strip("\0 ") for part in parts)
     return tuple(
-        part.strip(" \0") if vr not in _ONE_VALUE and vr != "PN" else part.rstrip(" \0") for part in parts
+        part.strip(" \0") if vr not in SINGLE_VALUE and vr != "PN" else part.rstrip(" \0") for part in parts
     )
 
 
@@ -372,16 +310,7 @@ def _decoded(raw: bytes, charset: str, vr: str) -> str:
 @lru_cache(maxsize=8192)
 def _dictionary_vr(tag: int, signed: bool) -> str:
     """The VR that Implicit VR leaves to the dictionary; what has other double meanings is left to pydicom."""
-    from pydicom.datadict import dictionary_VR
-
-    if tag & 0xFFFF == 0:
-        return "UL"
-    if tag >> 16 & 1:
-        return "LO" if 0x10 <= tag & 0xFFFF <= 0xFF else "UN"
-    try:
-        vr = dictionary_VR(tag)
-    except KeyError:
-        return "UN"
+    vr = dictionary_vr(tag)
     if vr == "US or SS":
         return "SS" if signed else "US"
     if " or " in vr:
@@ -398,7 +327,7 @@ def _private_vr(of: _DataSet, tag: int, start: int, length: int, before: Mapping
     text = of.buffer[start : start + min(length, _REMEMBERED_BYTES)].rstrip(b"\0 ")
     if vr in {"DS", "IS"}:
         return vr if _NUMERIC.fullmatch(text) else "UN"
-    is_text = vr not in _SHORT_TEXT or vr == "AT" or (text.isascii() and text.decode("ascii").isprintable())
+    is_text = vr not in _SHORT_TEXT or (text.isascii() and text.decode("ascii").isprintable())
     return vr if is_text else "UN"
 
 

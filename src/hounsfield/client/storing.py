@@ -107,7 +107,8 @@ class Storing(Peer):
         try:
             yield parse_store_result(answer.status, content_type, found, [each.uid for each in batch])
         except DicomwebError as error:
-            raise error.at(answer.url) from error
+            error.at(answer.url)
+            raise
 
     def delete_study(self, study_instance_uid: str) -> None:
         self._delete(self.resource(study_instance_uid))

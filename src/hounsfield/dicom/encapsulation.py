@@ -103,6 +103,29 @@ def count_fragments(stream: BinaryIO, offset: int, *, most: int) -> int:
     return found
 
 
+def missing_bytes(stream: BinaryIO, offset: int, *, most: int) -> str:
+    """What encapsulated Pixel Data whose value begins at `offset` lacks up to its delimiter; "" for nothing.
+
+    Raises `UnsupportedError` beyond `most` fragments, `MalformedError` for what is no fragment.
+    """
+    size = stream.seek(0, os.SEEK_END)
+    position = offset
+    for _ in range(most):
+        stream.seek(position)
+        header = _read(stream, 8)
+        if len(header) < 8:
+            return "the end of encapsulated Pixel Data is missing"
+        length = int.from_bytes(header[4:], "little")
+        if header[:4] == _DELIMITER:
+            return ""
+        if header[:4] != _ITEM or length == _UNDEFINED_LENGTH:
+            raise MalformedError("no item where a fragment of Pixel Data should begin")
+        position += 8 + length
+        if position > size:
+            return f"{position - size} bytes of a fragment are missing"
+    raise UnsupportedError("too many fragments of Pixel Data", expected=f"at most {most}")
+
+
 def read_frame(stream: BinaryIO, frame: Frame) -> bytes:
     """The bytes of one frame; a trailing padding byte may be among them. Raises `TruncatedError`."""
     parts = []

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from hounsfield.dicom.uids import GE_PRIVATE
 from hounsfield.errors import UnsupportedError
 
 _EXPLICIT = "1.2.840.10008.1.2"
 _JPEG = "1.2.840.10008.1.2.4."
-GE_PRIVATE = "1.2.840.113619.5.2"
-"""Implicit VR Little Endian but for Pixel Data, whose cells are big endian: of older scanners of General Electric."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,8 @@ class Connection:
             event = next(self._events, None)
         except DimseError as error:
             self._fail(error)
-            raise error.at(self.address) from error
+            error.at(self.address)
+            raise
         if event is None:
             self._events = None
             return None

@@ -81,7 +81,8 @@ class Server:
                 **options,
             )
         except HounsfieldError as error:
-            raise error.at(f"server {self.name!r}") from error
+            error.at(f"server {self.name!r}")
+            raise
         except (TypeError, ValueError, KeyError) as error:
             raise LocationError(
                 f"a setting that makes no sense: {error}",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 import os
 
-from hounsfield.ct.instance.elements import scan_elements
 from hounsfield.ct.instance.reading import read_header
 from hounsfield.ct.instance.source import BytesSource, Source
+from hounsfield.dicom.fast_walk import scan_elements
 from hounsfield.dicomweb.uids import is_uid
 from hounsfield.errors import HounsfieldError, MalformedError, TruncatedError
 

@@ -88,7 +88,8 @@ class Transcoder:
         try:
             return self._transcode(_held(source), target, common or hint)
         except HounsfieldError as error:
-            raise error.at(source.name) from error
+            error.at(source.name)
+            raise
 
     def search(self, source: Source, target: Target) -> LossySearch | None:
         """What `transcode` would search through for a ratio of `source`; None where it is asked for none, or fails."""
@@ -107,6 +108,7 @@ class Transcoder:
         instance = read_instance(source, reader=self._originals)
         before = instance.syntax
         if instance.header.pixels is None:
+            read_part10(source.content, inflated(source, instance.header))  # one that is cut off says so
             return _unchanged(source, before, None, "has no pixels")
         choice = choose(source, instance.header, target)
         if choice.target is None:
@@ -141,7 +143,7 @@ class Transcoder:
         dataset = inflated(source, instance.header)
         pixels = open_pixels(source.content if dataset is None else dataset, instance.header)
         last = last_element(source.content, instance.header, pixels.extents) if dataset is None else None
-        part = read_part10(source.content, instance.syntax, dataset, pixels=last)
+        part = read_part10(source.content, dataset, pixels=last)
         pixels = with_true_sign(pixels, instance)
         return _Work(self, instance, pixels, part, choice.target, choice.target.syntax, hint)
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 
+from hounsfield.dicom.encoding import EXPLICIT_LITTLE, Encoding, encode_element
 from hounsfield.dicom.syntaxes import TransferSyntax
 from hounsfield.errors import MalformedError
-from hounsfield.transcode.elements import EXPLICIT_LITTLE, Encoding, encode_element
 from hounsfield.transcode.part10 import Part10
 
 _IMAGE_TYPE, _SOP_CLASS, _SOP_INSTANCE = 0x00080008, 0x00080016, 0x00080018

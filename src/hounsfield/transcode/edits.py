@@ -9,9 +9,10 @@ import numpy as np
 from hounsfield.codecs import FrameFormat
 from hounsfield.ct.hu import Padding
 from hounsfield.dicom.encapsulation import encapsulate
+from hounsfield.dicom.encoding import EXPLICIT_LITTLE, Encoding, encode_element
+from hounsfield.dicom.full_walk import PIXEL_DATA
 from hounsfield.dicom.syntaxes import TransferSyntax
-from hounsfield.transcode.elements import EXPLICIT_LITTLE, Encoding, encode_element
-from hounsfield.transcode.part10 import EXTENDED_LENGTHS, EXTENDED_OFFSETS, PIXEL_DATA, TOTAL_LENGTH, Edit
+from hounsfield.transcode.part10 import EXTENDED_LENGTHS, EXTENDED_OFFSETS, TOTAL_LENGTH, Edit
 
 _PHOTOMETRIC, _PLANAR = 0x00280004, 0x00280006
 _REPRESENTATION, _PADDING, _PADDING_LIMIT = 0x00280103, 0x00280120, 0x00280121

@@ -11,16 +11,16 @@ from dataclasses import replace
 
 from hounsfield.codecs.native import encode_native
 from hounsfield.ct.instance import Header
-from hounsfield.ct.instance.elements import PixelElement
+from hounsfield.dicom.encoding import EXPLICIT_LITTLE, encode_element
+from hounsfield.dicom.fast_walk import PixelElement
+from hounsfield.dicom.full_walk import PIXEL_DATA, Element, FullWalk
 from hounsfield.dicom.syntaxes import TransferSyntax
 from hounsfield.errors import HounsfieldError, UnsupportedError
-from hounsfield.transcode.elements import EXPLICIT_LITTLE, Element, encode_element, items, walk
-from hounsfield.transcode.part10 import EXTENDED_LENGTHS, EXTENDED_OFFSETS, PIXEL_DATA, TOTAL_LENGTH, Part10
+from hounsfield.transcode.part10 import EXTENDED_LENGTHS, EXTENDED_OFFSETS, TOTAL_LENGTH, Part10
 from hounsfield.transcode.pixels import open_pixels
 
 _ENCAPSULATED = b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff"
 _PHOTOMETRIC, _PLANAR = 0x00280004, 0x00280006
-_ITEM_START = b"\xfe\xff\x00\xe0"
 
 
 def with_native_icons(part: Part10, syntax: TransferSyntax) -> Part10:
@@ -34,7 +34,7 @@ def with_native_icons(part: Part10, syntax: TransferSyntax) -> Part10:
     if part.encoding != EXPLICIT_LITTLE or part.dataset.find(_ENCAPSULATED, part.begin, limit) < 0:
         return part
     try:
-        rewritten = b"".join(_rewritten(part.dataset, part.elements, syntax, before=limit))
+        rewritten = b"".join(_rewritten(part.dataset, part.elements, syntax, before=limit, depth=0))
     except HounsfieldError as error:
         raise UnsupportedError(
             f"a nested image (an icon) is compressed too, and cannot be decoded: {error.found}",
@@ -44,11 +44,11 @@ def with_native_icons(part: Part10, syntax: TransferSyntax) -> Part10:
 
 
 def _rewritten(
-    data: bytes, elements: Sequence[Element], syntax: TransferSyntax, *, before: int
+    data: bytes, elements: Sequence[Element], syntax: TransferSyntax, *, before: int, depth: int
 ) -> list[bytes]:
     """Each element that starts before byte `before`, sequences with compressed images rewritten."""
     return [
-        _sequence(data, element, syntax)
+        _sequence(data, element, syntax, depth)
         if element.vr == b"SQ" and data.find(_ENCAPSULATED, element.start, element.stop) >= 0
         else data[element.start : element.stop]
         for element in elements
@@ -56,22 +56,23 @@ def _rewritten(
     ]
 
 
-def _sequence(data: bytes, element: Element, syntax: TransferSyntax) -> bytes:
-    content = []
-    for start, length, after in items(data, element.value, element.end, EXPLICIT_LITTLE):
-        stop = after if length is not None else after - 8
-        item = _item(data, tuple(walk(data, start, stop, EXPLICIT_LITTLE)), syntax)
-        content.append(_ITEM_START + len(item).to_bytes(4, "little") + item)
+def _sequence(data: bytes, element: Element, syntax: TransferSyntax, depth: int) -> bytes:
+    walk = FullWalk(data)
+    content: list[bytes] = []
+    for item, encoding in walk.items(element, EXPLICIT_LITTLE, depth=depth):
+        elements = walk.whole_elements(item.value, item.end, encoding, depth=depth + 1)
+        inner = _item(data, elements, syntax, depth + 1)
+        content += (EXPLICIT_LITTLE.item(len(inner)), inner)
     return encode_element(element.tag, b"SQ", b"".join(content), EXPLICIT_LITTLE)
 
 
-def _item(data: bytes, elements: Sequence[Element], syntax: TransferSyntax) -> bytes:
+def _item(data: bytes, elements: Sequence[Element], syntax: TransferSyntax, depth: int) -> bytes:
     edits: Mapping[int, bytes] = {}
-    if any(element.tag == PIXEL_DATA and element.length is None for element in elements):
+    if any(element.tag == PIXEL_DATA and element.undefined for element in elements):
         edits = _native(data, elements, syntax)
     others = [element for element in elements if element.tag not in edits]
-    kept = dict(zip((e.tag for e in others), _rewritten(data, others, syntax, before=len(data)), strict=True))
-    merged = kept | dict(edits)
+    rewritten = _rewritten(data, others, syntax, before=len(data), depth=depth)
+    merged = dict(zip((e.tag for e in others), rewritten, strict=True)) | dict(edits)
     return b"".join(merged[tag] for tag in sorted(merged))
 
 

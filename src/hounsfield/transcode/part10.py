@@ -5,20 +5,23 @@ Preamble, file meta and data set are kept byte for byte but for what is edited.
 
 from __future__ import annotations
 
+import io
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from hounsfield.ct.instance import Header, Source
-from hounsfield.ct.instance.elements import SEQUENCE_END, file_meta
 from hounsfield.ct.instance.reading import open_pixels
 from hounsfield.dicom.encapsulation import Frame
+from hounsfield.dicom.encoding import EXPLICIT_LITTLE, LARGEST_HEADER, Encoding, encode_element
+from hounsfield.dicom.full_walk import PIXEL_DATA, Element, FullWalk
+from hounsfield.dicom.part10 import FileParts, file_parts, first_encoding, open_data_set
+from hounsfield.dicom.recoding import Recoder
 from hounsfield.dicom.syntaxes import TransferSyntax, transfer_syntax
-from hounsfield.errors import MalformedError
-from hounsfield.transcode.elements import EXPLICIT_LITTLE, Element, Encoding, Recoder, encode_element, walk
+from hounsfield.dicom.uids import DEFLATED
 
-EXTENDED_OFFSETS, EXTENDED_LENGTHS, PIXEL_DATA = 0x7FE00001, 0x7FE00002, 0x7FE00010
+EXTENDED_OFFSETS, EXTENDED_LENGTHS = 0x7FE00001, 0x7FE00002
 TOTAL_LENGTH = 0x7FE00003  # of an encapsulated Pixel Data value: no longer true once that is replaced
 PIXEL_ELEMENTS = (EXTENDED_OFFSETS, EXTENDED_LENGTHS, TOTAL_LENGTH, PIXEL_DATA)
 _META_LENGTH, _META_VERSION = 0x00020000, 0x00020001
@@ -28,8 +31,6 @@ _SOP_CLASS, _SOP_INSTANCE = 0x00080016, 0x00080018
 _PIXEL_REPRESENTATION = 0x00280103
 _PIXEL_GROUP, _PIXEL_GROUP_BYTES = 0x7FE00000, b"\xe0\x7f"
 _LONGEST_BEFORE_PIXELS = 64  # bytes: a group length and a total length, which the header does not keep
-SEQUENCE_END_ITEM = b"\xfe\xff\xdd\xe0\0\0\0\0"
-_PIXEL_HEADER = 12  # bytes of an element with a 32-bit length (PS3.5 7.1.2)
 IMPLEMENTATION_UID = b"2.25.237312217405937154712104963571902634013"
 
 
@@ -49,8 +50,12 @@ class Part10:
 
     @cached_property
     def elements(self) -> tuple[Element, ...]:
-        """The spans of the data set. Raises `MalformedError` where it cannot be walked."""
-        return tuple(_walked(self.dataset, self.begin, self.encoding))
+        """The elements of the data set. Raises `MalformedError` where it cannot be walked."""
+        return self.walk.whole_elements(self.begin, len(self.dataset), self.encoding)
+
+    @cached_property
+    def walk(self) -> FullWalk:
+        return FullWalk(self.dataset)
 
     @property
     def end(self) -> int:
@@ -63,7 +68,7 @@ class Part10:
         """The value bytes of a top-level element, as they are; `None` when it is absent."""
         for element in self.elements:
             if element.tag == tag:
-                return self.dataset[element.value : element.end]
+                return self.walk.value(element)
         return None
 
     def vr(self, tag: int) -> bytes:
@@ -72,55 +77,42 @@ class Part10:
 
 def inflated(source: Source, header: Header) -> bytes | None:
     """The data set of a deflated file, in which its header's offsets count; None for any other."""
-    if not transfer_syntax(header.transfer_syntax).deflated:
+    if header.transfer_syntax != DEFLATED:
         return None
     with open_pixels(source, header) as stream:
         return stream.read()
 
 
-def read_part10(
-    content: bytes, syntax: TransferSyntax, data_set: bytes | None = None, *, pixels: int | None = None
-) -> Part10:
+def read_part10(content: bytes, data_set: bytes | None = None, *, pixels: int | None = None) -> Part10:
     """Take `content` apart; `data_set` is what that of a deflated file was `inflated` to.
 
     `pixels` is what `last_element` says; without it every element is walked over, and what is odd raises.
     """
-    begin = file_meta(content)[1] if content[128:132] == b"DICM" else 0
-    if begin == 0 and content[128:132] == b"DICM":
-        raise MalformedError("the file meta group cannot be walked", remedy="repair the file first")
-    dataset, first = (content, begin) if data_set is None else (data_set, 0)
-    encoding = Encoding(syntax.implicit_vr or _has_no_vr(dataset, first), syntax.little_endian)
-    part = Part10(content[:begin], dataset, encoding, first, pixels)
+    walk = FullWalk(content)
+    parts = file_parts(walk)
+    dataset, begin = (content, parts.begin) if data_set is None else (data_set, 0)
+    if data_set is None and parts.deflated:
+        inner = io.BytesIO()
+        open_data_set(walk, parts, inner)
+        dataset, begin = inner.getvalue(), 0
+    encoding = first_encoding(dataset[begin : begin + 8], parts.syntax)
+    part = Part10(_start_of(content, walk, parts), dataset, encoding, begin, pixels)
     if pixels is None:
         _ = part.elements
     return part
 
 
-def _walked(dataset: bytes, begin: int, encoding: Encoding) -> Iterator[Element]:
-    """Every element; behind Pixel Data only those that belong there, since anything may follow a data set."""
-    found, is_behind = walk(dataset, begin, len(dataset), encoding), False
-    while True:
-        try:
-            element = next(found, None)
-        except MalformedError:
-            if is_behind:
-                return
-            raise
-        if element is None or (is_behind and not _belongs_behind_pixels(element)):
-            return
-        yield element
-        is_behind = is_behind or element.tag == PIXEL_DATA
-
-
-def _belongs_behind_pixels(element: Element) -> bool:
-    """Signatures and Data Set Trailing Padding; no delimiter too many, and no zeros that are not even a header."""
-    return element.tag > PIXEL_DATA and element.tag != SEQUENCE_END and element.value > element.start
-
-
-def _has_no_vr(dataset: bytes, first: int) -> bool:
-    """Implicit VR under a syntax that is explicit, as some writers of compressed files have it."""
-    vr = dataset[first + 4 : first + 6]
-    return len(vr) == 2 and not (vr.isalpha() and vr.isupper())
+def _start_of(content: bytes, walk: FullWalk, parts: FileParts) -> bytes:
+    """Preamble, prefix and meta group as they ought to be (PS3.10 7.1); nothing where there is no meta group."""
+    if not parts.meta:
+        return b""
+    preamble = content[:128] if parts.start == 132 else bytes(128)
+    if parts.meta_encoding.implicit:
+        recoder = Recoder(walk, EXPLICIT_LITTLE, signed=False)
+        meta = [recoder.element(element, parts.meta_encoding) for element in parts.meta]
+    else:
+        meta = [content[element.start : element.stop] for element in parts.meta]
+    return preamble + b"DICM" + b"".join(meta)
 
 
 def last_element(content: bytes, header: Header, extents: Sequence[Frame] = ()) -> int | None:
@@ -132,7 +124,7 @@ def last_element(content: bytes, header: Header, extents: Sequence[Frame] = ()) 
     syntax = transfer_syntax(header.transfer_syntax)
     if pixels is None or not pixels.strict or syntax.implicit_vr or pixels.keyword != "PixelData":
         return None
-    start = pixels.offset - _PIXEL_HEADER
+    start = pixels.offset - LARGEST_HEADER
     if content.rfind(_PIXEL_GROUP_BYTES, start - _LONGEST_BEFORE_PIXELS, start) >= 0:
         return None
     if any(tag > _PIXEL_GROUP for tag in header.values):
@@ -140,11 +132,8 @@ def last_element(content: bytes, header: Header, extents: Sequence[Frame] = ()) 
     if pixels.length is not None:
         return start if pixels.offset + pixels.length == len(content) else None
     end = max((offset + length + length % 2 for frame in extents for offset, length in frame), default=0)
-    return (
-        start
-        if end + len(SEQUENCE_END_ITEM) == len(content) and content.endswith(SEQUENCE_END_ITEM)
-        else None
-    )
+    delimiter = EXPLICIT_LITTLE.sequence_end
+    return start if end + len(delimiter) == len(content) and content.endswith(delimiter) else None
 
 
 def recoded(part: Part10, syntax: TransferSyntax) -> Part10:
@@ -152,9 +141,9 @@ def recoded(part: Part10, syntax: TransferSyntax) -> Part10:
     target = Encoding(syntax.implicit_vr, syntax.little_endian)
     if target == part.encoding:
         return part
-    recoder = Recoder(part.encoding, target, signed=b"\x01" in (part.find(_PIXEL_REPRESENTATION) or b""))
+    recoder = Recoder(part.walk, target, signed=b"\x01" in (part.find(_PIXEL_REPRESENTATION) or b""))
     kept = (element for element in part.elements if element.tag not in PIXEL_ELEMENTS)
-    dataset = b"".join(recoder.element(part.dataset, element) for element in kept)
+    dataset = b"".join(recoder.element(element, part.encoding) for element in kept)
     return Part10(part.start, dataset, target)
 
 
@@ -188,8 +177,12 @@ def _spliced(part: Part10, edits: Mapping[int, Edit]) -> list[bytes | memoryview
     if part.pixels is not None and PIXEL_DATA in edits and new[0] >= _PIXEL_GROUP:
         return [data[part.begin : part.pixels], *(piece for tag in new for piece in _pieces(edits[tag]))]
     pieces: list[bytes | memoryview] = []
-    run = part.begin
+    run = stop = part.begin
     for element in part.elements:
+        if element.start != stop:  # what stands between elements belongs to none
+            pieces.append(data[run:stop])
+            run = element.start
+        stop = element.stop
         if not new or element.tag < new[0]:
             continue
         pieces.append(data[run : element.start])
@@ -199,7 +192,7 @@ def _spliced(part: Part10, edits: Mapping[int, Edit]) -> list[bytes | memoryview
         if new and new[0] == element.tag:
             pieces += _pieces(edits[new.pop(0)])
             run = element.stop
-    pieces.append(data[run : part.end])
+    pieces.append(data[run : stop if part.pixels is None else len(data)])
     pieces.extend(piece for tag in new for piece in _pieces(edits[tag]))
     return pieces
 

@@ -70,7 +70,8 @@ class PixelSource:
         try:
             return self._native_cells(frame) if self.native else self._decoded_cells(frame)
         except HounsfieldError as error:
-            raise error.at(f"frame {frame + 1}") from error
+            error.at(f"frame {frame + 1}")
+            raise
 
     def _decoded_cells(self, frame: int) -> Pixels:
         data = self.encoded(frame)

@@ -134,7 +134,8 @@ def read_policy(
                 raise SelectionError("is never reached, since the rule before it is for every image")
             made.append(_rule(told, extended_offsets))
         except HounsfieldError as error:
-            raise error.at(f"{name}: rule {number}") from error
+            error.at(f"{name}: rule {number}")
+            raise
     return tuple(made), tuple(rules)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,10 +20,13 @@ from numpy.typing import NDArray
 from hounsfield.codecs import FrameFormat, Pixels
 from hounsfield.codecs.colour import to_rgb
 from hounsfield.ct.instance import BytesSource, Instance, Source, read_instance
+from hounsfield.dicom.datasets import read_dataset
+from hounsfield.dicom.encoding import EXPLICIT_LITTLE
+from hounsfield.dicom.full_walk import FullWalk
+from hounsfield.dicom.part10 import file_parts, open_data_set
 from hounsfield.dicom.syntaxes import transfer_syntax
 from hounsfield.errors import HounsfieldError, NotDicomError, UnsupportedError
 from hounsfield.transcode.edits import sign_edits
-from hounsfield.transcode.elements import EXPLICIT_LITTLE, walk
 from hounsfield.transcode.loss import frame_scales
 from hounsfield.transcode.nested import with_native_icons
 from hounsfield.transcode.part10 import PIXEL_ELEMENTS, Part10, inflated, read_part10, recoded
@@ -145,11 +147,12 @@ def _opened(name: str, content: bytes) -> _Opened:
     except NotDicomError:
         return _Opened(content)
     except HounsfieldError as error:
-        raise error.at(name) from error
+        error.at(name)
+        raise
     try:
         dataset = inflated(held, instance.header)
         syntax = transfer_syntax(instance.header.transfer_syntax)
-        part = read_part10(content, syntax, dataset)
+        part = read_part10(content, dataset)
         with contextlib.suppress(UnsupportedError):  # then it must be the same as it is
             part = with_native_icons(part, syntax)
         found = instance.header.pixels
@@ -160,7 +163,8 @@ def _opened(name: str, content: bytes) -> _Opened:
             )
         return _Opened(content, instance, pixels, part)
     except HounsfieldError as error:
-        raise error.at(name) from error
+        error.at(name)
+        raise
 
 
 def _of_equal_files(name: str, content: bytes) -> Proof:
@@ -233,7 +237,9 @@ def _moved(before: _Opened, after: _Opened) -> dict[int, tuple[bytes, bytes]]:
     for number in range(before.pixels.count):
         values.frame(number)
     edits = values.edits | sign_edits(before.pixels.frame_format, transfer_syntax("explicit"))
-    elements = ((edit, next(walk(edit, 0, len(edit), EXPLICIT_LITTLE))) for edit in edits.values())
+    elements = (
+        (edit, next(FullWalk(edit).elements(0, len(edit), EXPLICIT_LITTLE))) for edit in edits.values()
+    )
     return {element.tag: (element.vr, edit[element.value : element.end]) for edit, element in elements}
 
 
@@ -313,6 +319,5 @@ def _are_equal_as_read(tag: int, old: bytes, new: bytes) -> bool:
 
 
 def _element(content: bytes, tag: int) -> Any:
-    from pydicom import dcmread
-
-    return dcmread(io.BytesIO(content), specific_tags=[tag], stop_before_pixels=True, force=True)[tag]
+    walk = FullWalk(content)
+    return read_dataset(open_data_set(walk, file_parts(walk)))[0][tag]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hounsfield.ct.instance import BytesSource, Source, read_instance
-from hounsfield.dicom.syntaxes import TransferSyntax, transfer_syntax
+from hounsfield.dicom.syntaxes import TransferSyntax
 from hounsfield.errors import HounsfieldError
 from hounsfield.transcode.part10 import inflated, read_part10, recoded, write_part10
 
@@ -15,8 +15,8 @@ def reencoded(source: Source, syntax: TransferSyntax) -> bytes:
             content = stream.read()
         held = BytesSource(source.name, content)
         header = read_instance(held).header
-        before = transfer_syntax(header.transfer_syntax)
-        part = read_part10(content, before, inflated(held, header))
+        part = read_part10(content, inflated(held, header))
         return write_part10(recoded(part, syntax), syntax, {})
     except HounsfieldError as error:
-        raise error.at(source.name) from error
+        error.at(source.name)
+        raise

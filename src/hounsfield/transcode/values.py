@@ -14,8 +14,8 @@ import numpy as np
 from hounsfield.codecs import FrameFormat, Pixels
 from hounsfield.ct.hu import Padding, StoredFormat, stored_values
 from hounsfield.ct.instance import Header
+from hounsfield.dicom.encoding import EXPLICIT_LITTLE, encode_element
 from hounsfield.dicom.syntaxes import TransferSyntax
-from hounsfield.transcode.elements import EXPLICIT_LITTLE, encode_element
 from hounsfield.transcode.part10 import Part10
 from hounsfield.transcode.pixels import PixelSource
 

@@ -104,7 +104,7 @@ def test_one_damaged_file_ends_neither_find_nor_tags(tmp_path: Path) -> None:
         assert shown.exit_code == 0, shown.output
     told = CliRunner().invoke(main, ["tags", str(tmp_path), "--json", "--all-instances"])
     assert len(json.loads(told.stdout)) == 3
-    assert f"{path}: (FFFE,E000): a delimiter or item where no sequence is, left out" in told.stderr
+    assert not told.stderr  # it is passed over
     found = CliRunner().invoke(main, ["find", str(tmp_path), "--level", "instance", "--json"])
     assert len(json.loads(found.stdout)) == 3
 

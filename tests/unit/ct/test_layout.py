@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from hounsfield import HounsfieldError, phantom
 from hounsfield.ct.instance import BytesSource, FileSource, Header, HeaderReader, Source
-from hounsfield.ct.instance.elements import scan_elements
 from hounsfield.ct.instance.header import WANTED
-from hounsfield.ct.instance.layout import ElementLayout
 from hounsfield.ct.instance.reading import read_header
+from hounsfield.dicom.fast_walk import scan_elements
+from hounsfield.dicom.layout import ElementLayout
 from hounsfield.phantom import PhantomSpec
 
 SMALL = PhantomSpec(rows=8, columns=8, slices=6)

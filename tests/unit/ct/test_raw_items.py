@@ -16,9 +16,9 @@ from pydicom.dataset import Dataset
 import hounsfield
 from hounsfield import HounsfieldError, phantom
 from hounsfield.ct.instance import BytesSource, FileSource, Instance, read_instance
-from hounsfield.ct.instance.elements import Unrecognised
 from hounsfield.ct.instance.planes import Plane, planes_of_groups
 from hounsfield.ct.instance.raw_items import raw_dataset
+from hounsfield.dicom.fast_walk import Unrecognised
 from hounsfield.phantom import PhantomSpec
 from hounsfield.verbs.load import instances
 

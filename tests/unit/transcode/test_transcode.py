@@ -23,6 +23,7 @@ from hounsfield.codecs import FrameFormat, Rate, encode_frame
 from hounsfield.ct.hu import Padding
 from hounsfield.ct.instance import BytesSource, FileSource, read_instance
 from hounsfield.dicom.encapsulation import encapsulate
+from hounsfield.dicom.encoding import EXPLICIT_LITTLE
 from hounsfield.dicom.syntaxes import SYNTAXES, transfer_syntax
 from hounsfield.errors import (
     HounsfieldError,
@@ -32,7 +33,6 @@ from hounsfield.errors import (
     UnsupportedError,
 )
 from hounsfield.transcode import Target, Transcoded, estimate, target, transcode
-from hounsfield.transcode.elements import EXPLICIT_LITTLE
 from hounsfield.transcode.loss import FrameScale, measure
 from hounsfield.transcode.part10 import PIXEL_ELEMENTS, last_element, read_part10
 from hounsfield.transcode.pixels import open_pixels
@@ -94,7 +94,7 @@ def made(content: bytes, keyword: str, **options: float) -> Transcoded:
 
 def untouched_bytes(content: bytes) -> dict[int, bytes]:
     """Every element's bytes, header included, but those of the pixels and of the group lengths."""
-    part = read_part10(content, read_instance(BytesSource("", content)).syntax)
+    part = read_part10(content)
     assert part.encoding == EXPLICIT_LITTLE
     return {
         e.tag: part.dataset[e.start : e.stop]
@@ -179,7 +179,7 @@ def test_implicit_values_survive_in_explicit_and_back(real_data: Path) -> None:
 
 
 def untouched_values(content: bytes) -> dict[int, bytes]:
-    part = read_part10(content, read_instance(BytesSource("", content)).syntax)
+    part = read_part10(content)
     return {
         e.tag: part.dataset[e.value : e.end]
         for e in part.elements

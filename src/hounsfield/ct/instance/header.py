@@ -16,9 +16,10 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from hounsfield.ct.instance.elements import PixelElement
 from hounsfield.ct.instance.items import raw_value
 from hounsfield.ct.instance.numbers import read_decimals, unreadable
+from hounsfield.dicom.fast_walk import PixelElement
+from hounsfield.dicom.vr import NUMBERS, TEMPORAL
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -108,8 +109,8 @@ ATTRIBUTES: Mapping[str, tuple[int, str]] = MappingProxyType(
     }
 )
 WANTED: dict[int, bytes] = {tag: vr.encode("ascii") for tag, vr in ATTRIBUTES.values()}
-_AS_WRITTEN = frozenset({"DS", "IS", "DA", "TM", "DT"})
-_BINARY = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "OV": "Q", "UV": "Q"}
+_AS_WRITTEN = TEMPORAL | {"DS", "IS"}
+_BINARY = {**NUMBERS, "OV": NUMBERS["UV"]}
 # Keyword → tag and whether its value is text that may be padded: a header of a scan is asked twenty times.
 _TAGS = {keyword: (tag, vr not in _BINARY and vr != "AT") for keyword, (tag, vr) in ATTRIBUTES.items()}
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from hounsfield.ct.instance.elements import TEXT_VRS
 from hounsfield.ct.instance.raw_items import RawItem
+from hounsfield.dicom.vr import SHORT_TEXT
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -41,7 +41,7 @@ def raw_value(dataset: Dataset, key: str | int) -> bytes | None:
     with suppress(Exception):  # it converts some elements even here
         found = dataset.get_item(key)
         raw, vr = getattr(found, "value", None), getattr(found, "VR", None)
-        if isinstance(raw, bytes) and (vr is None or str(vr).encode() in TEXT_VRS):
+        if isinstance(raw, bytes) and (vr is None or str(vr).encode() in SHORT_TEXT):
             return raw
     return None
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from hounsfield.ct.instance.elements import PixelElement
+from hounsfield.dicom.fast_walk import PixelElement
 from hounsfield.errors import MalformedError, TruncatedError
 
 if TYPE_CHECKING:

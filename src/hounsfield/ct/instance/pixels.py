@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from hounsfield.ct.hu import Padding, StoredFormat
-from hounsfield.ct.instance.elements import PixelElement
 from hounsfield.ct.instance.encapsulated import frames_behind, read_rest
 from hounsfield.ct.instance.formats import REAL_BITS, declared_formats, format_notes, required
 from hounsfield.ct.instance.header import Header
@@ -37,6 +36,7 @@ from hounsfield.ct.instance.reading import (
 from hounsfield.ct.instance.scales import has_scale_in_sequences, scale_of_header
 from hounsfield.ct.instance.signs import STATING_A_SIGN, Sign, sign_of
 from hounsfield.ct.instance.source import BytesSource, Source
+from hounsfield.dicom.fast_walk import PixelElement
 from hounsfield.errors import HounsfieldError, MalformedError, TruncatedError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -107,7 +107,8 @@ class Instance:
         try:
             return declared_formats(self.header)
         except HounsfieldError as error:
-            raise error.at(self.name) from error
+            error.at(self.name)
+            raise
 
     @cached_property
     def padding(self) -> Padding | None:
@@ -185,7 +186,8 @@ class Instance:
                 return planes_of_frames(header, scale, self._dataset_of_detectors())
             return (plane_of_header(header, scale),)
         except HounsfieldError as error:
-            raise error.at(self.name) from error
+            error.at(self.name)
+            raise
 
     def _check_number_of_frames(self) -> None:
         """Refuse a number that the pixels cannot be, before a plane is made for each; half of them may lack."""
@@ -229,7 +231,8 @@ class Instance:
         try:
             return required(self.header, "Rows"), required(self.header, "Columns")
         except HounsfieldError as error:
-            raise error.at(self.name) from error
+            error.at(self.name)
+            raise
 
     @cached_property
     def samples(self) -> int:
@@ -293,7 +296,8 @@ class Instance:
                     return self._native_cells(stream, pixels, frame, out, fill)
                 return self._decoded_cells(stream, frame, out, truncated=fill is not None)
         except HounsfieldError as error:
-            raise error.at(self.name) from error
+            error.at(self.name)
+            raise
 
     def _fetched(self) -> Instance:
         """This instance from its bytes, where the header came alone; kept while it has more frames to give."""
@@ -326,7 +330,9 @@ class Instance:
         try:
             return decode_frame(data, self.syntax, self.frame_format, out=out)
         except HounsfieldError as error:
-            raise (error if self.header.number_of_frames == 1 else error.at(f"frame {frame + 1}")) from error
+            if self.header.number_of_frames > 1:
+                error.at(f"frame {frame + 1}")
+            raise
 
     def _encoded(self, stream: BinaryIO, frame: int, *, truncated: bool) -> bytes:
         """The codestream of one encapsulated frame."""

@@ -14,7 +14,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from hounsfield.ct.hu import ModalityLut, Rescale
-from hounsfield.ct.instance.elements import Unrecognised
 from hounsfield.ct.instance.items import Level, Unconverted
 from hounsfield.ct.instance.items import first_item as _first_item
 from hounsfield.ct.instance.items import items as _items
@@ -24,6 +23,7 @@ from hounsfield.ct.instance.placement import RootGeometry, frame_positions
 from hounsfield.ct.instance.raw_items import raw_dataset
 from hounsfield.ct.instance.reading import pydicom_tolerated, read_dataset
 from hounsfield.ct.instance.scales import Scale, modality_lut, scale_of_texts, several
+from hounsfield.dicom.fast_walk import Unrecognised
 from hounsfield.errors import MalformedError
 from hounsfield.reasons import reason
 

@@ -10,29 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import pairwise
 from struct import Struct, unpack_from
 from typing import Any
 
-from hounsfield.ct.instance.elements import (
-    ITEM,
-    ITEM_END,
-    LONG_VRS,
-    SEQUENCE_END,
-    SHORT_VRS,
-    UNDEFINED,
-    Trace,
-    Unrecognised,
-    scan_elements,
-    undefined_length,
-)
 from hounsfield.ct.instance.source import Source
+from hounsfield.dicom.fast_walk import Span, Trace, Unrecognised, item_spans, scan_elements
+from hounsfield.dicom.vr import BYTES, NUMBERS, dictionary_vr
 
-_EXPLICIT = Struct("<HH2sH").unpack_from
-_IMPLICIT = Struct("<HHI").unpack_from
-_LENGTH = Struct("<I").unpack_from
-_NUMBERS = {b"US": "H", b"SS": "h", b"UL": "I", b"SL": "i", b"FL": "f", b"FD": "d"}
-_BYTES = frozenset(b"OB OD OF OL OV OW UN".split())
+_BYTES = frozenset(name.encode() for name in BYTES)
+_NUMBERS = {name.encode(): code for name, code in NUMBERS.items()}
 
 Elements = Mapping[int, tuple[bytes, bytes]]
 """Tag → (VR, value)."""
@@ -85,60 +71,25 @@ def raw_dataset(source: Source) -> RawItem | None:
     with source.open() as stream:
         if scan_elements(stream, {}, trace=trace) is None:
             return None
-    elements: dict[int, tuple[bytes, bytes]] = {}
     buffer = trace.buffer
-    for tag, (start, end), value in zip(trace.tags, pairwise(trace.starts), trace.values, strict=True):
-        if start >= trace.data_set:
-            vr = _dictionary_vr(tag) if trace.implicit else buffer[start + 4 : start + 6]
-            elements[tag] = vr, buffer[value:end]
-    return RawItem(elements, _Context(trace.implicit))
+    spans = [span for span in trace.spans if span[2] >= trace.data_set]
+    return RawItem(_elements(buffer, spans, trace.implicit), _Context(trace.implicit))
 
 
 def _items(raw: bytes, context: _Context) -> tuple[RawItem, ...]:
     """The items in the value of a sequence (PS3.5 7.5)."""
-    found: list[RawItem] = []
-    position, end = 0, len(raw)
-    while position + 8 <= end:
-        group, element, length = _IMPLICIT(raw, position)
-        position += 8
-        tag = group << 16 | element
-        if tag == SEQUENCE_END:
-            return tuple(found)
-        stop = end if length == UNDEFINED else position + length
-        if tag != ITEM or stop > end:
-            raise Unrecognised
-        elements, position = _elements(raw, position, stop, context)
-        found.append(RawItem(elements, context))
+    found = []
+    for spans in item_spans(raw, 0, len(raw), implicit=context.implicit):
+        if any(span[1] == b"UN" and not span[0] >> 16 & 1 for span in spans):
+            raise Unrecognised  # the dictionary knows better
+        found.append(RawItem(_elements(raw, spans, context.implicit), context))
     return tuple(found)
 
 
-def _elements(raw: bytes, position: int, end: int, context: _Context) -> tuple[Elements, int]:
-    """The elements of an item up to `end` or its delimiter, and the position behind it."""
-    found: dict[int, tuple[bytes, bytes]] = {}
-    implicit = context.implicit
-    while position + 8 <= end:
-        group, element, vr, length = _EXPLICIT(raw, position)
-        tag = group << 16 | element
-        if tag == ITEM_END:
-            return found, position + 8
-        position += 8
-        if implicit:
-            (length,) = _LENGTH(raw, position - 4)
-            vr = _dictionary_vr(tag)
-        elif vr in LONG_VRS and position + 4 <= end:
-            (length,) = _LENGTH(raw, position)
-            position += 4
-        elif vr not in SHORT_VRS:
-            raise Unrecognised
-        if length == UNDEFINED:
-            vr, length = b"SQ", undefined_length(raw, position, b"SQ" if implicit else vr, implicit=implicit)
-        if position + length > end or (vr == b"UN" and not group & 1):
-            raise Unrecognised
-        found[tag] = vr, raw[position : position + length]
-        position += length
-    if position != end:
-        raise Unrecognised
-    return found, position
+def _elements(buffer: bytes, spans: list[Span], implicit: bool) -> Elements:
+    return {
+        tag: (_dictionary_vr(tag) if implicit else vr, buffer[value:end]) for tag, vr, _, value, end in spans
+    }
 
 
 @lru_cache(maxsize=4096)
@@ -165,12 +116,6 @@ def _tag_of(keyword: str) -> int:
 
 @lru_cache(maxsize=4096)
 def _dictionary_vr(tag: int) -> bytes:
-    """The VR that Implicit VR leaves to the dictionary; "UN" for private ones, the first of several."""
-    from pydicom.datadict import dictionary_VR
-
-    if tag >> 16 & 1 or not tag & 0xFFFF:
-        return b"UL" if not tag & 0xFFFF else b"OB"
-    try:
-        return dictionary_VR(tag)[:2].encode("ascii")
-    except KeyError:
-        return b"OB"
+    """The VR that Implicit VR leaves to the dictionary; bytes for what it does not know, the first of several."""
+    vr = dictionary_vr(tag)
+    return b"OB" if vr == "UN" else vr[:2].encode("ascii")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import logging
-import struct
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,8 +15,10 @@ from typing import Any, BinaryIO, cast
 
 from hounsfield.attributes.header_text import read_header_text
 from hounsfield.ct.instance import Instance, Source
-from hounsfield.ct.instance.elements import ITEM, SEQUENCE_END, UNDEFINED
-from hounsfield.errors import HounsfieldError, LocationError, MalformedError, TruncatedError, UnsupportedError
+from hounsfield.ct.instance.reading import open_pixels
+from hounsfield.dicom.encapsulation import missing_bytes
+from hounsfield.dicom.uids import DEFLATED
+from hounsfield.errors import HounsfieldError, LocationError, TruncatedError
 from hounsfield.server.archive.index import Record
 from hounsfield.server.archive.index.records import record_of
 from hounsfield.server.ingest.header_limits import in_turn, too_much
@@ -39,7 +40,6 @@ WALKED_BYTES = 64 * 1024 * 1024
 """Instances without pixels up to this size are walked to their end."""
 
 _PREAMBLE = 128
-_DEFLATED = "1.2.840.10008.1.2.1.99"
 
 log = logging.getLogger("hounsfield.server")
 
@@ -102,7 +102,7 @@ def _problem(record: Record, instance: Instance, size: int, study: str | None, h
         return refused(MISMATCH, "no SOP Class UID")
     if study is not None and record.study != study:
         return refused(MISMATCH, "it is of another study than the one in the URL")
-    if instance.header.pixels is not None and instance.header.transfer_syntax != _DEFLATED:
+    if instance.header.pixels is not None:
         missing = _missing_bytes(instance, size)
         if missing:
             return refused(NOT_UNDERSTOOD, f"cut off: {missing}")
@@ -117,29 +117,14 @@ def _missing_bytes(instance: Instance, size: int) -> str:
     """What a file lacks of the pixel data it declares; "" for nothing."""
     pixels = instance.header.pixels
     assert pixels is not None
+    if instance.header.transfer_syntax == DEFLATED:
+        with open_pixels(instance.source, instance.header) as stream:
+            size = stream.seek(0, io.SEEK_END)
     if pixels.length is not None:
         missing = pixels.offset + pixels.length - size
         return f"{missing} bytes of Pixel Data are missing" if missing > 0 else ""
-    with instance.source.open() as stream:
-        position, fragments = pixels.offset, 0
-        while True:
-            fragments += 1
-            if fragments > MAX_FRAGMENTS:
-                raise UnsupportedError(
-                    "too many fragments of Pixel Data", expected=f"at most {MAX_FRAGMENTS}"
-                )
-            stream.seek(position)
-            head = stream.read(8)
-            if len(head) < 8:
-                return "the end of encapsulated Pixel Data is missing"
-            group, element, length = struct.unpack("<HHI", head)
-            if group << 16 | element == SEQUENCE_END:
-                return ""
-            if group << 16 | element != ITEM or length == UNDEFINED:
-                raise MalformedError("no item where a fragment of Pixel Data should begin")
-            position += 8 + length
-            if position > size:
-                return f"{position - size} bytes of a fragment are missing"
+    with open_pixels(instance.source, instance.header) as stream:
+        return missing_bytes(stream, pixels.offset, most=MAX_FRAGMENTS)
 
 
 def _missing_elements(instance: Instance) -> str:
@@ -150,7 +135,7 @@ def _missing_elements(instance: Instance) -> str:
     with instance.source.open() as stream:
         content = stream.read()
     try:
-        read_part10(content, syntax)
+        read_part10(content)
     except TruncatedError as error:
         return error.found
     except HounsfieldError:

@@ -8,13 +8,16 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from pydicom import Dataset, dcmread, dcmwrite
+from pydicom import Dataset, dcmwrite
 from pydicom.dataset import FileMetaDataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset, write_file_meta_info
 from pydicom.uid import UID
 
 from hounsfield.ct.instance import Source, read_instance
+from hounsfield.dicom.datasets import read_dataset
+from hounsfield.dicom.full_walk import FullWalk
+from hounsfield.dicom.part10 import file_parts, open_data_set
 from hounsfield.errors import HounsfieldError, MalformedError
 from hounsfield.verbs.deidentify.identity import Pseudonyms
 from hounsfield.verbs.deidentify.profile import Profile
@@ -65,8 +68,13 @@ def deidentify_object(source: Source, profile: Profile, pseudonyms: Pseudonyms) 
 
 def _read(source: Source) -> Dataset:
     with source.open() as stream:
-        content = io.BytesIO(stream.read())
-    return dcmread(content, force=True)
+        walk = FullWalk(stream.read())
+    parts = file_parts(walk)
+    data = open_data_set(walk, parts)
+    dataset, _ = read_dataset(data, parts, walk, pixels=True)
+    if data.syntax != parts.syntax:  # what is named cannot be read by
+        dataset.file_meta.TransferSyntaxUID = UID(data.syntax)
+    return dataset
 
 
 def _deidentified(dataset: Dataset, profile: Profile, pseudonyms: Pseudonyms) -> Deidentified:

@@ -128,8 +128,13 @@ class Rewriter:
 
     def _public(self, dataset: Dataset, element: DataElement) -> None:
         keyword = keyword_for_tag(element.tag)
-        action, option = self.profile.action(int(element.tag), keyword, element.VR)
         meant = dictionary_vr(element.tag)
+        if (
+            meant == "SQ" and element.VR != "SQ"
+        ):  # its items could not be walked: nobody knows what is in them
+            self._remove(dataset, element.tag)
+            return
+        action, option = self.profile.action(int(element.tag), keyword, element.VR)
         if action == "K" and not option and meant not in (None, element.VR):
             # A file may give a name or a date a harmless VR.
             action, option = self.profile.action(int(element.tag), keyword, str(meant))

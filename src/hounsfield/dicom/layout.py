@@ -2,28 +2,28 @@
 
 Slices differ in some twenty of 130 elements. The bytes between those are compared as they are, in one step each;
 only the elements that differ are read. Nothing is guessed: bytes that equal those of a header which the strict
-walk (`elements.py`) accepted mean the same, and the first byte that does not fit hands the file to that walk.
+walk (`fast_walk`) accepted mean the same, and the first byte that does not fit hands the file to that walk.
 """
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import BinaryIO
 
-from hounsfield.ct.instance.elements import (
+from hounsfield.dicom.encoding import LARGEST_HEADER
+from hounsfield.dicom.fast_walk import (
     FIRST_READ,
-    LARGEST_ELEMENT_HEADER,
     TRANSFER_SYNTAX,
-    UNDEFINED,
     Elements,
     Trace,
     Unrecognised,
+    checked_length,
     keep_value,
     pixel_element,
     scan_elements,
-    undefined_length,
 )
+from hounsfield.dicom.nesting import LEAST_DEEP
 
 _PATIENCE = 8  # misses more than hits: then these are no slices of one series, and learning is for nothing
 _FIRST_ELEMENT = 132  # after preamble and prefix (PS3.10 7.1)
@@ -38,6 +38,7 @@ class _Step:
     vr: bytes
     length_bytes: int
     expected: bytes | None  # its VR by the dictionary if it is wanted
+    is_data: bool  # of the data set, not of the file meta group
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +60,9 @@ class _Pattern:
                 return None
             position += len(step.recurring) + step.length_bytes
             length = int.from_bytes(buffer[position - step.length_bytes : position], "little")
-            if length == UNDEFINED and step.length_bytes == 4:
-                length = undefined_length(buffer, position, step.vr, implicit=self.implicit)
+            if length >= LEAST_DEEP and step.length_bytes == 4:
+                vr = b"" if self.implicit and step.is_data else step.vr
+                length = checked_length(buffer, position, vr, length)
             start, position = position, position + length
             if step.expected == step.vr != b"SQ":
                 values[step.tag] = buffer[start:position]
@@ -69,10 +71,9 @@ class _Pattern:
         if not buffer.startswith(self.rest, position):
             return None
         position += len(self.rest)
-        if position + LARGEST_ELEMENT_HEADER > len(buffer):
+        if position + LARGEST_HEADER > len(buffer):
             return None
-        pixels = pixel_element(buffer, position, implicit=self.implicit)
-        return None if pixels is None else Elements(values, self.transfer_syntax, pixels)
+        return Elements(values, self.transfer_syntax, pixel_element(buffer, position, implicit=self.implicit))
 
 
 class ElementLayout:
@@ -97,7 +98,7 @@ class ElementLayout:
         if self._pattern is not None and self._last is not None:
             try:
                 elements = self._pattern.match(stream.read(max(FIRST_READ, len(self._last.buffer))))
-            except (Unrecognised, RecursionError):
+            except (Unrecognised, struct.error):
                 elements = None
             if elements is not None:
                 self._misses -= 1
@@ -113,12 +114,17 @@ class ElementLayout:
     def _learn(self, new: Trace, elements: Elements) -> None:
         """Widen the pattern by what differs from the file before; begin anew where the elements are others."""
         old, self._last, self._pattern = self._last, new, None
-        if old is None or old.tags != new.tags or old.implicit != new.implicit:
+        if (
+            old is None
+            or old.implicit != new.implicit
+            or [span[0] for span in old.spans] != [span[0] for span in new.spans]
+        ):
             self._differing = frozenset()
             return
-        extents = zip(new.tags, pairwise(old.starts), pairwise(new.starts), strict=True)
         differing = {
-            tag for tag, (a, b), (c, d) in extents if old.buffer[a:b] != new.buffer[c:d]
+            one[0]
+            for one, other in zip(old.spans, new.spans, strict=True)
+            if old.buffer[one[2] : one[4]] != new.buffer[other[2] : other[4]]
         } | self._differing
         if TRANSFER_SYNTAX not in differing:
             self._differing = frozenset(differing)
@@ -128,15 +134,17 @@ class ElementLayout:
         steps: list[_Step] = []
         begin = _FIRST_ELEMENT
         buffer = trace.buffer
-        for tag, (start, end), value in zip(trace.tags, pairwise(trace.starts), trace.values, strict=True):
+        for tag, written, start, value, end in trace.spans:
             if tag not in self._differing:
                 continue
-            is_implicit = trace.implicit and start >= trace.data_set
-            length_bytes = 4 if is_implicit or value - start == LARGEST_ELEMENT_HEADER else 2
-            expected = self._wanted.get(tag) if start >= trace.data_set else None
-            vr = buffer[start + 4 : start + 6] if not is_implicit else expected or b""
-            steps.append(_Step(buffer[begin : value - length_bytes], tag, vr, length_bytes, expected))
+            is_data = start >= trace.data_set
+            length_bytes = 2 if written and value - start < LARGEST_HEADER else 4
+            expected = self._wanted.get(tag) if is_data else None
+            vr = written or expected or b""
+            steps.append(
+                _Step(buffer[begin : value - length_bytes], tag, vr, length_bytes, expected, is_data)
+            )
             begin = end
         values = {tag: value for tag, value in elements.values.items() if tag not in self._differing}
-        rest = buffer[begin : trace.starts[-1]]
+        rest = buffer[begin : trace.pixels]
         return _Pattern(tuple(steps), rest, values, elements.transfer_syntax, trace.implicit)
