@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import signal
 import subprocess
 import sys
@@ -12,19 +10,11 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from packages import install
+from packages import blocks, contract_tests, environment, install, verb
 
 from hounsfield.phantom import PhantomSpec, write
 
-PROJECT = Path(__file__).parents[2]
 COUNT = 6
-
-
-def blocks(title: str) -> list[str]:
-    """The blocks of code of one recipe, in order."""
-    text = (PROJECT / "CONTRIBUTING.md").read_text("utf-8")
-    recipe = text[text.index(f"## {title}") :].partition("\n## ")[0]
-    return re.findall(r"```\w+\n(.*?)```", recipe, re.DOTALL)
 
 
 @pytest.fixture(scope="module")
@@ -53,42 +43,8 @@ def filled(site: Path, folder: Path, tmp_path_factory: pytest.TempPathFactory) -
     return address
 
 
-def environment(site: Path) -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(site)}
-
-
-def verb(site: Path, *arguments: object) -> str:
-    command = [sys.executable, "-m", "hounsfield", *map(str, arguments)]
-    done = subprocess.run(
-        command, env=environment(site), capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 def test_its_own_tests_are_the_contracts_and_pass(site: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "--rootdir",
-        site,
-        site / "test_it.py",
-    ]
-    done = subprocess.run(
-        [*map(str, command)],
-        env=environment(site),
-        cwd=site,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    assert int(re.findall(r"(\d+) passed", done.stdout)[0]) >= 8
+    assert contract_tests(site) >= 8
 
 
 def test_a_second_copy_finds_everything_there_and_a_copy_back_is_the_same_bytes(

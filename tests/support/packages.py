@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
 import tomllib
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+
+PROJECT = Path(__file__).parents[2]
 
 
 def install(site: Path, name: str, modules: Mapping[str, str], project: str) -> None:
@@ -32,3 +36,49 @@ def install(site: Path, name: str, modules: Mapping[str, str], project: str) -> 
         archive.writestr(f"{info}/RECORD", "")
     options = ("--quiet", "--disable-pip-version-check", "--no-deps", "--no-index", "--target", str(site))
     subprocess.run([sys.executable, "-m", "pip", "install", *options, str(wheel)], check=True)
+
+
+def blocks(title: str) -> list[str]:
+    """The blocks of code of one recipe, in order."""
+    text = (PROJECT / "CONTRIBUTING.md").read_text("utf-8")
+    recipe = text[text.index(f"## {title}") :].partition("\n## ")[0]
+    return re.findall(r"```\w+\n(.*?)```", recipe, re.DOTALL)
+
+
+def environment(site: Path) -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(site)}
+
+
+def verb(site: Path, *arguments: object) -> str:
+    command = [sys.executable, "-m", "hounsfield", *map(str, arguments)]
+    done = subprocess.run(
+        command, env=environment(site), capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def contract_tests(site: Path) -> int:
+    """Run the package's own tests, `test_it.py`, and return how many passed; none may fail."""
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        site,
+        site / "test_it.py",
+    ]
+    done = subprocess.run(
+        [*map(str, command)],
+        env=environment(site),
+        cwd=site,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return int(re.findall(r"(\d+) passed", done.stdout)[0])

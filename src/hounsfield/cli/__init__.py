@@ -22,13 +22,14 @@ import click
 
 from hounsfield.cli.options import examples, verbose, wants_verbose
 from hounsfield.errors import HounsfieldError
+from hounsfield.formats.table import FORMATS
 
 VERBS = {
     "find": "List the studies, series or instances that match.",
     "info": "Say what each series is: geometry, scale, padding, range, size.",
     "check": "Say whether a volume is HU, and where its DICOM says.",
     "tags": "Show or change the tags.",
-    "volume": "Write Hounsfield volumes: NIfTI, NRRD, MetaImage, NumPy, Zarr.",
+    "volume": f"Write Hounsfield volumes: {', '.join(each.name for each in FORMATS)}.",
     "image": "Write windowed pictures: slice, montage, planes, MIP, film.",
     "compress": "Rewrite in another transfer syntax, verified.",
     "verify": "Check that what is stored is still what was stored.",
@@ -171,6 +172,12 @@ def _print(text: str) -> None:
 @click.group(
     "hounsfield",
     cls=Verbs,
+    help=f"""Hounsfield units that can be trusted, out of CT DICOM wherever it lies.
+
+    A LOCATION is a DICOM file, a folder, a zip or tar, a DICOMDIR, a volume
+    ({", ".join(each.suffixes[0] for each in FORMATS)}), a bucket (s3://…), a DICOMweb address, or a server by its
+    name.
+    """,
     invoke_without_command=True,
     subcommand_metavar="VERB ...",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -184,10 +191,6 @@ def _print(text: str) -> None:
 @click.version_option(package_name="hounsfield", prog_name="hounsfield")
 @click.pass_context
 def main(ctx: click.Context) -> None:
-    """Hounsfield units that can be trusted, out of CT DICOM wherever it lies.
-
-    A LOCATION is a DICOM file, a folder, a zip or tar, a DICOMDIR, a volume (.nii.gz, .nrrd, .mha, .npy, .zarr), a
-    bucket (s3://…), a DICOMweb address, or a server by its name.
-    """
+    """The command without a verb prints its help."""
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())

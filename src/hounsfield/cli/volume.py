@@ -21,15 +21,22 @@ from hounsfield.cli.batches import (
 from hounsfield.cli.loading import loading as load_options
 from hounsfield.cli.loading import one_of
 from hounsfield.cli.terminal import progress
+from hounsfield.formats.table import format_of, volume_formats, volume_suffixes
 
 if TYPE_CHECKING:
     from hounsfield.ct.series import LoadOptions
     from hounsfield.verbs.load import Scan
 
-_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha", ".npy", ".zarr")
+_SUFFIXES = volume_suffixes()
 
 
 @click.command(
+    help=f"""Write the CT of LOCATION as Hounsfield volumes to OUT.
+
+    OUT with a suffix ({" ".join(_SUFFIXES)}) is one volume; any other OUT is a folder that gets a
+    volume for each CT series. The ledger in it, hounsfield.jsonl, tells what was made and what was not, and why;
+    hounsfield.csv and hounsfield.html show it. Run again: only what is missing, changed or failed is done.
+    """,
     epilog=options.examples(
         "hounsfield volume scan/ head.nii.gz --series 202",
         "hounsfield volume scan.zip volumes/",
@@ -37,7 +44,7 @@ _SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha", ".npy", ".zarr")
         "hounsfield volume study/ s3://bucket/volumes --format .zarr --ledger run/hounsfield.jsonl",
         "hounsfield volume scan/ head.nrrd --rectify --dtype float32",
         "hounsfield volume cardiac/ heart.nii.gz --4d",
-    )
+    ),
 )
 @options.location
 @options.out_or_address
@@ -72,12 +79,7 @@ def volume(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Write the CT of LOCATION as Hounsfield volumes to OUT.
-
-    OUT with a suffix (.nii .nii.gz .nrrd .mha .npy .zarr) is one volume; any other OUT is a folder that gets a
-    volume for each CT series. The ledger in it, hounsfield.jsonl, tells what was made and what was not, and why;
-    hounsfield.csv and hounsfield.html show it. Run again: only what is missing, changed or failed is done.
-    """
+    """Write one volume, or a folder of them."""
     from hounsfield.cli.scanning import scanned
     from hounsfield.runs.report import open_place
     from hounsfield.verbs.convert import convert_all
@@ -109,10 +111,8 @@ def volume(
 
 
 def _is_one(out: Path | str) -> bool:
-    name = str(out).lower()
-    return name.endswith(_SUFFIXES) and not (
-        isinstance(out, Path) and out.is_dir() and not name.endswith(".zarr")
-    )
+    found = format_of(Path(out).name)
+    return found is not None and not (isinstance(out, Path) and out.is_dir() and not found.folder)
 
 
 def _refuse_unknown(out: Path | str) -> None:
@@ -127,9 +127,14 @@ def _refuse_joined(out: Path | str, format: str, phase: int | None) -> None:
     """Refuse what cannot be together with --4d, before anything is read."""
     if phase is not None:
         raise click.UsageError("--4d writes all phases; --phase is for one of them")
-    name = str(out).lower() if _is_one(out) else format
-    if not name.endswith((".nii", ".nii.gz")):
-        raise click.UsageError("--4d writes NIfTI: name OUT .nii.gz or .nii, or choose such a --format")
+    found = format_of(Path(out).name if _is_one(out) else format)
+    if found is None or not found.joiner:
+        joining = [each for each in volume_formats() if each.joiner]
+        names, suffixes = (
+            " or ".join(each.name for each in joining),
+            " or ".join(suffix for each in joining for suffix in each.suffixes),
+        )
+        raise click.UsageError(f"--4d writes {names}: name OUT {suffixes}, or choose such a --format")
 
 
 def _write_one(

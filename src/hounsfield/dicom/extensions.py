@@ -9,16 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib import import_module
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hounsfield.errors import UnsupportedError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 
 @cache
 def extensions(group: str) -> Mapping[str, EntryPoint]:
     """The entry points of a group by name; read once in a process. Of two of one name the first on the path counts."""
+    from importlib.metadata import entry_points  # slow to import, and seldom needed
+
     found: dict[str, EntryPoint] = {}
     for each in entry_points(group=group):
         found.setdefault(each.name, each)
@@ -38,3 +43,9 @@ def load_extension(group: str, name: str) -> Any:
             remedy=f"repair or uninstall {package}",
             group=group,
         ) from error
+
+
+def named(name: str) -> Any:
+    """The object that `module:name` names, imported now: how rows of tables name their functions."""
+    module, _, attribute = name.partition(":")
+    return getattr(import_module(module), attribute)

@@ -1,59 +1,45 @@
-"""Volumes → files of other programs, chosen by suffix: NIfTI, NRRD, MetaImage, NumPy, OME-Zarr.
+"""Volumes → files of other programs, chosen by suffix from the table in `formats.table`.
 
 Not a converter of DICOM: it takes a `Volume` that is right already and loses nothing of it that the format
-can hold. Contract, enforced by `tests/test_export.py` for every format here: an independent reader finds the
-same values bit for bit, at the same positions to 1e-4 mm, under tilt too.
+can hold. Contract, enforced by `hounsfield.testing.FormatContract` for every format: a reader finds the same values bit
+for bit, at the same positions to 1e-4 mm, under tilt too.
 """
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hounsfield.ct.volume import Volume
+from hounsfield.dicom.extensions import named
 from hounsfield.errors import UnsupportedError
-from hounsfield.formats.description import Compression as Compression
+from hounsfield.formats.description import Compression
+from hounsfield.formats.table import (
+    FORMATS,
+    VolumeFormat,
+    sidecars_of,
+    volume_format,
+    volume_formats,
+    volume_suffixes,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hounsfield.ct.series import LoadOptions, Series
+    from hounsfield.ct.volume import Volume
 
-
-@dataclass(frozen=True)
-class VolumeFormat:
-    """A file format for volumes; `writer` names the function of this package that writes it."""
-
-    name: str
-    suffixes: tuple[str, ...]
-    writer: str
-
-
-FORMATS = (
-    VolumeFormat("NIfTI", (".nii.gz", ".nii"), "nifti.write_nifti"),
-    VolumeFormat("NRRD", (".nrrd",), "nrrd.write_nrrd"),
-    VolumeFormat("MetaImage", (".mha",), "metaimage.write_metaimage"),
-    VolumeFormat("NumPy", (".npy",), "npy.write_npy"),
-    VolumeFormat("OME-Zarr", (".ome.zarr", ".zarr"), "omezarr.write_omezarr"),
-)
-"""Every format that `write_volume` knows, with its suffixes, the longest first."""
-
-
-def volume_format(path: str | Path) -> VolumeFormat:
-    """The format that a path's suffix asks for, in any case; `UnsupportedError` for an unknown one."""
-    name = Path(path).name.lower()
-    for known in FORMATS:
-        if name.endswith(known.suffixes):
-            return known
-    raise UnsupportedError(
-        "no format for a volume by that suffix",
-        expected=", ".join(suffix for known in FORMATS for suffix in known.suffixes),
-        where=str(path),
-        remedy="give the output one of these suffixes",
-    )
+__all__ = [
+    "FORMATS",
+    "Compression",
+    "VolumeFormat",
+    "sidecars_of",
+    "volume_format",
+    "volume_formats",
+    "volume_suffixes",
+    "write_series",
+    "write_volume",
+]
 
 
 def write_volume(
@@ -68,15 +54,15 @@ def write_volume(
     from hounsfield.formats import buckets
 
     compression = compression or Compression()
-    write = _writer(path)
+    found = volume_format(path)
     if not buckets.is_address(path):
-        return write(volume, Path(path).absolute(), force, compression)
-    if volume_format(path).name == "OME-Zarr":
-        from hounsfield.formats.omezarr import store_omezarr
-
-        store_omezarr(volume, str(path), force, compression)
+        return found.write(volume, Path(path).absolute(), force, compression)
+    if found.storer:
+        named(found.storer)(volume, str(path), force, compression)
+    elif found.folder:
+        raise UnsupportedError(f"{found.name} is not written into a bucket", where=str(path))
     else:
-        buckets.upload(str(path), lambda here: write(volume, here, False, compression), force=force)
+        buckets.upload(str(path), lambda here: found.write(volume, here, False, compression), force=force)
     return ()
 
 
@@ -90,24 +76,17 @@ def write_series(
     compression: Compression | None = None,
     seen: Callable[[int, NDArray[Any]], None] = lambda start, slab: None,
 ) -> Volume:
-    """Write a series as OME-Zarr with a slab of slices in memory at a time; what `load` would tell of it.
+    """Write a series with a slab of slices in memory at a time, in a format that allows it (`streamer`: OME-Zarr).
 
-    The array of what is returned is the middle slice, repeated. `seen` is called with each slab (first slice,
-    (slices, rows, columns)). The values written are those of `write_volume`, bit for bit. Raises what loading and
-    writing raise; `UnsupportedError` for another format, or options that need the whole volume.
+    Returns what `load` would, but that the array is the middle slice, repeated. `seen` is called with each slab
+    (first slice, (slices, rows, columns)). The values written are those of `write_volume`, bit for bit. Raises what
+    loading and writing raise; `UnsupportedError` for another format, or options that need the whole volume.
     """
-    if volume_format(path).name != "OME-Zarr":
-        raise UnsupportedError("only OME-Zarr is written slice by slice", where=str(path))
+    found = volume_format(path)
+    if not found.streamer:
+        raise UnsupportedError(f"{found.name} is not written slice by slice", where=str(path))
     from hounsfield.ct.series.streaming import Stream
-    from hounsfield.formats.omezarr import stream_omezarr
 
     stream = Stream(series, options, phase=phase)
-    stream_omezarr(stream, path, force, compression or Compression(), seen)
+    named(found.streamer)(stream, path, force, compression or Compression(), seen)
     return stream.volume()
-
-
-def _writer(path: str | Path) -> Callable[[Volume, Path, bool, Compression], tuple[Path, ...]]:
-    module, function = volume_format(path).writer.split(".")
-    writer: Callable[[Volume, Path, bool, Compression], tuple[Path, ...]]
-    writer = getattr(importlib.import_module(f"{__name__}.{module}"), function)
-    return writer

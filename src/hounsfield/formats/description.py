@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hounsfield.ct.volume import Volume
+if TYPE_CHECKING:
+    from hounsfield.ct.volume import Volume
 
 IDENTITY = frozenset({"PatientName", "PatientID", "PatientBirthDate", "OtherPatientIDs", "AccessionNumber"})
 """Facts that stay out of exported files: whoever holds the DICOM gets back to the patient by the UIDs."""

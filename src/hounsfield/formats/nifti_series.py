@@ -59,7 +59,7 @@ def write_phases(
     Raises `GeometryError` where they are not on one grid, `UnsupportedError` for another suffix, and whatever loading
     raises; then nothing is written.
     """
-    if volume_format(path).name != "NIfTI":
+    if not volume_format(path).joiner:
         raise UnsupportedError(
             "only NIfTI holds several volumes in one file", where=str(path), remedy="name it .nii.gz or .nii"
         )

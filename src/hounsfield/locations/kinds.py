@@ -7,14 +7,13 @@ a function of the text that returns a `Location`. A scheme of this table cannot 
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hounsfield.dicom.extensions import extensions, load_extension
+from hounsfield.dicom.extensions import extensions, load_extension, named
 from hounsfield.errors import LocationError
 from hounsfield.locations.archives.limits import ArchiveLimits
 from hounsfield.locations.location import Location
@@ -40,16 +39,16 @@ class LocationKind:
 
     def open(self, text: str) -> Location:
         """The location at an address."""
-        location: Location = _function(self.opener)(text)
+        location: Location = named(self.opener)(text)
         return location
 
     def open_path(self, path: Path, limits: ArchiveLimits) -> Location:
         """The location at a path that the probe knows."""
-        location: Location = _function(self.opener)(path, limits)
+        location: Location = named(self.opener)(path, limits)
         return location
 
     def is_at(self, path: Path, head: bytes) -> bool:
-        return bool(self.probe) and bool(_function(self.probe)(path, head))
+        return bool(self.probe) and bool(named(self.probe)(path, head))
 
 
 SERVER = LocationKind("named server", "hounsfield.locations.dicomweb:open_dicomweb")
@@ -107,12 +106,6 @@ def kind_of_suffix(path: Path) -> Callable[[str], Location] | None:
 def kind_of_content(path: Path, head: bytes) -> LocationKind | None:
     """The kind of a file that begins with `head`, or of a folder; None for one that is read as DICOM."""
     return next((kind for kind in KINDS if kind.is_at(path, head)), None)
-
-
-def _function(name: str) -> Callable[..., Any]:
-    module, _, function = name.partition(":")
-    found: Callable[..., Any] = getattr(importlib.import_module(module), function)
-    return found
 
 
 def _of_extension(key: str) -> Callable[[str], Location]:

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 from hounsfield.ct.series import Series
 from hounsfield.errors import HounsfieldError, OutputExistsError
-from hounsfield.formats import buckets
+from hounsfield.formats import buckets, sidecars_of
 from hounsfield.outputs.results import Result, Status
 from hounsfield.runs.digest import digest, folder_of
 from hounsfield.runs.engines import Engine
@@ -294,8 +294,7 @@ def _what_is_there(target: str) -> str:
     if buckets.is_address(target):
         return target if buckets.size_of(target) is not None else ""
     path = Path(target)
-    beside = [path.with_suffix(".json")] if path.suffix == ".npy" else []
-    return next((str(each) for each in (path, *beside) if os.path.lexists(each)), "")
+    return next((str(each) for each in (path, *sidecars_of(path)) if os.path.lexists(each)), "")
 
 
 def size_of(target: str) -> int:

@@ -18,6 +18,8 @@ from hounsfield.ct.geometry import Verdict
 from hounsfield.ct.series import LoadOptions, Series
 from hounsfield.ct.series.streaming import streams
 from hounsfield.ct.volume import Volume
+from hounsfield.dicom.extensions import named
+from hounsfield.errors import UnsupportedError
 from hounsfield.formats import Compression, volume_format, write_series, write_volume
 from hounsfield.runs import Engine, Job, Place, Result, Status, Task, run_recorded, threads
 from hounsfield.runs.report import Sample, preview
@@ -85,7 +87,7 @@ def convert(
 
     Raises what loading and writing raise.
     """
-    if volume_format(target).name == "OME-Zarr" and streams(options):
+    if volume_format(target).streamer and streams(options):
         values = Sample()
         written = write_series(
             series, target, options, phase=phase, force=force, compression=compression, seen=values.add
@@ -105,9 +107,14 @@ def convert_joined(
     compression: Compression | None = None,
 ) -> Result:
     """Write all phases of a series into one NIfTI. Raises what loading and writing do."""
-    from hounsfield.formats.nifti_series import write_phases
-
-    written = write_phases(series, target, options, force=force, compression=compression)
+    found = volume_format(target)
+    if not found.joiner:
+        raise UnsupportedError(
+            f"{found.name} holds one volume",
+            where=str(target),
+            remedy="name it .nii.gz or .nii, or leave out --4d",
+        )
+    written = named(found.joiner)(series, target, options, force=force, compression=compression)
     result = result_of(series, written.volume)
     return dataclasses.replace(result, facts={**result.facts, "shape": written.shape})
 

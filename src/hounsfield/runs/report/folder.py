@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hounsfield.errors import LocationError
+from hounsfield.formats import sidecars_of
 from hounsfield.formats.buckets import is_address, size_of
 from hounsfield.outputs import remove_partials
 from hounsfield.runs import LEDGER_NAME, STARTED, Place, Record, Status, open_ledger, read_ledger
@@ -138,5 +139,5 @@ def _clean(place: Place) -> None:
     begun = {
         record.output for record in place.ledger.latest.values() if record.status in (STARTED, Status.FAILED)
     }
-    beside = {Path(name).with_suffix(".json").name for name in begun if name.endswith(".npy")}
+    beside = {each.name for name in begun for each in sidecars_of(name)}
     remove_partials(Path(place.folder), begun | beside | {TABLE_NAME, PAGE_NAME})

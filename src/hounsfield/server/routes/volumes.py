@@ -15,7 +15,7 @@ from hounsfield.ct.series.phases import REPEATS
 from hounsfield.ct.series.warnings import is_little, left_out_warnings
 from hounsfield.ct.volume import Volume
 from hounsfield.errors import DicomwebError, HounsfieldError, SelectionError
-from hounsfield.formats import write_volume
+from hounsfield.formats import VolumeFormat, volume_formats, write_volume
 from hounsfield.outputs.scratch import ScratchFolder
 from hounsfield.reasons import Reason, reason
 from hounsfield.server.http.request import Request
@@ -23,14 +23,6 @@ from hounsfield.server.http.response import Response, as_json, etag, not_modifie
 from hounsfield.server.http.streams import Blocks, blocks
 from hounsfield.server.rendering.volumes import Scanned, Stack
 from hounsfield.server.state import AppState
-
-FORMATS = {
-    "nifti": (".nii.gz", "application/gzip"),
-    "nrrd": (".nrrd", "application/octet-stream"),
-    "mha": (".mha", "application/octet-stream"),
-    "npy": (".npy", "application/octet-stream"),
-}
-"""Name → suffix, media type."""
 
 _VALUES = "application/octet-stream"
 
@@ -265,11 +257,12 @@ def _counts(counts: Counts) -> str:
 
 
 def volume(state: AppState, request: Request) -> Response:
-    """The series as one file: NIfTI, NRRD, MetaImage or NumPy, under the rules of `hounsfield.load`."""
+    """The series as one file in any format that is no folder, under the rules of `hounsfield.load`."""
     request.known("format", "part", "phase", "gaps", "dtype")
     name = request.parameter("format") or "nifti"
-    if name not in FORMATS:
-        raise DicomwebError(f"no format {name[:32]!r}", expected=", ".join(FORMATS), status=400)
+    known = {each.keyword: each for each in volume_formats() if not each.folder}
+    if name not in known:
+        raise DicomwebError(f"no format {name[:32]!r}", expected=", ".join(known), status=400)
     scanned = state.volumes.scan(request.scope)
     options = _options(request)
     tag = etag(scanned.version, name, request.query_text)
@@ -293,7 +286,7 @@ def volume(state: AppState, request: Request) -> Response:
             lambda: series.load(options, phase=phase),
             lambda made: int(made.array.nbytes),
         )
-    return _file(made, name, tag, str(request.scope.series))
+    return _file(made, known[name], tag, str(request.scope.series))
 
 
 def _options(request: Request) -> LoadOptions:
@@ -305,8 +298,8 @@ def _options(request: Request) -> LoadOptions:
     return LoadOptions(dtype=dtype, gaps=gaps)  # type: ignore[arg-type]
 
 
-def _file(made: Volume, name: str, tag: str, series: str) -> Response:
-    suffix, media_type = FORMATS[name]
+def _file(made: Volume, form: VolumeFormat, tag: str, series: str) -> Response:
+    suffix = form.suffixes[0]
     folder = ScratchFolder()
     try:
         path = Path(write_volume(made, folder.path / f"volume{suffix}")[0])
@@ -319,7 +312,7 @@ def _file(made: Volume, name: str, tag: str, series: str) -> Response:
         "Content-Disposition": f'attachment; filename="{series}{suffix}"',
         "X-Unit": made.unit,
     }
-    return Response(_then_removed(path, size, folder), media_type, headers=headers, length=size)
+    return Response(_then_removed(path, size, folder), form.media_type, headers=headers, length=size)
 
 
 def _then_removed(path: Path, size: int, folder: ScratchFolder) -> Blocks:
