@@ -15,7 +15,15 @@ import numpy.typing as npt
 
 from hounsfield.ct.geometry import Verdict
 from hounsfield.ct.hu import Counts, Rescale
-from hounsfield.ct.plausibility import Physics, Plausibility
+from hounsfield.ct.plausibility import (
+    UNCALIBRATED,
+    Evidence,
+    Physics,
+    Plausibility,
+    SliceLevel,
+    level_of,
+    looks_interleaved,
+)
 from hounsfield.ct.series import LoadOptions, Series
 from hounsfield.ct.series.assembly import allocate, convert_into, told_notes
 from hounsfield.ct.series.physics import plausibility_of
@@ -130,6 +138,8 @@ class Inspection:
         told = [self.problem] if self.problem else []
         if self.plausibility is not None and self.is_implausible:
             told.append(f"the numbers cannot be HU: {self.plausibility.sentences()[0]}")
+        if self.plausibility is not None:
+            told += [each.sentence() for each in self.plausibility.evidence if each.key in _CAUTIONED]
         told += [*self.reasons, *self.notes]
         if self.lossy:
             told.append("pixels were compressed with loss: values are approximate")
@@ -184,6 +194,9 @@ class Inspection:
         return values[0] if len(values) == 1 else values or None
 
 
+_CAUTIONED = UNCALIBRATED | {"interleaved"}
+"""Evidence that a careful reader wants to hear of, whatever the verdict is."""
+
 _BITS = ("BitsAllocated", "BitsStored", "signed")
 
 
@@ -226,7 +239,14 @@ def inspect(series: Series, *, pixels: bool = True) -> Inspection:
         histogram=found.histogram,
         problem=found.problem,
         compressed=_compressed(series) if pixels and not found.problem else {},
-        plausibility=plausibility_of(series) if pixels and not found.problem else None,
+        plausibility=_physics(series, found) if pixels and not found.problem else None,
+    )
+
+
+def _physics(series: Series, found: _Looked) -> Plausibility | None:
+    judged = plausibility_of(series)
+    return (
+        judged.with_evidence(Evidence("interleaved")) if judged is not None and found.interleaved else judged
     )
 
 
@@ -238,6 +258,7 @@ class _Looked:
     histogram: Histogram | None = None
     warnings: tuple[str, ...] = ()
     problem: str = ""
+    interleaved: bool = False
 
 
 def _look(series: Series) -> _Looked:
@@ -245,9 +266,10 @@ def _look(series: Series) -> _Looked:
     options = LoadOptions()
     kind = options.dtype_of(series.unit)
     tally = _WholeNumbers() if kind == "int16" else _Bins()
-    total, warnings = Counts(), list[str]()
+    total, warnings, interleaved = Counts(), list[str](), False
     for slices in _volumes(series):
         counts, notes = Counts(), Counter[str]()
+        levels = list[SliceLevel]()
         for begin in range(0, len(slices), _RUN):
             run = slices[begin : begin + _RUN]
             array = allocate((len(run), *run[0].shape), kind)
@@ -256,10 +278,12 @@ def _look(series: Series) -> _Looked:
             notes.update(its_notes)
             for plane in array:
                 tally.add(plane)
+            levels += [level_of(plane) for plane in array] if series.unit.hounsfield else []
+        interleaved = interleaved or looks_interleaved(levels)
         told = (*series.notes, *told_notes(notes, len(slices)))
         warnings += warnings_of(slices, counts, told, series.left_out)
         total += counts
-    return _Looked(total, tally.histogram(), tuple(dict.fromkeys(warnings)))
+    return _Looked(total, tally.histogram(), tuple(dict.fromkeys(warnings)), interleaved=interleaved)
 
 
 def _volumes(series: Series) -> list[tuple[Slice, ...]]:

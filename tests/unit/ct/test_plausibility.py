@@ -18,7 +18,8 @@ from hounsfield.ct.hu import Conversion, Padding, Rescale, StoredFormat, unclamp
 from hounsfield.ct.plausibility import MOST_SLICES, Physics, Plausibility, Sample, judge, spread
 from hounsfield.ct.plausibility.blocks import FLAT_RANGE, UNDECLARED_PADDING, blocks_of
 from hounsfield.ct.plausibility.evidence import LOOKS_LIKE, SENTENCES
-from hounsfield.ct.plausibility.rule import AIR_SHARE, TRUSTED_AIR
+from hounsfield.ct.plausibility.measured import AIR_SHARE
+from hounsfield.ct.plausibility.rule import TRUSTED_AIR
 from hounsfield.ct.series import LoadOptions
 from hounsfield.phantom import PhantomSpec
 from hounsfield.verbs.inspect import Trust, inspect

@@ -3,6 +3,23 @@
 from __future__ import annotations
 
 from hounsfield.ct.plausibility.evidence import Evidence, Physics, Plausibility
-from hounsfield.ct.plausibility.rule import MOST_SLICES, Sample, judge, spread
+from hounsfield.ct.plausibility.headers import ATTRIBUTES, UNCALIBRATED, header_evidence
+from hounsfield.ct.plausibility.measured import MOST_SLICES, Sample, spread
+from hounsfield.ct.plausibility.rule import judge
+from hounsfield.ct.plausibility.stacks import SliceLevel, level_of, looks_interleaved
 
-__all__ = ["MOST_SLICES", "Evidence", "Physics", "Plausibility", "Sample", "judge", "spread"]
+__all__ = [
+    "ATTRIBUTES",
+    "MOST_SLICES",
+    "UNCALIBRATED",
+    "Evidence",
+    "Physics",
+    "Plausibility",
+    "Sample",
+    "SliceLevel",
+    "header_evidence",
+    "judge",
+    "level_of",
+    "looks_interleaved",
+    "spread",
+]

@@ -66,9 +66,43 @@ SENTENCES: Mapping[str, tuple[str, str]] = MappingProxyType(
             "{number} % 的区域为同一最低值，旁边是带噪声的“空气”，且没有水",
         ),
         "beyond-bone": ("{number} % of the field is above 4200 HU", "{number} % 的区域高于 4200 HU"),
+        # what is odd and may be
+        "coarse-steps": (
+            "values come in steps of {number} HU: a slope was rounded away, or compression was lossy",
+            "数值以 {number} HU 为步长：斜率被取整，或经过有损压缩",
+        ),
+        "interleaved": (
+            "noise or tissue alternates from slice to slice: it looks like two acquisitions interleaved",
+            "噪声或组织值逐层交替：似乎两次采集交错在一起",
+        ),
+        # what the header says
+        "cone-beam": (
+            "a cone beam ({text}): its numbers are not calibrated to HU",
+            "锥形束 CT（{text}）：数值未经 HU 标定",
+        ),
+        "density-kernel": (
+            "kernel {text} gives densities (DirectDensity), not Hounsfield units",
+            "重建核 {text} 给出的是密度（DirectDensity），不是 HU",
+        ),
+        "virtual-image": (
+            "a virtual image ({text}): HU of a computed energy or mixture",
+            "虚拟图像（{text}）：HU 对应计算得到的能量或成分",
+        ),
+        "metal-reduction": (
+            "metal artefacts were reduced ({text}): HU near metal are computed",
+            "经过金属伪影校正（{text}）：金属附近的 HU 为计算值",
+        ),
+        "unusual-kvp": (
+            "{number} kVp: bone and contrast agent read otherwise than at 120",
+            "{number} kVp：骨和造影剂的 HU 与 120 kVp 时不同",
+        ),
+        "no-rescale-type": (
+            "no Rescale Type (0028,1054): HU by the standard's rule, not by the header's word",
+            "没有 Rescale Type (0028,1054)：按标准默认为 HU，头信息并未声明",
+        ),
     }
 )
-"""Key → (English, 简体中文); {number} is the evidence's own."""
+"""Key → (English, 简体中文); {number} and {text} are the evidence's own."""
 
 LOOKS_LIKE: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -101,20 +135,25 @@ LOOKS_LIKE: Mapping[str, tuple[str, str]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One thing that was measured: `number` in HU or percent by its key, None for what is not there."""
+    """One thing that was measured: `number` in HU or percent by its key, None for what is not there.
+
+    `text`: a header's own word.
+    """
 
     key: str
     number: float | None = None
+    text: str = ""
 
     def sentence(self, language: str = "en") -> str:
         """What it says, in English ("en") or Chinese ("zh")."""
         written = SENTENCES[self.key][language == "zh"]
-        return written.format(number=_shown(self.number))
+        return written.format(number=_shown(self.number), text=self.text)
 
     def to_json(self) -> dict[str, Any]:
         return {
             "key": self.key,
             "number": self.number,
+            **({"text": self.text} if self.text else {}),
             "sentence": self.sentence(),
             "sentence_zh": self.sentence("zh"),
         }
@@ -127,6 +166,12 @@ class Plausibility:
     verdict: Physics
     evidence: tuple[Evidence, ...]
     looks_like: str = ""
+
+    def with_evidence(self, *more: Evidence, uncalibrated: bool = False) -> Plausibility:
+        """The same with more evidence behind its own; no longer plausible where that says `uncalibrated`."""
+        is_doubted = uncalibrated and self.verdict is Physics.PLAUSIBLE
+        verdict = Physics.UNKNOWN if is_doubted else self.verdict
+        return Plausibility(verdict, (*self.evidence, *more), self.looks_like)
 
     def sentences(self, language: str = "en") -> tuple[str, ...]:
         """What it looks like first, then the evidence."""

@@ -6,7 +6,17 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 from hounsfield.ct.hu import unclamped
-from hounsfield.ct.plausibility import MOST_SLICES, Plausibility, Sample, judge, spread
+from hounsfield.ct.plausibility import (
+    ATTRIBUTES,
+    MOST_SLICES,
+    UNCALIBRATED,
+    Evidence,
+    Plausibility,
+    Sample,
+    header_evidence,
+    judge,
+    spread,
+)
 from hounsfield.ct.series.assembly import conversion_of
 from hounsfield.ct.series.series import Series
 from hounsfield.ct.series.slices import Slice
@@ -17,7 +27,8 @@ from hounsfield.errors import HounsfieldError
 def plausibility_of(series: Series) -> Plausibility | None:
     """Judge whether the numbers of `series` can be HU; None where its unit is another one.
 
-    At most twelve slices of its first volume are read, on all cores. A slice that cannot be read takes no part.
+    Evidence of the header is behind that of the numbers. At most twelve slices of its first volume are read, on all
+    cores. A slice that cannot be read takes no part.
     """
     if not series.unit.hounsfield:
         return None
@@ -25,7 +36,18 @@ def plausibility_of(series: Series) -> Plausibility | None:
     chosen = [slices[index] for index in spread(len(slices), MOST_SLICES)]
     with ThreadPoolExecutor(min(len(chosen), os.cpu_count() or 1)) as pool:
         samples = list(pool.map(lambda item: _sample(item, series.unit), chosen))
-    return judge([sample for sample in samples if sample is not None], field_mm=_field_mm(chosen[0]))
+    found = judge([sample for sample in samples if sample is not None], field_mm=_field_mm(chosen[0]))
+    said = _said(chosen[0])
+    return found.with_evidence(*said, uncalibrated=any(each.key in UNCALIBRATED for each in said))
+
+
+def _said(item: Slice) -> tuple[Evidence, ...]:
+    """What its header says of the numbers; functional groups before the root."""
+    header = item.instance.header
+    texts = {keyword: item.plane.phase.get(keyword) or header.text(keyword) for keyword in ATTRIBUTES}
+    return header_evidence(
+        {**texts, "ImageType": "\\".join(item.plane.frame_type), "RescaleType": item.plane.rescale_type}
+    )
 
 
 def _sample(item: Slice, unit: Unit) -> Sample | None:
