@@ -95,14 +95,16 @@ class Part(click.ParamType[tuple[Any, ...]]):
 
 
 def _grid(command: Function) -> Function:
-    """`voxel`, `like`, `interpolation`, `crop`, `orientation`: the grid of a written volume."""
+    """`voxel`, `like`, `interpolation`, `box`, `orientation`: the grid of a written volume."""
     for option in (
         click.option(
             "--orientation",
             metavar="RAS|LPS|…",
             help="Array axes: where columns, rows and slices rise to (R/L, A/P, S/I).",
         ),
-        click.option("--crop", type=Part(), help="A box of voxels, such as 10:50,,100:400; empty for all."),
+        click.option(
+            "--crop", "box", type=Part(), help="A box of voxels, such as 10:50,,100:400; empty for all."
+        ),
         one_of("--interpolation", "linear", "nearest", "cubic", help="How to resample to --voxel or --like."),
         click.option("--like", metavar="LOCATION", help="Resample to the grid of another volume or series."),
         click.option("--voxel", type=Voxel(), help="Resample to voxels of so many mm: 1, or 3,0.8,0.8."),

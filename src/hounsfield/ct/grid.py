@@ -93,15 +93,7 @@ def cropped(volume: Volume, box: Sequence[slice | Side]) -> Volume:
 
     None is the edge; the voxels are copied. Raises `GeometryError` for a box that holds nothing or is not inside.
     """
-    sides = [
-        (start or 0, size if stop is None else stop)
-        for (start, stop), size in zip(box_of(box), volume.shape, strict=True)
-    ]
-    if not all(0 <= start < stop <= size for (start, stop), size in zip(sides, volume.shape, strict=True)):
-        raise GeometryError(
-            f"a box of {', '.join(f'{start}:{stop}' for start, stop in sides)}",
-            expected=f"something within {', '.join(f'0:{size}' for size in volume.shape)}",
-        )
+    sides = [side_within(side, size) for side, size in zip(box_of(box), volume.shape, strict=True)]
     (first, end), rows, columns = sides
     array = np.array(volume.array[first:end, slice(*rows), slice(*columns)])
     affine = volume.affine.copy()
@@ -141,6 +133,14 @@ def oriented(volume: Volume, axes: str) -> Volume:
     report = replace(volume.report, filled=filled)
     array = np.ascontiguousarray(array)
     return replace(volume, array=array, affine=affine, spacing=_spacing(affine), uids=uids, report=report)
+
+
+def side_within(side: Side, size: int) -> tuple[int, int]:
+    """(start, stop) of a side of `size` voxels. Raises `GeometryError` where it holds nothing or is not inside."""
+    start, stop = side[0] or 0, size if side[1] is None else side[1]
+    if not 0 <= start < stop <= size:
+        raise GeometryError(f"a box of {start}:{stop}", expected=f"something within 0:{size}")
+    return start, stop
 
 
 def _with_voxels(volume: Volume, voxel: float | Sequence[float]) -> Grid:

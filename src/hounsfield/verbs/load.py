@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from hounsfield.ct.grid import Grid, box_of
+from numpy.typing import NDArray
+
+from hounsfield.ct.grid import Side
 from hounsfield.ct.instance import Instance, Skipped, Source
 from hounsfield.ct.sampling import Interpolation
 from hounsfield.ct.series import LoadOptions, Series, find_series
@@ -139,11 +141,13 @@ def load(
     voxel: float | tuple[float, float, float] | None = None,
     like: Volume | None = None,
     interpolation: Interpolation = "linear",
-    crop: Sequence[slice | tuple[int | None, int | None]] | None = None,
+    slices: slice | Side | None = None,
+    box: Sequence[slice | Side] | None = None,
     orientation: str | None = None,
     truncated: Literal["error", "fill"] = "error",
     spacing: tuple[float, float, float] | None = None,
     unit: Literal["HU"] | None = None,
+    out: NDArray[Any] | None = None,
     require_hounsfield: bool = False,
     workers: int | None = None,
 ) -> Volume:
@@ -164,7 +168,9 @@ def load(
     - `rectify`: shift the slices of a tilted series in their planes until they stack upright
     - `voxel`: resample to voxels of so many mm, one length or (slice, row, column); or `like`: to the grid of another
       volume; `interpolation`: "linear", "nearest" or "cubic"
-    - `crop`: a part of that grid: (start, stop) or a slice for slices, rows and columns
+    - `slices`: these alone, (start, stop) or a slice; or `box`: a part of that grid, for slices, rows and columns. What
+      lies outside is not read, unless something is resampled
+    - `out`: an array of the volume's shape and type, contiguous, to be written into: the volume holds it
     - `orientation`: three letters such as "RAS", where columns, rows and slices rise to
     - `truncated`: what of files that end early: "error"; "fill" what is not there with −1024, listed in the report
     - `spacing`: (slice, row, column) mm for frames that have no place in the patient
@@ -175,16 +181,17 @@ def load(
     Raises `SelectionError` listing the choices, `GeometryError` naming the option that would load the slices,
     `MalformedError` and its kin for what cannot be read. PS3.3 C.7.6.2.1.1, C.11.1.1.2.
     """
-    options = LoadOptions(
+    options = LoadOptions.of(
         dtype=dtype,
         clamp=clamp,
         gaps=gaps,
         step=step,
         rectify=rectify,
-        voxel=(voxel, voxel, voxel) if isinstance(voxel, int | float) else voxel,
-        like=None if like is None else Grid.of(like),
+        voxel=voxel,
+        like=like,
         interpolation=interpolation,
-        crop=None if crop is None else box_of(crop),
+        slices=slices,
+        box=box,
         orientation=orientation,
         truncated=truncated,
         spacing=spacing,
@@ -199,7 +206,7 @@ def load(
             where=chosen.name,
             remedy=f"{chosen.unit.warning}; if they are HU all the same: unit='HU' (--unit HU)",
         )
-    return chosen.load(options, phase=phase)
+    return chosen.load(options, phase=phase, out=out)
 
 
 def _matches(series: Series, wanted: str) -> bool:

@@ -43,9 +43,7 @@ def test_the_command_writes_what_load_gives(scan: Path, tmp_path: Path) -> None:
     )
     assert _run(scan, out, *options)[0] == 0
     box = ((2, 9), (None, None), (4, 30))
-    expected = hounsfield.load(
-        scan, voxel=(1.5, 1.6, 0.9), interpolation="cubic", crop=box, orientation="RAS"
-    )
+    expected = hounsfield.load(scan, voxel=(1.5, 1.6, 0.9), interpolation="cubic", box=box, orientation="RAS")
     found = hounsfield.load(out)
     assert found.shape == expected.shape == (7, 40, 26)
     assert np.array_equal(oriented(found), oriented(expected))
@@ -97,7 +95,7 @@ def test_load_refuses_two_grids_and_ignored_options(scan: Path) -> None:
 def test_a_ledger_without_grids_stays_valid(scan: Path, tmp_path: Path) -> None:
     assert _run(scan, tmp_path / "out")[0] == 0
     ledger = (tmp_path / "out" / "hounsfield.jsonl").read_text("utf-8")
-    assert not any(name in ledger for name in ("voxel", "like", "interpolation", "crop", "orientation"))
+    assert not any(name in ledger for name in ("voxel", "like", "interpolation", "box", "orientation"))
     kept = []
     for options in ((), ("--voxel", "2", "--force")):
         _, output = _run(scan, tmp_path / "out", "--json", *options)

@@ -9,22 +9,23 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from operator import itemgetter
-from typing import Any, Literal, TypeAlias, TypeVar, get_args
+from typing import Any, Literal, TypeAlias, TypedDict, TypeVar, Unpack, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from hounsfield.ct.grid import Box, Grid
+from hounsfield.ct.grid import Box, Grid, Side, box_of
 from hounsfield.ct.hu import AIR_FLOOR, Conversion, Counts, convert
 from hounsfield.ct.sampling import Interpolation
 from hounsfield.ct.series.slices import Slice
 from hounsfield.ct.units import HOUNSFIELD, Unit
+from hounsfield.ct.volume import Volume
 from hounsfield.errors import GeometryError, HounsfieldError, MalformedError, TruncatedError
 
 Array = npt.NDArray[Any]
@@ -33,7 +34,23 @@ Result = TypeVar("Result")
 DTYPES = ("int16", "float32")
 
 # Not named by a ledger unless they are used: runs of versions without them stay valid.
-_GRID_OPTIONS = ("voxel", "like", "crop", "orientation")
+_GRID_OPTIONS = ("voxel", "like", "box", "orientation")
+
+
+class Keywords(TypedDict, total=False):
+    """Those of `LoadOptions` that are written as they are kept."""
+
+    dtype: Literal["int16", "float32"] | None
+    clamp: bool
+    gaps: Literal["error", "fill", "interpolate"]
+    step: float | None
+    rectify: bool
+    interpolation: Interpolation
+    orientation: str | None
+    truncated: Literal["error", "fill"]
+    spacing: tuple[float, float, float] | None
+    unit: Literal["HU"] | None
+    workers: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +65,8 @@ class LoadOptions:
     - `rectify`: shift the slices of a tilted series in their planes until they stack upright
     - `voxel`: mm, (slice, row, column), or `like`: the grid of another volume: resample all three axes to it, by
       `interpolation`: "linear", "nearest" or "cubic"
-    - `crop`: (start, stop) of slices, rows and columns: a part of that grid
+    - `box`: (start, stop) of slices, rows and columns: a part of that grid; slices outside are not read, unless
+      something is resampled
     - `orientation`: three letters such as "RAS", where columns, rows and slices rise to
     - `truncated`: "error"; "fill": what a short file lacks is −1024, listed
     - `spacing`: (slice, row, column) mm for frames that have no place in the patient
@@ -64,7 +82,7 @@ class LoadOptions:
     voxel: tuple[float, float, float] | None = None
     like: Grid | None = None
     interpolation: Interpolation = "linear"
-    crop: Box | None = None
+    box: Box | None = None
     orientation: str | None = None
     truncated: Literal["error", "fill"] = "error"
     spacing: tuple[float, float, float] | None = None
@@ -102,9 +120,38 @@ class LoadOptions:
             )
 
     @property
-    def changes_grid(self) -> bool:
-        """Whether the volume lies on another grid than its slices."""
-        return any(getattr(self, name) is not None for name in _GRID_OPTIONS)
+    def resamples(self) -> bool:
+        """Whether the volume is not its slices as they are: anything that makes, leaves out or turns voxels."""
+        made = self.step is not None or self.rectify or self.gaps == "interpolate"
+        return made or any(getattr(self, name) is not None for name in _GRID_OPTIONS)
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        voxel: float | Sequence[float] | None = None,
+        like: Volume | Grid | None = None,
+        slices: slice | Side | None = None,
+        box: Sequence[slice | Side] | None = None,
+        **rest: Unpack[Keywords],
+    ) -> LoadOptions:
+        """Options as a person writes them: one length for a cube, a volume for its grid, `slices` for a box of them.
+
+        Raises `HounsfieldError` for what no volume can be made by.
+        """
+        if slices is not None and box is not None:
+            raise HounsfieldError("slices= and box= together", expected="one of them")
+        if slices is not None:
+            box = (slices, (None, None), (None, None))
+        lengths = (voxel,) * 3 if isinstance(voxel, int | float) else voxel
+        if lengths is not None and len(lengths) != 3:
+            raise HounsfieldError(f"voxel={voxel!r}", expected="one length in mm, or (slice, row, column)")
+        return cls(
+            voxel=None if lengths is None else (lengths[0], lengths[1], lengths[2]),
+            like=Grid.of(like) if isinstance(like, Volume) else like,
+            box=None if box is None else box_of(box),
+            **rest,
+        )
 
     def dtype_of(self, unit: Unit) -> Literal["int16", "float32"]:
         """The type of a volume in `unit`; it never depends on what else a header says."""
@@ -129,14 +176,18 @@ class Assembled:
 
 
 def assemble(
-    slices: tuple[Slice, ...], places: tuple[int, ...], unit: Unit, options: LoadOptions
+    slices: tuple[Slice, ...],
+    places: tuple[int, ...],
+    depth: int,
+    unit: Unit,
+    options: LoadOptions,
+    out: Array | None = None,
 ) -> Assembled:
-    """Convert `slices` into a (max(places) + 1, rows, columns) array, slice i at `places[i]`; other places hold
-    −1024 (0 where the unit is not HU). Raises what reading raises, `GeometryError` where memory does not suffice.
+    """Convert `slices` into a (depth, rows, columns) array, `out` if it is given, slice i at `places[i]`; other places
+    hold −1024 (0 where the unit is not HU). Raises what reading raises, `GeometryError` where memory does not suffice.
     """
-    rows, columns = slices[0].shape
-    depth = max(places) + 1
-    array = allocate((depth, rows, columns), options.dtype_of(unit))
+    shape, dtype = (depth, *slices[0].shape), options.dtype_of(unit)
+    array = allocate(shape, dtype) if out is None else checked(out, shape, dtype)
     counts, notes, empty = convert_into(array, slices, places, unit, options)
     return Assembled(array, counts, told_notes(notes, len(slices)), empty)
 
@@ -261,6 +312,22 @@ class _Worker:
             rest = rest[count:]
         rest[...] = AIR_FLOOR if self.unit.hounsfield else 0
         return counts
+
+
+def checked(out: Array, shape: tuple[int, int, int], dtype: str) -> Array:
+    """`out`, if it can hold such a volume. Raises `GeometryError`."""
+    if (
+        out.shape != shape
+        or out.dtype != np.dtype(dtype)
+        or not out.flags.c_contiguous
+        or not out.flags.writeable
+    ):
+        kind = "" if out.flags.c_contiguous and out.flags.writeable else ", not contiguous or not writable"
+        raise GeometryError(
+            f"out= of {'×'.join(map(str, out.shape))} {out.dtype.name}{kind}",
+            expected=f"{'×'.join(map(str, shape))} {dtype}, contiguous and writable",
+        )
+    return out
 
 
 def allocate(shape: tuple[int, int, int], dtype: str) -> Array:

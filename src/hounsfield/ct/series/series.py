@@ -8,17 +8,19 @@ from typing import Any
 import numpy as np
 
 from hounsfield.ct.geometry import Stack, Verdict, affine_of, at_one_position, is_orthonormal, normal_of
-from hounsfield.ct.grid import cropped, oriented, resampled
+from hounsfield.ct.grid import Box, cropped, oriented, resampled, side_within
+from hounsfield.ct.hu import Counts
 from hounsfield.ct.instance import Header, Skipped
 from hounsfield.ct.resample import rectify, resample
-from hounsfield.ct.series.assembly import Assembled, LoadOptions, assemble
+from hounsfield.ct.series.assembly import Array, Assembled, LoadOptions, assemble, checked
+from hounsfield.ct.series.lazy import LazyVolume
 from hounsfield.ct.series.phases import Phase
 from hounsfield.ct.series.remedies import remedy_for
 from hounsfield.ct.series.slices import Slice, told
 from hounsfield.ct.series.warnings import warnings_of, with_made_up
 from hounsfield.ct.units import HOUNSFIELD_UNITS, Unit, hounsfield_on_request
 from hounsfield.ct.volume import Report, Volume
-from hounsfield.errors import GeometryError, SelectionError
+from hounsfield.errors import GeometryError, HounsfieldError, SelectionError, UnsupportedError
 from hounsfield.reasons import reason
 
 _FACTS = (
@@ -90,12 +92,51 @@ class Series:
         clash = bool(at_one_position(distances, spacing).any())  # type: ignore[arg-type]
         return f"{count} phases at the same positions" if clash else f"{count} volumes in one series"
 
-    def load(self, options: LoadOptions | None = None, *, phase: int | None = None) -> Volume:
-        """The volume of these slices. Raises `GeometryError` naming the option that would load them,
-        `SelectionError` when a phase must be chosen, and whatever reading raises.
+    def load(
+        self,
+        options: LoadOptions | None = None,
+        *,
+        phase: int | None = None,
+        out: Array | None = None,
+        **how: Any,
+    ) -> Volume:
+        """The volume of these slices. `how`: as `hounsfield.load`, in place of `options`; `out`: an array of the
+        volume's shape and type, contiguous, which it is written into and holds.
+
+        Raises `GeometryError` naming the option that would load them, `SelectionError` when a phase must be chosen,
+        and whatever reading raises.
         """
-        options = options or LoadOptions()
-        return self.in_unit(options.unit)._load(options, phase)
+        options = self._options(options, how)
+        volume = self.in_unit(options.unit)._load(options, phase, out)
+        if out is None or volume.array is out:
+            return volume
+        checked(out, volume.shape, volume.array.dtype.name)[...] = volume.array
+        return replace(volume, array=out)
+
+    def lazy(self, options: LoadOptions | None = None, *, phase: int | None = None, **how: Any) -> LazyVolume:
+        """The same volume unread: an array that converts the slices it is asked for. Raises as `load` does, and
+        `UnsupportedError` for options that need other slices than those.
+        """
+        options = self._options(options, how)
+        if options.resamples:
+            raise UnsupportedError(
+                "resampling needs the whole volume",
+                where=self.name,
+                remedy="leave out what resamples, crops or turns; index the array instead",
+            )
+        series = self.in_unit(options.unit)
+        chosen = series._phase(phase, options)
+        places = series._places(chosen, options)
+        nothing = np.zeros(chosen.slices[0].shape, options.dtype_of(series.unit))
+        empty = Assembled(np.broadcast_to(nothing, (max(places) + 1, *nothing.shape)), Counts(), (), ())
+        outline = series._volume(chosen, places, empty, options)
+        return LazyVolume(chosen.slices, places, series.unit, options, outline)
+
+    @staticmethod
+    def _options(options: LoadOptions | None, how: dict[str, Any]) -> LoadOptions:
+        if options is not None and how:
+            raise HounsfieldError("options and keywords together", expected="one of them")
+        return options or LoadOptions.of(**how)
 
     def in_unit(self, name: str | None) -> Series:
         """The same in HU on request, for files whose Rescale Type is wrong; None leaves what they say."""
@@ -105,9 +146,12 @@ class Series:
         notes = tuple(note for note in self.notes if note != self.unit.warning)
         return replace(self, unit=unit, notes=(unit.warning, *notes))
 
-    def _load(self, options: LoadOptions, phase: int | None) -> Volume:
+    def _load(self, options: LoadOptions, phase: int | None, out: Array | None) -> Volume:
         chosen = self._phase(phase, options)
-        volume = self._placed(chosen, options)
+        if options.box is not None and not replace(options, box=None, orientation=None).resamples:
+            part, inside = self._part(chosen, options, options.box)
+            return _regridded(part, replace(options, box=inside))
+        volume = self._placed(chosen, options, None if options.resamples else out)
         stack = chosen.stack
         if options.gaps == "interpolate" and stack.verdict is Verdict.GAPS and options.step is None:
             # Places on the grid, not distances: what a file holds stays as it is, however its position jitters.
@@ -184,9 +228,26 @@ class Series:
         stack = Stack(Verdict.REGULAR, grid, positions, distances, step, affine, grid, reasons=self.reasons)
         return Phase((), tuple(_without_note(item, "root-placed") for item in self.slices), stack)
 
-    def _placed(self, chosen: Phase, options: LoadOptions) -> Volume:
+    def _placed(self, chosen: Phase, options: LoadOptions, out: Array | None) -> Volume:
         places = self._places(chosen, options)
-        return self._volume(chosen, places, assemble(chosen.slices, places, self.unit, options), options)
+        made = assemble(chosen.slices, places, max(places) + 1, self.unit, options, out)
+        return self._volume(chosen, places, made, options)
+
+    def _part(self, chosen: Phase, options: LoadOptions, box: Box) -> tuple[Volume, Box]:
+        """The slices that `box` takes part of, no other one read; and the box within them."""
+        places = self._places(chosen, options)
+        depth = max(places) + 1
+        start, stop = side_within(box[0], depth)
+        pairs = [(item, at) for item, at in zip(chosen.slices, places, strict=True) if start <= at < stop]
+        if not pairs:
+            raise GeometryError(f"no file holds slices {start} to {stop - 1}", where=self.name)
+        kept = replace(chosen, slices=tuple(item for item, _ in pairs))
+        shifted = tuple(at - start for _, at in pairs)
+        made = assemble(kept.slices, shifted, stop - start, self.unit, options)
+        volume = self._volume(kept, shifted, made, options)
+        affine = volume.affine.copy()
+        affine[:3, 3] += start * affine[:3, 0]
+        return replace(volume, affine=affine), ((None, None), box[1], box[2])
 
     @staticmethod
     def _places(chosen: Phase, options: LoadOptions) -> tuple[int, ...]:
@@ -259,8 +320,8 @@ def _regridded(volume: Volume, options: LoadOptions) -> Volume:
             interpolation=options.interpolation,
             workers=options.workers,
         )
-    if options.crop is not None:
-        volume = cropped(volume, options.crop)
+    if options.box is not None and options.box != ((None, None),) * 3:
+        volume = cropped(volume, options.box)
     return oriented(volume, options.orientation) if options.orientation is not None else volume
 
 

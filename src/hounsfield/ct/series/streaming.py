@@ -26,9 +26,7 @@ SLAB_BYTES = 32 << 20
 
 def streams(options: LoadOptions) -> bool:
     """Return whether volumes by these options can come a slab at a time."""
-    if options.changes_grid:
-        return False
-    return options.step is None and not options.rectify and options.gaps != "interpolate"
+    return not options.resamples
 
 
 class Stream:
