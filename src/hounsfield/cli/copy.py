@@ -13,11 +13,12 @@ from hounsfield.cli import options
 from hounsfield.cli.batches import absolute, engine_of_cluster, paced, recorded
 from hounsfield.cli.goals import NAMES, goals, target_of
 from hounsfield.cli.terminal import Column, bytes_text, console, echo, print_json, table
+from hounsfield.outputs.results import Status, word_of
 
 if TYPE_CHECKING:
-    from hounsfield.runs import Pace, Place
+    from hounsfield.runs import Pace, Place, Result
     from hounsfield.transcode import Target
-    from hounsfield.verbs.copy import Item, Summary
+    from hounsfield.verbs.copy import Summary
 
 _TOLD = 20
 """Instances named one by one in the summary; all of them with --json."""
@@ -147,7 +148,8 @@ def _show(summary: Summary, pages: Path | None) -> None:
     echo(", ".join(parts))
     if summary.told:
         rows = [
-            {"name": each.name, "status": each.status, "reason": each.reason} for each in summary.told[:_TOLD]
+            {"name": each.unit, "status": word_of("copy", each.status), "reason": each.reason}
+            for each in summary.told[:_TOLD]
         ]
         columns = [
             Column("status", "status"),
@@ -165,13 +167,13 @@ def _show(summary: Summary, pages: Path | None) -> None:
 
 
 class _Bar(Protocol):
-    def settled(self, item: Item) -> None: ...
+    def settled(self, result: Result) -> None: ...
 
     def expect(self, count: int) -> None: ...
 
 
 class _NoBar:
-    def settled(self, item: Item) -> None:
+    def settled(self, result: Result) -> None:
         return
 
     def expect(self, count: int) -> None:
@@ -187,9 +189,9 @@ class _RichBar:
         self._expected = self._done = 0
         self._size = 0
 
-    def settled(self, item: Item) -> None:
+    def settled(self, result: Result) -> None:
         self._done += 1
-        self._size += item.size if item.status == "moved" else 0
+        self._size += result.bytes if result.status == Status.DONE else 0
         elapsed = self._bars.tasks[self._task].elapsed or 0
         rate = f"{bytes_text(self._size / elapsed)}/s" if elapsed > 0.5 else ""
         total = max(self._expected, self._done) or None

@@ -276,13 +276,13 @@ def _write_each(
     found: Scan, folder: Path, draw: _Draw, engine: Engine, *, fail_fast: bool, as_json: bool, **kept: Any
 ) -> None:
     """One picture for each series (one a phase) into `folder`, and a ledger of what was made and what was not."""
-    from hounsfield.runs import Task, run_recorded
+    from hounsfield.runs import Task, run_series
     from hounsfield.runs.report import open_place
 
     options = {**asdict(draw.request), **draw.options.to_json(), "phase": draw.phase}
     draw = replace(draw, options=replace(draw.options, workers=engine.cores))
     task = Task("image", draw, draw.request.suffix, options, _localizer, by_phase=draw.phase is None)
     with open_place(folder, **kept) as place:
-        results = run_recorded(found.series, task, place, engine, fail_fast=fail_fast)
+        results = run_series(found.series, task, place, engine, fail_fast=fail_fast)
         rows = rows_of(results, found, "Pictures", folder)
     show(rows, found, name="pictures", as_json=as_json, pages=place.pages)

@@ -1,7 +1,7 @@
 """Work over many series: on threads, processes or a cluster, recorded in a ledger, taken up again where it stopped.
 
-`run_each` maps a function over anything on any engine; `run_recorded` does it for series that become an output each,
-`Piecework` keeps the record of series that become many files. What the work is belongs to the verbs above
+`run` does what a plan hands out and records it: `SeriesPlan` an output for each series (`run_series`), `FilePlan` the
+files of each. `run_each` maps a function over anything on any engine. The work itself belongs to the verbs above
 (`hounsfield.verbs.convert`, `hounsfield.verbs.inspect`, …).
 """
 
@@ -11,17 +11,21 @@ from hounsfield.outputs.results import Result, Status
 from hounsfield.runs.clusters import cluster
 from hounsfield.runs.digest import digest
 from hounsfield.runs.engines import Engine, available_cores, existing, processes, threads
+from hounsfield.runs.file_plan import FilePlan, FileSeries, FileVerb, Piece, Step
 from hounsfield.runs.gathering import Gathered, Member, gather
 from hounsfield.runs.ledger import LEDGER_NAME, STARTED, Ledger, Record, open_ledger, read_ledger
 from hounsfield.runs.pace import Pace, Window, window
-from hounsfield.runs.piecework import FileSeries, FileVerb, Piece, Piecework, Step
-from hounsfield.runs.recorded import Job, Place, Task, run_recorded
+from hounsfield.runs.place import Place
+from hounsfield.runs.runner import Doing, Plan, on_engine, run
 from hounsfield.runs.running import Finished, run_each
+from hounsfield.runs.series_plan import Job, SeriesPlan, Task, run_series
 
 __all__ = [
     "LEDGER_NAME",
     "STARTED",
+    "Doing",
     "Engine",
+    "FilePlan",
     "FileSeries",
     "FileVerb",
     "Finished",
@@ -31,10 +35,11 @@ __all__ = [
     "Member",
     "Pace",
     "Piece",
-    "Piecework",
     "Place",
+    "Plan",
     "Record",
     "Result",
+    "SeriesPlan",
     "Status",
     "Step",
     "Task",
@@ -44,11 +49,13 @@ __all__ = [
     "digest",
     "existing",
     "gather",
+    "on_engine",
     "open_ledger",
     "processes",
     "read_ledger",
+    "run",
     "run_each",
-    "run_recorded",
+    "run_series",
     "threads",
     "window",
 ]

@@ -21,7 +21,7 @@ from hounsfield.ct.volume import Volume
 from hounsfield.dicom.extensions import named
 from hounsfield.errors import UnsupportedError
 from hounsfield.formats import Compression, volume_format, write_series, write_volume
-from hounsfield.runs import Engine, Job, Place, Result, Status, Task, run_recorded, threads
+from hounsfield.runs import Engine, Job, Place, Result, Status, Task, run_series, threads
 from hounsfield.runs.report import Sample, preview
 from hounsfield.verbs.load import Scan
 
@@ -55,7 +55,7 @@ def convert_all(
     if join_phases:
         told["join_phases"] = True
     task = Task("volume", work, suffix, told, leave_out, by_phase=not join_phases)
-    return run_recorded(scan.series, task, place, engine, fail_fast=fail_fast)
+    return run_series(scan.series, task, place, engine, fail_fast=fail_fast)
 
 
 @dataclass(frozen=True)

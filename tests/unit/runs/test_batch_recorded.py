@@ -150,7 +150,7 @@ def test_a_file_of_somebody_else_s_is_never_replaced_without_force(three: Path) 
 
 def test_what_a_worker_wrote_before_it_was_lost_is_no_stranger_s(three: Path) -> None:
     from hounsfield import scan
-    from hounsfield.runs import Job, Result, Status, Task, run_recorded, threads
+    from hounsfield.runs import Job, Result, Status, Task, run_series, threads
     from hounsfield.runs.report import open_place
 
     class Twice:
@@ -171,7 +171,7 @@ def test_what_a_worker_wrote_before_it_was_lost_is_no_stranger_s(three: Path) ->
 
     with open_place(three / "out") as place:
         task = Task("test", Twice(), ".bin", {})
-        answers = list(run_recorded(scan(three / "in").series, task, place, threads(1)))
+        answers = list(run_series(scan(three / "in").series, task, place, threads(1)))
     assert [answer.status for answer in answers] == ["done"] * 3
 
 

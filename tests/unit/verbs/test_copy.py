@@ -162,7 +162,7 @@ def test_what_a_server_does_not_send_is_asked_for_and_then_told(archive, tmp_pat
         model["00201209"] = {"vr": "IS", "Value": [COUNT]}
     summary = quick(archive.url, tmp_path)
     assert counts(summary) == (COUNT - 1, 0, 0, 1)
-    assert summary.told[0].name == missing
+    assert summary.told[0].unit == missing
     assert "lost" in summary.told[0].reason
 
 
@@ -259,7 +259,7 @@ def test_places_that_make_no_sense_are_errors_at_once(archive, folder, tmp_path)
 def test_progress_is_told_for_every_instance(archive, tmp_path):
     settled, expected = [], []
     copy(archive.url, tmp_path, progress=settled.append, expect=expected.append)
-    assert [each.status for each in settled] == ["moved"] * COUNT
+    assert [each.status for each in settled] == ["done"] * COUNT
 
 
 def test_a_copy_that_was_killed_is_finished_by_the_next(archive, folder, tmp_path):

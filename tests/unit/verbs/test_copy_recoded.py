@@ -16,6 +16,7 @@ from hounsfield import phantom
 from hounsfield.cli import main
 from hounsfield.ct.instance import FileSource, read_instance
 from hounsfield.locations import open_location
+from hounsfield.outputs.results import word_of
 from hounsfield.phantom import PhantomSpec
 from hounsfield.verbs.verify import compare_all
 
@@ -36,9 +37,8 @@ def told(*arguments: object) -> dict[str, Any]:
 
 
 def statuses(old: object, new: object) -> set[str]:
-    return {each.status for each in compare_all(open_location(str(old)), open_location(str(new)))} - {
-        "left out"
-    }
+    found = compare_all(open_location(str(old)), open_location(str(new)))
+    return {word_of("verify", each.status, each.facts) for each in found} - {"left out"}
 
 
 def syntaxes(folder: Path) -> set[str]:

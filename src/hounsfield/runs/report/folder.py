@@ -17,7 +17,7 @@ from hounsfield.formats.buckets import is_address, size_of
 from hounsfield.outputs import remove_partials
 from hounsfield.runs import LEDGER_NAME, STARTED, Place, Record, Status, open_ledger, read_ledger
 from hounsfield.runs.ledger import append_lines, appending
-from hounsfield.runs.recorded import is_still_there
+from hounsfield.runs.place import is_still_there
 from hounsfield.runs.report.page import PAGE_NAME, write_pages
 from hounsfield.runs.report.table import TABLE_NAME, write_table
 

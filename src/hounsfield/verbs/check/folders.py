@@ -15,7 +15,7 @@ from hounsfield.ct.series import Series
 from hounsfield.errors import HounsfieldError, LocationError
 from hounsfield.locations.volume_files import is_volume
 from hounsfield.outputs import whole_file
-from hounsfield.runs import Engine, Finished, Job, Place, Result, Status, Task, run_each, run_recorded
+from hounsfield.runs import Engine, Finished, Job, Place, Result, Status, Task, run_each, run_series
 from hounsfield.verbs.check.volume import Checked, check
 from hounsfield.verbs.load import Scan, scan
 
@@ -73,7 +73,7 @@ def check_recorded(
     task = Task(
         "check", _Record(_Check(location, series)), SUFFIX, {"location": location or "", "series": series}
     )
-    return run_recorded(found.series, task, place, engine, fail_fast=fail_fast)
+    return run_series(found.series, task, place, engine, fail_fast=fail_fast)
 
 
 @dataclass(frozen=True)

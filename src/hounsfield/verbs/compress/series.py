@@ -11,8 +11,8 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, nullcontext
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -23,17 +23,19 @@ from hounsfield.outputs.results import word_of
 from hounsfield.runs import (
     LEDGER_NAME,
     Engine,
+    FilePlan,
     FileSeries,
     Gathered,
     Pace,
     Piece,
-    Piecework,
     Place,
     Record,
     Result,
     Status,
+    Step,
     available_cores,
     gather,
+    run,
 )
 from hounsfield.runs.digest import STATE_BYTES, content_digest, folder_of, identity, size_of_source
 from hounsfield.runs.ledger import FILE_LEDGER_NAME, append_lines, appending
@@ -154,36 +156,30 @@ def compress_all(
     for good.
     """
     out = Path(place.folder)
-    work = Piecework(_Compress(out, target), place, on_series)
-    steps = work.steps(files.series, files.others)
+    plan = FilePlan(files.series, files.others, _Compress(out, target), place, on_series)
     rates = _CommonRates(files, target)
-    jobs = (
-        Job(
-            step.piece.source,
-            out / step.piece.output,
-            step.replace,
-            mirror=files.root is not None,
-            common=rates.of(step.piece),
-            hashes=hashes,
-        )
-        for step in steps
-    )
-    running = transcode_files(jobs, target, force=place.force, engine=engine, fail_fast=fail_fast, pace=pace)
+
+    def transcoded(steps: Iterator[Step]) -> Iterator[tuple[str, Result]]:
+        jobs = (replace(_job(step, out, files), common=rates.of(step.piece), hashes=hashes) for step in steps)
+        options = {"force": place.force, "fail_fast": fail_fast}
+        for result in transcode_files(jobs, target, engine=engine, pace=pace, **options):
+            yield Path(result.output).relative_to(out).as_posix(), result
+
     hash_ledger = place.ledger.path.with_name(FILE_LEDGER_NAME)
     with (
         writing_below(out, (out / name for name in files.outputs)),
-        closing(work),
         appending(hash_ledger) if hashes else nullcontext(-1) as noted,
     ):
-        for result in running:
-            yield from work.standing()
-            work.settle(Path(result.output).relative_to(out).as_posix(), result)
+        for result in run(plan, transcoded):
             if "sha256" in result.facts:
                 append_lines(noted, hash_ledger, [_hash_line(out, result)], sync=False)
             yield result
-        yield from work.standing()
         if files.root is not None:
             yield from finish_mirror(files.root, out)
+
+
+def _job(step: Step, out: Path, files: Files) -> Job:
+    return Job(step.piece.source, out / step.piece.output, step.replace, mirror=files.root is not None)
 
 
 def _hash_line(out: Path, result: Result) -> Mapping[str, Any]:
@@ -231,13 +227,12 @@ class _CommonRates:
 def foretell_all(files: Files, place: Place, target: Target) -> Iterator[Result]:
     """The result that `compress_all` would have for every file but links and DICOMDIRs; `place`: `foreseen_place`."""
     out = Path(place.folder)
-    work = Piecework(_Compress(out, target), place)
-    for step in work.steps(files.series, files.others):
-        job = Job(step.piece.source, out / step.piece.output, step.replace, mirror=files.root is not None)
-        result = foretold_file(job, target, force=place.force)
-        yield from work.standing()
+    plan = FilePlan(files.series, files.others, _Compress(out, target), place)
+    for step in plan.jobs():
+        result = foretold_file(_job(step, out, files), target, force=place.force)
+        yield from plan.standing()
         yield result
-    yield from work.standing()
+    yield from plan.standing()
 
 
 @dataclass(frozen=True)

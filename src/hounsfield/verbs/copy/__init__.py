@@ -8,6 +8,6 @@ the transfer ended as it should, the header can be read, the UIDs are the ones a
 from __future__ import annotations
 
 from hounsfield.verbs.copy.copying import copy
-from hounsfield.verbs.copy.summary import Item, Summary
+from hounsfield.verbs.copy.summary import Summary
 
-__all__ = ["Item", "Summary", "copy"]
+__all__ = ["Summary", "copy"]

@@ -5,36 +5,29 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from datetime import UTC, datetime
 from os import PathLike
 
 from hounsfield.client import Retries
+from hounsfield.ct.instance import Skipped
+from hounsfield.errors import HounsfieldError
 from hounsfield.locations import Location
 from hounsfield.outputs import refuse_inside
-from hounsfield.runs import (
-    STARTED,
-    Engine,
-    Finished,
-    Pace,
-    Place,
-    Record,
-    Result,
-    Status,
-    run_each,
-    threads,
-)
-from hounsfield.runs.recorded import plain, versions
+from hounsfield.outputs.results import word_of
+from hounsfield.runs import STARTED, Engine, Pace, Place, Record, Result, Status, on_engine, run, threads
+from hounsfield.runs.place import plain, versions
 from hounsfield.transcode import Target
-from hounsfield.verbs.copy.moving import Before, Copied, Ends, Job
+from hounsfield.verbs.copy.moving import Before, Ends, Job, Listener, copied
 from hounsfield.verbs.copy.origins import SeriesTask
-from hounsfield.verbs.copy.summary import Item, Summary
+from hounsfield.verbs.copy.summary import Summary
 
 WORKERS = 4
 """Series on their way at once: enough to hide each other's waiting, few enough not to be a nuisance."""
 
-Progress = Callable[[Item], None]
+Progress = Callable[[Result], None]
 
 
 def copy(
@@ -65,7 +58,7 @@ def copy(
     - `place` (`runs.report.open_place`) keeps a ledger: a series that it knows, unchanged and still there, stays
     - `fail_fast`: no other series is begun after one that is not whole
     - `pace` limits how quickly and when instances are taken up, where the engine is threads
-    - `progress` is called with each `Item` once it is settled, `expect` with numbers of instances as they are found
+    - `progress` is called with the result of each instance, `expect` with numbers of instances as they are found
 
     Raises only for a source that cannot be listed, a target that makes no sense, a ledger that cannot be written or
     an engine that is gone; whatever happens to single instances is in the summary. Run again, it moves what is missing.
@@ -73,7 +66,7 @@ def copy(
     summary = Summary(_name(source), _name(target))
     refuse_inside(summary.source, summary.target, what="what is copied")
     started = time.monotonic()
-    told = _Told(summary, progress, expect)
+    listener = _Listener(summary, progress, expect)
     shared = engine is None or engine.name == "threads"
     ends = Ends(
         source,
@@ -82,24 +75,18 @@ def copy(
         verify,
         place is not None and place.content,
         retries,
-        told if shared else None,
+        listener if shared else None,
         recode,
     )
     ends.pace = pace or ends.pace
     engine = engine or threads(workers)
     if shared:
         engine = dataclasses.replace(engine, close=_stopping(ends, ends.pace.stopping(engine)))
-    recorder = _Recorder(ends, place, _options(transfer_syntax, verify, recode))
+    plan = _CopyPlan(ends, place, _options(transfer_syntax, verify, recode), listener, summary.skipped)
+    doing = on_engine(ends, engine, key=lambda job: _key(job.task), failed=_failed, fail_fast=fail_fast)
     try:
-        jobs = recorder.jobs(ends.origin.tasks(summary.skipped))
-        fails = _is_incomplete if fail_fast else None
         with ends.destination.writing():
-            for finished in run_each(ends, jobs, engine, fail_fast=fail_fast, fails=fails):
-                copied = _copied(finished)
-                if not copied.heard:
-                    told.expect(len(copied.items))
-                    told.settled(copied.items)
-                summary.series.append(recorder.finished(finished.item.task, copied))
+            summary.series.extend(run(plan, doing))
     finally:
         ends.destination.close()
         summary.seconds = time.monotonic() - started
@@ -110,7 +97,7 @@ def _name(end: str | PathLike[str] | Location) -> str:
     return end.name if isinstance(end, Location) else str(end)
 
 
-class _Told:
+class _Listener:
     """Keeps the summary, under a lock, and passes on what the caller wants to hear."""
 
     def __init__(
@@ -121,12 +108,12 @@ class _Told:
         self._expect = expect
         self._lock = threading.Lock()
 
-    def settled(self, items: Iterable[Item]) -> None:
+    def settled(self, results: Iterable[Result]) -> None:
         with self._lock:
-            for item in items:
-                self._summary.add([item])
+            for result in results:
+                self._summary.add([result])
                 if self._progress is not None:
-                    self._progress(item)
+                    self._progress(result)
 
     def expect(self, count: int) -> None:
         if self._expect is not None:
@@ -134,19 +121,31 @@ class _Told:
                 self._expect(count)
 
 
-class _Recorder:
-    """What the ledger says of a series before, and what it is told after; without a place it only makes the records."""
+class _CopyPlan:
+    """Each series as a job, with what the ledger says of it before; without a place there is no ledger.
 
-    def __init__(self, ends: Ends, place: Place | None, options: dict[str, object]) -> None:
+    Whether a series stands as it was recorded is seen where it is done, since both ends have to be asked.
+    """
+
+    def __init__(
+        self,
+        ends: Ends,
+        place: Place | None,
+        options: dict[str, object],
+        listener: Listener,
+        skipped: list[Skipped],
+    ) -> None:
         self.ends = ends
         self.place = place
         self.options = options
-        self.begun: dict[str, float] = {}
+        self.listener = listener
+        self.skipped = skipped
+        self._under_way: dict[str, tuple[SeriesTask, float]] = {}
 
-    def jobs(self, tasks: Iterable[SeriesTask]) -> Iterator[Job]:
-        for task in tasks:
+    def jobs(self) -> Iterator[Job]:
+        for task in self.ends.origin.tasks(self.skipped):
             key = _key(task)
-            self.begun[key] = time.monotonic()
+            self._under_way[key] = task, time.monotonic()
             before = None if self.place is None else self.place.ledger.latest.get(key)
             if before is not None and before.status == Status.DONE and self._is_as_asked(before):
                 # Nothing is written for it unless something has to be done: a second run leaves the ledger as it is.
@@ -160,38 +159,49 @@ class _Recorder:
     def _is_as_asked(self, before: Record) -> bool:
         return all(before.options.get(name) == self.options.get(name) for name in ("transfer_syntax", "to"))
 
-    def finished(self, task: SeriesTask, copied: Copied) -> Result:
-        key = _key(task)
-        seconds = time.monotonic() - self.begun.pop(key)
-        if copied.kept and self.place is not None:
-            return self.place.ledger.latest[key].result(kept=True)
-        counts = {
-            status: sum(item.status == status for item in copied.items) for status in ("moved", "present")
-        }
-        bad = [item for item in copied.items if item.status in ("failed", "refused")]
-        record = Record(
+    def settle(self, key: str, result: Result) -> Iterator[Result]:
+        task, began = self._under_way.pop(key)
+        instances: tuple[Result, ...] = result.facts["instances"]
+        if not result.facts["reported"]:
+            self.listener.expect(len(instances))
+            self.listener.settled(instances)
+        if result.status == Status.UNCHANGED and self.place is not None:
+            yield self.place.ledger.latest[key].result(kept=True)
+            return
+        record = self._record(key, task, result, seconds=round(time.monotonic() - began, 3))
+        if self.place is not None:
+            self.place.ledger.append(record)
+        yield record.result()
+
+    def _record(self, key: str, task: SeriesTask, result: Result, *, seconds: float) -> Record:
+        instances: tuple[Result, ...] = result.facts["instances"]
+        bad = [each for each in instances if each.has_failed]
+        counts = Counter(word_of("copy", each.status) for each in instances if each.is_there)
+        notes = (each.reason for each in instances if each.reason and not each.has_failed)
+        return Record(
             key=key,
             status=Status.FAILED if bad else Status.DONE,
             verb="copy",
             series=task.name,
             uid=task.series,
             source=self.ends.origin.address(task),
-            digest=copied.digest,
+            digest=result.facts["digest"],
             options=self.options,
             versions={"hounsfield": versions()["hounsfield"]},
             output=self.ends.destination.address(task),
-            bytes=copied.bytes,
-            counts={status: count for status, count in counts.items() if count},
-            warnings=tuple(
-                dict.fromkeys(item.reason for item in copied.items if item.reason and item not in bad)
-            ),
-            reason=_reason(bad, len(copied.items)),
-            seconds=round(seconds, 3),
+            bytes=result.bytes,
+            counts=dict(sorted(counts.items())),
+            warnings=tuple(dict.fromkeys(notes)),
+            reason=_reason(bad, len(instances)),
+            seconds=seconds,
             time=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-        if self.place is not None:
-            self.place.ledger.append(record)
-        return record.result()
+
+    def standing(self) -> Iterator[Result]:
+        yield from ()
+
+    def close(self) -> None:
+        """What is under way stays begun: the next run asks both ends again."""
 
 
 def _options(transfer_syntax: str, verify: bool, recode: Target | None) -> dict[str, object]:
@@ -203,21 +213,16 @@ def _key(task: SeriesTask) -> str:
     return f"copy {task.study}/{task.series}"
 
 
-def _reason(bad: list[Item], total: int) -> str:
+def _reason(bad: list[Result], total: int) -> str:
     if not bad:
         return ""
-    return f"{len(bad)} of {total} are not there, the first: {bad[0].name}: {bad[0].status}: {bad[0].reason}"
+    first = bad[0]
+    return f"{len(bad)} of {total} are not there, the first: {first.unit}: {first.status}: {first.reason}"
 
 
-def _copied(finished: Finished[Job, Copied]) -> Copied:
-    if finished.value is not None:
-        return finished.value
-    task = finished.item.task
-    return Copied((Item(f"studies/{task.study}/series/{task.series}", "failed", reason=str(finished.error)),))
-
-
-def _is_incomplete(copied: Copied) -> bool:
-    return not copied.complete
+def _failed(job: Job, error: HounsfieldError) -> Result:
+    name = f"studies/{job.task.study}/series/{job.task.series}"
+    return copied(job.task, (Result(name, Status.FAILED, str(error)),))
 
 
 def _stopping(ends: Ends, engine: Engine) -> Callable[[Executor], None]:

@@ -14,17 +14,11 @@ from pathlib import Path
 from hounsfield.ct.instance import Source
 from hounsfield.errors import LocationError
 from hounsfield.locations import Delivered, Knowing, Staging, Writable
+from hounsfield.outputs.results import status_of
 from hounsfield.outputs.scratch import ScratchFolder
+from hounsfield.runs import Result, Status
 from hounsfield.runs.digest import size_of_source
 from hounsfield.verbs.copy.origins import SeriesTask
-from hounsfield.verbs.copy.summary import Item, Status
-
-_STATUSES: dict[str, Status] = {
-    "stored": "moved",
-    "present": "present",
-    "refused": "refused",
-    "failed": "failed",
-}
 
 
 class Destination:
@@ -53,12 +47,12 @@ class Destination:
             return False
         return None in sizes or sum(filter(None, sizes)) == size
 
-    def size(self, task: SeriesTask, uids: set[str], items: Iterable[Item]) -> int:
-        """Bytes of these there; where the place does not say, those that `items` say were moved."""
+    def size(self, task: SeriesTask, uids: set[str], results: Iterable[Result]) -> int:
+        """Bytes of these there; where the place does not say, those that `results` say were moved."""
         found = self._present(task, read=False)
         sizes = [_known_size(found[uid]) for uid in uids if uid in found]
         if None in sizes or not isinstance(self.place, Knowing):
-            return sum(item.size for item in items if item.status == "moved")
+            return sum(each.bytes for each in results if each.status == Status.DONE)
         return sum(filter(None, sizes))
 
     def address(self, task: SeriesTask) -> str:
@@ -81,13 +75,14 @@ class Destination:
             return self.place.staging(task.study, task.series)
         return self._scratch.path
 
-    def take(self, delivered: Sequence[Delivered]) -> Iterator[Item]:
+    def take(self, delivered: Sequence[Delivered]) -> Iterator[Result]:
         """Store these; one item each, whatever happens to them. Their own files are gone in the end."""
         sizes = {each.name: each.size for each in delivered}
         try:
             for outcome in self.place.write(delivered):
                 size = outcome.size or sizes.get(outcome.name, 0)
-                yield Item(outcome.name, _STATUSES[outcome.status], size, outcome.reason or "")
+                status = status_of("sink", outcome.status)
+                yield Result(outcome.name, status, outcome.reason or "", bytes=size)
         finally:
             for each in delivered:
                 if each.path is not None:

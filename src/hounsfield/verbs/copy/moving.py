@@ -28,12 +28,11 @@ from hounsfield.locations import (
     open_destination,
     writable,
 )
-from hounsfield.runs import Pace
+from hounsfield.runs import Pace, Result, Status
 from hounsfield.transcode import Target
 from hounsfield.verbs.copy.destinations import Destination
 from hounsfield.verbs.copy.origins import Origin, SeriesTask
 from hounsfield.verbs.copy.recoding import Recoded, Recoder, uids_after
-from hounsfield.verbs.copy.summary import Item
 
 Place = str | PathLike[str] | Location
 """An end of a copy: a text that `open_location` takes, or a location."""
@@ -46,7 +45,7 @@ _META_SYNTAX = b"\x02\x00\x10\x00UI"
 class Listener(Protocol):
     """Who wants to know of each instance at once; called by any worker of this process."""
 
-    def settled(self, items: Iterable[Item]) -> None: ...
+    def settled(self, items: Iterable[Result]) -> None: ...
 
     def expect(self, count: int) -> None: ...
 
@@ -67,22 +66,23 @@ class Job:
     before: Before | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Copied:
-    """What became of a series: its items, what it was, its bytes at the destination.
+def copied(
+    task: SeriesTask,
+    instances: tuple[Result, ...],
+    *,
+    digest: str = "",
+    size: int = 0,
+    kept: bool = False,
+    reported: bool = False,
+) -> Result:
+    """The result of a series: `UNCHANGED` where it stands as an earlier run left it (`kept`).
 
-    `kept`: it stands as an earlier run left it. `heard`: the listener was told already.
+    Facts: `instances`, a result for each; `digest` of the series at the origin; `reported`: the listener has them.
     """
-
-    items: tuple[Item, ...]
-    digest: str = ""
-    bytes: int = 0
-    kept: bool = False
-    heard: bool = False
-
-    @property
-    def complete(self) -> bool:
-        return all(item.status in ("moved", "present") for item in self.items)
+    failed = any(each.has_failed for each in instances)
+    status = Status.UNCHANGED if kept else Status.FAILED if failed else Status.DONE
+    facts = {"instances": instances, "digest": digest, "reported": reported}
+    return Result(task.name, status, bytes=size, facts=facts)
 
 
 class Ends:
@@ -117,7 +117,7 @@ class Ends:
     def __reduce__(self) -> tuple[object, ...]:
         return (_opened if all(isinstance(end, str) for end in self.words[:2]) else Ends), self.words
 
-    def __call__(self, job: Job) -> Copied:
+    def __call__(self, job: Job) -> Result:
         return _SeriesCopy(self, job.task).run(job.before)
 
 
@@ -135,14 +135,14 @@ class _SeriesCopy:
         self.ends = ends
         self.task = task
         self.origin, self.destination = ends.origin, ends.destination
-        self.items: list[Item] = []
+        self.items: list[Result] = []
         self.uids: set[str] = set()
         self.there: set[str] = set()
         self.recoder = None if ends.recode is None else Recoder(ends.recode)
-        self.unverified: dict[str, Item] = {}
+        self.unverified: dict[str, Result] = {}
         self.sent: dict[str, bytes] = {}
 
-    def run(self, before: Before | None) -> Copied:
+    def run(self, before: Before | None) -> Result:
         digest, size = "", 0
         try:
             if before is not None and not self.ends.verify and self._stands(before):
@@ -159,13 +159,13 @@ class _SeriesCopy:
             size = self.destination.size(self.task, self.there, self.items)
         except HounsfieldError as error:
             self._tell(self.unverified.values())
-            self._tell(
-                [Item(f"studies/{self.task.study}/series/{self.task.series}", "failed", reason=str(error))]
-            )
+            name = f"studies/{self.task.study}/series/{self.task.series}"
+            self._tell([Result(name, Status.FAILED, str(error))])
         return self._copied(digest, size)
 
-    def _copied(self, digest: str, size: int, *, kept: bool = False) -> Copied:
-        return Copied(tuple(self.items), digest, size, kept, heard=self.ends.listener is not None)
+    def _copied(self, digest: str, size: int, *, kept: bool = False) -> Result:
+        reported = self.ends.listener is not None
+        return copied(self.task, tuple(self.items), digest=digest, size=size, kept=kept, reported=reported)
 
     def _stands(self, before: Before) -> bool:
         """Whether source and destination are as the ledger says; then everything is settled as present."""
@@ -180,7 +180,7 @@ class _SeriesCopy:
         if len(there) < len(uids) or not self.destination.holds(self.task, there, before.bytes):
             return False
         self._expected(len(uids))
-        self._tell(Item(uid, "present") for uid in uids)
+        self._tell(Result(uid, Status.UNCHANGED) for uid in uids)
         return True
 
     def _missing(self, present: set[str]) -> set[str]:
@@ -190,7 +190,7 @@ class _SeriesCopy:
         self.uids.update(listed)
         found = {uid: place for uid in listed if (place := self._place_of(uid, present))}
         self.there.update(found.values())
-        self._settle({uid: Item(uid, "present") for uid in found})
+        self._settle({uid: Result(uid, Status.UNCHANGED) for uid in found})
         return set(listed) - found.keys()
 
     def _place_of(self, uid: str, present: set[str]) -> str:
@@ -221,7 +221,7 @@ class _SeriesCopy:
             tries = 1 if error is None else retries.attempts
             if fruitless >= tries or (error is not None and not error.data.get("truncated")):
                 reason = str(error) if error is not None else "the server did not send it"
-                self._tell(Item(uid, "failed", reason=reason) for uid in sorted(missing))
+                self._tell(Result(uid, Status.FAILED, reason) for uid in sorted(missing))
                 return
             wanted = missing
             retries.sleep(retries.pause(fruitless + 1))
@@ -234,9 +234,9 @@ class _SeriesCopy:
         error: HounsfieldError | None = None
         try:
             for delivered in self._coming(wanted, folder, singly):
-                if isinstance(delivered, Item):
+                if isinstance(delivered, Result):
                     self._tell([delivered])
-                    arrived.add(delivered.name)
+                    arrived.add(delivered.unit)
                     continue
                 batch.append(delivered)
                 size += delivered.size
@@ -251,10 +251,10 @@ class _SeriesCopy:
         self._take(batch, arrived)
         return error
 
-    def _coming(self, wanted: set[str] | None, folder: Path, singly: bool) -> Iterator[Delivered | Item]:
+    def _coming(self, wanted: set[str] | None, folder: Path, singly: bool) -> Iterator[Delivered | Result]:
         """What the origin delivers, no faster than it may, in the syntax that it is to have."""
         for delivered in self.origin.deliver(self.task, wanted, folder, singly=singly):
-            if isinstance(delivered, Item):
+            if isinstance(delivered, Result):
                 yield delivered
                 continue
             self.ends.pace.wait(delivered.size)
@@ -268,7 +268,7 @@ class _SeriesCopy:
             self.sent.update((each.instance, instance_digest(each.source)) for each in batch)
         self.there.update(each.instance for each in batch)
         by_name = {each.name: each for each in batch}
-        taken = ((by_name[item.name], item) for item in self.destination.take(batch))
+        taken = ((by_name[item.unit], item) for item in self.destination.take(batch))
         self._settle(
             {each.instance: replace(item, reason=item.reason or _note(each)) for each, item in taken}
         )
@@ -303,19 +303,20 @@ class _SeriesCopy:
             pass  # what became of it shows when it is read back
         held = self._held(lost)
         for uid in held:
-            self.unverified[uid] = Item(uid, "moved", reason="it could not be read there, and was sent again")
+            reason = "it could not be read there, and was sent again"
+            self.unverified[uid] = Result(uid, Status.DONE, reason)
         return held
 
-    def _settle(self, items: dict[str, Item]) -> None:
+    def _settle(self, items: dict[str, Result]) -> None:
         """Tell what these instances came to, or keep it until they are verified."""
         if not self.ends.verify:
             self._tell(items.values())
             return
-        done = {uid: item for uid, item in items.items() if item.status in ("moved", "present")}
+        done = {uid: item for uid, item in items.items() if item.is_there}
         self.unverified.update(done)
         self._tell(item for uid, item in items.items() if uid not in done)
 
-    def _tell(self, items: Iterable[Item]) -> None:
+    def _tell(self, items: Iterable[Result]) -> None:
         told = list(items)
         self.items += told
         if self.ends.listener is not None:
@@ -345,7 +346,7 @@ def instance_digest(source: Source) -> bytes:
     return told.digest()
 
 
-def _digests(delivered: Iterable[Delivered | Item]) -> dict[str, bytes]:
+def _digests(delivered: Iterable[Delivered | Result]) -> dict[str, bytes]:
     """By SOP Instance UID; files made for this are removed. What came unfit is not among them."""
     found = {}
     for each in delivered:
@@ -364,18 +365,18 @@ def _note(each: Delivered) -> str:
     return each.note if isinstance(each, Recoded) else ""
 
 
-def _judged(item: Item, sent: bytes | None, held: bytes | None) -> Item:
+def _judged(item: Result, sent: bytes | None, held: bytes | None) -> Result:
     if sent is not None and sent == held:
         return item
     if sent is None or held is None:
         return replace(
-            item, status="failed", reason=f"could not be read {'back' if sent else 'again'} to compare"
+            item, status=Status.FAILED, reason=f"could not be read {'back' if sent else 'again'} to compare"
         )
-    if item.status == "present":
+    if item.status == Status.UNCHANGED:
         return replace(
-            item, status="refused", reason="other bytes are stored there under the same SOP Instance UID"
+            item, status=Status.REFUSED, reason="other bytes are stored there under the same SOP Instance UID"
         )
-    return replace(item, status="failed", reason="read back, it is not what was sent")
+    return replace(item, status=Status.FAILED, reason="read back, it is not what was sent")
 
 
 def _absolute(place: Place) -> str | Location:

@@ -17,8 +17,8 @@ from hounsfield.dicomweb.uids import is_uid
 from hounsfield.errors import HounsfieldError, LocationError
 from hounsfield.locations import Delivered, ListedSeries, Location, SeriesSource
 from hounsfield.locations.headers import read_headers
+from hounsfield.runs import Result, Status
 from hounsfield.runs.digest import content_digest, folder_of, identity, size_of_source
-from hounsfield.verbs.copy.summary import Item
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +87,10 @@ class Origin:
 
     def deliver(
         self, task: SeriesTask, wanted: set[str] | None, folder: Path, *, singly: bool = False
-    ) -> Iterator[Delivered | Item]:
-        """Those wanted (None: all), in any order, new files in `folder`; an `Item` for what came and is not fit.
+    ) -> Iterator[Delivered | Result]:
+        """Those wanted (None: all), in any order, new files in `folder`; a `Result` for what came and is not fit.
 
-        `singly`: each by itself, so that one that cannot be had is an `Item` and keeps no other back. Raises where the
+        `singly`: each by itself, so that one that cannot be had is a `Result` and keeps no other back. Raises where the
         transfer breaks.
         """
         if not isinstance(self.place, SeriesSource):
@@ -104,27 +104,27 @@ class Origin:
 
     def _retrieved(
         self, task: SeriesTask, wanted: Collection[str] | None, folder: Path
-    ) -> Iterator[Delivered | Item]:
+    ) -> Iterator[Delivered | Result]:
         assert isinstance(self.place, SeriesSource)
         found = self.place.retrieve(
             task.listed(), wanted, folder=folder, transfer_syntax=self.transfer_syntax
         )
         for each in found:
-            yield Item(each.name, "failed", reason=each.reason) if isinstance(each, Skipped) else each
+            yield Result(each.name, Status.FAILED, each.reason) if isinstance(each, Skipped) else each
 
-    def _singly(self, task: SeriesTask, wanted: set[str], folder: Path) -> Iterator[Delivered | Item]:
+    def _singly(self, task: SeriesTask, wanted: set[str], folder: Path) -> Iterator[Delivered | Result]:
         cut: HounsfieldError | None = None
         for uid in sorted(wanted):
             try:
                 for each in self._retrieved(task, (uid,), folder):
                     # What comes in place of the one that was asked for is not reported twice.
-                    if isinstance(each, Delivered) or each.name == uid:
+                    if isinstance(each, Delivered) or each.unit == uid:
                         yield each
             except HounsfieldError as error:
                 if error.data.get("truncated"):
                     cut = error
                 else:
-                    yield Item(uid, "failed", reason=str(error))
+                    yield Result(uid, Status.FAILED, str(error))
         if cut is not None:
             raise cut
 

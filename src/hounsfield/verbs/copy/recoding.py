@@ -16,9 +16,9 @@ from hounsfield.errors import HounsfieldError
 from hounsfield.locations import Delivered
 from hounsfield.locations.uids import written_uids
 from hounsfield.outputs import partial_instance
+from hounsfield.runs import Result, Status
 from hounsfield.transcode import AUTO, Target, Transcoder, derived_uid, goal_of
 from hounsfield.transcode.target import AUTO_QUALITY
-from hounsfield.verbs.copy.summary import Item
 
 _NOT_WORTH_A_WORD = ("is ", "has no pixels")
 """How the reasons begin for which most instances stay as they are: in the syntax already, no smaller, no image."""
@@ -39,8 +39,8 @@ class Recoder:
         self.target = target
         self._transcoder = Transcoder()
 
-    def recoded(self, delivered: Delivered, spool: Path) -> Delivered | Item:
-        """The instance as it goes on, in a file of its own in `spool`; an `Item` where it cannot be recoded."""
+    def recoded(self, delivered: Delivered, spool: Path) -> Delivered | Result:
+        """The instance as it goes on, in a file of its own in `spool`; a `Result` where it cannot be recoded."""
         try:
             result = self._transcoder.transcode(delivered.source, self.target)
             if not result.changed:
@@ -56,7 +56,7 @@ class Recoder:
             reason = str(error).removeprefix(f"{delivered.source.name}: ")
             if delivered.path is not None:
                 delivered.path.unlink(missing_ok=True)
-            return Item(delivered.instance, "failed", reason=f"not recoded: {reason}")
+            return Result(delivered.instance, Status.FAILED, f"not recoded: {reason}")
         if delivered.path is not None:
             delivered.path.unlink(missing_ok=True)
         return Recoded(*uids, FileSource(path), len(result.content), path, delivered.instance, result.why)

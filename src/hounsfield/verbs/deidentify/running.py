@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -17,7 +17,7 @@ from hounsfield.errors import HounsfieldError, NotDicomError, UnsupportedError
 from hounsfield.locations import Delivered, open_destination
 from hounsfield.outputs import whole_file, writing_below
 from hounsfield.outputs.results import status_of, word_of
-from hounsfield.runs import Engine, Piece, Piecework, Place, Result, Status, Step, run_each, threads
+from hounsfield.runs import Engine, FilePlan, Piece, Place, Result, Status, Step, run, run_each, threads
 from hounsfield.verbs.deidentify.identity import Pseudonyms
 from hounsfield.verbs.deidentify.objects import Deidentified, deidentify_object
 from hounsfield.verbs.deidentify.profile import Profile
@@ -101,34 +101,30 @@ def deidentify(
         raise UnsupportedError(f"a key of {len(key)} bytes", expected=f"at least {SHORTEST_KEY}")
     profile, engine = profile or Profile(), engine or threads()
     work = _Work(profile, key, out.absolute(), place is not None and place.force)
+    doing = functools.partial(_in_packs, work=work, engine=engine, fail_fast=fail_fast)
     if place is None:
-        steps: Iterator[Step] = (Step(Piece(source, "")) for source in sources)
-        for _, result in _treated(work, steps, engine, fail_fast):
+        for _, result in doing(Step(Piece(source, "")) for source in sources):
             yield result
         return
     pseudonyms = Pseudonyms(key)
     series, others = unnamed_series(sources, profile, pseudonyms, content=place.content)
-    records: Piecework = Piecework(Unnamed(profile, pseudonyms, work.out), place, on_series)
+    plan = FilePlan(series, others, Unnamed(profile, pseudonyms, work.out), place, on_series)
     outputs = (work.out / piece.output for each in series for piece in each.pieces)
-    with writing_below(work.out, outputs), closing(records):
-        for step, result in _treated(work, records.steps(series, others), engine, fail_fast):
-            yield from records.standing()
-            records.settle(step.piece.output, result)
-            yield result
-        yield from records.standing()
+    with writing_below(work.out, outputs):
+        yield from run(plan, doing)
 
 
-def _treated(
-    work: _Work, steps: Iterator[Step], engine: Engine, fail_fast: bool
-) -> Iterator[tuple[Step, Result]]:
-    """Each step with its result."""
+def _in_packs(
+    steps: Iterator[Step], work: _Work, engine: Engine, fail_fast: bool
+) -> Iterator[tuple[str, Result]]:
+    """The output of each step with its result."""
     for finished in run_each(work, _packs(steps), engine, fail_fast=fail_fast, fails=_any_failed):
         results = finished.value
         if results is None:
             names = [step.piece.source.name for step in finished.item]
             lost = {"kind": "lost"}
             results = [Result(name, Status.FAILED, str(finished.error), facts=lost) for name in names]
-        yield from zip(finished.item, results, strict=True)
+        yield from zip((step.piece.output for step in finished.item), results, strict=True)
 
 
 def _any_failed(results: list[Result]) -> bool:

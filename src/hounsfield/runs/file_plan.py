@@ -19,7 +19,7 @@ from hounsfield.ct.instance import Source
 from hounsfield.outputs.results import Result, Status
 from hounsfield.runs.ledger import STARTED, Record
 from hounsfield.runs.marks import STALE, Mark, absent, mark_of, packed, place_of, unpacked
-from hounsfield.runs.recorded import Place, plain, versions
+from hounsfield.runs.place import Place, plain, versions
 
 LOT_FILES, LOT_SECONDS = 64, 1.0
 """Files of small series that begin and end with one line's wait for the disk, and how long the first may wait."""
@@ -100,12 +100,18 @@ class _Begun:
     began: float = field(default_factory=time.monotonic)
 
 
-class Piecework:
-    """Hands out steps, takes their results, keeps the ledger. `on_series` gets each series as it is settled."""
+class FilePlan:
+    """The files of many series, and `others`, which belong to none. `on_series` gets each series as it is settled."""
 
     def __init__(
-        self, verb: FileVerb, place: Place, on_series: Callable[[Result], None] = lambda result: None
+        self,
+        series: Iterable[FileSeries],
+        others: Iterable[Piece],
+        verb: FileVerb,
+        place: Place,
+        on_series: Callable[[Result], None] = lambda result: None,
     ) -> None:
+        self.series, self.others = series, others
         self.verb = verb
         self.place = place
         self.on_series = on_series
@@ -116,9 +122,9 @@ class Piecework:
         self._ended: list[Record] = []
         self._ended_files, self._ended_since = 0, 0.0
 
-    def steps(self, series: Iterable[FileSeries], others: Iterable[Piece] = ()) -> Iterator[Step]:
+    def jobs(self) -> Iterator[Step]:
         """What is to be done, series after series; then `others`, which belong to none."""
-        for lot in self._lots(series):
+        for lot in self._lots(self.series):
             self.place.ledger.append(*map(self._started, lot))
             for begun in lot:
                 self._begun[begun.series.key] = begun
@@ -127,7 +133,7 @@ class Piecework:
                 for step in begun.steps:
                     self._under_way[step.piece.output] = begun, step.piece
                     yield step
-        for piece in others:
+        for piece in self.others:
             self._under_way[piece.output] = None, piece
             yield Step(piece)
 
@@ -136,17 +142,17 @@ class Piecework:
         found, self._standing = self._standing, []
         return chain.from_iterable(found)
 
-    def settle(self, output: str, result: Result) -> None:
-        """Take the result of the step whose piece has this `output`."""
-        begun, piece = self._under_way.pop(output)
+    def settle(self, key: str, result: Result) -> Iterator[Result]:
+        """Take the result of the step whose piece has this output."""
+        begun, piece = self._under_way.pop(key)
         self._settle_alone(piece, result, in_series=begun is not None)
-        if begun is None:
-            return
-        begun.results.append(result)
-        begun.left -= 1
-        self._mark(begun, piece, result)
-        if not begun.left:
-            self._end(begun)
+        if begun is not None:
+            begun.results.append(result)
+            begun.left -= 1
+            self._mark(begun, piece, result)
+            if not begun.left:
+                self._end(begun)
+        yield result
 
     def close(self) -> None:
         """End what cannot go on: a series with a failure that was not gone through says so; others stay begun."""
