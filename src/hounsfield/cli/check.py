@@ -31,8 +31,8 @@ _COLUMNS = (
         "hounsfield check volumes/ study/ --report checked/ --workers 8",
     )
 )
-@click.argument("volume", metavar="VOLUME")
-@click.argument("location", metavar="[LOCATION]", required=False)
+@click.argument("volume", metavar="VOLUME", type=options.Place())
+@click.argument("location", metavar="[LOCATION]", required=False, type=options.Place())
 @options.series
 @click.option(
     "--phase", type=int, metavar="N", help="Which of several volumes in one file or series, from 0."

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     )
 )
 @options.location
-@click.argument("out", metavar="[OUT]", required=False)
+@click.argument("out", metavar="[OUT]", required=False, type=options.Place())
 @goals
 @click.option(
     "--each", is_flag=True, help="With --ratio: of each image by itself, not of its series in total."

@@ -33,8 +33,8 @@ _TOLD = 20
         "hounsfield copy pacs: s3://bucket/archive --to jpeg-ls --between 20:00-06:00",
     )
 )
-@click.argument("source", metavar="SOURCE")
-@click.argument("target", metavar="TARGET")
+@click.argument("source", metavar="SOURCE", type=options.Place())
+@click.argument("target", metavar="TARGET", type=options.Place())
 @click.option(
     "--transfer-syntax",
     metavar="SYNTAX",

@@ -75,7 +75,7 @@ def find(location: str, matches: tuple[str, ...], **chosen: Any) -> None:
     if chosen["as_csv"] and chosen["as_json"]:
         raise click.UsageError("--csv and --json are different forms; choose one")
     level = chosen["level"]
-    more = [name.strip() for name in chosen["fields"].split(",") if name.strip()]
+    more = [_attribute(name) for name in chosen["fields"].split(",") if name.strip()]
     filters = _filters(matches, chosen)
     skipped: list[Skipped] = []
     found = search.find(
@@ -121,7 +121,7 @@ def _filters(matches: tuple[str, ...], chosen: dict[str, Any]) -> dict[str, obje
         name, mark, value = match.partition("=")
         if not mark or not name:
             raise click.UsageError(f"{match!r} is no KEYWORD=VALUE")
-        filters[name] = value
+        filters[_attribute(name)] = value
     return filters
 
 
@@ -130,6 +130,15 @@ def _print_csv(rows: list[dict[str, Any]], fields: list[str]) -> None:
     writer.writeheader()
     # A cell that begins like a formula would be run by a spreadsheet.
     writer.writerows({key: _plain(value) for key, value in row.items()} for row in rows)
+
+
+def _attribute(text: str) -> str:
+    """The path of an attribute by keywords, from keywords or tags however they are written."""
+    from pydicom.datadict import keyword_for_tag
+
+    from hounsfield.dicom.dictionary import find_tag
+
+    return ".".join(keyword_for_tag(tag) or f"{tag:08X}" for tag in map(find_tag, text.strip().split(".")))
 
 
 def _plain(value: Any) -> str:

@@ -35,21 +35,33 @@ class FiniteRange(click.FloatRange):
 Command = TypeVar("Command", bound="Callable[..., Any] | click.Command")
 
 _VERBOSE = "hounsfield.verbose"
+_EMPTY = "it is empty; is a variable not set? (for the current folder give ./)"
+
+
+class Place(click.ParamType[str]):
+    """A location, as text; never empty: an empty word is a variable that is not set, not the current folder."""
+
+    name = "LOCATION"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not str(value).strip():
+            self.fail(_EMPTY, param, ctx)
+        return str(value)
 
 
 def location(command: Command) -> Command:
-    """`location: str`: where to read; what it may be is told once, in the help of `hounsfield`."""
-    return click.argument("location", metavar="LOCATION")(command)
+    """`location: str`: where to read; the help of `hounsfield` says what it may be."""
+    return click.argument("location", metavar="LOCATION", type=Place())(command)
 
 
 def out(command: Command) -> Command:
     """`out: Path`: the file or folder to write."""
-    return click.argument("out", metavar="OUT", type=_OutOrAddress(only_paths=True))(command)
+    return click.argument("out", metavar="OUT", type=OutPlace(only_paths=True))(command)
 
 
 def out_or_address(command: Command) -> Command:
     """`out: Path | str`: the same, or an address in a bucket (`s3://…`), which stays text."""
-    return click.argument("out", metavar="OUT", type=_OutOrAddress())(command)
+    return click.argument("out", metavar="OUT", type=OutPlace())(command)
 
 
 def series(command: Command) -> Command:
@@ -150,7 +162,7 @@ def examples(*lines: str) -> str:
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
-class _OutOrAddress(click.ParamType[Any]):
+class OutPlace(click.ParamType[Any]):
     """A path, or text where it is an address (a path of one would lose a slash, and make a folder `s3:`)."""
 
     name = "OUT"
@@ -159,6 +171,8 @@ class _OutOrAddress(click.ParamType[Any]):
         self.only_paths = only_paths
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not str(value).strip():
+            self.fail(_EMPTY, param, ctx)
         if str(value) == "-":
             self.fail("standard output; name a file or a folder (./- for one of that name)", param, ctx)
         if "://" not in str(value):

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from hounsfield.cli.options import examples
+from hounsfield.cli.options import OutPlace, examples
 from hounsfield.cli.terminal import echo
 
 DEFAULT_FOLDER = Path("hounsfield-archive")
@@ -22,7 +22,7 @@ DEFAULT_FOLDER = Path("hounsfield-archive")
         "hounsfield serve --database postgresql://db/pacs --store s3://bucket/pacs --host 0.0.0.0",
     )
 )
-@click.argument("folder", metavar="[FOLDER]", type=click.Path(path_type=Path), default=DEFAULT_FOLDER)
+@click.argument("folder", metavar="[FOLDER]", type=OutPlace(only_paths=True), default=DEFAULT_FOLDER)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8042, show_default=True, help="0 for any free one."

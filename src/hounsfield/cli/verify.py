@@ -66,8 +66,8 @@ WORDS = {
         "hounsfield verify old/ new/ --max-error 2",
     )
 )
-@click.argument("old", metavar="ARCHIVE|OLD")
-@click.argument("new", metavar="[NEW]", required=False)
+@click.argument("old", metavar="ARCHIVE|OLD", type=options.Place())
+@click.argument("new", metavar="[NEW]", required=False, type=options.Place())
 @click.option("--database", metavar="URL", help="The archive's index, as with `hounsfield serve`.")
 @click.option("--store", metavar="PLACE", help="The archive's files, as with `hounsfield serve`.")
 @click.option("--restart", is_flag=True, help="From the beginning, though an earlier check was stopped.")

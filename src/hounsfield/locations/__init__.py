@@ -6,6 +6,7 @@ Nothing here says whether bytes are DICOM, and nothing groups them.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 import re
@@ -13,7 +14,7 @@ import stat
 from os import PathLike
 from pathlib import Path
 
-from hounsfield.errors import LocationError
+from hounsfield.errors import HounsfieldError, LocationError
 from hounsfield.locations.archives import ArchiveLimits
 from hounsfield.locations.dicomdir import DicomdirLocation
 from hounsfield.locations.disk import ArchiveLocation, FileLocation, FolderLocation, first_bytes
@@ -152,7 +153,17 @@ def _not_there(path: Path, error: OSError) -> LocationError:
         return LocationError(f"cannot be reached: {error.strerror}", where=str(path), remedy="check the path")
     near = _near(path)
     remedy = f"did you mean {near}?" if near is not None else "check the path"
+    if len(path.parts) == 1 and _is_known_server(path.name):
+        remedy = f"the server of that name is {path.name}: with a colon"
     return LocationError("does not exist", where=str(path), remedy=remedy, near=near)
+
+
+def _is_known_server(name: str) -> bool:
+    from hounsfield.locations.servers import read_servers
+
+    with contextlib.suppress(HounsfieldError):
+        return name in read_servers()
+    return False
 
 
 def _near(path: Path) -> str | None:

@@ -44,7 +44,8 @@ class Scan:
         )
 
     def choose(self, wanted: str | int | None = None) -> Series:
-        """One series: by UID (or its beginning), Series Number, or description; with None the only CT there is.
+        """One series: by UID, Series Number or description, or the beginning of one where a single series has it; with
+        None the only CT there is.
 
         Raises `SelectionError` that lists the choices.
         """
@@ -52,6 +53,9 @@ class Scan:
         matches = [series for series in candidates if wanted is None or _matches(series, str(wanted))]
         if wanted is not None and not matches:
             matches = [series for series in self.captures if _matches(series, str(wanted))]
+        if wanted is not None and not matches:
+            begun = [series for series in self.series if _begins(series, str(wanted))]
+            matches = begun if len(begun) == 1 else []
         if len(matches) == 1:
             return matches[0]
         if not self.series and not matches and not self.captures:
@@ -216,6 +220,12 @@ def _matches(series: Series, wanted: str) -> bool:
     if wanted.lower() == facts.get("SeriesDescription", "").lower() != "":
         return True
     return len(wanted) > 3 and "." in wanted and series.uid.startswith(wanted)
+
+
+def _begins(series: Series, wanted: str) -> bool:
+    """Whether the description begins with `wanted`, which has three letters at least; case does not matter."""
+    description = series.facts.get("SeriesDescription", "").casefold()
+    return len(wanted) >= 3 and description.startswith(wanted.casefold())
 
 
 def _choice(series: Series, *, among: Sequence[Series] = ()) -> str:

@@ -1,4 +1,4 @@
-"""From what a person types to a tag: a keyword, `gggg,eeee` with or without parentheses, or eight hex digits."""
+"""From what a person types to a tag: a keyword; `gggg,eeee`, `gggg|eeee` or eight hex digits, with `0x` or without."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pydicom.datadict import dictionary_keyword, keyword_dict, repeater_has_keyw
 
 from hounsfield.errors import SelectionError
 
-_NUMBER = re.compile(r"\(?\s*([0-9A-Fa-f]{4})\s*,\s*([0-9A-Fa-f]{4})\s*\)?|([0-9A-Fa-f]{8})")
+_HEX = r"(?:0x)?([0-9A-F]{4})"
+_NUMBER = re.compile(rf"\(?\s*{_HEX}\s*[,|]\s*{_HEX}\s*\)?|(?:0x)?([0-9A-F]{{8}})", re.IGNORECASE)
 _CLOSE_ENOUGH = 0.6  # of difflib's ratio: a swapped or missing letter, a forgotten word
 
 
