@@ -11,7 +11,6 @@ from hounsfield.codecs.decoding import codestream_header, decode_frame, is_nativ
 from hounsfield.codecs.encoding import decoded_photometric, encode_frame, encoded_photometric
 from hounsfield.codecs.frame_format import MAX_FRAME_BYTES, CodestreamHeader, FrameFormat, Pixels
 from hounsfield.codecs.pixel_kinds import (
-    PixelKind,
     best_lossless,
     bits_after,
     holders,
@@ -20,14 +19,21 @@ from hounsfield.codecs.pixel_kinds import (
     written_format,
 )
 from hounsfield.codecs.rate import Rate
+from hounsfield.codecs.rows import Codec, Coding, PixelKind, Row, Trial
+from hounsfield.codecs.table import CODECS
 
 __all__ = [
+    "CODECS",
     "MAX_FRAME_BYTES",
+    "Codec",
     "CodestreamHeader",
+    "Coding",
     "FrameFormat",
     "PixelKind",
     "Pixels",
     "Rate",
+    "Row",
+    "Trial",
     "best_lossless",
     "bits_after",
     "codestream_header",

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from hounsfield.codecs.jpeg2000 import bare_codestream, is_subsampled
 from hounsfield.codecs.jpeg_xl import read_jpeg_xl_header, rebuild_jpeg
+from hounsfield.codecs.table import codec_of
+from hounsfield.dicom.extensions import named
 from hounsfield.dicom.syntaxes import TransferSyntax
 from hounsfield.errors import HounsfieldError
 
@@ -37,13 +39,12 @@ class Traits:
 
 def traits_of(data: bytes, syntax: TransferSyntax) -> Traits:
     """The traits of one frame's codestream in `syntax`; none at all of what is damaged or has no markers."""
+    codec = codec_of(syntax.family)
+    if codec is None or not codec.traits:
+        return Traits()
     try:
-        if syntax.family in ("jpeg", "jpeg-lossless", "jpeg-ls"):
-            return _jpeg_traits(data)
-        if syntax.family in ("jpeg2000", "htj2k"):
-            return _jpeg2000_traits(bare_codestream(data))
-        if syntax.family == "jpeg-xl":
-            return _jpeg_xl_traits(data)
+        traits: Traits = named(codec.traits)(data)
+        return traits
     except HounsfieldError:
         pass  # its decoder will say what is wrong
     return Traits()
@@ -74,7 +75,7 @@ def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
         position += 2 + length
 
 
-def _jpeg_traits(data: bytes) -> Traits:
+def jpeg_traits(data: bytes) -> Traits:
     """10918-1, and 14495-1 whose NEAR is in the header of the scan (C.2.3)."""
     process, near, colour = 0, 0, ""
     components: list[bytes] = []
@@ -111,8 +112,9 @@ def _colour_of_jpeg(components: list[bytes], by_application: str) -> str:
     return by_application
 
 
-def _jpeg2000_traits(data: bytes) -> Traits:
+def jpeg2000_traits(data: bytes) -> Traits:
     """The component transform is one of RGB, and the decoder undoes it (15444-1 G.2, G.3), as it does with 4:2:2."""
+    data = bare_codestream(data)
     position, high_throughput, body = 2, False, b""
     while position + 4 <= len(data) and data[position] == 0xFF and data[position + 1] != _J2K_SOT:
         marker, length = data[position + 1], int.from_bytes(data[position + 2 : position + 4], "big")
@@ -127,10 +129,10 @@ def _jpeg2000_traits(data: bytes) -> Traits:
     return Traits("" if body[_WAVELET] else method, "RGB" if body[_MCT] or is_subsampled(data) else "")
 
 
-def _jpeg_xl_traits(data: bytes) -> Traits:
+def jpeg_xl_traits(data: bytes) -> Traits:
     """XYB is for the eye and never exact; a recompressed JPEG is what that JPEG was."""
     header = read_jpeg_xl_header(data)
     if header.rebuilds:
         is_colour = header.codestream.components == 3
-        return _jpeg_traits(rebuild_jpeg(data)) if is_colour else Traits("ISO_10918_1")
+        return jpeg_traits(rebuild_jpeg(data)) if is_colour else Traits("ISO_10918_1")
     return Traits("ISO_18181_1", "RGB") if header.xyb else Traits()

@@ -1,77 +1,40 @@
-"""The decoders as a table by family, and the one function that uses it."""
+"""Decoding of one frame by the row of its family (`codecs.table`), and what its codestream says of itself."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from types import MappingProxyType
 
 import numpy as np
 
 from hounsfield.codecs.codestreams import traits_of
-from hounsfield.codecs.deflated_frame import decode_deflated_frame
 from hounsfield.codecs.foreign import Unproven
 from hounsfield.codecs.frame_format import CodestreamHeader, FrameFormat, Pixels
 from hounsfield.codecs.isolation import decode_in_child, is_isolated
-from hounsfield.codecs.jpeg import decode_jpeg, decode_jpeg_ls, read_jpeg_header
-from hounsfield.codecs.jpeg2000 import bare_codestream, decode_jpeg2000, read_jpeg2000_header
-from hounsfield.codecs.jpeg_xl import decode_jpeg_xl
 from hounsfield.codecs.native import decode_native
-from hounsfield.codecs.rle import decode_rle
+from hounsfield.codecs.table import codec_of, decoder_of
+from hounsfield.dicom.extensions import named
 from hounsfield.dicom.syntaxes import TransferSyntax
 from hounsfield.errors import HounsfieldError, UnsupportedError
-
-_DECODERS: MappingProxyType[str, Callable[[bytes, FrameFormat, Pixels | None], Pixels]] = MappingProxyType(
-    {
-        "uncompressed": lambda data, frame_format, out: decode_native(data, frame_format),
-        "deflated-frame": decode_deflated_frame,
-        "rle": decode_rle,
-        "jpeg": decode_jpeg,
-        "jpeg-lossless": decode_jpeg,
-        "jpeg-ls": decode_jpeg_ls,
-        "jpeg2000": decode_jpeg2000,
-        "htj2k": decode_jpeg2000,
-        "jpeg-xl": decode_jpeg_xl,
-    }
-)
-
-_SIGNATURES = {
-    "rle": (b"",),
-    "jpeg": (b"\xff\xd8",),
-    "jpeg-lossless": (b"\xff\xd8",),
-    "jpeg-ls": (b"\xff\xd8",),
-    "jpeg2000": (b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP"),
-    "htj2k": (b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP"),
-    "jpeg-xl": (b"\xff\x0a", b"\x00\x00\x00\x0cJXL"),
-}
 
 
 def is_native_disguised(data: bytes, syntax: TransferSyntax, frame_format: FrameFormat) -> bool:
     """True for native pixels in a file that declares a compressed syntax: right length, no codestream's start."""
-    native = frame_format.native_bytes
-    signatures = _SIGNATURES.get(syntax.family)
-    if signatures is None or len(data) not in (native, native + native % 2):
+    native, codec = frame_format.native_bytes, codec_of(syntax.family)
+    if codec is None or len(data) not in (native, native + native % 2):
         return False
-    if syntax.family == "rle":
-        segments = frame_format.samples_per_pixel * frame_format.cell_bytes
-        return data[:8] != segments.to_bytes(4, "little") + (64).to_bytes(4, "little")
-    return not data.startswith(signatures)
+    if codec.begins:
+        return not named(codec.begins)(data, frame_format)
+    return bool(codec.signatures) and not data.startswith(codec.signatures)
 
 
 def codestream_header(data: bytes, syntax: TransferSyntax) -> CodestreamHeader | None:
-    """Return the header of a frame's codestream; None for codings without one of their own, and for damage."""
-    reader = _HEADERS.get(syntax.family)
+    """What a frame's codestream says of itself; None for codings without a header of their own, and for damage."""
+    codec = codec_of(syntax.family)
+    if codec is None or not codec.header:
+        return None
     try:
-        return None if reader is None else reader(data)
+        header: CodestreamHeader = named(codec.header)(data)
     except HounsfieldError:
         return None
-
-
-_HEADERS: MappingProxyType[str, Callable[[bytes], CodestreamHeader]] = MappingProxyType(
-    {
-        **dict.fromkeys(("jpeg", "jpeg-lossless", "jpeg-ls"), lambda data: read_jpeg_header(data).codestream),
-        **dict.fromkeys(("jpeg2000", "htj2k"), lambda data: read_jpeg2000_header(bare_codestream(data))),
-    }
-)
+    return header
 
 
 def decode_frame(
@@ -105,7 +68,7 @@ def decode_frame(
             swap_words=swap_words,
             bit_offset=bit_offset,
         )
-    if syntax.family not in _DECODERS or not syntax.readable:
+    if not syntax.readable or codec_of(syntax.family) is None:
         raise UnsupportedError(
             f"{syntax.name} ({syntax.uid}) cannot be decoded: {syntax.note}", syntax=syntax.uid
         )
@@ -144,4 +107,6 @@ def decode_here(
 
     Raises `Unproven` where only a child may try.
     """
-    return _DECODERS[syntax.family](data, frame_format, out)
+    decoder = decoder_of(syntax.family)
+    assert decoder is not None, "decode_frame looks before it leaps"
+    return decoder(data, frame_format, out)

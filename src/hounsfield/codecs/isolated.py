@@ -12,14 +12,13 @@ from hounsfield.codecs.frame_format import FrameFormat
 from hounsfield.codecs.isolation.choice import imagecodecs_version
 from hounsfield.codecs.jpeg2000 import prepare_openjph
 from hounsfield.codecs.jpeg_xl import rebuild_jpeg_here, recompress_jpeg_here
+from hounsfield.codecs.table import all_codecs, decoder_of
 from hounsfield.dicom.syntaxes import SYNTAXES
 
-_CODECS = (
-    "dicomrle_decode jpeg8_decode jpegsof3_decode jpegls_decode jpeg2k_decode htj2k_decode jpegxl_decode "
-    "jpegxl_decode_jpeg jpegxl_encode_jpeg"
-)
-for _name in _CODECS.split():
-    getattr(imagecodecs, _name)  # imported when first asked for, which must be before there are limits
+for _codec in all_codecs():
+    decoder_of(_codec.family)
+    for _name in _codec.preload:
+        getattr(imagecodecs, _name)  # imported when first asked for, which must be before there are limits
 prepare_openjph()
 imagecodecs_version()  # read from a file
 

@@ -278,3 +278,8 @@ def encode_jpeg_ls(array: Pixels, frame_format: FrameFormat, rate: Rate) -> byte
         stream = call_encoder("JPEG-LS", imagecodecs.jpegls_encode, cells, level=rate.near, out=room)
     # The SPIFF header is not wanted in DICOM; some readers stop at it.
     return stream[:2] + stream[stream.index(bytes([0xFF, _LS])) :]
+
+
+def read_codestream_header(data: bytes) -> CodestreamHeader:
+    """What a codestream of any JPEG says of itself; `MalformedError` for none."""
+    return read_jpeg_header(data).codestream

@@ -252,3 +252,8 @@ def encode_htj2k(
 def _signal_to_noise(rate: Rate, bits: int) -> float:
     """OpenJPEG is told a PSNR in dB: that of a uniform quantiser of the wanted step."""
     return max(1.0, 20.0 * math.log10(((1 << bits) - 1) * math.sqrt(12.0) / rate.step))
+
+
+def read_codestream_header(data: bytes) -> CodestreamHeader:
+    """What a codestream, in a JP2 file or bare, says of itself; `MalformedError` for none."""
+    return read_jpeg2000_header(bare_codestream(data))

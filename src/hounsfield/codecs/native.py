@@ -132,3 +132,8 @@ def _subsample(array: Pixels, frame_format: FrameFormat, little_endian: bool) ->
         array = np.concatenate([array, array[:, -1:]], axis=1)
     pairs = np.stack([array[:, 0::2, 0], array[:, 1::2, 0], array[:, 0::2, 1], array[:, 0::2, 2]], axis=-1)
     return pairs.astype(_stored_dtype(frame_format, little_endian)).tobytes()
+
+
+def decode_uncompressed(data: bytes, frame_format: FrameFormat, out: Pixels | None = None) -> Pixels:
+    """A frame that is encapsulated uncompressed (PS3.5 A.4.11): little endian, as native ones are."""
+    return decode_native(data, frame_format)

@@ -6,11 +6,12 @@ Every syntax that can hold an image is listed. One that nothing here can read or
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
+from functools import cache
 from typing import Any
 
+from hounsfield.dicom.extensions import extensions, load_extension
 from hounsfield.dicom.uids import GE_PRIVATE
 from hounsfield.errors import UnsupportedError
 
@@ -212,8 +213,35 @@ _STUBS = (
 )
 
 
-SYNTAXES: Mapping[str, TransferSyntax] = MappingProxyType({s.uid: s for s in (*_READ_AND_WRITTEN, *_STUBS)})
-_BY_KEYWORD = {s.keyword: s for s in SYNTAXES.values()}
+_OWN = {s.uid: s for s in (*_READ_AND_WRITTEN, *_STUBS)}
+_BY_KEYWORD = {s.keyword: s for s in _OWN.values()}
+
+
+class _Syntaxes(Mapping[str, TransferSyntax]):
+    """The table by UID, and behind it the syntaxes of other packages' codecs.
+
+    These are imported when a UID is asked for that this package cannot read, or when all are; a stub is theirs to fill.
+    """
+
+    def __getitem__(self, uid: str) -> TransferSyntax:
+        own = _OWN.get(uid)
+        return own if own is not None and own.readable else _added().get(uid) or _OWN[uid]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys((*_OWN, *_added())))
+
+    def __len__(self) -> int:
+        return len({*_OWN, *_added()})
+
+
+SYNTAXES: Mapping[str, TransferSyntax] = _Syntaxes()
+
+
+@cache
+def _added() -> Mapping[str, TransferSyntax]:
+    """Syntaxes of the codecs that other packages bring (`hounsfield.codecs.rows.Codec.syntaxes`), by UID."""
+    codecs = (load_extension("hounsfield.codecs", name) for name in extensions("hounsfield.codecs"))
+    return {each.uid: each for codec in codecs for each in getattr(codec, "syntaxes", ())}
 
 
 def transfer_syntax(uid_or_keyword: str) -> TransferSyntax:
@@ -222,7 +250,10 @@ def transfer_syntax(uid_or_keyword: str) -> TransferSyntax:
     Raises `UnsupportedError` for a name that is not in the table.
     """
     name = str(uid_or_keyword).strip("\0 ")
-    found = SYNTAXES.get(name) or _BY_KEYWORD.get(name.lower().replace("_", "-"))
+    keyword = name.lower().replace("_", "-")
+    found = _BY_KEYWORD.get(keyword) or SYNTAXES.get(name)
+    if found is None or not found.readable:
+        found = next((each for each in _added().values() if each.keyword == keyword), found)
     if found is None:
         raise UnsupportedError(
             f"transfer syntax {name[:64]!r} is not known",

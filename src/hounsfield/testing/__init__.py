@@ -1,4 +1,4 @@
-"""Contracts as classes, for whoever adds a location or a format: a test class that gives its fixtures is held to them.
+"""Contracts as classes, for whoever adds a location, a format or a codec: subclass one and give its fixtures.
 
 Shipped, so that other packages prove theirs in the same way as the ones here are proved. pytest, which they need, is
 not among the dependencies of `hounsfield`; nothing else imports this room.
@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import pytest
 
-pytest.register_assert_rewrite("hounsfield.testing.formats", "hounsfield.testing.locations")
+pytest.register_assert_rewrite(*(f"hounsfield.testing.{name}" for name in ("codecs", "formats", "locations")))
 
-from hounsfield.testing.formats import FormatContract  # noqa: E402 (assertions are rewritten from here on)
+from hounsfield.testing.codecs import CodecContract  # noqa: E402 (assertions are rewritten from here on)
+from hounsfield.testing.formats import FormatContract  # noqa: E402
 from hounsfield.testing.locations import (  # noqa: E402
     ComparingContract,
     KnowingContract,
@@ -24,6 +25,7 @@ from hounsfield.testing.locations import (  # noqa: E402
 )
 
 __all__ = [
+    "CodecContract",
     "ComparingContract",
     "FormatContract",
     "KnowingContract",

@@ -7,6 +7,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 
+from hounsfield.codecs.table import codec_of
 from hounsfield.dicom.encoding import EXPLICIT_LITTLE, Encoding, encode_element
 from hounsfield.dicom.syntaxes import TransferSyntax
 from hounsfield.errors import MalformedError
@@ -19,13 +20,6 @@ _DERIVATION, _SOURCE_IMAGES, _DERIVATION_CODES = 0x00082111, 0x00082112, 0x00089
 _PURPOSE = 0x0040A170
 _LOSSY, _RATIO, _METHOD = 0x00282110, 0x00282112, 0x00282114
 _NAMESPACE = uuid.UUID("b24e5a0c-21d0-4d3c-8f6a-9f0d1d1f0f59")
-_METHODS = {
-    "jpeg": "ISO_10918_1",
-    "jpeg-ls": "ISO_14495_1",
-    "jpeg2000": "ISO_15444_1",
-    "htj2k": "ISO_15444_15",
-    "jpeg-xl": "ISO_18181_1",
-}
 _ITEM_START = b"\xfe\xff\x00\xe0"
 _MAX_DESCRIPTION = 1024  # ST
 
@@ -64,7 +58,7 @@ def derivation_edits(
     `past` is a loss before this one that `part` does not tell of.
     """
     ratios = [*([] if past is None else [_said(past.ratio)]), _said(ratio)]
-    methods = [*([] if past is None else [past.method]), _METHODS[syntax.family]]
+    methods = [*([] if past is None else [past.method]), _method(syntax)]
     original = (part.find(_SOP_INSTANCE) or b"").rstrip(b"\0 ")
     sop_class = (part.find(_SOP_CLASS) or b"").rstrip(b"\0 ")
     if not original:
@@ -139,3 +133,8 @@ def _code(value: bytes, meaning: bytes) -> bytes:
     return (
         _element(_CODE, b"SH", value) + _element(_SCHEME, b"SH", b"DCM") + _element(_MEANING, b"LO", meaning)
     )
+
+
+def _method(syntax: TransferSyntax) -> str:
+    codec = codec_of(syntax.family)
+    return "" if codec is None else codec.lossy_method

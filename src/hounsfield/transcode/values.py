@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hounsfield.codecs import FrameFormat, Pixels
+from hounsfield.codecs.table import codec_of
 from hounsfield.ct.hu import Padding, StoredFormat, stored_values
 from hounsfield.ct.instance import Header
 from hounsfield.dicom.encoding import EXPLICIT_LITTLE, encode_element
@@ -20,9 +21,6 @@ from hounsfield.transcode.part10 import Part10
 from hounsfield.transcode.pixels import PixelSource
 
 BITS_STORED, HIGH_BIT = 0x00280101, 0x00280102
-_WHOLE_CELLS = ("native", "uncompressed", "deflated-frame", "rle")
-"""Families that hold cells, not values: whatever is in them is kept."""
-
 _OVERLAY_GROUPS = range(0x6000, 0x6020, 2)
 _ROWS, _COLUMNS, _FRAMES, _TYPE, _ORIGIN, _FIRST_FRAME = 0x0010, 0x0011, 0x0015, 0x0040, 0x0050, 0x0051
 _BITS, _POSITION, _DATA = 0x0100, 0x0102, 0x3000
@@ -51,7 +49,9 @@ class FrameValues:
         stored = min(given.bits_stored, given.bits_allocated) or given.bits_allocated
         high = given.high_bit if stored - 1 <= given.high_bit < given.bits_allocated else stored - 1
         self._stored = StoredFormat(given.bits_allocated, stored, high, given.signed)
-        self._is_by_cell = syntax.family in _WHOLE_CELLS or given.bits_allocated == 1
+        codec = codec_of(syntax.family)
+        # Without a codec it is native: cells, not values, and whatever is in them is kept.
+        self._is_by_cell = codec is None or codec.whole_cells or given.bits_allocated == 1
         self.padding = None if self._is_by_cell else _padding_above(header, self._stored)
         self._overlays: list[_Overlay] | None = None
         self._is_reduced = False

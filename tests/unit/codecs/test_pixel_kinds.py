@@ -22,10 +22,11 @@ from hounsfield.codecs import (
     holds,
     refuse_unheld,
 )
-from hounsfield.codecs.pixel_kinds import HELD
+from hounsfield.codecs.table import CODECS
 from hounsfield.dicom.syntaxes import SYNTAXES, TransferSyntax, transfer_syntax
 from hounsfield.errors import UnsupportedError
 
+HELD = [coding.keyword for each in CODECS for coding in each.codings if coding.holds is not None]
 WRITABLE = [syntax for syntax in SYNTAXES.values() if syntax.writable]
 PHOTOMETRICS = {
     "MONOCHROME1": 1,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from hounsfield.codecs.table import CODECS
 from hounsfield.ct.hu import Rescale, StoredFormat, stored_values
 from hounsfield.ct.units import unit_of
 from hounsfield.errors import HounsfieldError
@@ -29,7 +30,7 @@ HIGHEST_OF_METAL = 30720.0  # HU; the end of the widest scale that scanners offe
 LOWEST_OF_AIR = -900.0  # HU; a scale that begins above it has no air
 SHARE_OF_METAL = 0.05  # of a slice; more of it is no metal
 
-STATING_A_SIGN = frozenset({"jpeg2000", "htj2k"})
+STATING_A_SIGN = frozenset(each.family for each in CODECS if each.states_sign)
 """Families of codecs whose codestreams say whether their samples are signed."""
 
 Array = npt.NDArray[Any]

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from hounsfield.codecs import PixelKind, holders
-from hounsfield.codecs.pixel_kinds import HELD
+from hounsfield.codecs.pixel_kinds import held_rows
 from hounsfield.ct.instance import Header, Skipped, Source
 from hounsfield.dicom.syntaxes import transfer_syntax
 from hounsfield.errors import HounsfieldError
@@ -206,7 +206,7 @@ def _kind(header: Header) -> tuple[Kind, tuple[str, ...]]:
         try:
             kind = PixelKind.of(decoded_format(header))
             pixels = str(kind)
-            held = tuple(each.keyword for each in holders(kind, lossless=True) if each.keyword in HELD)
+            held = tuple(each.keyword for each in holders(kind, lossless=True) if held_rows(each.keyword))
         except HounsfieldError:
             pixels = "pixels that cannot be told"
     sop_class, modality = header.text("SOPClassUID"), header.text("Modality")
