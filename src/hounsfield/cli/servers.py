@@ -1,4 +1,4 @@
-"""`hounsfield servers`: name the DICOMweb servers you use, once; secrets stay where they are kept."""
+"""`hounsfield servers`: name the DICOMweb servers and DIMSE peers you use, once; secrets stay where they are kept."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from hounsfield.cli.terminal import Column, echo, table
 @click.group(
     epilog=options.examples(
         "hounsfield servers add pacs https://pacs.example/dicom-web --user me --password-env PACS_PASSWORD",
-        "hounsfield servers test pacs",
+        "hounsfield servers add ct dicom://CT1@10.0.0.7:104 --ae-title ME",
+        "hounsfield servers test ct",
         "hounsfield find pacs: --patient-id 123",
     )
 )
@@ -62,6 +63,14 @@ def list_(as_json: bool) -> None:
 @click.option("--search-prefix", metavar="PATH", help="Between URL and searches.")
 @click.option("--retrieve-prefix", metavar="PATH", help="Between URL and retrieval.")
 @click.option("--store-prefix", metavar="PATH", help="Between URL and stores.")
+@click.option("--ae-title", metavar="TITLE", help="DIMSE: what we call ourselves there; else HOUNSFIELD.")
+@click.option(
+    "--receive-port", type=click.IntRange(1, 65535), help="DIMSE: where a C-MOVE sends to; else 11112."
+)
+@click.option(
+    "--charset", metavar="NAME", help="DIMSE: characters of texts that do not say theirs: GB18030 …"
+)
+@click.option("--tls", is_flag=True, help="DIMSE over TLS; with --ca, --certificate and --key.")
 @click.option("--timeout", type=options.FiniteRange(min=0.1), help="Seconds of silence before giving up.")
 @options.force
 def add(name: str, url: str, force: bool, **given: Any) -> None:
@@ -85,13 +94,32 @@ def remove(name: str) -> None:
 @servers.command()
 @click.argument("name")
 def test(name: str) -> None:
-    """Ask the server NAME for a study, and say what is wrong if it does not answer."""
+    """Ask the server NAME for a study, or a DIMSE peer for an echo; say what is wrong if it does not answer."""
     from hounsfield.locations.servers import find_server
 
     server = find_server(name)
+    if server.is_dimse:
+        _test_peer(name)
+        return
     with server.client() as client:
         client.check()
     echo(f"{name} answers at {server.url}")
+
+
+def _test_peer(name: str) -> None:
+    """C-ECHO, and what else the peer offers us."""
+    from hounsfield.dimse.client import echo as c_echo
+    from hounsfield.dimse.client import offered
+    from hounsfield.dimse.requestor import administrators_line
+    from hounsfield.locations.dimse.settings import called
+
+    peer = called(f"{name}:").peer
+    c_echo(peer)
+    services, local = offered(peer)
+    echo(f"{name} answers at {peer.address}, and offers {', '.join(services) or 'nothing else'}")
+    if "C-MOVE" in services and "C-GET" not in services:
+        line = administrators_line(peer, local)
+        echo(f"retrieval is by C-MOVE: its administrator must know {line}")
 
 
 def _settings(url: str, given: dict[str, Any]) -> dict[str, Any]:
@@ -116,6 +144,10 @@ def _settings(url: str, given: dict[str, Any]) -> dict[str, Any]:
             settings[key] = given[f"{key}_prefix"]
     if given["insecure"]:
         settings["verify"] = False
+    dimse = {key: given[key] for key in ("ae_title", "receive_port", "charset", "tls") if given[key]}
+    if dimse and not url.lower().startswith("dicom://"):
+        raise click.UsageError("--ae-title, --receive-port, --charset and --tls are for dicom:// addresses")
+    settings |= dimse
     if given["timeout"]:
         settings["timeouts"] = {"read": given["timeout"]}
     return settings

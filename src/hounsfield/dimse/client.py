@@ -14,7 +14,7 @@ from hounsfield.dimse.association import Buffer, Context
 from hounsfield.dimse.commands import Command, Field
 from hounsfield.dimse.negotiation import IMPLICIT, UNCOMPRESSED, split, storage_pairs
 from hounsfield.dimse.requestor import Peer, Requestor, associate
-from hounsfield.dimse.services import VERIFICATION
+from hounsfield.dimse.services import CT_STORAGE, STUDY_ROOT, VERIFICATION
 from hounsfield.dimse.statuses import PENDING_UNSUPPORTED, SUCCESS, Kind, kind_of, words
 from hounsfield.errors import DimseError, HounsfieldError
 
@@ -33,6 +33,20 @@ def echo(peer: Peer) -> None:
             raise DimseError(f"C-ECHO: {words(response)}", where=peer.address, status=response.status)
 
 
+def offered(peer: Peer) -> tuple[list[str], str]:
+    """The services that a peer offers us beside C-ECHO, and the address from which it sees us."""
+    services = {
+        "C-FIND": STUDY_ROOT.find,
+        "C-GET": STUDY_ROOT.get,
+        "C-MOVE": STUDY_ROOT.move,
+        "C-STORE": CT_STORAGE,
+    }
+    pairs = [(VERIFICATION, (IMPLICIT,)), *((uid, UNCOMPRESSED) for uid in services.values())]
+    with associate(peer, pairs) as requestor:
+        found = [name for name, uid in services.items() if requestor.context(uid) is not None]
+        return found, requestor.connection.local_address
+
+
 @dataclass(frozen=True, slots=True)
 class Match:
     """An identifier that a C-FIND found; `unmatched` where the peer says that it did not match every key."""
@@ -45,10 +59,13 @@ class Match:
 def find(peer: Peer, sop_class: str, encode: Encode, *, limit: int | None = None) -> Iterator[Match]:
     """C-FIND: every match of the identifier that `encode` makes, or `limit` of them, as they come."""
     with associate(peer, [(sop_class, UNCOMPRESSED)]) as requestor:
-        yield from _found(requestor, sop_class, encode, limit)
+        yield from find_over(requestor, sop_class, encode, limit)
 
 
-def _found(requestor: Requestor, sop_class: str, encode: Encode, limit: int | None) -> Iterator[Match]:
+def find_over(
+    requestor: Requestor, sop_class: str, encode: Encode, limit: int | None = None
+) -> Iterator[Match]:
+    """C-FIND over an association that is open; to be read to its end before anything else is asked there."""
     context = requestor.need(sop_class, "this search (C-FIND)")
     request = Command(Field.C_FIND, requestor.new_id(), True, sop_class, priority=0)
     requestor.send(context, request, [encode(context.transfer_syntax)])

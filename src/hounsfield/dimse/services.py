@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 VERIFICATION = "1.2.840.10008.1.1"
+CT_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
 STORAGE_COMMITMENT = "1.2.840.10008.1.20.1"
 STORAGE_COMMITMENT_INSTANCE = "1.2.840.10008.1.20.1.1"
 """The well-known SOP instance that storage commitment is asked of (PS3.4 J.3.5)."""

@@ -51,11 +51,12 @@ class LocationKind:
         return bool(self.probe) and bool(named(self.probe)(path, head))
 
 
-SERVER = LocationKind("named server", "hounsfield.locations.dicomweb:open_dicomweb")
+SERVER = LocationKind("named server", "hounsfield.locations.named:open_named")
 """A server by its name in `servers.toml`; no scheme tells it (`pacs:`)."""
 
 KINDS: tuple[LocationKind, ...] = (
     LocationKind("DICOMweb", "hounsfield.locations.dicomweb:open_dicomweb", schemes=("http", "https")),
+    LocationKind("DIMSE", "hounsfield.locations.dimse:open_dimse", schemes=("dicom",)),
     LocationKind(
         "bucket", "hounsfield.locations.buckets:open_bucket", schemes=("s3", "gs", "az"), nested=True
     ),

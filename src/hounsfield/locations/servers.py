@@ -9,6 +9,10 @@ into the file all the same is read and never shown.
     url = "https://pacs.example/dicom-web"
     ca = "~/hospital-ca.pem"
     auth = { kind = "basic", user = "me", password = { environment = "PACS_PASSWORD" } }
+
+    [ct]
+    url = "dicom://CT1@10.0.0.7:104"
+    ae_title = "ME"
 """
 
 from __future__ import annotations
@@ -34,6 +38,7 @@ from hounsfield.client import (
 )
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.errors import HounsfieldError, LocationError
+from hounsfield.locations.dimse_address import DimseAddress
 from hounsfield.outputs import whole_file
 
 FILE_VARIABLE = "HOUNSFIELD_SERVERS"
@@ -42,7 +47,7 @@ FILE_VARIABLE = "HOUNSFIELD_SERVERS"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]+", re.ASCII)
 _KEYS = {
     "url", "auth", "headers", "search", "retrieve", "store", "ca", "certificate", "key", "key_password",
-    "verify", "proxy", "timeouts",
+    "verify", "proxy", "timeouts", "ae_title", "charset", "receive_port", "tls",
 }  # fmt: skip
 _SECRET_KINDS = ("environment", "command", "keyring")
 
@@ -59,6 +64,11 @@ class Server:
         return str(self.settings["url"])
 
     @property
+    def is_dimse(self) -> bool:
+        """Whether it speaks DIMSE rather than DICOMweb."""
+        return self.url.lower().startswith("dicom://")
+
+    @property
     def auth_kind(self) -> str:
         """How it is entered: "none", "basic", "bearer" or "oauth2", and where the secret is kept."""
         auth = self.settings.get("auth")
@@ -68,8 +78,10 @@ class Server:
         return f"{auth['kind']}, {_kept(secret)}"
 
     def client(self, **options: Any) -> Client:
-        """A client for it; `LocationError` names the entry where a setting makes no sense."""
+        """A client for it; `LocationError` names the entry where a setting makes no sense, or that speaks DIMSE."""
         settings = self.settings
+        if self.is_dimse:
+            raise LocationError("speaks DIMSE, not DICOMweb", where=f"server {self.name!r}")
         try:
             return Client(
                 self.url,
@@ -146,7 +158,10 @@ def add_server(name: str, settings: Mapping[str, Any], *, force: bool = False) -
             f"{name!r} is no name for a server", expected="two or more letters, digits, - _ ."
         )
     server = Server(name, _checked(name, settings, servers_file()))
-    Resource.parse(server.url)
+    if server.is_dimse:
+        DimseAddress.parse(server.url)
+    else:
+        Resource.parse(server.url)
     servers = read_servers()
     if name in servers and not force:
         raise LocationError(
@@ -224,11 +239,11 @@ def _auth(settings: Mapping[str, Any] | None) -> Auth | None:
 
 def _basic(settings: Mapping[str, Any]) -> Auth:
     user = str(settings["user"])
-    return Basic(user, _secret(settings["password"], user))
+    return Basic(user, secret_of(settings["password"], user))
 
 
 def _bearer(settings: Mapping[str, Any]) -> Auth:
-    return Bearer(_secret(settings["token"], "token"))
+    return Bearer(secret_of(settings["token"], "token"))
 
 
 def _oauth2(settings: Mapping[str, Any]) -> Auth:
@@ -236,7 +251,7 @@ def _oauth2(settings: Mapping[str, Any]) -> Auth:
     return ClientCredentials(
         str(settings["token_url"]),
         client_id,
-        _secret(settings["client_secret"], client_id),
+        secret_of(settings["client_secret"], client_id),
         str(settings.get("scope", "")),
         {str(key): str(value) for key, value in dict(settings.get("extra", {})).items()},
     )
@@ -245,7 +260,7 @@ def _oauth2(settings: Mapping[str, Any]) -> Auth:
 _AUTHS = {"basic": _basic, "bearer": _bearer, "oauth2": _oauth2}
 
 
-def _secret(value: Any, user: str) -> Secret:
+def secret_of(value: Any, user: str) -> Secret:
     """Where a secret is to be had: text in the file itself, or a table that names its place."""
     if isinstance(value, str):
         return Secret.of(value)
@@ -263,7 +278,7 @@ def _secret(value: Any, user: str) -> Secret:
 
 
 def _revealed(value: Any) -> str:
-    return value if isinstance(value, str) else _secret(value, "").reveal()
+    return value if isinstance(value, str) else secret_of(value, "").reveal()
 
 
 def _kept(secret: Any) -> str:
@@ -288,7 +303,7 @@ def _transport(settings: Mapping[str, Any]) -> Transport:
         ca=path("ca"),
         certificate=path("certificate"),
         key=path("key"),
-        key_password=_secret(settings["key_password"], "key") if "key_password" in settings else None,
+        key_password=secret_of(settings["key_password"], "key") if "key_password" in settings else None,
         verify=bool(settings.get("verify", True)),
         proxy=str(settings["proxy"]) if "proxy" in settings else None,
     )

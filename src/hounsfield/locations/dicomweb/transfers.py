@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hounsfield.client import Client, Part
-from hounsfield.ct.instance.source import BytesSource, FileSource, Skipped
+from hounsfield.ct.instance.source import BytesSource, Skipped
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.dicomweb.store_results import StoredInstance
 from hounsfield.errors import HounsfieldError
+from hounsfield.locations.arrivals import arrived
 from hounsfield.locations.location import Delivered, Outcome, Status
-from hounsfield.locations.uids import HEAD_BYTES, sop_instance_uid, written_uids
+from hounsfield.locations.uids import HEAD_BYTES, sop_instance_uid
 from hounsfield.outputs import partial_instance
 
 _STATUSES: dict[str, Status] = {
@@ -51,15 +52,16 @@ def _saved(part: Part, resource: Resource, folder: Path) -> Delivered | Skipped:
     except BaseException:
         path.unlink(missing_ok=True)
         raise
-    try:
-        study, series, instance = written_uids(FileSource(path), head, size)
-    except HounsfieldError as error:
-        path.unlink(missing_ok=True)
-        return Skipped(f"{resource.path} part {part.index + 1}", error.found)
-    if (study, series) != (resource.study, resource.series) or resource.instance not in {None, instance}:
-        path.unlink(missing_ok=True)
-        return Skipped(instance, f"came where {resource.path} was asked for")
-    return Delivered(study, series, instance, FileSource(path), size, path)
+    return arrived(
+        path,
+        size,
+        study=resource.study,
+        series=resource.series,
+        instance=resource.instance,
+        asked=resource.path,
+        name=f"{resource.path} part {part.index + 1}",
+        head=head,
+    )
 
 
 def store(client: Client, study: str | None, instances: Sequence[Delivered]) -> Iterator[Outcome]:
