@@ -16,7 +16,7 @@ from hounsfield.ct.instance.source import BytesSource, Skipped, Source
 from hounsfield.dicom.syntaxes import SYNTAXES, transfer_syntax
 from hounsfield.dimse.client import Sendable, Stored
 from hounsfield.dimse.client import store as store_instances
-from hounsfield.dimse.identifiers import encode_identifier, identifier
+from hounsfield.dimse.identifiers import encode_identifier, failed_instances, identifier
 from hounsfield.dimse.part10 import data_set_pieces
 from hounsfield.dimse.receiving import ReceivedFile
 from hounsfield.dimse.requestor import Peer
@@ -83,17 +83,18 @@ class Retriever:
         """Instances of a series (None: all) as files in `folder`.
 
         `listed` are the SOP classes of what the peer says there is, by SOP Instance UID. What does not come is asked
-        for again; `DimseError` with `data["truncated"]` if it does not come then.
+        for again; `DimseError` if it does not come then, with `data["truncated"]` unless the peer says that it failed.
         """
         wanted = set(listed if instances is None else instances)
         keys: dict[str, str | list[str]] = {"StudyInstanceUID": study, "SeriesInstanceUID": series}
-        missing, failure = set(wanted), ""
+        missing, failed, reason = set(wanted), set[str](), ""
         for attempt in range(1 + ASKED_AGAIN):
             part = None if attempt == 0 and instances is None else sorted(missing)
             for request in _requests(keys, part):
                 for each in self._retrieved(request, listed, folder, syntax):
                     if isinstance(each, RetrieveEnd):
-                        failure = each.reason or failure
+                        failed.update(failed_instances(each.identifier, each.transfer_syntax))
+                        reason = each.reason or reason
                         continue
                     found = self._arrived(each, study, series)
                     if isinstance(found, Skipped) or instances is None or found.instance in missing:
@@ -101,15 +102,10 @@ class Retriever:
                         yield found
                     elif found.path is not None:
                         found.path.unlink()
-            if not missing:
-                return
-        raise DimseError(
-            f"{len(missing)} of {len(wanted)} instances of series {series} did not come"
-            + (f": {failure}" if failure else ""),
-            where=self.peer.address,
-            truncated=True,
-            uids=tuple(sorted(missing)),
-        )
+            if not missing or (attempt and missing <= failed):
+                break
+        if missing:
+            raise _short(series, missing, len(wanted), reason, self.peer, final=missing <= failed)
 
     def _arrived(self, file: ReceivedFile, study: str, series: str) -> Delivered | Skipped:
         asked = f"series {series}"
@@ -165,6 +161,18 @@ class Retriever:
             return move(self.peer, model.move, encode, new_path, syntaxes=syntaxes)
         classes = list(dict.fromkeys(filter(None, listed.values()))) or list(USUAL_CLASSES)
         return get(self.peer, model.get, encode, new_path, sop_classes=classes, syntaxes=syntaxes)
+
+
+def _short(
+    series: str, missing: Collection[str], wanted: int, reason: str, peer: Peer, *, final: bool
+) -> DimseError:
+    found = f"{len(missing)} of {wanted} instances of series {series} did not come"
+    return DimseError(
+        f"{found}: {reason}" if reason else found,
+        where=peer.address,
+        truncated=not final,
+        uids=tuple(sorted(missing)),
+    )
 
 
 def _is_useless(end: Retrieved) -> bool:
