@@ -193,6 +193,7 @@ def row(result: Result, *, folder: str = "") -> dict[str, Any]:
         "shape": list(facts["shape"]),
         "unit": facts["unit"],
         "warnings": list(facts["warnings"]),
+        "plausibility": facts.get("plausibility"),
         "reason": result.reason,
     }
 
@@ -216,6 +217,7 @@ def row_of_one(series: Series, made: Result, out: Path | str, phase: int | None)
         "shape": list(made.facts["shape"]),
         "unit": made.facts["unit"],
         "warnings": list(made.facts["warnings"]),
+        "plausibility": made.facts.get("plausibility"),
         "reason": "",
     }
 

@@ -48,7 +48,10 @@ def _values(command: Function) -> Function:
         show_default="int16 for HU, float32 for any other unit",
         help="float32 keeps fractions.",
     )
-    return dtype(clamp(command))
+    plausible = click.option(
+        "--require-plausible", is_flag=True, help="Refuse numbers that physics rules out as HU."
+    )
+    return dtype(clamp(plausible(command)))
 
 
 def _slices(command: Function) -> Function:

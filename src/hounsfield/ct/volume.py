@@ -6,8 +6,9 @@ their grid, `hounsfield.formats` and `hounsfield.pictures` show them to others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from math import degrees
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hounsfield.ct.attachments import attached
+from hounsfield.ct.plausibility import Plausibility, judge_array
 from hounsfield.ct.units import HOUNSFIELD_UNITS
 from hounsfield.errors import GeometryError
 
@@ -34,7 +36,7 @@ class Report:
 
     `slope` and `intercept` are those of every slice, or None where slices differ (or a table was used).
     `filled` names the slices (indexes into the array) that no file held. `verdict` is the geometry found:
-    "regular", "sheared", "gaps", "irregular" or "not a volume".
+    "regular", "sheared", "gaps", "irregular" or "not a volume". `judge` computes `plausibility`.
     """
 
     warnings: tuple[str, ...] = ()
@@ -47,6 +49,15 @@ class Report:
     intercept: float | None = None
     filled: tuple[int, ...] = ()
     spacing_notes: tuple[str, ...] = ()
+    judge: Callable[[], Plausibility | None] | None = field(default=None, repr=False, compare=False)
+
+    @cached_property
+    def plausibility(self) -> Plausibility | None:
+        """The verdict of physics on the numbers, before any clamp where slices are at hand; None for another unit.
+
+        Computed when it is first asked for, from at most twelve slices: a volume that nobody asks pays nothing.
+        """
+        return None if self.judge is None else self.judge()
 
     def to_json(self) -> dict[str, Any]:
         """Every field as plain JSON values."""
@@ -61,7 +72,13 @@ class Report:
             "intercept": self.intercept,
             "filled": [int(index) for index in self.filled],
             "spacing_notes": list(self.spacing_notes),
+            **self._judged(),
         }
+
+    def _judged(self) -> dict[str, Any]:
+        """The verdict of physics where somebody asked for it: describing a volume reads no slices."""
+        found = self.__dict__.get("plausibility")
+        return {} if found is None else {"plausibility": found.to_json()}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -97,6 +114,10 @@ class Volume:
         if len(uids) != len(self.array):
             raise GeometryError(f"{len(uids)} UIDs", expected=f"one for each of {len(self.array)} slices")
         object.__setattr__(self, "uids", uids)
+        if self.is_hounsfield and getattr(self.report.judge, "func", judge_array) is judge_array:
+            # Without slices to ask, and never bound to the array of the volume that this one was made of.
+            judged = replace(self.report, judge=partial(judge_array, self.array, self.spacing))
+            object.__setattr__(self, "report", judged)
 
     @property
     def shape(self) -> tuple[int, int, int]:

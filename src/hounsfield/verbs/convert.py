@@ -15,6 +15,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from hounsfield.ct.geometry import Verdict
+from hounsfield.ct.plausibility import Physics
 from hounsfield.ct.series import LoadOptions, Series
 from hounsfield.ct.series.streaming import streams
 from hounsfield.ct.volume import Volume
@@ -122,12 +123,19 @@ def convert_joined(
 def result_of(series: Series, volume: Volume, values: NDArray[Any] | None = None) -> Result:
     """The result for an output made of a volume. `values`: a sample, where the array does not hold them."""
     report = volume.report.to_json()
+    judged = volume.report.plausibility
+    cannot_be = (
+        (f"the numbers cannot be HU: {judged.sentences()[0]}",)
+        if judged is not None and judged.verdict is Physics.IMPLAUSIBLE
+        else ()
+    )
     facts = {
         "verdict": volume.report.verdict,
         "shape": volume.shape,
         "unit": volume.unit,
         "counts": {name: report[name] for name in ("padded", "clamped", "saturated", "rounded")},
-        "warnings": volume.report.warnings,
+        "warnings": (*cannot_be, *volume.report.warnings),
+        "plausibility": None if judged is None else str(judged.verdict),
         "preview": preview(volume, values),
     }
     return Result(series.name, Status.DONE, facts=facts)

@@ -26,7 +26,6 @@ from hounsfield.ct.plausibility import (
 )
 from hounsfield.ct.series import LoadOptions, Series
 from hounsfield.ct.series.assembly import allocate, convert_into, told_notes
-from hounsfield.ct.series.physics import plausibility_of
 from hounsfield.ct.series.slices import Slice
 from hounsfield.ct.series.warnings import is_little, warnings_of
 from hounsfield.errors import HounsfieldError
@@ -244,7 +243,7 @@ def inspect(series: Series, *, pixels: bool = True) -> Inspection:
 
 
 def _physics(series: Series, found: _Looked) -> Plausibility | None:
-    judged = plausibility_of(series)
+    judged = series.plausibility()
     return (
         judged.with_evidence(Evidence("interleaved")) if judged is not None and found.interleaved else judged
     )

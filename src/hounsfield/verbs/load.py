@@ -153,6 +153,7 @@ def load(
     unit: Literal["HU"] | None = None,
     out: NDArray[Any] | None = None,
     require_hounsfield: bool = False,
+    require_plausible: bool = False,
     workers: int | None = None,
 ) -> Volume:
     """The volume of one series in a location.
@@ -180,6 +181,8 @@ def load(
     - `spacing`: (slice, row, column) mm for frames that have no place in the patient
     - `unit`: "HU": the values are Hounsfield units, whatever Rescale Type says; the report keeps what it said
     - `require_hounsfield`: `NotHounsfieldError` for values in another unit, instead of a volume that says so
+    - `require_plausible`: the same for numbers that physics rules out (docs/trust.md); `report.plausibility` has the
+      verdict without it, computed when asked for
     - `workers`: threads; None for one a core
 
     Raises `SelectionError` listing the choices, `GeometryError` naming the option that would load the slices,
@@ -200,6 +203,7 @@ def load(
         truncated=truncated,
         spacing=spacing,
         unit=unit,
+        require_plausible=require_plausible,
         workers=workers,
     )
     chosen = scan(with_pixels(as_location(location)), unit=unit, split_by=split_by).choose(series)

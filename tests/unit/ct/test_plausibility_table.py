@@ -14,7 +14,6 @@ from hounsfield import phantom
 from hounsfield.ct.plausibility import MOST_SLICES, Physics, Sample, judge, spread
 from hounsfield.ct.plausibility.rule import COARSE_STEP
 from hounsfield.ct.series import LoadOptions
-from hounsfield.ct.series.physics import plausibility_of
 from hounsfield.phantom import PhantomSpec
 from hounsfield.verbs.inspect import Trust, inspect
 
@@ -99,7 +98,7 @@ def test_no_untouched_real_series_is_implausible_whatever_it_is(real_data: Path)
         if place.suffix in (".txt", ".md") or place.name.startswith("LICENSE"):
             continue
         for series in hounsfield.scan(place).series:
-            found = plausibility_of(series)
+            found = series.plausibility()
             judged_series += found is not None
             assert found is None or found.verdict is not Physics.IMPLAUSIBLE, place
     assert judged_series > 30
@@ -188,7 +187,7 @@ def test_no_kind_of_field_is_accused_untouched_and_none_is_believed_when_changed
 )
 def test_no_phantom_is_accused(changes: dict[str, float], tmp_path: Path) -> None:
     phantom.write(PhantomSpec(rows=256, columns=256, slices=4, **changes), tmp_path)  # type: ignore[arg-type]
-    found = plausibility_of(hounsfield.scan(tmp_path).series[0])
+    found = hounsfield.scan(tmp_path).series[0].plausibility()
     assert found is not None and found.verdict is not Physics.IMPLAUSIBLE
 
 

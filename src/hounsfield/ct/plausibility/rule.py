@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
+from hounsfield.ct.plausibility.blocks import Array
 from hounsfield.ct.plausibility.evidence import Evidence, Physics, Plausibility
 from hounsfield.ct.plausibility.findings import RULES
-from hounsfield.ct.plausibility.measured import SHARP_NOISE, Measured, Sample
+from hounsfield.ct.plausibility.measured import MOST_SLICES, SHARP_NOISE, Measured, Sample, spread
 
 TRUSTED_AIR = (-1012.0, -940.0)
 """HU of the air plateau of a calibrated scanner; scatter and a narrow rim raise it, nothing lowers it."""
@@ -38,6 +41,13 @@ def judge(samples: Sequence[Sample], *, field_mm: float | None = None) -> Plausi
             return Plausibility(Physics.IMPLAUSIBLE, (evidence, *_anchors(measured), *_steps(measured)), key)
     verdict = Physics.PLAUSIBLE if _has_two_anchors(measured) else Physics.UNKNOWN
     return Plausibility(verdict, (*_anchors(measured), *_steps(measured)))
+
+
+def judge_array(array: Array, spacing: Sequence[float] | None = None) -> Plausibility:
+    """Judge a volume by itself, (slices, rows, columns), `spacing` the same in mm: at most twelve of its slices."""
+    samples = [Sample(np.ascontiguousarray(array[index])) for index in spread(len(array), MOST_SLICES)]
+    rows, columns = array.shape[1:]
+    return judge(samples, field_mm=None if spacing is None else min(rows * spacing[1], columns * spacing[2]))
 
 
 def _anchors(measured: Measured) -> tuple[Evidence, ...]:

@@ -50,6 +50,7 @@ class Keywords(TypedDict, total=False):
     truncated: Literal["error", "fill"]
     spacing: tuple[float, float, float] | None
     unit: Literal["HU"] | None
+    require_plausible: bool
     workers: int | None
 
 
@@ -71,6 +72,7 @@ class LoadOptions:
     - `truncated`: "error"; "fill": what a short file lacks is −1024, listed
     - `spacing`: (slice, row, column) mm for frames that have no place in the patient
     - `unit`: "HU": the values are Hounsfield units, whatever the files say of them
+    - `require_plausible`: an error for numbers that physics rules out
     - `workers`: threads; None for one a core
     """
 
@@ -87,6 +89,7 @@ class LoadOptions:
     truncated: Literal["error", "fill"] = "error"
     spacing: tuple[float, float, float] | None = None
     unit: Literal["HU"] | None = None
+    require_plausible: bool = False
     workers: int | None = None
 
     def __post_init__(self) -> None:
@@ -162,6 +165,8 @@ class LoadOptions:
         left_out = {"workers"} | {name for name in _GRID_OPTIONS if getattr(self, name) is None}
         if self.voxel is None and self.like is None:
             left_out.add("interpolation")
+        if not self.require_plausible:
+            left_out.add("require_plausible")
         return {name: value for name, value in asdict(self).items() if name not in left_out}
 
 

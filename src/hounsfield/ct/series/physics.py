@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from hounsfield.ct.hu import unclamped
@@ -18,27 +19,31 @@ from hounsfield.ct.plausibility import (
     spread,
 )
 from hounsfield.ct.series.assembly import conversion_of
-from hounsfield.ct.series.series import Series
 from hounsfield.ct.series.slices import Slice
 from hounsfield.ct.units import Unit
 from hounsfield.errors import HounsfieldError
 
 
-def plausibility_of(series: Series) -> Plausibility | None:
-    """Judge whether the numbers of `series` can be HU; None where its unit is another one.
+def plausibility_of(slices: Sequence[Slice], unit: Unit) -> Plausibility | None:
+    """Judge whether the numbers of one volume's slices can be HU; None where their unit is another one.
 
-    Evidence of the header is behind that of the numbers. At most twelve slices of its first volume are read, on all
-    cores. A slice that cannot be read takes no part.
+    Evidence of the header is behind that of the numbers. At most twelve slices are read, on all cores. A slice that
+    cannot be read takes no part.
     """
-    if not series.unit.hounsfield:
+    if not unit.hounsfield or not slices:
         return None
-    slices = series.phases[0].slices if series.phases else series.slices
+    samples = samples_of(slices, unit)
+    found = judge(samples, field_mm=_field_mm(slices[0]))
+    said = _said(slices[0])
+    return found.with_evidence(*said, uncalibrated=any(each.key in UNCALIBRATED for each in said))
+
+
+def samples_of(slices: Sequence[Slice], unit: Unit) -> list[Sample]:
+    """At most twelve slices before their clamp, spread over the volume; those that cannot be read are left out."""
     chosen = [slices[index] for index in spread(len(slices), MOST_SLICES)]
     with ThreadPoolExecutor(min(len(chosen), os.cpu_count() or 1)) as pool:
-        samples = list(pool.map(lambda item: _sample(item, series.unit), chosen))
-    found = judge([sample for sample in samples if sample is not None], field_mm=_field_mm(chosen[0]))
-    said = _said(chosen[0])
-    return found.with_evidence(*said, uncalibrated=any(each.key in UNCALIBRATED for each in said))
+        samples = list(pool.map(lambda item: _sample(item, unit), chosen))
+    return [sample for sample in samples if sample is not None]
 
 
 def _said(item: Slice) -> tuple[Evidence, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,16 +12,24 @@ from hounsfield.ct.geometry import Stack, Verdict, affine_of, at_one_position, i
 from hounsfield.ct.grid import Box, cropped, oriented, resampled, side_within
 from hounsfield.ct.hu import Counts
 from hounsfield.ct.instance import Header, Skipped
+from hounsfield.ct.plausibility import Physics, Plausibility
 from hounsfield.ct.resample import rectify, resample
 from hounsfield.ct.series.assembly import Array, Assembled, LoadOptions, assemble, checked
 from hounsfield.ct.series.lazy import LazyVolume
 from hounsfield.ct.series.phases import Phase
+from hounsfield.ct.series.physics import plausibility_of
 from hounsfield.ct.series.remedies import remedy_for
 from hounsfield.ct.series.slices import Slice, told
 from hounsfield.ct.series.warnings import warnings_of, with_made_up
 from hounsfield.ct.units import HOUNSFIELD_UNITS, Unit, hounsfield_on_request
 from hounsfield.ct.volume import Report, Volume
-from hounsfield.errors import GeometryError, HounsfieldError, SelectionError, UnsupportedError
+from hounsfield.errors import (
+    GeometryError,
+    HounsfieldError,
+    NotHounsfieldError,
+    SelectionError,
+    UnsupportedError,
+)
 from hounsfield.reasons import reason
 
 _FACTS = (
@@ -92,6 +101,13 @@ class Series:
         clash = bool(at_one_position(distances, spacing).any())  # type: ignore[arg-type]
         return f"{count} phases at the same positions" if clash else f"{count} volumes in one series"
 
+    def plausibility(self, phase: int = 0) -> Plausibility | None:
+        """Judge by physics whether the numbers of one of its volumes can be HU; None for another unit.
+
+        At most twelve slices are read.
+        """
+        return plausibility_of(self.phases[phase].slices if self.phases else self.slices, self.unit)
+
     def load(
         self,
         options: LoadOptions | None = None,
@@ -126,6 +142,8 @@ class Series:
             )
         series = self.in_unit(options.unit)
         chosen = series._phase(phase, options)
+        if options.require_plausible:
+            series._refuse_implausible(chosen)
         places = series._places(chosen, options)
         nothing = np.zeros(chosen.slices[0].shape, options.dtype_of(series.unit))
         empty = Assembled(np.broadcast_to(nothing, (max(places) + 1, *nothing.shape)), Counts(), (), ())
@@ -148,6 +166,8 @@ class Series:
 
     def _load(self, options: LoadOptions, phase: int | None, out: Array | None) -> Volume:
         chosen = self._phase(phase, options)
+        if options.require_plausible:
+            self._refuse_implausible(chosen)
         if options.box is not None and not replace(options, box=None, orientation=None).resamples:
             part, inside = self._part(chosen, options, options.box)
             return _regridded(part, replace(options, box=inside))
@@ -202,6 +222,17 @@ class Series:
             positions=stack.distances.tolist(),
             verdict=str(stack.verdict),
         )
+
+    def _refuse_implausible(self, chosen: Phase) -> None:
+        """Raise `NotHounsfieldError` for numbers that physics rules out."""
+        found = plausibility_of(chosen.slices, self.unit)
+        if found is not None and found.verdict is Physics.IMPLAUSIBLE:
+            raise NotHounsfieldError(
+                f"the numbers cannot be HU: {'; '.join(found.sentences())}",
+                expected="air near −1000, water near 0",
+                where=self.name,
+                remedy="look at Rescale Slope and Intercept (hounsfield tags), or ask where the files come from",
+            )
 
     def _without_geometry(self, options: LoadOptions) -> Phase:
         """Frames without a place in the patient: only with a spacing that the user gives (ct_traps 49)."""
@@ -307,6 +338,7 @@ class Series:
             intercept=None if one is None or one.lut else one.intercept,
             filled=made.filled,
             spacing_notes=stack.reasons,
+            judge=partial(plausibility_of, chosen.slices, self.unit),
         )
 
 

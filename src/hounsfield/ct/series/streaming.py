@@ -53,7 +53,9 @@ class Stream:
                 where=series.name,
                 remedy="leave out step, rectify and interpolate",
             )
-        self._chosen = series._phase(phase, self.options)
+        self._chosen = self.series._phase(phase, self.options)
+        if self.options.require_plausible:
+            self.series._refuse_implausible(self._chosen)
         self._places = series._places(self._chosen, self.options)
         rows, columns = self._chosen.slices[0].shape
         self.shape = (max(self._places) + 1, rows, columns)

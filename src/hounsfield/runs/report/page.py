@@ -190,7 +190,9 @@ def _card(record: Record, look: str) -> str:
     shape = " × ".join(map(str, record.shape))
     verdict = "" if record.reason.startswith(record.verdict) else record.verdict
     size = " → ".join(filter(None, (_size(before_of(record)), _size(record.bytes)))) + _ratio(record)
-    facts = [fact for fact in (shape, record.unit, verdict, size, *_compressed(record)) if fact]
+    facts = [
+        fact for fact in (shape, record.unit, verdict, size, *_compressed(record), *_physics(record)) if fact
+    ]
     counts = ", ".join(f"{count:,} {name}" for name, count in record.counts.items() if count)
     reason = INTERRUPTED if record.status == STARTED else record.reason
     warnings = "".join(f"<li>{html.escape(text)}</li>" for text in record.warnings)
@@ -207,6 +209,12 @@ def _card(record: Record, look: str) -> str:
             f'<p class="dim uid">{"<br>".join(map(html.escape, names))}</p></article>',
         )
     )
+
+
+def _physics(record: Record) -> list[str]:
+    """The verdict of physics on a volume's numbers, where the verb asked for it."""
+    found = record.facts.get("plausibility")
+    return [f"physics: {found}"] if found else []
 
 
 def _compressed(record: Record) -> list[str]:

@@ -26,7 +26,7 @@ from hounsfield.ct.agreement import (
     likeness,
     place,
 )
-from hounsfield.ct.plausibility import MOST_SLICES, Physics, Plausibility, Sample, judge, spread
+from hounsfield.ct.plausibility import Physics, Plausibility, judge_array
 from hounsfield.ct.series import LoadOptions, Series
 from hounsfield.ct.series.assembly import allocate, convert_into
 from hounsfield.ct.series.phases import Phase
@@ -102,16 +102,7 @@ class Subject:
     @property
     def plausibility(self) -> Plausibility:
         """What the numbers alone say of being HU, by at most twelve slices."""
-        count, *sides = self.values.shape
-        samples = [
-            Sample(np.ascontiguousarray(self.values[k], np.float32)) for k in spread(count, MOST_SLICES)
-        ]
-        field = (
-            None
-            if self.spacing is None
-            else min(n * mm for n, mm in zip(sides, self.spacing[1:], strict=True))
-        )
-        return judge(samples, field_mm=field)
+        return judge_array(self.values, self.spacing)
 
 
 @dataclass(frozen=True)
