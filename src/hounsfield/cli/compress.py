@@ -15,7 +15,7 @@ from hounsfield.cli.batches import absolute, engine_of_cluster, paced, recorded
 from hounsfield.cli.combinations import refuse_odd_combinations
 from hounsfield.cli.estimates import show_estimate
 from hounsfield.cli.foretold import show_foretold
-from hounsfield.cli.goals import goals, target_of
+from hounsfield.cli.goals import each_image, goals, target_of
 from hounsfield.cli.in_place import rewrite_in_place
 from hounsfield.cli.outcomes import Account
 from hounsfield.cli.plans import show_plan
@@ -44,9 +44,7 @@ if TYPE_CHECKING:
 @options.location
 @click.argument("out", metavar="[OUT]", required=False, type=options.Place())
 @goals
-@click.option(
-    "--each", is_flag=True, help="With --ratio: of each image by itself, not of its series in total."
-)
+@each_image
 @click.option(
     "--workers",
     type=click.IntRange(1),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -11,7 +12,7 @@ import click
 
 from hounsfield.cli import options
 from hounsfield.cli.batches import absolute, engine_of_cluster, paced, recorded
-from hounsfield.cli.goals import NAMES, goals, target_of
+from hounsfield.cli.goals import NAMES, each_image, goals, target_of
 from hounsfield.cli.terminal import Column, bytes_text, console, echo, print_json, table
 from hounsfield.outputs.results import Status, word_of
 
@@ -42,6 +43,7 @@ _TOLD = 20
     help="Ask the server for this one, by UID or keyword such as jpeg-ls; as stored otherwise.",
 )
 @goals
+@each_image
 @click.option(
     "--verify", is_flag=True, help="Read back what is at TARGET in the end and compare it with SOURCE."
 )
@@ -108,6 +110,8 @@ def copy(
 def _recode(asked: dict[str, Any], *, cluster: str | None, verify: bool) -> Target | None:
     """What the options say of another transfer syntax; None where they say nothing."""
     given = [name for name in NAMES if asked[name]]
+    if asked["each"] and asked["ratio"] is None and asked["policy"] is None:
+        raise click.UsageError("--each says of what a ratio is; it goes with --ratio")
     if not given:
         return None
     if asked["to"] is None and asked["policy"] is None:
@@ -119,7 +123,11 @@ def _recode(asked: dict[str, Any], *, cluster: str | None, verify: bool) -> Targ
         raise click.UsageError(
             "--verify compares bytes, which --to changes; leave it out, and prove the copy by: hounsfield verify"
         )
-    return target_of(asked)
+    target = target_of(asked)
+    # Named in a ledger only where it decides, so that runs of earlier versions go on.
+    return (
+        target if asked["ratio"] is None and asked["policy"] is None else replace(target, each=asked["each"])
+    )
 
 
 def _place(target: str, ledger: Path | None, content: bool) -> AbstractContextManager[Place | None]:

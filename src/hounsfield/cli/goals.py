@@ -37,6 +37,13 @@ def _auto_table(_: click.Context, __: click.Parameter, entries: tuple[str, ...])
     return table
 
 
+def each_image(command: Command) -> Command:
+    """`each: bool`: what a ratio is of."""
+    return click.option(
+        "--each", is_flag=True, help="With --ratio: of each image by itself, not of its series in total."
+    )(command)
+
+
 def goals(command: Command) -> Command:
     """The parameters `NAMES`; `target_of` makes a target of them."""
     for option in (

@@ -7,8 +7,10 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import pydicom
 import pytest
 from click.testing import CliRunner, Result
+from pydicom.encaps import generate_frames
 from stub_archive import stub_archive
 from test_export_buckets import bucket, endpoint
 
@@ -69,6 +71,27 @@ def test_a_folder_to_a_folder(options: tuple[str, ...], scan: Path, tmp_path: Pa
     assert again["complete"] and (again["moved"], again["present"]) == (0, 6)
     assert all(series["kept"] for series in again["series"])
     assert {path: path.stat().st_ino for path in out.rglob("*.dcm")} == before
+
+
+def test_a_ratio_is_that_of_the_series_unless_each_image_is_asked(tmp_path: Path) -> None:
+    spec = PhantomSpec(rows=96, columns=96, slices=8, noise=12.0)
+    phantom.write(spec, tmp_path / "scan")
+    ratio = ("--to", "htj2k-lossy", "--ratio", "6")
+    out, each = tmp_path / "series", tmp_path / "each"
+    assert told(tmp_path / "scan", out, *ratio)["complete"]
+    assert told(tmp_path / "scan", each, *ratio, "--each")["complete"]
+    native = 96 * 96 * 2
+    sizes = {folder: [len(pixels(path)) for path in sorted(folder.rglob("*.dcm"))] for folder in (out, each)}
+    assert 8 * native / sum(sizes[out]) == pytest.approx(6, rel=0.1)
+    assert all(native / size == pytest.approx(6, rel=0.1) for size in sizes[each])
+    again = told(tmp_path / "scan", out, *ratio)
+    assert (again["moved"], again["present"]) == (0, 8)
+    made, _ = (typed(tmp_path / "scan", tmp_path / name, "--to", "rle", "--each") for name in "ab")
+    assert made.exit_code == 2 and "goes with --ratio" in made.output
+
+
+def pixels(path: Path) -> bytes:
+    return next(iter(generate_frames(pydicom.dcmread(path).PixelData, number_of_frames=1)))
 
 
 @pytest.mark.parametrize("options", [("--to", "htj2k"), LOSSY], ids=["lossless", "lossy"])

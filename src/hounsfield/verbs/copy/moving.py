@@ -253,12 +253,14 @@ class _SeriesCopy:
 
     def _coming(self, wanted: set[str] | None, folder: Path, singly: bool) -> Iterator[Delivered | Result]:
         """What the origin delivers, no faster than it may, in the syntax that it is to have."""
-        for delivered in self.origin.deliver(self.task, wanted, folder, singly=singly):
-            if isinstance(delivered, Result):
-                yield delivered
-                continue
-            self.ends.pace.wait(delivered.size)
-            yield delivered if self.recoder is None else self.recoder.recoded(delivered, folder)
+        coming = self._paced(self.origin.deliver(self.task, wanted, folder, singly=singly))
+        yield from coming if self.recoder is None else self.recoder.series(coming, folder)
+
+    def _paced(self, coming: Iterable[Delivered | Result]) -> Iterator[Delivered | Result]:
+        for delivered in coming:
+            if isinstance(delivered, Delivered):
+                self.ends.pace.wait(delivered.size)
+            yield delivered
 
     def _take(self, batch: list[Delivered], arrived: set[str]) -> None:
         arrived.update(_uid_at_origin(each) for each in batch)

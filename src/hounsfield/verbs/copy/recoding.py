@@ -7,7 +7,7 @@ C.7.6.1.1.5), which follows from the original's: so it is known at the destinati
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hounsfield.ct.instance import FileSource
@@ -17,7 +17,7 @@ from hounsfield.locations import Delivered
 from hounsfield.locations.uids import written_uids
 from hounsfield.outputs import partial_instance
 from hounsfield.runs import Result, Status
-from hounsfield.transcode import AUTO, Target, Transcoder, derived_uid, goal_of
+from hounsfield.transcode import AUTO, CommonRate, Target, Transcoder, common_rate, derived_uid, goal_of
 from hounsfield.transcode.target import AUTO_QUALITY
 
 _NOT_WORTH_A_WORD = ("is ", "has no pixels")
@@ -39,10 +39,31 @@ class Recoder:
         self.target = target
         self._transcoder = Transcoder()
 
-    def recoded(self, delivered: Delivered, spool: Path) -> Delivered | Result:
+    def series(self, delivered: Iterable[Delivered | Result], spool: Path) -> Iterator[Delivered | Result]:
+        """The instances of a series, or what is left of it, each `recoded`.
+
+        Where a ratio is asked of it in total all of them are delivered first, and one rate is found for them.
+        """
+        if self.target.each or not _asks_a_ratio(self.target):
+            for one in delivered:
+                yield one if isinstance(one, Result) else self.recoded(one, spool)
+            return
+        whole = list(delivered)
+        found = [one for one in whole if isinstance(one, Delivered)]
+        yield from (one for one in whole if isinstance(one, Result))
+        try:
+            rate = common_rate([one.source for one in found], self.target)
+        except HounsfieldError as error:
+            yield from (self._failed(one, error) for one in found)
+            return
+        yield from (self.recoded(one, spool, rate) for one in found)
+
+    def recoded(
+        self, delivered: Delivered, spool: Path, rate: CommonRate | None = None
+    ) -> Delivered | Result:
         """The instance as it goes on, in a file of its own in `spool`; a `Result` where it cannot be recoded."""
         try:
-            result = self._transcoder.transcode(delivered.source, self.target)
+            result = self._transcoder.transcode(delivered.source, self.target, common=rate)
             if not result.changed:
                 note = "" if result.why.startswith(_NOT_WORTH_A_WORD) else result.why
                 uids = (delivered.study, delivered.series, delivered.instance)
@@ -53,13 +74,24 @@ class Recoder:
             path.write_bytes(result.content)
             uids = written_uids(FileSource(path))
         except HounsfieldError as error:
-            reason = str(error).removeprefix(f"{delivered.source.name}: ")
-            if delivered.path is not None:
-                delivered.path.unlink(missing_ok=True)
-            return Result(delivered.instance, Status.FAILED, f"not recoded: {reason}")
+            return self._failed(delivered, error)
         if delivered.path is not None:
             delivered.path.unlink(missing_ok=True)
         return Recoded(*uids, FileSource(path), len(result.content), path, delivered.instance, result.why)
+
+    @staticmethod
+    def _failed(delivered: Delivered, error: HounsfieldError) -> Result:
+        if delivered.path is not None:
+            delivered.path.unlink(missing_ok=True)
+        reason = str(error).removeprefix(f"{delivered.source.name}: ")
+        return Result(delivered.instance, Status.FAILED, f"not recoded: {reason}")
+
+
+def _asks_a_ratio(target: Target) -> bool:
+    """Whether any image may be coded to a ratio by this target."""
+    if target.policy is None:
+        return target.ratio is not None
+    return any(rule.target is not None and rule.target.ratio is not None for rule in target.policy.rules)
 
 
 def uids_after(uid: str, target: Target) -> Iterator[str]:
@@ -74,7 +106,8 @@ def _lossy_targets(targets: Iterable[Target]) -> Iterator[Target]:
     """Every lossy syntax, with its goal, that one of the targets may choose."""
     for target in targets:
         if target.policy is not None:
-            yield from _lossy_targets(rule.target for rule in target.policy.rules if rule.target is not None)
+            rules = (rule.target for rule in target.policy.rules if rule.target is not None)
+            yield from _lossy_targets(replace(each, each=target.each) for each in rules)
         elif target.syntax is not None:
             if target.lossy:
                 yield target
@@ -86,6 +119,6 @@ def _lossy_targets(targets: Iterable[Target]) -> Iterator[Target]:
                         goal is not None for goal in (target.ratio, target.max_error, target.quality)
                     )
                     if has_goal:
-                        yield Target(syntax, target.ratio, target.max_error, target.quality)
+                        yield Target(syntax, target.ratio, target.max_error, target.quality, each=target.each)
                     if keyword in AUTO.values():
                         yield Target(syntax, quality=AUTO_QUALITY)
