@@ -13,12 +13,15 @@ import pytest
 from test_server_shared import bucket  # noqa: F401 (a fixture)
 
 from hounsfield.ct.instance import BytesSource
+from hounsfield.dicomweb.resources import Resource
 from hounsfield.errors import LocationError
+from hounsfield.phantom import PhantomSpec, write
 from hounsfield.server.archive.integrity import BLOCK, Seal, digest_of
 from hounsfield.server.archive.store.folder import FolderStore
 from hounsfield.server.archive.store.incoming import LEAST_FREE_BYTES
 from hounsfield.server.archive.store.objects import open_objects
 from hounsfield.server.archive.store.versions import earlier, key_of, parts_of, version_of
+from hounsfield.server.deployment import Deployment
 
 BYTES = b"an instance" * 1000
 KEY = ("1.2.3", "1.2.4", "1.2.5")
@@ -103,6 +106,17 @@ class StoreContract:
             assert stream.read(10) == BYTES[7000:7010]
             stream.seek(-5, 2)
             assert stream.read() == BYTES[-5:]
+
+    def test_a_file_that_is_indexed_where_it_lies_is_read_where_it_lies(self, store, tmp_path):
+        path = (tmp_path / "elsewhere").resolve()
+        path.write_bytes(BYTES)
+        assert not store.owns(str(path))
+        assert (store.size(str(path)), content_of(store, str(path))) == (len(BYTES), BYTES)
+        assert store.seal(str(path)) is None
+        path.unlink()
+        assert store.size(str(path)) is None
+        with pytest.raises(LocationError):
+            store.source(str(path)).open()
 
     def test_the_digest_lies_with_the_bytes(self, store):
         key = key_of(*KEY)
@@ -219,3 +233,24 @@ def test_a_key_tells_its_version(version):
 )  # fmt: skip
 def test_what_is_no_key_of_a_version_is_told_apart(key):
     assert parts_of(key) is None
+
+
+def test_a_folder_is_imported_into_an_archive_whose_store_is_a_bucket(tmp_path, bucket):  # noqa: F811
+    write(PhantomSpec(rows=16, columns=16, slices=3), tmp_path / "old")
+    deployment = Deployment(str(tmp_path / "archive"), store=f"{bucket}-imported")
+    archive = deployment.open(first=True)
+    try:
+        adopted = deployment.adopted(archive)
+        adopted.add([tmp_path / "old"])
+        assert adopted.look(settled=True) == []
+        entries = archive.entries(Resource(""))
+        assert len(entries) == 3
+        contents = []
+        for entry in entries:
+            with archive.source(entry).open() as stream:
+                contents.append(stream.read())
+        assert sorted(contents) == sorted(path.read_bytes() for path in (tmp_path / "old").iterdir())
+        assert list(archive.store.walk()) == []
+        assert deployment.adopted(archive).look(settled=True) == []
+    finally:
+        deployment.close(archive)

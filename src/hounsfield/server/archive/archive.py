@@ -30,7 +30,7 @@ from hounsfield.server.archive.integrity import DAMAGED, CheckedSource, Digest, 
 from hounsfield.server.archive.publishing import Publication, Taken
 from hounsfield.server.archive.reindexing import add_missing, fill, recorded, reindex
 from hounsfield.server.archive.store import Arrival, Store
-from hounsfield.server.archive.store.folder import UnlinkedFile
+from hounsfield.server.archive.store.indexed_files import UnlinkedFile
 from hounsfield.server.archive.store.versions import earlier, key_of, parts_of
 
 REMOVED_TOGETHER = 100

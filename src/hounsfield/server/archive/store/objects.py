@@ -18,6 +18,7 @@ from hounsfield.errors import LocationError, UnsupportedError
 from hounsfield.server.archive.integrity import Digest, Hasher, Seal, digest_of
 from hounsfield.server.archive.store import Published
 from hounsfield.server.archive.store.incoming import Incoming
+from hounsfield.server.archive.store.indexed_files import UnlinkedFile
 from hounsfield.server.archive.store.versions import parts_of
 
 SHA256, FIRST = "sha256", "crc32-first-64k"
@@ -56,11 +57,16 @@ class ObjectStore:
         return self.url
 
     def source(self, key: str) -> Source:
-        return ObjectSource(self._objects, key)
+        return ObjectSource(self._objects, key) if self.owns(key) else UnlinkedFile(Path(key))
 
     def size(self, key: str) -> int | None:
         import obstore
 
+        if not self.owns(key):
+            try:
+                return Path(key).stat().st_size
+            except OSError:
+                return None
         try:
             with _told(self.url, FileNotFoundError):
                 return int(obstore.head(self._objects, key)["size"])
@@ -70,6 +76,8 @@ class ObjectStore:
     def seal(self, key: str) -> Seal | None:
         import obstore
 
+        if not self.owns(key):
+            return None
         try:
             with _told(self.url, FileNotFoundError):
                 found = obstore.get(self._objects, key, options={"head": True}).attributes

@@ -1,0 +1,55 @@
+"""Files of others, indexed where they lie: read only as long as they are what was indexed. No store holds them."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from typing import BinaryIO
+
+from hounsfield.ct.instance import FileSource
+from hounsfield.errors import LocationError
+
+
+class UnlinkedFile(FileSource):
+    """A file in a folder that others write to.
+
+    Opened only while no link leads from its name to somewhere else, and it is as it was when it was indexed.
+    """
+
+    __slots__ = ("_indexed",)
+
+    _indexed: tuple[int | None, int]
+
+    def as_of(self, size: int | None, changed: int) -> UnlinkedFile:
+        """The file as it was indexed: its size, and when that was (ns)."""
+        found = UnlinkedFile(self.path)
+        object.__setattr__(found, "_indexed", (size, changed))
+        return found
+
+    def open(self) -> BinaryIO:
+        stream = super().open()
+        try:
+            opened, named = os.fstat(stream.fileno()), self.path.lstat()
+            same = (opened.st_dev, opened.st_ino) == (named.st_dev, named.st_ino)
+            if same and stat.S_ISREG(opened.st_mode) and os.path.realpath(self.path) == str(self.path):
+                self._check_unchanged(opened)
+                return stream
+        except OSError:
+            pass
+        except LocationError:
+            stream.close()
+            raise
+        stream.close()
+        raise LocationError("it is no longer the file that was indexed", where=self.name, status=404)
+
+    def _check_unchanged(self, found: os.stat_result) -> None:
+        size, changed = getattr(self, "_indexed", (None, 0))
+        # A time that lies ahead says nothing.
+        if changed and (found.st_size != size or changed <= found.st_mtime_ns <= time.time_ns()):
+            raise LocationError(
+                "it changed since it was indexed",
+                where=self.name,
+                remedy="try again; a folder that is not watched is to be imported again",
+                status=503,
+            )
