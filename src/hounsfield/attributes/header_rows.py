@@ -16,7 +16,7 @@ from functools import lru_cache
 from hounsfield.attributes.explain import CONTEXT, SPECIAL
 from hounsfield.attributes.rows import Row, attribute_rows, element_rows, in_order
 from hounsfield.attributes.values import Value, read_value
-from hounsfield.ct.instance import Instance
+from hounsfield.ct.instance import Instance, has_metadata
 from hounsfield.dicom.datasets import dataset_of
 from hounsfield.dicom.dictionary import attribute
 from hounsfield.dicom.encoding import Encoding
@@ -62,7 +62,7 @@ def header_rows(instance: Instance) -> tuple[Row, ...]:
     """The rows of `attribute_rows`, of this instance alone. Raises `MalformedError`, `LocationError`."""
     trace = Trace()
     elements = None
-    if not hasattr(instance.source, "metadata"):
+    if not has_metadata(instance.source):
         with instance.source.open() as stream:
             elements = scan_elements(stream, {}, trace=trace)
     if elements is None:

@@ -19,7 +19,7 @@ from hounsfield.codecs import (
     written_format,
 )
 from hounsfield.ct.hu import stored_values
-from hounsfield.ct.instance import BytesSource, Source, read_instance
+from hounsfield.ct.instance import BytesSource, Source, has_metadata, read_instance
 from hounsfield.dicom.syntaxes import TransferSyntax, transfer_syntax
 from hounsfield.errors import HounsfieldError
 from hounsfield.transcode.loss import FrameScale, Loss, comparable, error_unit, frame_scales, measure
@@ -170,7 +170,7 @@ def _gather(sources: list[Source]) -> tuple[list[_Sample], int, int, int]:
             header = read_instance(source).header
         except HounsfieldError:
             continue
-        is_elsewhere = hasattr(source, "metadata") and "Rows" in header
+        is_elsewhere = has_metadata(source) and "Rows" in header
         if not is_elsewhere and (header.pixels is None or header.pixels.keyword != "PixelData"):
             continue
         counts = [header.integer(k) or 1 for k in ("Rows", "Columns", "SamplesPerPixel")]

@@ -9,7 +9,14 @@ from hounsfield.ct.instance.header import Header
 from hounsfield.ct.instance.pixels import Instance, read_instance
 from hounsfield.ct.instance.planes import Plane
 from hounsfield.ct.instance.reading import HeaderReader
-from hounsfield.ct.instance.source import BytesSource, FileSource, MetadataSource, Skipped, Source
+from hounsfield.ct.instance.source import (
+    BytesSource,
+    FileSource,
+    MetadataSource,
+    Skipped,
+    Source,
+    has_metadata,
+)
 
 __all__ = [
     "BytesSource",
@@ -21,5 +28,6 @@ __all__ = [
     "Plane",
     "Skipped",
     "Source",
+    "has_metadata",
     "read_instance",
 ]

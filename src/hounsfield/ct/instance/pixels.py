@@ -35,7 +35,7 @@ from hounsfield.ct.instance.reading import (
 )
 from hounsfield.ct.instance.scales import has_scale_in_sequences, scale_of_header
 from hounsfield.ct.instance.signs import STATING_A_SIGN, Sign, sign_of
-from hounsfield.ct.instance.source import BytesSource, Source
+from hounsfield.ct.instance.source import BytesSource, Source, has_metadata
 from hounsfield.dicom.fast_walk import PixelElement
 from hounsfield.errors import HounsfieldError, MalformedError, TruncatedError, UnsupportedError
 
@@ -207,7 +207,7 @@ class Instance:
 
         pixels = self.header.pixels
         if pixels is None:
-            return count if hasattr(self.source, "metadata") or count <= FRAMES_UNQUESTIONED else 0
+            return count if has_metadata(self.source) or count <= FRAMES_UNQUESTIONED else 0
         if self.is_native:
             length = 0 if pixels.length is None else pixels.length
             if count > FRAMES_UNQUESTIONED:
@@ -287,7 +287,7 @@ class Instance:
             )
         pixels = self.header.pixels
         try:
-            if pixels is None and hasattr(self.source, "metadata"):
+            if pixels is None and has_metadata(self.source):
                 return self._fetched().cells(frame, out=out, fill=fill)
             if pixels is None:
                 return self._private_cells(frame)

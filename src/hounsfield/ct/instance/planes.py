@@ -23,6 +23,7 @@ from hounsfield.ct.instance.placement import RootGeometry, frame_positions
 from hounsfield.ct.instance.raw_items import raw_dataset
 from hounsfield.ct.instance.reading import pydicom_tolerated, read_dataset
 from hounsfield.ct.instance.scales import Scale, modality_lut, scale_of_texts, several
+from hounsfield.ct.instance.source import has_metadata
 from hounsfield.dicom.fast_walk import Unrecognised
 from hounsfield.errors import MalformedError
 from hounsfield.reasons import reason
@@ -134,7 +135,7 @@ def plane_of_header(header: Header, scale: Scale) -> Plane:
 def read_planes_of_groups(source: Source, header: Header) -> tuple[Plane, ...]:
     """`planes_of_groups` of what `source` holds: by the quick reader where that can, by pydicom where it cannot."""
     with pydicom_tolerated(source.name):
-        if not hasattr(source, "metadata"):
+        if not has_metadata(source):
             with suppress(Unrecognised):
                 raw = raw_dataset(source)
                 if raw is not None:

@@ -10,10 +10,10 @@ import io
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO
 
 from hounsfield.ct.instance.header import WANTED, Header
-from hounsfield.ct.instance.source import MetadataSource, Source
+from hounsfield.ct.instance.source import MetadataSource, Source, has_metadata
 from hounsfield.dicom import datasets
 from hounsfield.dicom.fast_walk import Elements, PixelElement, scan_elements
 from hounsfield.dicom.full_walk import FullWalk
@@ -61,8 +61,8 @@ def _read_header(
     scan: Callable[[BinaryIO], tuple[Elements | None, bool]],
     wanted: Mapping[int, bytes] = WANTED,
 ) -> tuple[Header, bool]:
-    if hasattr(source, "metadata"):  # as isinstance(source, MetadataSource), at a tenth of its time
-        return _header_of_metadata(cast(MetadataSource, source), wanted), False
+    if has_metadata(source):
+        return _header_of_metadata(source, wanted), False
     with source.open() as stream:
         elements, is_shared = scan(stream)
         if elements is not None:
@@ -74,8 +74,8 @@ def _read_header(
 
 def read_dataset(source: Source) -> Dataset:
     """The whole header as pydicom has it, without Pixel Data, file meta included where there is one."""
-    if hasattr(source, "metadata"):
-        return cast(MetadataSource, source).metadata()
+    if has_metadata(source):
+        return source.metadata()
     with source.open() as stream:
         return _read_in_full(stream, source.name)[0]
 
