@@ -29,6 +29,16 @@ LONGEST_NIFTI1_AXIS = 32767
 SCANNER_ANATOMICAL = 1
 
 
+def nifti_cautions(volume: Volume) -> tuple[str, ...]:
+    """What programs that read a NIfTI of this volume may not take."""
+    if not volume.is_sheared:
+        return ()
+    return (
+        f"tilted by {volume.tilt_degrees:.1f}°: SimpleITK, and what is built on ITK, refuses such a NIfTI; "
+        "rectify it (--rectify), or write .nrrd or .mha",
+    )
+
+
 def write_nifti(volume: Volume, path: Path, force: bool, compression: Compression) -> tuple[Path, ...]:
     """Write one `.nii` or `.nii.gz`; `UnsupportedError` for a number type that NIfTI lacks."""
     with whole_file(path, force=force) as temporary:

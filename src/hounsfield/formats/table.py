@@ -36,6 +36,7 @@ class VolumeFormat:
     - `folder`: an output is a folder; `sidecars`: suffixes of the files that belong to an output and lie beside it
     - `storer`: writes (volume, address, whether to replace, compression) of a folder into a bucket
     - `streamer`: writes a series with a slab of slices in memory at a time; `joiner`: all phases of one in one file
+    - `cautions`: what readers may not take of a volume, as sentences
     """
 
     name: str
@@ -51,6 +52,11 @@ class VolumeFormat:
     storer: str = ""
     streamer: str = ""
     joiner: str = ""
+    cautions: str = ""
+
+    def cautions_of(self, volume: Volume) -> tuple[str, ...]:
+        """What readers of this format may not take of the volume, as sentences."""
+        return tuple(named(self.cautions)(volume)) if self.cautions else ()
 
     def write(self, volume: Volume, path: Path, force: bool, compression: Compression) -> tuple[Path, ...]:
         """Write one file or folder. Raises `OutputExistsError` for an existing one without `force`, before any work."""
@@ -71,6 +77,7 @@ FORMATS: tuple[VolumeFormat, ...] = (
         media_type="application/gzip",
         reader="hounsfield.formats.reading.nifti:nifti_layout",
         joiner="hounsfield.formats.nifti_series:write_phases",
+        cautions="hounsfield.formats.nifti:nifti_cautions",
     ),
     VolumeFormat(
         "NRRD",

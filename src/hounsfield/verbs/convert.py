@@ -93,10 +93,10 @@ def convert(
         written = write_series(
             series, target, options, phase=phase, force=force, compression=compression, seen=values.add
         )
-        return result_of(series, written, values.array())
+        return result_of(series, written, values.array(), target=target)
     volume = series.load(options, phase=phase)
     write_volume(volume, target, force=force, compression=compression)
-    return result_of(series, volume)
+    return result_of(series, volume, target=target)
 
 
 def convert_joined(
@@ -116,12 +116,21 @@ def convert_joined(
             remedy="name it .nii.gz or .nii, or leave out --4d",
         )
     written = named(found.joiner)(series, target, options, force=force, compression=compression)
-    result = result_of(series, written.volume)
+    result = result_of(series, written.volume, target=target)
     return dataclasses.replace(result, facts={**result.facts, "shape": written.shape})
 
 
-def result_of(series: Series, volume: Volume, values: NDArray[Any] | None = None) -> Result:
-    """The result for an output made of a volume. `values`: a sample, where the array does not hold them."""
+def result_of(
+    series: Series,
+    volume: Volume,
+    values: NDArray[Any] | None = None,
+    *,
+    target: str | Path | None = None,
+) -> Result:
+    """The result for an output made of a volume. `values`: a sample, where the array does not hold them; `target`:
+    the file or folder of a volume, of whose format something may have to be said.
+    """
+    cautions = () if target is None else volume_format(target).cautions_of(volume)
     report = volume.report.to_json()
     judged = volume.report.plausibility
     cannot_be = (
@@ -134,7 +143,7 @@ def result_of(series: Series, volume: Volume, values: NDArray[Any] | None = None
         "shape": volume.shape,
         "unit": volume.unit,
         "counts": {name: report[name] for name in ("padded", "clamped", "saturated", "rounded")},
-        "warnings": (*cannot_be, *volume.report.warnings),
+        "warnings": (*cannot_be, *volume.report.warnings, *cautions),
         "plausibility": None if judged is None else str(judged.verdict),
         "preview": preview(volume, values),
     }

@@ -15,10 +15,12 @@ import numpy as np
 import pytest
 import SimpleITK
 import zarr
+from click.testing import CliRunner
 from grids import AFFINES, SPACING, geometry
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hounsfield.cli import main
 from hounsfield.ct.resample import rectify, resample
 from hounsfield.ct.volume import Report, Volume
 from hounsfield.errors import LocationError, OutputExistsError, UnsupportedError
@@ -330,3 +332,23 @@ def test_a_full_disk_is_told_with_the_output_and_leaves_nothing(tmp_path, file):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("v.nii.gz", True), ("v.nii", True), ("v.nrrd", False), ("v.mha", False)]
+)
+def test_a_tilt_that_a_reader_refuses_is_said_when_it_is_written(tmp_path, name, said):
+    write(PhantomSpec(rows=16, columns=16, slices=4, tilt=12.0), tmp_path / "scan")
+    done = CliRunner().invoke(main, ["volume", str(tmp_path / "scan"), str(tmp_path / name), "--json"])
+    (row,) = json.loads(done.stdout)["volumes"]
+    found = [warning for warning in row["warnings"] if "SimpleITK" in warning]
+    assert bool(found) == said
+    upright = tmp_path / f"upright-{name}"
+    arguments = ["volume", str(tmp_path / "scan"), str(upright), "--rectify", "--json"]
+    assert "SimpleITK" not in CliRunner().invoke(main, arguments).stdout
+    if said:
+        assert found == [
+            "tilted by 12.0°: SimpleITK, and what is built on ITK, refuses such a NIfTI; "
+            "rectify it (--rectify), or write .nrrd or .mha"
+        ]
+        SimpleITK.ReadImage(str(upright))
