@@ -1,4 +1,4 @@
-"""What headers cost: `find`, `tags --all-instances`, and an Enhanced CT beside its frames as files, in CPU a file.
+"""What headers cost: `find`, `copy`, `compress --plan`, `tags`, an Enhanced CT beside its frames as files; CPU a file.
 
 Beside each verb the least that pydicom needs for the same: nine attributes of each file, and every element as JSON.
 Files are read once before, so that the disk plays no part.
@@ -36,7 +36,7 @@ def find(folder: Path) -> int:
 
 
 def tags_json(folder: Path) -> int:
-    from hounsfield.cli.listings import instances_by_series, models, write_models
+    from hounsfield.cli.tags.listings import instances_by_series, models, write_models
 
     out = io.StringIO()
     series = instances_by_series(str(folder), [])
@@ -46,12 +46,27 @@ def tags_json(folder: Path) -> int:
 
 def tags_text(folder: Path) -> int:
     from hounsfield.attributes import write_lines
-    from hounsfield.cli.listings import instances_by_series, listings
+    from hounsfield.cli.tags.listings import instances_by_series, listings
 
     out = io.StringIO()
     series = instances_by_series(str(folder), [])
     write_lines(listings(series, language="en", all_instances=True, tell=print), out)
     return len(out.getvalue())
+
+
+def copy(folder: Path) -> int:
+    from hounsfield.locations import as_location
+    from hounsfield.verbs.copy.origins import Origin
+
+    return sum(task.count for task in Origin(as_location(str(folder)), "*").tasks([]))
+
+
+def plan(folder: Path) -> int:
+    from hounsfield.locations import as_location
+    from hounsfield.verbs.compress.planning import counted
+
+    strata, _ = counted(as_location(str(folder)).sources(), lambda: None)
+    return sum(stratum.files for stratum in strata)
 
 
 def pydicom_nine(folder: Path) -> int:
@@ -100,6 +115,8 @@ def main() -> None:
         for name, function in (
             ("scan", scan),
             ("find, nine attributes", find),
+            ("copy, series of a folder", copy),
+            ("compress --plan, counted", plan),
             ("pydicom, nine attributes", pydicom_nine),
             ("tags --all-instances", tags_text),
             ("tags --all-instances --json", tags_json),

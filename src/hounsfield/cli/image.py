@@ -162,7 +162,7 @@ def image(
     and only what is missing, changed or failed is drawn. Presets: soft-tissue, lung, mediastinum, bone,
     brain, stroke, subdural, posterior-fossa, temporal-bone, liver, angio, spine, full; also in Chinese.
     """
-    from hounsfield.cli.scanning import scanned
+    from hounsfield.cli.loading import scanned
     from hounsfield.pictures.files import FILM_SUFFIXES, require_film
     from hounsfield.verbs.load import is_remote
 

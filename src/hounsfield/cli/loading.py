@@ -1,18 +1,21 @@
-"""Options of how slices become a volume, which every verb that loads one has in common."""
+"""What every verb that loads has in common: the scan with its bar, and the options of how slices become a volume."""
 
 from __future__ import annotations
 
 import functools
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
 from hounsfield.cli import options
+from hounsfield.cli.terminal import progress
 
 if TYPE_CHECKING:
     from hounsfield.ct.grid import Grid
+    from hounsfield.verbs.load import Scan
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -151,3 +154,13 @@ def loading(*, values: bool) -> Callable[[Function], Callable[..., Any]]:
         return options.split_by(phase(_values(_grid(slices)) if values else slices))
 
     return decorated
+
+
+def scanned(location: str | Path, *, unit: Literal["HU"] | None = None, split_by: str | None = None) -> Scan:
+    """What `location` holds, in `unit` and parted as `scan` takes it; a count of the headers read so far shows on a
+    terminal.
+    """
+    from hounsfield.verbs.load import scan
+
+    with progress("Reading headers") as seen:
+        return scan(location, unit=unit, split_by=split_by, seen=seen)

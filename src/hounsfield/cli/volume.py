@@ -80,7 +80,7 @@ def volume(
     as_json: bool,
 ) -> None:
     """Write one volume, or a folder of them."""
-    from hounsfield.cli.scanning import scanned
+    from hounsfield.cli.loading import scanned
     from hounsfield.runs.report import open_place
     from hounsfield.verbs.convert import convert_all
     from hounsfield.verbs.load import is_remote

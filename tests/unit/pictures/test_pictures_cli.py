@@ -109,7 +109,7 @@ def test_a_film_by_suffix_or_by_option(one, tmp_path):
 )
 def test_a_film_without_the_extra_is_an_error_before_anything_is_read(two, tmp_path, monkeypatch, name, more):
     monkeypatch.setitem(sys.modules, "av", None)
-    monkeypatch.setattr("hounsfield.cli.scanning.scanned", lambda *_, **__: pytest.fail("it was read"))
+    monkeypatch.setattr("hounsfield.cli.loading.scanned", lambda *_, **__: pytest.fail("it was read"))
     result = run(two, tmp_path / name, *more)
     assert result.exit_code == 1 and 'pip install "hounsfield[film]"' in result.output
     assert not (tmp_path / name).exists()

@@ -18,7 +18,7 @@ from pydicom import dcmread
 
 from hounsfield import load, phantom, scan
 from hounsfield.cli import main
-from hounsfield.cli.inspections import histogram_lines
+from hounsfield.cli.info.inspections import histogram_lines
 from hounsfield.phantom import PhantomSpec
 from hounsfield.verbs.inspect import Histogram, Inspection, Trust, inspect
 

@@ -159,7 +159,7 @@ def make_plan(
 
     `seen` is called after each header, `done` after each sample. Raises what listing the sources does.
     """
-    strata, skipped = _counted(sources, seen)
+    strata, skipped = counted(sources, seen)
     plan = Plan(strata, skipped, available_cores())
     batch = [(stratum, FIRST_SAMPLES) for stratum in plan.strata]
     while batch:
@@ -174,7 +174,8 @@ def make_plan(
     return plan
 
 
-def _counted(sources: Iterable[Source | Skipped], seen: Callable[[], object]) -> tuple[list[Stratum], int]:
+def counted(sources: Iterable[Source | Skipped], seen: Callable[[], object]) -> tuple[list[Stratum], int]:
+    """The strata of `sources` by their headers, and how many are no instance."""
     strata: dict[Kind, Stratum] = {}
     chance = random.Random(_SEED)  # noqa: S311 (a sample that is the same each time)
     skipped: list[Skipped] = []

@@ -11,8 +11,8 @@ import click
 from hounsfield.cli import options
 from hounsfield.cli.batches import paced
 from hounsfield.cli.combinations import refuse_odd_options
-from hounsfield.cli.proofs import verify_copy
 from hounsfield.cli.terminal import Column, bytes_text, echo, print_json, progress, table
+from hounsfield.cli.verify.proofs import verify_copy
 
 if TYPE_CHECKING:
     from hounsfield.runs import Pace

@@ -52,7 +52,7 @@ def info(
     as_json: bool,
 ) -> None:
     """Say what each series of LOCATION is: geometry, Hounsfield scale, padding, range, what is stored."""
-    from hounsfield.cli.scanning import scanned
+    from hounsfield.cli.loading import scanned
     from hounsfield.verbs.load import is_remote
 
     found = chosen(scanned(absolute(location), unit=unit, split_by=split_by), series)
@@ -85,7 +85,7 @@ def info(
 
 
 def _show(looked: list[Inspection], short: bool) -> None:
-    from hounsfield.cli.inspections import show, summary
+    from hounsfield.cli.info.inspections import show, summary
 
     if not short:
         for inspected in looked:

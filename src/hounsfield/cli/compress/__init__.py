@@ -13,12 +13,12 @@ import click
 from hounsfield.cli import options
 from hounsfield.cli.batches import absolute, engine_of_cluster, paced, recorded
 from hounsfield.cli.combinations import refuse_odd_combinations
-from hounsfield.cli.estimates import show_estimate
-from hounsfield.cli.foretold import show_foretold
+from hounsfield.cli.compress.estimates import show_estimate
+from hounsfield.cli.compress.foretold import show_foretold
+from hounsfield.cli.compress.in_place import rewrite_in_place
+from hounsfield.cli.compress.outcomes import Account
+from hounsfield.cli.compress.plans import show_plan
 from hounsfield.cli.goals import each_image, goals, target_of
-from hounsfield.cli.in_place import rewrite_in_place
-from hounsfield.cli.outcomes import Account
-from hounsfield.cli.plans import show_plan
 from hounsfield.outputs import refuse_inside
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hounsfield.cli.foretold import show_foretold
-from hounsfield.cli.outcomes import Account
+from hounsfield.cli.compress.foretold import show_foretold
+from hounsfield.cli.compress.outcomes import Account
 from hounsfield.cli.terminal import echo, progress
 
 if TYPE_CHECKING:

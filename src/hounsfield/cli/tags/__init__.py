@@ -87,7 +87,7 @@ def tags(
         _change(location, settings, removals, out, force=force)
         return
     from hounsfield.attributes import print_table
-    from hounsfield.cli.listings import instances_by_series, listings, models, write_models
+    from hounsfield.cli.tags.listings import instances_by_series, listings, models, write_models
     from hounsfield.dicom.dictionary import Group
 
     skipped: list[Skipped] = []
@@ -154,7 +154,7 @@ def _change(
 ) -> None:
     from hounsfield.attributes import parse_edits
     from hounsfield.cli.batches import show_skipped
-    from hounsfield.cli.copies import write_copies
+    from hounsfield.cli.tags.copies import write_copies
 
     if out is None:
         raise click.UsageError("--set and --remove write changed copies; say where with --out OUT")
