@@ -25,7 +25,7 @@ from test_server_peers import _certificate
 from hounsfield.cli.serve import serve
 from hounsfield.cli.tokens import tokens
 from hounsfield.errors import UnsupportedError
-from hounsfield.server.http.proxies import Proxies
+from hounsfield.server.http.proxy_headers import TrustedProxies
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin")
@@ -202,11 +202,11 @@ def test_the_compose_file_hangs_together():
 
 
 def test_proxies_are_addresses_and_networks_and_never_names():
-    proxies = Proxies(("10.1.2.3", "172.30.42.0/24", "fd00::/8"))
+    proxies = TrustedProxies(("10.1.2.3", "172.30.42.0/24", "fd00::/8"))
     for inside in ("10.1.2.3", "172.30.42.7", "::ffff:172.30.42.7", "fd12::1"):
         assert inside in proxies
     for outside in ("10.1.2.4", "172.30.43.1", "proxy", "", "unknown", None):
         assert outside not in proxies
     for wrong in ("proxy", "10.0.0.0/40", ""):
         with pytest.raises(UnsupportedError, match="proxy"):
-            Proxies((wrong,))
+            TrustedProxies((wrong,))

@@ -23,7 +23,7 @@ from hounsfield.errors import HounsfieldError, MalformedError
 from hounsfield.locations import open_location
 from hounsfield.phantom import PhantomSpec, write
 from hounsfield.server.app import make_app
-from hounsfield.server.archive.read_only_library import BorrowedLibrary
+from hounsfield.server.archive.read_only_library import ReadOnlyLibrary
 from hounsfield.server.state import AppState
 
 
@@ -138,7 +138,7 @@ def test_any_location_can_be_served_where_it_lies(tmp_path, kind):
             other = stack.enter_context(running(tmp_path / "other"))
             other.store(contents)
             place = other.url
-        library = BorrowedLibrary(open_location(place))
+        library = ReadOnlyLibrary(open_location(place))
         stack.callback(library.close)
         url = stack.enter_context(served(make_app(AppState(library))))
         http = stack.enter_context(client(url + "/dicom-web"))

@@ -609,7 +609,7 @@ def test_verify_leaves_files_to_their_owners(tmp_path):
     write(PhantomSpec(slices=2, rows=32, columns=32), tmp_path / "theirs")
     deployment = Deployment(str(tmp_path / "archive"))
     archive = deployment.open(first=True)
-    adopted = deployment.adopted(archive)
+    adopted = deployment.watched(archive)
     adopted.add([tmp_path / "theirs"])
     adopted.look(settled=True)
     deployment.close(archive)
@@ -648,9 +648,9 @@ def test_a_check_that_was_stopped_goes_on_where_it_was(tmp_path, monkeypatch):
             raise Stop
 
     with pytest.raises(Stop):
-        verification.verify(archive, deployment.verified, told=stop)
+        verification.verify(archive, deployment.verified, progress=stop)
     seen = []
-    result = verification.verify(archive, deployment.verified, told=seen.append)
+    result = verification.verify(archive, deployment.verified, progress=seen.append)
     assert [state.instances for state in seen] == [6] and result.instances == 6
     assert [each.instance for each in result.damaged] == [uids(contents[0])[2]]
     again = verification.verify(archive, deployment.verified, restart=True)

@@ -11,8 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
+from open_archives import ALL, current, opened, store
 from server_postgres import postgres
-from server_promises import disagreements, storing
+from server_promises import disagreements
 from server_support import AS_STORED, client, instances, parts_of, path_of, running, start, uids, version
 
 from hounsfield.ct.instance import FileSource
@@ -23,9 +24,7 @@ from hounsfield.server.archive.archive import Archive
 from hounsfield.server.archive.index.database import IndexUnavailable
 from hounsfield.server.archive.index.guard import one_at_a_time
 from hounsfield.server.archive.index.rebuilding import beside
-from hounsfield.server.deployment import Deployment
 
-ALL = Resource("")
 CONTENTS = [content for number in range(4) for content in instances(slices=3, rows=8, columns=8, seed=number)]
 
 
@@ -46,30 +45,8 @@ def shared(request, tmp_path):
     return {"database": found.url, "store": str(tmp_path / "files")}
 
 
-@contextlib.contextmanager
-def opened(folder: Path, **options):
-    deployment = Deployment(str(folder), replace=True, **options)
-    archive = deployment.open(first=True)
-    try:
-        yield archive
-    finally:
-        deployment.close(archive)
-
-
-def store(archive: Archive, *contents: bytes) -> None:
-    assert all(storing(*contents).run(None, archive).values())
-
-
 def remove(archive: Archive, content: bytes) -> None:
     assert archive.remove(Resource("", *uids(content))) == 1
-
-
-def current(archive: Archive) -> dict[str, bytes]:
-    found = {}
-    for entry in archive.entries(ALL):
-        with archive.source(entry).open() as stream:
-            found[entry.instance] = stream.read()
-    return found
 
 
 def expected(*contents: bytes) -> dict[str, bytes]:
@@ -89,7 +66,7 @@ def test_an_interrupted_reindex_leaves_the_index_as_it_was(tmp_path, shared):
             raise Interrupted
 
         with pytest.raises(Interrupted):
-            archive.reindex(told=die)
+            archive.reindex(progress=die)
         assert archive.entries(ALL) == before
         archive.index.check()
     with opened(tmp_path / "one", **shared) as archive:
@@ -118,7 +95,7 @@ def test_what_others_store_replace_and_remove_during_a_reindex_counts(tmp_path, 
                 store(other, CONTENTS[3])
                 changes.extend(current(other).items())
 
-        assert one.reindex(told=change) == []
+        assert one.reindex(progress=change) == []
         wanted = expected(version(CONTENTS[0], 1), version(CONTENTS[2], 3), *CONTENTS[3:], more[0])
         assert dict(changes) == wanted == current(one) == current(other)
         one.repair()

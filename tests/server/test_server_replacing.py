@@ -7,45 +7,25 @@ import threading
 from itertools import permutations
 from pathlib import Path
 
+import open_archives
 import pytest
+from open_archives import ALL, opened, store
 from server_postgres import postgres
-from server_promises import disagreements, storing
+from server_promises import disagreements
 from server_support import AS_STORED, instances, parts_of, path_of, running, uids, version
 
 from hounsfield.ct.instance import BytesSource, FileSource
-from hounsfield.dicomweb.resources import Resource
 from hounsfield.server.archive.archive import Archive
 from hounsfield.server.archive.index import Index
 from hounsfield.server.archive.store.versions import key_of
 from hounsfield.server.deployment import Deployment
 
-ALL = Resource("")
-
-
 (CONTENT, OTHER) = instances(slices=2, rows=8, columns=8)
-
-
-@contextlib.contextmanager
-def opened(folder: Path, **options):
-    deployment = Deployment(str(folder), replace=True, **options)
-    archive = deployment.open(first=True)
-    try:
-        yield archive
-    finally:
-        deployment.close(archive)
-
-
-def store(archive: Archive, *contents: bytes) -> dict[str, bool]:
-    return storing(*contents).run(None, archive)
 
 
 def current(archive: Archive) -> list[bytes]:
     """The bytes of every instance that is indexed."""
-    found = []
-    for entry in archive.entries(ALL):
-        with archive.source(entry).open() as stream:
-            found.append(stream.read())
-    return found
+    return list(open_archives.current(archive).values())
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
@@ -61,7 +41,7 @@ def test_servers_that_replace_one_instance_at_once_agree_with_the_files(tmp_path
 
         def replace(archive: Archive, first: int) -> None:
             for number in range(first, first + 10):
-                assert all(store(archive, version(CONTENT, number), version(OTHER, number)).values())
+                store(archive, version(CONTENT, number), version(OTHER, number))
 
         threads = [
             threading.Thread(target=replace, args=(archive, first))
@@ -132,7 +112,7 @@ def test_study_and_series_say_what_the_newest_version_says(tmp_path):
 
 def test_versions_of_one_instance_in_one_request_follow_each_other(tmp_path):
     with opened(tmp_path) as archive:
-        assert all(store(archive, CONTENT, version(CONTENT, 1), version(CONTENT, 2), OTHER).values())
+        store(archive, CONTENT, version(CONTENT, 1), version(CONTENT, 2), OTHER)
         assert current(archive) == [version(CONTENT, 2), OTHER]
         assert archive.index.totals() == (1, 1, 2)
 
@@ -218,7 +198,7 @@ def test_a_file_in_place_that_changed_is_never_missing_and_never_mixed(tmp_path)
     path.write_bytes(CONTENT)
     deployment = Deployment(str(tmp_path / "archive"))
     with running(tmp_path / "archive") as server:
-        adopted = deployment.adopted(server.archive)
+        adopted = deployment.watched(server.archive)
         adopted.add([path.parent])
         adopted.look(settled=True)
         path.write_bytes(version(CONTENT, 1))

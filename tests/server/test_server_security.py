@@ -496,7 +496,7 @@ def test_links_in_a_folder_that_is_indexed_in_place_lead_nowhere_else(tmp_path):
     deployment = Deployment(str(tmp_path / "archive"))
     archive = deployment.open(first=True)
     try:
-        adopted = deployment.adopted(archive)
+        adopted = deployment.watched(archive)
         adopted.add([incoming])
         skipped = adopted.look(settled=True)
         assert any("link" in each.reason for each in skipped)

@@ -22,7 +22,7 @@ from hounsfield.ct.instance import BytesSource
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.errors import LocationError
 from hounsfield.server.deployment import Deployment
-from hounsfield.server.ops.repair_loop import Upkeep
+from hounsfield.server.ops.repair_loop import RepairLoop
 
 
 @pytest.fixture(scope="module")
@@ -323,8 +323,8 @@ def test_an_abandoned_object_of_another_server_is_adopted_while_this_one_runs(tm
         _half_stored(tmp_path / "two", contents[0], **shared)
         assert archive.repair(older=60) == 0  # it may still be at work
         assert http.get(path_of(contents[0])).status_code == 404
-        upkeep = Upkeep(archive, seconds=0.05, older=0.0)
-        upkeep.start()
+        repair_loop = RepairLoop(archive, seconds=0.05, older=0.0)
+        repair_loop.start()
         try:
             for _ in range(200):
                 if http.get(path_of(contents[0])).status_code == 200:
@@ -332,7 +332,7 @@ def test_an_abandoned_object_of_another_server_is_adopted_while_this_one_runs(tm
                 time.sleep(0.05)
             assert archive.index.totals()[2] == 1
         finally:
-            upkeep.stop()
+            repair_loop.stop()
         assert store(http, contents[:1]).status_code == 200
 
 

@@ -14,7 +14,7 @@ from hounsfield.dicomweb.store_results import parse_store_result
 from hounsfield.locations import open_location
 from hounsfield.server.archive.archive import IN_ARCHIVE
 from hounsfield.server.http.limits import Limits
-from hounsfield.server.ingest.watched_folders import AdoptedFolders
+from hounsfield.server.ingest.watched_folders import WatchedFolders
 
 
 @pytest.fixture
@@ -218,7 +218,7 @@ def test_folders_are_indexed_where_they_lie_and_followed(tmp_path):
         (outside / f"I{number}").write_bytes(content)
     (outside / "notes.txt").write_text("no DICOM")
     with running(tmp_path / "archive", deletes=True) as server:
-        adopted = AdoptedFolders(server.archive, tmp_path / "folders.json")
+        adopted = WatchedFolders(server.archive, tmp_path / "folders.json")
         adopted.add([outside])
         adopted.look(settled=True)
         assert parts_of(server.get(path_of(contents[0]), AS_STORED))[0][1] == contents[0]
@@ -243,7 +243,7 @@ def test_what_cannot_be_indexed_in_place_is_told_once_and_a_link_above_a_folder_
         archive.writestr("I1", contents[1])
         archive.writestr("I2", contents[2])
     with running(tmp_path / "archive", deletes=True) as server:
-        adopted = AdoptedFolders(server.archive, tmp_path / "folders.json")
+        adopted = WatchedFolders(server.archive, tmp_path / "folders.json")
         adopted.add([tmp_path / "link"])
         assert adopted.look(settled=True) == [Skipped(str(outside / "more.zip"), IN_ARCHIVE)]
         assert adopted.look(settled=True) == []

@@ -35,7 +35,7 @@ from hounsfield.server.archive.index import Index
 from hounsfield.server.archive.reindexing import fill
 from hounsfield.server.deployment import Deployment
 from hounsfield.server.ingest.upload import Intake
-from hounsfield.server.ingest.watched_folders import AdoptedFolders
+from hounsfield.server.ingest.watched_folders import WatchedFolders
 
 ALL = Resource("")
 DIED = 9
@@ -90,7 +90,7 @@ def adopting(folder: Path, *contents: bytes) -> Operation:
     """`--import` of a folder."""
 
     def run(deployment: Deployment, archive: Archive) -> None:
-        adopted = deployment.adopted(archive)
+        adopted = deployment.watched(archive)
         adopted.add([folder])
         adopted.look(settled=True)
 
@@ -101,7 +101,7 @@ def watching(before: Mapping[str, bytes], now: Mapping[str, bytes]) -> Operation
     """A look into folders in which their owner had files of `before`, by SOP Instance UID, and has those of `now`."""
 
     def run(deployment: Deployment, archive: Archive) -> None:
-        deployment.adopted(archive).look(settled=True)
+        deployment.watched(archive).look(settled=True)
 
     return Operation("watch", run, {uid: now.get(uid) for uid in (*before, *now)})
 
@@ -224,7 +224,7 @@ class World:
                 deployment = self.deployment()
                 archive = deployment.open(first=True)
                 found = problems(archive, *before, run, powerless=powerless)
-                adopted = deployment.adopted(archive)
+                adopted = deployment.watched(archive)
                 if adopted.folders():
                     adopted.look(settled=True)
                     found += _differences_from(adopted.folders(), archive)
@@ -357,7 +357,7 @@ def _orphans(archive: Archive, allowed: Mapping[str, set[bytes | None]]) -> list
     return found
 
 
-def _forgotten(adopted: AdoptedFolders, runs: Sequence[Run]) -> list[str]:
+def _forgotten(adopted: WatchedFolders, runs: Sequence[Run]) -> list[str]:
     """Folders that were imported, and are not remembered."""
     imported = any(
         line[0] == "done" and run.operations[line[1]].name == "import" for run in runs for line in run.said

@@ -137,7 +137,7 @@ def test_a_server_that_asks_for_a_token_is_given_one_that_no_address_shows(
 ) -> None:
     from hounsfield.locations import open_location
     from hounsfield.server.app import make_app
-    from hounsfield.server.archive.read_only_library import BorrowedLibrary
+    from hounsfield.server.archive.read_only_library import ReadOnlyLibrary
     from hounsfield.server.auth.access import Access
     from hounsfield.server.auth.credentials import CredentialFile, Tokens
     from hounsfield.server.state import AppState
@@ -145,7 +145,7 @@ def test_a_server_that_asks_for_a_token_is_given_one_that_no_address_shows(
 
     file = CredentialFile(tmp_path / "credentials.json")
     token = file.add_token("reader", ["read"])
-    library = BorrowedLibrary(open_location(studies_folder / "thin"))
+    library = ReadOnlyLibrary(open_location(studies_folder / "thin"))
     app = make_app(AppState(library, access=Access((Tokens(file),))), pages=page())
     with contextlib.closing(library), serving(app) as root:
         person.open(f"{root}/#/?lang=en")

@@ -154,9 +154,9 @@ def _view(out: Path, outcome: Outcome, lang: str) -> None:
     deployment = Deployment(str(out / "archive"))
     archive = deployment.open(first=True)
     try:
-        adopted = deployment.adopted(archive)
-        adopted.add([out / "dicom"])
-        adopted.look(settled=True)
+        watched = deployment.watched(archive)
+        watched.add([out / "dicom"])
+        watched.look(settled=True)
         header = outcome.volume.header
         shown = {"study": header["StudyInstanceUID"], "series": header["SeriesInstanceUID"], "lang": lang}
         echo()

@@ -91,7 +91,7 @@ def serve(folder: Path, **options: Any) -> None:
         address,
         workers=options["workers"] or default_workers(),
         watching=bool(options["watches"]),
-        told=lambda url: echo(f"{'DIMSE' if url.startswith('dicom:') else 'DICOMweb'} at {url}"),
+        on_ready=lambda url: echo(f"{'DIMSE' if url.startswith('dicom:') else 'DICOMweb'} at {url}"),
         door=_door(options),
     )
 
@@ -140,10 +140,10 @@ def _prepare(deployment: Any, options: dict[str, Any]) -> None:
     skipped = []
     if options["reindex"]:
         skipped += archive.reindex()
-    adopted = deployment.adopted(archive)
+    watched = deployment.watched(archive)
     if folders:
-        adopted.add(folders)
-    skipped += adopted.look(settled=True)
+        watched.add(folders)
+    skipped += watched.look(settled=True)
     for each in skipped:
         echo(f"left out: {each.name}: {each.reason}", err=True)
     studies, series, instances = archive.index.totals()

@@ -33,9 +33,9 @@ def view(location: str, series: str | None, lang: str | None, port: int, no_brow
     Files are read where they lie, on this machine only, until Ctrl+C.
     """
     from hounsfield.cli.showing import show
-    from hounsfield.server.local_viewer import looking
+    from hounsfield.server.local_viewer import local_viewer
 
-    with looking(location, series=series, language=lang) as shown:
+    with local_viewer(location, series=series, language=lang) as shown:
         for name, reason in shown.skipped[:5]:
             echo(f"left out: {printable(name)}: {printable(reason)}", err=True)
         if len(shown.skipped) > 5:

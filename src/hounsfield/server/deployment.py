@@ -1,4 +1,4 @@
-"""`Deployment`: how a server was asked to run, as one frozen value that worker processes get as JSON.
+"""`Deployment`: the configuration of a server, as one frozen value that worker processes get as JSON.
 
 Opens what it describes; does not listen.
 """
@@ -27,8 +27,8 @@ from hounsfield.server.auth.credentials import CredentialFile, Passwords, Tokens
 from hounsfield.server.auth.openid import OpenId, require_openid
 from hounsfield.server.auth.principals import Authenticator
 from hounsfield.server.http.limits import Limits
-from hounsfield.server.http.proxies import Proxies
-from hounsfield.server.ingest.watched_folders import AdoptedFolders
+from hounsfield.server.http.proxy_headers import TrustedProxies
+from hounsfield.server.ingest.watched_folders import WatchedFolders
 from hounsfield.server.ops.access_log import AccessLog
 from hounsfield.server.private_folder import make_private
 from hounsfield.server.state import AppState
@@ -40,7 +40,7 @@ VARIABLE = "HOUNSFIELD_SERVE"
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """How to serve an archive.
+    """The configuration of a server of an archive.
 
     `folder` holds an embedded archive; `database` and `store` are URLs of shared ones instead of what is in it.
     `deletes`: instances may be removed by request. `replace`: other bytes under a known UID replace the old ones.
@@ -78,7 +78,7 @@ class Deployment:
 
     @property
     def verified(self) -> Path:
-        """Where `verification` writes how far it came."""
+        """The checkpoint file of `verification`."""
         return self.private / "verified.json"
 
     @property
@@ -100,10 +100,10 @@ class Deployment:
         values: dict[str, Any] = json.loads(text)
         values["limits"] = Limits(**values["limits"])
         lists = {each.name for each in fields(cls) if str(each.type).startswith("tuple")}
-        told: dict[str, Any] = {
+        arguments: dict[str, Any] = {
             name: tuple(value) if name in lists else value for name, value in values.items()
         }
-        return cls(**told)
+        return cls(**arguments)
 
     def open(self, *, first: bool) -> Archive:
         """The archive. `first`: of this server's processes; it makes, locks and repairs. Raises `LocationError`."""
@@ -118,7 +118,7 @@ class Deployment:
         if self.embedded:
             lock.hold(self.lock, first=first)
         archive = Archive(self._store(), self._index(), replace=self.replace)
-        archive.rebuilt = lambda: self.adopted(archive).look(settled=True)
+        archive.rebuilt = lambda: self.watched(archive).look(settled=True)
         try:
             if first:
                 self._prepare(archive)
@@ -147,12 +147,12 @@ class Deployment:
         archive.close()
         lock.release(self.lock)
 
-    def adopted(self, archive: Archive) -> AdoptedFolders:
+    def watched(self, archive: Archive) -> WatchedFolders:
         """The folders that are indexed where they lie."""
-        return AdoptedFolders(archive, self.private / "folders.json")
+        return WatchedFolders(archive, self.private / "folders.json")
 
     def state(self, archive: Archive) -> AppState:
-        """What the application over an open archive works with. Raises `LocationError` as `access` does."""
+        """Return the state of the application over an open archive. Raises `LocationError` as `access` does."""
         audit = Path(self.audit) if self.audit else self.private / "audit.log"
         return AppState(
             archive,
@@ -169,7 +169,7 @@ class Deployment:
         return make_app(self.state(archive), pages=page())
 
     def access(self) -> Access:
-        """Who may. Raises `LocationError` where an address would be open to strangers."""
+        """Return the access rules. Raises `LocationError` where an address would be open without authentication."""
         authenticators: list[Authenticator] = []
         file = self.credential_file
         kinds = {each.kind for each in file.credentials()}
@@ -190,13 +190,13 @@ class Deployment:
             )
         if not authenticators and not is_loopback(self.host) and not self.insecure:
             raise LocationError(
-                "an address that others can reach, and nobody is asked who they are",
+                "an address that other machines can reach, without authentication",
                 where=self.host,
-                remedy="make a token with `hounsfield tokens add`, or say --insecure if that is meant",
+                remedy="make a token with `hounsfield tokens add`, or pass --insecure if that is intended",
             )
         own = frozenset({"localhost", "127.0.0.1", "::1", self.host})
         hosts = own if not authenticators and is_loopback(self.host) else None
-        return Access(tuple(authenticators), hosts, frozenset(self.origins), Proxies(self.proxies))
+        return Access(tuple(authenticators), hosts, frozenset(self.origins), TrustedProxies(self.proxies))
 
     def _store(self) -> Store:
         if self.store is None or "://" not in self.store:

@@ -1,4 +1,4 @@
-"""A location served to one browser on this machine: read where it lies, nothing taken in, nothing written."""
+"""The local viewer: a location served read-only to one browser on this machine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hounsfield.dicomweb.resources import Resource
 from hounsfield.errors import SelectionError
 from hounsfield.locations import Location, as_location
 from hounsfield.server.app import make_app
-from hounsfield.server.archive.read_only_library import BorrowedLibrary
+from hounsfield.server.archive.read_only_library import ReadOnlyLibrary
 from hounsfield.server.auth.access import Access
 from hounsfield.server.state import AppState
 from hounsfield.viewer import page
@@ -32,8 +32,8 @@ _QUERY = "includefield=SeriesDescription,SeriesNumber,NumberOfSeriesRelatedInsta
 
 
 @dataclass(frozen=True, slots=True)
-class Looking:
-    """What is served: the application, and the fragment that opens the page on it; `skipped`: (name, reason)."""
+class LocalViewer:
+    """A served location: the application, and the fragment that opens the page on it; `skipped`: (name, reason)."""
 
     app: Starlette
     fragment: str
@@ -42,14 +42,14 @@ class Looking:
 
 
 @contextlib.contextmanager
-def looking(
+def local_viewer(
     location: str | Path | Location, *, series: str | None = None, language: str | None = None
-) -> Iterator[Looking]:
+) -> Iterator[LocalViewer]:
     """`location` as an application. `series`: which to open, by number, description, UID or its beginning.
 
     Raises `LocationError` where it cannot be read, `SelectionError` where it holds nothing to show.
     """
-    library = BorrowedLibrary(as_location(location))
+    library = ReadOnlyLibrary(as_location(location))
     try:
         skipped = tuple((each.name, each.reason) for each in library.skipped)
         found = library.search("series", Resource(""), Query.parse(_QUERY), limit=MOST_SERIES)
@@ -59,7 +59,7 @@ def looking(
             raise SelectionError(f"no DICOM in it{why}", where=library.name, remedy="check the location")
         chosen = _chosen(rows, series, library.name)
         app = make_app(AppState(library, access=Access(hosts=HOSTS)), pages=page())
-        yield Looking(app, _fragment(chosen, language), len(rows), skipped)
+        yield LocalViewer(app, _fragment(chosen, language), len(rows), skipped)
     finally:
         library.close()
 

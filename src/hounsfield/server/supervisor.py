@@ -27,7 +27,7 @@ from hounsfield.server.http.streams import BLOCK
 from hounsfield.server.ingest.watched_folders import SECONDS
 from hounsfield.server.ops.logs import JsonFormatter, PlainFormatter, ThrottledHandler
 from hounsfield.server.ops.metrics import count_together
-from hounsfield.server.ops.repair_loop import Upkeep
+from hounsfield.server.ops.repair_loop import RepairLoop
 from hounsfield.server.provider.provider import Provider
 from hounsfield.server.provider.request import Door
 from hounsfield.server.state import AppState
@@ -44,7 +44,7 @@ WORKER_SECONDS = 30
 """How long a worker process may say nothing before another takes its place."""
 
 MOST_WORKERS = 4
-"""Processes of a server that was not told how many: more threads decode in each, and each takes memory."""
+"""Processes of a server unless --workers says otherwise: more threads decode in each, and each takes memory."""
 
 _PARENT_DEATH_SIGNAL = 1  # of prctl(2)
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENAS = -1, -3, -8  # of mallopt(3)
@@ -52,7 +52,7 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENAS = -1, -3, -8  # of mallopt(3)
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where to listen. `port` 0: any free one. `certificate` and `key`: files for TLS."""
+    """The address to listen on. `port` 0: any free one. `certificate` and `key`: files for TLS."""
 
     host: str = "127.0.0.1"
     port: int = 8042
@@ -95,38 +95,38 @@ def serve(
     *,
     workers: int = 1,
     watching: bool = False,
-    told: Callable[[str], None] = print,
+    on_ready: Callable[[str], None] = print,
     door: Door | None = None,
 ) -> None:
-    """Serve until a signal stops it; `told` gets the URL once requests are taken.
+    """Serve until a signal stops it; `on_ready` gets the URL once requests are accepted.
 
     `workers`: processes that answer HTTP. `watching`: follow adopted folders, too. `door`: where DIMSE peers may call;
-    this process answers them, and `told` gets that address before the URL.
+    this process answers them, and `on_ready` gets that address before the URL.
     """
     keep_memory()
     deployment.access()
     archive = deployment.open(first=True)
-    adopted, upkeep = deployment.adopted(archive), Upkeep(archive)
-    upkeep.start()
+    watched, repair_loop = deployment.watched(archive), RepairLoop(archive)
+    repair_loop.start()
     try:
         with contextlib.ExitStack() as held:
             listening = held.enter_context(contextlib.closing(address.listen()))
             if workers > 1:
                 count_together(held.enter_context(tempfile.TemporaryDirectory(prefix="hounsfield-metrics-")))
             state = deployment.state(archive)
-            ready = partial(told, address.url(listening) + deployment.prefix)
+            ready = partial(on_ready, address.url(listening) + deployment.prefix)
             if door is not None:
                 provider = held.enter_context(answering(state, door))
-                told(provider.address)
+                on_ready(provider.address)
             if watching:
-                adopted.watch(SECONDS)
+                watched.watch(SECONDS)
             if workers == 1:
                 run(make_app(state, pages=page()), address, listening, ready)
             else:
                 _serve_by_workers(deployment, address, workers, listening, ready)
     finally:
-        adopted.stop()
-        upkeep.stop()
+        watched.stop()
+        repair_loop.stop()
         deployment.close(archive)
 
 

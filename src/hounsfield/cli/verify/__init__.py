@@ -161,7 +161,7 @@ def _checked(
                 echo(continued.format(instances=begun), err=True)
             done(begun)
             step = functools.partial(_advance, done, [begun])
-            return verify(archive, deployment.verified, pace=pace, restart=restart, told=step)
+            return verify(archive, deployment.verified, pace=pace, restart=restart, progress=step)
     finally:
         deployment.close(archive)
 

@@ -2,9 +2,9 @@
 
 Order of a write, always: bytes on the disk, synced, at a place that was free, folder synced; then one index
 transaction, by which an instance is there, or another version of it takes the place of the one before; then whoever
-waits is told. A store that does not remember by itself what was on its way has it noted in the index before. Order of
-a removal: the index forgets and notes the keys in one transaction; then the bytes go, with the notes. Whatever dies
-in between, `repair` finishes.
+waits gets its response. A store that does not remember by itself what was on its way has it noted in the index
+before. Order of a removal: the index forgets and notes the keys in one transaction; then the bytes go, with the notes.
+Whatever dies in between, `repair` finishes.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ STALE_SECONDS = 3600.0
 """Age at which what was on its way counts as left behind, where it may be that somebody still works on it."""
 
 SUPERSEDED_SECONDS = 600.0
-"""How long a version stays that another one took the place of, for whoever was told of it and has still to read it."""
+"""How long a version stays that another one took the place of, for requests that are still reading it."""
 
 IN_ARCHIVE = "what an archive file holds cannot be indexed in place; unpack it, or store it"
 
@@ -90,7 +90,7 @@ class Archive:
         return CheckedSource(source, entry.instance, entry.size, known, self.damaged)
 
     def damaged(self, error: DamagedError) -> None:
-        """Tell of damage that was met."""
+        """Log and count damage that was found."""
         log.error("%s; %s", error.found, error.remedy)
         self.on_damage()
 
@@ -130,7 +130,7 @@ class Archive:
         return taken
 
     def _standing(self, taken: Taken, arrival: Arrival, beaten: Mapping[str, str]) -> Taken:
-        """What became of it, once the index said which version of the instance stands."""
+        """Return the final outcome, once the index has said which version of the instance is current."""
         key = beaten.get(taken.record.key)
         if key is None or self.replace:
             return taken
@@ -156,8 +156,8 @@ class Archive:
         entries = self.index.entries(scope)
         if not all(self.store.owns(entry.key) for entry in entries):
             raise DicomwebError(
-                "it lies in a folder that is only indexed here",
-                remedy="remove it there; the index follows",
+                "it lies in a watched or imported folder, which is read-only here",
+                remedy="remove it in that folder; the index follows",
                 status=409,
             )
         # Other versions go, too: those before it, and one that nobody heard of.
@@ -180,7 +180,7 @@ class Archive:
                 self.store.remove(gone)
 
     def repair(self, *, older: float = 0.0) -> int:
-        """Finish what was left half done more than `older` seconds ago; the number of instances that it concerned."""
+        """Recover instances that were left incomplete more than `older` seconds ago; return how many there were."""
         keys = self.index.removals()
         self._remove(keys)
         expected = self.index.expected(older)
@@ -204,7 +204,7 @@ class Archive:
         try:
             found = [self.record(self.store.source(key), size=size, key=key)]
         except (MalformedError, NotDicomError) as error:
-            log.warning("left behind and unreadable: %s", error)
+            log.warning("could not recover an incomplete instance: %s", error)
             found = []
         self.index.add(found, expected=[key])
 
@@ -213,7 +213,7 @@ class Archive:
         try:
             record = self.record(arrival.source, size=arrival.size)
         except HounsfieldError as error:
-            log.warning("left behind and unreadable: %s", error)
+            log.warning("could not recover an incomplete instance: %s", error)
             return
         # Which of the versions with these bytes it is, does not matter: the highest counts, the others go.
         keys = [key for key in self.store.versions([record.key]) if arrival.equals(key)]
@@ -242,12 +242,12 @@ class Archive:
             raise error
         return replace(record, sha256=seal.sha256, blocks=DAMAGED)
 
-    def reindex(self, *, told: Callable[[int], None] | None = None) -> list[Skipped]:
+    def reindex(self, *, progress: Callable[[int], None] | None = None) -> list[Skipped]:
         """Make the index anew of every stored instance, beside the one in use until it is whole; what was unreadable.
 
         Raises `LocationError` or `IndexUnavailable`; then the one in use is as it was.
         """
-        return reindex(self, told or (lambda _: None))
+        return reindex(self, progress or (lambda _: None))
 
     def rebuild(self) -> None:
         """Make a damaged or missing index file anew from everything that belongs into it."""
@@ -288,11 +288,11 @@ class Archive:
 
     def _recover(self) -> None:
         try:
-            log.warning("the index is damaged; it is made anew from the stored files")
+            log.warning("the index is damaged; rebuilding it from the stored files")
             self.rebuild()
-            log.warning("the index is whole again")
+            log.warning("the index has been rebuilt")
         except (HounsfieldError, OSError) as error:
-            log.error("the index could not be made anew: %s", error)
+            log.error("could not rebuild the index: %s", error)
         finally:
             self._recovering.release()
 

@@ -1,4 +1,4 @@
-"""Which attributes an index knows at each level: what is searched by, what is shown, what a level holds.
+"""The attributes that an index knows at each level: searched by, returned, and belonging to it.
 
 Pure data of PS3.18 Tables 10.6.1-5 and 10.6.3-3 to 10.6.3-5, and PS3.3 A.1.4 for what belongs to a patient,
 study or series. SQL is in `index`, matching's meaning in `hounsfield.dicomweb.matching`.
@@ -109,7 +109,7 @@ REQUIRED: dict[Level, dict[int, str]] = {
     "series": {0x00080060: "CS", 0x00200011: "IS"},
     "instance": {0x00080016: "UI", 0x00200013: "IS"},
 }
-"""Those of type R with their VR: told as empty where the files do not have them (PS3.4 C.2.2.1.2)."""
+"""Those of type R with their VR: returned empty where the files do not have them (PS3.4 C.2.2.1.2)."""
 
 COUNTED: dict[str, tuple[Level, int]] = {
     "ModalitiesInStudy": ("study", 0x00080061),

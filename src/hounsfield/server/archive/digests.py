@@ -26,7 +26,7 @@ log = logging.getLogger("hounsfield.server")
 
 
 class Digests:
-    """What was made out and `index` does not have yet; for any thread."""
+    """A buffer of digests that were computed and `index` does not have yet; for any thread."""
 
     def __init__(self, index: Index) -> None:
         self._index = index
@@ -46,7 +46,7 @@ class Digests:
             return None
         digest, size = digest_of(source.stored)
         if entry.sha256 not in {None, digest.sha256}:
-            raise source.fail("its SHA-256 is another one")
+            raise source.fail("its SHA-256 does not match")
         self.add(entry, digest, size)
         return size, digest.blocks
 
@@ -68,4 +68,4 @@ class Digests:
             try:
                 self._index.learn({place: digest for place, (digest, _) in found.items()})
             except HounsfieldError as error:
-                log.warning("digests were not noted: %s", error.found)
+                log.warning("could not save digests: %s", error.found)

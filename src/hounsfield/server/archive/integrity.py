@@ -42,7 +42,7 @@ class Digest:
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """What a store keeps with the bytes of an instance: the SHA-256 of all, and the CRC-32 of the first block.
+    """The digests that a store keeps with an instance: the SHA-256 of all, and the CRC-32 of the first block.
 
     With the latter a header is checked at the cost of a block when an index is made anew.
     """
@@ -107,7 +107,7 @@ def digest_of(source: Source, *, paced: Callable[[int], None] = lambda _: None) 
 
 
 def damaged(instance: str, what: str, *, where: str) -> DamagedError:
-    """What is raised where bytes of `instance` are not those that were stored."""
+    """Return the error for bytes of `instance` that are not those that were stored."""
     return DamagedError(
         f"the stored instance {instance} is damaged: {what}",
         where=where,
@@ -125,7 +125,7 @@ def with_check(text: str) -> str:
 
 
 def checked(text: str, uid: str) -> str:
-    """What `with_check` was given; text of before there were checks as it is. `uid`: of what it describes.
+    """Return the text that `with_check` was given; older text without a check unchanged. `uid`: of what it describes.
 
     Raises `DamagedError`.
     """
@@ -133,9 +133,9 @@ def checked(text: str, uid: str) -> str:
     if (not mark and text.endswith("}")) or (mark and with_check(content) == text):
         return content or text
     raise DamagedError(
-        f"what the index says of {uid} is damaged",
+        f"the index entry of {uid} is damaged",
         where="the index",
-        remedy="make it anew with serve --reindex",
+        remedy="rebuild it with serve --reindex",
         instance=uid,
     )
 
@@ -144,7 +144,7 @@ class CheckedSource:
     """The bytes of one instance, each block of which is held against its CRC-32 before any of it is handed out.
 
     `size`: bytes there were; `blocks`: their CRC-32, or a function that makes it out when the source is first
-    opened (None: nothing is known, and nothing is checked). `told` is called with each damage that is met;
+    opened (None: nothing is known, and nothing is checked). `on_damage` is called with each damage that is found;
     `problem` is the last one of them, for who asked someone that passes over what cannot be read.
     """
 
@@ -154,9 +154,9 @@ class CheckedSource:
         instance: str,
         size: int | None,
         blocks: bytes | Callable[[CheckedSource], tuple[int, bytes] | None],
-        told: Callable[[DamagedError], None] = lambda _: None,
+        on_damage: Callable[[DamagedError], None] = lambda _: None,
     ) -> None:
-        self.stored, self.instance, self.size, self._told = source, instance, size, told
+        self.stored, self.instance, self.size, self._on_damage = source, instance, size, on_damage
         self._blocks = blocks
         self.problem: DamagedError | None = None
 
@@ -184,9 +184,9 @@ class CheckedSource:
         return cast(BinaryIO, _CheckedStream(self, stream, found, self._blocks))
 
     def fail(self, what: str) -> DamagedError:
-        """Tell of damage; the error to raise."""
+        """Report damage; return the error to raise."""
         self.problem = damaged(self.instance, what, where=self.name)
-        self._told(self.problem)
+        self._on_damage(self.problem)
         return self.problem
 
 

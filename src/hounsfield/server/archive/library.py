@@ -1,6 +1,6 @@
-"""What a server serves: instances that can be found and opened. The seam between requests and storage.
+"""The protocol of what a server serves: instances that can be searched and opened.
 
-`Archive` also takes instances in; `BorrowedLibrary` reads where they lie. Endpoints know this protocol only.
+`Archive` also takes instances in; `ReadOnlyLibrary` reads where they lie. Endpoints know this protocol only.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Library(Protocol):
 
     @property
     def name(self) -> str:
-        """What a person is told: a folder, a URL."""
+        """Name for people: a folder, a URL."""
 
     def search(self, level: Level, scope: Resource, query: Query, *, limit: int) -> Page:
         """Studies, series or instances below `scope` that match, in a stable order."""
@@ -29,7 +29,7 @@ class Library(Protocol):
         """Every instance at or below `scope`, in a stable order."""
 
     def headers(self, scope: Resource) -> Iterator[tuple[Entry, bytes]]:
-        """The same, a few at a time, with header texts in UTF-8, `header_text.INSTANCE_URL` in place of the URL."""
+        """Yield the same with header texts in UTF-8, a few at a time; `header_text.INSTANCE_URL` stands for the URL."""
 
     def version(self, scope: Resource) -> tuple[int, int, int]:
         """Something that changes when what is below `scope` does; the first is the number of instances."""

@@ -1,4 +1,4 @@
-"""Where arrivals are published: each under a key of its own that was free, or not at all where it is there already.
+"""Publishing of arrivals: each under a key of its own that was free, or not at all where it is there already.
 
 Decides by what the index knows and by what the store says; the index hears of it afterwards, by `Archive`.
 """
@@ -33,14 +33,14 @@ class Taken:
 
 
 class Publication:
-    """One batch of arrivals on their way into a store. `expected` are the keys that the index was told to expect."""
+    """One batch of arrivals on their way into a store. `expected` are the keys that the index was given to expect."""
 
     def __init__(self, store: Store, index: Index, *, replaces: bool) -> None:
         self._store, self._index, self._replaces = store, index, replaces
         self.expected: list[str] = []
 
     def publish(self, arrived: Sequence[tuple[Record, Arrival]]) -> list[Taken]:
-        """What became of each; what is "stored" or "replaced" is at its place, but not settled."""
+        """Return the outcome of each; what is "stored" or "replaced" is at its place, but its folder is not synced."""
         there = self._index.keys_of(record for record, _ in arrived)
         first = self._each(lambda each: self._planned(*each, there), arrived)
         taken = [each if isinstance(each, Taken) else None for each in first]
@@ -60,7 +60,7 @@ class Publication:
     def _planned(
         self, record: Record, arrival: Arrival, there: dict[tuple[str, str, str], tuple[str, bytes | None]]
     ) -> Taken | Record:
-        """What it is already, or the record with the first key to be tried."""
+        """Return the outcome that is known already, or the record with the first key to be tried."""
         key, sha256 = there.get((record.study, record.series, record.instance), (None, None))
         if key is None:
             return record

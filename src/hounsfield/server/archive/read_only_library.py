@@ -1,4 +1,4 @@
-"""`BorrowedLibrary`: any location served read-only where it lies: a folder, an archive file, a DICOMweb server.
+"""`ReadOnlyLibrary`: any location served read-only where it lies: a folder, an archive file, a DICOMweb server.
 
 Headers are read once into an index that lives as long as this process; no pixel is copied anywhere.
 """
@@ -23,7 +23,7 @@ from hounsfield.server.archive.index import Entry, Index, Page, Record, record_o
 _BATCH = 200
 
 
-class BorrowedLibrary:
+class ReadOnlyLibrary:
     """A library over `location`. `skipped` lists what is no instance, with reasons. To be closed."""
 
     def __init__(self, location: Location) -> None:
@@ -85,7 +85,7 @@ class BorrowedLibrary:
         try:
             return self._sources[entry.key]
         except KeyError as error:
-            raise LocationError("an instance that is gone", where=entry.key) from error
+            raise LocationError("the instance no longer exists", where=entry.key) from error
 
 
 def _size(source: Source) -> int | None:

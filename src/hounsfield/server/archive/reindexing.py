@@ -32,7 +32,7 @@ _THREADS = 4
 
 
 class Indexed(Protocol):
-    """What an archive has that is to be indexed."""
+    """The part of an archive that reindexing works on."""
 
     @property
     def store(self) -> Store: ...
@@ -43,10 +43,10 @@ class Indexed(Protocol):
     def record(self, source: Source, *, size: int | None, key: str | None = None) -> Record: ...
 
 
-def reindex(archive: Indexed, told: Callable[[int], None]) -> list[Skipped]:
+def reindex(archive: Indexed, progress: Callable[[int], None]) -> list[Skipped]:
     """Make the index anew and take it into use; see `Archive.reindex`."""
     with beside(archive.index) as made:
-        skipped = fill(archive, made.index, told)
+        skipped = fill(archive, made.index, progress)
         differences = _Differences(archive, made)
         for _ in range(ROUNDS):
             if differences.catch_up() <= FEW:
@@ -57,14 +57,14 @@ def reindex(archive: Indexed, told: Callable[[int], None]) -> list[Skipped]:
     return skipped
 
 
-def fill(archive: Indexed, index: Index, told: Callable[[int], None] = lambda _: None) -> list[Skipped]:
+def fill(archive: Indexed, index: Index, progress: Callable[[int], None] = lambda _: None) -> list[Skipped]:
     """Add every stored instance; what could not be read."""
     skipped: list[Skipped] = []
     done = 0
     for records in recorded(archive, _sources(archive, archive.store.walk()), skipped):
         index.add(records)
         done += len(records)
-        told(done)
+        progress(done)
     index.optimise()
     return skipped
 

@@ -1,3 +1,3 @@
-"""Who may do what: principals and scopes, tokens and passwords, OpenID."""
+"""Authentication and authorisation: principals and scopes, tokens and passwords, OpenID."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who may do what: principals, their scopes, and the rule that decides. How they prove who they are: `credentials`."""
+"""Authorisation: which principal may do what, and from where. Authentication is in `credentials` and `openid`."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from hounsfield.server.auth.principals import SCOPES, Authenticator, Principal, 
 from hounsfield.server.http.proxy_headers import is_host
 
 MAX_GUESSES, GUESSING_SECONDS, MAX_GUESSERS = 20, 60.0, 10_000
-"""Wrong passwords for a name from an address in so many seconds, after which none is tried; how many such are kept."""
+"""Rate limit of logins: failures for a name from an address in so many seconds; how many such pairs are kept."""
 
 MAX_NAME = 128
-"""Characters of a name that tell it from others while guesses are counted."""
+"""Characters of a name by which failures are counted."""
 
 EVERYBODY = Principal("anonymous", frozenset(SCOPES))
 """Whoever reaches a server that asks for no credentials."""
@@ -67,9 +67,9 @@ class Access:
     guesses: Guesses = field(default_factory=Guesses)
 
     def admit(self, authorization: str | None, scope: str, client: str = "") -> Principal | None:
-        """Who asks, if they may; raises `DicomwebError` 401, 403 or 429. None where nobody is asked.
+        """Return the principal of a request; None for the scope "none". Raises `DicomwebError` 401, 403 or 429.
 
-        `client`: the address of whoever asks.
+        `client`: the address that the request came from.
         """
         if scope == "none":
             return None

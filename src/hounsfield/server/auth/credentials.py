@@ -1,4 +1,4 @@
-"""How somebody proves who they are: bearer tokens and passwords from a file, tokens of an OpenID provider.
+"""Authentication by a file of bearer tokens and passwords.
 
 The file holds no secret that could be used: SHA-256 of tokens (which are random and long), scrypt of passwords.
 """
@@ -73,7 +73,7 @@ class CredentialFile:
             return self._known
 
     def add_token(self, name: str, scopes: Iterable[str], *, days: float | None = None) -> str:
-        """A new token, told once and never again. Raises `SelectionError` for a name that is taken."""
+        """Add a token and return it, once and never again. Raises `SelectionError` for a name that is taken."""
         token = PREFIX + secrets.token_urlsafe(32)
         expires = None if days is None else time.time() + days * 86400
         digest = hashlib.sha256(token.encode()).hexdigest()
@@ -84,7 +84,8 @@ class CredentialFile:
         """A user for Basic authentication."""
         if ":" in name or len(password) < 8:
             raise SelectionError(
-                "that user or password cannot be", expected="no colon; eight characters at least"
+                "invalid user or password",
+                expected="a user without a colon; a password of at least 8 characters",
             )
         salt = secrets.token_hex(16)
         self._add(Credential(name, "password", _scrypt(password, salt), _scopes(scopes), salt, time.time()))
@@ -120,7 +121,7 @@ class CredentialFile:
             self._stamp = None
 
     def token(self, text: str) -> Principal | None:
-        """Whose token that is."""
+        """Return the principal of a token; None for an unknown one."""
         digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
         for each in self.credentials():
             if each.kind == "token" and each.valid() and hmac.compare_digest(each.secret, digest):
@@ -128,7 +129,7 @@ class CredentialFile:
         return None
 
     def password(self, name: str, password: str) -> Principal | None:
-        """Whose password that is; a right one is remembered for a minute, since scrypt is slow on purpose."""
+        """Return the principal of a password; a right one is cached for a minute, since scrypt is slow on purpose."""
         known = self.credentials()
         proof = hmac.digest(self._key, f"{name}\0{password}".encode("utf-8", "replace"), "sha256")
         with self._lock:
@@ -151,14 +152,16 @@ class CredentialFile:
 
 def _read(path: Path) -> tuple[Credential, ...]:
     try:
-        told = json.loads(path.read_text("utf-8"))
+        content = json.loads(path.read_text("utf-8"))
         return tuple(
-            Credential(**{**each, "scopes": _scopes(each["scopes"])}) for each in told["credentials"]
+            Credential(**{**each, "scopes": _scopes(each["scopes"])}) for each in content["credentials"]
         )
     except OSError as error:
         raise LocationError(f"cannot be read: {error.strerror}", where=str(path)) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise MalformedError("no file of credentials", where=str(path), remedy="mend or remove it") from error
+        raise MalformedError(
+            "not a credentials file", where=str(path), remedy="repair or remove it"
+        ) from error
 
 
 def _scopes(scopes: Iterable[str]) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 from hounsfield.errors import DicomwebError, UnsupportedError
 from hounsfield.server.auth.principals import SCOPES, Principal
 
-ASK_AGAIN_SECONDS = 10.0
+REFRESH_SECONDS = 10.0
 """After which a token with an unknown key makes the server look for new ones."""
 
 DOWN_SECONDS = 5.0
@@ -48,23 +48,23 @@ class OpenId:
             if key is None:
                 return None
             # Only what a private key signs: with a shared secret, whoever verifies could also forge.
-            told = jwt.decode(
+            claims = jwt.decode(
                 credentials, key, algorithms=["RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA"],
                 audience=self.audience, issuer=self.issuer, leeway=30,
                 options={"require": ["exp", "iss", "aud", "sub"]},
             )  # fmt: skip
         except jwt.PyJWKClientConnectionError as error:
             raise DicomwebError(
-                "the OpenID provider cannot be asked", remedy="try again", status=503
+                "the OpenID provider is unreachable", remedy="try again", status=503
             ) from error
         except (jwt.PyJWTError, TypeError, ValueError):
             # The last two: a token that names another kind of key than the provider's.
             return None
-        scopes = self._granted(told)
-        return Principal(str(told["sub"])[:200], scopes) if scopes else None
+        scopes = self._granted(claims)
+        return Principal(str(claims["sub"])[:200], scopes) if scopes else None
 
-    def _granted(self, told: Mapping[str, Any]) -> frozenset[str]:
-        claim: Any = told
+    def _granted(self, claims: Mapping[str, Any]) -> frozenset[str]:
+        claim: Any = claims
         for step in self.claim.split("."):
             claim = claim.get(step, ()) if isinstance(claim, Mapping) else ()
         names = claim.split() if isinstance(claim, str) else [str(each) for each in claim or ()]
@@ -81,7 +81,7 @@ class OpenId:
         with self._lock:
             known = self._published(refresh=False)
             found = jwt.PyJWKClient.match_kid(known, str(kid))
-            if found is None and time.monotonic() - self._asked > ASK_AGAIN_SECONDS:
+            if found is None and time.monotonic() - self._asked > REFRESH_SECONDS:
                 # New keys since; a token that nobody signed makes us look no more often than that.
                 found = jwt.PyJWKClient.match_kid(self._published(refresh=True), str(kid))
         return found.key if found is not None else None
@@ -105,15 +105,15 @@ class OpenId:
 
 
 def _discovered(issuer: str) -> str:
-    """Where an issuer publishes its keys (OpenID Connect Discovery 4)."""
+    """Return the URL of an issuer's keys (OpenID Connect Discovery 4)."""
     import jwt
     import urllib3
 
     url = issuer.rstrip("/") + "/.well-known/openid-configuration"
     try:
-        told = urllib3.request("GET", url, timeout=5.0, retries=1).json()
-        keys = str(told["jwks_uri"])
-        of_that_issuer = str(told.get("issuer", issuer)).rstrip("/") == issuer.rstrip("/")
+        document = urllib3.request("GET", url, timeout=5.0, retries=1).json()
+        keys = str(document["jwks_uri"])
+        of_that_issuer = str(document.get("issuer", issuer)).rstrip("/") == issuer.rstrip("/")
     except (urllib3.exceptions.HTTPError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise jwt.PyJWKClientConnectionError(f"no OpenID configuration: {type(error).__name__}") from error
     if not of_that_issuer or not keys.startswith("https://" if issuer.startswith("https://") else "http"):

@@ -1,4 +1,4 @@
-"""Principals and their scopes, and the protocol by which somebody proves to be one."""
+"""Principals and their scopes, and the protocol of authenticators."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ SCOPES = ("read", "write", "delete")
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Somebody who asks: a name for the audit log, and the scopes "read", "write", "delete" they have."""
+    """A client that is known: a name for the audit log, and the scopes "read", "write", "delete" they have."""
 
     name: str
     scopes: frozenset[str]
 
 
 class Authenticator(Protocol):
-    """One way to prove who one is."""
+    """One way of authentication."""
 
     @property
     def scheme(self) -> str:
-        """What a 401 names: "Bearer", "Basic"."""
+        """Scheme that a 401 names: "Bearer", "Basic"."""
 
     def principal(self, scheme: str, credentials: str) -> Principal | None:
-        """Who that is; None for nobody. `scheme` in lower case. May be called from any thread."""
+        """Return the principal; None for unknown credentials. `scheme` in lower case. May be called from any thread."""
 
 
 def basic_credentials(credentials: str) -> tuple[str, str | None]:

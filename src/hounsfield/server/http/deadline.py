@@ -1,5 +1,5 @@
-"""How long the making of one answer may take, known to whoever makes it: pixels are decoded frame by frame, and
-before each of them, and while a decoder is at work on one, it is asked whether anybody still waits.
+"""The deadline of one response, known to whoever makes it: pixels are decoded frame by frame, and before each
+of them, and while a decoder is at work on one, the deadline is checked.
 
 A thread cannot be stopped from outside. It stops here by itself, and keeps its place among the busy ones until then.
 """
@@ -40,7 +40,7 @@ class Deadline:
 
     def error(self) -> DicomwebError:
         if self.begun:
-            found, remedy = "making the answer takes too long", "ask for less at once"
+            found, remedy = "the request timed out", "request less at once"
         else:
             found, remedy = "the server is busy with other requests for pixels", "try again"
         return DicomwebError(found, expected=f"at most {self.seconds:g} s", remedy=remedy, status=503)
@@ -52,9 +52,9 @@ class Deadline:
         own = time.thread_time() - self._thread_began if threading.get_ident() == self._thread else 0.0
         if self._spent + own > self.cpu:
             raise DicomwebError(
-                "making the answer takes too much computing",
+                "the request used too much CPU time",
                 expected=f"at most {self.cpu:g} s of CPU",
-                remedy="ask for less at once",
+                remedy="request less at once",
                 status=503,
             )
 

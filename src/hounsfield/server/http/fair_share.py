@@ -1,4 +1,4 @@
-"""Places for what is done at once, and a fair share of them for each client."""
+"""Concurrency limits with a fair share for each client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much one request may ask of a server, and how many may ask at once."""
+"""Limits of one request, and of how many are served at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Memory that is shared out: what is decoded at once, by all requests of a process, stays below a limit."""
+"""A process-wide budget of decode memory, shared by all requests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class MemoryBudget:
             raise DicomwebError(f"{size} bytes to decode", expected=f"at most {self.total}", status=413)
         with self._changed:
             if not self._changed.wait_for(lambda: self._taken + size <= self.total, PATIENCE):
-                raise DicomwebError("too much is decoded at once", status=503)
+                raise DicomwebError("the decode memory budget is used up", status=503)
             self._taken += size
         try:
             yield

@@ -1,10 +1,14 @@
-"""Where a request came from and what the client called us, when a proxy stands between (RFC 7239, X-Forwarded-*)."""
+"""Proxy headers: the client's address and the URL that it used, behind a trusted proxy (RFC 7239, X-Forwarded-*)."""
 
 from __future__ import annotations
 
+import ipaddress
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+
+from hounsfield.errors import UnsupportedError
 
 _HOST = re.compile(r"[A-Za-z0-9._\-\[\]:]{1,255}")
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~\-]+)*")
@@ -14,7 +18,7 @@ _PAIR = re.compile(r'\s*([A-Za-z]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;,\s]*)\s*(?:;|$)
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """How the client saw us: `scheme`, `host` (with port), `prefix` that a proxy took away; and its own address."""
+    """A request as the client sent it: `scheme`, `host` (with port), `prefix` that a proxy removed; its own address."""
 
     scheme: str
     host: str
@@ -40,9 +44,9 @@ def seen(
     """
     if not trusted:
         return direct
-    told = _forwarded(headers.get("forwarded", ""))
-    scheme = told.get("proto") or _first(headers.get("x-forwarded-proto"))
-    host = told.get("host") or _first(headers.get("x-forwarded-host"))
+    forwarded = _forwarded(headers.get("forwarded", ""))
+    scheme = forwarded.get("proto") or _first(headers.get("x-forwarded-proto"))
+    host = forwarded.get("host") or _first(headers.get("x-forwarded-host"))
     passed = [_unquoted(each) for each in _FOR.findall(headers.get("forwarded", ""))]
     passed = passed or [each.strip() for each in headers.get("x-forwarded-for", "").split(",")]
     client = next((each for each in reversed(passed) if each not in proxies), passed[0])
@@ -73,3 +77,29 @@ def _unquoted(text: str) -> str:
 
 def _first(text: str | None) -> str:
     return (text or "").partition(",")[0].strip()
+
+
+class TrustedProxies:
+    """The addresses that `texts` name: `10.0.0.7`, `10.0.0.0/24`, `fd00::/8`. Raises `UnsupportedError`."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        try:
+            self._networks = tuple(ipaddress.ip_network(text, strict=False) for text in texts)
+        except ValueError as error:
+            raise UnsupportedError(
+                f"--proxy with {str(error).partition(' does not')[0]}",
+                expected="an address, or a network: 10.0.0.0/24",
+            ) from error
+        self._known = lru_cache(maxsize=1024)(self._holds)
+
+    def __contains__(self, address: object) -> bool:
+        return isinstance(address, str) and self._known(address)
+
+    def _holds(self, address: str) -> bool:
+        try:
+            found = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        # A server that listens on all addresses sees IPv4 clients under IPv6 ones.
+        mapped = getattr(found, "ipv4_mapped", None) or found
+        return any(mapped in network for network in self._networks)

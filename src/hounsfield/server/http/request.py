@@ -1,4 +1,4 @@
-"""One request as endpoints see it: where it points, what it accepts, who asks. No body, no sockets."""
+"""`Request`: one request as endpoints see it: resource, parameters, headers, principal. No sockets."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Request:
             )
         except ValueError as error:
             raise DicomwebError(
-                "a query that cannot be read", expected="UTF-8, percent-encoded key=value pairs", status=400
+                "malformed query", expected="UTF-8, percent-encoded key=value pairs", status=400
             ) from error
         if any("\0" in key or "\0" in value for key, value in pairs):
             raise DicomwebError("a NUL character in the query", status=400)
@@ -78,12 +78,12 @@ class Request:
             if key.lower() not in {*names, "accept"}:
                 expected = ", ".join(names) or "none"
                 raise DicomwebError(
-                    f"the parameter {key[:64]!r} is not known here", expected=expected, status=400
+                    f"the parameter {key[:64]!r} is not supported here", expected=expected, status=400
                 )
 
     @cached_property
     def accept(self) -> tuple[Accepted, ...]:
-        """What the client takes, best first: `?accept=` before the header (PS3.18 8.3.3.1)."""
+        """Media types that the client accepts, best first: `?accept=` before the header (PS3.18 8.3.3.1)."""
         # A plus in a query is a space once decoded, and no media type has one there.
         asked = self.parameter("accept")
         if asked is not None:

@@ -1,6 +1,6 @@
-"""What endpoints answer with, and how it goes out: whole bodies, streams in large blocks, ranges, errors.
+"""`Response`: what endpoints return: whole bodies, streams in large blocks, ranges, errors.
 
-Endpoints are plain functions that run in threads and return an `Answer`; `send` is the only async code here.
+Endpoints are plain functions that run in threads and return one; `sending` brings it onto the wire.
 """
 
 from __future__ import annotations
@@ -32,6 +32,9 @@ AGENT = "hounsfield"
 JSON = "application/json"
 DICOM_JSON = "application/dicom+json"
 _GZIP = 31  # window bits of zlib: the largest window, and gzip around it
+NOT_ACCEPTABLE = "not available in an accepted media type"
+"""The text of a 406."""
+
 LEAST_COMPRESSED = 1024
 """Bodies shorter than this are not worth compressing."""
 

@@ -1,4 +1,4 @@
-"""An answer onto the wire, block by block, to a client that may be slow or gone."""
+"""Sending of responses, block by block, to a client that may be slow or gone."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ async def send_response(
     except HounsfieldError as error:
         if hang_up is None:
             raise
-        log.error("an answer was torn off: %s", error.found)
+        log.error("aborted a response: %s", error.found)
         hang_up()
         # Once it knows that the connection is gone, uvicorn does not complain of an answer without an end.
         await asyncio.sleep(0)
@@ -70,7 +70,7 @@ async def send_response(
 
 
 def _begun(content: Iterator[Block], length: int | None) -> list[Block]:
-    """The blocks to be made before a status is told."""
+    """Return the blocks to be made before the status is sent."""
     if length is not None and length <= WHOLE:
         return list(content)
     return list(islice(content, 1))
@@ -96,7 +96,7 @@ async def _send_blocks(
             block = await coming
         await send({"type": "http.response.body", "body": b""})
     except TimeoutError:
-        log.info("a client took nothing for %g s and was given up", seconds)
+        log.info("dropped a client that read nothing for %g s", seconds)
         if hang_up is not None:
             hang_up()
     finally:

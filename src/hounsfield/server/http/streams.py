@@ -34,7 +34,7 @@ Piece = bytes | tuple[Source, int, int]
 
 
 class _Streams:
-    """How many bodies go out now: few get large blocks, which cost least; many get small ones, which fit."""
+    """Count of bodies that go out now: few get large blocks, which cost least; many get small ones, which fit."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -124,7 +124,7 @@ def _blocks(pieces: Iterable[Piece]) -> Blocks:
                 room = min(left, len(block) - filled)
                 count = _read_into(stream, memoryview(block)[filled : filled + room])
                 if not count:
-                    raise LocationError("a stored instance is shorter than it was", where=source.name)
+                    raise LocationError("a stored instance is truncated", where=source.name)
                 left, filled = left - count, filled + count
                 if filled == len(block):
                     yield memoryview(block)

@@ -1,6 +1,6 @@
 """The body of a store request as parts, whichever its form: in parts, or one part that is all of it; within limits.
 
-What parts mean is `intake`'s and `separate`'s.
+What parts mean is decided by `upload` and `metadata_upload`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Body:
         self._whole = [PartBegins(0, (("content-type", content_type.name),))]
 
     def feed(self, chunk: bytes) -> Iterator[Event]:
-        """What the next bytes of the body are; the contents of parts are views into `chunk`."""
+        """Yield the events of the next bytes of the body; the contents of parts are views into `chunk`."""
         self._received += len(chunk)
         check_size(self._received, self._limits)
         if self._parser is not None:

@@ -1,4 +1,4 @@
-"""What a compressed frame says of itself: for metadata that leave it out (PS3.18 10.5.2).
+"""Attributes read from a compressed frame, for metadata that leave them out (PS3.18 10.5.2).
 
 Headers of codestreams only; nothing is decoded. JPEG XL, RLE and video do not tell, or not in so few words.
 """
@@ -26,7 +26,7 @@ _JP2 = b"\x00\x00\x00\x0cjP  "
 
 
 def bare_at(head: bytes) -> int:
-    """Where the codestream begins: after the boxes of a JP2 or JPH file, which have no place in DICOM (PS3.5 A.4.4)."""
+    """Return where the codestream begins: after the boxes of JP2 and JPH files, which DICOM forbids (PS3.5 A.4.4)."""
     position = 0
     while head.startswith(_JP2) and position + 16 <= len(head):
         length, kind = int.from_bytes(head[position : position + 4], "big"), head[position + 4 : position + 8]
@@ -53,12 +53,12 @@ def describe(dataset: Dataset, head: bytes, syntax: TransferSyntax) -> None:
     """Fill in what `dataset` does not say of its pixels. Raises `MalformedError` where it says something else."""
     found = _described(head, syntax)
     for name, value in found.items():
-        told = dataset.get(name)
-        if told in (None, ""):
+        present = dataset.get(name)
+        if present in (None, ""):
             setattr(dataset, name, value)
-        elif name in _HELD and str(told) != str(value):
+        elif name in _HELD and str(present) != str(value):
             raise MalformedError(
-                f"{name} is {str(told)[:20]}, and {value} in the codestream", expected="the same"
+                f"{name} is {str(present)[:20]}, and {value} in the codestream", expected="the same"
             )
 
 
@@ -70,7 +70,7 @@ def _described(head: bytes, syntax: TransferSyntax) -> dict[str, int | str]:
     else:
         return {}
     allocated = 8 if header.precision <= 8 else 16 if header.precision <= 16 else 32
-    told: dict[str, int | str] = {
+    found: dict[str, int | str] = {
         "SamplesPerPixel": header.components,
         "PhotometricInterpretation": _photometric(head, syntax) if header.components == 3 else "MONOCHROME2",
         "Rows": header.rows,
@@ -80,7 +80,7 @@ def _described(head: bytes, syntax: TransferSyntax) -> dict[str, int | str]:
         "HighBit": header.precision - 1,
         "PixelRepresentation": int(bool(header.signed)),
     }
-    return told | ({"PlanarConfiguration": 0} if header.components > 1 else {})
+    return found | ({"PlanarConfiguration": 0} if header.components > 1 else {})
 
 
 def _photometric(head: bytes, syntax: TransferSyntax) -> str:

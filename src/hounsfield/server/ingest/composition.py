@@ -110,7 +110,7 @@ def composed(model: Model, bulk: Finder) -> Iterator[bytes]:
 
 
 def _dataset(model: Model, bulk: Finder) -> Dataset:
-    """What is not long, as a data set; a value that cannot be read is an error, since nothing may be lost."""
+    """Return the short values as a data set; a value that cannot be read is an error, since nothing may be lost."""
     from pydicom.dataelem import DataElement
 
     left = MAX_NESTED_BYTES
@@ -130,7 +130,7 @@ def _dataset(model: Model, bulk: Finder) -> Dataset:
         warnings.simplefilter("ignore")
         dataset = to_dataset(model, bulk=nested, problems=problems)
     if problems:
-        raise MalformedError(f"metadata that cannot be read: {problems[0]}", expected="DICOM JSON (PS3.18 F)")
+        raise MalformedError(f"malformed metadata: {problems[0]}", expected="DICOM JSON (PS3.18 F)")
     for tag in [tag for tag in dataset.keys() if tag.group < 8 or tag.element == 0]:  # noqa: SIM118
         del dataset[tag]
     # JSON and XML are Unicode, whatever the instance was before.
@@ -148,14 +148,14 @@ def _given(path: str, uri: str, bulk: Finder) -> Sequence[Bulk]:
     return parts
 
 
-def _syntax(parts: Sequence[Bulk], told: str) -> TransferSyntax:
+def _syntax(parts: Sequence[Bulk], stated: str) -> TransferSyntax:
     """The transfer syntax of pixels: named with the part, else in the metadata, else the media type's own."""
     kind = parts[0].media_type
     if any(part.media_type != kind for part in parts):
         raise MalformedError("frames of several media types", expected="one for all frames of an instance")
-    if kind.name == OCTETS or not _holds(kind, told):
-        told = ""
-    uid = kind.parameter("transfer-syntax") or told or _default(parts[0])
+    if kind.name == OCTETS or not _holds(kind, stated):
+        stated = ""
+    uid = kind.parameter("transfer-syntax") or stated or _default(parts[0])
     known = SYNTAXES.get(uid)
     if known is None or not _holds(kind, uid):
         what = known.name if known is not None else f"transfer syntax {uid[:64]!r}"
@@ -176,7 +176,7 @@ def _holds(kind: MediaType, uid: str) -> bool:
 
 
 def _default(part: Bulk) -> str:
-    """What a media type means by itself; JPEG's process is told by its own frame header."""
+    """Return the syntax that a media type means by itself; JPEG's process is read from its own frame header."""
     known = jpeg_syntax(part.head(HEAD_BYTES)) if part.media_type.name == "image/jpeg" else None
     return known or DEFAULT_TRANSFER_SYNTAX.get(part.media_type.name, "")
 
@@ -232,14 +232,14 @@ def _integer(dataset: Dataset, name: str, default: int) -> int:
     try:
         return default if value in (None, "") else int(value)
     except (TypeError, ValueError) as error:
-        raise MalformedError(f"{name} is no number") from error
+        raise MalformedError(f"{name} is not a number") from error
 
 
 def _vr(key: str, element: Mapping[str, Any], dataset: Dataset) -> bytes:
     if key == "7FE00010":
         return b"OW" if _integer(dataset, "BitsAllocated", 16) > 8 else b"OB"
-    told = str(element.get("vr") or _PIXELS.get(key, "UN")).encode("ascii", "replace")
-    return told if told in _LONG | _SHORT else b"UN"
+    vr = str(element.get("vr") or _PIXELS.get(key, "UN")).encode("ascii", "replace")
+    return vr if vr in _LONG | _SHORT else b"UN"
 
 
 def _plain(tag: str, vr: bytes, parts: Sequence[Bulk]) -> tuple[bytes, Iterator[bytes]]:
@@ -343,5 +343,5 @@ def _segment(dataset: Dataset, tags: Sequence[int]) -> bytes:
             raise
         except Exception as error:
             # pydicom raises many kinds on a value that is none.
-            raise MalformedError(f"metadata that cannot be written ({str(error)[:120]})") from error
+            raise MalformedError(f"metadata cannot be encoded ({str(error)[:120]})") from error
     return out.getvalue()

@@ -28,7 +28,7 @@ _alone = threading.BoundedSemaphore(2)
 
 
 def too_much(source: Source, size: int, *, document: int, elements: int) -> str:
-    """What an instance of `size` bytes has too much of; "" where it may be read.
+    """Return which limit an instance of `size` bytes exceeds; "" where it may be read.
 
     `document`: bytes before its pixels, or all of them where it has none; `elements`: data elements before them.
     """

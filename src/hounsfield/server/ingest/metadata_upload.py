@@ -58,7 +58,7 @@ class SeparateIntake:
     _used: set[str] = field(default_factory=set)
     _nameless: int = 0
     _spooled: int = 0
-    _told: int = 0
+    _metadata_bytes: int = 0
     _open: PartBegins | None = None
 
     def __post_init__(self) -> None:
@@ -128,8 +128,8 @@ class SeparateIntake:
     def _add(self, content: bytes | memoryview) -> None:
         """More of the metadata."""
         self._metadata[-1][1].extend(content)
-        self._told += len(content)
-        if self._told > self.limits.metadata:
+        self._metadata_bytes += len(content)
+        if self._metadata_bytes > self.limits.metadata:
             raise too_large("too much metadata in one request", self.limits.metadata)
 
     def _spool_away(self, content: bytes | memoryview) -> None:
@@ -165,7 +165,7 @@ class SeparateIntake:
                 found += parse_models(bytes(content)) if kind in _JSON else [parse_xml(bytes(content))]
             except DicomwebError as error:
                 raise DicomwebError(
-                    f"metadata that cannot be read: {error.found}", expected=error.expected, status=400
+                    f"malformed metadata: {error.found}", expected=error.expected, status=400
                 ) from error
         if len(found) > self.limits.parts:
             raise DicomwebError(
@@ -209,7 +209,7 @@ class SeparateIntake:
 
 def _media_type(event: PartBegins, metadata: list[tuple[str, bytearray]]) -> MediaType:
     """A part's media type; without one the first is metadata and the others are bytes."""
-    told = event.header("content-type")
-    if told and "/" in told:
-        return MediaType.parse(told)
+    stated = event.header("content-type")
+    if stated and "/" in stated:
+        return MediaType.parse(stated)
     return MediaType(OCTETS if metadata else DICOM_JSON)

@@ -29,7 +29,7 @@ Stamp = tuple[int, int]
 """(bytes, time of last change in ns)"""
 
 
-class AdoptedFolders:
+class WatchedFolders:
     """The folders that an archive indexes in place; remembered in `record`, so that a lost index finds them again."""
 
     def __init__(self, archive: Archive, record: Path) -> None:
@@ -37,7 +37,7 @@ class AdoptedFolders:
         self._seen: dict[str, Stamp] = {}
         self._taken: dict[str, Stamp] = {}
         self._stale: set[str] = set()
-        self._told: set[Skipped] = set()
+        self._reported: set[Skipped] = set()
         self._looked = False
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
@@ -53,14 +53,14 @@ class AdoptedFolders:
         known = self.folders()
         for folder in folders:
             if not folder.is_dir():
-                raise LocationError("no folder", where=str(folder), remedy="check the path")
+                raise LocationError("not a folder", where=str(folder), remedy="check the path")
             if folder.resolve() not in known:
                 known.append(folder.resolve())
         with whole_file(self._record, force=True) as temporary:
             temporary.write_text(json.dumps([str(each) for each in known]), "utf-8")
 
     def look(self, *, settled: bool = False) -> list[Skipped]:
-        """Bring the index up to date with the folders; what could not be indexed and was not told before.
+        """Bring the index up to date with the folders; return what could not be indexed and was not reported before.
 
         `settled`: whatever is there is complete, however young it is.
         """
@@ -96,8 +96,8 @@ class AdoptedFolders:
         self._stale -= again
         self._taken |= {key: found[key] for key in ready}
         self._seen = found
-        new = [each for each in dict.fromkeys(skipped) if each not in self._told]
-        self._told = set(skipped)
+        new = [each for each in dict.fromkeys(skipped) if each not in self._reported]
+        self._reported = set(skipped)
         return new
 
     def _forget(self, keys: list[str]) -> None:
@@ -107,7 +107,7 @@ class AdoptedFolders:
             self._stale.difference_update(keys)
 
     def _indexed(self) -> dict[str, Stamp]:
-        """What an earlier process indexed and did not change since; a stamp of nothing for what did."""
+        """Return the stamps of what an earlier process indexed; (-1, -1) for what changed since."""
         taken: dict[str, Stamp] = {}
         for key, size, changed in self._archive.index.places():
             if not self._archive.store.owns(key):
@@ -133,7 +133,7 @@ class AdoptedFolders:
                     # Without the name: a path may tell who it is about.
                     log.info("not indexed: %s", skipped.reason)
             except HounsfieldError as error:
-                log.warning("the watched folders cannot be read now: %s", error.found)
+                log.warning("could not read the watched folders: %s", error.found)
 
 
 def _stamp(path: Path) -> Stamp | None:

@@ -1,3 +1,3 @@
-"""What keeps a server running and observed: metrics, logs, repair, verification."""
+"""Operation of a server: metrics, logs, the repair loop, verification."""
 
 from __future__ import annotations

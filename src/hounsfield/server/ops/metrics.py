@@ -101,7 +101,7 @@ class Metrics:
 
 
 class _AllProcesses(Collector):
-    """What all processes counted."""
+    """The counts of all processes."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

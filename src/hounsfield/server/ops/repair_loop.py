@@ -1,4 +1,4 @@
-"""Now and then, while a server runs: what other servers or dead processes left half done is finished.
+"""The repair loop: while a server runs, instances that other servers or dead processes left incomplete are recovered.
 
 A start does the same at once (`Deployment.open`); many machines are seldom all started anew.
 """
@@ -17,13 +17,13 @@ SECONDS = 900.0
 log = logging.getLogger("hounsfield.server")
 
 
-class Upkeep:
+class RepairLoop:
     """Rounds over `archive` in a thread of their own, `seconds` apart, for what is `older` than that many."""
 
     def __init__(self, archive: Archive, *, seconds: float = SECONDS, older: float = STALE_SECONDS) -> None:
         self._archive, self._seconds, self._older = archive, seconds, older
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="repair", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -37,6 +37,6 @@ class Upkeep:
         while not self._stopped.wait(self._seconds):
             try:
                 if count := self._archive.repair(older=self._older):
-                    log.warning("%d instances were left half done, and are not any more", count)
+                    log.warning("recovered %d incomplete instances", count)
             except HounsfieldError as error:
-                log.warning("what was left half done has to wait: %s", error.found)
+                log.warning("could not recover incomplete instances now: %s", error.found)

@@ -47,7 +47,7 @@ class Damage:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What a check came to.
+    """The result of a verification, and its checkpoint.
 
     `begun` and `ended` in s since 1970, `last` the number of the instance it came to; `instances` and `bytes` read,
     `noted` that got a digest now, `mended` whose digest in the index was wrong, `owned` that are others' and have none.
@@ -74,11 +74,11 @@ class Verified:
 
     @classmethod
     def from_file(cls, path: Path) -> Verified | None:
-        """What was written there; None where there is nothing that can be read."""
+        """Return the checkpoint of a file; None where there is nothing that can be read."""
         try:
-            told = json.loads(path.read_text("utf-8"))
-            damaged = tuple(Damage(**each) for each in told.pop("damaged"))
-            return cls(**told, damaged=damaged)
+            content = json.loads(path.read_text("utf-8"))
+            damaged = tuple(Damage(**each) for each in content.pop("damaged"))
+            return cls(**content, damaged=damaged)
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return None
 
@@ -89,11 +89,11 @@ def verify(
     *,
     pace: Pace | None = None,
     restart: bool = False,
-    told: Callable[[Verified], object] = lambda _: None,
+    progress: Callable[[Verified], object] = lambda _: None,
 ) -> Verified:
     """Check every instance; `record` is where it is written how far it came, and in the end what came of it.
 
-    A check that was stopped is gone on with, unless `restart`. `told` hears how far it is.
+    An interrupted verification is resumed, unless `restart`. `progress` is called after each batch.
     Raises `IndexUnavailable`, and `LocationError` for a record that cannot be written.
     """
     with _alone(record):
@@ -101,14 +101,14 @@ def verify(
         state = begun
         for state in _states(archive, begun, pace or Pace()):
             _write(record, state)
-            told(state)
+            progress(state)
         state = replace(state, ended=time.time())
         _write(record, state)
     return state
 
 
 def _states(archive: Archive, state: Verified, pace: Pace) -> Iterator[Verified]:
-    """How far it is after each batch."""
+    """Yield the state after each batch."""
     pool = ThreadPoolExecutor(SIDE_BY_SIDE)
     try:
         while batch := archive.index.after(state.last, BATCH):
@@ -130,7 +130,7 @@ def _alone(record: Path) -> Iterator[None]:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise LocationError(
-                "another check of this archive is at work",
+                "another check of this archive is running",
                 where=str(record.parent.parent),
                 remedy="wait for its end",
             ) from error

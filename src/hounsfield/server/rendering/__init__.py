@@ -1,3 +1,3 @@
-"""What is made of stored pixels: frames in another coding, pictures, volumes in HU."""
+"""Rendering of stored pixels: frames in another coding, pictures, volumes in HU."""
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ def convert(instance: Instance, target: str, *, limit: int) -> bytes:
     if total > limit:
         raise UnsupportedError(
             f"{total} bytes of pixels to convert", expected=f"at most {limit}",
-            remedy="ask for it as it is stored: transfer-syntax=*", status=413,
+            remedy="request it as it is stored: transfer-syntax=*", status=413,
         )  # fmt: skip
     kept = syntax.lossless or syntax.keyword == "jpeg-xl-jpeg"
     return transcode(instance.source, Target(syntax, quality=None if kept else LOSSY_QUALITY)).content
@@ -73,7 +73,7 @@ def stored_frame(instance: Instance, frame: int) -> bytes:
 
 
 def _extent(instance: Instance, stream: BinaryIO, frame: int) -> Frame:
-    """Where an encapsulated frame is. Raises `MalformedError` where the header promises more than there are."""
+    """Return where an encapsulated frame lies. Raises `MalformedError` for one that the header promises in vain."""
     frames = instance.frames_in(stream, truncated=False)
     if frame >= len(frames):
         raise MalformedError(f"frame {frame + 1} of {len(frames)}", where=instance.name)
@@ -125,7 +125,7 @@ def _read(instance: Instance, start: int, size: int) -> bytes:
         while len(content) < size and (more := stream.read(size - len(content))):
             content += more
     if len(content) < size or (pixels.length is not None and start + size > pixels.length):
-        raise MalformedError("a frame is cut off", where=instance.name)
+        raise MalformedError("a frame is truncated", where=instance.name)
     return content
 
 

@@ -69,7 +69,7 @@ class Stack:
         return self.series.phases[self.phase].slices if self.series.phases else self.series.slices
 
     def conversion(self, number: int) -> Conversion:
-        """How stored values of slice `number` become HU, clamped at −1024 as `hounsfield.load` does."""
+        """Return the conversion of slice `number` to HU, clamped at −1024 as `hounsfield.load` does."""
         return conversion_of(self.slices[number], self.series.unit)
 
     def check(self, number: int, limit: int) -> None:

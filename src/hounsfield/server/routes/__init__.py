@@ -1,7 +1,7 @@
-"""What can be asked of the server, one module a theme, and the table of it all in `table`.
+"""Endpoints of the server, one module a theme; `table` has them all.
 
-An endpoint is a plain function `(Service, Ask) -> Answer`, run in a thread. It may take its time and may raise any
-error of `hounsfield.errors`; `answers.STATUS` says what that becomes.
+An endpoint is a plain function `(AppState, Request) -> Response`, run in a thread. It may take its time and may raise
+any error of `hounsfield.errors`; `http.response.STATUS` gives the HTTP status.
 """
 
 from __future__ import annotations

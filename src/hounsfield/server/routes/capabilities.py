@@ -1,4 +1,4 @@
-"""What a server says of itself: capabilities as OpenAPI or WADL, health, readiness."""
+"""Self-description of a server: capabilities as OpenAPI or WADL, health, readiness."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hounsfield import __version__
 from hounsfield.dicomweb.media_types import MediaType, negotiate
 from hounsfield.errors import DicomwebError, HounsfieldError
 from hounsfield.server.http.request import Request
-from hounsfield.server.http.response import JSON, Response, as_json
+from hounsfield.server.http.response import JSON, NOT_ACCEPTABLE, Response, as_json
 from hounsfield.server.routes.endpoint import Endpoint
 from hounsfield.server.routes.wadl import WADL, wadl
 from hounsfield.server.state import AppState
@@ -34,7 +34,11 @@ def capabilities(
     """Return `endpoints` at and under `below` as OpenAPI, or as WADL where only that is accepted (PS3.18 8.9)."""
     chosen = negotiate(request.accept, (MediaType(JSON), MediaType(WADL)))
     if chosen is None:
-        raise DicomwebError("no such form of capabilities", expected=f"{JSON} or {WADL}", status=406)
+        raise DicomwebError(
+            NOT_ACCEPTABLE,
+            expected=f"{JSON} or {WADL}",
+            status=406,
+        )
     if chosen.name == JSON:
         return open_api(state, request, endpoints, below)
     described = [
@@ -83,7 +87,7 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
         for name, what in endpoint.queries
     ]
     operation: dict[str, Any] = {"summary": endpoint.summary, "parameters": parameters, "responses": {}}
-    good: dict[str, Any] = {"description": "as asked"}
+    good: dict[str, Any] = {"description": "OK"}
     if endpoint.method == "GET":
         good["content"] = {kind: {} for kind in endpoint.produces}
     if endpoint.method == "POST":
@@ -101,19 +105,19 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
 
 def _problems(endpoint: Endpoint) -> list[tuple[str, str]]:
     found = [
-        ("400", "not understood"),
-        ("401", "who are you?"),
-        ("403", "not allowed"),
-        ("406", "no such form"),
+        ("400", "bad request"),
+        ("401", "authentication required"),
+        ("403", "forbidden"),
+        ("406", "not acceptable"),
     ]
     if "{" in endpoint.path:
-        found.append(("404", "not here"))
+        found.append(("404", "not found"))
     if endpoint.method == "POST":
-        found += [("202", "some were refused"), ("409", "all were refused"), ("413", "too large"),
-                  ("415", "not DICOM")]  # fmt: skip
+        found += [("202", "some instances were refused"), ("409", "all instances were refused"), ("413", "too large"),
+                  ("415", "unsupported media type")]  # fmt: skip
     if endpoint.heavy:
         found += [("409", "not a volume"), ("413", "too large")]
-    return [*found, ("503", "not now"), ("304", "as you have it")]
+    return [*found, ("503", "unavailable"), ("304", "not modified")]
 
 
 def health(state: AppState, request: Request) -> Response:

@@ -14,7 +14,9 @@ def remove(state: AppState, request: Request) -> Response:
     request.known()
     if not state.deletes:
         raise DicomwebError(
-            "this server removes nothing", remedy="start it with --allow-delete if it should", status=403
+            "removal is disabled on this server",
+            remedy="start it with --allow-delete to enable it",
+            status=403,
         )
     if not state.archive.remove(request.scope):
         raise absent(request)

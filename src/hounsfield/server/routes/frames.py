@@ -19,7 +19,7 @@ from hounsfield.dicomweb.media_types import (
 from hounsfield.dicomweb.resources import parse_frames
 from hounsfield.errors import DicomwebError, MalformedError, UnsupportedError
 from hounsfield.server.http.request import Request
-from hounsfield.server.http.response import Response, etag, not_modified
+from hounsfield.server.http.response import NOT_ACCEPTABLE, Response, etag, not_modified
 from hounsfield.server.http.streams import Multipart, Piece, blocks
 from hounsfield.server.rendering.frames import frame_bytes, frame_size, is_bits, is_plain
 from hounsfield.server.routes.retrieve import found
@@ -65,7 +65,7 @@ def choose(accept: tuple[Accepted, ...], instance: Instance, *, alone: bool) -> 
         made = MediaType(name, (("transfer-syntax", syntax),))
         return _multi(made) if kind.name == MULTIPART else made
     raise DicomwebError(
-        "no form of these frames is accepted",
+        NOT_ACCEPTABLE,
         expected=f'{MULTIPART}; type="{OCTETS}"; transfer-syntax=*',
         status=406,
     )
@@ -152,7 +152,7 @@ def _frame(state: AppState, instance: Instance, frame: int, syntax: str, size: i
         with state.decoding.taken(min(frame_size(instance), state.limits.frame)):
             return frame_bytes(instance, frame, syntax)
     if pixels.length is not None and (frame + 1) * size > pixels.length:
-        raise MalformedError(f"frame {frame + 1} is not all there", where=instance.name)
+        raise MalformedError(f"frame {frame + 1} is truncated", where=instance.name)
     start = pixels.offset + frame * size
     return instance.source, start, start + size
 
@@ -202,7 +202,7 @@ def _octets(request: Request, part: Callable[[int, int], Piece], length: int, ta
             blocks([part(0, length)]), OCTETS, length=length, headers={"ETag": tag},
             part=lambda first, last: blocks([part(first, last)]),
         )  # fmt: skip
-    raise DicomwebError("bulk data has one form", expected=OCTETS, status=406)
+    raise DicomwebError("bulk data are available in one media type", expected=OCTETS, status=406)
 
 
 def _value(instance: Instance, path: str) -> bytes:
@@ -220,4 +220,4 @@ def _value(instance: Instance, path: str) -> bytes:
         return value
     if isinstance(value, str):
         return value.encode("utf-8", "replace")
-    raise UnsupportedError("a value that is no bulk data", status=404)
+    raise UnsupportedError("the value is not bulk data", status=404)

@@ -19,7 +19,7 @@ from hounsfield.errors import DamagedError, DicomwebError, HounsfieldError, Unsu
 from hounsfield.pictures.files import require_film
 from hounsfield.server.archive.index import Entry
 from hounsfield.server.http.request import Request
-from hounsfield.server.http.response import Response, etag, not_modified
+from hounsfield.server.http.response import NOT_ACCEPTABLE, Response, etag, not_modified
 from hounsfield.server.http.streams import Multipart, blocks
 from hounsfield.server.rendering.pictures import (
     MOVING,
@@ -101,7 +101,7 @@ def _answered(state: AppState, request: Request, look: Look, default: str | None
     )
     if many and len(shots) > state.limits.pictures:
         raise DicomwebError(
-            f"{len(shots)} pictures in one answer", expected=f"at most {state.limits.pictures}", status=413
+            f"{len(shots)} pictures in one response", expected=f"at most {state.limits.pictures}", status=413
         )
     if in_parts and default is None:
         parts = [
@@ -142,11 +142,11 @@ def _chosen(accept: tuple[Accepted, ...]) -> tuple[str, bool]:
             return kind, name == MULTIPART
     if problem is not None:
         raise problem
-    raise DicomwebError("no such picture", expected=", ".join((*STILL, "video/mp4")), status=406)
+    raise DicomwebError(NOT_ACCEPTABLE, expected=", ".join((*STILL, "video/mp4")), status=406)
 
 
 def _shots(state: AppState, request: Request, entries: list[Entry]) -> Sequence[Shot]:
-    """Which frames of which instances, in the order in which one scrolls through them."""
+    """Return the frames to be shown, in the order in which one scrolls through them."""
     if "frames" in request.names:
         numbers = parse_frames(request.names["frames"])
         if max(numbers) > entries[0].frames:
@@ -175,7 +175,7 @@ def _as_stacked(state: AppState, request: Request, by_uid: dict[str, Entry]) -> 
 def _check(state: AppState, shots: Sequence[Shot]) -> None:
     """Refuse what has no picture before anything of it is sent."""
     if not shots:
-        raise DicomwebError("nothing to be shown", status=404)
+        raise DicomwebError("no frames to render", status=404)
     _checked(state, shots[len(shots) // 2][0])
 
 
@@ -183,7 +183,7 @@ def _checked(state: AppState, entry: Entry) -> Instance:
     """The instance, whose header says that its pictures are none too large."""
     instance = read_instance(state.library.source(entry))
     if instance.header.pixels is None or "Rows" not in instance.header:
-        raise DicomwebError("no picture in it", expected="an image", status=406)
+        raise DicomwebError("no image in it", expected="an image", status=406)
     size = (instance.header.integer("Rows", 0) or 0) * (instance.header.integer("Columns", 0) or 0)
     if size > state.limits.pixels:
         raise DicomwebError(

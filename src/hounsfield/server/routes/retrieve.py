@@ -32,7 +32,7 @@ from hounsfield.dicomweb.native_xml import encode_xml
 from hounsfield.errors import DicomwebError, UnsupportedError
 from hounsfield.server.archive.index import Entry
 from hounsfield.server.http.request import Request
-from hounsfield.server.http.response import JSON, Response, etag, not_modified, repr_digest
+from hounsfield.server.http.response import JSON, NOT_ACCEPTABLE, Response, etag, not_modified, repr_digest
 from hounsfield.server.http.streams import Multipart, Piece, blocks, whole_or_blocks
 from hounsfield.server.rendering.frames import convert, decoded_size
 from hounsfield.server.state import AppState
@@ -42,7 +42,7 @@ _XML_PART = (("Content-Type", DICOM_XML),)
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What an Accept entry asks for: in parts or alone, and in which syntax ("*": as stored)."""
+    """The form that an Accept entry requests: in parts or alone, and in which syntax ("*": as stored)."""
 
     in_parts: bool
     syntax: str
@@ -81,7 +81,7 @@ def metadata(state: AppState, request: Request) -> Response:
     offers = (MediaType(DICOM_JSON), MediaType(JSON), multipart(DICOM_XML))
     chosen = negotiate(request.accept, offers)
     if chosen is None:
-        raise DicomwebError("no such form of metadata", expected=DICOM_JSON, status=406)
+        raise DicomwebError(NOT_ACCEPTABLE, expected=DICOM_JSON, status=406)
     version = state.library.version(request.scope)
     tag = etag(version, chosen, request.base)
     if version[0] and (same := not_modified(request, tag)) is not None:
@@ -116,7 +116,7 @@ def _as_array(texts: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def found(state: AppState, request: Request) -> list[Entry]:
-    """What is at or below the resource; 404 for nothing."""
+    """Return the entries at or below the resource. Raises `DicomwebError` 404 for none."""
     entries = state.library.entries(request.scope)
     if not entries:
         raise absent(request)
@@ -147,7 +147,7 @@ def _wanted(accept: tuple[Accepted, ...], *, alone: bool) -> _Wanted:
             if _possible(syntax):
                 return _Wanted(False, syntax)
     raise DicomwebError(
-        "nothing that can be sent is accepted",
+        NOT_ACCEPTABLE,
         expected=f'{MULTIPART}; type="{DICOM}"; transfer-syntax=*' + (f", or {DICOM}" if alone else ""),
         status=406,
     )
@@ -166,10 +166,12 @@ def _target(entry: Entry, asked: str) -> str:
     known = SYNTAXES.get(entry.syntax)
     if known is not None and not known.readable:
         raise UnsupportedError(
-            f"it is stored in {known.name}, which cannot be converted", remedy="ask for transfer-syntax=*"
+            f"it is stored in {known.name}, which cannot be converted", remedy="request transfer-syntax=*"
         )
     if not SYNTAXES[asked].writable:
-        raise UnsupportedError(f"{SYNTAXES[asked].name} cannot be made", remedy="ask for transfer-syntax=*")
+        raise UnsupportedError(
+            f"{SYNTAXES[asked].name} cannot be encoded", remedy="request transfer-syntax=*"
+        )
     return asked
 
 

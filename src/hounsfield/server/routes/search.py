@@ -12,7 +12,7 @@ from hounsfield.dicomweb.queries import Query
 from hounsfield.errors import DicomwebError
 from hounsfield.server.archive.attributes import Level
 from hounsfield.server.http.request import Request
-from hounsfield.server.http.response import JSON, Response
+from hounsfield.server.http.response import JSON, NOT_ACCEPTABLE, Response
 from hounsfield.server.http.streams import Multipart
 from hounsfield.server.state import AppState
 
@@ -24,7 +24,7 @@ def search(state: AppState, request: Request) -> Response:
     """The results as DICOM JSON, or as parts of XML for who asks."""
     chosen = negotiate(request.accept, _OFFERS)
     if chosen is None:
-        raise DicomwebError("no such form of search results", expected=DICOM_JSON, status=406)
+        raise DicomwebError(NOT_ACCEPTABLE, expected=DICOM_JSON, status=406)
     level = cast(Level, _LEVELS[request.path.rstrip("/").rpartition("/")[2]])
     query = Query.parse(request.parameters)
     page = state.library.search(level, request.scope, query, limit=state.limits.page)

@@ -13,7 +13,7 @@ from hounsfield.dicomweb.store_results import StoreResult, store_result_model
 from hounsfield.errors import DicomwebError
 from hounsfield.server.http.request import Request
 from hounsfield.server.http.request_body import Body
-from hounsfield.server.http.response import JSON, Response
+from hounsfield.server.http.response import JSON, NOT_ACCEPTABLE, Response
 from hounsfield.server.ingest.metadata_upload import SeparateIntake, is_separate
 from hounsfield.server.ingest.upload import Intake
 from hounsfield.server.state import AppState
@@ -26,7 +26,11 @@ async def store(state: AppState, request: Request, body: Body) -> Response:
     """Store the instances in `body`; the status is that of PS3.18 Table 10.5.3-1."""
     media_type = negotiate(request.accept, (MediaType(DICOM_JSON), MediaType(JSON), MediaType(DICOM_XML)))
     if media_type is None:
-        raise DicomwebError("not acceptable as the response of a store", expected=DICOM_JSON, status=406)
+        raise DicomwebError(
+            NOT_ACCEPTABLE,
+            expected=DICOM_JSON,
+            status=406,
+        )
     intake = await to_thread.run_sync(_intake, state, request)
     try:
         waiting: list[bytes] = []
@@ -57,7 +61,9 @@ def _intake(state: AppState, request: Request) -> Intake | SeparateIntake:
     content_type = MediaType.parse(request.headers.get("content-type", ""))
     coding = request.headers.get("content-encoding", "identity").strip().lower()
     if coding not in {"", "identity"}:
-        raise DicomwebError(f"a body in {coding[:20]}", expected="no Content-Encoding", status=415)
+        raise DicomwebError(
+            f"a body with Content-Encoding {coding[:20]}", expected="no Content-Encoding", status=415
+        )
     if is_separate(content_type):
         base = f"{request.base}{request.path}"
         return SeparateIntake(state.archive, content_type, request.scope.study, state.limits, base)

@@ -1,4 +1,4 @@
-"""What the viewer asks beside DICOMweb: an instance's attributes as rows in English and Chinese; what is allowed here.
+"""Endpoints of the viewer beside DICOMweb: an instance's attributes as rows in English and Chinese; permissions.
 
 The wire format is in `docs/wire.md`.
 """

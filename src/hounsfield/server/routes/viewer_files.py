@@ -57,7 +57,7 @@ class ViewerFiles:
 
     def _response(self, request: Request) -> Response:
         if request.method not in {"GET", "HEAD"}:
-            raise DicomwebError("not here", status=405)
+            raise DicomwebError("method not allowed", status=405)
         path = self._file(request.path)
         if path is None:
             if request.path == "/":

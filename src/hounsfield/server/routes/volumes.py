@@ -1,4 +1,4 @@
-"""What DICOMweb has no word for: a series as a volume in Hounsfield units. The wire format is in `docs/wire.md`."""
+"""Extensions of DICOMweb: a series as a volume in Hounsfield units. The wire format is in `docs/wire.md`."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def _part(number: int, series: Series) -> dict[str, Any]:
 
 
 def _left_out(scanned: Scanned) -> list[dict[str, str]]:
-    """What is no slice, by reason; names are those of files on this machine and stay here."""
+    """Count instances that are no slice, by reason; names are those of files on this machine and stay here."""
     skipped: list[Skipped] = [*scanned.skipped]
     for each in scanned.parts:
         # Those that repeat another are counted among the warnings; their reason names a file.
@@ -173,7 +173,7 @@ def _left_out(scanned: Scanned) -> list[dict[str, str]]:
 
 
 def _keyed(described: dict[str, Any]) -> dict[str, Any]:
-    """Sentence → its key and values in `hounsfield.reasons`, of every sentence that is told."""
+    """Sentence → its key and values in `hounsfield.reasons`, of every sentence in the document."""
     report = described["report"]
     sentences = [*report["warnings"], *report.get("spacing_notes", ()), described["reason"]]
     sentences += [note for item in described["slices"] for note in item["notes"]]
@@ -187,7 +187,7 @@ def slice_values(state: AppState, request: Request) -> Response:
     request.known("part", "phase", "filter", "encoding")
     text = request.names["number"]
     if not text.isascii() or not text.isdigit() or len(text) > 9:
-        raise DicomwebError(f"{text[:20]!r} is no slice", expected="a number from 0 on", status=400)
+        raise DicomwebError(f"{text[:20]!r} is not a slice number", expected="a number from 0 on", status=400)
     number = int(text)
     scanned = state.volumes.scan(request.scope)
     coding = _coding(request)
@@ -230,7 +230,7 @@ def deltas(values: np.ndarray[Any, np.dtype[Any]]) -> np.ndarray[Any, np.dtype[A
 
 
 def _coding(request: Request) -> str | None:
-    """How to compress: not at all for a client on this machine, unless it names a coding itself."""
+    """Return the content coding: none for a client on this machine, unless it names a coding itself."""
     asked = request.parameter("encoding")
     if asked is not None:
         if asked not in {"identity", "gzip", "zstd"}:

@@ -40,9 +40,9 @@ def wado_uri(state: AppState, request: Request) -> Response:
     """The object (PS3.18 9.4)."""
     request.known(*_KNOWN)
     if request.parameter("requesttype") != "WADO":
-        raise DicomwebError("no WADO-URI request", expected="requestType=WADO", status=400)
+        raise DicomwebError("not a WADO-URI request", expected="requestType=WADO", status=400)
     if request.parameter("anonymize") is not None:
-        raise DicomwebError("anonymize is not offered here", expected="the parameter left out", status=400)
+        raise DicomwebError("anonymize is not offered here", expected="a request without it", status=400)
     names = {}
     for name, key in (("study", "studyuid"), ("series", "seriesuid"), ("instance", "objectuid")):
         if (uid := request.parameter(key)) is None:
@@ -67,7 +67,7 @@ def _look(request: Request) -> str:
     query = {}
     center, width = request.parameter("windowcenter"), request.parameter("windowwidth")
     if (center is None) != (width is None):
-        raise DicomwebError("half a window", expected="windowCenter and windowWidth", status=400)
+        raise DicomwebError("an incomplete window", expected="windowCenter and windowWidth", status=400)
     if center is not None:
         query["window"] = f"{center},{width},linear"
     rows, columns = request.parameter("rows"), request.parameter("columns")

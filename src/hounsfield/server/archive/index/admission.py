@@ -1,4 +1,4 @@
-"""What a search may ask: how much in all, and of which level. Refused here, rather than by a database in its words."""
+"""Limits of a search: how much in all, and of which level. Refused here, rather than by a database in its words."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def check_terms(query: Query) -> None:
         raise DicomwebError(
             f"a search for {terms} values",
             expected=f"at most {MAX_TERMS}",
-            remedy="ask several times",
+            remedy="send several searches",
             status=400,
         )
 
@@ -44,7 +44,9 @@ def check_level(name: str, level: Level) -> None:
     if all(not belongs(tag, each) for each in LEVELS[: LEVELS.index(level) + 1]):
         hint = "; use ModalitiesInStudy" if name == "Modality" else ""
         raise DicomwebError(
-            f"{name} is no attribute of a {level}", remedy=f"search {plural(lowest)} by it{hint}", status=400
+            f"{name} is not an attribute of a {level}",
+            remedy=f"search {plural(lowest)} by it{hint}",
+            status=400,
         )
 
 

@@ -40,10 +40,10 @@ _CONFLICTS = frozenset({"40P01", "40001"})
 
 _CAUSES = {
     sqlite3.SQLITE_FULL: "the disk is full",
-    sqlite3.SQLITE_IOERR: "the disk does not answer as it should",
-    sqlite3.SQLITE_READONLY: "its file may not be written",
+    sqlite3.SQLITE_IOERR: "the disk reports an I/O error",
+    sqlite3.SQLITE_READONLY: "its file is read-only",
     sqlite3.SQLITE_CANTOPEN: "its file cannot be opened",
-    sqlite3.SQLITE_BUSY: "others write to it for too long",
+    sqlite3.SQLITE_BUSY: "it is locked by other writers",
 }
 
 
@@ -71,7 +71,7 @@ def open_database(url: str) -> Engine:
             connect_args={"connect_timeout": 5},
         )  # fmt: skip
     except (ArgumentError, NoSuchModuleError) as error:
-        raise UnsupportedError("no database by that address", expected="postgresql://host/name") from error
+        raise UnsupportedError("invalid database address", expected="postgresql://host/name") from error
     except ModuleNotFoundError as error:
         raise UnsupportedError(
             "PostgreSQL needs the package psycopg", remedy='pip install "hounsfield[postgresql]"'
@@ -187,7 +187,7 @@ def file_of(engine: Engine) -> Path | None:
 
 
 def identity(path: Path) -> tuple[int, int, int] | None:
-    """Which file a name stands for now, and its size; None for none."""
+    """Return device, inode and size of the file under a name; None for none."""
     try:
         found = path.stat()
     except OSError:

@@ -32,7 +32,7 @@ _COUNTED: dict[Level, Mapping[str, ColumnElement[Any]]] = {
 
 @lru_cache(maxsize=8)
 def sortable(level: Level) -> Mapping[str, tuple[Level, ColumnElement[Any]]]:
-    """What results of a level can be ordered by: keyword, the level it is of, its column."""
+    """Return the sort keys of a level: keyword, the level it is of, its column."""
     return {
         name: (above, column)
         for above in LEVELS[: LEVELS.index(level) + 1]

@@ -92,7 +92,7 @@ def _written(index: Index) -> Iterator[None]:
         yield
     except OSError as error:
         raise LocationError(
-            f"the index cannot be made anew: {error.strerror}",
+            f"the index cannot be rebuilt: {error.strerror}",
             where=index.name,
             remedy="check the folder, its permissions and the free space",
             status=503,
@@ -102,7 +102,7 @@ def _written(index: Index) -> Iterator[None]:
 def is_sound(index: Index) -> bool:
     """Whether the file is an index with nothing wrong that a quick look can see.
 
-    Raises `IndexUnavailable` where that cannot be told now.
+    Raises `IndexUnavailable` where that cannot be checked now.
     """
     if index.file is None or not index.file.exists():
         return False
@@ -159,7 +159,7 @@ def _digests(fresh: str, live: str) -> str:
 
 
 def _note(name: str, to: str, of: str) -> str:
-    """What is noted in one of the tables beside those of instances."""
+    """Rows of one of the tables beside those of instances."""
     change = "INSERT INTO {to}.{name} SELECT * FROM {of}.{name} WHERE true ON CONFLICT DO NOTHING"
     return _sql(change, to=to, of=of, name=name)
 
@@ -243,7 +243,7 @@ def _finish(index: Index) -> None:
     finally:
         index.close()
     if busy:
-        raise IndexUnavailable("the index is read for too long to be replaced", remedy="try again")
+        raise IndexUnavailable("timed out waiting for readers of the index", remedy="try again")
 
 
 def _files(file: Path) -> list[Path]:
@@ -268,7 +268,7 @@ def _schema_beside(index: Index) -> Iterator[Beside]:
     with available(), index.engine.connect() as control:
         if not control.execute(text(f"SELECT pg_try_advisory_lock({_ADVISORY_LOCK})")).scalar():
             raise LocationError(
-                "another server makes this index anew", where=index.name, remedy="wait for it"
+                "another server is rebuilding this index", where=index.name, remedy="wait for it"
             )
         made = _SchemaBeside(index, control)
         try:
@@ -300,7 +300,7 @@ class _SchemaBeside:
             self._control.commit()
         except ProgrammingError as error:
             raise LocationError(
-                "no schema may be made beside the index in use",
+                "not allowed to create a schema beside the index in use",
                 where=self._name,
                 remedy="GRANT CREATE ON DATABASE … to the server's account",
             ) from error

@@ -36,7 +36,7 @@ MAX_VALUE = 256
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What the index keeps of one instance.
+    """The index's record of one instance.
 
     `values` holds each level's columns; `headers` the JSON of what belongs to study and series; `brief` that of
     the instance as searches show it, both with their CRC-32; `header` all of it, deflated. `key`, `size` and the
@@ -101,7 +101,7 @@ def _uid(text: HeaderText, level: Level) -> str:
 
 @lru_cache(maxsize=256)
 def _places(tags: tuple[int, ...]) -> Mapping[Level, tuple[int, ...]]:
-    """Which elements belong to study and series, and which of an instance are shown; slices of a series agree."""
+    """Return the elements that belong to study and series, and those shown of an instance; slices of a series agree."""
     shown = SHOWN["instance"]
     return {
         "study": tuple(tag for tag in tags if belongs(tag, "study")),
@@ -111,7 +111,7 @@ def _places(tags: tuple[int, ...]) -> Mapping[Level, tuple[int, ...]]:
 
 
 def _joined(text: HeaderText, level: Level) -> str:
-    """What of a header belongs to `level`, as one JSON object."""
+    """Return the part of a header that belongs to `level`, as one JSON object."""
     return "{" + ",".join([text.elements[tag] for tag in _places(tuple(text.elements))[level]]) + "}"
 
 

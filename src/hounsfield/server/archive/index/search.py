@@ -133,14 +133,14 @@ def _rows(connection: Connection, plan: _Plan, limit: int, offset: int) -> Itera
 
 
 class _Plan:
-    """What one search asks of the tables, and how its rows become answers."""
+    """The query of one search over the tables, and the conversion of its rows to results."""
 
     def __init__(self, dialect: str, level: Level, scope: Resource, query: Query) -> None:
         self.dialect, self.level, self.query = dialect, level, query
         self.above = LEVELS[: LEVELS.index(level) + 1]
         # A search below a named study tells less of what is above it (PS3.18 10.6.3.3).
         named = {"service": 0, "study": 1, "series": 2}.get(scope.level, 3)
-        self.told = LEVELS[named : LEVELS.index(level) + 1] or (level,)
+        self.shown = LEVELS[named : LEVELS.index(level) + 1] or (level,)
         self.others: list[Condition] = []
         self.conditions: dict[Level, list[ColumnElement[bool]]] = {each: [] for each in LEVELS}
         if scope.study is not None:
@@ -163,9 +163,7 @@ class _Plan:
             self.conditions["study"].append(condition)
             return
         if name in COUNTED:
-            raise DicomwebError(
-                f"{name} cannot be searched by", expected="an attribute of the files", status=400
-            )
+            raise DicomwebError(f"{name} is not searchable", expected="an attribute of the files", status=400)
         check_level(name, self.level)
         found = searched(name)
         if found is None:
@@ -249,7 +247,7 @@ class _Plan:
         return statement.order_by(*self._order)
 
     def rows(self) -> Select[Any]:
-        """What answers are made of, in the order in which it came."""
+        """Return the rows of the results, in their order."""
         table = TABLES[self.level]
         columns: list[Any] = [table.c.id, studies.c.StudyInstanceUID]
         if self.level == "study":
@@ -281,9 +279,9 @@ class _Plan:
         tags = {int(tag_path(name)[0], 16) for name in names if name != "all"}
         wanted: dict[Level, Callable[[int], bool]] = {}
         for level in self.above:
-            if level in self.told and include == ("all",):
+            if level in self.shown and include == ("all",):
                 wanted[level] = lambda tag: True
-            elif level in self.told:
+            elif level in self.shown:
                 wanted[level] = lambda tag, shown=SHOWN[level]: tag in shown or tag in tags  # type: ignore[misc]
             elif any(belongs(tag, level) for tag in tags) or any(
                 name in COUNTED and COUNTED[name][0] == level for name in names
@@ -335,7 +333,7 @@ class _Plan:
                 number = int(tag, 16)
                 if wanted(number) and belongs(number, level):
                     model[tag] = element
-            for number, vr in REQUIRED[level].items() if level in self.told else ():
+            for number, vr in REQUIRED[level].items() if level in self.shown else ():
                 model.setdefault(f"{number:08X}", {"vr": vr})
             if level == "study" and "study_header" in row:
                 kinds = [kind for kind in row["modalities"].split("\\") if kind]

@@ -84,7 +84,7 @@ def _change(
 
 
 def _standing(key: str, beaten: Mapping[str, str]) -> str:
-    """Which version stands after that of `key`, which another one took the place of, and so on."""
+    """Return the version that is current after `key` was superseded, perhaps several times."""
     while key in beaten:
         key = beaten[key]
     return key
@@ -265,7 +265,7 @@ def _count(connection: Connection, added: Sequence[int], changed: int) -> None:
 
 
 def _describe(connection: Connection, of: Iterable[int]) -> None:
-    """Write what a study is told to hold: its series' number and modalities."""
+    """Write the counts of a study: the number of its series and their modalities."""
     for study in of:
         kinds = connection.scalars(select(series.c.Modality).where(series.c.study_id == study)).all()
         joined = "\\".join(sorted({kind for kind in kinds if kind}))

@@ -1,8 +1,8 @@
-"""Where the bytes of instances lie. The contract of a store, in prose; `StoreContract` in the tests enforces it.
+"""Stores of the bytes of instances. The contract of a store, in prose; `StoreContract` in the tests enforces it.
 
 - A key is text that `versions` makes of UIDs, which were checked before, and the number of a version.
 - `source(key)` opens as a seekable stream of the whole instance; `LocationError` where there is none.
-- `size(key)` is None where there is none; `LocationError` where that cannot be told now.
+- `size(key)` is None where there is none; `LocationError` where it is out of reach.
 - An `Arrival` takes bytes as they come. Nothing of it is visible before `publish`; when that returns "stored", the
   bytes are safe on the disk under the key, and what was there already was not touched: the same bytes are
   "present", others "other". Nothing is ever written over: of several who publish under one key one succeeds.
@@ -31,7 +31,7 @@ class Arrival(Protocol):
 
     @property
     def source(self) -> Source:
-        """What arrived so far, to be read after the last `write`."""
+        """The bytes that arrived so far, to be read after the last `write`."""
 
     @property
     def size(self) -> int: ...

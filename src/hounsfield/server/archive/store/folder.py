@@ -88,7 +88,7 @@ class FolderStore:
         return self.root / key
 
     def arrival(self) -> FolderArrival:
-        with _told(self.root):
+        with _converted(self.root):
             path = self.incoming.name()
         arrival = FolderArrival(self, path)
         self.incoming.keep(path, arrival)
@@ -99,13 +99,13 @@ class FolderStore:
         for key in keys:
             path = self._path(key)
             folders.update((path.parent, path.parent.parent))
-        with _told(self.root):
+        with _converted(self.root):
             for folder in (*folders, self.root):
                 _sync_folder(folder)
 
     def remove(self, keys: Iterable[str]) -> None:
         emptied: set[Path] = set()
-        with _told(self.root):
+        with _converted(self.root):
             for key in keys:
                 if self.owns(key):
                     path = self._path(key)
@@ -156,12 +156,12 @@ class FolderStore:
 
     def prepare(self) -> None:
         """Make the folders. Raises `LocationError`."""
-        with _told(self.root):
+        with _converted(self.root):
             make_private(self.incoming.folder.parent)
             self.incoming.make()
 
     def check(self) -> None:
-        with _told(self.root):
+        with _converted(self.root):
             probe = self.incoming.folder / f"probe-{secrets.token_hex(6)}"
             descriptor = os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
             os.close(descriptor)
@@ -189,7 +189,7 @@ class FolderArrival:
 
     def write(self, pieces: Sequence[bytes | memoryview]) -> None:
         assert self._hasher is not None
-        with _told(self._store.root):
+        with _converted(self._store.root):
             self._store.incoming.check_room(sum(map(len, pieces)))
             if self._descriptor < 0:
                 self._descriptor = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o640)
@@ -202,21 +202,21 @@ class FolderArrival:
         self.size += sum(map(len, pieces))
 
     def _write_rest(self, part: Sequence[bytes | memoryview], left: int) -> None:
-        """What a write left over, which a file system may do when it is nearly full."""
+        """Write the rest of a short write, as on a file system that is nearly full."""
         if left:
             view = memoryview(b"".join(part))[-left:]
             while view:
                 view = view[os.write(self._descriptor, view) :]
 
     def sync(self) -> None:
-        with _told(self._store.root):
+        with _converted(self._store.root):
             _note(self._descriptor, self.digest.seal)
             os.fsync(self._descriptor)
             self._close()
 
     def publish(self, key: str) -> Published:
         target = self._store._path(key)
-        with _told(self._store.root):
+        with _converted(self._store.root):
             for _ in range(_TRIES):
                 # A removal may take file and folder away at any step.
                 with contextlib.suppress(FileNotFoundError):
@@ -276,7 +276,7 @@ def _note(file: Path | int, seal: Seal) -> bool:
 
 
 @contextlib.contextmanager
-def _told(root: Path) -> Iterator[None]:
+def _converted(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

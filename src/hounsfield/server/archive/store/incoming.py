@@ -1,7 +1,7 @@
 """The folder of what is on its way in: names that never meet, who still works on what, and room for it.
 
 Each process that takes anything in holds a lock beside the folder for as long as it lives, so that a body which comes
-for hours is told from one whose process died. Where locks do not work (an old NFS) only the age tells.
+for hours differs from one whose process died. Where locks do not work (an old NFS) only the age decides.
 """
 
 from __future__ import annotations

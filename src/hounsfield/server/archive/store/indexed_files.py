@@ -41,15 +41,15 @@ class UnlinkedFile(FileSource):
             stream.close()
             raise
         stream.close()
-        raise LocationError("it is no longer the file that was indexed", where=self.name, status=404)
+        raise LocationError("the file is not the one that was indexed", where=self.name, status=404)
 
     def _check_unchanged(self, found: os.stat_result) -> None:
         size, changed = getattr(self, "_indexed", (None, 0))
         # A time that lies ahead says nothing.
         if changed and (found.st_size != size or changed <= found.st_mtime_ns <= time.time_ns()):
             raise LocationError(
-                "it changed since it was indexed",
+                "the file changed since it was indexed",
                 where=self.name,
-                remedy="try again; a folder that is not watched is to be imported again",
+                remedy="try again; import a folder again that is not watched",
                 status=503,
             )

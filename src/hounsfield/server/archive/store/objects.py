@@ -36,7 +36,7 @@ def open_objects(url: str, spool: Path) -> ObjectStore:
         raise UnsupportedError(
             "S3 needs the package obstore", remedy='pip install "hounsfield[s3]"'
         ) from error
-    with _told(url):
+    with _converted(url):
         objects = from_url(url)
     store = ObjectStore(url, objects, spool)
     store.incoming.make()
@@ -68,7 +68,7 @@ class ObjectStore:
             except OSError:
                 return None
         try:
-            with _told(self.url, FileNotFoundError):
+            with _converted(self.url, FileNotFoundError):
                 return int(obstore.head(self._objects, key)["size"])
         except FileNotFoundError:
             return None
@@ -79,7 +79,7 @@ class ObjectStore:
         if not self.owns(key):
             return None
         try:
-            with _told(self.url, FileNotFoundError):
+            with _converted(self.url, FileNotFoundError):
                 found = obstore.get(self._objects, key, options={"head": True}).attributes
                 sha256, first = (bytes.fromhex(str(found.get(name, ""))) for name in (SHA256, FIRST))
                 return Seal(sha256, first) if len(sha256) == 32 else None
@@ -94,7 +94,7 @@ class ObjectStore:
         return not key.startswith("/")
 
     def arrival(self) -> ObjectArrival:
-        with _told(str(self.incoming.folder)):
+        with _converted(str(self.incoming.folder)):
             path = self.incoming.name()
         arrival = ObjectArrival(self, path)
         self.incoming.keep(path, arrival)
@@ -106,7 +106,7 @@ class ObjectStore:
     def remove(self, keys: Iterable[str]) -> None:
         import obstore
 
-        with _told(self.url):
+        with _converted(self.url):
             for key in keys:
                 with contextlib.suppress(FileNotFoundError):
                     obstore.delete(self._objects, key)
@@ -114,7 +114,7 @@ class ObjectStore:
     def walk(self) -> Iterator[str]:
         import obstore
 
-        with _told(self.url):
+        with _converted(self.url):
             for page in obstore.list(self._objects):
                 yield from (found["path"] for found in page if found["path"].endswith(".dcm"))
 
@@ -123,14 +123,14 @@ class ObjectStore:
 
         wanted = {parts[:3] for parts in map(parts_of, keys) if parts}
         found: list[str] = []
-        with _told(self.url):
+        with _converted(self.url):
             for study, series in sorted({each[:2] for each in wanted}):
                 for page in obstore.list(self._objects, prefix=f"{study}/{series}/"):
                     found += [each["path"] for each in page]
         return [key for key in found if (parts := parts_of(key)) and parts[:3] in wanted]
 
     def leftovers(self, older: float) -> Iterator[tuple[str, ObjectArrival]]:
-        """What nobody works on in the spool; whether it was put, the index has noted."""
+        """Yield the abandoned files of the spool; the index knows whether they were put."""
         for path in self.incoming.left_behind(older):
             with contextlib.suppress(OSError):
                 yield "", ObjectArrival(self, path, found=True)
@@ -138,7 +138,7 @@ class ObjectStore:
     def check(self) -> None:
         import obstore
 
-        with _told(self.url), contextlib.suppress(FileNotFoundError):
+        with _converted(self.url), contextlib.suppress(FileNotFoundError):
             obstore.head(self._objects, "hounsfield-readiness")
 
     def put(self, key: str, path: Path, seal: Seal) -> Published:
@@ -147,7 +147,7 @@ class ObjectStore:
         from obstore.exceptions import AlreadyExistsError
 
         try:
-            with _told(self.url, AlreadyExistsError):
+            with _converted(self.url, AlreadyExistsError):
                 obstore.put(
                     self._objects,
                     key,
@@ -190,7 +190,7 @@ class ObjectArrival:
 
     def write(self, pieces: Sequence[bytes | memoryview]) -> None:
         assert self._hasher is not None
-        with _told(str(self._path.parent)):
+        with _converted(str(self._path.parent)):
             self._store.incoming.check_room(sum(map(len, pieces)))
             if self._stream is None:
                 self._stream = self._path.open("xb")
@@ -234,7 +234,7 @@ class ObjectSource:
     def open(self) -> BinaryIO:
         import obstore
 
-        with _told(self.name):
+        with _converted(self.name):
             size = int(obstore.head(self._objects, self.name)["size"])
         return cast(BinaryIO, _Reader(self._objects, self.name, size))
 
@@ -273,7 +273,7 @@ class _Reader(io.RawIOBase):
         at = self._position - self._start
         if not 0 <= at < len(self._held):
             length = min(max(wanted, READ_AHEAD), self._size - self._position)
-            with _told(self._key):
+            with _converted(self._key):
                 found = obstore.get_range(self._objects, self._key, start=self._position, length=length)
                 self._held = bytes(found)
             self._start, at = self._position, 0
@@ -284,7 +284,7 @@ class _Reader(io.RawIOBase):
 
 
 @contextlib.contextmanager
-def _told(where: str, passed: type[Exception] = LocationError) -> Iterator[None]:
+def _converted(where: str, passed: type[Exception] = LocationError) -> Iterator[None]:
     """Turn whatever the library raises into `LocationError`, except what is `passed`."""
     try:
         yield
