@@ -27,7 +27,7 @@ from hounsfield.dicomweb.resources import Resource
 from hounsfield.dicomweb.store_results import StoreResult
 from hounsfield.phantom import datasets
 from hounsfield.phantom.writer import serialise
-from hounsfield.server.ingest.metadata_upload import SeparateIntake
+from hounsfield.server.ingest.metadata_upload import MetadataUpload
 
 CONTENT_TYPES = (
     f'multipart/related; type="{DICOM_JSON}"; boundary=b',
@@ -103,10 +103,10 @@ class SeparateTarget(Target):
 
     kinds = CONTENT_TYPES
 
-    made: SeparateIntake
+    made: MetadataUpload
 
-    def intake(self, kind: MediaType) -> SeparateIntake:
-        self.made = SeparateIntake(self.archive, kind, None, LIMITS, "http://here/studies")
+    def upload(self, kind: MediaType) -> MetadataUpload:
+        self.made = MetadataUpload(self.archive, kind, None, LIMITS, "http://here/studies")
         return self.made
 
     def check(self, result: StoreResult, kind: MediaType, body: bytes) -> None:

@@ -25,8 +25,8 @@ from hounsfield.phantom.writer import serialise
 from hounsfield.server.archive.archive import Archive
 from hounsfield.server.deployment import Deployment
 from hounsfield.server.http.limits import Limits
-from hounsfield.server.ingest.metadata_upload import SeparateIntake
-from hounsfield.server.ingest.upload import Intake
+from hounsfield.server.ingest.metadata_upload import MetadataUpload
+from hounsfield.server.ingest.upload import Upload
 from hounsfield.server.ingest.validation import FAILED
 
 CONTENT_TYPES = (
@@ -86,22 +86,22 @@ class Target:
     def stored(self, kind: MediaType, body: bytes, step: int) -> StoreResult | None:
         """What became of a body that was fed in pieces of `step` bytes; None where it is refused whole."""
         try:
-            intake = self.intake(kind)
+            upload = self.upload(kind)
         except HounsfieldError:
             return None
         try:
             for start in range(0, len(body), step):
-                intake.feed([body[start : start + step]])
-            return intake.finish()
+                upload.feed([body[start : start + step]])
+            return upload.finish()
         except HounsfieldError as error:
-            intake.abandon()
+            upload.abandon()
             status = error.data.get("status", 400)
             assert isinstance(status, int), error
             assert status < 500, error
             return None
 
-    def intake(self, kind: MediaType) -> Intake | SeparateIntake:
-        return Intake(self.archive, kind, None, LIMITS)
+    def upload(self, kind: MediaType) -> Upload | MetadataUpload:
+        return Upload(self.archive, kind, None, LIMITS)
 
     def check(self, result: StoreResult, kind: MediaType, body: bytes) -> None:
         """What is told to be stored is there and can be served; nothing failed by a fault of ours."""

@@ -151,12 +151,12 @@ def test_the_same_again_is_a_success_and_other_bytes_are_refused(server):
 
 
 def test_what_came_by_stow_is_the_same_when_it_comes_by_c_store(server):
-    from hounsfield.server.ingest.upload import Intake
+    from hounsfield.server.ingest.upload import Upload
 
     content, *_ = instances()
-    intake = Intake(server.archive, None)
-    intake.instance([content])
-    assert intake.finish().instances[0].kept
+    upload = Upload(server.archive, None)
+    upload.instance([content])
+    assert upload.finish().instances[0].kept
     for given, status in ((content, 0), (version(content, 1), 0x0111)):
         [stored] = store(server.peer(), [sendable(given)], never)
         assert stored.status == status

@@ -147,7 +147,7 @@ def test_readers_are_not_disturbed_by_a_reindex(tmp_path, shared):
                     there = {entry.instance for entry in other.entries(ALL)}
                     told = {entry.instance: text for entry, text in other.headers(scope)}
                 except IndexUnavailable as error:
-                    if shared or "gone" not in error.found:
+                    if shared or "missing" not in error.found:
                         wrong.append(error)
                     other.index.prepare()
                     continue
@@ -237,7 +237,7 @@ def test_a_damaged_index_that_is_made_anew_is_not_ready(tmp_path):
             assert server.get("/ready").status_code == 200  # beside a sound one
         with one_at_a_time(server.archive.index.file, damaged=True):
             answer = server.get("/ready")
-            assert answer.status_code == 503 and "anew" in answer.json()["index"]
+            assert answer.status_code == 503 and "rebuilt" in answer.json()["index"]
         assert server.get("/ready").status_code == 200
 
 

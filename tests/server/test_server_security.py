@@ -30,7 +30,7 @@ from hounsfield.server.auth.access import MAX_GUESSES
 from hounsfield.server.auth.credentials import CredentialFile
 from hounsfield.server.deployment import Deployment
 from hounsfield.server.http.limits import Limits
-from hounsfield.server.ingest import validation as judging
+from hounsfield.server.ingest import validation
 from hounsfield.server.ops.logs import THROTTLE_SECONDS, PlainFormatter, ThrottledHandler
 
 RLE = 'multipart/related; type="application/dicom"; transfer-syntax=1.2.840.10008.1.2.5'
@@ -144,7 +144,7 @@ def test_instances_of_very_many_elements_are_refused_unread(tmp_path, monkeypatc
     few, many = (with_private_elements(content, count, vr) for count in (800, 1001))
     with running(tmp_path, limits=Limits(elements=1000)) as server:
         assert server.store([few]).status_code == 200
-        monkeypatch.setattr(judging, "read_header_text", None)
+        monkeypatch.setattr(validation, "read_header_text", None)
         answer = server.store([many])
         assert answer.status_code == 409 and "more than 1000 data elements" in answer.text
 
@@ -153,7 +153,7 @@ def test_pixels_in_millions_of_empty_fragments_are_refused(server, monkeypatch):
     content = instances(**LIAR, transfer_syntax="jpeg-ls")[0]
     end = b"\xfe\xff\xdd\xe0\0\0\0\0"
     assert content.endswith(end)
-    monkeypatch.setattr(judging, "MAX_FRAGMENTS", 1000)
+    monkeypatch.setattr(validation, "MAX_FRAGMENTS", 1000)
     many = content[: -len(end)] + b"\xfe\xff\0\xe0\0\0\0\0" * 1000 + end
     assert server.store([many]).status_code == 409
     assert server.store([content]).status_code == 200

@@ -268,12 +268,12 @@ def _with(content: bytes, **elements: object) -> bytes:
 
 def test_the_body_is_written_in_pieces_of_any_size(server):
     from hounsfield.dicomweb.media_types import MediaType
-    from hounsfield.server.ingest.upload import Intake
+    from hounsfield.server.ingest.upload import Upload
 
     contents = instances()
     whole = body(contents)
-    intake = Intake(server.archive, MediaType.parse(STOW))
+    upload = Upload(server.archive, MediaType.parse(STOW))
     for start in range(0, len(whole), 7):
-        intake.feed([whole[start : start + 7]])
-    assert intake.finish().complete
+        upload.feed([whole[start : start + 7]])
+    assert upload.finish().complete
     assert [path.read_bytes() for path in files(server)] == sorted(contents, key=path_of)

@@ -34,7 +34,7 @@ from hounsfield.server.archive.archive import Archive
 from hounsfield.server.archive.index import Index
 from hounsfield.server.archive.reindexing import fill
 from hounsfield.server.deployment import Deployment
-from hounsfield.server.ingest.upload import Intake
+from hounsfield.server.ingest.upload import Upload
 from hounsfield.server.ingest.watched_folders import WatchedFolders
 
 ALL = Resource("")
@@ -59,12 +59,12 @@ def storing(*contents: bytes) -> Operation:
     """A store request."""
 
     def run(_: Deployment, archive: Archive) -> dict[str, bool]:
-        intake = Intake(archive, MediaType.parse(STOW))
+        upload = Upload(archive, MediaType.parse(STOW))
         try:
-            intake.feed([body(contents)])
-            result = intake.finish()
+            upload.feed([body(contents)])
+            result = upload.finish()
         except BaseException:
-            intake.abandon()
+            upload.abandon()
             raise
         return {each.sop_instance: each.kept for each in result.instances}
 

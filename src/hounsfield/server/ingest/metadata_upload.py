@@ -24,7 +24,7 @@ from hounsfield.server.archive.store import Arrival
 from hounsfield.server.http.limits import Limits
 from hounsfield.server.ingest.body import Body, too_large
 from hounsfield.server.ingest.composition import Bulk, composed
-from hounsfield.server.ingest.upload import Intake
+from hounsfield.server.ingest.upload import Upload
 from hounsfield.server.ingest.validation import NOT_UNDERSTOOD
 
 FORMS = frozenset({DICOM_JSON, DICOM_XML})
@@ -38,8 +38,8 @@ def is_separate(content_type: MediaType) -> bool:
 
 
 @dataclass(slots=True)
-class SeparateIntake:
-    """One store request of metadata and bulk data; used as an `Intake` is.
+class MetadataUpload:
+    """One store request of metadata and bulk data; used as an `Upload` is.
 
     `base` is the URL against which references are resolved.
     """
@@ -49,7 +49,7 @@ class SeparateIntake:
     study: str | None = None
     limits: Limits = field(default_factory=Limits)
     base: str = ""
-    _intake: Intake = field(init=False)
+    _upload: Upload = field(init=False)
     _body: Body = field(init=False)
     _spool: Arrival | None = None
     _pieces: list[bytes | memoryview] = field(default_factory=list)
@@ -62,7 +62,7 @@ class SeparateIntake:
     _open: PartBegins | None = None
 
     def __post_init__(self) -> None:
-        self._intake = Intake(self.archive, None, self.study, self.limits)
+        self._upload = Upload(self.archive, None, self.study, self.limits)
         self._body = Body(self.content_type, self.limits)
 
     def feed(self, chunks: Iterable[bytes]) -> None:
@@ -81,7 +81,7 @@ class SeparateIntake:
             self._spool.sync()
         for model in self._models():
             self._store(model)
-        result = self._intake.finish()
+        result = self._upload.finish()
         others = ["bulk data without Content-Location"] * min(self._nameless, 1)
         others += [
             f"no metadata refer to the bulk data {where[:100]!r}"
@@ -93,7 +93,7 @@ class SeparateIntake:
 
     def abandon(self) -> None:
         """Drop what is not published."""
-        self._intake.abandon()
+        self._upload.abandon()
         self._drop()
 
     def _drop(self) -> None:
@@ -200,11 +200,11 @@ class SeparateIntake:
         except (MalformedError, UnsupportedError, DicomwebError) as error:
             code = error.data.get("code")
             reason = f"{error.found} (expected {error.expected})" if error.expected else error.found
-            self._intake.refuse(
+            self._upload.refuse(
                 code if isinstance(code, int) else NOT_UNDERSTOOD, reason, instance, sop_class
             )
             return
-        self._intake.instance(pieces)
+        self._upload.instance(pieces)
 
 
 def _media_type(event: PartBegins, metadata: list[tuple[str, bytearray]]) -> MediaType:

@@ -2,7 +2,7 @@
 
 Memory stays bounded: a part goes to its file when it is whole, a long one as it arrives, while a few threads bring
 the files before it to the disk. Every part ends as stored, refused with a reason, or not understood. No HTTP here;
-whether a part is an instance is `judging`'s.
+whether a part is an instance is decided by `validation`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,14 @@ from hounsfield.server.archive.store import Arrival
 from hounsfield.server.archive.store.versions import key_of
 from hounsfield.server.http.limits import Limits
 from hounsfield.server.ingest.body import Body, check_size
-from hounsfield.server.ingest.validation import DUPLICATE, NO_ROOM, NOT_UNDERSTOOD, HeldSource, Refused, judge
+from hounsfield.server.ingest.validation import (
+    DUPLICATE,
+    NO_ROOM,
+    NOT_UNDERSTOOD,
+    HeldSource,
+    Refused,
+    validate,
+)
 
 PENDING = 256
 """Instances that are published in one go."""
@@ -49,7 +56,7 @@ def _pool() -> ThreadPoolExecutor:
     """Threads that mostly wait for the disk; one pool for all requests of a process."""
     global _writers  # noqa: PLW0603 (made when first needed, never replaced)
     if _writers is None:
-        _writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="intake")
+        _writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="upload")
     return _writers
 
 
@@ -79,7 +86,7 @@ class _Lot:
 
 
 @dataclass(slots=True)
-class Intake:
+class Upload:
     """One store request. `feed` bytes, then `finish`; `abandon` when the request broke off.
 
     `content_type` is the request's, None where instances come by `instance` instead; `study` the UID in its URL.
@@ -135,11 +142,11 @@ class Intake:
             self._publish()
 
     def refuse(self, code: int, reason: str, sop_instance: str = "", sop_class: str = "") -> None:
-        """Tell of one instance that could not be made."""
+        """Report one instance that could not be made."""
         self._pending.append(_Part(None, Refused(code, reason, sop_instance, sop_class)))
 
     def finish(self) -> StoreResult:
-        """The body is whole: publish what is left; what became of each part."""
+        """Publish what is left of a body that is whole; return the outcome of each part."""
         for event in self._body.close() if self._body is not None else ():
             self._take(event)
         while self._pending:
@@ -167,8 +174,8 @@ class Intake:
             self._end()
 
     def _begin(self, event: PartBegins) -> None:
-        told = event.header("content-type")
-        kind = MediaType.parse(told).name if told and "/" in told else DICOM
+        stated = event.header("content-type")
+        kind = MediaType.parse(stated).name if stated and "/" in stated else DICOM
         if kind not in {DICOM, "application/octet-stream"}:
             self._open = _Part(None, Refused(NOT_UNDERSTOOD, f"a part of type {kind[:64]}, not {DICOM}"))
         else:
@@ -201,7 +208,7 @@ class Intake:
         part.arrival, part.verdict = None, refused
 
     def _end(self, uid: str | None = None) -> None:
-        """The open part is whole: judge it, and have it written."""
+        """The open part is whole: validate it, and have it written."""
         part, self._open = self._open, None
         if part is None:
             return
@@ -217,7 +224,7 @@ class Intake:
             source = HeldSource(pieces)
         size = part.arrival.size + sum(map(len, pieces))
         limits = self.limits
-        verdict = judge(
+        verdict = validate(
             source,
             size=size,
             study=self.study,
@@ -266,22 +273,22 @@ class Intake:
         for part in batch:
             self._pending.popleft()
             if isinstance(part.verdict, Record):
-                self._results.append(_told(part.verdict, next(taken).outcome))
+                self._results.append(_stored(part.verdict, next(taken).outcome))
             elif part.verdict is not None:
-                self._tell_refused(part.verdict)
+                self._report_refused(part.verdict)
 
-    def _tell_refused(self, refused: Refused) -> None:
+    def _report_refused(self, refused: Refused) -> None:
         self.last_refused = refused
         if refused.sop_instance:
-            told = StoredInstance(
+            result = StoredInstance(
                 refused.sop_instance, "refused", refused.sop_class, refused.code, refused.reason
             )
-            self._results.append(told)
+            self._results.append(result)
         else:
             self._others.append(refused.reason)
 
 
-def _told(record: Record, outcome: str) -> StoredInstance:
+def _stored(record: Record, outcome: str) -> StoredInstance:
     if outcome == "other":
         reason = "another instance with this UID is there already, with other content"
         return StoredInstance(record.instance, "refused", record.sop_class, DUPLICATE, reason)

@@ -1,4 +1,4 @@
-"""Whether a part of a store request is an instance that may be stored: its record, or why it is refused.
+"""Validation of the parts of a store request: the record of an instance that may be stored, or why it is refused.
 
 Reads the header and where fragments begin, never pixels; knows nothing of multipart, files or the index.
 """
@@ -54,7 +54,7 @@ class Refused:
     sop_class: str = ""
 
 
-def judge(
+def validate(
     source: Source,
     *,
     size: int,
@@ -74,7 +74,7 @@ def judge(
     try:
         with source.open() as stream:
             if stream.read(_PREAMBLE + 4)[_PREAMBLE:] != b"DICM":
-                return Refused(NOT_UNDERSTOOD, "no DICOM file: no DICM after a preamble")
+                return Refused(NOT_UNDERSTOOD, "not a DICOM file: no DICM after a preamble")
         if reason := too_much(source, size, document=document, elements=elements):
             return Refused(NO_ROOM, reason)
         with in_turn(source, size):
@@ -90,8 +90,8 @@ def judge(
         error.where = None
         return Refused(NOT_UNDERSTOOD, str(error), record.instance if record else "")
     except Exception as error:
-        log.error("an instance could not be read", exc_info=error)
-        return Refused(FAILED, "a fault of the server")
+        log.error("an instance could not be validated", exc_info=error)
+        return Refused(FAILED, "internal server error")
 
 
 def _problem(record: Record, instance: Instance, size: int, study: str | None, header: int) -> Refused | None:
@@ -101,20 +101,20 @@ def _problem(record: Record, instance: Instance, size: int, study: str | None, h
     if not record.sop_class:
         return refused(MISMATCH, "no SOP Class UID")
     if study is not None and record.study != study:
-        return refused(MISMATCH, "it is of another study than the one in the URL")
+        return refused(MISMATCH, "its study is not the one in the URL")
     if instance.header.pixels is not None:
         missing = _missing_bytes(instance, size)
         if missing:
-            return refused(NOT_UNDERSTOOD, f"cut off: {missing}")
+            return refused(NOT_UNDERSTOOD, f"truncated: {missing}")
     elif instance.header.pixels is None and size <= WALKED_BYTES and (missing := _missing_elements(instance)):
-        return refused(NOT_UNDERSTOOD, f"cut off: {missing}")
+        return refused(NOT_UNDERSTOOD, f"truncated: {missing}")
     if len(record.header) > header:
         return refused(NO_ROOM, f"a header of more than {header} bytes")
     return None
 
 
 def _missing_bytes(instance: Instance, size: int) -> str:
-    """What a file lacks of the pixel data it declares; "" for nothing."""
+    """Return what a file lacks of the pixel data it declares; "" for nothing."""
     pixels = instance.header.pixels
     assert pixels is not None
     if instance.header.transfer_syntax == DEFLATED:
@@ -128,7 +128,7 @@ def _missing_bytes(instance: Instance, size: int) -> str:
 
 
 def _missing_elements(instance: Instance) -> str:
-    """What a file without pixels lacks of the elements it declares; "" for nothing that can be told."""
+    """Return what a file without pixels lacks of the elements it declares; "" for nothing that is known."""
     syntax = instance.syntax
     if syntax.deflated:
         return ""

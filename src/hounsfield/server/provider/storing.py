@@ -1,4 +1,4 @@
-"""C-STORE (PS3.4 B) into an archive: the intake of STOW, and status 0000 only when the instance is safe."""
+"""C-STORE (PS3.4 B) into an archive: the upload of STOW, and status 0000 only when the instance is safe."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hounsfield.errors import DicomwebError, DimseError, HounsfieldError
 from hounsfield.server.archive.archive import Archive
 from hounsfield.server.archive.index.database import IndexUnavailable
 from hounsfield.server.http.limits import Limits
-from hounsfield.server.ingest.upload import Intake
+from hounsfield.server.ingest.upload import Upload
 from hounsfield.server.ingest.validation import Refused
 
 log = logging.getLogger("hounsfield.server")
@@ -32,21 +32,21 @@ class StoreService:
 
     def __call__(self, context: Context, command: Command, pieces: Iterator[memoryview]) -> Verdict:
         """Store a data set; the verdict on it, whatever happens here. Raises where the peer breaks off."""
-        intake = Intake(self.archive, None, limits=self.limits)
+        upload = Upload(self.archive, None, limits=self.limits)
         try:
             start = self._known_start(context, command)
             # Pieces are views of a buffer that is used again.
             whole = (bytes(each) for each in file_pieces(context, command, pieces, start))
-            intake.instance(whole, command.sop_instance or None)
-            return self._verdict(intake.finish(), intake.last_refused)
+            upload.instance(whole, command.sop_instance or None)
+            return self._verdict(upload.finish(), upload.last_refused)
         except DimseError:
-            intake.abandon()
+            upload.abandon()
             raise
         except HounsfieldError as error:
-            intake.abandon()
+            upload.abandon()
             return self._failed(error)
         except Exception:
-            intake.abandon()
+            upload.abandon()
             log.exception("a C-STORE failed")
             return Verdict(PROCESSING_FAILURE, "a fault of the server")
 

@@ -14,8 +14,8 @@ from hounsfield.errors import DicomwebError
 from hounsfield.server.http.request import Request
 from hounsfield.server.http.request_body import Body
 from hounsfield.server.http.response import JSON, NOT_ACCEPTABLE, Response
-from hounsfield.server.ingest.metadata_upload import SeparateIntake, is_separate
-from hounsfield.server.ingest.upload import Intake
+from hounsfield.server.ingest.metadata_upload import MetadataUpload, is_separate
+from hounsfield.server.ingest.upload import Upload
 from hounsfield.server.state import AppState
 
 FED = 2 << 20
@@ -31,7 +31,7 @@ async def store(state: AppState, request: Request, body: Body) -> Response:
             expected=DICOM_JSON,
             status=406,
         )
-    intake = await to_thread.run_sync(_intake, state, request)
+    upload = await to_thread.run_sync(_upload, state, request)
     try:
         waiting: list[bytes] = []
         size = 0
@@ -39,13 +39,13 @@ async def store(state: AppState, request: Request, body: Body) -> Response:
             waiting += pieces
             size += sum(map(len, pieces))
             if size >= FED:
-                await to_thread.run_sync(intake.feed, waiting)
+                await to_thread.run_sync(upload.feed, waiting)
                 waiting, size = [], 0
-        await to_thread.run_sync(intake.feed, waiting)
-        result = await to_thread.run_sync(intake.finish)
+        await to_thread.run_sync(upload.feed, waiting)
+        result = await to_thread.run_sync(upload.finish)
     except BaseException:
         with CancelScope(shield=True):
-            await to_thread.run_sync(intake.abandon)
+            await to_thread.run_sync(upload.abandon)
         raise
     return replace(_response(result, media_type, request), resources=_studies_of(result))
 
@@ -56,7 +56,7 @@ def _studies_of(result: StoreResult) -> tuple[str, ...]:
     return tuple(sorted({path.partition("/")[0] for path in paths}))
 
 
-def _intake(state: AppState, request: Request) -> Intake | SeparateIntake:
+def _upload(state: AppState, request: Request) -> Upload | MetadataUpload:
     """Return what takes in a body of the request's media type."""
     content_type = MediaType.parse(request.headers.get("content-type", ""))
     coding = request.headers.get("content-encoding", "identity").strip().lower()
@@ -66,8 +66,8 @@ def _intake(state: AppState, request: Request) -> Intake | SeparateIntake:
         )
     if is_separate(content_type):
         base = f"{request.base}{request.path}"
-        return SeparateIntake(state.archive, content_type, request.scope.study, state.limits, base)
-    return Intake(state.archive, content_type, request.scope.study, state.limits)
+        return MetadataUpload(state.archive, content_type, request.scope.study, state.limits, base)
+    return Upload(state.archive, content_type, request.scope.study, state.limits)
 
 
 def _response(result: StoreResult, media_type: MediaType, request: Request) -> Response:

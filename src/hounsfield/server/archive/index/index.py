@@ -1,4 +1,4 @@
-"""`Index`: what the tables are asked and told. Every method is one transaction, usable from any thread.
+"""`Index`: the reads and writes of the tables. Every method is one transaction, usable from any thread.
 
 Any of them raises `IndexUnavailable` while the database cannot be reached.
 """
@@ -77,7 +77,7 @@ class Index:
 
     @property
     def name(self) -> str:
-        """Where it is, for people: its file, or the database's address without a password."""
+        """Name for people: its file, or the database's address without a password."""
         return str(self.file or self._engine.url.render_as_string(hide_password=True))
 
     def prepare(self) -> None:
@@ -122,7 +122,7 @@ class Index:
         # SQLite never gives space back by itself: a file that shrank was cut.
         if found is None or found[:2] != self._file[:2] or found[2] < self._file[2]:
             raise IndexUnavailable(
-                "the index file is gone", remedy="it is made anew; try again", damaged=True
+                "the index file is missing", remedy="it is being rebuilt; try again", damaged=True
             )
         self._file = found
 
@@ -258,7 +258,7 @@ class Index:
         return int(count), int(last or 0), int(changed or 0)
 
     def has(self, keys: Iterable[str]) -> set[str]:
-        """Which of the store's keys are indexed."""
+        """Return those of the store's keys that are indexed."""
         wanted, found = list(keys), set[str]()
         with self._reading() as connection:
             for part in _parts(wanted):
@@ -349,12 +349,12 @@ class Index:
     def check(self) -> None:
         """Raise `IndexUnavailable` unless the index answers, and with all that it knew."""
         if self.file is not None and is_being_replaced(self.file):
-            raise IndexUnavailable("the index is made anew", remedy="try again")
+            raise IndexUnavailable("the index is being rebuilt", remedy="try again")
         with self._reading() as connection:
             connection.execute(select(studies.c.id).limit(1)).all()
 
     def records(self, keys: Sequence[str]) -> list[Record]:
-        """What is known of the instances under these keys, as it was when they were added."""
+        """Return the records of the instances under these keys, as they were added."""
         found: list[Record] = []
         with self._reading() as connection:
             for part in _parts(keys):
