@@ -341,7 +341,7 @@ def test_an_answer_that_takes_too_long_is_a_503_and_the_place_is_free_again(tmp_
         path = film(server)
         answer = server.get(path, "video/mp4")
         assert answer.status_code == 503 and answer.headers["retry-after"]
-        assert "too long" in answer.json()["error"] and "0.1 s" in answer.json()["expected"]
+        assert "timed out" in answer.json()["error"] and "0.1 s" in answer.json()["expected"]
         assert until(lambda: server.get(path_of(FILM[0]) + "/thumbnail").status_code == 200)
 
 
