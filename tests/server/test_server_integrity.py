@@ -248,7 +248,7 @@ def test_a_copy_of_a_series_with_a_damaged_instance_brings_all_the_others(tmp_pa
         summary = copy(server.url, tmp_path / "out", retries=Retries(attempts=3, sleep=lambda seconds: None))
     assert (summary.counts["moved"], summary.counts["failed"]) == (len(contents) - 1, 1)
     (failed,) = [item for item in summary.told if item.status == "failed"]
-    assert failed.name == uids(contents[3])[2] and ("cut" if side > 1000 else "damaged") in failed.reason
+    assert failed.unit == uids(contents[3])[2] and ("cut" if side > 1000 else "damaged") in failed.reason
     assert not file_of(tmp_path / "out", contents[3]).exists()
 
 
