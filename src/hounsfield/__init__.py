@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from hounsfield.verbs.load import instances as instances
     from hounsfield.verbs.load import load as load
     from hounsfield.verbs.load import scan as scan
+    from hounsfield.verbs.masks import masks as masks
 
 _HOMES = {
     "Client": "client",
@@ -47,6 +48,7 @@ _HOMES = {
     "find": "verbs.find",
     "instances": "verbs.load",
     "load": "verbs.load",
+    "masks": "verbs.masks",
     "open_location": "locations",
     "register_pydicom": "transcode",
     "scan": "verbs.load",
@@ -70,6 +72,7 @@ __all__ = [
     "find",
     "instances",
     "load",
+    "masks",
     "open_location",
     "phantom",
     "register_pydicom",

@@ -26,6 +26,7 @@ ROOT_NAMES = [
     "find",
     "instances",
     "load",
+    "masks",
     "open_location",
     "phantom",
     "register_pydicom",

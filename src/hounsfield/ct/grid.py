@@ -99,7 +99,7 @@ def cropped(volume: Volume, box: Sequence[slice | Side]) -> Volume:
     affine = volume.affine.copy()
     affine[:3, 3] = volume.lps(first, rows[0], columns[0])
     filled = tuple(index - first for index in volume.report.filled if first <= index < end)
-    report = replace(volume.report, filled=filled)
+    report = replace(volume.report, filled=filled, cropped=True)
     return replace(volume, array=array, affine=affine, uids=volume.uids[first:end], report=report)
 
 
@@ -191,7 +191,7 @@ def _on(
     volume: Volume, array: NDArray[Any], affine: NDArray[np.float64], uids: tuple[str, ...], note: str
 ) -> Volume:
     notes = (*volume.report.spacing_notes, note)
-    report = replace(volume.report, verdict="regular", filled=(), spacing_notes=notes)
+    report = replace(volume.report, verdict="regular", filled=(), spacing_notes=notes, resampled=True)
     made = replace(volume, array=array, affine=affine, spacing=_spacing(affine), uids=uids, report=report)
     return replace(made, report=replace(report, verdict="sheared")) if made.is_sheared else made
 

@@ -48,7 +48,9 @@ def rectify(volume: Volume) -> Volume:
     affine[:3, 3] += low[0] * affine[:3, 1] + high[0] * affine[:3, 2]
     affine[:3, 0] = upright
     note = f"a tilt of {volume.tilt_degrees:.2f}° was made upright by shifting slices in their planes"
-    report = replace(volume.report, verdict="regular", warnings=(*volume.report.warnings, note))
+    report = replace(
+        volume.report, verdict="regular", warnings=(*volume.report.warnings, note), resampled=True
+    )
     spacing = (float(np.linalg.norm(upright)), *volume.spacing[1:])
     return replace(volume, array=array, affine=affine, spacing=spacing, report=report)
 
@@ -90,6 +92,7 @@ def resample(
         verdict="sheared" if volume.is_sheared else "regular",
         filled=tuple(index for index, uid in enumerate(uids) if not uid),
         spacing_notes=(*volume.report.spacing_notes, note),
+        resampled=True,
     )
     spacing = (float(step), *volume.spacing[1:])
     return replace(volume, array=array, affine=affine, spacing=spacing, uids=tuple(uids), report=report)

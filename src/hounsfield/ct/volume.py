@@ -36,7 +36,8 @@ class Report:
 
     `slope` and `intercept` are those of every slice, or None where slices differ (or a table was used).
     `filled` names the slices (indexes into the array) that no file held. `verdict` is the geometry found:
-    "regular", "sheared", "gaps", "irregular" or "not a volume". `judge` computes `plausibility`.
+    "regular", "sheared", "gaps", "irregular" or "not a volume". `resampled`: its grid is not that of the files;
+    `cropped`: it is a part of it. `judge` computes `plausibility`.
     """
 
     warnings: tuple[str, ...] = ()
@@ -49,6 +50,8 @@ class Report:
     intercept: float | None = None
     filled: tuple[int, ...] = ()
     spacing_notes: tuple[str, ...] = ()
+    resampled: bool = False
+    cropped: bool = False
     judge: Callable[[], Plausibility | None] | None = field(default=None, repr=False, compare=False)
 
     @cached_property
@@ -72,6 +75,8 @@ class Report:
             "intercept": self.intercept,
             "filled": [int(index) for index in self.filled],
             "spacing_notes": list(self.spacing_notes),
+            "resampled": self.resampled,
+            "cropped": self.cropped,
             **self._judged(),
         }
 

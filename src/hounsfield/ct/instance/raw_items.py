@@ -54,6 +54,11 @@ class RawItem:
         found = self._elements.get(_tag_of(keyword))
         return None if found is None else _decoded(*found)
 
+    def raw(self, keyword: str) -> bytes | None:
+        """The bytes of an element as they are; None where there is none."""
+        found = self._elements.get(_tag_of(keyword))
+        return None if found is None else found[1]
+
     def items(self, keyword: str) -> tuple[RawItem, ...]:
         """The items of a sequence. Raises `Unrecognised` for what cannot be taken apart."""
         found = self._elements.get(_tag_of(keyword))

@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from hounsfield.ct.roi.filling import windings
 from hounsfield.errors import GeometryError
 
 Kind = Literal["probe", "length", "bidirectional", "angle", "cobb", "rectangle", "ellipse", "freehand"]
@@ -114,12 +115,13 @@ def contains(kind: Kind, points: Points, row: NDArray[Any], column: NDArray[Any]
 
 
 def _in_polygon(points: NDArray[Any], row: NDArray[Any], column: NDArray[Any]) -> NDArray[np.bool_]:
-    """Even–odd rule of the closed polygon."""
+    """Even–odd rule of the closed polygon, at the places of its box."""
+    if not row.size:
+        return np.zeros(row.shape, bool)
+    first = int(row[0, 0]), int(column[0, 0])
+    found = windings(points, *row.shape, first=first)
     inside = np.zeros(row.shape, bool)
-    for (r1, c1), (r2, c2) in zip(points, np.roll(points, 1, axis=0), strict=True):
-        crosses = (r1 > row) != (r2 > row)
-        if crosses.any():
-            # Rows that differ by next to nothing: infinity, and it is not crossed.
-            with np.errstate(all="ignore"):
-                inside ^= crosses & (column < (c2 - c1) * (row - r1) / (r2 - r1) + c1)
+    top, left = found.top - first[0], found.left - first[1]
+    height, width = found.numbers.shape
+    inside[top : top + height, left : left + width] = found.inside
     return inside

@@ -1,0 +1,14 @@
+"""Segmentations and structures on the grid of a CT, and the values inside them.
+
+Readers give `Masks`: DICOM Segmentation, RT Structure Set, label maps, what was drawn in the viewer. Nothing here
+opens a location, and nothing segments by networks.
+"""
+
+from __future__ import annotations
+
+from hounsfield.segmentation.labelmaps import read_drawn, read_labels
+from hounsfield.segmentation.masks import Code, Masks, Segment
+from hounsfield.segmentation.rtstruct import read_rtstruct
+from hounsfield.segmentation.seg import read_seg
+
+__all__ = ["Code", "Masks", "Segment", "read_drawn", "read_labels", "read_rtstruct", "read_seg"]

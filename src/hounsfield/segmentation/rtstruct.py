@@ -1,0 +1,329 @@
+"""RT Structure Set → `Masks`: contours filled by the rule of `hounsfield.ct.roi` (PS3.3 C.8.8.5, C.8.8.6).
+
+A voxel belongs to a structure when its centre lies inside an odd number of the structure's contours on its slice: a
+contour within another is a hole, of a keyhole the channel has no width. Points are one voxel each.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hounsfield.ct.instance import Instance
+from hounsfield.ct.instance.items import Level, items, value
+from hounsfield.ct.instance.raw_items import RawItem, raw_dataset
+from hounsfield.ct.instance.reading import pydicom_tolerated, read_dataset
+from hounsfield.ct.roi.filling import windings
+from hounsfield.ct.volume import Volume
+from hounsfield.dicom.fast_walk import Unrecognised
+from hounsfield.errors import GeometryError, MalformedError
+from hounsfield.segmentation.grids import ON_OWN_SLICE, ON_SLICE, Target, slices_of_planes
+from hounsfield.segmentation.layers import Layers
+from hounsfield.segmentation.masks import HIGHEST_LABEL, Masks, Segment
+
+STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
+
+Points = NDArray[np.float64]
+
+_CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
+_ALGORITHMS = {"AUTOMATIC": "AUTOMATIC", "SEMIAUTOMATIC": "SEMIAUTOMATIC", "MANUAL": "MANUAL"}
+
+
+@dataclass(frozen=True, eq=False)
+class Contour:
+    """One contour, the `number`th of its structure: `points` (points, 3) LPS mm, `uids` of the slices that it names."""
+
+    kind: str
+    points: Points
+    uids: tuple[str, ...]
+    number: int
+
+
+@dataclass(frozen=True, eq=False)
+class Structure:
+    """A structure: ROI Number, name, and its contours as they are read."""
+
+    segment: Segment
+    frame_of_reference: str
+    contours: tuple[Contour, ...]
+
+
+def read_rtstruct(instance: Instance, volume: Volume) -> Masks:
+    """The structures of `instance`, filled on the grid of `volume`.
+
+    Raises `GeometryError` with the mm for contours off every slice or out of the volume, `MalformedError` for what
+    cannot be read. Open, empty, repeated and self-crossing contours are warnings.
+    """
+    warnings: list[str] = []
+    structures = _numbered(_structures(instance), warnings)
+    _check_frame_of_reference(structures, volume, instance.name)
+    target = Target.of(volume)
+    layers = Layers(target.shape, [each.segment.number for each in structures], where=instance.name)
+    reach = _reach(structures, target) if target.is_resampled else 0.0
+    for structure in structures:
+        _Filling(structure, target, layers, instance.name, warnings, reach).fill()
+    segments = layers.placed(structure.segment for structure in structures)
+    return Masks(layers.arrays, segments, volume.affine, instance.name, tuple(warnings))
+
+
+class _Filling:
+    """One structure on its way onto the grid."""
+
+    def __init__(
+        self,
+        structure: Structure,
+        target: Target,
+        layers: Layers,
+        name: str,
+        warnings: list[str],
+        reach: float,
+    ) -> None:
+        self._structure, self._target, self._layers = structure, target, layers
+        self._name, self._warnings, self._reach = name, warnings, reach
+        self._crossing: list[int] = []
+        self._empty: list[int] = []
+
+    def fill(self) -> None:
+        kinds = Counter(
+            each.kind for each in self._structure.contours if each.kind not in (*_CLOSED, "POINT")
+        )
+        for kind, count in kinds.items():
+            self._warn(f"{count} contours of type {kind or 'nothing'} enclose nothing: left out")
+        by_slice: dict[int, list[Points]] = defaultdict(list)
+        for slices, places, contour in self._placed():
+            self._check(places, contour)
+            for slice_ in slices:
+                if contour.kind == "POINT":
+                    self._point(slice_, places)
+                elif any(np.array_equal(places, other) for other in by_slice[slice_]):
+                    self._warn(f"contour {contour.number} on slice {slice_} is there twice: taken once")
+                else:
+                    by_slice[slice_].append(places)
+        for slice_, outlines in by_slice.items():
+            self._fill(slice_, outlines)
+        for numbers, what in ((self._crossing, "cross themselves"), (self._empty, "hold no voxel's centre")):
+            if numbers:
+                self._warn(f"{len(numbers)} contours {what}, the first on slice {numbers[0]}")
+
+    def _placed(self) -> Iterator[tuple[tuple[int, ...], Points, Contour]]:
+        """Each contour with its slices and its points, (points, 2) as (row, column)."""
+        used = [
+            each for each in self._structure.contours if each.kind in (*_CLOSED, "POINT") and len(each.points)
+        ]
+        placed = [(self._target.index(each.points), each) for each in used]
+        if self._target.is_resampled:
+            yield from self._placed_by_centres(placed)
+            return
+        for index, contour in placed:
+            beside = self._target.is_cropped and not -0.5 < index[:, 0].mean() < self._target.shape[0] - 0.5
+            yield () if beside else (self._slice(index[:, 0], contour),), index[:, 1:], contour
+
+    def _placed_by_centres(
+        self, placed: list[tuple[Points, Contour]]
+    ) -> Iterator[tuple[tuple[int, ...], Points, Contour]]:
+        target = self._target
+        at = [round(float(index[:, 0].mean()) * target.step, 3) for index, _ in placed]
+        distances = np.array(sorted(set(at)))
+        if not len(distances):
+            return
+        taking = dict(zip(distances.tolist(), slices_of_planes(target, distances, self._reach), strict=True))
+        for mm, (index, contour) in zip(at, placed, strict=True):
+            self._refuse_slanted(index[:, 0], contour)
+            if not -self._reach <= mm <= (target.shape[0] - 1) * target.step + self._reach:
+                raise self._error(f"lies beyond the volume's slices, {mm:.3g} mm from the first", contour)
+            yield taking[mm], index[:, 1:], contour
+
+    def _slice(self, at: NDArray[np.float64], contour: Contour) -> int:
+        """The slice of a contour. Raises `GeometryError` for one that lies on none."""
+        target = self._target
+        named = {target.slice_of_uid[uid] for uid in contour.uids if uid in target.slice_of_uid}
+        middle = float(at.mean())
+        nearest = named.pop() if len(named) == 1 else min(max(round(middle), 0), target.shape[0] - 1)
+        is_named = len(contour.uids) > 0 and target.slice_of_uid.get(contour.uids[0]) == nearest
+        self._refuse_slanted(at, contour)
+        off = float(np.abs(at - nearest).max())
+        if off > (ON_OWN_SLICE if is_named else ON_SLICE):
+            named_too = ", which it names as its source" if is_named else ", the nearest"
+            raise self._error(f"lies {off * target.step:.3g} mm from slice {nearest}{named_too}", contour)
+        return nearest
+
+    def _refuse_slanted(self, at: NDArray[np.float64], contour: Contour) -> None:
+        span = float(np.ptp(at))
+        if span > 2 * ON_SLICE:
+            mm = span * self._target.step
+            raise self._error(
+                f"lies in no slice: its points are {mm:.3g} mm apart across the slices", contour
+            )
+
+    def _error(self, found: str, contour: Contour) -> GeometryError:
+        segment = self._structure.segment
+        return GeometryError(
+            found,
+            expected=f"contours on the {self._target.shape[0]} slices of the CT, {self._target.step:.4g} mm apart",
+            where=f"{self._name}, structure {segment.name!r}, contour {contour.number}",
+            remedy="is it of this series?",
+        )
+
+    def _check(self, places: Points, contour: Contour) -> None:
+        last = np.array(self._target.shape[1:]) - 0.5
+        is_outside = (places.max(axis=0) < -0.5).any() or (places.min(axis=0) > last).any()
+        if is_outside and not self._target.is_cropped:
+            raise self._error("lies outside the CT's rows and columns", contour)
+        if (places < -0.5).any() or (places > last).any():
+            self._warn(f"contour {contour.number} reaches beyond the CT's rows and columns: cut there")
+
+    def _point(self, slice_: int, places: Points) -> None:
+        for row, column in np.floor(places + 0.5).astype(int).tolist():
+            if 0 <= row < self._target.shape[1] and 0 <= column < self._target.shape[2]:
+                self._layers.put(self._structure.segment.number, slice_, row, column, np.ones((1, 1), bool))
+
+    def _fill(self, slice_: int, outlines: list[Points]) -> None:
+        found = [windings(points, *self._target.shape[1:]) for points in outlines]
+        self._crossing += [slice_ for each in found if each.crosses_itself]
+        self._empty += [slice_ for each in found if not each.inside.any()]
+        found = [each for each in found if each.numbers.size]
+        if not found:
+            return
+        top, left = min(each.top for each in found), min(each.left for each in found)
+        bottom = max(each.top + each.numbers.shape[0] for each in found)
+        right = max(each.left + each.numbers.shape[1] for each in found)
+        inside = np.zeros((bottom - top, right - left), bool)
+        for each in found:
+            height, width = each.numbers.shape
+            inside[each.top - top : each.top - top + height, each.left - left : each.left - left + width] ^= (
+                each.inside
+            )
+        self._layers.put(self._structure.segment.number, slice_, top, left, inside)
+
+    def _warn(self, text: str) -> None:
+        segment = self._structure.segment
+        self._warnings.append(f"structure {segment.number} ({segment.name}): {text}")
+
+
+def _reach(structures: Iterable[Structure], target: Target) -> float:
+    """mm between neighbouring contours, by the planes of all structures: half to either side is a contour's."""
+    at = {
+        round(float(target.index(contour.points[0])[0]) * target.step, 2)
+        for structure in structures
+        for contour in structure.contours
+        if len(contour.points)
+    }
+    steps = np.diff(np.array(sorted(at)))
+    return float(np.median(steps)) if len(steps) else target.step
+
+
+def _check_frame_of_reference(structures: Iterable[Structure], volume: Volume, name: str) -> None:
+    own = str(volume.header.get("FrameOfReferenceUID", ""))
+    known = set(volume.uids) - {""}
+    for structure in structures:
+        other = structure.frame_of_reference
+        named = {uid for contour in structure.contours for uid in contour.uids}
+        if own and other and own != other and not named & known:
+            raise GeometryError(
+                f"is in the frame of reference {other}",
+                expected=f"the volume's, {own}",
+                where=f"{name}, structure {structure.segment.name!r}",
+                remedy="is it of this series?",
+            )
+
+
+def _numbered(structures: list[Structure], warnings: list[str]) -> list[Structure]:
+    """The same, with numbers that labels can have."""
+    numbers = [each.segment.number for each in structures]
+    if all(1 <= number <= HIGHEST_LABEL for number in numbers) and len(set(numbers)) == len(numbers):
+        return structures
+    warnings.append(
+        f"its ROI Numbers are no labels of 1 … {HIGHEST_LABEL}, each once: numbered in their order"
+    )
+    return [
+        replace(each, segment=replace(each.segment, number=place)) for place, each in enumerate(structures, 1)
+    ]
+
+
+def _structures(instance: Instance) -> list[Structure]:
+    with pydicom_tolerated(instance.name):
+        if not hasattr(instance.source, "metadata"):
+            with suppress(Unrecognised):
+                raw = raw_dataset(instance.source)
+                if raw is not None:
+                    return _read(raw, instance.name)
+        return _read(read_dataset(instance.source), instance.name)
+
+
+def _read(dataset: Level, name: str) -> list[Structure]:
+    contours = {_integer(item, "ReferencedROINumber"): item for item in items(dataset, "ROIContourSequence")}
+    found = []
+    for item in items(dataset, "StructureSetROISequence"):
+        number = _integer(item, "ROINumber")
+        drawn = contours.pop(number, None)
+        segment = Segment(
+            number=number,
+            name=_text(item, "ROIName") or f"structure {number}",
+            algorithm=_ALGORITHMS.get(_text(item, "ROIGenerationAlgorithm"), ""),
+            colour=_colour(drawn),
+        )
+        outlines = () if drawn is None else tuple(_contours(drawn, f"{name}, structure {segment.name!r}"))
+        found.append(Structure(segment, _text(item, "ReferencedFrameOfReferenceUID"), outlines))
+    if contours:
+        raise MalformedError(
+            f"contours of ROI Number {next(iter(contours))}, which is no structure",
+            expected="a number of Structure Set ROI Sequence (3006,0020)",
+            where=name,
+        )
+    return found
+
+
+def _contours(drawn: Level, where: str) -> Iterator[Contour]:
+    for number, item in enumerate(items(drawn, "ContourSequence"), 1):
+        points = _points(item, f"{where}, contour {number}")
+        uids = tuple(
+            _text(image, "ReferencedSOPInstanceUID") for image in items(item, "ContourImageSequence")
+        )
+        yield Contour(_text(item, "ContourGeometricType").upper(), points, uids, number)
+
+
+def _points(item: Level, where: str) -> Points:
+    """(points, 3). Raises `MalformedError` for what are no triples of numbers."""
+    raw = item.raw("ContourData") if isinstance(item, RawItem) else None
+    given = value(item, "ContourData") if raw is None else None
+    try:
+        if raw is not None:
+            text = raw.rstrip(b"\0 ")
+            numbers = np.array(text.split(b"\\") if text else [], np.float64)
+        else:
+            numbers = np.array(
+                str(given).split("\\") if isinstance(given, str) and given else given or [], np.float64
+            )
+    except (TypeError, ValueError) as error:
+        raise MalformedError("Contour Data (3006,0050) is no list of numbers", where=where) from error
+    if len(numbers) % 3 or not np.isfinite(numbers).all():
+        raise MalformedError(
+            f"Contour Data (3006,0050) of {len(numbers)} numbers",
+            expected="finite ones, three a point",
+            where=where,
+        )
+    return numbers.reshape(-1, 3)
+
+
+def _colour(drawn: Level | None) -> tuple[int, int, int] | None:
+    text = "" if drawn is None else str(value(drawn, "ROIDisplayColor") or "").strip("[]").replace(", ", "\\")
+    parts = text.split("\\")
+    if len(parts) != 3 or not all(part.strip().isdigit() for part in parts):
+        return None
+    red, green, blue = (min(int(part), 255) for part in parts)
+    return red, green, blue
+
+
+def _integer(item: Level, keyword: str) -> int:
+    text = _text(item, keyword)
+    return int(text) if text.lstrip("+-").isdigit() else 0
+
+
+def _text(level: Level, keyword: str) -> str:
+    found = value(level, keyword)
+    return "" if found is None else str(found).strip(" \0")

@@ -1,0 +1,142 @@
+"""Segmentations of a location, on the grid of a volume: `masks`, and which there are: `find_masks`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+from hounsfield.ct.instance import Instance
+from hounsfield.ct.roi import read_rois
+from hounsfield.ct.volume import Volume
+from hounsfield.errors import LocationError, MalformedError, SelectionError
+from hounsfield.locations import Location
+from hounsfield.locations.volume_files import is_volume, open_volume
+from hounsfield.segmentation import Masks, read_drawn, read_labels, read_rtstruct, read_seg
+from hounsfield.segmentation.rtstruct import STRUCTURE_SET
+from hounsfield.segmentation.seg_header import CLASSES
+from hounsfield.verbs.load import instances
+
+KINDS = {**dict.fromkeys(CLASSES, "SEG"), STRUCTURE_SET: "RTSTRUCT"}
+"""SOP classes of what holds segments, and what they are called."""
+
+_LONGEST_DRAWING = 64 << 20
+"""Bytes of a file of regions drawn in the viewer."""
+
+
+@dataclass(frozen=True)
+class FoundMasks:
+    """A segmentation or structure set of a location; `series` is its own Series Instance UID."""
+
+    kind: str
+    description: str
+    uid: str
+    series: str
+    instance: Instance
+
+    @property
+    def name(self) -> str:
+        """In words: kind, description and where it is."""
+        return " ".join(part for part in (self.kind, self.description, f"({self.instance.name})") if part)
+
+
+def find_masks(read: Iterable[Instance]) -> list[FoundMasks]:
+    """The segmentations and structure sets among instances, in their order."""
+    found = []
+    for instance in read:
+        header = instance.header
+        kind = KINDS.get(header.text("SOPClassUID"))
+        if kind is not None:
+            uids = header.text("SOPInstanceUID"), header.text("SeriesInstanceUID")
+            found.append(FoundMasks(kind, header.text("SeriesDescription"), *uids, instance))
+    return found
+
+
+def masks(
+    location: str | PathLike[str] | Location,
+    volume: Volume,
+    *,
+    which: str | None = None,
+    nearest: bool | None = None,
+) -> Masks:
+    """The segments that a location holds, on the grid of `volume`: label arrays (slices, rows, columns).
+
+    - `location`: DICOM SEG or RT Structure Set, alone or among other files, in any location; a label map
+      (.nii.gz, .nrrd, .mha, .npy, .zarr); the JSON of regions that the viewer exports
+    - `which`: SOP or Series Instance UID (or its beginning), or description, where a location holds several
+    - `nearest`: True takes for each voxel what the mask has at its centre, for masks of another grid; None does so
+      only where the volume was itself resampled (`rectify`, `step`), False never
+
+    Raises `GeometryError` with the mm of what does not fit, `SelectionError` listing what there is, `MalformedError`
+    and `UnsupportedError`. PS3.3 C.8.20.2, C.8.8.6.
+    """
+    path = None if isinstance(location, Location) else Path(location)
+    if path is not None and path.suffix.lower() == ".json" and path.is_file():
+        return read_drawn(read_rois(_text(path)), volume, name=str(path))
+    if path is not None and path.exists() and is_volume(path, _head(path)):
+        return _labels(path, volume, nearest)
+    found = _chosen(find_masks(instances(location)), which, location)
+    if found.kind == "RTSTRUCT":
+        return read_rtstruct(found.instance, volume)
+    return read_seg(found.instance, volume, nearest=nearest)
+
+
+def _labels(path: Path, volume: Volume, nearest: bool | None) -> Masks:
+    file = open_volume(path)
+    if file.layout.shape[0] != 1:
+        raise MalformedError(
+            f"{file.layout.shape[0]} volumes in one file", expected="one label map", where=file.name
+        )
+    facts = file.layout.facts
+    # 3D Slicer says what labels mean as Segment0_LabelValue, Segment0_Name …; so does what is written here.
+    parts = [key.removesuffix("_LabelValue") for key in facts if key.endswith("_LabelValue")]
+    names = {
+        int(facts[f"{part}_LabelValue"]): facts.get(f"{part}_Name", part)
+        for part in parts
+        if facts[f"{part}_LabelValue"].isdigit()
+    }
+    return read_labels(
+        file.values(), file.layout.affine, volume, name=file.name, names=names, nearest=nearest
+    )
+
+
+def _chosen(found: list[FoundMasks], which: str | None, location: object) -> FoundMasks:
+    matches = [
+        each
+        for each in found
+        if which is None
+        or which == each.description
+        or (len(which) > 3 and (each.uid.startswith(which) or each.series.startswith(which)))
+    ]
+    if len(matches) == 1:
+        return matches[0]
+    where = location.name if isinstance(location, Location) else str(location)
+    choices = tuple(f"{each.name} {each.uid}" for each in matches or found)
+    if not found:
+        raise SelectionError(
+            "no segmentation in it", expected="DICOM SEG, RT Structure Set, a label map", where=where
+        )
+    raise SelectionError(
+        f"{len(matches) or 'none'} of {len(found)} segmentations{'' if which is None else f' for {which!r}'}: "
+        f"{'; '.join(choices)}",
+        where=where,
+        remedy="choose one with which=…, by UID or description",
+        choices=choices,
+    )
+
+
+def _head(path: Path) -> bytes:
+    if path.is_dir():
+        return b""
+    with path.open("rb") as stream:
+        return stream.read(256)
+
+
+def _text(path: Path) -> str:
+    if path.stat().st_size > _LONGEST_DRAWING:
+        raise LocationError("is too large to be regions that were drawn", where=str(path))
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise MalformedError("is no text in UTF-8", where=str(path)) from error
