@@ -8,7 +8,24 @@ from __future__ import annotations
 
 from hounsfield.segmentation.labelmaps import read_drawn, read_labels
 from hounsfield.segmentation.masks import Code, Masks, Segment
+from hounsfield.segmentation.measuring import Measured, measure
+from hounsfield.segmentation.recipes import RECIPES, Recipe, recipe
 from hounsfield.segmentation.rtstruct import read_rtstruct
 from hounsfield.segmentation.seg import read_seg
+from hounsfield.segmentation.tissues import tissues
 
-__all__ = ["Code", "Masks", "Segment", "read_drawn", "read_labels", "read_rtstruct", "read_seg"]
+__all__ = [
+    "RECIPES",
+    "Code",
+    "Masks",
+    "Measured",
+    "Recipe",
+    "Segment",
+    "measure",
+    "read_drawn",
+    "read_labels",
+    "read_rtstruct",
+    "read_seg",
+    "recipe",
+    "tissues",
+]
