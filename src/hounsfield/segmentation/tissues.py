@@ -21,7 +21,7 @@ BONE_HU = 200
 THIN_MM = 6.0
 """What is thinner than this, and not the body, falls away: the shells of tables, blankets, tubes."""
 SMALLEST_LUNG_ML = 100.0
-LUNG_HU = (-980.0, -500.0)
+LUNG_HU = (-940.0, -500.0)
 """Means of a lung; gas in bowels and airways alone is below, whatever else holds air above."""
 SMALLEST_BONE_ML = 0.1
 
@@ -65,12 +65,12 @@ def tissues(volume: Volume) -> Masks:
 def _body(volume: Volume) -> Mask:
     """The largest part that is not thin, with what it encloses on each slice."""
     dense = volume.array > BODY_HU
+    # Filled before anything thin falls away: a skull is thin, and what it encloses is not.
+    for index, plane in enumerate(dense):
+        dense[index] |= _enclosed(plane)
     reach = [max(round(THIN_MM / 2 / mm), 1) for mm in volume.spacing[1:]]
     core = connected(_eroded(dense, reach)).largest()
-    body = _dilated(core, reach) & dense
-    for index, plane in enumerate(body):
-        body[index] |= _enclosed(plane)
-    return body
+    return _dilated(core, reach) & dense
 
 
 def _mark_air(volume: Volume, body: Mask, voxel_ml: float, inner: NDArray[np.uint8]) -> None:

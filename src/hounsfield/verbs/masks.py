@@ -8,7 +8,9 @@ from os import PathLike
 from pathlib import Path
 
 from hounsfield.ct.instance import Instance
+from hounsfield.ct.instance.reading import pydicom_tolerated, read_dataset
 from hounsfield.ct.roi import read_rois
+from hounsfield.ct.series import Series
 from hounsfield.ct.volume import Volume
 from hounsfield.errors import LocationError, MalformedError, SelectionError
 from hounsfield.locations import Location
@@ -80,6 +82,41 @@ def masks(
     if found.kind == "RTSTRUCT":
         return read_rtstruct(found.instance, volume)
     return read_seg(found.instance, volume, nearest=nearest)
+
+
+def masks_of_series(
+    location: str | PathLike[str], series: Series, volume: Volume, *, nearest: bool | None = None
+) -> list[Masks]:
+    """Every segmentation of a location that refers to `series`; where it holds one alone, that, whatever it refers to.
+
+    Raises what `masks` raises; `SelectionError` where several are there and none is of this series.
+    """
+    path = Path(location)
+    if path.is_file() or (path.exists() and is_volume(path, _head(path))):
+        return [masks(location, volume, nearest=nearest)]
+    found = find_masks(instances(location))
+    own = [each for each in found if _referenced_series(each.instance) == series.uid]
+    if not own:
+        own = [_chosen(found, None, location)]
+    return [
+        read_rtstruct(each.instance, volume)
+        if each.kind == "RTSTRUCT"
+        else read_seg(each.instance, volume, nearest=nearest)
+        for each in own
+    ]
+
+
+def _referenced_series(instance: Instance) -> str:
+    """The Series Instance UID of the images that it was drawn on, "" where it says none (PS3.3 C.12.1.1.6, C.8.8.5)."""
+    with pydicom_tolerated(instance.name):
+        dataset = read_dataset(instance.source)
+        for item in dataset.get("ReferencedSeriesSequence", ()):
+            return str(item.get("SeriesInstanceUID", ""))
+        for frame in dataset.get("ReferencedFrameOfReferenceSequence", ()):
+            for study in frame.get("RTReferencedStudySequence", ()):
+                for item in study.get("RTReferencedSeriesSequence", ()):
+                    return str(item.get("SeriesInstanceUID", ""))
+    return ""
 
 
 def _labels(path: Path, volume: Volume, nearest: bool | None) -> Masks:
