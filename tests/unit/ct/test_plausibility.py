@@ -16,7 +16,7 @@ import hounsfield
 from hounsfield import phantom
 from hounsfield.ct.hu import Conversion, Padding, Rescale, StoredFormat, unclamped
 from hounsfield.ct.plausibility import MOST_SLICES, Physics, Plausibility, Sample, judge, spread
-from hounsfield.ct.plausibility.blocks import FLAT_RANGE, UNDECLARED_PADDING, blocks_of
+from hounsfield.ct.plausibility.blocks import FLAT_RANGE, SAME_PADDING, UNDECLARED_PADDING, blocks_of
 from hounsfield.ct.plausibility.evidence import LOOKS_LIKE, SENTENCES
 from hounsfield.ct.plausibility.measured import AIR_SHARE
 from hounsfield.ct.plausibility.rule import TRUSTED_AIR
@@ -156,6 +156,15 @@ def test_padding_that_no_header_declares_is_known_by_its_corner(padding: float, 
     values[64:192, 64:192] = 50 + np.random.default_rng(0).normal(0, 5, (128, 128))
     low = blocks_of(values).low
     assert (low > -100) == is_left_out
+
+
+@pytest.mark.parametrize(("spread", "is_padding"), [(2 * SAME_PADDING, True), (2 * SAME_PADDING + 1, False)])
+def test_a_corner_that_varies_is_air_that_was_rescaled_twice(spread: float, is_padding: bool) -> None:
+    values = body() - 1024
+    values[:8, :8] = -2024
+    values[0, 1] += spread
+    kept = blocks_of(values).mean
+    assert (np.mean(kept < -1950) < 0.05) == is_padding
 
 
 @pytest.mark.parametrize(("step", "is_flat"), [(FLAT_RANGE - 1, True), (FLAT_RANGE + 1, False)])

@@ -26,7 +26,8 @@ UNDECLARED_PADDING = -1200
 """HU at or below which the value of a slice's corner is padding that no header declares: no air is there."""
 
 SAME_PADDING = 6
-"""HU around an undeclared padding value that are padding too, since lossy coding blurs it."""
+"""HU around an undeclared padding value that are padding too, since lossy coding blurs it; a corner that varies by more
+than that to both sides is noise, of air that was rescaled twice."""
 
 RIM = 0.9
 """Share of the inscribed circle's radius beyond which a block is at the rim."""
@@ -146,7 +147,7 @@ def _holds_padding(grid: Array, padded: Mask | None, low: Array, rows: int, colu
         bands = padded[: rows * side, : columns * side].reshape(rows, side, columns * side)
         held = np.asarray(bands.any(axis=1).reshape(rows, columns, side).any(axis=2))
     corner = float(grid[0, 0])
-    if corner <= UNDECLARED_PADDING:
+    if corner <= UNDECLARED_PADDING and float(np.ptp(grid[:side, :side])) <= 2 * SAME_PADDING:
         # Nothing lies below padding but noise of lossy coding around it.
         held |= low <= corner + SAME_PADDING
     return held

@@ -74,6 +74,11 @@ class Measured:
             is_small=field_mm is not None and field_mm < SMALL_FIELD_MM,
         )
 
+    @cached_property
+    def flat(self) -> Floats:
+        """Means of the flat blocks."""
+        return self.blocks.flat_means
+
     def share(self, low: float, high: float = np.inf) -> float:
         """Share of the kept blocks whose mean lies in `low` … `high`."""
         mean = self.blocks.mean
@@ -81,12 +86,12 @@ class Measured:
 
     def flat_share(self, low: float, high: float = np.inf) -> float:
         """Share of the kept blocks that are flat and lie in `low` … `high`."""
-        flat = self.blocks.flat_means
+        flat = self.flat
         return float(np.count_nonzero((flat >= low) & (flat <= high)) / self.blocks.count)
 
     def plateau(self, low: float, high: float) -> float | None:
         """The commonest mean of flat blocks in `low` … `high`; None without any."""
-        flat = self.blocks.flat_means
+        flat = self.flat
         return mode(flat[(flat >= low) & (flat <= high)])
 
     @cached_property
@@ -97,7 +102,7 @@ class Measured:
     @cached_property
     def air_noise(self) -> float:
         """Median SD of the blocks of flat air, in HU."""
-        flat, sd = self.blocks.flat_means, self.blocks.sd[self.blocks.flat]
+        flat, sd = self.flat, self.blocks.sd[self.blocks.flat]
         inside = sd[(flat >= AIR[0]) & (flat <= AIR[1])]
         return float(np.median(inside)) if len(inside) else 0.0
 
@@ -119,7 +124,7 @@ class Measured:
     @cached_property
     def lowest_plateau(self) -> float | None:
         """The lowest HU at which at least one block in a hundred is flat."""
-        flat = np.sort(self.blocks.flat_means)
+        flat = np.sort(self.flat)
         needed = max(1, int(np.ceil(0.01 * self.blocks.count)))
         if len(flat) < needed:
             return None
