@@ -9,10 +9,9 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 
 from hounsfield.dicom.dictionary import find_tag, vr_name
+from hounsfield.dicom.vr import LOCALIZED, NUMBERS, SINGLE_VALUE, WHOLE_NUMBERS
 from hounsfield.errors import MalformedError, UnsupportedError
 
-_ONE_VALUE = frozenset({"LT", "ST", "UT", "UR"})
-_TEXT = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 _UNENCODABLE = "add --set SpecificCharacterSet='ISO_IR 192', or use characters that it has"
 
 _PATTERNS: Mapping[str, tuple[str, str]] = {
@@ -37,8 +36,6 @@ _LENGTHS: Mapping[str, int] = {
     "ST": 1024,
     "LT": 10240,
 }
-_WHOLE = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "UV": "Q", "SV": "q"}
-_FLOATING = {"FL": "f", "FD": "d"}
 
 
 def encode_value(
@@ -58,18 +55,18 @@ def encode_value(
     """
     if not text:
         return b""
-    values = [text] if vr in _ONE_VALUE else text.split("\\")
+    values = [text] if vr in SINGLE_VALUE else text.split("\\")
     if vm and not _right_number(len(values), vm):
         raise MalformedError(
             f"{len(values)} values for {what}", expected=vm, remedy="separate values by a backslash"
         )
-    if vr in _WHOLE or vr in _FLOATING:
+    if vr in NUMBERS:
         content = b"".join(_number(value, vr, little, what) for value in values)
     elif vr == "AT":
         order = "<HH" if little else ">HH"
         tags = [find_tag(value) for value in values]
         content = b"".join(struct.pack(order, tag >> 16, tag & 0xFFFF) for tag in tags)
-    elif vr in _TEXT:
+    elif vr in LOCALIZED:
         content = b"\\".join(_encoded(_checked(value, vr, what), vr, charsets, what) for value in values)
     elif vr in _PATTERNS:
         content = b"\\".join(_checked(value, vr, what).encode("ascii") for value in values)
@@ -123,9 +120,9 @@ def _is_date(value: str) -> bool:
 def _number(value: str, vr: str, little: bool, what: str) -> bytes:
     order = "<" if little else ">"
     try:
-        if vr in _WHOLE:
-            return struct.pack(order + _WHOLE[vr], int(value))
-        return struct.pack(order + _FLOATING[vr], float(value))
+        if vr in WHOLE_NUMBERS:
+            return struct.pack(order + NUMBERS[vr], int(value))
+        return struct.pack(order + NUMBERS[vr], float(value))
     except (ValueError, OverflowError, struct.error) as error:
         raise MalformedError(
             f"{value[:40]!r} for {what}", expected=f"a number of VR {vr}, {vr_name(vr).en}"

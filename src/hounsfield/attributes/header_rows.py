@@ -21,7 +21,7 @@ from hounsfield.dicom.datasets import dataset_of
 from hounsfield.dicom.dictionary import attribute
 from hounsfield.dicom.encoding import Encoding
 from hounsfield.dicom.fast_walk import Trace, scan_elements
-from hounsfield.dicom.vr import NUMBERS, TEXT
+from hounsfield.dicom.vr import NUMBERS, SINGLE_VALUE, TEXT
 
 REMEMBERED_BYTES = 4096
 """Longest element whose rows are kept for the next instance."""
@@ -37,7 +37,7 @@ _FORMS = {
 }
 # Others have rules of their own for what is a value: names, long texts, attribute tags.
 _PLAIN = re.compile(r"(?! )[ -~]*(?<! )")
-_TEXTS = TEXT - {"DS", "IS", "LT", "PN", "ST", "UC", "UR", "UT"}
+_TEXTS = TEXT - SINGLE_VALUE - set(_FORMS) - {"PN", "UC"}
 
 
 @dataclass(frozen=True, slots=True)

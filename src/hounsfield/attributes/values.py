@@ -12,7 +12,6 @@ from hounsfield.dicom.dictionary import written
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-BINARY_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 _SHOWN_BYTES = 8
 _READABLE_BYTES = 1024  # bytes that are plain text up to here are shown as text
 

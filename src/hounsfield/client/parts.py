@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from hounsfield.client.answer import Answer
+from hounsfield.dicom.datasets import read_file
 from hounsfield.dicomweb.media_types import MULTIPART, MediaType
 from hounsfield.dicomweb.multipart import Event, Headers, MultipartParser, PartBegins, PartData, PartEnds
-from hounsfield.errors import DicomwebError, MalformedError
+from hounsfield.errors import DicomwebError, HounsfieldError, MalformedError
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -45,10 +46,11 @@ class Retrieved:
 
     def dataset(self) -> Dataset:
         """The data set of an instance, parsed now; `MalformedError` if the bytes are none."""
-        from pydicom import dcmread
-
         try:
-            return dcmread(io.BytesIO(self.content))
+            return read_file(self.content)
+        except HounsfieldError as error:
+            error.at(self.name)
+            raise
         except Exception as error:  # pydicom raises whatever the bytes lead it to
             raise MalformedError(f"cannot be parsed: {str(error)[:200]}", where=self.name) from error
 

@@ -6,16 +6,18 @@ by pydicom, when they are looked at.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from hounsfield.dicom.dictionary import attribute, written
 from hounsfield.dicom.encoding import PIXEL_TAGS, UNDEFINED, Encoding
 from hounsfield.dicom.fast_walk import PixelElement
-from hounsfield.dicom.full_walk import Element, FullWalk
-from hounsfield.dicom.part10 import DataSet, FileParts
-from hounsfield.dicom.vr import dictionary_vr
+from hounsfield.dicom.full_walk import Content, Element, FullWalk
+from hounsfield.dicom.part10 import DataSet, FileParts, file_parts, open_data_set
+from hounsfield.dicom.vr import KNOWN, dictionary_vr
 from hounsfield.errors import MalformedError, TruncatedError
 
 if TYPE_CHECKING:
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
     from pydicom.dataset import FileDataset, FileMetaDataset
 
 _CHARACTER_SET, _PIXEL_REPRESENTATION = 0x00080005, 0x00280103
-_LONGEST_CREATOR = 64
+_MAY_BE_SEQUENCES = frozenset({b"", b"SQ", b"UN"})
+_NAMES: dict[bytes, str | None] = {b"": None, **{vr: vr.decode() for vr in KNOWN}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,23 +42,38 @@ class _Level:
 
 
 def read_dataset(
-    data: DataSet, parts: FileParts | None = None, file: FullWalk | None = None, *, pixels: bool = False
+    data: DataSet,
+    parts: FileParts | None = None,
+    file: FullWalk | None = None,
+    *,
+    pixels: bool = False,
+    sequences: Container[int] | None = None,
 ) -> tuple[FileDataset, PixelElement | None]:
     """The data set, and where its pixel element is; that and what follows are in it only with `pixels`.
 
-    `parts` of `file` give it its preamble and file meta group. Raises `MalformedError`, with `pixels` also
-    `TruncatedError` for data that end too soon; values that cannot be converted raise when they are looked at.
+    `parts` of `file` give it its preamble and file meta group; `sequences` are the only ones to be read. Raises
+    `MalformedError`, with `pixels` also `TruncatedError` for data that end too soon; values that cannot be converted
+    raise when they are looked at.
     """
     from pydicom.dataset import FileDataset
 
     level = _Level(data.walk, data.encoding)
-    dataset, pixel = _dataset(level, data.begin, data.walk.size, pixels=pixels)
+    dataset, pixel = _dataset(level, data.begin, data.walk.size, pixels=pixels, only=sequences)
     implicit, little = data.encoding.implicit, data.encoding.little
     meta = _file_meta(file, parts) if parts is not None and file is not None else None
     preamble = file.read(0, 128) if parts is not None and file is not None and parts.start == 132 else None
     whole = FileDataset("", dataset, preamble, meta, implicit, little)
     whole.set_original_encoding(implicit, little, dataset._character_set)
     return whole, pixel
+
+
+def read_file(
+    content: Content, *, pixels: bool = True, sequences: Container[int] | None = None
+) -> FileDataset:
+    """The data set of a whole file, its meta group too. Raises as `read_dataset`, and `NotDicomError`."""
+    walk = FullWalk(content)
+    parts = file_parts(walk)
+    return read_dataset(open_data_set(walk, parts), parts, walk, pixels=pixels, sequences=sequences)[0]
 
 
 def dataset_of(content: bytes, encoding: Encoding) -> Dataset:
@@ -73,7 +91,9 @@ def _file_meta(walk: FullWalk, parts: FileParts) -> FileMetaDataset:
     return meta
 
 
-def _dataset(level: _Level, start: int, end: int, *, pixels: bool) -> tuple[Dataset, PixelElement | None]:
+def _dataset(
+    level: _Level, start: int, end: int, *, pixels: bool, only: Container[int] | None = None
+) -> tuple[Dataset, PixelElement | None]:
     from pydicom import Dataset
     from pydicom.tag import BaseTag
 
@@ -93,8 +113,9 @@ def _dataset(level: _Level, start: int, end: int, *, pixels: bool) -> tuple[Data
                 break
         if tag == 0:
             continue
-        if _is_sequence(level, element, found):
-            found[BaseTag(tag)] = _sequence(level, element)
+        if element.vr in _MAY_BE_SEQUENCES and _is_sequence(level, element, found):
+            if only is None or tag in only:
+                found[BaseTag(tag)] = _sequence(level, element)
             continue
         raw = found[BaseTag(tag)] = _raw(level, element)
         if tag == _CHARACTER_SET:
@@ -153,25 +174,34 @@ def _sequence(level: _Level, element: Element) -> DataElement:
     return DataElement(element.tag, "SQ", sequence, element.value, element.undefined)
 
 
-def _raw(level: _Level, element: Element) -> RawDataElement:
+@cache
+def _pydicom() -> tuple[Any, Any, Any]:
+    """What is needed of pydicom for each element, looked up once."""
     from pydicom.dataelem import RawDataElement, empty_value_for_VR
     from pydicom.tag import BaseTag
 
-    vr = element.vr.decode("ascii") or None
-    if vr is None and dictionary_vr(element.tag) == "US or SS":
+    return BaseTag, RawDataElement, empty_value_for_VR
+
+
+def _raw(level: _Level, element: Element) -> RawDataElement:
+    base_tag, raw_element, empty = _pydicom()
+    tag, vr_bytes, _, start, end, _, undefined, _ = element
+    vr = _NAMES[vr_bytes]
+    if vr is None and dictionary_vr(tag) == "US or SS":
         vr = "SS" if level.signed else "US"
-    content: Any = level.walk.value(element)
-    length = UNDEFINED if element.undefined else len(content)
-    empty: Any = empty_value_for_VR(vr, raw=True)
-    return RawDataElement(
-        BaseTag(element.tag),
+    content = level.walk.read(start, end - start)
+    length = UNDEFINED if undefined else len(content)
+    encoding = level.encoding
+    found: RawDataElement = raw_element(
+        base_tag(tag),
         vr,
         length,
-        content if content else empty,
-        element.value,
-        level.encoding.implicit,
-        level.encoding.little,
+        content if content else empty(vr, raw=True),
+        start,
+        encoding.implicit,
+        encoding.little,
     )
+    return found
 
 
 def _charset(raw: RawDataElement) -> Any:

@@ -17,6 +17,8 @@ import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from hounsfield.dicom.nesting import MAX_DEPTH
+from hounsfield.dicom.vr import BYTES, FLOATING, WHOLE_NUMBERS
 from hounsfield.errors import DicomwebError, HounsfieldError
 
 if TYPE_CHECKING:
@@ -33,13 +35,7 @@ BulkReader = Callable[[str, str], bytes | None]
 BulkWriter = Callable[[str, bytes], str | None]
 """(path, value) to the URI to write instead of it, or None to write it inline."""
 
-MAX_DEPTH = 64
-"""Sequences within sequences; deeper is an attack."""
-
-_BINARY = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
-_INTEGERS = frozenset({"SL", "SS", "SV", "UL", "US", "UV"})
-_FLOATS = frozenset({"FL", "FD"})
-_NEVER_NULL = _INTEGERS | _FLOATS | {"AT"}
+_NEVER_NULL = WHOLE_NUMBERS | FLOATING | {"AT"}
 _DELIMITERS = 0xFFFE  # the group of items and delimiters (PS3.5 7.5), which are no elements
 _PERSON = ("Alphabetic", "Ideographic", "Phonetic")
 
@@ -148,7 +144,7 @@ def _element(
             problems.append(f"{path}: bulk data left at {uri[:200]}")
             return None
         return _from_bytes(tag, vr, content)
-    if vr in _BINARY or "InlineBinary" in element:
+    if vr in BYTES or "InlineBinary" in element:
         return _from_bytes(tag, vr, _inline(element))
     values = [_read(vr, value, problems, path) for value in _listed(element.get("Value"))]
     if vr in _NEVER_NULL:
@@ -229,8 +225,8 @@ def _plain(value: Any) -> str:
 
 
 _READERS: dict[str, Callable[[Any], Any]] = {
-    **dict.fromkeys(_INTEGERS, _integer),
-    **dict.fromkeys(_FLOATS, float),
+    **dict.fromkeys(WHOLE_NUMBERS, _integer),
+    **dict.fromkeys(FLOATING, float),
     "AT": _attribute_tag,
     "DS": _decimal_text,
     "IS": _integer_text,
@@ -255,7 +251,7 @@ def _inline(element: Mapping[str, Any]) -> bytes:
 
 def _from_bytes(tag: int, vr: str, content: bytes) -> DataElement:
     """The element whose little-endian value is `content`, of any VR."""
-    if vr in _BINARY:
+    if vr in BYTES:
         return _data_element(tag, vr, content)
     from pydicom.dataelem import RawDataElement, convert_raw_data_element
     from pydicom.tag import BaseTag
@@ -274,7 +270,7 @@ def _data_element(tag: int, vr: str, value: Any) -> DataElement:
 def _empty(tag: int, vr: str) -> DataElement:
     from pydicom.dataelem import empty_value_for_VR
 
-    return _data_element(tag, vr, [] if vr == "SQ" else b"" if vr in _BINARY else empty_value_for_VR(vr))
+    return _data_element(tag, vr, [] if vr == "SQ" else b"" if vr in BYTES else empty_value_for_VR(vr))
 
 
 def _listed(value: Any) -> list[Any]:
@@ -344,7 +340,7 @@ def _written(element: DataElement, bulk: BulkWriter | None, path: str, depth: in
             _model(item, bulk, f"{path}.{number}.", depth + 1) for number, item in enumerate(value or [])
         ]
         return {"vr": vr, "Value": items} if items else {"vr": vr}
-    if vr in _BINARY:
+    if vr in BYTES:
         return {"vr": vr, **_binary(value or b"", bulk, path)}
     if element.VM == 0 or value is None:
         return {"vr": vr}
@@ -390,8 +386,8 @@ def _json_number(value: Any) -> int | float | str:
 
 
 _WRITERS: dict[str, Callable[[Any], Any]] = {
-    **dict.fromkeys(_INTEGERS, int),
-    **dict.fromkeys(_FLOATS, _json_float),
+    **dict.fromkeys(WHOLE_NUMBERS, int),
+    **dict.fromkeys(FLOATING, _json_float),
     "AT": lambda value: f"{int(value):08X}",
     "DS": _json_number,
     "IS": _json_number,

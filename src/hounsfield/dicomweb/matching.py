@@ -12,16 +12,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from hounsfield.dicom.vr import NUMBERS, SINGLE_VALUE, TEMPORAL, TEXT
 from hounsfield.dicomweb.attributes import items, may_have_several, values, vr_of
 from hounsfield.dicomweb.queries import Query
 
 Matcher = Callable[[str], bool]
 
-_DATES = frozenset({"DA", "TM", "DT"})
-_NUMBERS = frozenset({"IS", "DS", "FL", "FD", "SL", "SS", "SV", "UL", "US", "UV"})
+_NUMBERS = frozenset({"IS", "DS", *NUMBERS})
 _ALTERNATIVES = frozenset({"ModalitiesInStudy", "Modality", "SOPClassesInStudy"})
 _DIGITS = {"DA": 8, "TM": 6, "DT": 14}
-_SEVERAL = frozenset({"AE", "AS", "AT", "CS", "LO", "PN", "SH", "UC"})
+_SEVERAL = (TEXT - SINGLE_VALUE - TEMPORAL - {"DS", "IS", "UI"}) | {"AT"}
 _WITHOUT_COMMAS = frozenset({"AS", "AT", "CS"})
 _PLAIN = Query()
 
@@ -95,7 +95,7 @@ def _matcher(asked: str, vr: str, *, fuzzy: bool, alternatives: bool) -> Matcher
     if vr == "UI":
         wanted = {each.strip() for each in asked.replace("\\", ",").split(",")}
         return lambda value: value.strip() in wanted
-    if vr in _DATES:
+    if vr in TEMPORAL:
         return _range(asked, vr)
     if vr in _NUMBERS:
         return _number(asked)

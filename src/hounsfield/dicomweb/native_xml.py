@@ -11,14 +11,15 @@ from typing import Any
 from xml.parsers import expat
 from xml.sax.saxutils import escape, quoteattr
 
-from hounsfield.dicomweb.dicom_json import MAX_DEPTH, Model
+from hounsfield.dicom.nesting import MAX_DEPTH
+from hounsfield.dicom.vr import WHOLE_NUMBERS
+from hounsfield.dicomweb.dicom_json import Model
 from hounsfield.errors import DicomwebError
 
 NAMESPACE = "http://dicom.nema.org/PS3.19/models/NativeDICOM"
 MAX_BYTES = 64 * 1024 * 1024
 """Longest document read; a store's answer has about 1 kB an instance."""
 
-_NUMBERS = frozenset({"SL", "SS", "SV", "UL", "US", "UV"})
 _PERSON_PARTS = ("FamilyName", "GivenName", "MiddleName", "NamePrefix", "NameSuffix")
 _PERSON_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 _SEVERAL_ELEMENTS = 16
@@ -136,7 +137,7 @@ def _value(vr: str, text: str) -> Any:
     if text == "":
         return None
     try:
-        if vr in _NUMBERS:
+        if vr in WHOLE_NUMBERS:
             return int(text) if len(text) < 40 else text
         if vr in {"FL", "FD"}:
             number = float(text)

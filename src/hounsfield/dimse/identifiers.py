@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from io import BytesIO
 from typing import TYPE_CHECKING
 
+from hounsfield.dicom.vr import NUMBERS
 from hounsfield.dimse.negotiation import IMPLICIT
 from hounsfield.errors import DimseError
 
 if TYPE_CHECKING:
     from pydicom import DataElement, Dataset
-
-_NUMBERS = frozenset({"US", "SS", "UL", "SL", "UV", "SV", "FL", "FD"})
 
 
 def encode_identifier(dataset: Dataset, transfer_syntax: str) -> bytes:
@@ -65,7 +64,7 @@ def _key(keyword: str, value: str | list[str]) -> DataElement:
     vr = dictionary_VR(tag).split(" or ")[0]
     if vr == "SQ":
         return DataElement(tag, vr, [])
-    if vr in _NUMBERS and isinstance(value, str):
+    if vr in NUMBERS and isinstance(value, str):
         whole = value.strip().lstrip("-").isdigit()
         return DataElement(tag, vr, int(value) if whole else None, config.IGNORE)
     # As text these are written as they are; their own VRs would be taken for numbers.

@@ -5,17 +5,15 @@ The same instance always makes the same bytes: nothing of who sent it, or when, 
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
+from hounsfield.dicom.encoding import EXPLICIT_LITTLE, IMPLICIT_VR_LITTLE, encode_element
+from hounsfield.dicom.full_walk import FullWalk
 from hounsfield.dimse.pdus import IMPLEMENTATION_CLASS
 
 _META = 0x0002
 _BEFORE_DATA = frozenset({0x0000, _META})
-_LONG_VRS = frozenset(
-    {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
-)
 _HEAD_BYTES, _BLOCK_BYTES = 64 * 1024, 256 * 1024
 """Bytes of a file in which its meta group ends, and that are read at once."""
 
@@ -25,23 +23,14 @@ _MAX_STRAY = 1024
 
 def file_start(sop_class: str, sop_instance: str, transfer_syntax: str) -> bytes:
     """Preamble, prefix and file meta group (PS3.10 7.1) of an instance."""
-    elements = b"".join(
-        (
-            struct.pack("<HH2sHI", _META, 0x0001, b"OB", 0, 2) + b"\0\1",
-            _uid(0x0002, sop_class),
-            _uid(0x0003, sop_instance),
-            _uid(0x0010, transfer_syntax),
-            _uid(0x0012, IMPLEMENTATION_CLASS),
-        )
+    named = {0x0002: sop_class, 0x0003: sop_instance, 0x0010: transfer_syntax, 0x0012: IMPLEMENTATION_CLASS}
+    version = encode_element(_META << 16 | 0x0001, b"OB", b"\0\1", EXPLICIT_LITTLE)
+    elements = version + b"".join(
+        encode_element(_META << 16 | element, b"UI", uid.encode("ascii", "replace"), EXPLICIT_LITTLE)
+        for element, uid in named.items()
     )
-    length = struct.pack("<HH2sHI", _META, 0, b"UL", 4, len(elements))
+    length = EXPLICIT_LITTLE.header(_META << 16, b"UL", 4) + EXPLICIT_LITTLE.length(len(elements))
     return bytes(128) + b"DICM" + length + elements
-
-
-def _uid(element: int, uid: str) -> bytes:
-    value = uid.encode("ascii", "replace")
-    value += b"\0" * (len(value) % 2)
-    return struct.pack("<HH2sH", _META, element, b"UI", len(value)) + value
 
 
 def data_set_pieces(open_stream: Callable[[], BinaryIO]) -> Iterator[memoryview]:
@@ -70,25 +59,14 @@ def stray_bytes(start: bytes, *, implicit: bool) -> int:
 def _start_of_data(start: bytes, longest: int, *, implicit: bool) -> int:
     """Where the first element of no meta group begins; none of those is longer than `longest`."""
     position = 132 if start[128:132] == b"DICM" else 0
-    while len(start) - position >= 8:
-        (group,) = struct.unpack_from("<H", start, position)
-        if group not in _BEFORE_DATA:
+    walk = FullWalk(start)
+    while int.from_bytes(start[position : position + 2], "little") in _BEFORE_DATA:
+        vr = start[position + 4 : position + 6]
+        encoding = EXPLICIT_LITTLE if vr.isalpha() and vr.isupper() else IMPLICIT_VR_LITTLE
+        if encoding.implicit and not implicit:
             break
-        size = _element_size(start, position, implicit=implicit)
-        if size is None or size > longest or position + size > len(start):
+        element = next(walk.elements(position, len(start), encoding), None)
+        if element is None or element.cut or element.stop - position > longest:
             break
-        position += size
+        position = element.stop
     return position
-
-
-def _element_size(start: bytes, position: int, *, implicit: bool) -> int | None:
-    vr = start[position + 4 : position + 6]
-    if not (vr.isalpha() and vr.isupper()):
-        if not implicit:
-            return None
-        return 8 + int(struct.unpack_from("<I", start, position + 4)[0])
-    if vr in _LONG_VRS:
-        if len(start) - position < 12:
-            return None
-        return 12 + int(struct.unpack_from("<I", start, position + 8)[0])
-    return 8 + int(struct.unpack_from("<H", start, position + 6)[0])

@@ -14,11 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from hounsfield.ct.instance.source import FileSource, Skipped, Source
+from hounsfield.dicom.datasets import read_file
+from hounsfield.dicom.uids import MEDIA_DIRECTORY
 from hounsfield.errors import LocationError, MalformedError
 from hounsfield.locations.archives import ArchiveLimits
 from hounsfield.locations.disk import FolderLocation, first_bytes, walk
 
-MEDIA_STORAGE_DIRECTORY = b"1.2.840.10008.1.3.10"
+MEDIA_STORAGE_DIRECTORY = MEDIA_DIRECTORY.encode()
+_RECORDS = 0x00041220  # Directory Record Sequence
 LARGEST = 256 << 20
 """Bytes of a DICOMDIR; 433 images take 0.3 MB, so this is the directory of 300 000."""
 
@@ -187,9 +190,8 @@ def _records(path: Path) -> list[tuple[str, Reference]]:
 
 
 def _sequence(path: Path) -> Any:
-    from pydicom import dcmread
-
-    return dcmread(path, specific_tags=["DirectoryRecordSequence"]).get("DirectoryRecordSequence") or ()
+    dataset = read_file(path.read_bytes(), sequences=(_RECORDS,))
+    return dataset.get("DirectoryRecordSequence") or ()
 
 
 def _referred(record: Any) -> tuple[str, Reference] | None:

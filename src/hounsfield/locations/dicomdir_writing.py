@@ -16,6 +16,7 @@ from typing import Any
 
 from hounsfield.ct.instance import FileSource, Header
 from hounsfield.ct.instance.reading import read_header
+from hounsfield.dicom.datasets import read_file
 from hounsfield.errors import HounsfieldError, LocationError, MalformedError
 from hounsfield.locations.dicomdir import LARGEST
 
@@ -50,9 +51,7 @@ def rebuilt(path: Path, folder: Path) -> bytes:
 
 
 def _rebuilt(content: bytes, folder: Path) -> bytes:
-    from pydicom import dcmread
-
-    directory = dcmread(io.BytesIO(content))
+    directory = read_file(content)
     records = list(directory.get("DirectoryRecordSequence") or ())
     changed = [_brought_up_to_date(record, folder) for record in records]
     if not any(changed):

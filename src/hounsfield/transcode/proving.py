@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from hounsfield.codecs import FrameFormat, Pixels
 from hounsfield.codecs.colour import to_rgb
 from hounsfield.ct.instance import BytesSource, Instance, Source, read_instance
-from hounsfield.dicom.datasets import read_dataset
+from hounsfield.dicom.datasets import read_file
 from hounsfield.dicom.encoding import EXPLICIT_LITTLE
 from hounsfield.dicom.full_walk import FullWalk
-from hounsfield.dicom.part10 import file_parts, open_data_set
 from hounsfield.dicom.syntaxes import transfer_syntax
+from hounsfield.dicom.vr import TEXT
 from hounsfield.errors import HounsfieldError, NotDicomError, UnsupportedError
 from hounsfield.transcode.edits import sign_edits
 from hounsfield.transcode.loss import frame_scales
@@ -45,7 +45,7 @@ _DERIVED = frozenset(
 )
 """What a lossy derivation says of itself (PS3.3 C.7.6.1.1.5), the depth of its codestream, and its padding now."""
 
-_TEXT = frozenset(b"AE AS CS DA DS DT IS LO LT PN SH ST TM UC UI UR UT".split())
+_TEXT = frozenset(name.encode() for name in TEXT)
 _NAMED = 5
 _SOURCE_IMAGES, _LOST = 0x00082112, frozenset({0x00282110, 0x00282112, 0x00282114})
 
@@ -319,5 +319,4 @@ def _are_equal_as_read(tag: int, old: bytes, new: bytes) -> bool:
 
 
 def _element(content: bytes, tag: int) -> Any:
-    walk = FullWalk(content)
-    return read_dataset(open_data_set(walk, file_parts(walk)))[0][tag]
+    return read_file(content, pixels=False)[tag]

@@ -17,6 +17,7 @@ from typing import Any
 from hounsfield.attributes.header_text import element_of, text_member
 from hounsfield.ct.instance import Instance, Skipped
 from hounsfield.dicom.dictionary import attribute
+from hounsfield.dicom.vr import BYTES
 from hounsfield.dicomweb.attributes import canonical, tag_path
 from hounsfield.dicomweb.dicom_json import Model, from_dataset
 from hounsfield.dicomweb.matching import matches
@@ -52,7 +53,7 @@ FIELDS: dict[Level, tuple[str, ...]] = {
 """What a row shows, and what a server is asked to tell."""
 
 _UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
-_NOT_PLAIN = frozenset({"SQ", "UN", "OB", "OD", "OF", "OL", "OV", "OW"})
+_NOT_PLAIN = BYTES | {"SQ"}
 """VRs of elements that the quick walk over a header does not tell."""
 
 _MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"  # PS3.6 A: a DICOMDIR, or a DIRFILE of some makers

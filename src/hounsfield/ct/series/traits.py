@@ -18,6 +18,7 @@ import numpy.typing as npt
 from hounsfield.ct.instance.header import ATTRIBUTES
 from hounsfield.ct.instance.planes import joined
 from hounsfield.ct.series.slices import Slice, as_people_count
+from hounsfield.dicom.vr import BYTES
 from hounsfield.errors import HounsfieldError
 
 if TYPE_CHECKING:
@@ -265,7 +266,7 @@ def _walk(
             for nested in element.value or ():
                 yield from _walk(nested, wanted, depth + 1)
     for element in elements:
-        if element.VR not in ("SQ", "OB", "OW", "OF", "OD", "OL", "OV", "UN") and wanted(element):
+        if element.VR not in ("SQ", *BYTES) and wanted(element):
             text = joined(element.value).strip()
             if len(text) <= _LONGEST_VALUE:
                 yield element.keyword or written(int(element.tag)), text

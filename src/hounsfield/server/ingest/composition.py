@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from hounsfield.codecs import FrameFormat
 from hounsfield.ct.instance import Source
+from hounsfield.dicom.encoding import EXPLICIT_LITTLE, UNDEFINED
 from hounsfield.dicom.syntaxes import SYNTAXES, TransferSyntax
+from hounsfield.dicom.vr import KNOWN, SHORT
 from hounsfield.dicomweb.attributes import first
 from hounsfield.dicomweb.dicom_json import Model, to_dataset
 from hounsfield.dicomweb.media_types import DEFAULT_TRANSFER_SYNTAX, EXPLICIT_LITTLE_ENDIAN, OCTETS, MediaType
@@ -32,8 +34,6 @@ IMPLEMENTATION = "2.25.302843402903853742938470293847029384"
 MAX_NESTED_BYTES = 16 * 1024 * 1024
 """Bulk data of one instance that lie within sequences; those are made in memory."""
 
-_LONG = frozenset(b"OB OD OF OL OV OW SV UC UN UR UT UV".split())
-_SHORT = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
 _TEXT = frozenset(b"UC UR UT".split())
 _TAG = re.compile("[0-9A-F]{8}")
 _PIXELS = {"7FE00010": "OW", "7FE00008": "OF", "7FE00009": "OD"}
@@ -239,7 +239,7 @@ def _vr(key: str, element: Mapping[str, Any], dataset: Dataset) -> bytes:
     if key == "7FE00010":
         return b"OW" if _integer(dataset, "BitsAllocated", 16) > 8 else b"OB"
     vr = str(element.get("vr") or _PIXELS.get(key, "UN")).encode("ascii", "replace")
-    return vr if vr in _LONG | _SHORT else b"UN"
+    return vr if vr in KNOWN and vr != b"SQ" else b"UN"
 
 
 def _plain(tag: str, vr: bytes, parts: Sequence[Bulk]) -> tuple[bytes, Iterator[bytes]]:
@@ -249,15 +249,9 @@ def _plain(tag: str, vr: bytes, parts: Sequence[Bulk]) -> tuple[bytes, Iterator[
         raise UnsupportedError(
             f"{len(parts)} parts of {part.size} bytes as one value", expected="one below 4 GiB"
         )
-    group, element = int(tag[:4], 16), int(tag[4:], 16)
-    if vr in _SHORT and length <= 0xFFFE:
-        return struct.pack("<HH2sH", group, element, vr, length), _padded(
-            part, b"\0" if vr == b"UI" else b" "
-        )
-    # A value too long for its VR's 16-bit length goes as UN (PS3.5 6.2.2).
-    kept = vr if vr in _LONG else b"UN"
-    filler = b" " if vr in _TEXT else b"\0"
-    return struct.pack("<HH2sHI", group, element, kept, 0, length), _padded(part, filler)
+    head = EXPLICIT_LITTLE.header(int(tag, 16), vr, length)
+    text_filler = b"\0" if vr == b"UI" else b" "
+    return head, _padded(part, text_filler if (vr in SHORT and length <= 0xFFFE) or vr in _TEXT else b"\0")
 
 
 def _encapsulated(parts: Sequence[Bulk]) -> tuple[bytes, Iterator[bytes]]:
@@ -265,15 +259,15 @@ def _encapsulated(parts: Sequence[Bulk]) -> tuple[bytes, Iterator[bytes]]:
     sizes = [part.size + part.size % 2 for part in parts]
     offsets = list(accumulate((size + 8 for size in sizes), initial=0))[:-1]
     table = struct.pack(f"<{len(offsets)}I", *offsets) if offsets[-1] < _LONGEST else b""
-    head = struct.pack("<HH2sHI", 0x7FE0, 0x0010, b"OB", 0, 0xFFFFFFFF)
+    head = EXPLICIT_LITTLE.header(0x7FE00010, b"OB", UNDEFINED)
 
     def items() -> Iterator[bytes]:
         for part, size in zip(parts, sizes, strict=True):
-            yield struct.pack("<HHI", 0xFFFE, 0xE000, size)
+            yield EXPLICIT_LITTLE.item(size)
             yield from _padded(part)
-        yield struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
+        yield EXPLICIT_LITTLE.sequence_end
 
-    return head + struct.pack("<HHI", 0xFFFE, 0xE000, len(table)) + table, items()
+    return head + EXPLICIT_LITTLE.item(len(table)) + table, items()
 
 
 def _padded(part: Bulk, filler: bytes = b"\0") -> Iterator[bytes]:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from hounsfield.dicom.encoding import EXPLICIT_LITTLE, IMPLICIT_VR_LITTLE
+from hounsfield.dicom.vr import NUMBERS, TEXT
 from hounsfield.dicomweb.attributes import vr_of
 from hounsfield.dicomweb.dicom_json import Model, to_dataset
 from hounsfield.dimse.identifiers import encode_identifier
@@ -23,11 +25,6 @@ _CODECS = {
 }  # fmt: skip
 """Character sets that are one codec each; a peer that asks in any other gets UTF-8, or ASCII where that is enough."""
 
-_LONG = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})
-_NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "UV": "Q", "SV": "q"}
-_TEXTS = frozenset(
-    {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT"}
-)
 _GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 _CHARACTER_SET = 0x00080005
 
@@ -102,9 +99,9 @@ def _vr(tag: int) -> str:
 def _value(found: Any, vr: str, codec: str) -> bytes:
     if not found:
         return b""
-    if vr in _NUMBERS:
-        return b"".join(struct.pack("<" + _NUMBERS[vr], each) for each in found)
-    if vr not in _TEXTS:
+    if vr in NUMBERS:
+        return b"".join(struct.pack("<" + NUMBERS[vr], each) for each in found)
+    if vr not in TEXT:
         raise _Unencodable
     write: Callable[[Any], str] = _name if vr == "PN" else _text
     return _padded("\\".join(map(write, found)).encode(codec), vr)
@@ -125,8 +122,4 @@ def _padded(value: bytes, vr: str) -> bytes:
 
 
 def _element(tag: int, vr: str, value: bytes, implicit: bool) -> bytes:
-    if implicit:
-        return struct.pack("<HHI", tag >> 16, tag & 0xFFFF, len(value)) + value
-    if vr in _LONG:
-        return struct.pack("<HH2sHI", tag >> 16, tag & 0xFFFF, vr.encode(), 0, len(value)) + value
-    return struct.pack("<HH2sH", tag >> 16, tag & 0xFFFF, vr.encode(), len(value)) + value
+    return (IMPLICIT_VR_LITTLE if implicit else EXPLICIT_LITTLE).header(tag, vr.encode(), len(value)) + value

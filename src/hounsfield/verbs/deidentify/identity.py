@@ -21,6 +21,7 @@ from pydicom import Dataset
 from pydicom.charset import convert_encodings
 from pydicom.dataelem import DataElement, RawDataElement
 
+from hounsfield.dicom.vr import LOCALIZED, TEXT
 from hounsfield.verbs.deidentify.charsets import Reading, is_as_labelled, readings
 from hounsfield.verbs.deidentify.dates import written_on
 from hounsfield.verbs.deidentify.matching import Identity, Kind
@@ -43,12 +44,6 @@ _DELIMITERS = 0xFFFE
 _SHORTEST_UID = 10  # characters; a shorter one is a version or a measure
 _PERSONS = frozenset({"PersonIdentificationCodeSequence", "ContentCreatorIdentificationCodeSequence"})
 """Codes that stand for a person: their value is a number, their meaning a name."""
-
-_TEXTS = frozenset(
-    {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT"}
-)
-_LABELLED = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
-"""VRs whose text is in the character set that the file names (PS3.5 6.1.2.2)."""
 
 _DATE = re.compile(r"\d{8}")
 
@@ -130,7 +125,7 @@ class _Collector:
                 for item in element.value or ():
                     self.data_set(item, label, of_person=element.keyword in _PERSONS)
                 continue
-            if isinstance(content, bytes) and element.VR in _TEXTS and _is_foreign(content):
+            if isinstance(content, bytes) and element.VR in TEXT and _is_foreign(content):
                 self._reread(dataset, element, content, label)
             kind = self._kind(element, of_person)
             if kind is not None:
@@ -139,7 +134,7 @@ class _Collector:
     def _reread(self, dataset: Dataset, element: DataElement, content: bytes, label: Sequence[str]) -> None:
         found = tuple(Reading(text.rstrip("\0 "), encoding) for text, encoding in readings(content, label))
         self.readings[id(dataset), int(element.tag)] = found
-        if element.VR in _LABELLED and not is_as_labelled(found[0], label):
+        if element.VR in LOCALIZED and not is_as_labelled(found[0], label):
             self.is_mislabelled = True
             is_one = element.VR in ("LT", "ST", "UT")
             element.value = found[0].text if is_one else found[0].text.split("\\")
@@ -192,7 +187,7 @@ def _is_foreign(content: bytes) -> bool:
 
 def texts(element: Any) -> list[str]:
     """An element's values as text, [] for one that holds none."""
-    if element.VR not in _TEXTS or element.value is None:
+    if element.VR not in TEXT or element.value is None:
         return []
     values = element.value if element.VM > 1 else [element.value]
     return [str(value) for value in values]

@@ -21,6 +21,7 @@ from pydicom.dataelem import DataElement
 from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 
+from hounsfield.dicom.vr import BYTES, NUMERIC_TEXT, TEMPORAL, TEXT
 from hounsfield.verbs.deidentify.charsets import Reading, readings
 from hounsfield.verbs.deidentify.identity import Identities, Pseudonyms, collect, shifted, texts
 from hounsfield.verbs.deidentify.matching import Matcher, matcher
@@ -49,16 +50,9 @@ DUMMIES = {
 }
 """What stands where something must (action D)."""
 
-_SWEPT = frozenset(
-    {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT"}
-)
-_REVIEWED = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
+_REVIEWED = TEXT - NUMERIC_TEXT - TEMPORAL - {"UI"}
 """VRs whose text is listed for a person to read; the others hold numbers and codes."""
 
-_NUMBERS, _TIMES = frozenset({"AS", "DS", "IS"}), frozenset({"DA", "DT", "TM"})
-"""VRs that measure something: only letters in them are found, and in numbers an identifier as a whole."""
-
-_BYTES = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 _SEARCHED_BYTES = 16 << 20
 
 _ASCII = re.compile(r"[A-Za-z0-9]+")
@@ -210,12 +204,12 @@ class Rewriter:
 
     def _sweep(self, dataset: Dataset, element: DataElement) -> None:
         """Text that is kept, with no identity left in it; bytes in which there is one go as a whole."""
-        if element.VR in _BYTES:
+        if element.VR in BYTES:
             if self._is_in(element.value):
                 self._remove(dataset, element.tag)
             return
         name = keyword_for_tag(element.tag) or str(element.tag)
-        values = texts(element) if element.VR in _SWEPT else []
+        values = texts(element) if element.VR in TEXT else []
         cleaned = [self._clean(value, element.VR) for value in values]
         found = self.identities.readings.get((id(dataset), int(element.tag)), ())
         if found and self._is_in_other_reading("\\".join(cleaned), _encoding("\\".join(values), found)):
@@ -243,8 +237,8 @@ class Rewriter:
         """`value` without what identifies; where a part of it means nothing, or something else, none of it."""
         for uid in self.identities.uids:
             value = value.replace(uid, "")
-        if vr in _NUMBERS or vr in _TIMES:
-            is_found = self.matcher.finds_in_number(value, is_identifier=vr in _NUMBERS)
+        if vr in NUMERIC_TEXT or vr in TEMPORAL:
+            is_found = self.matcher.finds_in_number(value, is_identifier=vr in NUMERIC_TEXT)
             return "" if is_found else value
         if vr == "UI":
             if self.profile.uids:
