@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hounsfield.dicom.vr import LOCALIZED
 from hounsfield.dimse.client import Match
 from hounsfield.dimse.identifiers import decode_identifier
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-_TEXTS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 _CANDIDATES = (("ISO_IR 192", "utf-8"), ("GB18030", "gb18030"))
 _LAST = "ISO_IR 100"
 
@@ -57,7 +57,7 @@ def _texts(dataset: Dataset) -> list[bytes]:
             vr = element.VR or dictionary_VR(tag)
         except KeyError:
             continue
-        if vr in _TEXTS:
+        if vr in LOCALIZED:
             found.append(bytes(element.value))
     return found
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
+from hounsfield.dicom.vr import NUMERIC_TEXT, TEMPORAL, TEXT
 from hounsfield.dicomweb.attributes import first, tag_path, vr_of
 from hounsfield.dicomweb.dicom_json import Model, from_dataset
 from hounsfield.dicomweb.matching import is_universal, matches_all
@@ -48,7 +49,7 @@ _ALWAYS: dict[QueryLevel, tuple[str, ...]] = {
     "SERIES": ("SeriesInstanceUID",),
     "IMAGE": ("SOPInstanceUID", "SOPClassUID"),
 }
-_WILD = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
+_WILD = TEXT - NUMERIC_TEXT - TEMPORAL - {"UI"}
 
 Warn = Callable[[str], None]
 
