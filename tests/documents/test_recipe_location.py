@@ -63,6 +63,20 @@ def test_find_searches_it_and_gives_an_address_that_opens(site: Path, filled: st
     assert {row["location"] for row in rows} == {filled}
 
 
+def test_a_suffix_leads_to_it_as_a_scheme_does(site: Path, folder: Path, tmp_path: Path) -> None:
+    module, project, _ = blocks("Add a location")
+    install(
+        tmp_path / "site",
+        "by_suffix",
+        {"instances_in_sqlite": module},
+        f'{project}".ctdb" = "instances_in_sqlite:Database"\n',
+    )
+    verb(tmp_path / "site", "copy", folder, f"sqlite://{tmp_path / 'head.ctdb'}")
+    rows = json.loads(verb(tmp_path / "site", "find", tmp_path / "head.ctdb", "--json"))
+    assert [row["location"] for row in rows] == [str(tmp_path / "head.ctdb")]
+    assert rows[0]["NumberOfStudyRelatedInstances"] == str(COUNT)
+
+
 def test_load_gives_the_volume_of_the_folder(site: Path, folder: Path, filled: str, tmp_path: Path) -> None:
     for name, place in (("here", folder), ("there", filled)):
         verb(site, "volume", place, tmp_path / f"{name}.npy")

@@ -51,10 +51,13 @@ def test_no_verb_names_a_class_of_location() -> None:
         "DicomwebArchive",
         "BucketLocation",
     } <= classes
-    asking = [
-        *(ROOT / "verbs").rglob("*.py"),
-        *(ROOT / "cli" / f"{verb}.py" for verb in ("copy", "find", "info", "scanning", "view", "volume")),
+    typed = {"copy", "find", "info", "view", "volume"}
+    cli = ROOT / "cli"
+    modules = [
+        path for path in cli.rglob("*.py") if path.relative_to(cli).parts[0].removesuffix(".py") in typed
     ]
+    assert {path.relative_to(cli).parts[0].removesuffix(".py") for path in modules} == typed
+    asking = [*(ROOT / "verbs").rglob("*.py"), *modules]
     assert {str(path): names_in(path) & classes for path in asking if names_in(path) & classes} == {}
 
 
@@ -164,6 +167,15 @@ def test_a_location_in_memory_is_loaded_and_searched_as_a_folder_is(folder: Path
     names = ("StudyInstanceUID", "PatientID", "NumberOfStudyRelatedInstances")
     (ours,), (theirs,) = hounsfield.find(memory), hounsfield.find(folder)
     assert [ours.value(name) for name in names] == [theirs.value(name) for name in names]
+
+
+def test_a_location_in_memory_is_viewed(folder: Path) -> None:
+    from hounsfield.server.local_viewer import local_viewer
+
+    memory = KnowingMemory()
+    hounsfield.copy(folder, memory)
+    with local_viewer(memory) as shown:
+        assert (shown.series, shown.skipped) == (1, ())
 
 
 def test_a_series_that_comes_in_one_piece_is_asked_for_once(folder: Path) -> None:

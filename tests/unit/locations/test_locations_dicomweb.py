@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -205,6 +206,17 @@ def test_a_named_server_is_a_location(archive, tmp_path):
     assert {each.headers.get("authorization") for each in archive.stub.requests} == {"Basic bWU6d29yZA=="}
     with pytest.raises(LocationError, match="no server is called 'nope'"):
         open_location("nope:/studies/1")
+
+
+def test_a_location_travels_to_a_worker_as_its_address_and_without_credentials(archive):
+    study = uids(archive)[0]
+    address = f"{archive.url}/studies/{study}".replace("http://", "http://me:word@")
+    place = open_location(address)
+    text = pickle.dumps(place)
+    assert b"word" not in text
+    there = pickle.loads(text)
+    assert (type(there), there.name, there.resource) == (type(place), place.name, place.resource)
+    assert [source.name for source in there.sources()] == [source.name for source in place.sources()]
 
 
 def test_credentials_in_an_address_are_used_and_not_shown(archive):
