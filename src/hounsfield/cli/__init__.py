@@ -30,6 +30,7 @@ VERBS = {
     "check": "Say whether a volume is HU, and where its DICOM says.",
     "tags": "Show or change the tags.",
     "volume": f"Write Hounsfield volumes: {', '.join(each.name for each in FORMATS)}.",
+    "masks": "Rewrite segmentations on a CT: SEG, RTSTRUCT, NIfTI, NRRD.",
     "measure": "Measure the HU inside segments: statistics, recipes.",
     "image": "Write windowed pictures: slice, montage, planes, MIP, film.",
     "compress": "Rewrite in another transfer syntax, verified.",

@@ -13,6 +13,7 @@ from hounsfield.segmentation.recipes import RECIPES, Recipe, recipe
 from hounsfield.segmentation.rtstruct import read_rtstruct
 from hounsfield.segmentation.seg import read_seg
 from hounsfield.segmentation.tissues import tissues
+from hounsfield.segmentation.writing import to_rtstruct, to_seg
 
 __all__ = [
     "RECIPES",
@@ -28,4 +29,6 @@ __all__ = [
     "read_seg",
     "recipe",
     "tissues",
+    "to_rtstruct",
+    "to_seg",
 ]

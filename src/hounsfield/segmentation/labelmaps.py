@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -177,3 +178,12 @@ def read_drawn(rois: Sequence[Roi | PlaneRoi], volume: Volume, *, name: str = ""
         layers.put(number, roi.slice, 0, 0, roi.mask(rows, columns))
     segments = layers.placed(Segment(number, label, algorithm="MANUAL") for label, number in numbers.items())
     return Masks(layers.arrays, segments, volume.affine, name, tuple(warnings))
+
+
+def carried(masks: Masks, volume: Volume) -> Masks:
+    """The same masks on the grid of `volume`: as they are where it is theirs, else by what lies at its centres."""
+    if masks.shape == volume.shape and np.allclose(masks.affine, volume.affine, atol=1e-6):
+        return masks
+    target = Target.of(volume, nearest=True)
+    layers = tuple(_onto(layer, masks.affine, target, masks.source, []) for layer in masks.layers)
+    return replace(masks, layers=layers, affine=volume.affine)

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +97,7 @@ def measure_recorded(
     for name in recipes:
         recipe(name)
     options = options or LoadOptions()
-    known = {"masks": list(masks), "recipes": list(recipes), "nearest": nearest, "loading": vars(options)}
+    known = {"masks": list(masks), "recipes": list(recipes), "nearest": nearest, "loading": asdict(options)}
     work = _Record(tuple(masks), tuple(recipes), options, nearest)
     task = Task("measure", work, SUFFIX, known, leave_out=_why_not)
     return run_series(series, task, place, engine, fail_fast=fail_fast)

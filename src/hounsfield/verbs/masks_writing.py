@@ -1,0 +1,99 @@
+"""Masks of one kind written as another, on the slices of the CT that they were made on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+
+from hounsfield.ct.series import LoadOptions, Series
+from hounsfield.ct.volume import Volume
+from hounsfield.errors import GeometryError, SelectionError, UnsupportedError
+from hounsfield.formats import write_volume
+from hounsfield.outputs import refuse_existing, whole_file
+from hounsfield.segmentation import Masks, Segment, to_rtstruct, to_seg
+from hounsfield.verbs.masks import masks
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+Kind = Literal["seg", "labelmap", "rtstruct", "nifti", "nrrd"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+_SUFFIXES = {"nifti": (".nii", ".nii.gz"), "nrrd": (".nrrd",)}
+
+
+def threshold(volume: Volume, low: float, high: float = float("inf")) -> Masks:
+    """The voxels from `low` to `high` HU, both included, as one segment; padding is none of them."""
+    inside = (volume.array >= low) & (volume.array <= high)
+    if volume.report.padded or volume.report.clamped:
+        inside &= volume.array != volume.padding_value
+    name = f"{low:g} … {high:g} {volume.unit}" if np.isfinite(high) else f"from {low:g} {volume.unit}"
+    segment = Segment(1, name, algorithm="AUTOMATIC", algorithm_name="threshold")
+    return Masks((inside.astype(np.uint8),), (segment,), volume.affine, "threshold")
+
+
+def rewrite_masks(
+    source: str | Path | Masks,
+    out: Path,
+    series: Series,
+    kind: Kind,
+    *,
+    nearest: bool | None = None,
+    force: bool = False,
+) -> Masks:
+    """Write the masks of `source` on the slices of `series` to `out`; what was written.
+
+    `source`: a location, or masks of any grid of that series, which are taken back onto its slices. `kind`: "seg"
+    (BINARY), "labelmap", "rtstruct", "nifti" or "nrrd". The file appears whole or not at all. Raises what reading and
+    writing raise, `OutputExistsError` without `force`, `UnsupportedError` for a suffix that is another format's.
+    """
+    refuse_existing(out, force=force)
+    if kind in _SUFFIXES and not out.name.lower().endswith(_SUFFIXES[kind]):
+        raise UnsupportedError(
+            f"{out.name} is no name for {kind}", expected=" or ".join(_SUFFIXES[kind]), where=str(out)
+        )
+    volume = series.load(LoadOptions(gaps="fill"))
+    found = source if isinstance(source, Masks) else masks(source, volume, nearest=nearest)
+    if not found.segments:
+        raise SelectionError("no segment in it", expected="something to write", where=found.source)
+    if kind in _SUFFIXES:
+        _write_labels(found, volume, out, force)
+        return found
+    headers = [item.instance.dataset() for item in series.slices]
+    made = _object(found, volume, headers, kind)
+    with whole_file(out, force=force) as temporary:
+        made.save_as(temporary, enforce_file_format=True)
+    return found
+
+
+def _object(found: Masks, volume: Volume, headers: list[Dataset], kind: Kind) -> Dataset:
+    description = Path(found.source).name or "Segmentation"
+    if kind == "rtstruct":
+        return to_rtstruct(found, volume, headers, description=description)
+    return to_seg(
+        found,
+        volume,
+        headers,
+        kind="LABELMAP" if kind == "labelmap" else "BINARY",
+        description=description,
+    )
+
+
+def _write_labels(found: Masks, volume: Volume, out: Path, force: bool) -> None:
+    """One label map; what its labels mean stands in a NRRD as 3D Slicer has it."""
+    if len(found.layers) > 1:
+        raise GeometryError(
+            f"segments that overlap, in {len(found.layers)} layers",
+            expected="one label a voxel",
+            where=found.source,
+            remedy="write --to seg or rtstruct",
+        )
+    header = dict(volume.header)
+    for place, segment in enumerate(found.segments):
+        header |= {f"Segment{place}_LabelValue": str(segment.number), f"Segment{place}_Name": segment.name}
+        if segment.colour is not None:
+            header[f"Segment{place}_Color"] = " ".join(f"{part / 255:.4f}" for part in segment.colour)
+    labels = replace(volume, array=found.labels, unit="unspecified", header=header)
+    write_volume(labels, out, force=force)
