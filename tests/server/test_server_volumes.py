@@ -36,6 +36,27 @@ def test_info_says_where_every_voxel_lies(tilted):
     assert info["report"]["verdict"] == "sheared"
 
 
+def test_the_verdict_of_physics_is_that_of_the_volume(tilted):
+    server, path, volume = tilted
+    answer = server.get(f"{path}/plausibility")
+    told = answer.json()
+    assert told["plausibility"] == volume.report.plausibility.to_json()
+    counts = told["histogram"]["counts"]
+    first, step = told["histogram"]["first"], told["histogram"]["step"]
+    assert sum(counts[(-1000 - first) // step - 1 : (-1000 - first) // step + 2]) > 0.2 * sum(counts)
+    assert server.get(f"{path}/plausibility", **{"If-None-Match": answer.headers["etag"]}).status_code == 304
+    assert server.http.get(f"{path}/plausibility?phase=7").status_code in (400, 404, 422)
+
+
+def test_another_unit_has_no_verdict_of_physics(tmp_path):
+    paths = write(PhantomSpec(slices=2, rows=16, columns=16, rescale_type="Z_EFF"), tmp_path / "z")
+    with running(tmp_path / "archive") as server:
+        content = paths[0].read_bytes()
+        server.store([content])
+        told = server.get(f"{path_of(content, 'series')}/plausibility").json()
+        assert told == {"plausibility": None, "histogram": None}
+
+
 def test_slices_are_those_of_the_volume(tilted):
     server, path, volume = tilted
     for number in range(volume.shape[0]):

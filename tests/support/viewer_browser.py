@@ -71,9 +71,9 @@ def serving(app: Any) -> Iterator[str]:
 @contextlib.contextmanager
 def looking_at(location: Path | str, **options: Any) -> Iterator[str]:
     """The URL that `hounsfield view LOCATION` opens."""
-    from hounsfield.server.local_viewer import looking
+    from hounsfield.server.local_viewer import local_viewer
 
-    with looking(location, **options) as shown, serving(shown.app) as root:
+    with local_viewer(location, **options) as shown, serving(shown.app) as root:
         yield f"{root}/{shown.fragment}"
 
 

@@ -65,9 +65,9 @@ def _sent(folder: Path) -> tuple[Any, list[bytes]]:
     """What a browser gets: the description of the series, and its slices."""
     from viewer_browser import serving
 
-    from hounsfield.server.local_viewer import looking
+    from hounsfield.server.local_viewer import local_viewer
 
-    with looking(folder) as shown, serving(shown.app) as root:
+    with local_viewer(folder) as shown, serving(shown.app) as root:
         query = dict(part.split("=") for part in shown.fragment.partition("?")[2].split("&"))
         base = f"{root}/dicom-web/studies/{query['study']}/series/{query['series']}"
         with urllib.request.urlopen(f"{base}/info") as answer:

@@ -12,6 +12,7 @@ import { chain } from "../src/ui/chain";
 import { judge, someSlices } from "../src/ui/judgement";
 import { CHINESE, say } from "../src/ui/reasons";
 import { fill, WORDS } from "../src/ui/words";
+import type { Physics } from "../src/wire/plausibility";
 import { expected, grid, info, reasons, slices } from "./fixtures";
 
 const [, rows, columns] = info.shape!;
@@ -176,6 +177,27 @@ test("reasons are said in the page's language", () => {
   expect(say("tilted by 12.00°: …", told, "en")).toBe("tilted by 12.00°: …");
   expect(say("something new", told, "zh")).toBe("something new");
   for (const sentence of [...info.warnings, ...info.notes]) expect(say(sentence, info.told, "zh")).not.toBe(sentence);
+});
+
+const physics: Physics = {
+  verdict: "plausible",
+  evidence: [{ key: "air", en: "air reads −1000 HU", zh: "空气为 −1000 HU" }],
+  looksLike: null,
+  air: -1000,
+  tissue: 40,
+  histogram: { first: -2048, step: 32, counts: [0, 3] },
+};
+
+test("the badge hears what the numbers say", () => {
+  const done = { padded: 0, clamped: 0, saturated: 0, rounded: 0 };
+  const good = { ...info, verdict: "regular", notes: [] };
+  const of = (changes: Partial<Physics>, language: "en" | "zh" = "en") => judge(good, done, language, [], { ...physics, ...changes });
+  expect(of({})).toEqual({ trust: "good", reasons: [] });
+  expect(of({ verdict: "unknown" }).trust).toBe("good");
+  const lost = { verdict: "implausible", looksLike: { key: "offset-lost", en: "as if the offset had been lost", zh: "似乎丢失了偏移量" } } as const;
+  expect(of(lost)).toEqual({ trust: "bad", reasons: ["as if the offset had been lost"] });
+  expect(of(lost, "zh").reasons).toEqual(["似乎丢失了偏移量"]);
+  expect(of({ verdict: "unknown", evidence: [{ key: "cone-beam", en: "a cone beam", zh: "锥形束" }] })).toEqual({ trust: "care", reasons: ["a cone beam"] });
 });
 
 test("the badge judges", () => {

@@ -3,6 +3,7 @@ import { crc32Text } from "../src/wire/crc32";
 import { dateText, personName, text } from "../src/wire/dicom_json";
 import { parseInfo } from "../src/wire/info";
 import { frameRateOf } from "../src/wire/lists";
+import { parsePhysics } from "../src/wire/plausibility";
 import { parseCounts } from "../src/wire/slice_source";
 import { batches, instanceUid, results } from "../src/wire/store";
 import { filterRows, type TagRow } from "../src/wire/tags";
@@ -106,4 +107,16 @@ test("a tag that is searched for comes with the sequence it stands in", () => {
   expect(filterRows(rows, "codevalue", false).map((each) => each.keyword)).toEqual(["Sequence", "Item 0", "CodeValue"]);
   expect(filterRows(rows, "", true).map((each) => each.keyword)).toEqual(["Columns"]);
   expect(filterRows(rows, "nothing", false)).toEqual([]);
+});
+
+test("a verdict of physics is read as far as it can be relied on", () => {
+  const evidence = [
+    { key: "air", number: -1000.4, sentence: "air reads −1000 HU", sentence_zh: "空气为 −1000 HU" },
+    { key: "no-tissue", number: null, sentence: "no patch of tissue", sentence_zh: "没有组织" },
+  ];
+  const found = parsePhysics({ plausibility: { verdict: "unknown", evidence }, histogram: { first: -2048, step: 32, counts: [1, "x", 2] } });
+  expect(found).toMatchObject({ verdict: "unknown", air: -1000.4, tissue: null, looksLike: null, histogram: { first: -2048, step: 32, counts: [1, 0, 2] } });
+  expect(found!.evidence[1]).toEqual({ key: "no-tissue", en: "no patch of tissue", zh: "没有组织" });
+  for (const body of [null, [], {}, { plausibility: null, histogram: null }, { plausibility: { verdict: "fine" } }]) expect(parsePhysics(body)).toBeNull();
+  expect(parsePhysics({ plausibility: { verdict: "plausible" } })!.histogram).toEqual({ first: 0, step: 1, counts: [] });
 });

@@ -1,6 +1,7 @@
 // Whether a series' numbers can be trusted, and why not, from what Python found.
 
 import { isHounsfield, type SeriesInfo } from "../wire/info";
+import type { Physics } from "../wire/plausibility";
 import type { SliceCounts } from "../wire/slice_source";
 import { say } from "./reasons";
 import { fill, WORDS, type Language, type Words } from "./words";
@@ -16,8 +17,11 @@ const LOADABLE = ["regular", "sheared"];
 /** Transfer syntaxes that lose values, or may (PS3.5 A.4). */
 const LOSSY = ["50", "51", "81", "91", "203"].map((last) => `1.2.840.10008.1.2.4.${last}`);
 
-/** `unread`: indexes of slices that could not be read. */
-export function judge(info: SeriesInfo, done: SliceCounts, language: Language, unread: Iterable<number> = []): Judgement {
+/** Evidence by which numbers are not, or not surely, HU. */
+const DOUBTS = ["cone-beam", "density-kernel"];
+
+/** `unread`: indexes of slices that could not be read. `physics`: what the numbers themselves say, once it is known. */
+export function judge(info: SeriesInfo, done: SliceCounts, language: Language, unread: Iterable<number> = [], physics: Physics | null = null): Judgement {
   const w = WORDS[language];
   const told = (reasons: readonly string[]): string[] => reasons.map((reason) => say(reason, info.told, language));
   if (!info.shape) return { trust: "picture", reasons: [w.pictureOnly, ...told(info.leftOut.length ? info.leftOut : [info.reason])].filter(Boolean) };
@@ -29,6 +33,8 @@ export function judge(info: SeriesInfo, done: SliceCounts, language: Language, u
   if (!isHounsfield(info.unit)) (info.header["Modality"] === "CT" ? bad : care).push(fill(w.unitIs, { unit: info.unit === "unspecified" ? w.unspecified : info.unit }));
   if (!LOADABLE.includes(info.verdict) && info.shape[0] > 1) bad.push(`${w.verdict}: ${verdictName(info.verdict, w)}`, ...told(info.notes));
   if (done.saturated) bad.push(fill(w.saturated, { n: grouped(done.saturated) }));
+  if (physics?.verdict === "implausible") bad.push(physics.looksLike?.[language] || w.physicsImplausible);
+  care.push(...(physics?.evidence ?? []).filter((each) => DOUBTS.includes(each.key)).map((each) => each[language]));
   if (info.verdict === "sheared") care.push(`${w.verdict}: ${w.sheared} (${Math.abs(info.tilt).toFixed(1)}°)`);
   const slopes = new Set(info.slices.map((slice) => `${slice.slope} ${slice.intercept}`));
   if (slopes.size > 1) care.push(`${w.conversion}: ${w.perSlice}`);

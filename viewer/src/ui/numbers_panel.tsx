@@ -9,6 +9,7 @@ import { HistogramPlot } from "./histogram";
 import { unitLabel } from "./measuring";
 import type { PaneState } from "./pane_state";
 import { show } from "./session";
+import { PhysicsSection } from "./physics";
 import { say } from "./reasons";
 import { language, words } from "./settings";
 import { sliceFacts } from "./slice_facts";
@@ -25,6 +26,7 @@ export function NumbersPanel({ pane }: { pane: PaneState }) {
   return (
     <>
       <Trusted pane={pane} />
+      {pane.model.physics.value && <PhysicsSection physics={pane.model.physics.value} />}
       {info.shape && <Distribution pane={pane} />}
       {pane.layout.value !== "stack" && <PlaneControls pane={pane} />}
       <Facts pane={pane} />

@@ -7,8 +7,9 @@ import { isUpright, sliceRaster, type Grid } from "../volume/planes";
 import type { Raster } from "../volume/raster";
 import { Slices } from "../volume/slices";
 import { scale, type Vec3 } from "../volume/vector";
-import { ANY, seriesInfo, type Choice, type SeriesInfo } from "../wire/info";
+import { ANY, isHounsfield, seriesInfo, type Choice, type SeriesInfo } from "../wire/info";
 import { pictureFrames, type PictureFrame } from "../wire/pictures";
+import { physicsOf, type Physics } from "../wire/plausibility";
 import { sliceSource, type SliceCounts } from "../wire/slice_source";
 
 /** Between two notices of slices that came: drawing each would take the time that fetching them needs. */
@@ -17,6 +18,8 @@ const NOTICE_MS = 150;
 export class SeriesModel {
   readonly info = signal<SeriesInfo | null>(null);
   readonly error = signal<Error | null>(null);
+  /** What physics says of the numbers; null until it is known, and for another unit. */
+  readonly physics = signal<Physics | null>(null);
   /** Changes whenever a slice came or failed. */
   readonly version = signal(0);
   /** Rendered pictures, for a series whose values the server does not send. */
@@ -49,9 +52,15 @@ export class SeriesModel {
       if (!info.shape) info = { ...info, header: { ...(await this.findPictures())?.header, ...info.header } };
       else this.begin(info, info.shape);
       this.info.value = info;
+      if (info.shape && isHounsfield(info.unit)) void this.askPhysics();
     } catch (error) {
       this.error.value = error instanceof Error ? error : new Error(String(error));
     }
+  }
+
+  /** Without an answer the badge says what headers say. */
+  private async askPhysics(): Promise<void> {
+    this.physics.value = await physicsOf(this.study, this.series, this.choice).catch(() => null);
   }
 
   /** The pictures of a series without values; the first of them. */

@@ -10,7 +10,7 @@ export const TRUST_WORDS = { good: "trustGood", care: "trustCare", bad: "trustBa
 export function judgementOf(pane: PaneState): Judgement | null {
   void pane.model.version.value;
   const info = pane.model.info.value;
-  return info && judge(info, pane.model.totals, language.value, pane.model.slices?.progress.failed.keys());
+  return info && judge(info, pane.model.totals, language.value, pane.model.slices?.progress.failed.keys(), pane.model.physics.value);
 }
 
 export function TrustBadge({ pane }: { pane: PaneState }) {

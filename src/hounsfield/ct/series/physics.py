@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
 
 from hounsfield.ct.hu import unclamped
 from hounsfield.ct.plausibility import (
@@ -36,6 +39,24 @@ def plausibility_of(slices: Sequence[Slice], unit: Unit) -> Plausibility | None:
     found = judge(samples, field_mm=_field_mm(slices[0]))
     said = _said(slices[0])
     return found.with_evidence(*said, uncalibrated=any(each.key in UNCALIBRATED for each in said))
+
+
+HISTOGRAM = (-2048, 3584, 32)
+"""First value, end and width of the bins in which sampled values are counted, in HU."""
+
+
+def histogram_of(slices: Sequence[Slice], unit: Unit) -> dict[str, Any]:
+    """Counts of the values that `plausibility_of` looks at, padding left out: `first`, `step`, `counts`.
+
+    What lies beyond the ends is counted in the last bin on that side.
+    """
+    first, end, step = HISTOGRAM
+    counts = np.zeros((end - first) // step, np.int64)
+    for sample in samples_of(slices, unit):
+        values = sample.values if sample.padded is None else sample.values[~sample.padded]
+        places = np.clip((values[np.isfinite(values)] - first) // step, 0, len(counts) - 1).astype(np.int64)
+        counts += np.bincount(places.ravel(), minlength=len(counts))
+    return {"first": first, "step": step, "counts": counts.tolist()}
 
 
 def samples_of(slices: Sequence[Slice], unit: Unit) -> list[Sample]:

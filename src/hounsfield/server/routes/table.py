@@ -70,6 +70,14 @@ _VOLUMES = (
         parameters=_CHOICE,
     ),
     Endpoint(
+        f"{SERIES}/plausibility",
+        volumes.plausibility,
+        "Whether the numbers can be HU, by physics, with evidence and a histogram",
+        produces=("application/json",),
+        parameters=_CHOICE,
+        heavy=True,
+    ),
+    Endpoint(
         f"{SERIES}/slices/{{number}}",
         volumes.slice_values,
         "Hounsfield units of one slice, int16 little-endian",

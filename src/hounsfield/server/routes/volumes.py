@@ -12,6 +12,7 @@ from hounsfield.ct.hu import Counts
 from hounsfield.ct.instance import FileSource, Skipped
 from hounsfield.ct.series import LoadOptions, Series, Slice
 from hounsfield.ct.series.phases import REPEATS
+from hounsfield.ct.series.physics import histogram_of, plausibility_of
 from hounsfield.ct.series.warnings import is_little, left_out_warnings
 from hounsfield.ct.volume import Volume
 from hounsfield.errors import DicomwebError, HounsfieldError, SelectionError
@@ -23,6 +24,9 @@ from hounsfield.server.http.response import Response, as_json, etag, not_modifie
 from hounsfield.server.http.streams import Blocks, blocks
 from hounsfield.server.rendering.volumes import Scanned, Stack
 from hounsfield.server.state import AppState
+
+_VERDICT_BYTES = 4096
+"""What a verdict with its histogram takes in memory, about."""
 
 _VALUES = "application/octet-stream"
 
@@ -55,6 +59,36 @@ def info(state: AppState, request: Request) -> Response:
     described["left_out"] = _left_out(scanned)
     described["reasons"] = _keyed(described)
     return as_json(described).with_etag(scanned.version, request.query_text)
+
+
+def plausibility(state: AppState, request: Request) -> Response:
+    """The verdict of physics on the numbers, with its evidence and a histogram, from at most twelve slices."""
+    request.known("part", "phase")
+    scanned = state.volumes.scan(request.scope)
+    tag = etag(scanned.version, "plausibility", request.query_text)
+    if (same := not_modified(request, tag)) is not None:
+        return same
+    stack = scanned.chosen(_number(request, "part"), _number(request, "phase"))
+    stack.check(0, state.limits.frame)
+    slices, unit = stack.slices, stack.series.unit
+    key = (
+        "plausibility",
+        request.scope.study,
+        request.scope.series,
+        scanned.version,
+        stack.part,
+        stack.phase,
+    )
+
+    def judged() -> dict[str, Any]:
+        found = plausibility_of(slices, unit)
+        if found is None:
+            return {"plausibility": None, "histogram": None}
+        return {"plausibility": found.to_json(), "histogram": histogram_of(slices, unit)}
+
+    return as_json(state.volumes.value(key, judged, lambda _: _VERDICT_BYTES)).with_etag(
+        scanned.version, "plausibility", request.query_text
+    )
 
 
 def _described(stack: Stack, scanned: Scanned) -> dict[str, Any]:
