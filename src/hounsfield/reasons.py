@@ -165,8 +165,8 @@ class Reason(str):
 
 def reason(key: str, **values: object) -> Reason:
     """The sentence under `key` with `values` in it. `KeyError` for one that is not in the catalogue."""
-    told = {name: str(value) for name, value in values.items()}
-    return Reason(REASONS[key].format(**told), key, told)
+    texts = {name: str(value) for name, value in values.items()}
+    return Reason(REASONS[key].format(**texts), key, texts)
 
 
 def unreadable(error: HounsfieldError, text: str | None = None) -> Reason:

@@ -43,7 +43,7 @@ class Splice(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """What a data set or item knows of how to write in it."""
+    """The place of an edit: what a data set or item knows of how to write in it."""
 
     encoding: Encoding
     charsets: tuple[str, ...] = ()
@@ -320,11 +320,11 @@ def _refuse_reinterpretation(
         elif vr in LOCALIZED:
             content = walk.read(element.value, element.end - element.value)
             if not content.isascii() or b"\x1b" in content:
-                told = attribute(element.tag).keyword or written(element.tag)
+                name = attribute(element.tag).keyword or written(element.tag)
                 raise UnsupportedError(
-                    f"{told} is written in the present character set, {chr(92).join(place.charsets) or 'none'}",
+                    f"{name} is written in the present character set, {chr(92).join(place.charsets) or 'none'}",
                     expected="text in ASCII only where the character set changes",
-                    remedy=f"set {told} too",
+                    remedy=f"set {name} too",
                 )
 
 

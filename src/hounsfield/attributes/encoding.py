@@ -78,7 +78,7 @@ def encode_value(
 
 
 def _right_number(count: int, vm: str) -> bool:
-    """Whether `count` values satisfy a multiplicity such as "3", "1-n", "2-2n", "1-3" (PS3.5 6.4)."""
+    """Return whether `count` values satisfy a multiplicity such as "3", "1-n", "2-2n", "1-3" (PS3.5 6.4)."""
     match = re.fullmatch(r"(\d+)(?:-(\d*)(n?))?", vm)
     if match is None:
         return True
@@ -146,7 +146,7 @@ def _in_charset(value: str, charsets: Sequence[str], what: str) -> bytes:
 
     if value.isascii():
         return value.encode("ascii")
-    told = "\\".join(charsets) or "the default repertoire (ASCII)"
+    declared = "\\".join(charsets) or "the default repertoire (ASCII)"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -155,9 +155,9 @@ def _in_charset(value: str, charsets: Sequence[str], what: str) -> bytes:
             same = decode_bytes(content, encodings, set()) == value
     except (UnicodeError, LookupError, ValueError, UserWarning) as error:
         raise MalformedError(
-            f"{what} in characters that {told} does not have", remedy=_UNENCODABLE
+            f"{what} in characters that {declared} does not have", remedy=_UNENCODABLE
         ) from error
     # pydicom takes Latin 1 for the default repertoire; the standard does not (PS3.5 6.1.2.1).
     if not same or not any(charset.strip() not in {"", "ISO_IR 6"} for charset in charsets):
-        raise MalformedError(f"{what} in characters that {told} does not have", remedy=_UNENCODABLE)
+        raise MalformedError(f"{what} in characters that {declared} does not have", remedy=_UNENCODABLE)
     return content

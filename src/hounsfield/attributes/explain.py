@@ -1,4 +1,4 @@
-"""What a value says, in words, where the value alone does not: codes, dates, ages, UIDs, units, directions.
+"""Explanations of values in words, where the value alone does not speak: codes, dates, ages, UIDs, units, directions.
 
 Pure functions of the value's text; an explanation that cannot be made is empty, never an error.
 """
@@ -42,7 +42,9 @@ Context = Callable[[str], str]
 
 
 def explain(keyword: str, vr: str, value: str, context: Context = lambda keyword: "") -> Phrase:
-    """What `value`, the text of an attribute as `value_text` gives it, means; empty where it speaks for itself."""
+    """Return what `value`, the text of an attribute as `value_text` gives it, means; empty where it
+    speaks for itself.
+    """
     if not value:
         return NOTHING
     try:

@@ -51,7 +51,7 @@ class _Chunk:
 
 @dataclass(frozen=True, slots=True)
 class _Around:
-    """What decides, beside an element's own bytes, on how it reads: those of elements before it, and their texts."""
+    """The surroundings that decide on how an element reads: those of elements before it, and their texts."""
 
     before: bytes = b""
     creator: str | None = None

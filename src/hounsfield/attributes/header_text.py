@@ -124,7 +124,7 @@ def text_member(tag: int, vr: str, value: bytes, charset: str) -> str | None:
 
 @lru_cache(maxsize=16384)
 def element_of(member: str) -> Mapping[str, Any]:
-    """What stands in one JSON member; whoever gets it leaves it as it is."""
+    """Return what stands in one JSON member; whoever gets it leaves it as it is."""
     # Not strict: a URI of bulk data begins with a control character.
     element: Mapping[str, Any] = next(iter(json.loads("{" + member + "}", strict=False).values()))
     return element

@@ -1,4 +1,4 @@
-"""What a renderer gets: the rows of one instance, and of which series it speaks. Also the CSV renderer."""
+"""The listing that a renderer gets: the rows of one instance, and of which series it speaks. Also the CSV renderer."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 MAX_DEPTH = 32
-"""Sequences within sequences; what lies deeper is told, not shown."""
+"""Sequences within sequences; what lies deeper is counted, not shown."""
 
 _ORDER = {group: number for number, group in enumerate(Group)}
 
@@ -55,7 +55,7 @@ class Row:
         return vr_name(self.vr)
 
     def mentions(self, text: str) -> bool:
-        """Whether `text` occurs in its number, keyword, names, value or explanation; case does not matter."""
+        """Return whether `text` occurs in its number, keyword, names, value or explanation; case does not matter."""
         number = self.number
         fields = (number, number.strip("()").replace(",", ""), self.keyword, *self.name, self.value)
         wanted = text.casefold()
@@ -168,7 +168,9 @@ def _context(dataset: Dataset) -> Context:
 
 
 def _distinct(dataset: Dataset, others: Iterable[Dataset]) -> dict[str, int]:
-    """How many values each top-level attribute has over a series, absence counting as one; only those with more."""
+    """Return how many values each top-level attribute has over a series, absence counting as one; only those with
+    more.
+    """
     seen: dict[int, set[object]] = {int(tag): {_identity(dataset, tag)} for tag in dataset.keys()}  # noqa: SIM118
     for number, other in enumerate(others, 1):
         for tag in {*seen, *(int(key) for key in other.keys())}:  # noqa: SIM118

@@ -74,8 +74,10 @@ def read_output(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
     """(slices, rows, columns) and the LPS affine of a volume that was written; a `.npy` is mapped, not read."""
     name = path.name.lower()
     if name.endswith(".npy"):
-        told = json.loads(path.with_suffix(".json").read_text("utf-8"))
-        return np.load(path, mmap_mode="r", allow_pickle=False), np.array(told["affine"], dtype=np.float64)
+        description = json.loads(path.with_suffix(".json").read_text("utf-8"))
+        return np.load(path, mmap_mode="r", allow_pickle=False), np.array(
+            description["affine"], dtype=np.float64
+        )
     if name.endswith(".zarr"):
         import zarr
 

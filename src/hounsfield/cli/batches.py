@@ -243,7 +243,7 @@ def show(
 
 
 def show_skipped(skipped: Iterable[Skipped]) -> None:
-    """What took no part, by reason; single names only where they are few."""
+    """Show what took no part, by reason; single names only where they are few."""
     by_reason: dict[str, list[str]] = {}
     for item in skipped:
         by_reason.setdefault(item.reason, []).append(item.name)
@@ -255,9 +255,9 @@ def show_skipped(skipped: Iterable[Skipped]) -> None:
 
 def _totals(rows: list[dict[str, Any]], pages: Path | None) -> str:
     counted = Counter(_line(item)["status"] for item in rows)
-    told = ", ".join(f"{counted[status]} {status}" for status in sorted(counted, key=_STATUSES.index))
-    told = f"{len(rows)} series: {told}"
-    return f"\n{told}" + (f"; to look through: {pages}" if pages is not None and pages.is_file() else "")
+    line = ", ".join(f"{counted[status]} {status}" for status in sorted(counted, key=_STATUSES.index))
+    line = f"{len(rows)} series: {line}"
+    return f"\n{line}" + (f"; to look through: {pages}" if pages is not None and pages.is_file() else "")
 
 
 def _line(item: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Which options go together: one that would be ignored is refused, so that nobody relies on it."""
+"""Combinations of options that go together: one that would be ignored is refused, so that nobody relies on it."""
 
 from __future__ import annotations
 

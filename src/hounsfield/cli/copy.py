@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hounsfield.transcode import Target
     from hounsfield.verbs.copy import Summary
 
-_TOLD = 20
+_MOST_LINES = 20
 """Instances named one by one in the summary; all of them with --json."""
 
 
@@ -108,7 +108,7 @@ def copy(
 
 
 def _recode(asked: dict[str, Any], *, cluster: str | None, verify: bool) -> Target | None:
-    """What the options say of another transfer syntax; None where they say nothing."""
+    """Return what the options say of another transfer syntax; None where they say nothing."""
     given = [name for name in NAMES if asked[name]]
     if asked["each"] and asked["ratio"] is None and asked["policy"] is None:
         raise click.UsageError("--each says of what a ratio is; it goes with --ratio")
@@ -131,7 +131,9 @@ def _recode(asked: dict[str, Any], *, cluster: str | None, verify: bool) -> Targ
 
 
 def _place(target: str, ledger: Path | None, content: bool) -> AbstractContextManager[Place | None]:
-    """Where the ledger is kept: beside what is copied, or where `--ledger` says; nowhere for a server without it."""
+    """Return where the ledger is kept: beside what is copied, or where `--ledger` says; nowhere for a server without
+    it.
+    """
     from hounsfield.locations import is_path
     from hounsfield.runs.report import open_place
 
@@ -157,7 +159,7 @@ def _show(summary: Summary, pages: Path | None) -> None:
     if summary.told:
         rows = [
             {"name": each.unit, "status": word_of("copy", each.status), "reason": each.reason}
-            for each in summary.told[:_TOLD]
+            for each in summary.told[:_MOST_LINES]
         ]
         columns = [
             Column("status", "status"),
@@ -165,8 +167,8 @@ def _show(summary: Summary, pages: Path | None) -> None:
             Column("reason", "reason", folds=True),
         ]
         table(rows, columns)
-        if len(summary.told) > _TOLD:
-            echo(f"… and {len(summary.told) - _TOLD} more; --json lists all")
+        if len(summary.told) > _MOST_LINES:
+            echo(f"… and {len(summary.told) - _MOST_LINES} more; --json lists all")
     if summary.skipped:
         first = summary.skipped[0]
         echo(f"left out: {len(summary.skipped)}, the first: {first.name}: {first.reason}", err=True)

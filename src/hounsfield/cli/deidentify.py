@@ -100,25 +100,25 @@ def deidentify(
     if key is None:
         _warn_of_earlier_run(out, asked["ledger"])
     skipped: list[Skipped] = []
-    told, listed, review = deidentification.Summary(profile), [], None
+    outcome, listed, review = deidentification.Summary(profile), [], None
     kept = {name: asked[name] for name in ("ledger", "force", "content")}
     how = {"key": secret, "profile": profile, "engine": engine, "fail_fast": asked["fail_fast"]}
     with open_place(out, **kept) as records, progress("De-identifying") as done:
         for each in deidentification.deidentify(_sources(place, skipped), out, place=records, **how):
-            told.add(each)
+            outcome.add(each)
             if asked["as_json"] or each.has_failed:
                 listed.append(each)
             done()
-        if not _is_nothing(told):
-            review = deidentification.write_review(told.to_json(), profile, out, asked["lang"])
-    if _is_nothing(told) and not asked["as_json"]:
+        if not _is_nothing(outcome):
+            review = deidentification.write_review(outcome.to_json(), profile, out, asked["lang"])
+    if _is_nothing(outcome) and not asked["as_json"]:
         raise LocationError("no DICOM object in it", where=location, remedy="check the location")
     if asked["as_json"]:
-        _print_json(listed, skipped, told)
+        _print_json(listed, skipped, outcome)
     else:
-        _show(listed, told, lang=asked["lang"], pages=(records.pages, review))
-    _warn_of_folder(told, asked["lang"])
-    if told.statuses["failed"]:
+        _show(listed, outcome, lang=asked["lang"], pages=(records.pages, review))
+    _warn_of_folder(outcome, asked["lang"])
+    if outcome.statuses["failed"]:
         raise click.exceptions.Exit(1)
 
 
@@ -139,10 +139,10 @@ def _warn_of_earlier_run(out: Path, ledger: Path | None) -> None:
         )
 
 
-def _warn_of_folder(told: Summary, lang: str) -> None:
+def _warn_of_folder(outcome: Summary, lang: str) -> None:
     from hounsfield.verbs.deidentify.wording import said
 
-    if told.is_told:
+    if outcome.is_told:
         echo(said("told", lang), err=True)
 
 
@@ -156,10 +156,10 @@ def _engine(workers: int | None, cluster: str | None, *, waits: bool) -> Any:
     return batch.threads(count) if waits or count == 1 else batch.processes(count)
 
 
-def _is_nothing(told: Summary) -> bool:
-    """Whether there was not one DICOM object, nor one that could not be read."""
-    return all(reason.startswith("not DICOM") for reason in told.reasons) and not (
-        told.statuses.keys() - {"left out"}
+def _is_nothing(outcome: Summary) -> bool:
+    """Return whether there was not one DICOM object, nor one that could not be read."""
+    return all(reason.startswith("not DICOM") for reason in outcome.reasons) and not (
+        outcome.statuses.keys() - {"left out"}
     )
 
 
@@ -199,7 +199,7 @@ def _sources(place: Location, skipped: list[Skipped]) -> Iterator[Source]:
             yield source
 
 
-def _print_json(results: list[Result], skipped: list[Skipped], told: Summary) -> None:
+def _print_json(results: list[Result], skipped: list[Skipped], outcome: Summary) -> None:
     objects = [
         {
             "name": each.unit,
@@ -210,21 +210,21 @@ def _print_json(results: list[Result], skipped: list[Skipped], told: Summary) ->
         for each in results
     ]
     names = [{"name": item.name, "reason": item.reason} for item in skipped]
-    print_json({**told.to_json(), "sources": objects, "skipped": names})
+    print_json({**outcome.to_json(), "sources": objects, "skipped": names})
 
 
 def _show(
     failed: list[Result], summary: Summary, *, lang: str, pages: tuple[Path | None, Path | None]
 ) -> None:
     """The results of the objects, what the options risk, and where to look."""
-    from hounsfield.verbs.deidentify.wording import risks_of, said, told
+    from hounsfield.verbs.deidentify.wording import in_language, risks_of, said
 
     facts, rows = summary.to_json(), []
     for status, count in facts["objects"].items():
         rows.append({"what": f"{said('objects', lang)} {said(status, lang)}", "count": count})
         if status == "left out":
             rows += [
-                {"what": f"  {told(reason, lang)}", "count": each}
+                {"what": f"  {in_language(reason, lang)}", "count": each}
                 for reason, each in facts["left_out"].items()
             ]
     rows += [

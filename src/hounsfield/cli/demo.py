@@ -87,7 +87,7 @@ FAILED = 1
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the demonstration wrote, read and measured."""
+    """The files that the demonstration wrote, and what was read and measured."""
 
     files: int
     left_out: tuple[Skipped, ...]
@@ -97,7 +97,7 @@ class Outcome:
 
     @property
     def off(self) -> int:
-        """How many rods are not within their tolerance."""
+        """Return how many rods are not within their tolerance."""
         return sum(not one.agrees for one in self.measured)
 
 

@@ -153,5 +153,5 @@ def _conclude(count: int, level: str, skipped: list[Skipped]) -> None:
     else:
         echo(f"{count} {level if count == 1 else plural}", err=True)
     if skipped:
-        told = "1 file is no instance" if len(skipped) == 1 else f"{len(skipped)} files are no instances"
-        echo(f"{told}; hounsfield info says why", err=True)
+        line = "1 file is no instance" if len(skipped) == 1 else f"{len(skipped)} files are no instances"
+        echo(f"{line}; hounsfield info says why", err=True)

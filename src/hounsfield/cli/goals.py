@@ -1,4 +1,6 @@
-"""What to compress to, as options of the verbs that do: a syntax and its goal, `auto` and its table, or a policy."""
+"""Goals of compression as options of the verbs that compress: a syntax and its goal, `auto` and its table, or a
+policy.
+"""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ DEFAULT_FPS = 12.0
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for, as on the command line."""
+    """The request for a picture, as on the command line."""
 
     window: str | None
     invert: bool
@@ -66,7 +66,7 @@ class Request:
 
     @property
     def is_film(self) -> bool:
-        """Whether frames a second are asked for, sensible or not."""
+        """Return whether frames a second are asked for, sensible or not."""
         return self.mp4 is not None
 
     @property
@@ -236,7 +236,7 @@ def _look(volume: Volume, request: Request) -> Look:
 
 @dataclass(frozen=True)
 class _Draw:
-    """What a worker does with a series; plain values, so that it pickles."""
+    """The work on a series; plain values, so that it pickles."""
 
     request: Request
     options: LoadOptions

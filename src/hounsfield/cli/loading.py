@@ -1,4 +1,4 @@
-"""What every verb that loads has in common: the scan with its bar, and the options of how slices become a volume."""
+"""The part that all verbs that load share: the scan with its bar, and the options of how slices become a volume."""
 
 from __future__ import annotations
 
@@ -157,8 +157,8 @@ def loading(*, values: bool) -> Callable[[Function], Callable[..., Any]]:
 
 
 def scanned(location: str | Path, *, unit: Literal["HU"] | None = None, split_by: str | None = None) -> Scan:
-    """What `location` holds, in `unit` and parted as `scan` takes it; a count of the headers read so far shows on a
-    terminal.
+    """Return what `location` holds, in `unit` and parted as `scan` takes it; a count of the headers read so far shows
+    on a terminal.
     """
     from hounsfield.verbs.load import scan
 

@@ -153,7 +153,7 @@ def verbose(command: Command) -> Command:
 
 
 def wants_verbose(ctx: click.Context) -> bool:
-    """Whether `--verbose` was given anywhere on the command line."""
+    """Return whether `--verbose` was given anywhere on the command line."""
     return bool(ctx.meta.get(_VERBOSE))
 
 

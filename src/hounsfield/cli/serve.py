@@ -97,7 +97,7 @@ def serve(folder: Path, **options: Any) -> None:
 
 
 def _door(options: dict[str, Any]) -> Any:
-    """Where DIMSE peers may call; None for nowhere."""
+    """Return where DIMSE peers may call; None for nowhere."""
     if options["dicom_port"] is None:
         if options["dicom_peers"] or options["dicom_tls"] or options["dicom_ca"]:
             raise click.UsageError("--dicom-peer, --dicom-tls and --dicom-ca need --dicom-port")
@@ -125,10 +125,10 @@ def _deployment(folder: Path, options: dict[str, Any]) -> Any:
 
     names = ("database", "store", "deletes", "replace", "host", "insecure", "credentials", "audit")
     openid = ("openid_issuer", "openid_audience", "openid_claim", "openid_readers")
-    told = {name: options[name] for name in (*names, *openid)}
+    settings = {name: options[name] for name in (*names, *openid)}
     if options["proxies"]:
-        told["proxies"] = tuple(options["proxies"])
-    return Deployment(str(folder.absolute()), origins=tuple(options["origins"]), **told)
+        settings["proxies"] = tuple(options["proxies"])
+    return Deployment(str(folder.absolute()), origins=tuple(options["origins"]), **settings)
 
 
 def _prepare(deployment: Any, options: dict[str, Any]) -> None:

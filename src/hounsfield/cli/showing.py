@@ -1,4 +1,6 @@
-"""What `view` and `demo` share: a page on this machine, opened in the browser, until Ctrl+C. Serves nothing itself."""
+"""The part that `view` and `demo` share: a page on this machine, opened in the browser, until
+Ctrl+C. Serves nothing.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def has_browser() -> bool:
-    """Whether a browser with windows can be opened here: there is a desktop, and the page is built."""
+    """Return whether a browser with windows can be opened here: there is a desktop, and the page is built."""
     from hounsfield.viewer import page
 
     desktop = sys.platform in {"win32", "darwin"} or any(

@@ -1,4 +1,4 @@
-"""What verbs print with: consoles, tables, JSON, a progress bar.
+"""Consoles, tables, JSON and progress bars for all verbs.
 
 Colours and bars appear on a terminal only; in a pipe a table is plain, its lines whole at any width, and the
 bar is silent. Text out of a DICOM file is data: it is never read as markup, and control characters in it are
@@ -46,7 +46,7 @@ class Column:
 
 
 class Progress(Protocol):
-    """What `progress` yields: call it with how much got done; `expect` sets the total once it is known."""
+    """A running progress bar: call it with how much got done; `expect` sets the total once it is known."""
 
     def __call__(self, count: float = 1) -> None: ...
 
@@ -121,7 +121,7 @@ def _lines(cells: Sequence[Sequence[str]], columns: Sequence[Column]) -> Iterato
 
 
 def _fit(cells: Sequence[Sequence[str]], columns: Sequence[Column], room: int) -> bool:
-    """Whether the cells stand side by side in a terminal so many characters wide, and are readable there."""
+    """Return whether the cells stand side by side in a terminal so many characters wide, and are readable there."""
     from rich.cells import cell_len
 
     widths = [

@@ -52,8 +52,8 @@ def add(
 @_file
 def password(name: str, scopes: tuple[str, ...], folder: Path, credentials: str | None) -> None:
     """Let the user NAME in by a password, which is asked for."""
-    told = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
-    _opened(folder, credentials).add_password(name, told, scopes)
+    password = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    _opened(folder, credentials).add_password(name, password, scopes)
 
 
 @tokens.command("list")

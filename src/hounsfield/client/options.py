@@ -29,7 +29,7 @@ class Timeouts:
 class Retries:
     """The retry policy for requests that may be repeated: backoff doubling from `first` to `longest` seconds.
 
-    A server's Retry-After is heeded up to `longest_asked`; beyond that the error is told with its wait.
+    A server's Retry-After is heeded up to `longest_asked`; beyond that the error names its wait.
     """
 
     attempts: int = 5

@@ -140,7 +140,7 @@ def _batches(
         except HounsfieldError as error:
             rejected.append(StoredInstance("", "refused", reason=f"not sent: {error}"))
             continue
-        # One UID twice in one request could not be told apart in the answer.
+        # One UID twice in one request could not be distinguished in the response.
         full = size + candidate.length > batch_bytes or len(batch) >= BATCH_COUNT or candidate.uid in uids
         if batch and full:
             yield batch, rejected

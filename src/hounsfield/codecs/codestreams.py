@@ -29,7 +29,7 @@ _MCT, _WAVELET = 4, 9  # bytes of a COD segment's body (15444-1 A.6.1)
 @dataclass(frozen=True, slots=True)
 class Traits:
     """The traits that markers state: `method` is the term of Lossy Image Compression Method (PS3.3 C.7.6.1.1.5.1) where
-    something was lost, "" where not, or where it cannot be told. `colour` is the space of the decoded samples: RGB,
+    something was lost, "" where not, or where it cannot be known. `colour` is the space of the decoded samples: RGB,
     YBR_FULL, or "" where only the header's label says so.
     """
 

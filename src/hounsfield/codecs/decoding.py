@@ -26,7 +26,9 @@ def is_native_disguised(data: bytes, syntax: TransferSyntax, frame_format: Frame
 
 
 def codestream_header(data: bytes, syntax: TransferSyntax) -> CodestreamHeader | None:
-    """What a frame's codestream says of itself; None for codings without a header of their own, and for damage."""
+    """Return what a frame's codestream says of itself; None for codings without a header of their own,
+    and for damage.
+    """
     codec = codec_of(syntax.family)
     if codec is None or not codec.header:
         return None

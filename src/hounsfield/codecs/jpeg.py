@@ -163,7 +163,7 @@ def decode_jpeg(data: bytes, frame_format: FrameFormat, out: Pixels | None = Non
     stream.check(frame_format, "JPEG")
     if (scans := check_scans(data)) > _MOST_SCANS:
         refuse_unproven(f"{scans} scans")
-    # The same colour space in and out is how libjpeg is told to leave samples alone.
+    # The same colour space in and out makes libjpeg leave samples alone.
     space = {1: None, 3: "YCbCr", 4: "CMYK"}.get(stream.components, 0)
     try:
         samples = call_decoder(
@@ -281,5 +281,5 @@ def encode_jpeg_ls(array: Pixels, frame_format: FrameFormat, rate: Rate) -> byte
 
 
 def read_codestream_header(data: bytes) -> CodestreamHeader:
-    """What a codestream of any JPEG says of itself; `MalformedError` for none."""
+    """Return what a codestream of any JPEG says of itself; `MalformedError` for none."""
     return read_jpeg_header(data).codestream

@@ -131,7 +131,7 @@ def _count_tiles(width: int, height: int, left: int, top: int, tile: Sequence[in
 
 
 def decode_jpeg2000(data: bytes, frame_format: FrameFormat, out: Pixels | None = None) -> Pixels:
-    """Either kind of block coder, told apart by the codestream and not by the transfer syntax."""
+    """Either kind of block coder, distinguished by the codestream and not by the transfer syntax."""
     import imagecodecs
 
     data = bare_codestream(data)
@@ -250,10 +250,10 @@ def encode_htj2k(
 
 
 def _signal_to_noise(rate: Rate, bits: int) -> float:
-    """OpenJPEG is told a PSNR in dB: that of a uniform quantiser of the wanted step."""
+    """OpenJPEG takes a PSNR in dB: that of a uniform quantiser of the wanted step."""
     return max(1.0, 20.0 * math.log10(((1 << bits) - 1) * math.sqrt(12.0) / rate.step))
 
 
 def read_codestream_header(data: bytes) -> CodestreamHeader:
-    """What a codestream, in a JP2 file or bare, says of itself; `MalformedError` for none."""
+    """Return what a codestream, in a JP2 file or bare, says of itself; `MalformedError` for none."""
     return read_jpeg2000_header(bare_codestream(data))

@@ -150,6 +150,8 @@ def _literal(plane: Pixels) -> bytes:
 
 
 def begins_as_rle(data: bytes, frame_format: FrameFormat) -> bool:
-    """Whether bytes begin with the header of a frame of this format: number of segments, the first at byte 64."""
+    """Return whether bytes begin with the header of a frame of this format: number of segments, the
+    first at byte 64.
+    """
     segments = frame_format.samples_per_pixel * frame_format.cell_bytes
     return data[:8] == segments.to_bytes(4, "little") + (64).to_bytes(4, "little")

@@ -232,7 +232,7 @@ def codec_of(family: str) -> Codec | None:
 
 @cache
 def coding_of(keyword: str) -> Coding | None:
-    """How frames are written in the syntax of this keyword; None where nothing encodes it."""
+    """Return how frames are written in the syntax of this keyword; None where nothing encodes it."""
     if keyword in _CODINGS:
         return _CODINGS[keyword]
     codings = (coding for each in _added() for coding in each.codings)

@@ -1,4 +1,4 @@
-"""What rooms above attach to a `Volume`: conversions to other libraries, its look in a notebook.
+"""Attachments to a `Volume` from rooms above: conversions to other libraries, its look in a notebook.
 
 `hounsfield/__init__` attaches them, by functions that import when they are first called; nothing here looks upwards.
 """

@@ -108,7 +108,9 @@ class Padding:
         return cls(min(ends), max(ends))
 
     def is_safe(self, rescale: Rescale) -> bool:
-        """Whether no padding value can be anatomy: all lie at or below `PADDING_CEILING`, or above any CT number."""
+        """Return whether no padding value can be anatomy: all lie at or below `PADDING_CEILING`, or above any CT
+        number.
+        """
         values = rescale.value(self.low), rescale.value(self.high)
         return max(values) <= PADDING_CEILING or min(values) > HIGHEST
 

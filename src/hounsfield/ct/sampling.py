@@ -50,7 +50,7 @@ def sample(
 
 
 def _only_scales(to_source: NDArray[np.float64]) -> bool:
-    """Whether each target axis runs along the same axis of the source."""
+    """Return whether each target axis runs along the same axis of the source."""
     turned = to_source[:3, :3] - np.diag(np.diag(to_source[:3, :3]))
     return bool((np.abs(turned) < 1e-9).all())
 

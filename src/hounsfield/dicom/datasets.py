@@ -32,7 +32,7 @@ _NAMES: dict[bytes, str | None] = {b"": None, **{vr: vr.decode() for vr in KNOWN
 
 @dataclass(frozen=True, slots=True)
 class _Level:
-    """What elements inherit from the data set or item that they are in."""
+    """The traits that elements inherit from the data set or item that they are in."""
 
     walk: FullWalk
     encoding: Encoding

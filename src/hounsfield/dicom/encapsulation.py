@@ -1,4 +1,4 @@
-"""Where the bytes of each frame lie in encapsulated Pixel Data (PS3.5 A.4). Nothing here decodes them.
+"""The bytes of each frame in encapsulated Pixel Data (PS3.5 A.4). Nothing here decodes them.
 
 Only item headers are read, and the first and last bytes of fragments where no offset table says which fragments
 make a frame; what is written has a table always. Native Pixel Data needs no such search: its frames have one
@@ -57,7 +57,7 @@ def locate_frames(
 
     The result may be longer than `number_of_frames` when there are more frames than the header says. With
     `truncated`, data that end too soon give the whole frames before their end. Raises `TruncatedError` naming the
-    first frame that is not whole, `MalformedError` where fragments cannot be told apart.
+    first frame that is not whole, `MalformedError` where fragments cannot be assigned to frames.
     """
     if number_of_frames < 1:
         raise MalformedError(f"Number of Frames is {number_of_frames}", expected="at least 1")
@@ -87,7 +87,7 @@ def locate_frames(
 
 
 def count_fragments(stream: BinaryIO, offset: int, *, most: int) -> int:
-    """How many fragments with content begin behind the Basic Offset Table at `offset`; counts up to `most`.
+    """Return how many fragments with content begin behind the Basic Offset Table at `offset`; counts up to `most`.
 
     No frame has less than one, so that a Number of Frames can be held against it before anything is made for each.
     """
@@ -104,7 +104,7 @@ def count_fragments(stream: BinaryIO, offset: int, *, most: int) -> int:
 
 
 def missing_bytes(stream: BinaryIO, offset: int, *, most: int) -> str:
-    """What encapsulated Pixel Data whose value begins at `offset` lacks up to its delimiter; "" for nothing.
+    """Return what encapsulated Pixel Data whose value begins at `offset` lacks up to its delimiter; "" for nothing.
 
     Raises `UnsupportedError` beyond `most` fragments, `MalformedError` for what is no fragment.
     """

@@ -1,4 +1,4 @@
-"""How elements are written (PS3.5 7.1): explicit or implicit VR, either byte order, and headers as bytes."""
+"""The encoding of elements (PS3.5 7.1): explicit or implicit VR, either byte order, and headers as bytes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LENGTHS = {True: (Struct("<H"), Struct("<I")), False: (Struct(">H"), Struct(">I
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """How a data set is written; the default is Explicit VR Little Endian."""
+    """The encoding of a data set; the default is Explicit VR Little Endian."""
 
     implicit: bool = False
     little: bool = True

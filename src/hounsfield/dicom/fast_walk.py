@@ -39,7 +39,7 @@ Span: TypeAlias = tuple[int, bytes, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class PixelElement:
-    """Where a pixel element's value begins in its stream; `length` None when undefined (encapsulated).
+    """A pixel element: where its value begins in its stream; `length` None when undefined (encapsulated).
 
     `swapped`: VR OW in a big endian data set, where 8-bit cells come in swapped pairs (PS3.5 A.3, D).
     `strict`: found by this walk, so that every tag before it is lower and every element is well formed.
@@ -70,7 +70,9 @@ class Unrecognised(Exception):
 
 @dataclass(slots=True)
 class Trace:
-    """Where the elements of a header lie in `buffer`; the data set begins at `data_set`, its pixels at `pixels`."""
+    """A trace of a walk: where the elements of a header lie in `buffer`; the data set begins at `data_set`, its pixels
+    at `pixels`.
+    """
 
     buffer: bytes = b""
     spans: list[Span] = field(default_factory=list)
@@ -242,7 +244,8 @@ def walk_items(
     depth: int = 1,
     found: list[list[Span]] | None = None,
 ) -> int:
-    """Where the items of a sequence end (PS3.5 7.5), its delimiter included; behind `end` where they go on there.
+    """Return where the items of a sequence end (PS3.5 7.5), its delimiter included; behind `end` where they go on
+    there.
 
     `found` gets the elements of each item; without it, items of defined length are stepped over.
     """

@@ -218,7 +218,7 @@ class FullWalk:
         return encoding
 
     def _fits(self, head: bytes, start: int, end: int, encoding: Encoding) -> bool:
-        """Whether an element of Implicit VR could stand at `start`."""
+        """Return whether an element of Implicit VR could stand at `start`."""
         length: int = _LONG_LENGTH[encoding.little](head, 4)[0]
         return length == UNDEFINED or start + 8 + length <= end
 
@@ -226,7 +226,7 @@ class FullWalk:
         return encoding.implicit or head[4:6] in KNOWN
 
     def _is_blank(self, start: int, end: int) -> bool:
-        """Whether there is nothing but zeros from `start` on."""
+        """Return whether there is nothing but zeros from `start` on."""
         while start < end:
             block = self.read(start, min(_BLOCK, end - start))
             if not block or block.count(0) != len(block):
@@ -279,7 +279,7 @@ class FullWalk:
         return fitting[0]
 
     def _may_follow(self, tag: int, position: int, stop: int, encoding: Encoding) -> bool:
-        """Whether an element of a higher tag, a delimiter, or the end stands at `position`."""
+        """Return whether an element of a higher tag, a delimiter, or the end stands at `position`."""
         head = self.read(position, min(8, stop - position))
         if len(head) < 8:
             return not head.strip(b"\0")
@@ -316,7 +316,7 @@ class FullWalk:
     def _delimited(
         self, tag: int, vr: bytes, position: int, stop: int, encoding: Encoding, depth: int
     ) -> tuple[int, int]:
-        """Where a value of undefined length ends, and behind its delimiter."""
+        """Return where a value of undefined length ends, and behind its delimiter."""
         if depth > MAX_DEPTH:
             raise too_deep(_written(tag))
         inner = IMPLICIT_VR_LITTLE if vr == b"UN" else encoding
@@ -354,7 +354,7 @@ class FullWalk:
     def _item_end(
         self, position: int, stop: int, encoding: Encoding, depth: int, *, is_last: bool
     ) -> tuple[int, int]:
-        """Where the elements of an item end, and behind its delimiter; that of its sequence ends it too.
+        """Return where the elements of an item end, and behind its delimiter; that of its sequence ends it too.
 
         `is_last`: so does `stop`, where the sequence is known to end.
         """
@@ -377,7 +377,7 @@ class FullWalk:
 
 
 def item_encoding(sequence: Element, encoding: Encoding) -> Encoding:
-    """How the items of `sequence` are written: unknown VR hides Implicit Little Endian (PS3.5 6.2.2 note 2)."""
+    """Return how the items of `sequence` are written: unknown VR hides Implicit Little Endian (PS3.5 6.2.2 note 2)."""
     return IMPLICIT_VR_LITTLE if sequence.vr == b"UN" else encoding
 
 

@@ -1,4 +1,5 @@
-"""What the headers of one series have in common, learnt from file to file, so that it is walked over only once.
+"""Layouts: what the headers of one series have in common, learnt from file to file, so that it is walked over only
+once.
 
 Slices differ in some twenty of 130 elements. The bytes between those are compared as they are, in one step each;
 only the elements that differ are read. Nothing is guessed: bytes that equal those of a header which the strict

@@ -1,4 +1,4 @@
-"""How deep sequences may lie within sequences: one limit for every reader and writer of elements."""
+"""The limit on sequences within sequences: one for every reader and writer of elements."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OPEN = 1 << 62
 
 
 def is_deep(value: bytes | memoryview | mmap.mmap, start: int, stop: int, *, little: bool = True) -> bool:
-    """Whether the value of a sequence, `value[start:stop]`, has items within items beyond `MAX_DEPTH`.
+    """Return whether the value of a sequence, `value[start:stop]`, has items within items beyond `MAX_DEPTH`.
 
     Items are looked for as bytes, without a walk over what is in them, so that a sequence that is stepped over is
     held to the limit too.

@@ -47,7 +47,7 @@ class FileParts:
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """Where the elements of a data set lie: in `walk`, from `begin` on; `syntax` is the one that fits its bytes."""
+    """A data set: where its elements lie, in `walk`, from `begin` on; `syntax` is the one that fits its bytes."""
 
     walk: FullWalk
     begin: int
@@ -125,7 +125,9 @@ def _is_plain(head: bytes) -> bool:
 
 
 def first_encoding(head: bytes, syntax: str) -> Encoding:
-    """How a data set is written, as its first element shows it: transfer syntaxes are sometimes wrong about it."""
+    """Return how a data set is written, as its first element shows it: transfer syntaxes are sometimes
+    wrong about it.
+    """
     named = encoding_of(syntax)
     if len(head) < 8:
         return named
@@ -138,7 +140,9 @@ def first_encoding(head: bytes, syntax: str) -> Encoding:
 
 
 def _is_blank_vr(head: bytes, little: bool) -> bool:
-    """Whether a first element has a VR that is none, but has one: read as a length it would be beyond any file."""
+    """Return whether a first element has a VR that is none, but has one: read as a length it would be
+    beyond any file.
+    """
     length = int.from_bytes(head[4:8], "little" if little else "big")
     return length > _PLAUSIBLE_FIRST_LENGTH and length != UNDEFINED and head[4:6].isascii()
 

@@ -1,7 +1,7 @@
 """The transfer syntaxes of PS3.5 and PS3.6 as one table. Pure data: no codec, no I/O.
 
 Every syntax that can hold an image is listed. One that nothing here can read or write is listed too, with a
-`note` that says why, so that its name can be told to whoever meets it.
+`note` that says why, so that messages can name it.
 """
 
 from __future__ import annotations

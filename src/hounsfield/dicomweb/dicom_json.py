@@ -2,7 +2,7 @@
 
 A model is the plain JSON object of one data set, `{"00100020": {"vr": "LO", "Value": ["1"]}}`; searches stay at
 that (`attributes` reads values out of it). A pydicom data set is built only where one is needed. Reading
-forgives element by element: what cannot be read is left empty and told in `problems`; the rest stands.
+forgives element by element: what cannot be read is left empty and listed in `problems`; the rest stands.
 
 Not here: which values are bulk data and where they lie; callers give and take URIs.
 """
@@ -62,7 +62,7 @@ def encode_models(models: Iterable[Mapping[str, Any]]) -> bytes:
 def to_dataset(
     model: Mapping[str, Any], *, bulk: BulkReader | None = None, problems: list[str] | None = None
 ) -> Dataset:
-    """The data set of `model`. Without `bulk`, elements that only have a URI are left out and told.
+    """The data set of `model`. Without `bulk`, elements that only have a URI are left out and listed.
 
     `problems` collects a line for each element that could not be read as it stood.
     """
@@ -151,8 +151,8 @@ def _element(
         values = [value for value in values if value is not None]
     if all(value is None for value in values):
         return _empty(tag, vr)
-    told = ["" if value is None else value for value in values]
-    return _data_element(tag, vr, told if len(told) != 1 else told[0])
+    given = ["" if value is None else value for value in values]
+    return _data_element(tag, vr, given if len(given) != 1 else given[0])
 
 
 def _read(vr: str, value: Any, problems: list[str], path: str) -> Any:
@@ -290,9 +290,9 @@ def _vr(tag: int, element: Mapping[str, Any]) -> str:
     from pydicom.datadict import dictionary_VR
     from pydicom.valuerep import VR
 
-    told = element.get("vr")
-    if isinstance(told, str) and told in VR.__members__:
-        return told
+    given = element.get("vr")
+    if isinstance(given, str) and given in VR.__members__:
+        return given
     try:
         known = dictionary_VR(tag).split(" or ")
     except KeyError:

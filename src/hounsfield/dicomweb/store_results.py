@@ -96,27 +96,27 @@ def reason_text(code: int) -> str:
 def parse_store_result(status: int, content_type: str, body: bytes, asked: Iterable[str] = ()) -> StoreResult:
     """The result in an answer to a store of the SOP Instance UIDs `asked`.
 
-    JSON or XML, told by the content type or, where that is wrong or absent, by the first character. An answer
+    JSON or XML by the content type or, where that is wrong or absent, by the first character. An answer
     with another status than 200, 202 or 409, or none that can be read, raises `DicomwebError`.
     """
     if status not in {200, 201, 202, 204, 409}:
         raise DicomwebError("the store was not accepted", expected="200, 202 or 409", status=status)
     model = _model(content_type, body)
-    told: dict[str, StoredInstance] = {}
+    answered: dict[str, StoredInstance] = {}
     for item in _items(model, REFERENCED):
         code = _code(item, _WARNING_REASON)
         told_one = _read(item, "warned" if code else "stored", code)
-        told[told_one.sop_instance] = told_one
+        answered[told_one.sop_instance] = told_one
     for item in _items(model, FAILED):
         # Named in both lists, an instance counts as refused.
         told_one = _read(item, "refused", _code(item, _FAILURE_REASON))
-        told[told_one.sop_instance] = told_one
+        answered[told_one.sop_instance] = told_one
     others = tuple(_reason(item, _code(item, _FAILURE_REASON)) for item in _items(model, OTHER_FAILURES))
     instances = []
     for uid in dict.fromkeys(asked):
         silent = StoredInstance(uid, "unconfirmed", reason=f"the answer (HTTP {status}) does not mention it")
-        instances.append(told.pop(uid, silent))
-    return StoreResult((*instances, *told.values()), others, first(model, RETRIEVE_URL))
+        instances.append(answered.pop(uid, silent))
+    return StoreResult((*instances, *answered.values()), others, first(model, RETRIEVE_URL))
 
 
 def store_result_model(result: StoreResult) -> Model:

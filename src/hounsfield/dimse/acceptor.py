@@ -103,7 +103,7 @@ class Acceptor:
 
     @property
     def associations(self) -> int:
-        """How many connections are open."""
+        """Return how many connections are open."""
         return len(self._open)
 
     def _threads(self) -> list[threading.Thread]:

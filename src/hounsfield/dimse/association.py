@@ -55,7 +55,7 @@ Buffer = bytes | bytearray | memoryview
 
 
 class State(Enum):
-    """Where an association is. The numbers of PS3.8 table 9-1 are beside them."""
+    """The state of an association. The numbers of PS3.8 table 9-1 are beside them."""
 
     IDLE = auto()  # Sta1, Sta2, Sta4: nothing sent or received
     REQUESTED = auto()  # Sta5: waiting for A-ASSOCIATE-AC or -RJ

@@ -1,4 +1,4 @@
-"""What is asked of a peer: C-ECHO, C-FIND, C-STORE. Retrieval is `retrieving`'s.
+"""Requests to a peer: C-ECHO, C-FIND, C-STORE. Retrieval is `retrieving`'s.
 
 Identifiers are encoded data sets here; who asks makes them and reads them, since what a peer says it matched is only a
 claim.
@@ -95,7 +95,7 @@ class Sendable:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What a peer said of one instance. `kind` None: it said nothing, and trying again may help."""
+    """A peer's response for one instance. `kind` None: it said nothing, and trying again may help."""
 
     instance: Sendable
     kind: Kind | None

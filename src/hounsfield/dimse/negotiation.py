@@ -61,7 +61,7 @@ def split(kinds: Sequence[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """What an acceptor takes: `titles` it answers to (none: any), `callers` it knows (none: any) and `syntaxes`.
+    """The terms of an acceptor: `titles` it answers to (none: any), `callers` it knows (none: any) and `syntaxes`.
 
     `syntaxes` gives the transfer syntaxes that are taken for a SOP class; none for a class that is not. `as_scu` says
     of which classes the requestor may be SCP, so that a C-GET can send it instances.

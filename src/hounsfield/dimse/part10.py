@@ -49,7 +49,8 @@ def meta_bytes(stream: BinaryIO) -> bytes:
 
 
 def stray_bytes(start: bytes, *, implicit: bool) -> int:
-    """How many bytes at the `start` of a data set in little endian belong to groups 0000 and 0002, or to a preamble.
+    """Return how many bytes at the `start` of a data set in little endian belong to groups 0000 and 0002, or to a
+    preamble.
 
     Some senders pass a whole file on, or its meta group; that group may be explicit where the rest is implicit.
     """
@@ -57,7 +58,7 @@ def stray_bytes(start: bytes, *, implicit: bool) -> int:
 
 
 def _start_of_data(start: bytes, longest: int, *, implicit: bool) -> int:
-    """Where the first element of no meta group begins; none of those is longer than `longest`."""
+    """Return where the first element of no meta group begins; none of those is longer than `longest`."""
     position = 132 if start[128:132] == b"DICM" else 0
     walk = FullWalk(start)
     while int.from_bytes(start[position : position + 2], "little") in _BEFORE_DATA:

@@ -54,7 +54,7 @@ class ContextResult:
 
 @dataclass(frozen=True, slots=True)
 class RoleSelection:
-    """Whether the requestor may be SCU and SCP of a SOP class (PS3.7 D.3.3.4)."""
+    """The roles of a requestor: whether it may be SCU and SCP of a SOP class (PS3.7 D.3.3.4)."""
 
     sop_class: str
     scu: bool
@@ -63,7 +63,9 @@ class RoleSelection:
 
 @dataclass(frozen=True, slots=True)
 class UserIdentity:
-    """Who asks (PS3.7 D.3.3.7). `kind`: 1 user name, 2 with passcode, 3 Kerberos, 4 SAML, 5 JSON web token."""
+    """The identity of a requestor (PS3.7 D.3.3.7). `kind`: 1 user name, 2 with passcode, 3 Kerberos, 4 SAML, 5 JSON
+    web token.
+    """
 
     kind: int
     primary: bytes = field(repr=False)

@@ -197,7 +197,7 @@ def _rejected(peer: Peer, reject: AssociateReject, local: str) -> DimseError:
 
 
 def administrators_line(peer: Peer, local: str) -> str:
-    """What the peer's administrator enters so that it knows us: in words, and as Orthanc and DCMTK spell it."""
+    """Return what the peer's administrator enters so that it knows us: in words, and as Orthanc and DCMTK spell it."""
     return (
         f"AE title {peer.calling}, address {local}, port {peer.receive_port} "
         f'(Orthanc, DicomModalities: "{peer.calling}": ["{peer.calling}", "{local}", {peer.receive_port}]; '

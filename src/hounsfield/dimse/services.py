@@ -53,7 +53,7 @@ _STORED_ELSEWHERE = ("1.2.840.10008.5.1.4.34.7", "1.2.840.10008.5.1.4.43.1", "1.
 
 
 def is_storage(sop_class: str) -> bool:
-    """Whether a SOP class may be one of storage: any but those that DICOM defines for other services.
+    """Return whether a SOP class may be one of storage: any but those that DICOM defines for other services.
 
     Private classes are taken for storage, and so are those of editions to come.
     """

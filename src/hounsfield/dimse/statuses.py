@@ -1,4 +1,4 @@
-"""What the Status of a response says (PS3.7 annex C, PS3.4 B.2.3, C.4, J.3) and why associations are rejected.
+"""Meanings of the Status of a response (PS3.7 annex C, PS3.4 B.2.3, C.4, J.3), and of rejected associations.
 
 Words for people; which status a provider gives is the provider's.
 """
@@ -62,7 +62,7 @@ _WORDS = {
 
 
 def kind_of(status: int) -> Kind:
-    """What a status means for the operation (PS3.7 annex C)."""
+    """Return what a status means for the operation (PS3.7 annex C)."""
     if status == SUCCESS:
         return "success"
     if status in {PENDING, PENDING_UNSUPPORTED}:
@@ -116,7 +116,7 @@ _ABORTS = {
 
 
 def abort_words(abort: Abort) -> str:
-    """Who aborted an association and why (PS3.8 table 9-26)."""
+    """Return who aborted an association and why (PS3.8 table 9-26)."""
     if abort.source != 2:
         return "aborted by the peer"
     return f"aborted by the peer's upper layer: {_ABORTS.get(abort.reason, abort.reason)}"

@@ -22,7 +22,7 @@ _LONGEST_SAID = 250
 
 
 def is_address(path: str | Path) -> bool:
-    """Whether an output is in a bucket rather than on a disk."""
+    """Return whether an output is in a bucket rather than on a disk."""
     scheme, separator, _ = str(path).partition("://")
     return bool(separator) and scheme in SCHEMES
 
@@ -104,7 +104,7 @@ def obstore_of() -> Any:
 
 @contextmanager
 def telling(address: str) -> Iterator[None]:
-    """What a bucket says against it as one of our errors; obstore's own share no root but Exception."""
+    """Raise what a bucket says against it as one of our errors; obstore's own share no root but Exception."""
     try:
         yield
     except Exception as error:

@@ -1,4 +1,4 @@
-"""What every format shares: how hard to compress, and what a file says of its volume beside the numbers."""
+"""The part that every format shares: how hard to compress, and what a file says of its volume beside the numbers."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ IDENTITY = frozenset({"PatientName", "PatientID", "PatientBirthDate", "OtherPati
 
 def described(volume: Volume) -> dict[str, Any]:
     """Everything but the numbers and the patient's identity, as plain JSON values."""
-    told: dict[str, Any] = json.loads(json.dumps(volume.to_json(), default=str))
-    told["header"] = {key: value for key, value in told["header"].items() if key not in IDENTITY}
-    return told
+    described: dict[str, Any] = json.loads(json.dumps(volume.to_json(), default=str))
+    described["header"] = {key: value for key, value in described["header"].items() if key not in IDENTITY}
+    return described
 
 
 @dataclass(frozen=True)
 class Compression:
-    """How hard to press: `level` 0 not at all, 1 fast … 9 small; `threads` None for every core."""
+    """The effort of compression: `level` 0 not at all, 1 fast … 9 small; `threads` None for every core."""
 
     level: int = 1
     threads: int | None = None

@@ -30,7 +30,7 @@ SCANNER_ANATOMICAL = 1
 
 
 def nifti_cautions(volume: Volume) -> tuple[str, ...]:
-    """What programs that read a NIfTI of this volume may not take."""
+    """Return what programs that read a NIfTI of this volume may not take."""
     if not volume.is_sheared:
         return ()
     return (

@@ -34,7 +34,9 @@ SAME_GRID = 0.01  # share of a voxel by which volumes may lie apart and still be
 
 @dataclass(frozen=True)
 class Phases:
-    """What was written: the first volume, its report for all of them; `count` volumes, their names and times (s)."""
+    """The phases that were written: the first volume, its report for all of them; `count` volumes, their names and
+    times (s).
+    """
 
     volume: Volume
     names: tuple[str, ...]
@@ -73,7 +75,7 @@ def write_phases(
 
 
 class _Writing:
-    """The volumes one after the other, held against the first, and what is to be told of them all."""
+    """The volumes one after the other, held against the first, and what is to be said of them all."""
 
     def __init__(self, series: Series, options: LoadOptions, compression: Compression) -> None:
         self.series, self.options, self.compression = series, options, compression
@@ -121,10 +123,10 @@ class _Writing:
         header.set_data_shape((*volume.shape[::-1], len(self.names)))
         header.set_zooms((*header.get_zooms()[:3], self._time_step()))
         header.set_xyzt_units("mm", "sec" if self.times else None)
-        told: dict[str, Any] = {"phases": list(self.names)}
+        described: dict[str, Any] = {"phases": list(self.names)}
         if self.times is not None:
-            told["times_s"] = list(self.times)
-        text = json.dumps(told, ensure_ascii=False).encode()
+            described["times_s"] = list(self.times)
+        text = json.dumps(described, ensure_ascii=False).encode()
         extension = nibabel.nifti1.Nifti1Extension(COMMENT, text)
         written = io.BytesIO()
         extension.write_to(written, False)
@@ -137,7 +139,7 @@ class _Writing:
         return float(steps.mean()) if len(steps) and np.all(steps > 0) else 0.0
 
     def phases(self) -> Phases:
-        """What was written."""
+        """Return what was written."""
         assert self.first is not None
         steps = np.diff(self.times or ())
         notes: list[str] = []

@@ -27,8 +27,8 @@ def write_npy(volume: Volume, path: Path, force: bool, compression: Compression)
         with whole_file(path, force=force) as array_file:
             _write_array(volume.array, array_file)
             with whole_file(beside, force=force) as json_file:
-                told = {**described(volume), "array": path.name}
-                json_file.write_text(json.dumps(told, indent=1, ensure_ascii=False), "utf-8")
+                description = {**described(volume), "array": path.name}
+                json_file.write_text(json.dumps(description, indent=1, ensure_ascii=False), "utf-8")
             named = True
     except BaseException:
         # The array could not take its name after its description had: alone it describes nothing.
@@ -39,7 +39,7 @@ def write_npy(volume: Volume, path: Path, force: bool, compression: Compression)
 
 
 def _write_array(array: NDArray[Any], path: Path) -> None:
-    """What `np.save` writes; that one's error does not tell a full disk from anything else."""
+    """Write as `np.save` does; that one's error does not tell a full disk from anything else."""
     kind = np.lib.format.dtype_to_descr(array.dtype.newbyteorder("<"))
     with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(

@@ -65,13 +65,13 @@ def _header(volume: Volume, *, encoding: str) -> str:
         "sample units": volume.unit,
     }
     known = described(volume)
-    told = {
+    keys = {
         **{key: value for key, value in known["header"].items() if value is not None},
         "SOPInstanceUIDs": known["uids"],
         "hounsfield report": known["report"],
     }
     lines = ["NRRD0005", *(f"{field}: {_line(value)}" for field, value in fields.items())]
-    lines += [f"{_line(key)}:={_line(_text(value))}" for key, value in told.items()]
+    lines += [f"{_line(key)}:={_line(_text(value))}" for key, value in keys.items()]
     return "\n".join(lines) + "\n\n"
 
 

@@ -247,7 +247,7 @@ def _ome(volume: Volume, name: str, levels: list[Level], ends: tuple[float, floa
 
 
 def _channel(volume: Volume, ends: tuple[float, float]) -> dict[str, Any]:
-    """How a viewer should first show it: a soft tissue window for a CT, all there is for a map."""
+    """Return how a viewer should first show it: a soft tissue window for a CT, all there is for a map."""
     low, high = ends
     start, end = (-160.0, 240.0) if volume.is_hounsfield else (low, high)
     window = {"min": low, "max": high, "start": start, "end": end}

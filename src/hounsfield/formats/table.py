@@ -55,7 +55,7 @@ class VolumeFormat:
     cautions: str = ""
 
     def cautions_of(self, volume: Volume) -> tuple[str, ...]:
-        """What readers of this format may not take of the volume, as sentences."""
+        """Return what readers of this format may not take of the volume, as sentences."""
         return tuple(named(self.cautions)(volume)) if self.cautions else ()
 
     def write(self, volume: Volume, path: Path, force: bool, compression: Compression) -> tuple[Path, ...]:
@@ -154,7 +154,7 @@ def volume_format(path: str | Path) -> VolumeFormat:
 
 
 def sidecars_of(path: str | Path) -> tuple[Path, ...]:
-    """What belongs to an output and lies beside it; nothing for an output of another kind."""
+    """Return what belongs to an output and lies beside it; nothing for an output of another kind."""
     found = format_of(Path(path).name)
     return () if found is None else found.beside(Path(path))
 

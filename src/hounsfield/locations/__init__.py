@@ -107,7 +107,7 @@ def writable(place: Location) -> Writable:
 
 
 def as_location(location: str | PathLike[str] | Location) -> Location:
-    """What is a location already as it is, a text or path opened. Raises `LocationError`."""
+    """Return what is a location already as it is, a text or path opened. Raises `LocationError`."""
     if isinstance(location, (str, PathLike)):
         return open_location(location if isinstance(location, str) else Path(location))
     if not isinstance(location, Location):
@@ -120,7 +120,7 @@ def as_location(location: str | PathLike[str] | Location) -> Location:
 
 
 def is_path(text: str | PathLike[str]) -> bool:
-    """Whether a text names something on a disk, there or not, rather than an address or a server."""
+    """Return whether a text names something on a disk, there or not, rather than an address or a server."""
     return not isinstance(text, str) or (kind_of_address(text) is None and not _is_server(text))
 
 

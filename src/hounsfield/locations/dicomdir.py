@@ -34,7 +34,7 @@ Reference = tuple[str, ...]
 
 
 def is_dicomdir(head: bytes) -> bool:
-    """Whether the file meta in `head` is that of a Media Storage Directory (PS3.10 8.6), whatever its name."""
+    """Return whether the file meta in `head` is that of a Media Storage Directory (PS3.10 8.6), whatever its name."""
     at = head.find(_CLASS_ELEMENT, 132)
     if head[128:132] != b"DICM" or at < 0:
         return False
@@ -62,18 +62,18 @@ class DicomdirLocation:
         root = self.path.parent
         references, notes = _references(self.path, root)
         yield from notes
-        told = {self.name, *(note.name for note in notes)}
+        reported = {self.name, *(note.name for note in notes)}
         dead: list[Reference] = []
         for reference, found in _resolved(root, references):
             if found is None:
                 dead.append(reference)
-            elif str(found) not in told:
-                told.add(str(found))
+            elif str(found) not in reported:
+                reported.add(str(found))
                 yield FileSource(found)
         if dead or not references:
             yield Skipped(self.name, _told(dead, references))
             rest = FolderLocation(root, self.limits).sources()
-            yield from (other for other in rest if other.name not in told)
+            yield from (other for other in rest if other.name not in reported)
 
 
 def _resolved(root: Path, references: list[Reference]) -> Iterator[tuple[Reference, Path | None]]:

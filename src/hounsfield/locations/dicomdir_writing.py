@@ -28,7 +28,7 @@ _ITEM = b"\xfe\xff\x00\xe0"
 
 
 def rebuilt(path: Path, folder: Path) -> bytes:
-    """The DICOMDIR at `path`, told of the files below `folder`; its own bytes where nothing is new.
+    """The DICOMDIR at `path`, extended by the files below `folder`; its own bytes where nothing is new.
 
     Raises `MalformedError` for one whose records cannot be read, `LocationError` for one too large or gone.
     """
@@ -73,7 +73,7 @@ def _rebuilt(content: bytes, folder: Path) -> bytes:
 
 
 def _brought_up_to_date(record: Any, folder: Path) -> bool:
-    """Whether anything that the record says of its file was not so any more."""
+    """Return whether anything that the record says of its file was not so any more."""
     header = _header_of(record, folder)
     if header is None:
         return False
@@ -104,12 +104,14 @@ def _header_of(record: Any, folder: Path) -> Header | None:
 
 
 def _pointers(dataset: Any, places: dict[int, int]) -> dict[int, int | None]:
-    """Which record each offset of `dataset` means; None: no record, or none that is there."""
+    """Return which record each offset of `dataset` means; None: no record, or none that is there."""
     return {tag: places.get(int(dataset[tag].value or 0)) for tag in _OFFSETS if tag in dataset}
 
 
 def _encoded(directory: Any, records: list[Any]) -> tuple[bytes, list[bytes], bytes]:
-    """What comes before the first record (its last four bytes the length of the sequence), the records, the rest."""
+    """Return what comes before the first record (its last four bytes the length of the sequence), the records, the
+    rest.
+    """
     from pydicom.dataset import Dataset
     from pydicom.uid import ExplicitVRLittleEndian
 

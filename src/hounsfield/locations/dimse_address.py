@@ -46,7 +46,7 @@ class DimseAddress:
         return found.below(path, text)
 
     def below(self, path: str, text: str) -> DimseAddress:
-        """What `path`, as `studies/…/series/…`, names on this peer; `text` is what a person wrote."""
+        """Return what `path`, as `studies/…/series/…`, names on this peer; `text` is what a person wrote."""
         words = [word for word in path.split("/") if word]
         names, uids = tuple(words[::2]), words[1::2]
         if names != _LEVELS[: len(uids)] or len(names) != len(uids) or not all(map(is_uid, uids)):

@@ -144,7 +144,7 @@ def first_bytes(path: Path) -> bytes:
 
 
 def _judged(entry: os.DirEntry[str], entered: set[tuple[int, int]]) -> FileSource | Skipped | None:
-    """What `entry` is; None: a folder to enter, noted in `entered`."""
+    """Return what `entry` is; None: a folder to enter, noted in `entered`."""
     try:
         if entry.is_dir():
             return _judged_folder(entry, entered)

@@ -80,7 +80,7 @@ KINDS: tuple[LocationKind, ...] = (
 
 
 def kind_of_address(text: str) -> Callable[[str], Location] | None:
-    """What opens an address by its scheme; None for a text without one that is known."""
+    """Return what opens an address by its scheme; None for a text without one that is known."""
     match = _SCHEME.match(text)
     if match is None:
         return None
@@ -92,13 +92,13 @@ def kind_of_address(text: str) -> Callable[[str], Location] | None:
 
 
 def is_nested(address: str) -> bool:
-    """Whether what lies below an address is an address too."""
+    """Return whether what lies below an address is an address too."""
     match = _SCHEME.match(address)
     return match is not None and any(match[1].lower() in kind.schemes for kind in KINDS if kind.nested)
 
 
 def kind_of_suffix(path: Path) -> Callable[[str], Location] | None:
-    """What another package opens by the suffix of a path, the longest that fits; None where there is none."""
+    """Return what another package opens by the suffix of a path, the longest that fits; None where there is none."""
     name = path.name.lower()
     suffixes = (name[at:] for at, letter in enumerate(name) if letter == ".")
     return next((_of_extension(suffix) for suffix in suffixes if suffix in extensions(GROUP)), None)

@@ -153,7 +153,7 @@ class Writable(Location, Protocol):
         """Store these; an `Outcome` for each, whatever happens to one: it raises for none."""
 
     def address(self, study: str, series: str) -> str:
-        """Where a series is once it is written."""
+        """Return where a series is once it is written."""
 
 
 @runtime_checkable

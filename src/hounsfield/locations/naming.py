@@ -1,4 +1,4 @@
-"""What a source is called below its location, so that two places of one shape can be held beside each other."""
+"""Names of sources below their location, so that two places of one shape can be held beside each other."""
 
 from __future__ import annotations
 

@@ -65,12 +65,12 @@ class Server:
 
     @property
     def is_dimse(self) -> bool:
-        """Whether it speaks DIMSE rather than DICOMweb."""
+        """Return whether it speaks DIMSE rather than DICOMweb."""
         return self.url.lower().startswith("dicom://")
 
     @property
     def auth_kind(self) -> str:
-        """How it is entered: "none", "basic", "bearer" or "oauth2", and where the secret is kept."""
+        """Return how it is entered: "none", "basic", "bearer" or "oauth2", and where the secret is kept."""
         auth = self.settings.get("auth")
         if not auth:
             return "none"
@@ -104,7 +104,7 @@ class Server:
 
 
 def servers_file() -> Path:
-    """Where the entries are kept."""
+    """Return where the entries are kept."""
     if given := os.environ.get(FILE_VARIABLE):
         return Path(given)
     from platformdirs import user_config_path
@@ -120,7 +120,7 @@ def read_servers(path: Path | None = None) -> dict[str, Server]:
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeError, tomllib.TOMLDecodeError) as error:
-        # A parser's message may repeat the line, and with it a secret: only its place is told.
+        # A parser's message may repeat the line, and with it a secret: only its place is given.
         place = re.search(r"line \d+", str(error))
         raise LocationError(
             f"cannot be read{f' at {place[0]}' if place else ''}", expected="TOML", where=str(path)
@@ -261,7 +261,7 @@ _AUTHS = {"basic": _basic, "bearer": _bearer, "oauth2": _oauth2}
 
 
 def secret_of(value: Any, user: str) -> Secret:
-    """Where a secret is to be had: text in the file itself, or a table that names its place."""
+    """Return where a secret is to be had: text in the file itself, or a table that names its place."""
     if isinstance(value, str):
         return Secret.of(value)
     if isinstance(value, Mapping):

@@ -24,7 +24,7 @@ def tree_entries(
 ) -> Iterator[os.DirEntry[str]]:
     """Everything below `root` in natural order, a folder before what is in it.
 
-    `unlisted` is told of a folder that cannot be listed; without it that is a `LocationError`.
+    `unlisted` is called with a folder that cannot be listed; without it that is a `LocationError`.
     """
     try:
         with os.scandir(root) as entries:
@@ -54,7 +54,7 @@ def tree_sources(root: Path, *, directories: bool = False) -> Iterator[FileSourc
 
 
 def is_directory_file(path: Path) -> bool:
-    """Whether it is a DICOMDIR, by name and content."""
+    """Return whether it is a DICOMDIR, by name and content."""
     try:
         return path.name.lower() == DIRECTORY_NAME and is_dicomdir(first_bytes(path))
     except HounsfieldError:

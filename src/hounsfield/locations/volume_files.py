@@ -28,7 +28,9 @@ _ANY_ZLIB = 47  # zlib's word for gzip or zlib, whichever it is
 
 
 def is_volume(path: Path, head: bytes) -> bool:
-    """Whether a path is a volume file, by suffix or magic number, or a folder that is a Zarr. `head`: of a file."""
+    """Return whether a path is a volume file, by suffix or magic number, or a folder that is a Zarr. `head`: of a
+    file.
+    """
     if path.is_dir():
         try:
             return any((path / mark).is_file() for mark in MARKS)
@@ -119,7 +121,7 @@ def _stamp(*paths: Path) -> str:
 
 
 def _offset(layout: VolumeLayout, data: Path, name: str) -> int:
-    """Where the voxels of an uncompressed file begin. Raises `TruncatedError`."""
+    """Return where the voxels of an uncompressed file begin. Raises `TruncatedError`."""
     size = data.stat().st_size
     begin = size - layout.bytes if layout.offset < 0 else layout.offset
     if begin < 0 or begin + layout.bytes > size:

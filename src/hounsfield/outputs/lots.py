@@ -107,7 +107,7 @@ def passed(lot: Iterable[Item], step: Callable[[Item], None], explaining: Explai
         try:
             with explaining(item.path):
                 step(item)
-        except Exception as error:  # noqa: BLE001 (whatever it is, the one who waits for this file is told)
+        except Exception as error:  # noqa: BLE001 (whatever it is, whoever waits for this file gets it)
             item.fail(error)
         else:
             found.append(item)

@@ -1,4 +1,4 @@
-"""What happened to a unit of work, in one vocabulary, and the words that each edge of the house has for it.
+"""Results of units of work, in one vocabulary, and the words that each edge of the house has for it.
 
 Inside the house only `Status` is used. A word that a user, a server or an older ledger knows is translated where it is
 read (`status_of`) or written (`word_of`), by the one table `WORDS`.

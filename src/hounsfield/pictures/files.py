@@ -121,8 +121,8 @@ def _encode(pictures: Iterator[Picture], path: Path, rate: Fraction) -> None:
         for picture in pictures:
             pixels = _even(picture.image)
             if stream is None:
-                told = (f"{name}: {picture.facts[name]}" for name in FILM_FACTS if name in picture.facts)
-                container.metadata["comment"] = "; ".join(told)
+                facts = (f"{name}: {picture.facts[name]}" for name in FILM_FACTS if name in picture.facts)
+                container.metadata["comment"] = "; ".join(facts)
                 stream = _stream(container, pixels, rate)
             frame = av.VideoFrame.from_ndarray(pixels, format="gray")
             for packet in stream.encode(frame):

@@ -1,4 +1,4 @@
-"""What a series was when it was read: a short text that changes when the series does.
+"""A digest of a series as it was read: a short text that changes when the series does.
 
 By default it covers, of every slice, the header values that decide on selection, geometry and pixels, the transfer
 syntax, and the size and time of change of the file (of an archive's member: its size, and checksum where the archive
@@ -31,15 +31,15 @@ def digest(series: Series, *, content: bool = False) -> str:
 
 
 def state(header: Header, source: Source, *, content: bool = False) -> bytes:
-    """What one file is now: its part of the digest of its series. Raises `LocationError`."""
-    told = hashlib.blake2b(digest_size=STATE_BYTES)
-    told.update(header.transfer_syntax.encode())
+    """Return what one file is now: its part of the digest of its series. Raises `LocationError`."""
+    digest = hashlib.blake2b(digest_size=STATE_BYTES)
+    digest.update(header.transfer_syntax.encode())
     for tag in sorted(header.values):
         value = header.values[tag]
-        told.update(b"%08x%d:" % (tag, len(value)))
-        told.update(value)
-    told.update((content_digest if content else identity)(source).encode())
-    return told.digest()
+        digest.update(b"%08x%d:" % (tag, len(value)))
+        digest.update(value)
+    digest.update((content_digest if content else identity)(source).encode())
+    return digest.digest()
 
 
 def identity(source: Source) -> str:
@@ -76,11 +76,11 @@ def size_of_source(source: Source) -> int:
 
 def content_digest(source: Source) -> str:
     """Of all bytes of a source, in hexadecimal. Raises `LocationError`."""
-    told = hashlib.blake2b(digest_size=STATE_BYTES)
+    digest = hashlib.blake2b(digest_size=STATE_BYTES)
     with source.open() as stream:
         while chunk := stream.read(_CHUNK):
-            told.update(chunk)
-    return told.hexdigest()
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def folder_of(name: str) -> str:

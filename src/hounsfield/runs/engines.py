@@ -1,4 +1,4 @@
-"""What runs the work: threads, processes of this machine, or any executor that a program has already.
+"""Engines that run the work: threads, processes of this machine, or any executor that a program has already.
 
 No engine of our own: each is a `concurrent.futures.Executor`, opened here, with one thing added that executors do not
 agree on: which of their errors mean that a worker died over a task, and which that the whole engine went away. A Dask
@@ -34,7 +34,9 @@ PRELOADED = ("hounsfield.runs", "hounsfield.ct.series", "hounsfield.formats", "h
 
 
 class Ending(Enum):
-    """What an error says beyond the task: its worker died; all the pool broke, over any of the tasks; it went away."""
+    """The reach of an error beyond its task: its worker died; all the pool broke, over any of the
+    tasks; it went away.
+    """
 
     WORKER_DIED = "worker died"
     BROKEN = "broken"

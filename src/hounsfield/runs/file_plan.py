@@ -57,7 +57,7 @@ class Step:
 
 
 class FileVerb(Protocol):
-    """What is done to files. `options` decide what the outputs hold."""
+    """The verb over files, as the plan needs it. `options` decide what the outputs hold."""
 
     @property
     def name(self) -> str: ...
@@ -72,7 +72,7 @@ class FileVerb(Protocol):
         """The reason as the ledger may give it."""
 
     def alias(self, piece: Piece) -> str:
-        """What the ledger calls a file by itself."""
+        """Return what the ledger calls a file by itself."""
 
     def describe(
         self, series: FileSeries, results: Sequence[Result], before: Record | None
@@ -80,7 +80,7 @@ class FileVerb(Protocol):
         """Fields of the series' record: counts, facts, warnings, reason."""
 
     def preview(self, piece: Piece) -> Mapping[str, Any]:
-        """What the report shows of a file that was made; nothing where there is nothing to see."""
+        """Return what the report shows of a file that was made; nothing where there is nothing to see."""
 
 
 @dataclass
@@ -123,7 +123,7 @@ class FilePlan:
         self._ended_files, self._ended_since = 0, 0.0
 
     def jobs(self) -> Iterator[Step]:
-        """What is to be done, series after series; then `others`, which belong to none."""
+        """Yield what is to be done, series after series; then `others`, which belong to none."""
         for lot in self._lots(self.series):
             self.place.ledger.append(*map(self._started, lot))
             for begun in lot:
@@ -138,7 +138,7 @@ class FilePlan:
             yield Step(piece)
 
     def standing(self) -> Iterator[Result]:
-        """What earlier runs settled, as far as it is known by now; each once."""
+        """Return what earlier runs settled, as far as it is known by now; each once."""
         found, self._standing = self._standing, []
         return chain.from_iterable(found)
 
@@ -175,7 +175,7 @@ class FilePlan:
             yield lot
 
     def _planned(self, series: FileSeries) -> _Begun | None:
-        """What is to be done of a series; None where it stands as it was recorded."""
+        """Return what is to be done of a series; None where it stands as it was recorded."""
         before = self.place.ledger.latest.get(series.key)
         same = before is not None and dict(before.options) == self.options
         known = unpacked(before.files) if before is not None else {}

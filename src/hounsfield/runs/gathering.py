@@ -1,7 +1,7 @@
 """Sources → the series that they belong to, by their headers alone: for verbs to which a file is a file.
 
 Not `hounsfield.ct.series`: nothing is judged here and nothing left out; what a series' files hold, in this run and when
-it was recorded, is told by a state of each, without their pixels.
+it was recorded, is known by a state of each, without their pixels.
 """
 
 from __future__ import annotations

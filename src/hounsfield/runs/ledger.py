@@ -68,7 +68,7 @@ class Record:
 
     @property
     def uid_and_part(self) -> str:
-        """What tells series apart, whatever was done with them."""
+        """Return what tells series apart, whatever was done with them."""
         return f"{self.uid}#{self.part}"
 
     @classmethod
@@ -185,11 +185,11 @@ def read_lines(path: Path) -> Iterator[Mapping[str, Any]]:
     with stream:
         for line in stream:
             try:
-                told = json.loads(line)
+                record = json.loads(line)
             except (ValueError, RecursionError):
                 continue
-            if isinstance(told, dict):
-                yield told
+            if isinstance(record, dict):
+                yield record
 
 
 def hold(descriptor: int, path: Path, remedy: str) -> None:

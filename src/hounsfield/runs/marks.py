@@ -1,4 +1,5 @@
-"""What a record remembers of each file of a series, in twenty characters: which output, of what source, how large.
+"""Marks: what a record remembers of each file of a series, in twenty characters: which output, of what source, how
+large.
 
 Fifteen bytes a file, in base64: five of a hash of the output's name, six of the state that the source had, four of
 the output's size (0 where it is not known to be whole). Names of files are in no record.
@@ -29,7 +30,7 @@ STALE = Mark(bytes(_STATE))
 
 
 def place_of(output: str) -> bytes:
-    """What stands for an output's name."""
+    """Return what stands for an output's name."""
     return hashlib.blake2b(output.encode("utf-8", "surrogateescape"), digest_size=_PLACE).digest()
 
 
@@ -40,8 +41,8 @@ def mark_of(state: bytes, size: int = 0) -> Mark:
 
 def absent(state: bytes, reason: str) -> Mark:
     """Of a source that has no output, for `reason`."""
-    told = hashlib.blake2b(state + reason.encode("utf-8", "replace"), digest_size=_STATE)
-    return Mark(told.digest())
+    digest = hashlib.blake2b(state + reason.encode("utf-8", "replace"), digest_size=_STATE)
+    return Mark(digest.digest())
 
 
 def packed(marks: Mapping[bytes, Mark]) -> str:

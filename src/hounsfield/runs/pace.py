@@ -1,4 +1,4 @@
-"""How quickly, and between which hours, a long run may work: so many bytes a second, and a window of the day.
+"""The pace of a long run: so many bytes a second, and a window of the day.
 
 A run waits before it takes up its next file; what it has begun it finishes. Times are local ones of this machine's
 clock, looked at again every minute at least, so that a changed clock or a machine that slept does no harm.
@@ -69,7 +69,7 @@ def window(text: str) -> Window:
 class Pace:
     """The limits of one run, shared by its workers; any threads may wait at once.
 
-    `bytes_per_second`: of what is read, on average. `on_wait` is told once for each time the window is closed.
+    `bytes_per_second`: of what is read, on average. `on_wait` is called once for each time the window is closed.
     """
 
     bytes_per_second: float | None = None
@@ -79,7 +79,7 @@ class Pace:
     _stopped: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _free_at: float = 0.0
-    _told: bool = False
+    _has_said: bool = False
 
     def wait(self, size: int) -> None:
         """Return when the next file, of `size` bytes, may be begun. Raises `HounsfieldError` once it is stopped."""
@@ -116,7 +116,7 @@ class Pace:
             return 0.0
         closed = self.hours.opens_in(self.now())
         with self._lock:
-            tells, self._told = closed > 0 and not self._told, closed > 0
+            tells, self._has_said = closed > 0 and not self._has_said, closed > 0
         if tells:
             self.on_wait(self.hours)
         return closed

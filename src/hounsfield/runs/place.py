@@ -1,4 +1,4 @@
-"""Where the outputs of a run and its ledger are, and what is there already."""
+"""The place of a run's outputs and its ledger, and what is there already."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DISTRIBUTIONS = ("hounsfield", "numpy", "pydicom", "imagecodecs")
 
 @dataclass(frozen=True)
 class Place:
-    """Where outputs and ledger are. `force`: do everything again, over whatever is there.
+    """The place of outputs and ledger. `force`: do everything again, over whatever is there.
 
     `content`: know sources by all their bytes, not by size and time. `exists` tells whether an output is still
     there as it was recorded. `pages`: what a person looks at once the place is closed.
@@ -35,7 +35,7 @@ class Place:
 
 @lru_cache
 def versions() -> Mapping[str, str]:
-    """What the numbers depend on, as installed here."""
+    """Return what the numbers depend on, as installed here."""
     return {name: version(name) for name in _DISTRIBUTIONS}
 
 
@@ -58,7 +58,7 @@ def size_of(target: str) -> int:
 
 
 def is_still_there(folder: Path, record: Record) -> bool:
-    """Whether a recorded output is where it was, and of the size it had (of a folder only that it is there)."""
+    """Return whether a recorded output is where it was, and of the size it had (of a folder only that it is there)."""
     path = folder / record.output
     return path.is_dir() or (path.is_file() and path.stat().st_size == record.bytes)
 

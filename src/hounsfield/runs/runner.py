@@ -24,10 +24,10 @@ Doing = Callable[[Iterator[Job]], Iterator[tuple[str, Result]]]
 
 
 class Plan(Protocol[Job_co]):
-    """What is to be done, and the record of it; `SeriesPlan`, `FilePlan`."""
+    """The plan of a run, and the record of it; `SeriesPlan`, `FilePlan`."""
 
     def jobs(self) -> Iterator[Job_co]:
-        """What is missing, changed or failed; a line "started" is on the disk before a job is handed out."""
+        """Return what is missing, changed or failed; a line "started" is on the disk before a job is handed out."""
 
     def settle(self, key: str, result: Result) -> Iterable[Result]:
         """Record the result of a job; the results that it settles."""

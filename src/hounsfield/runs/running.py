@@ -1,7 +1,8 @@
 """A function over many items on any engine: bounded, in spite of workers that die, every item answered for once.
 
 Knows neither series nor files. Never more items are under way than keep the workers busy; when a worker dies, the
-items that were under way are each tried once more, alone, so that the one that kills is told from those beside it.
+items that were under way are each tried once more, alone, so that the one that kills is distinguished from those
+beside it.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ DRAIN_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Finished(Generic[Item, Value]):
-    """What became of one item: `value`, or `error` where the function raised or its worker died."""
+    """An item that is done: `value`, or `error` where the function raised or its worker died."""
 
     item: Item
     value: Value | None = None
@@ -146,7 +147,7 @@ class _Run(Generic[Item, Value]):
             self._renew()
 
     def _judged(self, future: Future[Value]) -> tuple[Ending | None, Finished[Item, Value] | None]:
-        """What a future that is over, or given up, says of its item and of the engine."""
+        """Return what a future that is over, or given up, says of its item and of the engine."""
         item = self.flying.pop(future)
         if future.cancelled() or not future.done():
             self.again.append(item)
@@ -160,7 +161,7 @@ class _Run(Generic[Item, Value]):
             self.suspects.append(item)
         elif error is not None:
             self.losses = 0
-            return None, Finished(item, error=told(error))
+            return None, Finished(item, error=as_hounsfield_error(error))
         else:
             self.losses = 0
             return None, Finished(item, value=future.result())
@@ -199,7 +200,7 @@ class _Run(Generic[Item, Value]):
         yield Finished(self.suspects.pop(), error=_killed())
 
 
-def told(error: BaseException) -> HounsfieldError:
+def as_hounsfield_error(error: BaseException) -> HounsfieldError:
     """Any exception of a task as one of ours, in one line."""
     if isinstance(error, HounsfieldError):
         return error

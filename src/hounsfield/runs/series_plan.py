@@ -42,7 +42,7 @@ class Job:
 
 
 class Work(Protocol):
-    """What a worker does; it must pickle. Errors it raises become the result's reason.
+    """The work on a series; it must pickle. Errors it raises become the result's reason.
 
     Facts of its result that are fields of a `Record` (verdict, shape, unit, counts, warnings) become those of the
     ledger's line, others its `facts`; `preview` is for the report alone.
@@ -134,10 +134,10 @@ class SeriesPlan:
             yield self._standing.pop(0)
 
     def close(self) -> None:
-        """What is under way stays begun: the next run does it again."""
+        """Leave what is under way as begun: the next run does it again."""
 
     def _plans(self, series: Series) -> Iterator[Job | Result]:
-        """What is to be done, or the result of what is not."""
+        """Yield what is to be done, or the result of what is not."""
         phases: list[tuple[int, Series]] = [(0, series)]
         if self.task.by_phase and len(series.phases) > 1:
             phases = [(number, one_phase(series, number)) for number in range(len(series.phases))]
@@ -237,5 +237,5 @@ def file_name(series: Series, phase: int | None) -> str:
 
 
 def source_of(series: Series) -> str:
-    """Where the series was read from: the folder, archive or address that its first slice names."""
+    """Return where the series was read from: the folder, archive or address that its first slice names."""
     return folder_of(series.slices[0].instance.name)

@@ -92,7 +92,9 @@ class Transcoder:
             raise
 
     def search(self, source: Source, target: Target) -> LossySearch | None:
-        """What `transcode` would search through for a ratio of `source`; None where it is asked for none, or fails."""
+        """Return what `transcode` would search through for a ratio of `source`; None where it is asked for none, or
+        fails.
+        """
         try:
             held = _held(source)
             instance = read_instance(held, reader=self._originals)
@@ -287,8 +289,8 @@ class _Work:
             goal, original = goal_of(self.target), (part.find(_SOP_INSTANCE) or b"").rstrip(b"\0 ")
             uid = derived_uid(original, self.syntax, goal)
             ratio = self.pixels.native_bytes / max(1, stored)
-            told = derivation_edits(part, self.syntax, ratio=ratio, goal=goal, uid=uid, past=past)
-            edits = {**told, **edits}
+            derived = derivation_edits(part, self.syntax, ratio=ratio, goal=goal, uid=uid, past=past)
+            edits = {**derived, **edits}
         elif past is not None:
             edits = {**past_loss_edits(part, past, part.encoding), **edits}
         content = write_part10(part, self.syntax, edits, instance_uid=uid)
@@ -320,7 +322,7 @@ class _Work:
         )
 
     def _past_loss(self) -> PastLoss | None:
-        """What the codestreams lost, where the header does not say that anything was (PS3.3 C.7.6.1.1.5)."""
+        """Return what the codestreams lost, where the header does not say that anything was (PS3.3 C.7.6.1.1.5)."""
         if self.instance.header.text("LossyImageCompression") == "01":
             return None
         method = self.pixels.lossy_method()
@@ -329,7 +331,7 @@ class _Work:
         )
 
     def _mended(self, photometric: str, past: PastLoss | None) -> str:
-        """What the header said wrongly of the codestream, and no longer does."""
+        """Return what the header said wrongly of the codestream, and no longer does."""
         said = []
         if len(self.part.dataset) > self.part.end:
             said.append(f"{len(self.part.dataset) - self.part.end} bytes behind its last element left out")

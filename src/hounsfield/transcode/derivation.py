@@ -1,5 +1,5 @@
-"""What a lossy image must say of itself (PS3.3 C.7.6.1.1.5, C.7.6.1.1.2, C.7.6.1.1.3): a derived image with its
-own UID, its source, and how it was compressed; and what one must that was lossy before and did not say so.
+"""The statements that a lossy image must make of itself (PS3.3 C.7.6.1.1.5, C.7.6.1.1.2, C.7.6.1.1.3): a derived image
+with its own UID, its source, and how it was compressed; and what one must that was lossy before and did not say so.
 """
 
 from __future__ import annotations

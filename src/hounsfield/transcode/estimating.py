@@ -1,4 +1,4 @@
-"""What an exam would cost in each syntax: sizes, speeds on this machine, errors; measured on a sample of it."""
+"""Estimates of an exam's cost in each syntax: sizes, speeds on this machine, errors; measured on a sample of it."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def estimate(
 
 
 def steps(*, lossy: bool = True, syntaxes: Sequence[str] | None = None) -> int:
-    """How many measurements `estimate` makes at most."""
+    """Return how many measurements `estimate` makes at most."""
     return len(_plan(lossy, syntaxes))
 
 

@@ -1,7 +1,7 @@
-"""How much a lossy coding loses.
+"""Measures of what a lossy coding loses.
 
-Errors are in rescaled units (HU), in signed values. What is told leaves padding out: declared (PS3.3 C.7.5.1.1.2), or
-on CT below what air can be. What is promised does not: no cell may be further off than asked, and padding may not
+Errors are in rescaled units (HU), in signed values. What is reported leaves padding out: declared (PS3.3 C.7.5.1.1.2),
+or on CT below what air can be. What is promised does not: no cell may be further off than asked, and padding may not
 become anything else.
 """
 
@@ -74,10 +74,11 @@ class FrameScale:
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """What was lost: largest error in rescaled units, and PSNR in dB over the range of the values, padding left out.
+    """The loss of a coding: largest error in rescaled units, and PSNR in dB over the range of the values, padding left
+    out.
 
     `worst` is the largest error of all cells. `padding`: the stored values that are padding afterwards, where those
-    declared are no longer enough. `strays`: padding that became something that is not told from the image.
+    declared are no longer enough. `strays`: padding that became something that cannot be separated from the image.
     """
 
     max_error: float
@@ -87,7 +88,7 @@ class Loss:
     strays: int = 0
 
     def keeps(self, max_error: float | None) -> bool:
-        """Whether no cell is further off than `max_error`, and padding is still that."""
+        """Return whether no cell is further off than `max_error`, and padding is still that."""
         return not self.strays and (max_error is None or self.worst <= max_error)
 
 
@@ -112,7 +113,7 @@ def frame_scales(instance: Instance, count: int) -> list[FrameScale]:
 
 
 def error_unit(instance: Instance) -> str:
-    """In what errors of its values are told: HU, another unit that the header names, or grey levels."""
+    """The unit of errors of its values: HU, another unit that the header names, or grey levels."""
     header = instance.header
     try:
         rescale, kind = instance.planes[0].rescale, instance.planes[0].rescale_type

@@ -59,7 +59,7 @@ class Part10:
 
     @property
     def end(self) -> int:
-        """Where the last element ends; what is behind it belongs to none, and is left out of what is written."""
+        """Return where the last element ends; what is behind it belongs to none, and is left out of what is written."""
         if self.pixels is not None or not self.elements:
             return len(self.dataset)
         return self.elements[-1].stop
@@ -116,7 +116,7 @@ def _start_of(content: bytes, walk: FullWalk, parts: FileParts) -> bytes:
 
 
 def last_element(content: bytes, header: Header, extents: Sequence[Frame] = ()) -> int | None:
-    """Where Pixel Data starts in a plain file that ends with it; None where only a walk can tell what is there.
+    """Return where Pixel Data starts in a plain file that ends with it; None where only a walk can tell what is there.
 
     `extents` are the fragments of encapsulated frames.
     """

@@ -31,7 +31,7 @@ class _Mark:
 
 @dataclass(frozen=True, slots=True)
 class _Drawing:
-    """What both formats draw: lines and dots with labels, ticks of both axes."""
+    """The drawing that both formats share: lines and dots with labels, ticks of both axes."""
 
     lines: list[tuple[list[_Mark], str]]
     dots: list[_Mark]

@@ -1,4 +1,4 @@
-"""What becomes of which images: rules in a TOML file, the first that matches an image decides.
+"""Policies: rules in a TOML file, of which the first that matches an image decides.
 
 ::
 
@@ -59,7 +59,7 @@ class Rule:
         return not (self.modality or self.body_part or self.sop_class or self.older_than or self.newer_than)
 
     def matches(self, header: Header, today: date) -> bool:
-        """Whether it is for this image. An image whose study has no date is neither older nor newer."""
+        """Return whether it is for this image. An image whose study has no date is neither older nor newer."""
         for allowed, keyword in (
             (self.modality, "Modality"),
             (self.body_part, "BodyPartExamined"),
@@ -78,14 +78,14 @@ class Rule:
 
 @dataclass(frozen=True)
 class Policy:
-    """The rules in their order; `told` is what the file says, for a ledger. `today` decides on ages."""
+    """The rules in their order; `rows` are those of the file, for a ledger. `today` decides on ages."""
 
     rules: tuple[Rule, ...]
-    told: tuple[Mapping[str, Any], ...] = field(default=(), compare=False, repr=False)
+    rows: tuple[Mapping[str, Any], ...] = field(default=(), compare=False, repr=False)
     today: date = field(default_factory=date.today)
 
     def choice_for(self, header: Header, *, lossy_before: bool = False) -> Choice:
-        """What becomes of an image; as of `Target.chosen_for`."""
+        """Return what becomes of an image; as of `Target.chosen_for`."""
         for number, rule in enumerate(self.rules, start=1):
             if rule.matches(header, self.today):
                 if rule.target is None:
@@ -128,11 +128,11 @@ def read_policy(
         odd = f"{', '.join(map(repr, found))} in it" if found else "no rule in it"
         raise SelectionError(odd, expected="tables called [[rule]] and nothing else", where=str(name))
     made: list[Rule] = []
-    for number, told in enumerate(rules, start=1):
+    for number, row in enumerate(rules, start=1):
         try:
             if made and made[-1].matches_all:
                 raise SelectionError("is never reached, since the rule before it is for every image")
-            made.append(_rule(told, extended_offsets))
+            made.append(_rule(row, extended_offsets))
         except HounsfieldError as error:
             error.at(f"{name}: rule {number}")
             raise
@@ -156,26 +156,26 @@ def _text(name: str | Path) -> str:
     return shipped[str(name)]
 
 
-def _rule(told: Mapping[str, Any], extended_offsets: bool | None) -> Rule:
-    unknown = sorted(set(told) - _KNOWN)
+def _rule(row: Mapping[str, Any], extended_offsets: bool | None) -> Rule:
+    unknown = sorted(set(row) - _KNOWN)
     if unknown:
         raise SelectionError(f"{unknown[0]!r} is no part of a rule", expected=", ".join(sorted(_KNOWN)))
     return Rule(
-        _target(told, extended_offsets),
-        str(told.get("name", "")),
-        _texts(told, "modality"),
-        _texts(told, "body_part"),
-        frozenset(map(_sop_class, _texts(told, "sop_class"))),
-        _age(told, "older_than"),
-        _age(told, "newer_than"),
+        _target(row, extended_offsets),
+        str(row.get("name", "")),
+        _texts(row, "modality"),
+        _texts(row, "body_part"),
+        frozenset(map(_sop_class, _texts(row, "sop_class"))),
+        _age(row, "older_than"),
+        _age(row, "newer_than"),
     )
 
 
-def _target(told: Mapping[str, Any], extended_offsets: bool | None) -> Target | None:
-    to = told.get("to")
+def _target(row: Mapping[str, Any], extended_offsets: bool | None) -> Target | None:
+    to = row.get("to")
     if not isinstance(to, str):
         raise SelectionError("it does not say what to make", expected='to = "SYNTAX", "auto" or "keep"')
-    goals: dict[str, Any] = {key: _number(told, key) for key in (*_GOALS, "effort") if key in told}
+    goals: dict[str, Any] = {key: _number(row, key) for key in (*_GOALS, "effort") if key in row}
     if to in ("keep", "auto") and goals:
         raise SelectionError(
             f"{next(iter(goals))} makes no sense with {to!r}", remedy="name a syntax, or leave it out"
@@ -191,17 +191,17 @@ def _target(told: Mapping[str, Any], extended_offsets: bool | None) -> Target | 
     return Target(None, effort=effort, extended_offsets=extended_offsets, auto={"": syntax.keyword}, **goals)
 
 
-def _number(told: Mapping[str, Any], key: str) -> float:
-    value = told[key]
+def _number(row: Mapping[str, Any], key: str) -> float:
+    value = row[key]
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise SelectionError(f"{key} = {value!r}", expected="a number")
     return value
 
 
-def _texts(told: Mapping[str, Any], key: str) -> frozenset[str]:
-    value = told.get(key, [])
+def _texts(row: Mapping[str, Any], key: str) -> frozenset[str]:
+    value = row.get(key, [])
     values = value if isinstance(value, list) else [value]
-    if not all(isinstance(each, str) for each in values) or (key in told and not values):
+    if not all(isinstance(each, str) for each in values) or (key in row and not values):
         raise SelectionError(f"{key} = {value!r}", expected="a text or a list of texts")
     return frozenset(each.strip().upper() for each in values)
 
@@ -218,13 +218,13 @@ def _sop_class(name: str) -> str:
     raise SelectionError(f"{name!r} is no SOP Class", expected="a UID, or a name such as CT Image Storage")
 
 
-def _age(told: Mapping[str, Any], key: str) -> tuple[int, int] | None:
-    if key not in told:
+def _age(row: Mapping[str, Any], key: str) -> tuple[int, int] | None:
+    if key not in row:
         return None
-    found = _AGE.fullmatch(told[key]) if isinstance(told[key], str) else None
+    found = _AGE.fullmatch(row[key]) if isinstance(row[key], str) else None
     if found is None:
         raise SelectionError(
-            f"{key} = {told[key]!r}", expected='an age such as "5 years", "18 months", "90 days"'
+            f"{key} = {row[key]!r}", expected='an age such as "5 years", "18 months", "90 days"'
         )
     count, unit = int(found[1]), found[2].lower()
     ages: Mapping[str, Callable[[], tuple[int, int]]] = {

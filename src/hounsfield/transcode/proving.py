@@ -2,7 +2,7 @@
 
 Knows nothing of how the second was made: both are read and decoded as any file is. Frames are compared by their
 stored values (Bits Stored of each cell, with their sign), so that native and compressed forms of one image are equal,
-and told by the SHA-256 of those values in little endian; colour by the samples of each pixel.
+and identified by the SHA-256 of those values in little endian; colour by the samples of each pixel.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class FrameProof:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What a comparison found.
+    """The result of a comparison.
 
     `same`: every value of every frame, and every attribute but those that say how pixels are stored. `lossy`: the
     new file says that it was derived from the old with loss, and nothing else differs; `max_error` is over all cells,
@@ -223,7 +223,7 @@ def _kept_values(before: _Opened, after: _Opened, frame: int, values: NDArray[An
 
 
 def _frame_values(before: _Opened, after: _Opened) -> FrameValues | None:
-    """What a codestream in the syntax of `after` is made of."""
+    """Return what a codestream in the syntax of `after` is made of."""
     if before.pixels is None or after.pixels is None or before.instance is None or before.part is None:
         return None
     return FrameValues(before.pixels, before.part, before.instance.header, after.pixels.syntax)
@@ -256,7 +256,7 @@ def _judged(before: _Opened, after: _Opened, frames: tuple[FrameProof, ...]) -> 
     derived = says_lossy and before.uid != after.uid and before.uid.encode() in sources
     allowed = _COLOUR | (_DERIVED if derived else frozenset())
     if says_lossy or is_lossy(before.instance.header):
-        allowed |= _LOST  # a loss of the past that only the codestream told of
+        allowed |= _LOST  # a loss of the past that only the codestream shows
     differing = tuple(_differing(before, after, allowed))
     if differing and (moved := _moved(before, after)):
         found = _elements(after.part)
@@ -264,14 +264,14 @@ def _judged(before: _Opened, after: _Opened, frames: tuple[FrameProof, ...]) -> 
             f"({tag >> 16:04X},{tag & 0xFFFF:04X})" for tag in moved if _are_equal(moved[tag], found.get(tag))
         }
         differing = tuple(tag for tag in differing if tag not in right)
-    told = []
+    differences = []
     if lost and not derived:
-        told.append(f"{lost} of {len(frames)} frames hold other values")
+        differences.append(f"{lost} of {len(frames)} frames hold other values")
     if differing:
-        told.append(f"{len(differing)} attributes differ: {', '.join(differing[:_NAMED])}")
-    status: Status = "different" if told else "lossy" if lost else "same"
+        differences.append(f"{len(differing)} attributes differ: {', '.join(differing[:_NAMED])}")
+    status: Status = "different" if differences else "lossy" if lost else "same"
     unit = "HU" if before.instance.header.text("Modality") == "CT" else ""
-    return Proof(status, before.uid, after.uid, frames, differing, unit, "; ".join(told))
+    return Proof(status, before.uid, after.uid, frames, differing, unit, "; ".join(differences))
 
 
 def _differing(before: _Opened, after: _Opened, allowed: frozenset[int]) -> Iterator[str]:
@@ -306,7 +306,7 @@ def _are_equal(one: tuple[bytes, bytes] | None, other: tuple[bytes, bytes] | Non
 
 
 def _are_equal_as_read(tag: int, old: bytes, new: bytes) -> bool:
-    """Whether a whole reader finds the same in what is written in two ways: lengths and delimiters of sequences
+    """Return whether a whole reader finds the same in what is written in two ways: lengths and delimiters of sequences
     (PS3.5 7.5), VRs within them.
     """
     with warnings.catch_warnings():

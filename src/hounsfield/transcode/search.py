@@ -190,7 +190,7 @@ class LossySearch:
         coded = self._coded(rate, streams)
         if not coded.loss.keeps(None):
             raise UnsupportedError(
-                f"at a ratio of {ratio:g} padding is no longer told from the image by {self.syntax.keyword}",
+                f"at a ratio of {ratio:g} padding can no longer be separated from the image by {self.syntax.keyword}",
                 remedy="ask for a smaller ratio, or for --max-error",
             )
         return coded

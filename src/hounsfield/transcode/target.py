@@ -1,4 +1,4 @@
-"""What to compress to: a syntax and how much may be lost, or a table that chooses by modality."""
+"""Targets of compression: a syntax and how much may be lost, or a table that chooses by modality."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Policy(Protocol):
         """The rules, in their order."""
 
     @property
-    def told(self) -> Sequence[Mapping[str, Any]]:
+    def rows(self) -> Sequence[Mapping[str, Any]]:
         """The file's content, for a ledger."""
 
     def choice_for(self, header: Header, *, lossy_before: bool = False) -> Choice:
@@ -137,7 +137,7 @@ class Target:
             "effort": self.effort,
             "extended_offsets": self.extended_offsets,
             "auto": None if self.auto is None else dict(sorted(self.auto.items())),
-            **({} if self.policy is None else {"policy": list(self.policy.told)}),
+            **({} if self.policy is None else {"policy": list(self.policy.rows)}),
             **({} if self.each else {"each": False}),
         }
 
@@ -174,8 +174,8 @@ class Target:
         return Choice(self._without_goal(found), f"{wanted.syntax.keyword} does not hold {kind} pixels")
 
     def _recompresses(self, header: Header) -> bool:
-        """Whether it is a baseline JPEG of which nobody said what it is to be: JPEG XL holds it in fewer bytes, and
-        gives it back bit for bit (PS3.5 A.4.13).
+        """Return whether it is a baseline JPEG of which nobody said what it is to be: JPEG XL holds it in fewer bytes,
+        and gives it back bit for bit (PS3.5 A.4.13).
         """
         modality = header.text("Modality")
         named = modality != "" and modality in AUTO
@@ -184,7 +184,7 @@ class Target:
         return unsaid and encapsulated and transfer_syntax(header.transfer_syntax).keyword == "jpeg"
 
     def _wanted(self, header: Header, *, lossy: bool) -> Target:
-        """What the table says of such a modality; without `lossy` only what loses nothing: once is enough."""
+        """Return what the table says of such a modality; without `lossy` only what loses nothing: once is enough."""
         table = AUTO if self.auto is None else self.auto
         modality = header.text("Modality")
         modality = modality if modality in table else ""
@@ -204,7 +204,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What becomes of one image: `target`, which has a syntax, or None where it stays as it is.
+    """The choice for one image: `target`, which has a syntax, or None where it stays as it is.
 
     `why`: what `target` is not what was asked for first, or why there is none; "" where there is nothing to tell.
     """

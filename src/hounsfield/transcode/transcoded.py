@@ -1,4 +1,4 @@
-"""What came of one file: its bytes in the new syntax, and what was done."""
+"""The result of transcoding one file: its bytes in the new syntax, and what was done."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Transcoded:
 
 
 def goal_of(target: Target) -> str:
-    """What was asked for, in words; part of the derived UID."""
+    """Return what was asked for, in words; part of the derived UID."""
     if target.ratio is not None:
         return f"ratio {target.ratio:g}" + ("" if target.each else " over its series")
     if target.max_error is not None:

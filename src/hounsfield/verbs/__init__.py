@@ -1,1 +1,1 @@
-"""What the command does, as functions: a module or package for each verb."""
+"""The verbs of the command as functions: a module or package for each."""

@@ -52,16 +52,16 @@ def convert_all(
         join_phases,
     )
     leave_out = _no_reason if all_modalities else reason_to_leave_out
-    told = {**options.to_json(), "suffix": suffix, "level": compression.level}
+    parameters = {**options.to_json(), "suffix": suffix, "level": compression.level}
     if join_phases:
-        told["join_phases"] = True
-    task = Task("volume", work, suffix, told, leave_out, by_phase=not join_phases)
+        parameters["join_phases"] = True
+    task = Task("volume", work, suffix, parameters, leave_out, by_phase=not join_phases)
     return run_series(scan.series, task, place, engine, fail_fast=fail_fast)
 
 
 @dataclass(frozen=True)
 class _Convert:
-    """What a worker does with a series; plain values, so that it pickles."""
+    """The work on a series; plain values, so that it pickles."""
 
     options: LoadOptions
     compression: Compression

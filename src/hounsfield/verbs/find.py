@@ -70,10 +70,10 @@ def find(
     skipped: list[Skipped] | None = None,
     warn: Callable[[str], None] | None = None,
 ) -> Iterator[Found]:
-    """What at `location` matches `filters` (`{keyword: value}`, all kinds of DICOM matching), one by one.
+    """Find what at `location` matches `filters` (`{keyword: value}`, all kinds of DICOM matching), one by one.
 
-    `fields` adds attributes to those of `FIELDS`; `fuzzy` matches names by the beginnings of words; `warn` is told
-    what a server warns of, `skipped` what was no instance. An unknown keyword is a `DicomwebError`.
+    `fields` adds attributes to those of `FIELDS`; `fuzzy` matches names by the beginnings of words; `warn` is called
+    with what a server warns of, `skipped` what was no instance. An unknown keyword is a `DicomwebError`.
     """
     place = as_location(location)
     query = Query.build(filters, include=[*FIELDS[level], *fields], fuzzy=fuzzy, limit=limit)
@@ -173,7 +173,7 @@ def _instances(place: Location, asked: _Asked, skipped: list[Skipped]) -> Iterat
 
 
 def _model(members: list[Instance], level: Level, asked: _Asked) -> Model:
-    """What is asked of the first member, and what a server would count over all."""
+    """Return what is asked of the first member, and what a server would count over all."""
     first, header = members[0], members[0].header
     charset = "\\".join(header.texts("SpecificCharacterSet"))
     model: Model = from_dataset(first.dataset(), tags=asked.others) if asked.others else {}

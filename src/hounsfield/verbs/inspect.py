@@ -1,4 +1,4 @@
-"""What a person wants to know of a series before trusting it: geometry, values, padding, range, histogram, trust.
+"""The facts of a series before trusting it: geometry, values, padding, range, histogram, trust.
 
 Reads headers, and pixels only when asked (`pixels=True`), a run of slices at a time; makes no volume.
 """
@@ -25,7 +25,7 @@ from hounsfield.ct.plausibility import (
     looks_interleaved,
 )
 from hounsfield.ct.series import LoadOptions, Series
-from hounsfield.ct.series.assembly import allocate, convert_into, told_notes
+from hounsfield.ct.series.assembly import allocate, convert_into, counted_notes
 from hounsfield.ct.series.slices import Slice
 from hounsfield.ct.series.warnings import is_little, warnings_of
 from hounsfield.errors import HounsfieldError
@@ -38,7 +38,7 @@ _OFFSET = 32768  # int16 values shifted to count them
 
 
 class Trust(StrEnum):
-    """How far the numbers can be trusted without looking further."""
+    """The trust that the numbers deserve without looking further."""
 
     GREEN = "green"
     AMBER = "amber"
@@ -47,7 +47,7 @@ class Trust(StrEnum):
 
 @dataclass(frozen=True)
 class Histogram:
-    """How often values occur: `counts[i]` voxels are from `first + i * step` to less than a step more.
+    """A histogram: `counts[i]` voxels are from `first + i * step` to less than a step more.
 
     Every whole number has a place of its own in Hounsfield units, where padding is among them, at −1024; in other
     units `step` is a fraction of the range. `ends`: the least and the greatest value, exact.
@@ -134,17 +134,17 @@ class Inspection:
     @property
     def cautions(self) -> tuple[str, ...]:
         """Everything that a careful reader wants to hear, most serious first; every warning of `load` is among it."""
-        told = [self.problem] if self.problem else []
+        found = [self.problem] if self.problem else []
         if self.plausibility is not None and self.is_implausible:
-            told.append(f"the numbers cannot be HU: {self.plausibility.sentences()[0]}")
+            found.append(f"the numbers cannot be HU: {self.plausibility.sentences()[0]}")
         if self.plausibility is not None:
-            told += [each.sentence() for each in self.plausibility.evidence if each.key in _CAUTIONED]
-        told += [*self.reasons, *self.notes]
+            found += [each.sentence() for each in self.plausibility.evidence if each.key in _CAUTIONED]
+        found += [*self.reasons, *self.notes]
         if self.lossy:
-            told.append("pixels were compressed with loss: values are approximate")
+            found.append("pixels were compressed with loss: values are approximate")
         if len(self.phases) > 1:
-            told.append(self.phases_found)
-        return tuple(dict.fromkeys(told))
+            found.append(self.phases_found)
+        return tuple(dict.fromkeys(found))
 
     def to_json(self) -> dict[str, Any]:
         """Everything as plain JSON values; the histogram by value."""
@@ -251,7 +251,7 @@ def _physics(series: Series, found: _Looked) -> Plausibility | None:
 
 @dataclass(frozen=True)
 class _Looked:
-    """What came of reading the pixels."""
+    """The result of reading the pixels."""
 
     counts: Counts | None = None
     histogram: Histogram | None = None
@@ -279,8 +279,8 @@ def _look(series: Series) -> _Looked:
                 tally.add(plane)
             levels += [level_of(plane) for plane in array] if series.unit.hounsfield else []
         interleaved = interleaved or looks_interleaved(levels)
-        told = (*series.notes, *told_notes(notes, len(slices)))
-        warnings += warnings_of(slices, counts, told, series.left_out)
+        found = (*series.notes, *counted_notes(notes, len(slices)))
+        warnings += warnings_of(slices, counts, found, series.left_out)
         total += counts
     return _Looked(total, tally.histogram(), tuple(dict.fromkeys(warnings)), interleaved=interleaved)
 
@@ -290,12 +290,12 @@ def _volumes(series: Series) -> list[tuple[Slice, ...]]:
 
 
 def _warnings_unread(series: Series) -> tuple[str, ...]:
-    """What can be warned of without the pixels."""
+    """Return what can be warned of without the pixels."""
     warnings: list[str] = []
     for slices in _volumes(series):
         notes = Counter(note for item in slices for note in item.plane.notes)
-        told = (*series.notes, *told_notes(notes, len(slices)))
-        warnings += warnings_of(slices, None, told, series.left_out)
+        found = (*series.notes, *counted_notes(notes, len(slices)))
+        warnings += warnings_of(slices, None, found, series.left_out)
     return tuple(dict.fromkeys(warnings))
 
 
@@ -355,7 +355,7 @@ class _Bins:
 
 
 def _compressed(series: Series) -> dict[str, int]:
-    """What the pixels would take in the two lossless syntaxes that most archives would choose from."""
+    """Return what the pixels would take in the two lossless syntaxes that most archives would choose from."""
     sources = {id(item.instance): item.instance.source for item in series.slices}.values()
     try:
         found = estimate(sources, lossy=False, syntaxes=_ESTIMATED)
@@ -395,7 +395,7 @@ def _syntax_name(item: Slice) -> str:
     try:
         return item.instance.syntax.name
     except HounsfieldError:
-        return item.instance.header.transfer_syntax or "transfer syntax not told by the server"
+        return item.instance.header.transfer_syntax or "transfer syntax not given by the server"
 
 
 def _pixel_bytes(instance: Any) -> int:

@@ -17,7 +17,7 @@ from hounsfield.ct.grid import Side
 from hounsfield.ct.instance import Instance, Skipped, Source
 from hounsfield.ct.sampling import Interpolation
 from hounsfield.ct.series import LoadOptions, Series, find_series
-from hounsfield.ct.series.slices import told
+from hounsfield.ct.series.slices import printable
 from hounsfield.ct.volume import Volume
 from hounsfield.errors import HounsfieldError, NotHounsfieldError, SelectionError
 from hounsfield.locations import Location, as_location
@@ -27,7 +27,7 @@ from hounsfield.locations.retrieved import with_pixels
 
 @dataclass(frozen=True, repr=False)
 class Scan:
-    """What a location holds: `series` with verdicts, and `skipped`, everything else, with reasons.
+    """The content of a location: `series` with verdicts, and `skipped`, everything else, with reasons.
 
     `captures`: series of Secondary Captures that are CT but for their class; `choose` gives one that is named.
     """
@@ -109,7 +109,7 @@ def scan(
     split_by: str | Sequence[str] | None = None,
     seen: Callable[[], None] | None = None,
 ) -> Scan:
-    """What a location holds, from headers alone (pixels are compared only where positions clash).
+    """Scan a location from headers alone (pixels are compared only where positions clash).
 
     `unit` and `split_by` are those of `load`. `seen` is called after each instance: a hundred thousand of them take
     a while, and somebody waits. Raises `LocationError` when the location itself cannot be read, `SelectionError` for
@@ -227,7 +227,7 @@ def _matches(series: Series, wanted: str) -> bool:
 
 
 def _begins(series: Series, wanted: str) -> bool:
-    """Whether the description begins with `wanted`, which has three letters at least; case does not matter."""
+    """Return whether the description begins with `wanted`, which has three letters at least; case does not matter."""
     description = series.facts.get("SeriesDescription", "").casefold()
     return len(wanted) >= 3 and description.startswith(wanted.casefold())
 
@@ -237,12 +237,12 @@ def _choice(series: Series, *, among: Sequence[Series] = ()) -> str:
     slices = "1 slice" if len(series.slices) == 1 else f"{len(series.slices)} slices"
     # Whose it is, where there are several patients to choose from.
     patients = {other.header.text("PatientID") for other in among}
-    whose = f", Patient ID {told(series.header.text('PatientID'))!r}" if len(patients) > 1 else ""
+    whose = f", Patient ID {printable(series.header.text('PatientID'))!r}" if len(patients) > 1 else ""
     return f"{series.name} ({slices}, {series.verdict}{whose}, {series.uid}{label})"
 
 
 def is_remote(location: str | Path) -> bool:
-    """Whether reading the location goes over a network, so that pixels are fetched only on demand."""
+    """Return whether reading the location goes over a network, so that pixels are fetched only on demand."""
     text = str(location)
     scheme, separator, _ = text.partition(":")
     # One letter before the colon is a Windows drive.

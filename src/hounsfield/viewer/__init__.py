@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 HOW_TO_BUILD = "install Node 20.19 or later and run: make viewer"
-"""What a checkout without the page is told."""
+"""Advice for a checkout without the page."""
 
 
 def page() -> Path | None:

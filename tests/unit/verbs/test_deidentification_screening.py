@@ -15,7 +15,7 @@ from hounsfield import phantom
 from hounsfield.cli import main
 from hounsfield.verbs.deidentify import Profile
 from hounsfield.verbs.deidentify.screening import CLASSES, MODALITIES
-from hounsfield.verbs.deidentify.wording import REASONS, RISKS, WORDS, risks_of, told
+from hounsfield.verbs.deidentify.wording import REASONS, RISKS, WORDS, in_language, risks_of
 
 STORAGE = "1.2.840.10008.5.1.4.1.1."
 LEFT_OUT = [
@@ -180,10 +180,10 @@ def test_every_reason_has_its_chinese() -> None:
     reasons |= {treated(changed({"BurnedInAnnotation": value})).reason for value in ("YES", "PERHAPS")}
     reasons |= {treated(changed({"SOPClassUID": STORAGE + uid})).reason for uid in ("104.1", "77.1.1", "1.1")}
     for reason in reasons:
-        chinese = told(reason, "zh")
+        chinese = in_language(reason, "zh")
         assert re.search("[一-鿿]", chinese) and "{" not in chinese, reason
         assert not re.search(r"[A-Za-z]{4,} [a-z]{3,} [a-z]{3,}", chinese), chinese
-        assert told(reason, "en") == reason
+        assert in_language(reason, "en") == reason
     assert all(re.search("[一-鿿]", text) for text in REASONS.values())
     assert all(re.search("[一-鿿]", chinese) for _, chinese in (*WORDS.values(), *RISKS.values()))
 

@@ -147,7 +147,7 @@ def compress(location: str, out: str | None, as_json: bool, force: bool, **asked
 
 
 def _refuse_odd_place(location: str, out: str | None, asked: dict[str, Any]) -> None:
-    """What a folder is needed for, and `--each` where there is no ratio."""
+    """Refuse what needs a folder without one, and `--each` where there is no ratio."""
     if asked["each"] and asked["ratio"] is None and asked["policy"] is None:
         raise click.UsageError("--each says of what a ratio is; it goes with --ratio")
     if out is None and asked["ratio"] is not None and not asked["each"]:
@@ -248,7 +248,7 @@ class _Tree:
 
 
 def _engine(workers: int | None, cluster: str | None) -> Engine | None:
-    """What the options ask for; None for what is best on this machine."""
+    """Return what the options ask for; None for what is best on this machine."""
     from hounsfield import runs as batch
 
     if cluster is not None:

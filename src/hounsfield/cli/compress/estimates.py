@@ -1,4 +1,4 @@
-"""What each transfer syntax would cost, measured on some images of a location, as a table, a plot or JSON."""
+"""The cost of each transfer syntax, measured on some images of a location, as a table, a plot or JSON."""
 
 from __future__ import annotations
 

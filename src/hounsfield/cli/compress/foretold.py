@@ -41,8 +41,8 @@ def show_foretold(
     left_out_too = list(skipped)
     if left_out_too:
         show_skipped(left_out_too)
-    told = ", ".join(f"{count} {would}" for would, count in counts.items())
-    echo(f"{told or 'no file'}; nothing was written")
+    line = ", ".join(f"{count} {would}" for would, count in counts.items())
+    echo(f"{line or 'no file'}; nothing was written")
 
 
 def _would(result: Result) -> str:

@@ -113,9 +113,9 @@ class Account:
         for said, note in sorted(self.notes.items()):
             status, _, reason = said.partition(" ")
             echo(f"{_SAID[status]} {reason}: {note}")
-        told = ", ".join(f"{count} {status}" for status, count in self.counts.items() if status != "skipped")
-        if told:
-            echo(told + (f"; to look through: {pages}" if pages is not None and pages.is_file() else ""))
+        line = ", ".join(f"{count} {status}" for status, count in self.counts.items() if status != "skipped")
+        if line:
+            echo(line + (f"; to look through: {pages}" if pages is not None and pages.is_file() else ""))
 
     def check(self, name: str, done: str = "compressed") -> None:
         """Raise `LocationError` where anything failed, or nothing was DICOM, at the location of this name."""

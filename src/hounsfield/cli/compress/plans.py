@@ -43,9 +43,9 @@ def _summary(plan: Plan) -> str:
     files = sum(stratum.files for stratum in plan.strata)
     sampled = sum(len(stratum.measured) for stratum in plan.strata)
     now = sum(stratum.bytes for stratum in plan.strata)
-    told = f"{files:,} files, {bytes_text(now)} now, {bytes_text(plan.after)} ± {bytes_text(plan.uncertainty)} after"
-    told += f"; measured on {sampled:,} of them. Hours are of computing; a slow disk takes longer."
-    return told + (f" {plan.skipped:,} other files were left out." if plan.skipped else "")
+    line = f"{files:,} files, {bytes_text(now)} now, {bytes_text(plan.after)} ± {bytes_text(plan.uncertainty)} after"
+    line += f"; measured on {sampled:,} of them. Hours are of computing; a slow disk takes longer."
+    return line + (f" {plan.skipped:,} other files were left out." if plan.skipped else "")
 
 
 def _row(stratum: Stratum, plan: Plan, keywords: list[str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How an `Inspection` looks on a terminal: a block of lines, and a histogram drawn in eighths of a cell."""
+"""An `Inspection` on a terminal: a block of lines, and a histogram drawn in eighths of a cell."""
 
 from __future__ import annotations
 
@@ -149,12 +149,12 @@ def _stored(item: Inspection) -> str:
 
 def _compressed(item: Inspection) -> str:
     """The short form of `compress --estimate`, without loss."""
-    told = ", ".join(
+    sizes = ", ".join(
         f"{size / 1e6:.1f} MB as {keyword} ({item.pixel_bytes / size:.1f}×)"
         for keyword, size in item.compressed.items()
         if size
     )
-    return f"{told}, without loss"
+    return f"{sizes}, without loss"
 
 
 def _padding(item: Inspection) -> str:
@@ -182,7 +182,7 @@ def _range(item: Inspection) -> str:
 
 
 def _physics(found: Plausibility) -> str:
-    """What the numbers themselves say, with its evidence."""
+    """Return what the numbers themselves say, with its evidence."""
     return f"{found.verdict}: {'; '.join(found.sentences())}"
 
 

@@ -103,14 +103,14 @@ def tags(
         series, language=lang, groups=chosen, search=search, all_instances=all_instances, tell=_tell
     )
     if chosen or search is not None:
-        rows = _told_of_nothing(rows)
+        rows = _unless_empty(rows)
     if form == "text" and out is None and sys.stdout.isatty():
         print_table(rows, terminal.console(), language=lang, full=full)
     else:
         _deliver(_writer(form, rows, lang), out, force=force)
 
 
-def _told_of_nothing(rows: Iterator[Listing]) -> Iterator[Listing]:
+def _unless_empty(rows: Iterator[Listing]) -> Iterator[Listing]:
     """The same; where no attribute was found in any of them, a line on stderr says so."""
     some = False
     for listing in rows:

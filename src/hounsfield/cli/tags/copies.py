@@ -107,7 +107,7 @@ def _write_one(source: Source, target: Path, edits: Sequence[Edit]) -> str | Non
 
 
 def _is_damaged(source: Source) -> bool:
-    """Whether a change that any file can have is impossible too: then it is not the edits that are wrong."""
+    """Return whether a change that any file can have is impossible too: then it is not the edits that are wrong."""
     try:
         write_edited(source, parse_edits((), (_LAST_BEFORE_PIXELS,)), io.BytesIO())
     except HounsfieldError:
@@ -132,7 +132,7 @@ def _refuse_overlap(root: Path, out: Path) -> None:
 
 
 def _relative(name: str, root: Path | None) -> Path:
-    """Where the copy of `name` goes: its place below `root`; an archive's members as if it were a folder."""
+    """Return where the copy of `name` goes: its place below `root`; an archive's members as if it were a folder."""
     text = name
     if root is not None:
         for start in (f"{root}!/", f"{root}/"):

@@ -1,4 +1,4 @@
-"""What `hounsfield tags` lists: instances of a location by series, as rows or as DICOM JSON."""
+"""The listing of `hounsfield tags`: instances of a location by series, as rows or as DICOM JSON."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def listings(
 ) -> Iterator[Listing]:
     """The rows of the first instance of each series, or of every instance; what has none to show is left out.
 
-    `tell` is told why an instance has no part in it, or only a part.
+    `tell` is called with the reason why an instance has no part in it, or only a part.
     """
     for members in series.values():
         shown = members if all_instances else members[:1]
@@ -133,7 +133,7 @@ def _indented(member: str) -> str:
 
 def _title(rows: Iterable[Row], language: Language) -> str:
     """Series number, description and modality, as far as they are there."""
-    told = {row.tag: row.value.strip() for row in rows if row.depth == 0 and row.tag in _OF_TITLE}
-    number, modality, description = (told.get(tag, "") for tag in _OF_TITLE)
+    values = {row.tag: row.value.strip() for row in rows if row.depth == 0 and row.tag in _OF_TITLE}
+    number, modality, description = (values.get(tag, "") for tag in _OF_TITLE)
     series = Group.SERIES.title.say(language)
     return "  ".join(part for part in (f"{series} {number}".strip(), modality, description) if part)

@@ -1,4 +1,4 @@
-"""`hounsfield verify OLD NEW`: the one place held against the other, told as a table, as JSON and as CSV."""
+"""`hounsfield verify OLD NEW`: the one place held against the other, shown as a table, as JSON and as CSV."""
 
 from __future__ import annotations
 

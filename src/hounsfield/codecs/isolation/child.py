@@ -64,8 +64,8 @@ def _answered(
     try:
         content = operations[request["operation"]](request, data, arena.memory[request["offset"] :])
     except HounsfieldError as error:
-        told = {name: getattr(error, name) for name in ("found", "expected", "remedy", "data")}
-        return {"error": type(error).__name__, **told}, None
+        stated = {name: getattr(error, name) for name in ("found", "expected", "remedy", "data")}
+        return {"error": type(error).__name__, **stated}, None
     except Exception as error:  # noqa: BLE001 (the parent tells it; a child that ends says nothing)
         return {"error": "", "found": f"{type(error).__name__}: {error}"}, None
     return {"content": content is not None}, content

@@ -127,7 +127,7 @@ class Pool:
         try:
             yield child
         except HounsfieldError as error:
-            # One that the child itself told of leaves it sound; any other came while it was at work.
+            # One that the child itself reported leaves it sound; any other came while it was at work.
             if not error.data.get("isolated"):
                 self._ended(child)
                 raise

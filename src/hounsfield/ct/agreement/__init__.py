@@ -1,4 +1,4 @@
-"""Whether a volume made of a series still has its values, and still lies where the series does.
+"""Agreement of a volume with the series it was made of: its values, and where it lies.
 
 Arrays and affines only: which file and which series is decided by `hounsfield.verbs.check`.
 """

@@ -1,4 +1,4 @@
-"""Where a file and the headers put each voxel: axis order, flips, and the largest distance between the two."""
+"""Agreement of places: where a file and the headers put each voxel; axis order, flips, and the largest distance."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _AXES = ("slices", "rows", "columns")
 
 @dataclass(frozen=True)
 class Grid:
-    """Where slices lie: `origins` (slices, 3) LPS mm of each one's first voxel, even where steps are not.
+    """The grid of slices: `origins` (slices, 3) LPS mm of each one's first voxel, even where steps are not.
 
     `down`, `across`: LPS mm from one row, and from one column, to the next. `shape`: (slices, rows, columns).
     """
@@ -64,7 +64,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class Alignment:
-    """How the axes of a file's array become those of the series: transposed by `axes`, then `flipped` along some."""
+    """The alignment of a file's array with the series: transposed by `axes`, then `flipped` along some."""
 
     axes: tuple[int, int, int] = (0, 1, 2)
     flipped: tuple[bool, bool, bool] = (False, False, False)
@@ -88,7 +88,7 @@ class Alignment:
         return self == Alignment()
 
     def sentence(self) -> str:
-        """What is turned in the file, as a person says it; "" for nothing."""
+        """Return what is turned in the file, as a person says it; "" for nothing."""
         parts = []
         if self.axes != (0, 1, 2):
             parts.append(f"its axes are {', '.join(_AXES[self.axes.index(axis)] for axis in range(3))}")
@@ -128,7 +128,8 @@ def _directions(affine: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class Placement:
-    """Whether a file puts voxels where the headers do. `largest_mm`: the farthest apart, None without an affine.
+    """The verdict on a file's places: whether voxels are where the headers put them. `largest_mm`: the farthest apart,
+    None without an affine.
 
     `verdict`: "equal", "none" (no affine), "tilt" (a gantry tilt is not in the affine), "shifted" (all by the same),
     "turned" (the values lie otherwise than the affine says), "uneven" (slices have no even step), "other".
@@ -195,6 +196,6 @@ def _explained(
 
 
 def _is_upright(turned: Floats, grid: Grid) -> bool:
-    """Whether slices are stacked otherwise than the tilted ones of the series are."""
+    """Return whether slices are stacked otherwise than the tilted ones of the series are."""
     one, other = turned[:3, 0], grid.affine[:3, 0]
     return float(np.linalg.norm(one - other)) * (len(grid.origins) - 1) > PLACE_TOLERANCE_MM

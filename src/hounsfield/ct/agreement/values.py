@@ -1,4 +1,4 @@
-"""What was done to Hounsfield units on their way into a file: nothing, a scale, a window, a clip, rounding, noise."""
+"""Agreement of values: what was done to HU on their way into a file; a scale, a window, a clip, rounding, noise."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ValueAgreement:
-    """How the values of a file follow from HU: file = `slope` × HU + `offset`, `largest` HU apart at most.
+    """The relation of a file's values to HU: file = `slope` × HU + `offset`, `largest` HU apart at most.
 
     `verdict`: "equal" (bit for bit, where something was measured), "rounded", "padded" (equal, but something else
     than air where nothing was measured), "rescaled-twice", "offset-lost", "slope-lost", "scaled", "inverted",
@@ -181,7 +181,7 @@ def _named(line: _Line, largest: float, rescale: tuple[float, float]) -> ValueAg
 
 
 def _near(line: _Line, largest: float) -> tuple[str, float, float, float, str]:
-    """What may be on the scale of HU and yet not equal."""
+    """Return what may be on the scale of HU and yet not equal."""
     if largest <= ROUNDED:
         verdict, why = "rounded", f"HU rounded to whole numbers, by {largest:.2f} at most"
     elif line.is_low_clipped or line.is_high_clipped:

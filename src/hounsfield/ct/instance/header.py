@@ -1,4 +1,4 @@
-"""What a CT reader must know of one instance before its pixels: a small typed view of the header.
+"""The header that a CT reader must know of one instance before its pixels: a small typed view of it.
 
 Values are kept as the little-endian bytes they were stored as and decoded when asked for, so that a hundred
 thousand headers stay small; numbers are read leniently, and what was wrong is kept as a note. All other
@@ -187,7 +187,9 @@ class Header:
 
     @property
     def has_several_frames(self) -> bool:
-        """Whether Number of Frames is above 1. Raises `MalformedError` where it is written and no whole number."""
+        """Return whether Number of Frames is above 1. Raises `MalformedError` where it is written and no
+        whole number.
+        """
         if ATTRIBUTES["NumberOfFrames"][0] not in self.values:
             return False
         number = self.number("NumberOfFrames")
@@ -251,7 +253,7 @@ def _numbers(raw: bytes, vr: str) -> tuple[float, ...] | None:
 
 
 def _charset_of(dataset: Dataset) -> bool:
-    """Whether text beyond ASCII must be expected, so that re-encoded values are declared as UTF-8."""
+    """Return whether text beyond ASCII must be expected, so that re-encoded values are declared as UTF-8."""
     try:
         return bool(dataset.get("SpecificCharacterSet"))
     except Exception:  # noqa: BLE001 (pydicom raises many kinds on a broken element; it then counts as absent)

@@ -260,17 +260,17 @@ def _at_root(dataset: Level) -> dict[str, str]:
 
 def _telling(level: Level | None, inherited: Mapping[str, str]) -> dict[str, str]:
     """`inherited`, overruled by what one frame, or all of them, say in their functional groups."""
-    told = dict(inherited)
+    stated = dict(inherited)
     if level is None:
-        return told
+        return stated
     for sequence, keywords in _TELLING.items():
         item = _first_item(level, sequence) if sequence in level else None
         if item is None:
             continue
         for keyword in keywords:
             if keyword in item and (text := joined(_value(item, keyword))):
-                told[keyword] = text
-    return told
+                stated[keyword] = text
+    return stated
 
 
 def joined(value: Any) -> str:

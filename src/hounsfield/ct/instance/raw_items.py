@@ -26,7 +26,7 @@ Elements = Mapping[int, tuple[bytes, bytes]]
 
 @dataclass(slots=True)
 class _Context:
-    """What all items of one file have in common, and those that were taken apart, by their bytes."""
+    """The context that all items of one file share, and those that were taken apart, by their bytes."""
 
     implicit: bool
     known: dict[bytes, tuple[RawItem, ...]] = field(default_factory=dict)

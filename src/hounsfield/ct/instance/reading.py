@@ -146,9 +146,9 @@ def pydicom_tolerated(name: str) -> Iterator[None]:
         except HounsfieldError:
             raise
         except Exception as error:
-            told = " ".join(str(error).split())[:_LONGEST_TOLD]
+            message = " ".join(str(error).split())[:_LONGEST_TOLD]
             raise MalformedError(
-                f"the header cannot be parsed ({type(error).__name__}: {told})",
+                f"the header cannot be parsed ({type(error).__name__}: {message})",
                 where=name,
                 remedy="the file is damaged; get it again from where it came",
             ) from error

@@ -2,7 +2,7 @@
 
 Pixel Representation (0028,0103) is a claim: it may be missing, a JPEG 2000 codestream states the sign of its own
 samples, and one that was made for fewer bits than Bits Stored may mean them either way. What a codestream states is
-believed; what nobody states is decided by which reading gives CT numbers. Either is told.
+believed; what nobody states is decided by which reading gives CT numbers. Either is noted.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Sign:
 
 
 class Signed(Protocol):
-    """What the sign of an instance's stored values is made out from."""
+    """The evidence for the sign of an instance's stored values."""
 
     @property
     def header(self) -> Header: ...

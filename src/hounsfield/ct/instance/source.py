@@ -39,7 +39,9 @@ class MetadataSource(Source, Protocol):
 
 
 def has_metadata(source: Source) -> TypeGuard[MetadataSource]:
-    """Whether a source knows its header without its pixels: `isinstance` of the protocol, at a tenth of its time."""
+    """Return whether a source knows its header without its pixels: `isinstance` of the protocol, at a tenth of its
+    time.
+    """
     return hasattr(source, "metadata")
 
 

@@ -1,4 +1,4 @@
-"""Whether numbers can be HU at all: a physical verdict beside the header's, with its evidence."""
+"""Plausibility of numbers as HU: a physical verdict beside the header's, with its evidence."""
 
 from __future__ import annotations
 

@@ -141,7 +141,7 @@ def _statistics(grid: Array, rows: int, columns: int, side: int) -> tuple[Floats
 
 
 def _holds_padding(grid: Array, padded: Mask | None, low: Array, rows: int, columns: int, side: int) -> Mask:
-    """Which blocks hold a voxel of declared padding, or of what a corner shows to be padding."""
+    """Return which blocks hold a voxel of declared padding, or of what a corner shows to be padding."""
     held: Mask = np.zeros((rows, columns), bool)
     if padded is not None and padded.any():
         bands = padded[: rows * side, : columns * side].reshape(rows, side, columns * side)
@@ -155,7 +155,7 @@ def _holds_padding(grid: Array, padded: Mask | None, low: Array, rows: int, colu
 
 @lru_cache(maxsize=16)
 def _beyond(radius: float, rows: int, columns: int) -> Mask:
-    """Which blocks lie beyond that share of the inscribed circle's radius."""
+    """Return which blocks lie beyond that share of the inscribed circle's radius."""
     row = (np.arange(rows) + 0.5) / rows * 2 - 1
     column = (np.arange(columns) + 0.5) / columns * 2 - 1
     outside: Mask = np.hypot(row[:, None], column[None, :]) > radius

@@ -1,4 +1,4 @@
-"""What was measured, and the sentences that say it, in English and in Chinese.
+"""Evidence that was measured, and the sentences that say it, in English and in Chinese.
 
 One row a key: the viewer, `info` and the pages all speak from this table.
 """
@@ -13,7 +13,7 @@ from typing import Any
 
 
 class Physics(StrEnum):
-    """What the numbers themselves say of being HU."""
+    """The verdict of the numbers themselves."""
 
     PLAUSIBLE = "plausible"
     UNKNOWN = "unknown"
@@ -145,7 +145,7 @@ class Evidence:
     text: str = ""
 
     def sentence(self, language: str = "en") -> str:
-        """What it says, in English ("en") or Chinese ("zh")."""
+        """Return what it says, in English ("en") or Chinese ("zh")."""
         written = SENTENCES[self.key][language == "zh"]
         return written.format(number=_shown(self.number), text=self.text)
 
@@ -174,7 +174,7 @@ class Plausibility:
         return Plausibility(verdict, (*self.evidence, *more), self.looks_like)
 
     def sentences(self, language: str = "en") -> tuple[str, ...]:
-        """What it looks like first, then the evidence."""
+        """Return what it looks like first, then the evidence."""
         chinese = language == "zh"
         head = (LOOKS_LIKE[self.looks_like][chinese],) if self.looks_like else ()
         return (*head, *(each.sentence(language) for each in self.evidence))

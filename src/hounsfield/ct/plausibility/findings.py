@@ -1,4 +1,4 @@
-"""What no body and no phantom can show, a function each: the rules that make numbers implausible.
+"""Findings that no body and no phantom can show, a function each: the rules that make numbers implausible.
 
 Each gives what the numbers look like (a key of `LOOKS_LIKE`) and its evidence, or None. The thresholds were set on
 real scans of eight makers; docs/trust.md has their margins.
@@ -27,7 +27,7 @@ def _below_vacuum(measured: Measured) -> Finding | None:
 
 
 def _low_kind(measured: Measured) -> str:
-    """What makes values too low: an offset subtracted twice, a scale, or a shift of another size."""
+    """Return what makes values too low: an offset subtracted twice, a scale, or a shift of another size."""
     lowest = measured.lowest_plateau
     if lowest is None or lowest > -1500.0:
         return "shifted"

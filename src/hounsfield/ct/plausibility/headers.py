@@ -1,4 +1,4 @@
-"""What headers say of the numbers and hardly anybody reads: cone beams, density kernels, virtual and mended images.
+"""Evidence from headers that hardly anybody reads: cone beams, density kernels, virtual and mended images.
 
 Texts in, evidence out. What says that the numbers are not calibrated to Hounsfield units keeps a verdict from being
 `plausible`, however good they look; the rest is there to be known.

@@ -1,4 +1,4 @@
-"""What the rules look at: blocks of a few slices, pooled, and a sample of their values."""
+"""Measurements that the rules look at: blocks of a few slices, pooled, and a sample of their values."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Measured:
-    """What rules look at: blocks of all slices, and a sample of the values."""
+    """The measurements: blocks of all slices, and a sample of the values."""
 
     blocks: Blocks
     levels: int

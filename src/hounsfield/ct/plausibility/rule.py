@@ -1,4 +1,5 @@
-"""Whether numbers can be HU, by physics alone: where air and tissue lie, and what no body and no phantom can show.
+"""The rule by which numbers can be HU, by physics alone: where air and tissue lie, and what no body and no phantom can
+show.
 
 Judged before the clamp, since what lies below −1024 is evidence. Nothing is changed, and what cannot be known is
 `unknown`: a field without air, lungs alone, a cone beam. Each rule says what is impossible; `plausible` needs two
@@ -51,7 +52,7 @@ def judge_array(array: Array, spacing: Sequence[float] | None = None) -> Plausib
 
 
 def _anchors(measured: Measured) -> tuple[Evidence, ...]:
-    """Where air and tissue lie, or that they are not there."""
+    """Return where air and tissue lie, or that they are not there."""
     air = Evidence("no-air") if measured.air is None else Evidence("air", round(measured.air, 1))
     tissue = (
         Evidence("no-tissue") if measured.tissue is None else Evidence("tissue", round(measured.tissue, 1))

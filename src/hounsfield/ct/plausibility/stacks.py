@@ -56,7 +56,7 @@ def level_of(values: Array) -> SliceLevel:
 
 
 def looks_interleaved(levels: Sequence[SliceLevel]) -> bool:
-    """Whether neighbouring slices of one volume alternate in noise, or in the level of tissue."""
+    """Return whether neighbouring slices of one volume alternate in noise, or in the level of tissue."""
     noise = np.array([level.noise for level in levels])
     tissue = np.array([level.tissue for level in levels])
     share, size = _alternation(noise)

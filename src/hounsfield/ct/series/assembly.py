@@ -124,7 +124,7 @@ class LoadOptions:
 
     @property
     def resamples(self) -> bool:
-        """Whether the volume is not its slices as they are: anything that makes, leaves out or turns voxels."""
+        """Return whether the volume is not its slices as they are: anything that makes, leaves out or turns voxels."""
         made = self.step is not None or self.rectify or self.gaps == "interpolate"
         return made or any(getattr(self, name) is not None for name in _GRID_OPTIONS)
 
@@ -194,7 +194,7 @@ def assemble(
     shape, dtype = (depth, *slices[0].shape), options.dtype_of(unit)
     array = allocate(shape, dtype) if out is None else checked(out, shape, dtype)
     counts, notes, empty = convert_into(array, slices, places, unit, options)
-    return Assembled(array, counts, told_notes(notes, len(slices)), empty)
+    return Assembled(array, counts, counted_notes(notes, len(slices)), empty)
 
 
 def convert_into(
@@ -276,9 +276,9 @@ class _Worker:
         """Return what was done to the voxels, and each note with the place of its slice."""
         counts, notes = Counts(), list[tuple[int, str]]()
         for item, place in pairs:
-            told: list[str] = []
-            counts += self._convert(item, self.array[place], told)
-            notes += [(place, note) for note in told]
+            of_slice: list[str] = []
+            counts += self._convert(item, self.array[place], of_slice)
+            notes += [(place, note) for note in of_slice]
         return counts, notes
 
     def _convert(self, item: Slice, out: Array, notes: list[str]) -> Counts:
@@ -347,7 +347,7 @@ def allocate(shape: tuple[int, int, int], dtype: str) -> Array:
         ) from error
 
 
-def told_notes(notes: Mapping[str, int], total: int) -> tuple[str, ...]:
+def counted_notes(notes: Mapping[str, int], total: int) -> tuple[str, ...]:
     """Each note once, with on how many slices it holds."""
     return tuple(
         note if count == total else f"{note} ({count} of {total} slices)" for note, count in notes.items()

@@ -111,16 +111,16 @@ def _problem(part: Part) -> str | None:
 
 def _notes(part: Part) -> tuple[str, ...]:
     frames = {item.instance.header.text("FrameOfReferenceUID") for item in part.slices}
-    told: list[str] = []
+    notes: list[str] = []
     if len(frames) > 1:
-        told.append(reason("frames-of-reference", count=len(frames)))
+        notes.append(reason("frames-of-reference", count=len(frames)))
     if part.unit.warning:
-        told.append(part.unit.warning)
-    return tuple(told)
+        notes.append(part.unit.warning)
+    return tuple(notes)
 
 
 def _mixed(phases: Iterable[Phase]) -> tuple[str, ...]:
-    """Image Types may differ within a sound volume, and may be what interleaves two (trap 23): told, not judged."""
+    """Image Types may differ within a sound volume, and may be what interleaves two (trap 23): noted, not judged."""
     kinds = max((len({item.plane.frame_type for item in phase.slices}) for phase in phases), default=1)
     return (reason("image-types", count=kinds),) if kinds > 1 else ()
 

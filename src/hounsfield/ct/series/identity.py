@@ -105,7 +105,7 @@ def labels(identities: Iterable[Identity]) -> Mapping[Identity, str]:
 
 
 def notes(one: Identity, identities: Iterable[Identity]) -> tuple[Reason, ...]:
-    """Notes on how a series was told apart from the others under its UID."""
+    """Notes on how a series was separated from the others under its UID."""
     if not one.uid:
         return (reason("no-series-uid"),)
     different = set(identities)

@@ -42,7 +42,7 @@ class LazyVolume:
 
     @property
     def chunks(self) -> tuple[int, int, int]:
-        """What is read at once: one slice."""
+        """Return what is read at once: one slice."""
         return 1, self.shape[1], self.shape[2]
 
     def __len__(self) -> int:

@@ -128,12 +128,12 @@ def _differing(value: str, values: Sequence[str]) -> str:
     """The parts of an Image Type that are not the same in all of them."""
     kinds = [kind.split("\\") for kind in dict.fromkeys(values)]
     parts = value.split("\\")
-    told = [
+    words = [
         part
         for place, part in enumerate(parts)
         if len({kind[place] if place < len(kind) else "" for kind in kinds}) > 1
     ]
-    return " ".join(told) or value
+    return " ".join(words) or value
 
 
 def _clock(value: str) -> str:

@@ -75,7 +75,9 @@ class Places:
         return int(np.bincount(self.clusters).max()) > 1
 
     def needs(self, partition: Partition) -> bool:
-        """Whether there must be as many volumes as the partition has, if it is to be believed of several traits."""
+        """Return whether there must be as many volumes as the partition has, if it is to be believed of several
+        traits.
+        """
         if not self.is_taken_twice:
             return partition.fit <= Fit.INTERLEAVED
         return len(partition.stacks) == int(np.bincount(self.clusters).max())

@@ -198,7 +198,7 @@ def _phase(names: tuple[Reason, ...], slices: Iterable[Slice]) -> Phase:
 def _phases(slices: Sequence[Slice], partition: Partition) -> tuple[Phase, ...]:
     """The groups of a partition as volumes, with names of which no two are the same."""
     members = [np.flatnonzero(partition.groups == number) for number in range(len(partition.stacks))]
-    # Where values differ within a volume, it is their order that told it from the others.
+    # Where values differ within a volume, it is their order that parted it from the others.
     is_ranked = len(partition.traits) == 1 and partition.traits[0].kinds > len(members)
     names = [
         (range_name(partition.traits[0], each.tolist()),)

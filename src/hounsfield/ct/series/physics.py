@@ -68,7 +68,7 @@ def samples_of(slices: Sequence[Slice], unit: Unit) -> list[Sample]:
 
 
 def _said(item: Slice) -> tuple[Evidence, ...]:
-    """What its header says of the numbers; functional groups before the root."""
+    """Return what its header says of the numbers; functional groups before the root."""
     header = item.instance.header
     texts = {keyword: item.plane.phase.get(keyword) or header.text(keyword) for keyword in ATTRIBUTES}
     return header_evidence(

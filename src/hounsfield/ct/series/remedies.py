@@ -55,8 +55,8 @@ def _of_clashing(phase: Phase) -> str:
     spacing = phase.slices[0].plane.spacing
     place = int(np.argmax(at_one_position(phase.stack.distances, spacing)))  # type: ignore[arg-type]
     first, second = phase.slices[place], phase.slices[place + 1]
-    told = "no attribute tells phases apart"
+    none = "no attribute tells phases apart"
     if any(item.instance.header.number_of_frames > 1 for item in (first, second)):
         # Nobody can leave out a frame of a file.
-        return f"{told} ({first.name} and {second.name} are at one position); name one with split_by=… (--split-by)"
-    return f"{told}; leave out one of {first.name} and {second.name}"
+        return f"{none} ({first.name} and {second.name} are at one position); name one with split_by=… (--split-by)"
+    return f"{none}; leave out one of {first.name} and {second.name}"

@@ -19,7 +19,7 @@ from hounsfield.ct.series.lazy import LazyVolume
 from hounsfield.ct.series.phases import Phase
 from hounsfield.ct.series.physics import plausibility_of
 from hounsfield.ct.series.remedies import remedy_for
-from hounsfield.ct.series.slices import Slice, told
+from hounsfield.ct.series.slices import Slice, printable
 from hounsfield.ct.series.warnings import warnings_of, with_made_up
 from hounsfield.ct.units import HOUNSFIELD_UNITS, Unit, hounsfield_on_request
 from hounsfield.ct.volume import Report, Volume
@@ -88,7 +88,7 @@ class Series:
         """The name as a person calls it: number and description, or the UID."""
         facts = self.facts
         words = (facts.get("SeriesNumber", ""), facts.get("SeriesDescription", ""), self.part)
-        return " ".join(told(word) for word in words if word) or told(self.uid)
+        return " ".join(printable(word) for word in words if word) or printable(self.uid)
 
     @property
     def phases_found(self) -> str:

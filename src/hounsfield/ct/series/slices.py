@@ -63,15 +63,15 @@ def reason_to_leave_out(instance: Instance) -> str | None:
     if "Rows" not in header or "Columns" not in header:
         if not sop_class:
             return reason("no-class")
-        kind = told(_class_name(sop_class))
+        kind = printable(_class_name(sop_class))
         return reason("damaged-image" if "Image Storage" in kind else "no-image", kind=kind)
     samples = header.integer("SamplesPerPixel", 1) or 1
     photometric = header.text("PhotometricInterpretation")
     if samples != 1 or photometric == "PALETTE COLOR":
-        kind = told(photometric)
+        kind = printable(photometric)
         return reason("colour", kind=kind) if kind else reason("samples", count=samples)
     if is_capture(instance):
-        kind = told("\\".join(header.texts("ImageType")[2:]))
+        kind = printable("\\".join(header.texts("ImageType")[2:]))
         return reason("capture-kind", kind=kind) if kind else reason("capture")
     return None
 
@@ -95,7 +95,7 @@ def is_ct_capture(instance: Instance, *, unit: str | None) -> bool:
     return is_placed and is_grey and not is_screen and (said or unit is not None)
 
 
-def told(text: str) -> str:
+def printable(text: str) -> str:
     """A header's text fit for a line: a damaged one may be long and hold anything (PS3.5 6.2: LO has 64)."""
     clipped = text if len(text) <= LONGEST_TOLD else f"{text[:LONGEST_TOLD]}…"
     return "".join(sign if sign.isprintable() else "\ufffd" for sign in clipped)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hounsfield.ct.hu import Counts
-from hounsfield.ct.series.assembly import Assembled, LoadOptions, allocate, convert_into, told_notes
+from hounsfield.ct.series.assembly import Assembled, LoadOptions, allocate, convert_into, counted_notes
 from hounsfield.ct.series.series import Series
 from hounsfield.ct.volume import Volume
 from hounsfield.errors import UnsupportedError
@@ -87,8 +87,8 @@ class Stream:
             if start <= middle < start + len(array):
                 shown = array[middle - start].copy()
             yield start, array
-        told = told_notes(notes, len(inside))
-        self._made = Assembled(np.broadcast_to(shown, self.shape), counts, told, tuple(filled))
+        counted = counted_notes(notes, len(inside))
+        self._made = Assembled(np.broadcast_to(shown, self.shape), counts, counted, tuple(filled))
 
     def volume(self) -> Volume:
         """The volume as far as it is known by now: all of it after the last slab."""

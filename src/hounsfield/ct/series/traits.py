@@ -182,9 +182,9 @@ def dimension_traits(slices: Sequence[Slice]) -> list[Trait]:
 
 def all_traits(slices: Sequence[Slice]) -> list[Trait]:
     """Every element of the headers that differs between slices and may tell volumes apart, standard ones first."""
-    told = [*_elements_of(slices, lambda element: not _is_never(element))]
-    tags = dict.fromkeys(tag for elements in told for tag in elements)
-    traits = [Trait(tag, tuple(elements.get(tag, "") for elements in told)) for tag in tags]
+    of_slices = [*_elements_of(slices, lambda element: not _is_never(element))]
+    tags = dict.fromkeys(tag for elements in of_slices for tag in elements)
+    traits = [Trait(tag, tuple(elements.get(tag, "") for elements in of_slices)) for tag in tags]
     return sorted(
         (trait for trait in traits if trait.kinds > 1), key=lambda trait: trait.keyword.startswith("(")
     )
@@ -200,8 +200,8 @@ def trait_of(slices: Sequence[Slice], keyword: str) -> Trait:
     if found := known_traits(slices, (keyword,)):
         return found[0]
     tag = find_tag(keyword)
-    told = _elements_of(slices, lambda element: element.tag == tag)
-    return Trait(keyword, tuple(elements.get(keyword, "") for elements in told))
+    of_slices = _elements_of(slices, lambda element: element.tag == tag)
+    return Trait(keyword, tuple(elements.get(keyword, "") for elements in of_slices))
 
 
 def asked_keywords(split_by: str | Iterable[str] | None) -> tuple[str, ...]:
@@ -247,11 +247,13 @@ def _elements_of(slices: Sequence[Slice], wanted: Callable[[DataElement], bool])
                     read[key] = dict(_walk(dataset, wanted)), frames
                 of_all, of_frames = read[key]
                 is_among = item.plane.frame < len(of_frames)
-                told = {**of_all, **dict(_walk(of_frames[item.plane.frame], wanted))} if is_among else of_all
+                of_slices = (
+                    {**of_all, **dict(_walk(of_frames[item.plane.frame], wanted))} if is_among else of_all
+                )
         except HounsfieldError:
             # What cannot be read tells nothing apart; reading the slices for their pixels will say so.
-            told = {}
-        yield told
+            of_slices = {}
+        yield of_slices
 
 
 def _walk(

@@ -1,7 +1,7 @@
 """Differences between slices of one volume that lie on one grid: another kVp, kernel, contrast … (ct_traps 59).
 
-Kinds that take turns evenly are volumes of their own (`phases`). What is left is told, with its pattern: a change along
-the volume, turns that part nothing, a mixture.
+Kinds that take turns evenly are volumes of their own (`phases`). What is left is named, with its pattern: a change
+along the volume, turns that part nothing, a mixture.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ INTERLEAVING = (
 """What parts slices that take turns evenly; comments may be anything, so that only their turns tell something."""
 
 TAKING_TURNS = ("AcquisitionNumber", "FrameAcquisitionNumber", "AcquisitionDate", "AcquisitionTime")
-"""What differs along many a volume, one stretch of slices after the other: told only where it goes back and forth."""
+"""What differs along many a volume, one stretch of slices after the other: named only where it goes back and forth."""
 
-_LONGEST_PATTERN = 6  # kinds or stretches that are told one by one
+_LONGEST_PATTERN = 6  # kinds or stretches that are named one by one
 
 
 def unlike_notes(slices: Sequence[Slice]) -> list[Reason]:

@@ -1,6 +1,6 @@
 """Warnings that a reader of a volume must know before trusting it: one list for `load` and for `info`.
 
-What is little alone (a few voxels, a few slices, a localizer) is told as well, but does not make the trust amber.
+What is little alone (a few voxels, a few slices, a localizer) is listed as well, but does not make the trust amber.
 """
 
 from __future__ import annotations
@@ -47,36 +47,36 @@ def warnings_of(
     """Of a volume of `slices`: `notes`, then what follows from the counts of its voxels (None where they were not
     read), from its rescales and from what was left out of it; each once.
     """
-    told = list(notes)
+    found = list(notes)
     if counts is not None:
-        told += count_warnings(counts, slices)
+        found += count_warnings(counts, slices)
     rescales = {item.plane.rescale for item in slices}
     if len(rescales) > 1:
-        told.append(reason("rescale-differs", count=len(rescales)))
-    told += left_out_warnings(left_out, len(slices))
-    return tuple(dict.fromkeys(told))
+        found.append(reason("rescale-differs", count=len(rescales)))
+    found += left_out_warnings(left_out, len(slices))
+    return tuple(dict.fromkeys(found))
 
 
 def count_warnings(counts: Counts, slices: Sequence[Slice]) -> list[str]:
     """Return what a reader must know of the counts over `slices` before trusting the values."""
-    told: list[str] = []
+    found: list[str] = []
     voxels = sum(rows * columns for rows, columns in (item.shape for item in slices)) or 1
     if counts.masked:
-        told.append(f"{counts.masked} cells held bits above Bits Stored: masked")
+        found.append(f"{counts.masked} cells held bits above Bits Stored: masked")
     if counts.padding_ignored:
-        told.append(
+        found.append(
             f"{counts.padding_ignored} voxels equal a declared Pixel Padding Value that may be anatomy: kept as values"
         )
     if counts.clamped > CLAMPED_SHARE * voxels:
-        told.append(reason("clamped", count=counts.clamped, share=f"{100 * counts.clamped / voxels:.0f}"))
+        found.append(reason("clamped", count=counts.clamped, share=f"{100 * counts.clamped / voxels:.0f}"))
     if counts.saturated:
         few = counts.saturated <= SATURATED_SHARE * voxels
-        told.append(reason("saturated-few" if few else "saturated", count=counts.saturated))
+        found.append(reason("saturated-few" if few else "saturated", count=counts.saturated))
     if counts.rounded:
-        told.append(reason("rounded", count=counts.rounded))
+        found.append(reason("rounded", count=counts.rounded))
     if 0 < len(slices) <= counts.airless:
-        told.append(reason("airless"))
-    return told
+        found.append(reason("airless"))
+    return found
 
 
 def left_out_warnings(left_out: Sequence[Skipped], slices: int) -> list[Reason]:

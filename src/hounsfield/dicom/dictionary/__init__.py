@@ -1,4 +1,4 @@
-"""What a tag is called, in English and Simplified Chinese, and in which group a reader looks for it.
+"""Names of tags in English and Simplified Chinese, and the group in which a reader looks for them.
 
 Not a data model and not a reader: tags, keywords and names in, words out. A tag is a plain integer,
 group << 16 | element.

@@ -28,7 +28,7 @@ _ITEM = Phrase("Item", "条目")
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """What the dictionaries know of one tag.
+    """The entry of the dictionaries for one tag.
 
     `keyword` is empty where the standard gives none (private, unknown). `vr` may be alternatives ("US or SS")
     and is "UN" where unknown; `vm` is the value multiplicity as PS3.6 writes it ("1", "2-2n"), empty if unknown.
@@ -48,7 +48,7 @@ class Attribute:
 
 @lru_cache(maxsize=8192)
 def attribute(tag: int, creator: str | None = None) -> Attribute:
-    """What `tag` is; for a private one, by `creator`, the value of its block's private creator element."""
+    """Return what `tag` is; for a private one, by `creator`, the value of its block's private creator element."""
     group, element = tag >> 16, tag & 0xFFFF
     if tag == ITEM:
         return Attribute(tag, "", "", "", _ITEM)

@@ -46,7 +46,7 @@ class Beginning:
 
 @dataclass(frozen=True)
 class VolumeLayout:
-    """Where the voxels of a file are, and what they mean.
+    """The layout of a file: where its voxels are, and what they mean.
 
     - `shape`: (volumes, slices, rows, columns), columns fastest in the file unless `slices_fastest`
     - `dtype`: with its byte order
@@ -135,7 +135,7 @@ def grid(sizes: list[int], kind: str, name: str) -> tuple[int, int, int, int]:
 
 
 def usable(affine: NDArray[np.float64]) -> bool:
-    """Whether a 4×4 affine is finite and its axes span space."""
+    """Return whether a 4×4 affine is finite and its axes span space."""
     if affine.shape != (4, 4) or not np.isfinite(affine).all() or np.abs(affine).max() > 1e7:
         return False
     lengths = np.linalg.norm(affine[:3, :3], axis=0)

@@ -36,8 +36,8 @@ def nifti_layout(beginning: Beginning) -> VolumeLayout:
     except HounsfieldError:
         raise
     except Exception as error:  # nibabel raises many kinds on a broken header
-        told = " ".join(str(error).split())[:200]
-        raise beginning.malformed(f"a NIfTI header that cannot be read ({told})") from error
+        message = " ".join(str(error).split())[:200]
+        raise beginning.malformed(f"a NIfTI header that cannot be read ({message})") from error
     if offset < header.sizeof_hdr:
         raise beginning.malformed(f"voxels at byte {offset}, within the header")
     ours = _OURS.search(bytes(header["descrip"]).decode("latin-1"))

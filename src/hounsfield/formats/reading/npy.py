@@ -54,7 +54,7 @@ def npy_layout(beginning: Beginning) -> VolumeLayout:
 
 
 def _described(beginning: Beginning) -> dict[str, Any] | None:
-    """What `NAME.json` says of `NAME.npy`; None where it is of another array, or nobody's."""
+    """Return what `NAME.json` says of `NAME.npy`; None where it is of another array, or nobody's."""
     path = PurePath(beginning.name)
     text = beginning.beside(path.with_suffix(".json").name)
     try:

@@ -153,7 +153,7 @@ def _place(
 
 
 def _space(name: str) -> tuple[list[int], list[int]] | None:
-    """Which LPS axis each axis of a space is, and its sign; None for a space that is none of the patient's."""
+    """Return which LPS axis each axis of a space is, and its sign; None for a space that is none of the patient's."""
     words = name.lower().removesuffix("-time").split("-")
     if len(words) == 1 and len(name) in (3, 4):
         words = [_LETTERS.get(letter, "") for letter in name.upper()[:3]]

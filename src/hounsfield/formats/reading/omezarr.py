@@ -75,11 +75,12 @@ def _place(attributes: dict[str, Any]) -> tuple[NDArray[np.float64] | None, tupl
         pass
     try:
         image = (attributes.get("ome") or attributes)["multiscales"][0]
-        told = {part["type"]: part for part in image["datasets"][0]["coordinateTransformations"]}
+        transforms = {part["type"]: part for part in image["datasets"][0]["coordinateTransformations"]}
         mm = [_MM.get(axis.get("unit", ""), 1.0) for axis in image["axes"][-3:]]
-        scale = np.array(told["scale"]["scale"][-3:], np.float64) * mm
+        scale = np.array(transforms["scale"]["scale"][-3:], np.float64) * mm
         moved = (
-            np.array(told.get("translation", {}).get("translation", (0.0, 0.0, 0.0))[-3:], np.float64) * mm
+            np.array(transforms.get("translation", {}).get("translation", (0.0, 0.0, 0.0))[-3:], np.float64)
+            * mm
         )
         affine = affine_of_axes(np.diag(scale[::-1]), moved[::-1])
         if usable(affine):

@@ -31,7 +31,9 @@ _FOREIGN = {
 
 
 def is_archive(head: bytes) -> bool:
-    """Whether a file that begins with `head` (its first 1024 bytes, or all) is packed; content decides, not name."""
+    """Return whether a file that begins with `head` (its first 1024 bytes, or all) is packed; content decides, not
+    name.
+    """
     if head[128:132] == b"DICM":
         # A preamble may hold anything (PS3.10 7.1), even the magic of an archive.
         return False

@@ -1,4 +1,4 @@
-"""How much an archive may expand to before it is refused: the guard against bombs (a few bytes that become many)."""
+"""Limits on what an archive may expand to: the guard against bombs (a few bytes that become many)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What names say of files: their natural order, and which belong to an operating system rather than a study.
+"""Names of files: their natural order, and which belong to an operating system rather than a study.
 
 Names decide nothing else: whether a file is DICOM is for whoever reads its first bytes.
 """
@@ -56,17 +56,17 @@ def why_not_an_image(name: str) -> str | None:
 
 
 def is_partial(name: str) -> bool:
-    """Whether a file is called like an output of `hounsfield.outputs` on its way."""
+    """Return whether a file is called like an output of `hounsfield.outputs` on its way."""
     return name.startswith(".") and (".partial." in name or name.endswith(".partial"))
 
 
 def is_system_folder(name: str) -> bool:
-    """Whether a folder called `name` is the operating system's own."""
+    """Return whether a folder called `name` is the operating system's own."""
     return name.lower() in _SYSTEM_FOLDERS
 
 
 def sounds_like_archive(name: str) -> bool:
-    """Whether `name` ends like a zip or a tar; only its content can tell."""
+    """Return whether `name` ends like a zip or a tar; only its content can tell."""
     return name.lower().endswith(_ARCHIVE_SUFFIXES)
 
 

@@ -87,7 +87,7 @@ class Extent(io.RawIOBase):
         super().close()
 
     def _begin(self, wanted: int) -> int:
-        """How many of `wanted` bytes there are from here; the file stands at the first of them."""
+        """Return how many of `wanted` bytes there are from here; the file stands at the first of them."""
         self._check_open()
         count = min(wanted, max(self._size - self._position, 0))
         if count:

@@ -38,7 +38,7 @@ _SILENT = b"5gKVMD"
 
 
 def tar_compression(head: bytes) -> str | None:
-    """How a file that begins with `head` packs a tar: "" not at all, "gzip", "bzip2", "xz"; None: it is no tar.
+    """Return how a file that begins with `head` packs a tar: "" not at all, "gzip", "bzip2", "xz"; None: it is no tar.
 
     Whether what is compressed is a tar shows only once it is expanded.
     """
@@ -135,7 +135,7 @@ def _index(stream: BinaryIO, size: int, limits: ArchiveLimits, name: str) -> tup
 
 @dataclass(frozen=True, slots=True)
 class _Extended:
-    """What a header of its own said of the member that follows it: a name or size that does not fit ustar."""
+    """An extended header of the member that follows it: a name or size that does not fit ustar."""
 
     name: str | None = None
     size: int | None = None
@@ -213,7 +213,7 @@ def _begins_a_tar(head: bytes) -> bool:
 
 
 def _checksum_holds(header: bytes) -> bool:
-    """Whether a header's sum is the one it declares; some writers summed signed bytes."""
+    """Return whether a header's sum is the one it declares; some writers summed signed bytes."""
     declared = _number(header[148:156])
     if not declared:
         return False

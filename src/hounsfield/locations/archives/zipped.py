@@ -37,7 +37,7 @@ _BROKEN = (
 
 
 def is_zip(head: bytes) -> bool:
-    """Whether a file begins as a zip does: with a local header, or the end of an empty directory."""
+    """Return whether a file begins as a zip does: with a local header, or the end of an empty directory."""
     return head.startswith((b"PK\x03\x04", b"PK\x05\x06"))
 
 

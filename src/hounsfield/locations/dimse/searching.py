@@ -89,7 +89,7 @@ class _Search:
         requestor.need(STUDY_ROOT.find, "searches (C-FIND)")
 
     def below(self, above: Model, level: int) -> Iterator[Model]:
-        """What matches at a level, and below it down to the one that is searched."""
+        """Yield what matches at a level, and below it down to the one that is searched."""
         conditions = [each for each in self._query.matches if _level_of(each[0], self._depth) == level]
         found = (above | each for each in self._answers(level, self._keys(above, level, conditions)))
         matching = (each for each in found if self._fits(each, level, conditions))
@@ -100,7 +100,7 @@ class _Search:
             yield from self.below(each, level + 1)
 
     def _fits(self, model: Model, level: int, conditions: Sequence[tuple[str, str]]) -> bool:
-        """Whether an answer is what was asked for, whatever the peer says."""
+        """Return whether an answer is what was asked for, whatever the peer says."""
         if not first(model, UNIQUE_KEYS[LEVELS[level]]):
             return False
         told = {name for name, _ in conditions if tag_path(name)[0] in model}
@@ -134,7 +134,7 @@ class _Search:
 
 
 def _has_keyword(name: str) -> bool:
-    """Whether the dictionary knows an attribute; others are not asked for."""
+    """Return whether the dictionary knows an attribute; others are not asked for."""
     return not name.partition(".")[0].isalnum() or vr_of(name.partition(".")[0]) != "UN"
 
 
@@ -146,7 +146,9 @@ def _level_of(name: str, depth: int) -> int:
 
 
 def _sent(name: str, value: str, query: Query) -> str:
-    """What a peer is asked to match: what it can be trusted to know. The rest is left to who reads the answers."""
+    """Return what a peer is asked to match: what it can be trusted to know. The rest is left to who
+    reads the answers.
+    """
     vr = vr_of(name)
     if "." in name or vr == "SQ" or is_universal(value):
         return ""

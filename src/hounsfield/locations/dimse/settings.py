@@ -1,4 +1,4 @@
-"""How a peer is called: by the settings of the entry in `servers.toml` that names it, or by none."""
+"""Settings of a call to a peer: those of the entry in `servers.toml` that names it, or none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person looks at after a run over many series: a table, and pages with a picture and a histogram of each.
+"""The report of a run over many series: a table, and pages with a picture and a histogram of each.
 
 Made from the ledger, which alone is the truth; both can be made again from it at any time. Writes no volumes.
 """

@@ -73,7 +73,7 @@ def open_place(
 
 
 def _remove_empty(made: list[Path]) -> None:
-    """What was made and not needed (nothing to do, nothing to show) is not left behind."""
+    """Remove what was made and not needed: nothing to do, nothing to show."""
     for path in reversed(made):
         with contextlib.suppress(OSError):
             path.rmdir() if path.is_dir() else path.unlink()
@@ -122,10 +122,10 @@ class _Previews:
 
 def _line(line: bytes) -> Mapping[str, Any]:
     try:
-        told = json.loads(line)
+        record = json.loads(line)
     except ValueError:
         return {}
-    return told if isinstance(told, dict) else {}
+    return record if isinstance(record, dict) else {}
 
 
 def _is_in(address: str, record: Record) -> bool:

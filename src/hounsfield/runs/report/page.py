@@ -112,7 +112,7 @@ def _remove_surplus(folder: Path, count: int) -> None:
 
 
 def _head(ordered: Sequence[Record]) -> str:
-    """What the run was, how many of each kind there are, and where these begin."""
+    """Return what the run was, how many of each kind there are, and where these begin."""
     counted = Counter(map(_kind, ordered))
     begins: dict[str, int] = {}
     for place, record in enumerate(ordered):
@@ -124,18 +124,18 @@ def _head(ordered: Sequence[Record]) -> str:
     )
     verbs = " and ".join(sorted({record.verb for record in ordered if record.verb}))
     last = max((record.time for record in ordered), default="")
-    told = [f"{len(ordered)} series", f"last change {last[:16].replace('T', ' ')} UTC" if last else ""]
-    told += [_total(ordered)]
+    lines = [f"{len(ordered)} series", f"last change {last[:16].replace('T', ' ')} UTC" if last else ""]
+    lines += [_total(ordered)]
     versions = sorted({str(record.versions.get("hounsfield", "")) for record in ordered} - {""})
-    told += [f"version {', '.join(versions)}"] if versions else []
+    lines += [f"version {', '.join(versions)}"] if versions else []
     return (
         f"<h1>{html.escape(f'hounsfield {verbs}'.strip())}</h1>"
-        f'<p class="dim">{html.escape(" · ".join(filter(None, told)))}</p><nav>{links}</nav>'
+        f'<p class="dim">{html.escape(" · ".join(filter(None, lines)))}</p><nav>{links}</nav>'
     )
 
 
 def _total(records: Sequence[Record]) -> str:
-    """What all series were and are, where both are known."""
+    """Return what all series were and are, where both are known."""
     both = [(before_of(record), record.bytes) for record in records if before_of(record) and record.bytes]
     before, after = (sum(each) for each in zip(*both, strict=True)) if both else (0, 0)
     return f"{_size(before)} → {_size(after)}, {before / after:.2f} ×" if both else ""
@@ -165,9 +165,9 @@ same as a table.{_legend(record.verb for record in records if looks.get(record.k
 
 
 def _legend(verbs: Iterable[str]) -> str:
-    """What the pictures are, of those that are there."""
-    told = dict.fromkeys(_OF_A_FILE if verb in _BY_FILE else _OF_A_VOLUME for verb in sorted(verbs))
-    return f" {'. '.join(told)}{_LEGEND}" if told else ""
+    """Return what the pictures are, of those that are there."""
+    lines = dict.fromkeys(_OF_A_FILE if verb in _BY_FILE else _OF_A_VOLUME for verb in sorted(verbs))
+    return f" {'. '.join(lines)}{_LEGEND}" if lines else ""
 
 
 def _section(kind: str, records: Sequence[Record], looks: Mapping[str, str], here: str) -> str:
@@ -218,16 +218,16 @@ def _physics(record: Record) -> list[str]:
 
 
 def _compressed(record: Record) -> list[str]:
-    """What a verb over files tells of a series: how many, the syntaxes, what was won and what was lost."""
+    """Return what a verb over files tells of a series: how many, the syntaxes, what was won and what was lost."""
     facts = record.facts
     several = "" if facts.get("files") == 1 else "s"
-    told = [f"{facts['files']} file{several}", *_ways(facts.get("ways", ()))] if "files" in facts else []
+    lines = [f"{facts['files']} file{several}", *_ways(facts.get("ways", ()))] if "files" in facts else []
     if facts.get("max_error"):
         some = "" if facts["measured"] == facts["files"] else f" in {facts['measured']} of them"
-        told.append(f"largest error {facts['max_error']:g} {facts.get('unit', '')}".rstrip() + some)
+        lines.append(f"largest error {facts['max_error']:g} {facts.get('unit', '')}".rstrip() + some)
     if facts.get("psnr"):
-        told.append(f"PSNR {facts['psnr']:.1f} dB")
-    return told
+        lines.append(f"PSNR {facts['psnr']:.1f} dB")
+    return lines
 
 
 def _ratio(record: Record) -> str:

@@ -77,7 +77,7 @@ def _row(record: Record) -> dict[str, object]:
 
 
 def _of_files(record: Record) -> dict[str, object]:
-    """What a verb over files tells of a series; nothing of any other."""
+    """Return what a verb over files tells of a series; nothing of any other."""
     before, facts = before_of(record), record.facts
     return {
         "files": facts.get("files", ""),

@@ -28,7 +28,7 @@ SUFFIX = ".check.json"
 
 @dataclass(frozen=True)
 class _Check:
-    """What a worker does with a volume; plain values, so that it pickles. The location is scanned once a process."""
+    """The work on a volume; plain values, so that it pickles. The location is scanned once a process."""
 
     location: str | None
     series: str | None = None

@@ -101,13 +101,13 @@ class Subject:
 
     @property
     def plausibility(self) -> Plausibility:
-        """What the numbers alone say of being HU, by at most twelve slices."""
+        """Return what the numbers alone say of being HU, by at most twelve slices."""
         return judge_array(self.values, self.spacing)
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What was found of one volume. Without a location `values`, `geometry` and `series` are None."""
+    """The result of checking one volume. Without a location `values`, `geometry` and `series` are None."""
 
     name: str
     shape: tuple[int, int, int]

@@ -56,7 +56,7 @@ def _why_not(path: Path, expected: str, pace: Pace) -> str:
         return f"cannot be read: {error.strerror}"
 
 
-def _left(folder: Path, told: dict[str, str]) -> Iterator[Path]:
+def _left(folder: Path, known: dict[str, str]) -> Iterator[Path]:
     """Files in the backup that the ledger does not know; folders that are empty go."""
     folders = []
     for entry in tree_entries(folder):
@@ -64,7 +64,7 @@ def _left(folder: Path, told: dict[str, str]) -> Iterator[Path]:
         is_record = path.parent == folder and path.name == FILE_LEDGER_NAME
         if entry.is_dir(follow_symlinks=False):
             folders.append(path)
-        elif not is_record and path.relative_to(folder).as_posix() not in told:
+        elif not is_record and path.relative_to(folder).as_posix() not in known:
             yield path
     for path in reversed(folders):
         with contextlib.suppress(OSError):

@@ -38,13 +38,13 @@ class FileLedger:
         self._waiting: list[Mapping[str, Any]] = []
 
     def is_settled(self, name: str, state: State) -> bool:
-        """Whether an earlier run settled this file, and it is as that run left it."""
+        """Return whether an earlier run settled this file, and it is as that run left it."""
         mark = np.uint64(_mark(name, state))
         at = int(np.searchsorted(self._settled, mark))
         return at < len(self._settled) and bool(self._settled[at] == mark)
 
     def line(self, name: str, status: str, state: State, **facts: Any) -> Mapping[str, Any]:
-        """What is said of one file; `state` is that of the file at its place from now on."""
+        """Return what is said of one file; `state` is that of the file at its place from now on."""
         return {"file": name, "status": status, "state": list(state), **facts, "time": _now()}
 
     def append(self, lines: list[Mapping[str, Any]]) -> None:
@@ -144,8 +144,8 @@ def _mark_of(line: Mapping[str, Any]) -> int | None:
 
 
 def _mark(name: str, state: State) -> int:
-    told = f"{name}\0{state[0]}\0{state[1]}".encode("utf-8", "surrogateescape")
-    return int.from_bytes(hashlib.blake2b(told, digest_size=8).digest(), "big")
+    text = f"{name}\0{state[0]}\0{state[1]}".encode("utf-8", "surrogateescape")
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
 
 
 def _now() -> str:

@@ -99,7 +99,7 @@ def _here(jobs: Iterable[Job], work: _Here, engine: Engine, *, fail_fast: bool) 
 
 
 class _Here:
-    """What the threads do; each has a transcoder of its own."""
+    """The work of the threads; each has a transcoder of its own."""
 
     def __init__(self, target: Target, force: bool, pace: Pace) -> None:
         self._target, self._force, self._pace = target, force, pace
@@ -184,7 +184,7 @@ def _result(
 
 
 def _hashes(job: Job, content: bytes) -> dict[str, Any]:
-    """What proves an output later; the source is read once more for it, by whatever reads any file."""
+    """Return what proves an output later; the source is read once more for it, by whatever reads any file."""
     return {"sha256": hashlib.sha256(content).hexdigest(), "frame_sha256": list(frame_hashes(job.source))}
 
 

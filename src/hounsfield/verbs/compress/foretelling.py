@@ -31,7 +31,7 @@ class _Remembered(Ledger):
 def foreseen_place(
     folder: Path, *, ledger: Path | None = None, force: bool = False, content: bool = False
 ) -> Place:
-    """The place of a run that is only told of: what its ledger says is known, nothing is kept."""
+    """The place of a dry run: what its ledger says is known, nothing is kept."""
     path = ledger or folder / LEDGER_NAME
     latest = {record.key: record for record in read_ledger(path)}
     return Place(

@@ -84,7 +84,7 @@ def _files(root: Path, unlisted: Callable[[Path, OSError], None]) -> Iterator[Pa
 
 
 def _clean(folder: Path) -> None:
-    with contextlib.suppress(OSError):  # one that cannot be listed is told of when the walk comes to it
+    with contextlib.suppress(OSError):  # one that cannot be listed is reported when the walk comes to it
         remove_partials(folder, {path.name for path in folder.iterdir()})
 
 
@@ -95,7 +95,7 @@ def _directories(root: Path) -> Iterator[Path]:
 
 
 class _InPlace:
-    """What the threads do; each has a transcoder of its own."""
+    """The work of the threads; each has a transcoder of its own."""
 
     def __init__(self, ledger: FileLedger, swaps: Swaps, target: Target, pace: Pace) -> None:
         self.ledger, self.swaps, self.target, self.pace = ledger, swaps, target, pace

@@ -19,7 +19,9 @@ from hounsfield.verbs.compress.files import COPIED
 
 
 def finish_mirror(root: Path, out: Path) -> Iterator[Result]:
-    """What is no file, once all files are there; one result for each link and DICOMDIR, and for what failed."""
+    """Finish a mirror, once all files are there, with what is no file; one result for each link and DICOMDIR, and for
+    what failed.
+    """
     folders = [root]
     for entry in tree_entries(root):
         path = Path(entry.path)

@@ -1,4 +1,4 @@
-"""What a whole archive would come to: counted by headers, measured on samples of each kind of image in it.
+"""A plan for a whole archive: counted by headers, measured on samples of each kind of image in it.
 
 Files are sorted into strata (modality, SOP class, pixels, syntax now), so that a mixed tree is never judged by one of
 its kinds. Of each a random sample is kept while the headers go by; then samples are transcoded, more of those strata
@@ -42,7 +42,7 @@ _SEED = 20261201
 
 
 class Kind(NamedTuple):
-    """What makes a stratum; `pixels` is "" where there are none, and tells bits, sign and colour."""
+    """The kind of a stratum; `pixels` is "" where there are none, and tells bits, sign and colour."""
 
     modality: str
     sop_class: str
@@ -209,7 +209,7 @@ def _kind(header: Header) -> tuple[Kind, tuple[str, ...]]:
             pixels = str(kind)
             held = tuple(each.keyword for each in holders(kind, lossless=True) if held_rows(each.keyword))
         except HounsfieldError:
-            pixels = "pixels that cannot be told"
+            pixels = "pixels of an unknown kind"
     sop_class, modality = header.text("SOPClassUID"), header.text("Modality")
     try:
         syntax = transfer_syntax(header.transfer_syntax).keyword
@@ -260,7 +260,7 @@ def _uncertain(plan: Plan) -> list[tuple[Stratum, int]]:
 
 
 class _Measure:
-    """What one sample comes to."""
+    """The measurement of one sample."""
 
     def __init__(self, goal: Target) -> None:
         self.goal = goal

@@ -48,7 +48,7 @@ from hounsfield.verbs.compress.mirror import finish_mirror
 
 @dataclass(frozen=True)
 class Files:
-    """What a location holds for this verb: `series`, and `others`, which belong to none or cannot be read.
+    """The files of a location for this verb: `series`, and `others`, which belong to none or cannot be read.
 
     `root`: the tree that is to be there as a whole in the end. Then `others` are a series of the ledger too.
     """
@@ -100,11 +100,11 @@ def find_files(
 def _other(source: Source, output: str, content: bool) -> Piece:
     """A file of a mirrored tree that belongs to no series; one that is gone again says so when it is its turn."""
     try:
-        told = content_digest(source) if content else identity(source)
+        state = content_digest(source) if content else identity(source)
         size = size_of_source(source)
     except HounsfieldError:
-        told, size = "", 0
-    return Piece(source, output, hashlib.blake2b(told.encode(), digest_size=STATE_BYTES).digest(), size)
+        state, size = "", 0
+    return Piece(source, output, hashlib.blake2b(state.encode(), digest_size=STATE_BYTES).digest(), size)
 
 
 def _others(pieces: Sequence[Piece]) -> FileSeries:
@@ -237,7 +237,7 @@ def foretell_all(files: Files, place: Place, target: Target) -> Iterator[Result]
 
 @dataclass(frozen=True)
 class _Compress:
-    """What the ledger asks of this verb."""
+    """The verb as the ledger needs it."""
 
     out: Path
     target: Target
@@ -284,7 +284,7 @@ class _Compress:
 
 
 def _note(result: Result) -> str:
-    """What is said of a file that was made, but not as asked."""
+    """Return what is said of a file that was made, but not as asked."""
     is_compressed = "after" in result.facts and "how" not in result.facts
     return f"as {result.facts['after']}: {result.reason}" if is_compressed else f"copied: {result.reason}"
 

@@ -33,7 +33,7 @@ State = tuple[int, int]
 
 
 def state_of(path: Path) -> State:
-    """What a file is now. Raises `LocationError` where it is gone."""
+    """Return what a file is now. Raises `LocationError` where it is gone."""
     try:
         found = path.stat()
     except OSError as error:
@@ -100,7 +100,7 @@ class Swaps(Lots[Swap]):
         lot = synced(lot, lambda item: item.path.parent, _explaining)
         try:
             self._record([item.line for item in lot])
-        except Exception as error:  # noqa: BLE001 (who waits for these files is told, whatever it is)
+        except Exception as error:  # noqa: BLE001 (whoever waits for these files gets it, whatever it is)
             for item in lot:
                 item.done.set_exception(error)
             return
@@ -155,7 +155,7 @@ def is_same_file(one: Path, other: Path) -> bool:
 
 
 def has_same_bytes(one: Path, other: Path) -> bool:
-    """Whether two files hold the same."""
+    """Return whether two files hold the same."""
     return one.stat().st_size == other.stat().st_size and sha256_of(one) == sha256_of(other)
 
 

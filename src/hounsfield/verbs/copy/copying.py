@@ -201,12 +201,12 @@ class _CopyPlan:
         yield from ()
 
     def close(self) -> None:
-        """What is under way stays begun: the next run asks both ends again."""
+        """Leave what is under way as begun: the next run asks both ends again."""
 
 
 def _options(transfer_syntax: str, verify: bool, recode: Target | None) -> dict[str, object]:
-    told: dict[str, object] = {"transfer_syntax": transfer_syntax, "verify": verify}
-    return told if recode is None else told | {"to": plain(recode.to_json())}
+    parameters: dict[str, object] = {"transfer_syntax": transfer_syntax, "verify": verify}
+    return parameters if recode is None else parameters | {"to": plain(recode.to_json())}
 
 
 def _key(task: SeriesTask) -> str:

@@ -1,4 +1,4 @@
-"""Where the instances of a copy go: any location that is `Writable`.
+"""Destinations of a copy: any location that is `Writable`.
 
 One that is `Knowing` too says what it has already, so that a copy that was interrupted goes on where it stopped.
 """
@@ -37,7 +37,7 @@ class Destination:
         return set(self._present(task))
 
     def holds(self, task: SeriesTask, uids: set[str], size: int) -> bool:
-        """Whether all these are there still, as a ledger remembers them; without reading them."""
+        """Return whether all these are there still, as a ledger remembers them; without reading them."""
         found = self._present(task, read=False)
         if not isinstance(self.place, Knowing) or not uids <= found.keys():
             return False
@@ -56,7 +56,7 @@ class Destination:
         return sum(filter(None, sizes))
 
     def address(self, task: SeriesTask) -> str:
-        """Where a series is, for the ledger: below the folder that both lie in, or in full."""
+        """Return where a series is, for the ledger: below the folder that both lie in, or in full."""
         if isinstance(self.place, Staging):
             return f"{task.study}/{task.series}"
         return self.place.address(task.study, task.series)

@@ -43,7 +43,7 @@ _META_SYNTAX = b"\x02\x00\x10\x00UI"
 
 
 class Listener(Protocol):
-    """Who wants to know of each instance at once; called by any worker of this process."""
+    """A listener to each instance at once; called by any worker of this process."""
 
     def settled(self, items: Iterable[Result]) -> None: ...
 
@@ -52,7 +52,7 @@ class Listener(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """What a ledger says of a series that was copied whole: its digest then, and its bytes at the destination."""
+    """The ledger's record of a series that was copied whole: its digest then, and its bytes at the destination."""
 
     digest: str
     bytes: int
@@ -168,7 +168,7 @@ class _SeriesCopy:
         return copied(self.task, tuple(self.items), digest=digest, size=size, kept=kept, reported=reported)
 
     def _stands(self, before: Before) -> bool:
-        """Whether source and destination are as the ledger says; then everything is settled as present."""
+        """Return whether source and destination are as the ledger says; then everything is settled as present."""
         uids = self.origin.instances(self.task)
         if self.origin.digest(self.task, sorted(uids), content=self.ends.content) != before.digest:
             return False
@@ -184,7 +184,7 @@ class _SeriesCopy:
         return True
 
     def _missing(self, present: set[str]) -> set[str]:
-        """What of a series is not there yet; what is there is settled."""
+        """Return what of a series is not there yet; what is there is settled."""
         listed = self.origin.instances(self.task)
         self._expected(len(listed))
         self.uids.update(listed)
@@ -252,7 +252,7 @@ class _SeriesCopy:
         return error
 
     def _coming(self, wanted: set[str] | None, folder: Path, singly: bool) -> Iterator[Delivered | Result]:
-        """What the origin delivers, no faster than it may, in the syntax that it is to have."""
+        """Yield what the origin delivers, no faster than it may, in the syntax that it is to have."""
         coming = self._paced(self.origin.deliver(self.task, wanted, folder, singly=singly))
         yield from coming if self.recoder is None else self.recoder.series(coming, folder)
 
@@ -319,10 +319,10 @@ class _SeriesCopy:
         self._tell(item for uid, item in items.items() if uid not in done)
 
     def _tell(self, items: Iterable[Result]) -> None:
-        told = list(items)
-        self.items += told
+        settled = list(items)
+        self.items += settled
         if self.ends.listener is not None:
-            self.ends.listener.settled(told)
+            self.ends.listener.settled(settled)
 
     def _expected(self, count: int) -> None:
         if self.ends.listener is not None:
@@ -334,18 +334,18 @@ def instance_digest(source: Source) -> bytes:
 
     Raises `LocationError`.
     """
-    told = hashlib.blake2b(digest_size=16)
+    digest = hashlib.blake2b(digest_size=16)
     with source.open() as stream:
         head = stream.read(144)
         if head[128:140] == b"DICM" + _META_LENGTH:
             meta = stream.read(int.from_bytes(head[140:144], "little"))
             at = meta.find(_META_SYNTAX) + len(_META_SYNTAX)
-            told.update(meta[at + 2 : at + 2 + int.from_bytes(meta[at : at + 2], "little")].rstrip(b"\0 "))
+            digest.update(meta[at + 2 : at + 2 + int.from_bytes(meta[at : at + 2], "little")].rstrip(b"\0 "))
         else:
-            told.update(head)
+            digest.update(head)
         while chunk := stream.read(_CHUNK):
-            told.update(chunk)
-    return told.digest()
+            digest.update(chunk)
+    return digest.digest()
 
 
 def _digests(delivered: Iterable[Delivered | Result]) -> dict[str, bytes]:

@@ -1,4 +1,4 @@
-"""Where the instances of a copy come from, series by series: any location.
+"""Origins of a copy, series by series: any location.
 
 One that lists series is asked for their instances only where that is needed: what goes to an empty destination need
 not be listed. Of any other every header is read, to know what belongs together.
@@ -69,7 +69,8 @@ class Origin:
         return [uid for uid, _ in task.sources]
 
     def digest(self, task: SeriesTask, uids: Sequence[str], *, content: bool) -> str:
-        """What the series is now, in hexadecimal, without reading pixels unless `content`; of a server, its UIDs.
+        """Return what the series is now, in hexadecimal, without reading pixels unless `content`; of a server, its
+        UIDs.
 
         Raises `LocationError` where it is gone.
         """
@@ -82,7 +83,7 @@ class Origin:
         return _short(chain.from_iterable(facts))
 
     def address(self, task: SeriesTask) -> str:
-        """Where the series is, for the ledger."""
+        """Return where the series is, for the ledger."""
         return task.address or folder_of(task.sources[0][1].name)
 
     def deliver(

@@ -88,7 +88,7 @@ class Recoder:
 
 
 def _asks_a_ratio(target: Target) -> bool:
-    """Whether any image may be coded to a ratio by this target."""
+    """Return whether any image may be coded to a ratio by this target."""
     if target.policy is None:
         return target.ratio is not None
     return any(rule.target is not None and rule.target.ratio is not None for rule in target.policy.rules)

@@ -38,7 +38,7 @@ class Summary:
 
     @property
     def complete(self) -> bool:
-        """Whether everything of the source is at the target now."""
+        """Return whether everything of the source is at the target now."""
         return not self.counts["refused"] and not self.counts["failed"]
 
     def to_json(self) -> dict[str, Any]:

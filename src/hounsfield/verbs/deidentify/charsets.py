@@ -1,4 +1,4 @@
-"""What bytes of text may say: the label that a file gives its text is a claim, and often a wrong one.
+"""Readings of bytes of text: the label that a file gives its text is a claim, and often a wrong one.
 
 Text is searched in every reading that its bytes allow, so that a name in one character set is found in text of another
 (PS3.3 C.12.1.1.2; PS3.5 6.1.2.3). Text of ASCII has one reading, and is not looked at here.
@@ -48,7 +48,7 @@ def readings(raw: bytes, label: Sequence[str]) -> tuple[Reading, ...]:
 
 
 def is_as_labelled(reading: Reading, label: Sequence[str]) -> bool:
-    """Whether the label is right, so that the text may be written again under it."""
+    """Return whether the label is right, so that the text may be written again under it."""
     is_plain = not label or label[0] == "iso8859"
     return reading.encoding in label and not is_plain
 

@@ -91,7 +91,7 @@ def _jpeg_segment(marker: int, segment: bytes) -> bytes:
 def bare_jpeg2000(data: bytes) -> bytes:
     """A JPEG 2000 or HTJ2K codestream to its end, without the boxes of a JP2 file and without comments.
 
-    Comments of the main header are taken out; in a tile-part, whose length is told in several places, they are
+    Comments of the main header are taken out; in a tile-part, whose length stands in several places, they are
     overwritten with zeros.
     """
     stream = bare_codestream(data)
@@ -151,7 +151,7 @@ def _without_comments(stream: bytes, begin: int, end: int) -> bytes:
 def bare_jpeg_xl(data: bytes) -> bytes:
     """JPEG XL without boxes of metadata, and a recompressed JPEG without the segments that `bare_jpeg` takes out.
 
-    A codestream without boxes (FF0A) has no end that can be told without decoding it: it stays as it is.
+    A codestream without boxes (FF0A) has no end that can be found without decoding it: it stays as it is.
     """
     if not data.startswith(_JXL_SIGNATURE):
         return data

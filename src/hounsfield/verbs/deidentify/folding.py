@@ -66,7 +66,9 @@ class Folded:
         return [place for place, unit in enumerate(self.units) for _ in unit.folded]
 
     def is_border(self, place: int) -> bool:
-        """Whether a word may begin or end before unit `place`: at a sign, a digit, another script, another case."""
+        """Return whether a word may begin or end before unit `place`: at a sign, a digit, another script, another
+        case.
+        """
         if place in (0, len(self.units)):
             return True
         before, after = self.units[place - 1].kind, self.units[place].kind
@@ -80,7 +82,7 @@ class Folded:
         return begins[first], ends[last]
 
     def has_signs(self, first: int, last: int) -> bool:
-        """Whether there is a sign among the units from `first` to `last`."""
+        """Return whether there is a sign among the units from `first` to `last`."""
         return self._signs[last] > self._signs[first]
 
     @cached_property
@@ -110,7 +112,7 @@ def fold(text: str) -> str:
 
 
 def is_syllabic(text: str) -> bool:
-    """Whether there is a character in it of a script in which two make a name."""
+    """Return whether there is a character in it of a script in which two make a name."""
     return _SYLLABLES.search(text) is not None
 
 

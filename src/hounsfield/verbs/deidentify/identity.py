@@ -1,4 +1,4 @@
-"""What identifies the people and the place of one object, and what stands for it afterwards.
+"""The identity of the people and the place of one object, and what stands for it afterwards.
 
 Pseudonyms, UIDs and the days by which dates move come from a key by HMAC-SHA-256: the same for the same original and
 key, in any run and on any machine; without the key nobody gets from one to the other.
@@ -49,7 +49,7 @@ _DATE = re.compile(r"\d{8}")
 
 
 class Pseudonyms:
-    """What stands for identities under one key."""
+    """Pseudonyms for identities under one key."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
@@ -79,7 +79,7 @@ class Pseudonyms:
 
 @dataclass(frozen=True)
 class Identities:
-    """What identifies somebody in an object, and its text in other readings than the one that it is given.
+    """The identities in an object, with their text in other readings than the one that it is given.
 
     - `sought`: the same for all objects of a study, as far as they say the same
     - `uids`: those of the object itself; a profile that keeps UIDs has none
@@ -140,7 +140,9 @@ class _Collector:
             element.value = found[0].text if is_one else found[0].text.split("\\")
 
     def _kind(self, element: DataElement, of_person: bool) -> Kind | None:
-        """What the value of an element is to somebody's identity; None for nothing, or where an option keeps it."""
+        """Return what the value of an element is to somebody's identity; None for nothing, or where an option keeps
+        it.
+        """
         keyword, vr = element.keyword, dictionary_vr(int(element.tag))
         # A name is one by the dictionary too, whatever VR the file gives it.
         if element.VR == "PN" or vr == "PN" or (of_person and keyword == "CodeMeaning"):

@@ -84,7 +84,7 @@ class Matcher:
         return bool(self._sought or self._dates)
 
     def finds(self, text: str) -> bool:
-        """Whether there is anything of somebody in `text`."""
+        """Return whether there is anything of somebody in `text`."""
         return self.clean(text) != text
 
     def clean(self, text: str) -> str:
@@ -102,13 +102,13 @@ class Matcher:
         return known
 
     def finds_in_number(self, text: str, *, is_identifier: bool) -> bool:
-        """Whether a number, a date or a time has letters of somebody in it, or is one of the identifiers."""
+        """Return whether a number, a date or a time has letters of somebody in it, or is one of the identifiers."""
         if text.strip(" +-.:0123456789\\") == "":
             return is_identifier and text.strip().partition(".")[0].lstrip("+-0") in self._numbers
         return self.finds(text)
 
     def finds_in_bytes(self, content: bytes) -> bool:
-        """Whether a reader in any usual encoding would see a name or a number of some length in `content`."""
+        """Return whether a reader in any usual encoding would see a name or a number of some length in `content`."""
         if self._in_bytes is None:
             return False
         # Characters of two bytes may begin at an odd one; of those of four the ASCII is left without its zeros.
@@ -193,7 +193,7 @@ def _found(sought: _Sought, folded: Folded, *, whole: bool = False) -> Iterator[
 
 
 def _is_term(folded: Folded, first: int, last: int) -> bool:
-    """Whether what was found is but a part of a word of the trade."""
+    """Return whether what was found is but a part of a word of the trade."""
     begin, end = folded.word(first, last, _LETTERS)
     if (begin, end) == (first, last) or end - begin > _LONGEST_TERM:
         return False
@@ -226,7 +226,9 @@ def _is_sure(word: str) -> bool:
 
 
 def _literally(letters: Iterable[str], identities: Iterable[Identity]) -> re.Pattern[str] | None:
-    """What of it is sure enough to be looked for in bytes: long words, and such as are not ASCII, as they are."""
+    """Return what of it is sure enough to be looked for in bytes: long words, and such as are not
+    ASCII, as they are.
+    """
     words = set(filter(_is_sure, letters))
     for kind, text in identities:
         if kind == "date" and (day := written_on(text)) is not None:

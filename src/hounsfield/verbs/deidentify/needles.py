@@ -1,4 +1,4 @@
-"""What is looked for in text: the needles that a name, a number or a place becomes, in every way of writing them.
+"""Needles to search text for: those that a name, a number or a place becomes, in every way of writing them.
 
 Letters of needles are folded (`folding`). A needle of few letters counts only between borders; a longer one anywhere,
 inside words too. Rather one word too many is found than one too few.
@@ -63,7 +63,7 @@ def terms() -> frozenset[str]:
 
 @lru_cache(maxsize=4096)
 def is_term(text: str) -> bool:
-    """Whether a text is made of words of the trade and short numbers alone, which tell nothing of anybody."""
+    """Return whether a text is made of words of the trade and short numbers alone, which tell nothing of anybody."""
     words = re.findall(r"[^\W\d_]+", text)
     return all(fold(word) in terms() for word in words) and not re.search(r"\d{5}", text)
 

@@ -30,7 +30,7 @@ _DELIMITER_BYTES = len(_DELIMITER)
 def trim_pixels(dataset: Dataset) -> bool:
     """Take out of the pixels of `dataset` what belongs to no sample; whether there was anything.
 
-    Raises `MalformedError` or `TruncatedError` where frames cannot be told from what is not one.
+    Raises `MalformedError` or `TruncatedError` where frames cannot be separated from what is none.
     """
     held = [tag for tag in (_PIXEL_DATA, *_FLOATS) if tag in dataset]
     if not held:

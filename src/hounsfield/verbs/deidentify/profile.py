@@ -1,4 +1,4 @@
-"""What is done to each attribute, and the options that change it: PS3.15 Annex E, as data.
+"""The profile: what is done to each attribute, and the options that change it. PS3.15 Annex E, as data.
 
 The table is `actions.txt`; what it does not name is treated by its VR, more strictly than the standard asks: dates,
 times, persons' names and long free text go, UIDs are replaced.
@@ -72,7 +72,7 @@ _CODES = {
 
 @dataclass(frozen=True)
 class Rule:
-    """What the basic profile does, and the option that keeps it instead, "" for none."""
+    """A row of the profile: what the basic profile does, and the option that keeps it instead, "" for none."""
 
     action: Action
     option: str = ""
@@ -105,7 +105,7 @@ class Profile:
 
     @property
     def keeps_dates(self) -> bool:
-        """Whether dates stay, moved or not."""
+        """Return whether dates stay, moved or not."""
         return self.dates != "remove"
 
     @property
@@ -117,7 +117,9 @@ class Profile:
         return tuple(_CODES[name] for name in chosen)
 
     def action(self, tag: int, keyword: str, vr: str) -> tuple[Action, str]:
-        """What to do with a public attribute, and the option that kept it, if one did. Dates are told by `dates`."""
+        """Return what to do with a public attribute, and the option that kept it, if one did. Dates are found by
+        `dates`.
+        """
         if vr in ("DA", "DT", "TM"):
             if self.keeps_dates and keyword not in _NEVER_KEPT_DATES:
                 return "K", self.dates
@@ -172,7 +174,9 @@ def table() -> Mapping[int, Rule]:
 
 @lru_cache(maxsize=8192)
 def is_standard_uid(uid: str) -> bool:
-    """Whether PS3.6 registers it: it says what something is, never which. Its root alone does not: others use it."""
+    """Return whether PS3.6 registers it: it says what something is, never which. Its root alone does not: others use
+    it.
+    """
     return bool(UID(uid.strip(), validation_mode=config.IGNORE).type)
 
 

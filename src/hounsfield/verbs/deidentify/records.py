@@ -63,13 +63,13 @@ def _unnamed(found: Gathered, profile: Profile, pseudonyms: Pseudonyms, alone: l
 
 
 def new_uid(original: str, profile: Profile, pseudonyms: Pseudonyms) -> str:
-    """What the UID of a study, series or instance becomes."""
+    """Return what the UID of a study, series or instance becomes."""
     return original if profile.uids or is_standard_uid(original) else pseudonyms.uid(original)
 
 
 @dataclass(frozen=True)
 class Unnamed:
-    """What the ledger asks of this verb (`hounsfield.runs.FileVerb`)."""
+    """The verb as the ledger needs it (`hounsfield.runs.FileVerb`)."""
 
     profile: Profile
     pseudonyms: Pseudonyms

@@ -1,6 +1,6 @@
-"""What a person reads before data are shared: every distinct text that was kept, and where something was taken out.
+"""The review list before data are shared: every distinct text that was kept, and where something was taken out.
 
-The texts are in the data as well, so they tell nothing that the data do not; what was taken out is never told.
+The texts are in the data as well, so they tell nothing that the data do not; what was taken out is never listed.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ class Review:
         return {"kept_texts": rows, "taken_out": dict(sorted(self.taken_out.items()))}
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> Review:
+    def from_json(cls, record: Mapping[str, Any]) -> Review:
         """Of `to_json`; what is not there counts for nothing."""
         found = cls()
-        for row in told.get("kept_texts", ()):
+        for row in record.get("kept_texts", ()):
             found.kept[row["attribute"], row["text"]] += row["count"]
             if row["cleaned"]:
                 found.cleaned.add((row["attribute"], row["text"]))
-        found.taken_out.update(told.get("taken_out", {}))
+        found.taken_out.update(record.get("taken_out", {}))
         return found

@@ -16,7 +16,7 @@ from typing import Any
 from hounsfield.dicom.dictionary import chinese_names
 from hounsfield.outputs import whole_file
 from hounsfield.verbs.deidentify.profile import Profile
-from hounsfield.verbs.deidentify.wording import risks_of, said, told
+from hounsfield.verbs.deidentify.wording import in_language, risks_of, said
 
 JSON_NAME, TABLE_NAME, PAGE_NAME = "deidentification.json", "deidentification.csv", "deidentification.html"
 _FORMULAS = ("=", "+", "-", "@", "\t")
@@ -65,7 +65,7 @@ def _page(summary: Mapping[str, Any], profile: Profile, lang: str) -> str:
         ),
         _section(
             said("left_out", lang),
-            [(told(reason, lang), count) for reason, count in summary["left_out"].items()],
+            [(in_language(reason, lang), count) for reason, count in summary["left_out"].items()],
         ),
         _section(said("not_done", lang), [(said("faces", lang), "")]),
     )

@@ -223,7 +223,7 @@ class Rewriter:
                 self.review.note(name, value, cleaned=value != before)
 
     def _is_in_other_reading(self, text: str, encoding: str) -> bool:
-        """Whether what is left of a text names somebody to a reader who believes in another character set."""
+        """Return whether what is left of a text names somebody to a reader who believes in another character set."""
         if text.isascii():
             return False
         try:
@@ -250,7 +250,7 @@ class Rewriter:
         return self.matcher.clean(value)
 
     def _is_in(self, content: Any) -> bool:
-        """Whether an identity could be read out of these bytes; what is too long to search counts."""
+        """Return whether an identity could be read out of these bytes; what is too long to search counts."""
         if not isinstance(content, (bytes, bytearray)):
             return False
         if len(content) > _SEARCHED_BYTES or any(uid.encode() in content for uid in self.identities.uids):

@@ -1,4 +1,5 @@
-"""Which objects may be de-identified by their attributes alone: an allow-list, since pixels are not looked at.
+"""Screening of objects that may be de-identified by their attributes alone: an allow-list, since pixels are not looked
+at.
 
 What is on none of the lists is left out with its reason, unless the profile includes it by name: text may be in its
 pixels, or what is in it is not known. Some kinds stay out in any case.
@@ -35,7 +36,7 @@ CLASSES = frozenset(
 """SOP classes that may pass (PS3.4 B.5)."""
 
 MODALITIES = frozenset({"CT", "PT", "MR", "NM", "SEG", "REG", "RWV", "RTDOSE", "RTSTRUCT", "RTPLAN", ""})
-"""Modalities that may pass; where none is told, the class says enough."""
+"""Modalities that may pass; where none is given, the class says enough."""
 
 _LABELS = frozenset(_STORAGE + suffix for suffix in ("66.4", "66.5", "66.7", "481.2"))
 """Classes whose pixels are made by programs and show nothing else: segments, dose."""
@@ -131,9 +132,9 @@ def _by_class(sop_class: str, modality: str, matcher: Matcher) -> Iterator[Objec
             reason = f"{name}: not among the SOP classes that may pass"
         yield Objection(reason, (keyword or sop_class, sop_class, modality))
     if modality.upper() not in MODALITIES:
-        told = "" if matcher.finds(modality) else f" {modality[:_LONGEST]}"
+        named = "" if matcher.finds(modality) else f" {modality[:_LONGEST]}"
         yield Objection(
-            f"Modality{told}: not among those that may pass", (modality, _class(sop_class)[1], sop_class)
+            f"Modality{named}: not among those that may pass", (modality, _class(sop_class)[1], sop_class)
         )
 
 
@@ -157,11 +158,11 @@ def _by_burned_in(dataset: Dataset, sop_class: str) -> Iterator[Objection]:
 def _by_image_type(dataset: Dataset, matcher: Matcher) -> Iterator[Objection]:
     value = dataset.get("ImageType", None) or ()
     for kind in [value] if isinstance(value, str) else [str(each).strip() for each in value]:
-        told = "" if matcher.finds(kind) else f" {kind[:_LONGEST]}"
+        named = "" if matcher.finds(kind) else f" {kind[:_LONGEST]}"
         if _DRAWN_ON.search(_plain(kind)):
-            yield Objection(f"Image Type says{told or ' so'}: text may be in its pixels", (kind,))
+            yield Objection(f"Image Type says{named or ' so'}: text may be in its pixels", (kind,))
         elif not all(map(_is_word_of_type, re.findall(r"[^\W_]+", kind))):
-            yield Objection(f"Image Type{told}: not among those that may pass", (kind,))
+            yield Objection(f"Image Type{named}: not among those that may pass", (kind,))
 
 
 def _is_word_of_type(word: str) -> bool:
@@ -178,8 +179,8 @@ def _words_of_types() -> frozenset[str]:
 def _by_capture(dataset: Dataset, matcher: Matcher) -> Iterator[Objection]:
     conversion = _text(dataset, "ConversionType")
     if conversion:
-        told = "" if matcher.finds(conversion) else f" {conversion[:_LONGEST]}"
-        yield Objection(f"Conversion Type{told}: made from a screen, a film or a drawing", (conversion,))
+        named = "" if matcher.finds(conversion) else f" {conversion[:_LONGEST]}"
+        yield Objection(f"Conversion Type{named}: made from a screen, a film or a drawing", (conversion,))
     for keyword in ("SeriesDescription", "ProtocolName"):
         page = _PAGES.search(_plain(_text(dataset, keyword)))
         if page:
@@ -192,7 +193,7 @@ def _by_capture(dataset: Dataset, matcher: Matcher) -> Iterator[Objection]:
 
 
 def _by_storage(dataset: Dataset) -> Iterator[Objection]:
-    """Where the pixels lie in a way that this cannot treat."""
+    """Yield where the pixels lie in a way that this cannot treat."""
     syntax = SYNTAXES.get(
         str(dataset.file_meta.get("TransferSyntaxUID", "")) if hasattr(dataset, "file_meta") else ""
     )

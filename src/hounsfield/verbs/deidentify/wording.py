@@ -1,7 +1,7 @@
-"""What a person reads of a run in English and Chinese: headings, what the options risk, why objects were left out.
+"""The words of a run in English and Chinese: headings, what the options risk, why objects were left out.
 
-Reasons are written in English where they are found, and kept so in the ledger; `told` gives their Chinese by the table
-here, which a test holds against the reasons.
+Reasons are written in English where they are found, and kept so in the ledger; `in_language` gives their Chinese by
+the table here, which a test holds against the reasons.
 """
 
 from __future__ import annotations
@@ -146,13 +146,13 @@ def said(key: str, lang: str) -> str:
     return WORDS[key][lang == "zh"]
 
 
-def told(reason: str, lang: str) -> str:
+def in_language(reason: str, lang: str) -> str:
     """A reason in "en" or "zh"; as it is, where there is no Chinese for it."""
     if lang != "zh":
         return reason
     included = _LETS_IN.fullmatch(reason)
     if included:
-        return f"{told(included['reason'], lang)}（如需纳入：--include {included['name']}）"
+        return f"{in_language(included['reason'], lang)}（如需纳入：--include {included['name']}）"
     for pattern, chinese in _patterns():
         found = pattern.fullmatch(reason)
         if found:

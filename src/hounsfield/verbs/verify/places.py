@@ -186,7 +186,7 @@ class Side:
 
 
 def _is_record(name: str) -> bool:
-    """Whether it is what a run left of itself."""
+    """Return whether it is what a run left of itself."""
     return why_not_an_image(name.rpartition("/")[2]) == "the record of an earlier run"
 
 
