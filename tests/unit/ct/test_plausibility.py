@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 import hounsfield
 from hounsfield import phantom
 from hounsfield.ct.hu import Conversion, Padding, Rescale, StoredFormat, unclamped
-from hounsfield.ct.plausibility import MOST_SLICES, Physics, Plausibility, Sample, judge, spread
+from hounsfield.ct.plausibility import MOST_SLICES, Physics, Plausibility, Sample, judge, judge_array, spread
 from hounsfield.ct.plausibility.blocks import FLAT_RANGE, SAME_PADDING, UNDECLARED_PADDING, blocks_of
 from hounsfield.ct.plausibility.evidence import LOOKS_LIKE, SENTENCES
 from hounsfield.ct.plausibility.measured import AIR_SHARE
@@ -180,6 +180,19 @@ def test_nothing_but_padding_is_unknown() -> None:
     for found in (judged(empty), judged(empty, padded=np.ones((64, 64), bool)), judge([])):
         assert found.verdict is Physics.UNKNOWN
         assert [each.key for each in found.evidence] == ["nothing-measured"]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 200), (200, 3), (4, 4)])
+def test_a_slice_smaller_than_a_block_is_unknown(shape: tuple[int, int]) -> None:
+    assert judged(np.zeros(shape, np.float32)).verdict is Physics.UNKNOWN
+
+
+def test_what_is_no_number_takes_no_part() -> None:
+    values = body()
+    values[:, :60] = np.nan
+    values[0, 300] = np.inf
+    assert judge_array(values[None]).verdict is Physics.PLAUSIBLE
+    assert judge_array(np.full((2, 64, 64), np.nan)).verdict is Physics.UNKNOWN
 
 
 def test_a_little_air_is_no_anchor() -> None:

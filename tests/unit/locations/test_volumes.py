@@ -169,6 +169,18 @@ def test_phases_that_we_wrote_come_back(tmp_path: Path) -> None:
         assert np.array_equal(back.array, hounsfield.load(tmp_path / "s", phase=phase).array)
 
 
+@pytest.mark.parametrize("sizes", ["9 8 inf", "9 8 1e400", "9 8 2.5", "nan 8 4", "", "9 8 -4", "9 8 0"])
+def test_sizes_that_are_no_whole_numbers_are_refused(sizes: str, tmp_path: Path) -> None:
+    (tmp_path / "x.nrrd").write_bytes(
+        f"NRRD0005\ntype: short\ndimension: 3\nsizes: {sizes}\nencoding: raw\n\n".encode() + bytes(999)
+    )
+    header = f"NDims = 3\nDimSize = {sizes}\nElementType = MET_SHORT\nElementDataFile = LOCAL\n"
+    (tmp_path / "x.mha").write_bytes(header.encode() + bytes(999))
+    for name in ("x.nrrd", "x.mha"):
+        with pytest.raises(HounsfieldError, match=name):
+            hounsfield.load(tmp_path / name)
+
+
 def test_what_a_header_says_beyond_its_kind_is_left_out(tmp_path: Path) -> None:
     header = "NRRD0005\ntype: short\ndimension: 3\nsizes: 9 8 4\nencoding: raw\nsample units: H\\U\n"
     header += "KVP:=so high\nModality:=C\\T\nConvolutionKernel:=B30f\n\n"

@@ -71,6 +71,12 @@ class Blocks:
         return self.mean[self.flat]
 
 
+NOTHING = Blocks(
+    np.zeros(0), np.zeros(0), np.zeros(0, bool), np.zeros(0), np.zeros(0), float("nan"), float("nan")
+)
+"""Blocks of a slice that is smaller than one."""
+
+
 def block_side(rows: int, columns: int) -> int:
     """Side of the blocks of such a slice, in pixels."""
     return BLOCK if min(rows, columns) >= SMALL_SLICE else BLOCK // 2
@@ -83,6 +89,8 @@ def blocks_of(values: Array, padded: Mask | None = None) -> Blocks:
     """
     side = block_side(*values.shape)
     rows, columns = (length // side for length in values.shape)
+    if not rows or not columns:
+        return NOTHING
     grid = values[: rows * side, : columns * side]
     mean, sd, low, high = _statistics(grid, rows, columns, side)
     dropped = _holds_padding(grid, padded, low, rows, columns, side)

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from hounsfield.ct.plausibility.blocks import Array, Blocks, Floats, Mask, blocks_of, pooled
+from hounsfield.ct.plausibility.blocks import NOTHING, Array, Blocks, Floats, Mask, blocks_of, pooled
 
 MOST_SLICES = 12
 """Slices that are looked at, spread over a volume: more change no verdict."""
@@ -58,7 +58,7 @@ class Measured:
         """Measure at most `MOST_SLICES` of `samples`, spread evenly."""
         chosen = spread(len(samples), MOST_SLICES)
         blocks = (
-            pooled([blocks_of(samples[i].values, samples[i].padded) for i in chosen]) if samples else _NONE
+            pooled([blocks_of(samples[i].values, samples[i].padded) for i in chosen]) if samples else NOTHING
         )
         values = _sampled([samples[i] for i in chosen])
         levels, counts = np.unique(values, return_counts=True)
@@ -135,9 +135,6 @@ class Measured:
             return None
         start = flat[first[0]]
         return mode(flat[(flat >= start) & (flat <= start + 60.0)])
-
-
-_NONE = Blocks(np.zeros(0), np.zeros(0), np.zeros(0, bool), np.zeros(0), np.zeros(0), np.nan, np.nan)
 
 
 def spread(count: int, most: int) -> list[int]:

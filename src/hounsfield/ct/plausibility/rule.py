@@ -46,9 +46,17 @@ def judge(samples: Sequence[Sample], *, field_mm: float | None = None) -> Plausi
 
 def judge_array(array: Array, spacing: Sequence[float] | None = None) -> Plausibility:
     """Judge a volume by itself, (slices, rows, columns), `spacing` the same in mm: at most twelve of its slices."""
-    samples = [Sample(np.ascontiguousarray(array[index])) for index in spread(len(array), MOST_SLICES)]
+    samples = [_sample(np.ascontiguousarray(array[index])) for index in spread(len(array), MOST_SLICES)]
     rows, columns = array.shape[1:]
     return judge(samples, field_mm=None if spacing is None else min(rows * spacing[1], columns * spacing[2]))
+
+
+def _sample(values: Array) -> Sample:
+    """A slice of an array; what is no number was not measured."""
+    if values.dtype.kind != "f" or np.isfinite(values).all():
+        return Sample(values)
+    padded = ~np.isfinite(values)
+    return Sample(np.where(padded, values.dtype.type(0), values), padded)
 
 
 def _anchors(measured: Measured) -> tuple[Evidence, ...]:

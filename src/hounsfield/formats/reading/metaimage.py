@@ -58,7 +58,10 @@ def metaimage_layout(beginning: Beginning) -> VolumeLayout:
     is_local = data_file.upper() == "LOCAL"
     skip = int(_numbers(beginning, fields, "HeaderSize", [0.0])[0])
     begin = size if is_local else max(skip, 0)
-    sizes = [int(length) for length in _numbers(beginning, fields, "DimSize", None)]
+    lengths = _numbers(beginning, fields, "DimSize", None)
+    if not all(length.is_integer() for length in lengths):
+        raise beginning.malformed(f"DimSize = {fields['DimSize'][:60]}", expected="whole numbers")
+    sizes = [int(length) for length in lengths]
     affine, spacing, notes = _place(beginning, fields, len(sizes))
     return VolumeLayout(
         "MetaImage",

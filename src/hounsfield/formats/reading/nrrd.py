@@ -65,10 +65,10 @@ def nrrd_layout(beginning: Beginning) -> VolumeLayout:
             expected="raw, gzip or bzip2",
             where=beginning.name,
         )
-    sizes = [int(length) for length in _numbers(beginning, fields, "sizes")]
+    sizes = _whole(beginning, fields, "sizes")
     _refuse_vectors(beginning, fields, sizes)
     data_file = fields.get("data file", fields.get("datafile", ""))
-    skip = int(_numbers(beginning, fields, "byte skip", default="0")[0])
+    skip = _whole(beginning, fields, "byte skip", default="0")[0]
     affine, spacing, notes = _place(beginning, fields)
     order = ">" if fields.get("endian", "little").lower() == "big" else "<"
     begin = 0 if data_file else size
@@ -168,6 +168,13 @@ def _vector(beginning: Beginning, text: str) -> list[float]:
         return [float(part) for part in text.split(",")]
     except ValueError as error:
         raise beginning.malformed(f"a vector ({text[:60]})", expected="three numbers") from error
+
+
+def _whole(beginning: Beginning, fields: dict[str, str], name: str, default: str | None = None) -> list[int]:
+    numbers = _numbers(beginning, fields, name, default)
+    if not numbers or not all(number.is_integer() for number in numbers):
+        raise beginning.malformed(f"{name}: {fields.get(name, '')[:60]}", expected="whole numbers")
+    return [int(number) for number in numbers]
 
 
 def _numbers(
