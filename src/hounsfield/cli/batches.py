@@ -6,6 +6,7 @@ import functools
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -153,13 +154,7 @@ def absolute(location: str) -> str:
 
 def chosen(found: Scan, series: str | None) -> Scan:
     """The scan, of one series alone where one is asked for."""
-    from hounsfield.verbs.load import Scan
-
-    return (
-        found
-        if series is None
-        else Scan(found.location, (found.choose(series),), found.skipped, found.captures)
-    )
+    return found if series is None else replace(found, series=(found.choose(series),))
 
 
 def rows_of(

@@ -26,8 +26,6 @@ from hounsfield.segmentation.grids import ON_OWN_SLICE, ON_SLICE, Target, slices
 from hounsfield.segmentation.layers import Layers
 from hounsfield.segmentation.masks import HIGHEST_LABEL, Masks, Segment
 
-STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
-
 Points = NDArray[np.float64]
 
 _CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")

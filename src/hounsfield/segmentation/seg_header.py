@@ -18,11 +18,8 @@ from hounsfield.ct.instance.reading import pydicom_tolerated, read_dataset
 from hounsfield.dicom.fast_walk import Unrecognised
 from hounsfield.errors import MalformedError, UnsupportedError
 from hounsfield.segmentation.colours import rgb_of_cielab
+from hounsfield.segmentation.found import LABEL_MAP_SEGMENTATION
 from hounsfield.segmentation.masks import Code, Segment
-
-SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
-LABEL_MAP_SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.7"
-CLASSES = (SEGMENTATION, LABEL_MAP_SEGMENTATION)
 
 Numbers = tuple[float, ...]
 

@@ -17,9 +17,9 @@ from hounsfield.ct.volume import Volume
 from hounsfield.errors import GeometryError, UnsupportedError
 from hounsfield.segmentation.colours import cielab_of_rgb
 from hounsfield.segmentation.contours import outlines
+from hounsfield.segmentation.found import STRUCTURE_SET
 from hounsfield.segmentation.labelmaps import carried
 from hounsfield.segmentation.masks import Code, Masks, Segment
-from hounsfield.segmentation.rtstruct import STRUCTURE_SET
 
 if TYPE_CHECKING:
     from pydicom import Dataset

@@ -23,6 +23,7 @@ from hounsfield.errors import HounsfieldError, NotHounsfieldError, SelectionErro
 from hounsfield.locations import Location, as_location
 from hounsfield.locations.headers import read_headers
 from hounsfield.locations.retrieved import with_pixels
+from hounsfield.segmentation.found import FoundMasks, found_masks
 
 
 @dataclass(frozen=True, repr=False)
@@ -30,12 +31,14 @@ class Scan:
     """The content of a location: `series` with verdicts, and `skipped`, everything else, with reasons.
 
     `captures`: series of Secondary Captures that are CT but for their class; `choose` gives one that is named.
+    `masks`: segmentations and structure sets beside them, for `hounsfield.masks`.
     """
 
     location: str
     series: tuple[Series, ...]
     skipped: tuple[Skipped, ...]
     captures: tuple[Series, ...] = ()
+    masks: tuple[FoundMasks, ...] = ()
 
     def __repr__(self) -> str:
         held = "".join(f"\n  {_choice(series)}" for series in self.series)
@@ -118,11 +121,20 @@ def scan(
     skipped: list[Skipped] = []
     read = instances(location, skipped=skipped)
     captures: list[Series] = []
+    held: list[FoundMasks] = []
+    read = _noting_masks(read, held)
     found = find_series(
         read if seen is None else _told(read, seen), captures=captures, unit=unit, split_by=split_by
     )
     name = str(location) if isinstance(location, (str, PathLike)) else location.name
-    return Scan(name, found[0], (*skipped, *found[1]), tuple(captures))
+    return Scan(name, found[0], (*skipped, *found[1]), tuple(captures), tuple(held))
+
+
+def _noting_masks(read: Iterator[Instance], held: list[FoundMasks]) -> Iterator[Instance]:
+    for instance in read:
+        if (found := found_masks(instance)) is not None:
+            held.append(found)
+        yield instance
 
 
 def _told(read: Iterator[Instance], seen: Callable[[], None]) -> Iterator[Instance]:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
 from hounsfield.ct.instance import Instance
-from hounsfield.ct.instance.reading import pydicom_tolerated, read_dataset
 from hounsfield.ct.roi import read_rois
 from hounsfield.ct.series import Series
 from hounsfield.ct.volume import Volume
@@ -16,43 +14,16 @@ from hounsfield.errors import LocationError, MalformedError, SelectionError
 from hounsfield.locations import Location
 from hounsfield.locations.volume_files import is_volume, open_volume
 from hounsfield.segmentation import Masks, read_drawn, read_labels, read_rtstruct, read_seg
-from hounsfield.segmentation.rtstruct import STRUCTURE_SET
-from hounsfield.segmentation.seg_header import CLASSES
+from hounsfield.segmentation.found import FoundMasks, found_masks
 from hounsfield.verbs.load import instances
-
-KINDS = {**dict.fromkeys(CLASSES, "SEG"), STRUCTURE_SET: "RTSTRUCT"}
-"""SOP classes of what holds segments, and what they are called."""
 
 _LONGEST_DRAWING = 64 << 20
 """Bytes of a file of regions drawn in the viewer."""
 
 
-@dataclass(frozen=True)
-class FoundMasks:
-    """A segmentation or structure set of a location; `series` is its own Series Instance UID."""
-
-    kind: str
-    description: str
-    uid: str
-    series: str
-    instance: Instance
-
-    @property
-    def name(self) -> str:
-        """In words: kind, description and where it is."""
-        return " ".join(part for part in (self.kind, self.description, f"({self.instance.name})") if part)
-
-
 def find_masks(read: Iterable[Instance]) -> list[FoundMasks]:
     """The segmentations and structure sets among instances, in their order."""
-    found = []
-    for instance in read:
-        header = instance.header
-        kind = KINDS.get(header.text("SOPClassUID"))
-        if kind is not None:
-            uids = header.text("SOPInstanceUID"), header.text("SeriesInstanceUID")
-            found.append(FoundMasks(kind, header.text("SeriesDescription"), *uids, instance))
-    return found
+    return [found for instance in read if (found := found_masks(instance)) is not None]
 
 
 def masks(
@@ -95,7 +66,7 @@ def masks_of_series(
     if path.is_file() or (path.exists() and is_volume(path, _head(path))):
         return [masks(location, volume, nearest=nearest)]
     found = find_masks(instances(location))
-    own = [each for each in found if _referenced_series(each.instance) == series.uid]
+    own = [each for each in found if each.referenced_series() == series.uid]
     if not own:
         own = [_chosen(found, None, location)]
     return [
@@ -104,19 +75,6 @@ def masks_of_series(
         else read_seg(each.instance, volume, nearest=nearest)
         for each in own
     ]
-
-
-def _referenced_series(instance: Instance) -> str:
-    """The Series Instance UID of the images that it was drawn on, "" where it says none (PS3.3 C.12.1.1.6, C.8.8.5)."""
-    with pydicom_tolerated(instance.name):
-        dataset = read_dataset(instance.source)
-        for item in dataset.get("ReferencedSeriesSequence", ()):
-            return str(item.get("SeriesInstanceUID", ""))
-        for frame in dataset.get("ReferencedFrameOfReferenceSequence", ()):
-            for study in frame.get("RTReferencedStudySequence", ()):
-                for item in study.get("RTReferencedSeriesSequence", ()):
-                    return str(item.get("SeriesInstanceUID", ""))
-    return ""
 
 
 def _labels(path: Path, volume: Volume, nearest: bool | None) -> Masks:

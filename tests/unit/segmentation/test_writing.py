@@ -176,6 +176,41 @@ def test_the_commands_write_and_measure(tmp_path: Path) -> None:
     ]
 
 
+def test_info_offers_what_lies_beside(tmp_path: Path) -> None:
+    write_ct(tmp_path / "study/ct")
+    _run("masks", "threshold:300", tmp_path / "study/bone.dcm", "--on", tmp_path / "study")
+    assert "segments: SEG threshold" in _run("info", tmp_path / "study", "--no-pixels")
+    (found,) = json.loads(_run("info", tmp_path / "study", "--no-pixels", "--json"))["masks"]
+    assert found["kind"] == "SEG"
+    assert [each.uid for each in hounsfield.scan(tmp_path / "study").masks] == [found["SOPInstanceUID"]]
+
+
+def test_a_dose_lies_on_the_grid_in_gray(tmp_path: Path) -> None:
+    source = write_ct(tmp_path / "ct", tilt=-18.5)
+    volume = hounsfield.load(tmp_path / "ct")
+    dose = pydicom.Dataset()
+    dose.file_meta = pydicom.dataset.FileMetaDataset()
+    dose.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
+    dose.SOPClassUID, dose.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.481.2", pydicom.uid.generate_uid()
+    dose.StudyInstanceUID, dose.SeriesInstanceUID = source[0].StudyInstanceUID, pydicom.uid.generate_uid()
+    dose.Modality, dose.Rows, dose.Columns, dose.NumberOfFrames = "RTDOSE", 60, 60, 70
+    dose.ImagePositionPatient, dose.PixelSpacing = [-300, -300, -100], [10, 10]
+    dose.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    dose.FrameIncrementPointer, dose.GridFrameOffsetVector = 0x3004000C, [3.0 * frame for frame in range(70)]
+    dose.BitsAllocated = dose.BitsStored = 16
+    dose.HighBit, dose.PixelRepresentation, dose.SamplesPerPixel = 15, 0, 1
+    dose.PhotometricInterpretation, dose.DoseUnits, dose.DoseGridScaling = "MONOCHROME2", "GY", 0.001
+    frame, row, column = np.mgrid[:70, :60, :60]
+    dose.PixelData = (1000 + 100 * frame + 10 * row + column).astype(np.uint16).tobytes()
+    pydicom.dcmwrite(tmp_path / "dose.dcm", dose, enforce_file_format=True)
+    on_grid = hounsfield.load(tmp_path / "dose.dcm").resampled(like=volume)
+    assert on_grid.unit == "GY"
+    for place in ((0, 0, 0), (3, 11, 29), (5, 31, 39)):
+        x, y, z = volume.lps(*place)
+        expected = 1 + 0.1 * (z + 100) / 3 + 0.01 * (y + 300) / 10 + 0.001 * (x + 300) / 10
+        assert float(on_grid.array[place]) == pytest.approx(expected, abs=1e-5)
+
+
 def test_many_series_are_a_run_with_a_ledger(tmp_path: Path) -> None:
     write_ct(tmp_path / "study/a", series_number=1)
     write_ct(tmp_path / "study/b", series_number=2)

@@ -67,11 +67,14 @@ def info(
                 "location": location,
                 "series": [item.to_json() for item in looked],
                 "failed": [{"name": name, "reason": str(error)} for name, error in failed],
+                "masks": [item.to_json() for item in found.masks],
                 "skipped": [{"name": item.name, "reason": item.reason} for item in found.skipped],
             }
         )
     else:
         _show(looked, short)
+        for item in found.masks:
+            echo(f"segments: {item.name}; hounsfield measure {location} --mask …")
         if found.skipped and series is None:
             if short:
                 echo()
