@@ -120,6 +120,14 @@ def stow_ours(port: str, *files: str) -> None:
     assert result.complete
 
 
+def stow_singly_ours(port: str, *files: str) -> None:
+    """A request for each instance, since C-STORE acknowledges each by itself."""
+    from hounsfield.client import Client
+
+    with Client(f"http://127.0.0.1:{int(port) + 1}/dicom-web") as client:
+        assert all(client.store_instances([Path(each)]).complete for each in files)
+
+
 def find_ours(port: str, title: str, times: str) -> None:
     from hounsfield.dimse.client import find_over
     from hounsfield.dimse.identifiers import encode_identifier, identifier
@@ -160,7 +168,7 @@ def find_ours(port: str, title: str, times: str) -> None:
 ROLES: dict[str, Callable[..., None]] = {
     each.__name__: each
     for each in (
-        receive_ours, receive_pynetdicom, archive, send_ours, send_pynetdicom, stow_ours, find_ours,
+        receive_ours, receive_pynetdicom, archive, send_ours, send_pynetdicom, stow_ours, stow_singly_ours, find_ours,
     )
 }  # fmt: skip
 
@@ -246,21 +254,21 @@ def receiving(work: Path, files: Sequence[Path], parallel: int) -> None:
 
 def stowing(work: Path, files: Sequence[Path]) -> None:
     """An archive by C-STORE and by STOW, with the same durability, and the time that it takes."""
-    figures: dict[str, list[tuple[float, float]]] = {"C-STORE": [], "STOW": []}
+    commands = {
+        "C-STORE": lambda port: role("send_ours", port, "HOUNSFIELD", *files),
+        "STOW, each by itself": lambda port: role("stow_singly_ours", port, *files),
+        "STOW, all at once": lambda port: role("stow_ours", port, *files),
+    }
+    figures: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
     for number in range(ROUNDS):
         for name, pairs in figures.items():
-            port, folder = free_port(), work / f"durable-{name}-{number}"
+            port, folder = free_port(), work / f"durable-{number}-{len(name)}"
             with serving(role("archive", port, folder), port, folder) as process:
-                command = (
-                    role("send_ours", port, "HOUNSFIELD", *files)
-                    if name == "C-STORE"
-                    else role("stow_ours", port, *files)
-                )
                 start_up = timed(
                     [sys.executable, "-c", "import hounsfield.client, hounsfield.locations.dimse"]
                 )[1]
                 before = spent(process)
-                _, wall = timed(command)
+                _, wall = timed(commands[name](port))
                 pairs.append((spent(process) - before, wall - start_up))
             shutil.rmtree(folder)
     show("our archive, everything on the disk and indexed before it is acknowledged", figures)
