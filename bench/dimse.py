@@ -211,7 +211,9 @@ def serving(command: Sequence[object], port: int, folder: Path) -> Iterator[int]
 def timed(command: Sequence[object]) -> tuple[float, float]:
     """(CPU, wall) seconds of a command that ends."""
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run([str(each) for each in command], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [str(each) for each in command], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return cpu, time.perf_counter() - start
@@ -290,8 +292,12 @@ def sending(work: Path, files: Sequence[Path]) -> None:
             port, folder = free_port(), work / f"sent-{name}-{number}".replace(" ", "")
             with serving(["storescp", "-od", folder, "-aet", "X", port], port, folder):
                 empty = timed([sys.executable, "-c", imports[name]]) if name in imports else (0.0, 0.0)
-                cpu, wall = timed(command(port))
-                figures[name].append((cpu - empty[0], wall - empty[1]))
+                try:
+                    cpu, wall = timed(command(port))
+                except subprocess.CalledProcessError:
+                    print(f"  {name} failed in round {number + 1}")
+                else:
+                    figures[name].append((cpu - empty[0], wall - empty[1]))
             shutil.rmtree(folder)
     show("sending to DCMTK storescp, without what it takes to start Python and import", figures)
 
@@ -329,6 +335,9 @@ def show(
 ) -> None:
     print(f"\n{title}\n{'':24}{'CPU':>18}{'wall':>18}")
     for name, pairs in figures.items():
+        if not pairs:
+            print(f"  {name:22} failed in every round")
+            continue
         cells = []
         for values in zip(*pairs, strict=True):
             cells.append(f"{statistics.median(values):.{digits}f} {unit} ({min(values):.{digits}f})")
