@@ -81,7 +81,7 @@ def archive(port: str, folder: str) -> None:
     serve(
         Deployment(folder),
         Address(port=int(port) + 1),
-        told=lambda _: None,
+        on_ready=lambda _: None,
         door=door("HOUNSFIELD", "127.0.0.1", int(port)),
     )
 
