@@ -23,6 +23,9 @@ from hounsfield.errors import DimseError, LocationError
 READ_BYTES = 256 * 1024
 """Bytes that are read at once."""
 
+SENT_BYTES = 256 * 1024
+"""Bytes from which on a message is sent, though more of it is to come."""
+
 MAX_IDENTIFIER = 32 * 1024 * 1024
 """Bytes of a data set that is held in memory: an identifier, a list of a hundred thousand failed instances."""
 
@@ -78,9 +81,16 @@ class Connection:
         self._send([data])
 
     def write(self, context: Context, command: Command, data: Iterable[Buffer] = ()) -> None:
-        """Send a message."""
+        """Send a message, several PDUs with one system call where the peer takes only small ones."""
+        held, size = list[Buffer](), 0
         for page in self.association.send(context, command, data):
-            self._send(page)
+            held += page
+            size += sum(map(len, page))
+            if size >= SENT_BYTES or len(held) >= _BUFFERS:
+                self._send(held)
+                held, size = [], 0
+        if held:
+            self._send(held)
 
     def write_all(self, messages: Iterable[tuple[Context, Command, Iterable[Buffer]]]) -> None:
         """Send small messages, many with one system call."""
