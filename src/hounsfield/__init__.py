@@ -15,6 +15,7 @@ from hounsfield.ct.attachments import attach
 if TYPE_CHECKING:
     from hounsfield import errors as errors
     from hounsfield import phantom as phantom
+    from hounsfield import qa as qa
     from hounsfield.client import Client as Client
     from hounsfield.ct.instance import Instance as Instance
     from hounsfield.ct.instance import Skipped as Skipped
@@ -54,7 +55,7 @@ _HOMES = {
     "scan": "verbs.load",
     "write_volume": "formats",
 }
-_MODULES = ("errors", "phantom")
+_MODULES = ("errors", "phantom", "qa")
 
 __all__ = [
     "Client",
@@ -75,6 +76,7 @@ __all__ = [
     "masks",
     "open_location",
     "phantom",
+    "qa",
     "register_pydicom",
     "scan",
     "write_volume",

@@ -29,6 +29,7 @@ ROOT_NAMES = [
     "masks",
     "open_location",
     "phantom",
+    "qa",
     "register_pydicom",
     "scan",
     "write_volume",

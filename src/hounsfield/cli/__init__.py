@@ -40,6 +40,7 @@ VERBS = {
     "view": "Look at it in the browser.",
     "serve": "Run the DICOMweb archive and its viewer.",
     "tokens": "Say who may use the archive.",
+    "qa": "Measure a phantom: CT numbers, noise, sharpness, geometry.",
     "demo": "Make a CT phantom of known Hounsfield units; measure it.",
     "servers": "Name the servers you use.",
 }
