@@ -117,11 +117,26 @@ class Outcome:
     default=None,
     help="Open it in the browser, until Ctrl+C; by default on a terminal with a desktop.",
 )
+@click.option(
+    "--phantom",
+    type=click.Choice(
+        ["catphan503", "catphan504", "catphan600", "catphan604", "catphan700", "acr464", "water"]
+    ),
+    help="A phantom of the field in place of ours: OUT gets its DICOM files and truth.json, for `qa`.",
+)
 @force
 @lang
 @as_json
 @click.pass_context
-def demo(ctx: click.Context, out: Path, view: bool | None, force: bool, lang: str, as_json: bool) -> None:
+def demo(
+    ctx: click.Context,
+    out: Path,
+    view: bool | None,
+    phantom: str | None,
+    force: bool,
+    lang: str,
+    as_json: bool,
+) -> None:
     """Make a CT phantom of known Hounsfield units, measure it, and look at it.
 
     Writes DICOM, reads it back, converts it to NIfTI, draws it, and prints measured against nominal HU of
@@ -131,6 +146,9 @@ def demo(ctx: click.Context, out: Path, view: bool | None, force: bool, lang: st
     from hounsfield.cli.showing import has_browser
     from hounsfield.outputs import whole_folder
 
+    if phantom is not None:
+        _of_the_field(phantom, out, force, as_json)
+        return
     with whole_folder(out, force=force) as folder:
         outcome = _go(folder)
     if as_json:
@@ -141,6 +159,26 @@ def demo(ctx: click.Context, out: Path, view: bool | None, force: bool, lang: st
         _view(out, outcome, lang)
     if outcome.off:
         ctx.exit(FAILED)
+
+
+def _of_the_field(phantom: str, out: Path, force: bool, as_json: bool) -> None:
+    """Write a scan of a phantom of the field, turned a little, and what an analysis ought to find in it."""
+    import shlex
+
+    from hounsfield.cli.terminal import echo, print_json, progress
+    from hounsfield.outputs import whole_folder
+    from hounsfield.phantom.qa import Scan, truth, write
+
+    scan = Scan(
+        model=phantom, shape=(90, 320, 320), spacing=(2.5, 0.72, 0.72), thickness=2.5, noise=8.0, roll=3.0
+    )
+    with whole_folder(out, force=force) as folder, progress("Phantom"):
+        files = write(scan, folder)
+    if as_json:
+        print_json({"files": len(files), "folder": str(out), "truth": truth(scan)})
+    else:
+        echo(f"{len(files)} DICOM files and truth.json: {out}")
+        echo(f"  {_command()} qa {shlex.quote(str(out))}")
 
 
 def _view(out: Path, outcome: Outcome, lang: str) -> None:

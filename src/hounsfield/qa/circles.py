@@ -16,6 +16,9 @@ from hounsfield.qa.stack import Stack, Values
 LEAST_ARC = 120.0
 """Degrees of rim that fix a circle; with less its centre moves with the noise."""
 
+LEAST_AIR = -1200.0
+"""HU below which nothing was measured: padding."""
+
 _COARSE_MM = 2.0
 _RAYS = 240
 _REACH_MM, _STEP_MM = 9.0, 0.35
@@ -89,6 +92,8 @@ def _edges(stack: Stack, number: int) -> tuple[Values, Values, Values, Values] |
     image, factor = _coarse(stack, number)
     if min(image.shape) < 8:
         return None
+    # Padding far below air would make every real edge look faint.
+    image = np.maximum(image, LEAST_AIR)
     low, high = np.percentile(image, (2, 98))
     body = image[image > (low + high) / 2]
     contrast = float(np.median(body)) - low if body.size else 0.0

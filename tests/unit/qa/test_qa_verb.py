@@ -64,3 +64,13 @@ def test_a_body_is_no_phantom_of_the_field(tmp_path):
     done = run(tmp_path / "body")
     assert done.exit_code == 1
     assert "no phantom" in done.stderr
+
+
+def test_demo_writes_a_phantom_of_the_field_that_qa_finds(tmp_path):
+    out = tmp_path / "catphan"
+    made = CliRunner().invoke(main, ["demo", "--phantom", "catphan503", "--out", str(out), "--json"])
+    assert made.exit_code == 0, made.output
+    assert json.loads(made.stdout)["files"] == 90
+    (series,) = json.loads(run(out, "--json").stdout)["series"]
+    assert series["phantom"]["model"] == "catphan503"
+    assert series["missing"] == []
