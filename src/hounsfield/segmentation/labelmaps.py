@@ -65,8 +65,13 @@ def _whole(array: NDArray[Any], name: str) -> Labels:
             remedy="threshold it first",
         )
     if not (low >= 0 and high <= HIGHEST_LABEL):
+        slice_ = next(
+            index for index, plane in enumerate(array) if plane.min() < 0 or plane.max() > HIGHEST_LABEL
+        )
         raise UnsupportedError(
-            f"labels from {low:g} to {high:g}", expected=f"0 … {HIGHEST_LABEL}", where=name
+            f"labels from {low:g} to {high:g}, first on slice {slice_}",
+            expected=f"0 … {HIGHEST_LABEL}",
+            where=name,
         )
     return array.astype(np.uint8 if high <= 0xFF else np.uint16)
 

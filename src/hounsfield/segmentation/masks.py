@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hounsfield.ct.volume import Volume
 from hounsfield.errors import GeometryError, SelectionError
 
 Labels = NDArray[np.unsignedinteger[Any]]
@@ -114,6 +115,10 @@ class Masks:
         segment = self.segment(which)
         inside: NDArray[np.bool_] = self.layers[segment.layer] == segment.number
         return inside
+
+    def as_volume(self, layer: int = 0) -> Volume:
+        """A label array as a `Volume` without a unit, as every bridge takes it: `to_sitk`, `to_xarray`, `to_torch`."""
+        return Volume.from_array(self.layers[layer], self.affine, unit="unspecified")
 
     def counts(self) -> dict[int, int]:
         """Voxels of each segment, by its number."""

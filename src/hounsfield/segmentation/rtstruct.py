@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hounsfield.ct.instance import Instance
-from hounsfield.ct.instance.items import Level, items, value
+from hounsfield.ct.instance.items import Level, items, raw_value, value
 from hounsfield.ct.instance.raw_items import RawItem, raw_dataset
 from hounsfield.ct.instance.reading import pydicom_tolerated, read_dataset
 from hounsfield.ct.roi.filling import windings
@@ -287,7 +287,8 @@ def _contours(drawn: Level, where: str) -> Iterator[Contour]:
 
 def _points(item: Level, where: str) -> Points:
     """(points, 3). Raises `MalformedError` for what are no triples of numbers."""
-    raw = item.raw("ContourData") if isinstance(item, RawItem) else None
+    # As written: pydicom makes an object of each number, which takes most of the time of a structure set.
+    raw = item.raw("ContourData") if isinstance(item, RawItem) else raw_value(item, "ContourData")
     given = value(item, "ContourData") if raw is None else None
     try:
         if raw is not None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import hounsfield
 from hounsfield.ct.roi import Roi
 from hounsfield.ct.roi.filling import filled
-from hounsfield.errors import GeometryError
+from hounsfield.errors import GeometryError, UnsupportedError
 
 
 def _box(slice_: float, top: float, left: float, bottom: float, right: float) -> NDArray[np.float64]:
@@ -125,3 +125,22 @@ def test_a_label_map_half_a_voxel_aside_is_refused(volume: hounsfield.Volume, tm
     )
     with pytest.raises(GeometryError, match=f"{volume.spacing[2] / 2:.3g} mm off the CT's columns"):
         hounsfield.masks(tmp_path / "m.nrrd", volume)
+
+
+def test_labels_beyond_16_bits_are_refused_by_slice(volume: hounsfield.Volume, tmp_path: Path) -> None:
+    labels = np.zeros(volume.shape, np.int32)
+    labels[3, 1, 1] = 65536
+    hounsfield.write_volume(
+        hounsfield.Volume.from_array(labels, volume.affine, unit="unspecified"), tmp_path / "m.nii.gz"
+    )
+    with pytest.raises(UnsupportedError, match="65536, first on slice 3"):
+        hounsfield.masks(tmp_path / "m.nii.gz", volume)
+
+
+def test_bridges_take_masks_along(volume: hounsfield.Volume, tmp_path: Path) -> None:
+    write_rtstruct(tmp_path / "rt.dcm", volume, {"box": [("CLOSED_PLANAR", _box(2, 3.5, 4.5, 12.5, 15.5))]})
+    masks = hounsfield.masks(tmp_path / "rt.dcm", volume)
+    image, ct = masks.as_volume().to_sitk(), volume.to_sitk()
+    assert image.GetSize() == ct.GetSize()
+    assert image.TransformIndexToPhysicalPoint((5, 4, 2)) == ct.TransformIndexToPhysicalPoint((5, 4, 2))
+    assert image.GetPixel((5, 4, 2)) == 1
