@@ -731,7 +731,7 @@ def test_auto_leaves_a_jpeg_alone_where_somebody_said_what_it_is_to_be() -> None
 
 def test_a_jpeg_that_jpeg_xl_does_not_take_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     path = next(path for path in baseline_jpegs() if transcode(FileSource(path), target("auto")).changed)
-    monkeypatch.setattr("hounsfield.transcode.compression.rebuild_jpeg", lambda packed: packed)
+    monkeypatch.setattr("hounsfield.transcode.jpegs.rebuild_jpeg", lambda packed: packed)
     result = transcode(FileSource(path), target("auto"))
     assert not result.changed and "not rebuilt byte for byte" in result.why
     with pytest.raises(UnsupportedError, match="not rebuilt byte for byte"):
