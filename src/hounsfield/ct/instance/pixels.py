@@ -62,6 +62,15 @@ def read_instance(source: Source, *, reader: HeaderReader | None = None) -> Inst
     return Instance(source, read_header(source) if reader is None else reader.read(source))
 
 
+@dataclass(slots=True)
+class _Found:
+    """A cache of what reading one instance has found: sign of its values, places of its frames, all of its bytes."""
+
+    sign: Sign | None = None
+    frames: tuple[Frame, ...] | None = None
+    whole: Instance | None = None
+
+
 @dataclass(frozen=True, repr=False)
 class Instance:
     """One SOP Instance. Frames are counted from 0."""
@@ -144,8 +153,17 @@ class Instance:
         return Padding(min(ends), max(ends))
 
     @cached_property
+    def _found(self) -> _Found:
+        return _Found()
+
+    @property
     def _sign(self) -> Sign:
         """Return whether values are signed; the pixels are asked where the header does not say, or codestreams may."""
+        if self._found.sign is None:
+            self._found.sign = self._find_sign()
+        return self._found.sign
+
+    def _find_sign(self) -> Sign:
         says, declared = self.header.integer("PixelRepresentation"), self.declared_format
         if self.header.pixels is None or self.is_real or (says in (0, 1) and self.is_native):
             return Sign(declared.signed)
@@ -162,7 +180,7 @@ class Instance:
     def unsigned_cells(self) -> Array:
         """Return the cells, (rows, columns), of the first frame, read without a sign, whatever the header says."""
         unsigned = replace(self)
-        unsigned.__dict__["_sign"] = Sign(signed=False)  # the place of the cached property
+        unsigned._found.sign = Sign(signed=False)
         return unsigned.cells()
 
     @property
@@ -301,12 +319,12 @@ class Instance:
 
     def _fetched(self) -> Instance:
         """This instance from its bytes, where the header came alone; kept while it has more frames to give."""
-        known: Instance | None = self.__dict__.get("_whole")
+        known = self._found.whole
         if known is None:
             with self.source.open() as stream:
                 known = read_instance(BytesSource(self.name, stream.read()))
             if self.header.number_of_frames > 1:
-                self.__dict__["_whole"] = known
+                self._found.whole = known
         return known
 
     def _native_cells(
@@ -325,8 +343,8 @@ class Instance:
         from hounsfield.codecs import decode_frame
 
         data = self._encoded(stream, frame, truncated=truncated)
-        if "_sign" not in self.__dict__:  # found from what is at hand, instead of reading it once more
-            self.__dict__["_sign"] = sign_of(self, data)
+        if self._found.sign is None:  # found from what is at hand, instead of reading it once more
+            self._found.sign = sign_of(self, data)
         try:
             return decode_frame(data, self.syntax, self.frame_format, out=out)
         except HounsfieldError as error:
@@ -354,12 +372,12 @@ class Instance:
 
     def frames_in(self, stream: BinaryIO, *, truncated: bool) -> tuple[Frame, ...]:
         """Locate each encapsulated frame's bytes, once for an instance of many frames."""
-        known: tuple[Frame, ...] | None = self.__dict__.get("_frames")
+        known = self._found.frames
         if known is None:
             pixels = self.header.pixels
             assert pixels is not None
             known = frames_behind(stream, self.header, pixels.offset, truncated=truncated)
-            self.__dict__["_frames"] = known
+            self._found.frames = known
         return known
 
     def _private_cells(self, frame: int) -> Array:

@@ -5,30 +5,29 @@ from __future__ import annotations
 import os
 import stat
 import time
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from hounsfield.ct.instance import FileSource
 from hounsfield.errors import LocationError
 
 
+@dataclass(frozen=True, slots=True)
 class UnlinkedFile(FileSource):
     """A file in a folder that others write to.
 
     Opened only while no link leads from its name to somewhere else, and it is as it was when it was indexed.
+    `indexed`: its size then, and when that was (ns), 0 for no such time.
     """
 
-    __slots__ = ("_indexed",)
-
-    _indexed: tuple[int | None, int]
+    indexed: tuple[int | None, int] = field(default=(None, 0), compare=False)
 
     def as_of(self, size: int | None, changed: int) -> UnlinkedFile:
         """The file as it was indexed: its size, and when that was (ns)."""
-        found = UnlinkedFile(self.path)
-        object.__setattr__(found, "_indexed", (size, changed))
-        return found
+        return UnlinkedFile(self.path, (size, changed))
 
     def open(self) -> BinaryIO:
-        stream = super().open()
+        stream = FileSource.open(self)
         try:
             opened, named = os.fstat(stream.fileno()), self.path.lstat()
             same = (opened.st_dev, opened.st_ino) == (named.st_dev, named.st_ino)
@@ -44,7 +43,7 @@ class UnlinkedFile(FileSource):
         raise LocationError("the file is not the one that was indexed", where=self.name, status=404)
 
     def _check_unchanged(self, found: os.stat_result) -> None:
-        size, changed = getattr(self, "_indexed", (None, 0))
+        size, changed = self.indexed
         # A time that lies ahead says nothing.
         if changed and (found.st_size != size or changed <= found.st_mtime_ns <= time.time_ns()):
             raise LocationError(
