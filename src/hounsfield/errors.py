@@ -22,6 +22,7 @@ found, what was expected, where, and what to do.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 
@@ -79,6 +80,14 @@ def _rebuild(
     data: dict[str, Any],
 ) -> HounsfieldError:
     return kind(found, expected=expected, where=where, remedy=remedy, **data)
+
+
+def without_decoders(hook: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return `hook`, a `sys.unraisablehook`, silent about what imagecodecs swallows: that is an error of ours already.
+
+    For processes of this package; another program's hooks are its own.
+    """
+    return lambda unraisable: None if str(unraisable.object).startswith("imagecodecs.") else hook(unraisable)
 
 
 class NotDicomError(HounsfieldError):

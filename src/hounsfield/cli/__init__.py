@@ -21,7 +21,7 @@ from typing import Any
 import click
 
 from hounsfield.cli.options import examples, verbose, wants_verbose
-from hounsfield.errors import HounsfieldError
+from hounsfield.errors import HounsfieldError, without_decoders
 from hounsfield.formats.table import FORMATS
 
 VERBS = {
@@ -75,6 +75,8 @@ class Verbs(click.Group):
         with warnings.catch_warnings():
             # A library's warning is for programmers; what a user must know is in the reports.
             warnings.simplefilter("default" if wants_verbose(ctx) else "ignore")
+            hook = sys.unraisablehook
+            sys.unraisablehook = without_decoders(hook)
             try:
                 super().invoke(ctx)
                 sys.stdout.flush()
@@ -82,6 +84,8 @@ class Verbs(click.Group):
                 raise
             except BaseException as error:  # noqa: BLE001 (the edge: nothing passes it unexplained)
                 return _explain(error, verbose=wants_verbose(ctx))
+            finally:
+                sys.unraisablehook = hook
         return 0
 
     def main(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,10 +18,9 @@ _RAISED = (RuntimeError, ValueError, TypeError, IndexError, OverflowError, Memor
 
 
 def call_decoder(name: str, decoder: Callable[..., Any], data: bytes, **options: Any) -> Any:
-    """`decoder(data, …)` as an array; whatever it raises, or swallows, is a `MalformedError` naming the coding."""
+    """`decoder(data, …)` as an array; whatever it raises is a `MalformedError` naming the coding."""
     try:
-        with _swallowed_errors_raised():
-            return np.asarray(decoder(data, **options))
+        return np.asarray(decoder(data, **options))
     except _RAISED as error:
         raise MalformedError(f"{name} codestream does not decode: {error}", coding=name) from error
 
@@ -44,47 +43,46 @@ def refuse_unproven(what: str) -> None:
         raise Unproven(what)
 
 
-class _Ears:
-    """Listeners to the interpreter's hooks now: installed by the first listener, taken away by the last."""
+class _Decoding(threading.local):
+    """A decoder's call in this thread: whether one is under way, and the error that it swallowed."""
 
-    lock = threading.Lock()
-    listeners = 0
-    hooks: tuple[Callable[..., Any], Callable[..., Any]] = sys.excepthook, sys.unraisablehook
-    mine = threading.local()
+    is_under_way = False
+    swallowed: str | None = None
 
 
-@contextmanager
-def _swallowed_errors_raised() -> Iterator[None]:
-    """Raise what the code within lets go by as "Exception ignored in …", in this thread.
+_decoding = _Decoding()
+
+
+def raising_swallowed(decoder: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `decoder`, raising a RuntimeError for what it lets go by as "Exception ignored in …".
 
     imagecodecs' HTJ2K decoder does so on a damaged codestream, and returns an array that is not wholly written.
+    An audit hook hears of it; the hooks of the program that we run in stay as they are.
     """
-    with _Ears.lock:
-        if _Ears.listeners == 0:
-            _Ears.hooks = sys.excepthook, sys.unraisablehook
-            sys.excepthook, sys.unraisablehook = _told, _hear
-        _Ears.listeners += 1
-    _Ears.mine.heard, _Ears.mine.listening = None, True
-    try:
-        yield
-    finally:
-        _Ears.mine.listening = False
-        with _Ears.lock:
-            _Ears.listeners -= 1
-            if _Ears.listeners == 0:
-                sys.excepthook, sys.unraisablehook = _Ears.hooks
-    if _Ears.mine.heard is not None:
-        raise RuntimeError(_Ears.mine.heard)
+
+    def call(data: bytes, **options: Any) -> Any:
+        _listen()
+        _decoding.swallowed, _decoding.is_under_way = None, True
+        try:
+            decoded = decoder(data, **options)
+        finally:
+            _decoding.is_under_way = False
+        if _decoding.swallowed is not None:
+            raise RuntimeError(_decoding.swallowed)
+        return decoded
+
+    return call
 
 
-def _told(*error: Any) -> None:
-    """Cython prints the traceback by `sys.excepthook` before it tells `sys.unraisablehook`."""
-    if not getattr(_Ears.mine, "listening", False):
-        _Ears.hooks[0](*error)
+@functools.cache
+def _listen() -> None:
+    """Add the audit hook, which stays: Python has no way to take one away."""
+    sys.addaudithook(_hear)
 
 
-def _hear(unraisable: Any) -> None:
-    if getattr(_Ears.mine, "listening", False):
-        _Ears.mine.heard = str(unraisable.exc_value)
-    else:
-        _Ears.hooks[1](unraisable)
+def _hear(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "sys.unraisablehook" and _decoding.is_under_way:
+        _decoding.swallowed = str(arguments[1].exc_value)
+    elif event == "sys.excepthook" and _decoding.is_under_way:
+        # Cython prints a traceback before; Python's way to keep it from the hook is to raise this.
+        raise RuntimeError

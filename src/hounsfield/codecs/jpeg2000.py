@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hounsfield.codecs.foreign import call_decoder, call_encoder, refuse_unproven
+from hounsfield.codecs.foreign import call_decoder, call_encoder, raising_swallowed, refuse_unproven
 from hounsfield.codecs.frame_format import CodestreamHeader, FrameFormat, Pixels, decoding_target, to_stored
 from hounsfield.codecs.isolation.choice import imagecodecs_version
 from hounsfield.codecs.jpeg2000_segments import MOST_BITPLANES, Coding, check_segments
@@ -148,7 +148,8 @@ def decode_jpeg2000(data: bytes, frame_format: FrameFormat, out: Pixels | None =
         return to_stored(_decode_deep(data, coding, target), header, frame_format)
     if coding.high_throughput:
         prepare_openjph()
-        samples = call_decoder("HTJ2K", imagecodecs.htj2k_decode, data, planar=False, out=target)
+        decoder = raising_swallowed(imagecodecs.htj2k_decode)
+        samples = call_decoder("HTJ2K", decoder, data, planar=False, out=target)
     if not coding.high_throughput or (
         coding.irreversible and _may_have_wrapped(samples, header, frame_format)
     ):

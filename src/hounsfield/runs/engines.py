@@ -27,7 +27,7 @@ from enum import Enum
 from multiprocessing.context import BaseContext
 from typing import Any
 
-from hounsfield.errors import LocationError
+from hounsfield.errors import LocationError, without_decoders
 
 PRELOADED = ("hounsfield.runs", "hounsfield.ct.series", "hounsfield.formats", "hounsfield.pictures")
 """Rooms that each worker needs, imported once by the server that workers are forked from."""
@@ -133,6 +133,7 @@ def _begin_worker(environment: dict[str, str]) -> None:
     """
     os.environ.clear()
     os.environ.update(environment)
+    sys.unraisablehook = without_decoders(sys.unraisablehook)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:

@@ -19,7 +19,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from hounsfield.codecs.isolation import require_isolation
-from hounsfield.errors import LocationError
+from hounsfield.errors import LocationError, without_decoders
 from hounsfield.server.app import make_app
 from hounsfield.server.deployment import VARIABLE, Deployment, of_environment
 from hounsfield.server.http.connection import GuardedProtocol
@@ -184,6 +184,7 @@ def _serve_by_workers(
 def worker_app() -> Starlette:
     """The application of one worker process."""
     _die_with_parent()
+    sys.unraisablehook = without_decoders(sys.unraisablehook)
     keep_memory()
     log_requests(as_json=os.environ.get("HOUNSFIELD_LOG") == "json")
     deployment = of_environment()

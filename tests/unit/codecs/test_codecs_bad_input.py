@@ -55,7 +55,6 @@ def test_a_cut_codestream_is_malformed(keyword: str, length: int) -> None:
         decode_frame(STREAMS[keyword][:length], transfer_syntax(keyword), FORM)
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # OpenJPH, through imagecodecs
 @settings(max_examples=400)
 @given(st.sampled_from(CODED), st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), max_size=6))
 def test_a_mutated_codestream_gives_pixels_of_the_promised_shape_or_our_error(
