@@ -54,6 +54,9 @@ def analyse_all(scan: Scan, options: Options) -> Iterator[Analysed]:
             result = analyse_series(series, options)
         except HounsfieldError as error:
             yield Analysed(series.name, series.uid, date, None, str(error))
+        except (ValueError, ArithmeticError, LookupError) as error:
+            # Numbers that no fit foresaw in one series are no reason to lose the others.
+            yield Analysed(series.name, series.uid, date, None, f"could not be measured: {error}")
         else:
             yield Analysed(series.name, series.uid, date, result)
 
