@@ -21,7 +21,7 @@ TORCH_HAS = frozenset({"uint8", "int8", "int16", "int32", "int64", "float16", "f
 """Types that torch computes with; what it merely names (uint16 …) becomes the next larger of these."""
 
 FACTS = ("SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID", "SeriesDescription", "Modality")
-"""What goes along as metadata: nothing that names the patient."""
+"""Attributes that go along as metadata: nothing that names the patient."""
 
 
 def to_sitk(volume: Volume) -> Any:

@@ -1,4 +1,4 @@
-"""Options and the table of verbs that work through many series: how many at once, where, and what became of each."""
+"""Options and the table of verbs that work through many series: how many at once, where, and the outcome of each."""
 
 from __future__ import annotations
 
@@ -220,7 +220,7 @@ def row_of_one(series: Series, made: Result, out: Path | str, phase: int | None)
 def show(
     rows: list[dict[str, Any]], found: Scan, *, name: str, as_json: bool, pages: Path | None = None
 ) -> None:
-    """Print what became of each series, what took no part, and where the pages are; exit status 1 if any failed."""
+    """Print the outcome of each series, what took no part, and where the pages are; exit status 1 if any failed."""
     if as_json:
         skipped = [{"name": item.name, "reason": item.reason} for item in found.skipped]
         print_json({name: rows, "skipped": skipped})

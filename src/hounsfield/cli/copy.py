@@ -75,7 +75,7 @@ def copy(
 ) -> None:
     """Copy every instance of SOURCE to TARGET, a folder, a bucket or a server; with --to in another transfer syntax.
 
-    In a folder they become study/series/instance.dcm, and hounsfield.jsonl tells what became of each series; for a
+    In a folder they become study/series/instance.dcm, and hounsfield.jsonl has the outcome of each series; for a
     server or a bucket, --ledger says where that goes. Run it again after an interruption: only what is missing moves.
     Exit status 1 if anything of SOURCE is not at TARGET in the end.
     """

@@ -80,7 +80,7 @@ WORDS = {
         "browser": "在浏览器中查看（这个存档也可以接收您自己的文件）：",
     },
 }
-"""What is printed, by language. −1024 is what `hounsfield` puts where nothing was imaged."""
+"""Printed texts, by language. −1024 is what `hounsfield` puts where nothing was imaged."""
 
 FAILED = 1
 

@@ -86,7 +86,7 @@ def measure(
     """Measure the HU of LOCATION inside segments.
 
     Statistics are those of the IBSI reference manual; padding and clamped voxels are counted apart. Without --mask:
-    body, lungs, other air and bone, told by HU and connectivity alone.
+    body, lungs, other air and bone, by HU and connectivity alone.
     """
     from hounsfield.cli.loading import scanned
     from hounsfield.verbs import measure as verb

@@ -26,7 +26,7 @@ CHUNK = 512 * 1024
 
 REASON_BYTES = 64 * 1024
 DRAINED = 64 * 1024
-"""What is read off an answer that nobody wants, to keep its connection; beyond, closing is cheaper."""
+"""Bytes read off an unwanted response to keep its connection; beyond, closing is cheaper."""
 
 _TAGS = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 

@@ -1,6 +1,6 @@
 """Encoders as the rows of `codecs.table` name them: (array, format, rate) → codestream, a syntax each.
 
-What a library needs to be told for a syntax is here; how it is told, in the module of its family.
+The settings of a library for a syntax are here; the calls, in the module of its family.
 """
 
 from __future__ import annotations

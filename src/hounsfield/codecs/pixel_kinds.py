@@ -25,7 +25,7 @@ from hounsfield.dicom.syntaxes import SYNTAXES, TransferSyntax
 from hounsfield.errors import UnsupportedError
 
 _LOSSLESS_CHOICE = ("jpeg-ls", "rle")
-"""What takes the place of a syntax that does not hold an image, best first: small, and read by everybody."""
+"""Codings that take the place of a syntax that does not hold an image, best first: small, and read by everybody."""
 
 
 def held_rows(keyword: str) -> tuple[Row, ...] | None:

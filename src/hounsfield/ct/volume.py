@@ -21,7 +21,7 @@ from hounsfield.ct.units import HOUNSFIELD_UNITS
 from hounsfield.errors import GeometryError
 
 PADDING_HU = -1024
-"""What a voxel outside the reconstructed field holds: below any tissue, the lowest value of a 12-bit CT."""
+"""The value of a voxel outside the reconstructed field: below any tissue, the lowest value of a 12-bit CT."""
 
 TILT_TOLERANCE_DEGREES = 0.1
 """Below this the slice step counts as perpendicular to the slices: positions are written with few digits."""

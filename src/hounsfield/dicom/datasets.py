@@ -176,7 +176,7 @@ def _sequence(level: _Level, element: Element) -> DataElement:
 
 @cache
 def _pydicom() -> tuple[Any, Any, Any]:
-    """What is needed of pydicom for each element, looked up once."""
+    """Lookups in pydicom that each element needs, made once."""
     from pydicom.dataelem import RawDataElement, empty_value_for_VR
     from pydicom.tag import BaseTag
 

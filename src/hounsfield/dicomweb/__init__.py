@@ -5,7 +5,7 @@
 - `media_types` Content-Type and Accept, and who settles on what;
 - `multipart` multipart/related, fed with bytes, pulled as events;
 - `dicom_json`, `native_xml` the two ways to write a data set in text;
-- `store_results` what became of each stored instance; `warnings299` what the other side wants to tell.
+- `store_results` the outcome of each stored instance; `warnings299` what the other side wants to tell.
 
 Nothing here opens a socket or a file. Whatever bytes come in, a value or a `DicomwebError` comes out.
 """

@@ -30,7 +30,7 @@ MAX_MATCHED = 64 * 1024
 """Characters of a value that are matched."""
 
 EMPTY = '""'
-"""What asks for an attribute that is absent or empty, where a query says that it may (C.2.2.2.7)."""
+"""The value of a key that asks for an attribute that is absent or empty, where a query says that it may (C.2.2.2.7)."""
 
 
 def matches(query: Query, model: Mapping[str, Any]) -> bool:

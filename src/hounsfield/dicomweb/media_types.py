@@ -34,7 +34,7 @@ DEFAULT_TRANSFER_SYNTAX = {
     "image/jxl": "1.2.840.10008.1.2.4.110",
     "image/dicom-rle": "1.2.840.10008.1.2.5",
 }
-"""What a media type means when no transfer syntax is named (PS3.18 8.7.3, Table 8.7.3-5)."""
+"""The transfer syntax of a media type when none is named (PS3.18 8.7.3, Table 8.7.3-5)."""
 
 MAX_MEDIA_TYPES = 1000
 """Media types in one Accept header; more is no request but an attack."""

@@ -28,7 +28,7 @@ _REJECTING = 16
 """Threads beside those of associations, that do nothing but say that there is no room."""
 
 _CLOSE_SECONDS = 2.0
-"""How long a peer may take to close the connection after its release, or ours for it."""
+"""Time that a peer may take to close the connection after its release, or ours for it."""
 
 
 @dataclass(frozen=True, slots=True)

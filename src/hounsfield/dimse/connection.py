@@ -30,7 +30,7 @@ MAX_IDENTIFIER = 32 * 1024 * 1024
 """Bytes of a data set that is held in memory: an identifier, a list of a hundred thousand failed instances."""
 
 REST_SECONDS = 60.0
-"""How long the rest of a message may take of which the first bytes have come."""
+"""Time that the rest of a message may take of which the first bytes have come."""
 
 PATIENCE = 120.0
 SLOWEST = 1000

@@ -27,7 +27,7 @@ from hounsfield.dimse.pdus import (
 IMPLICIT = "1.2.840.10008.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
 UNCOMPRESSED = (EXPLICIT, IMPLICIT)
-"""What everybody reads; implicit must be among what is proposed for every SOP class (PS3.5 10.1)."""
+"""Transfer syntaxes that everybody reads; implicit must be among what is proposed for every SOP class (PS3.5 10.1)."""
 
 Pair = tuple[str, tuple[str, ...]]
 

@@ -28,7 +28,7 @@ class Verdict:
 
 
 Keep = Callable[[Context, Command, Iterator[memoryview]], Verdict]
-"""Whoever keeps what is stored: takes the pieces of a data set, each valid until the next, and says what became of it.
+"""A sink of stored instances: takes the pieces of a data set, each valid until the next, and returns the outcome.
 
 What it does not read of them is read past. A `DimseError` out of the pieces means that the rest will never come.
 """

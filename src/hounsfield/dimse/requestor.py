@@ -30,7 +30,7 @@ AE_TITLE = "HOUNSFIELD"
 """As whom we call, unless a peer's settings say otherwise."""
 
 RECEIVE_PORT = 11112
-"""Where a C-MOVE sends what we asked for."""
+"""The destination of a C-MOVE that we ask for."""
 
 
 @dataclass(frozen=True, slots=True)

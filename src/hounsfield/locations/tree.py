@@ -16,7 +16,7 @@ from hounsfield.locations.dicomdir import is_dicomdir
 from hounsfield.locations.disk import first_bytes
 
 DIRECTORY_NAME = "dicomdir"
-"""What a DICOMDIR is called, in small letters (PS3.10 8.6)."""
+"""The name of a DICOMDIR, in small letters (PS3.10 8.6)."""
 
 
 def tree_entries(

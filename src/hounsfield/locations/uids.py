@@ -12,7 +12,7 @@ from hounsfield.dicomweb.uids import is_uid
 from hounsfield.errors import HounsfieldError, MalformedError, TruncatedError
 
 HEAD_BYTES = 64 * 1024
-"""What is kept in memory of a file that is being written, to read its header from."""
+"""Bytes kept in memory of a file that is being written, to read its header from."""
 
 _SOP_INSTANCE = 0x00080018
 _UIDS = {0x0020000D: b"UI", 0x0020000E: b"UI", _SOP_INSTANCE: b"UI"}

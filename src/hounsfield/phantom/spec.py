@@ -52,7 +52,7 @@ class Grid:
     duplicates_differ: bool = False
     """… the second time with other noise, so that they are not the same pixels."""
     phases: int = 1
-    """How often the stack is imaged; the vessel brightens from one to the next (trap 50)."""
+    """The number of times that the stack is imaged; the vessel brightens from one to the next (trap 50)."""
     phase_attribute: PhaseAttribute = "AcquisitionNumber"
     """The only attribute that tells the phases apart."""
 
@@ -103,7 +103,7 @@ class StoredValues:
     padding: int | None = -2000
     """The stored value outside the circle of reconstruction; None images the whole square (traps 25, 27)."""
     padding_tag: int | Literal["as present"] | None = "as present"
-    """What is declared: the truth, another value, or None for nothing (traps 26, 27, 29)."""
+    """The declared value: the truth, another value, or None for nothing (traps 26, 27, 29)."""
     padding_limit: int | None = None
     """Pixel Padding Range Limit; the values outside then lie anywhere between it and `padding` (trap 28)."""
     padding_vr: Literal["US", "SS"] | None = None
@@ -125,7 +125,7 @@ class Labels:
     sop_class: str = "1.2.840.10008.5.1.4.1.1.2"
     image_type: tuple[str, ...] = ("ORIGINAL", "PRIMARY", "AXIAL")
     order: Order = "ascending"
-    """How instance numbers and file names run, compared with the positions (trap 32)."""
+    """The order of instance numbers and file names, compared with the positions (trap 32)."""
     lying_slice_location: bool = False
     """Slice Location runs backwards (trap 32)."""
     slice_thickness: float | None = None

@@ -33,7 +33,7 @@ KEY_FRAME_EVERY = 10
 """Frames between key frames: who scrolls jumps to and fro."""
 
 FILM_FACTS = ("Window", "Unit", "Plane", "SeriesInstanceUID")
-"""What of a picture's facts holds for all of the film."""
+"""Those of a picture's facts that hold for all of the film."""
 
 
 def write_picture(picture: Picture, path: str | Path, *, quality: int = 92, force: bool = False) -> Path:

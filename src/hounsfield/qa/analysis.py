@@ -119,8 +119,8 @@ def _ringed(
         line, ring.z, ring.turn, mirrored=arrangement.is_mirrored, reversed_=arrangement.is_reversed
     )
     place, ends = centred(stack, line, place, arrangement.model, module)
-    core = _core(stack, place, module, ends)
-    place = fitted(stack, place, arrangement.model, module, core)
+    inner = _inner_slices(stack, place, module, ends)
+    place = fitted(stack, place, arrangement.model, module, inner)
     if roll is not None:
         turn = -roll if ring.is_mirrored else roll
         turned = placed(line, ring.z, turn, mirrored=place.is_mirrored, reversed_=place.is_reversed)
@@ -135,7 +135,7 @@ def _inserts_of(phantom: Model) -> Module:
     return module
 
 
-def _core(stack: Stack, place: Placement, module: Module, ends: Ends) -> list[int]:
+def _inner_slices(stack: Stack, place: Placement, module: Module, ends: Ends) -> list[int]:
     """Return the slices that lie within the module of inserts, one slice away from either end."""
     half = module.length / 2 - max(1.2 * stack.step, 3.0)
     numbers = slab(stack, place, 0.0, max(half, 0.6 * stack.step))
@@ -152,10 +152,10 @@ def _core(stack: Stack, place: Placement, module: Module, ends: Ends) -> list[in
 def _measured(found: _Found) -> Result:
     stack, place, phantom = found.stack, found.placement, found.model
     module = _inserts_of(phantom)
-    core = _core(stack, place, module, found.ends)
+    inner = _inner_slices(stack, place, module, found.ends)
     is_known = len(found.arrangement.alike) == 1
     missing: list[str] = []
-    slices_of = {module.name: core}
+    slices_of = {module.name: inner}
     for other in phantom.modules:
         if other is not module:
             numbers = _slices_of(found, other) if is_known else []
@@ -164,7 +164,7 @@ def _measured(found: _Found) -> Result:
             else:
                 missing.append(other.name)
     noise = _noise(stack, place, phantom, slices_of)
-    inserts = measuring.inserts(stack, place, phantom, module, core, noise)
+    inserts = measuring.inserts(stack, place, phantom, module, inner, noise)
     line = measuring.linearity(inserts)
     return Result(
         phantom=phantom.name,

@@ -50,7 +50,7 @@ class Curve:
 
     @property
     def unit(self) -> str:
-        """What its values are in."""
+        """Return the unit of its values."""
         return KINDS[self.kind][1]
 
     def values(self, hu: NDArray[Any]) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""What each kind of module says: inserts, nodes, uniformity, low contrast; each number with its slices."""
+"""Measurements of each kind of module: inserts, nodes, uniformity, low contrast; each number with its slices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a phantom lies in the patient: centre, rotation and the size of its ring, from the inserts themselves."""
+"""The place of a phantom in the patient: centre, rotation and the size of its ring, from the inserts themselves."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def slab_sample(stack: Stack, placement: Placement, numbers: list[int], u: Value
 
 @dataclass(frozen=True)
 class Ends:
-    """Where along the axis a module begins and ends, w in mm; None for an end that was not scanned."""
+    """The ends of a module along the axis, w in mm; None for an end that was not scanned."""
 
     low: float | None
     high: float | None

@@ -1,4 +1,4 @@
-"""What an analysis found, as values and as JSON."""
+"""The findings of an analysis, as values and as JSON."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ WORDS = {
         "foot": "本软件不是医疗器械。标称值仅适用于其旁所注的管电压。",
     },
 }
-"""What is printed, by language."""
+"""Printed texts, by language."""
 
 
 def material(name: str, lang: str) -> str:

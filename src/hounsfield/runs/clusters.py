@@ -25,13 +25,13 @@ from hounsfield.errors import LocationError, UnsupportedError
 from hounsfield.runs.engines import Engine
 
 CLUSTER_TIMEOUT_SECONDS = 60.0
-"""How long a scheduler may be away, at the start or after a restart."""
+"""Time that a scheduler may be away, at the start or after a restart."""
 
 CLOSING_SECONDS = 5.0
-"""How long a client may take to say good-bye."""
+"""Time that a client may take to disconnect."""
 
 COUNTED_EVERY_SECONDS = 5.0
-"""How often a cluster is asked for the number of its workers, which come and go."""
+"""Interval at which a cluster is asked for the number of its workers, which come and go."""
 
 DASK_TRIM = "65536"
 """The `MALLOC_TRIM_THRESHOLD_` of Dask's nanny."""

@@ -23,10 +23,10 @@ AHEAD = 2
 """Items under way for each worker: one that it works at, one that it finds when done."""
 
 LOSSES_IN_A_ROW = 3
-"""How often an engine may go away with nothing done in between before the run gives up."""
+"""Number of times that an engine may go away with nothing done in between before the run gives up."""
 
 DRAIN_SECONDS = 10.0
-"""How long what is under way may take to say how it ended, once the engine is known to be gone."""
+"""Time that work under way may take to say how it ended, once the engine is known to be gone."""
 
 
 @dataclass(frozen=True)

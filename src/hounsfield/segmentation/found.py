@@ -54,7 +54,7 @@ class FoundMasks:
 
 
 def found_masks(instance: Instance) -> FoundMasks | None:
-    """What an instance is, if it holds segments."""
+    """Return the kind of an instance that holds segments."""
     header = instance.header
     kind = KINDS.get(header.text("SOPClassUID"))
     if kind is None:

@@ -1,4 +1,4 @@
-"""Where the planes and boxes of a mask lie on the grid of a volume: exactly, or by how many mm not.
+"""Places of the planes and boxes of a mask on the grid of a volume: exactly, or by how many mm not.
 
 All in index space: a plane that fits has its rows and columns along those of the volume (either way, or exchanged)
 and its first voxel on a voxel. Onto a grid that was resampled itself (`Report.resampled`), and on request, every voxel
@@ -87,7 +87,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Fit:
-    """How a plane, (rows, columns), lies upon a slice: which of its rows and columns each voxel takes.
+    """The place of a plane, (rows, columns), upon a slice: which of its rows and columns each voxel takes.
 
     `top` and `left`: the first voxel that takes something. `rows`, `columns`: indexes into the plane, once `is_turned`
     exchanged its axes. `cut`: voxels of the plane lie outside the slice.
@@ -101,7 +101,7 @@ class Fit:
     cut: bool
 
     def apply(self, plane: NDArray[Any]) -> NDArray[Any]:
-        """What the voxels from (`top`, `left`) on take."""
+        """Return what the voxels from (`top`, `left`) on take."""
         turned = plane.T if self.is_turned else plane
         if isinstance(self.rows, slice) and isinstance(self.columns, slice):
             return turned[self.rows, self.columns]

@@ -157,7 +157,7 @@ def _by_centres(labels: Labels, affine: Affine, target: Target) -> Labels:
 
 
 def read_drawn(rois: Sequence[Roi | PlaneRoi], volume: Volume, *, name: str = "") -> Masks:
-    """What was drawn in the viewer on slices of this volume; regions of one label are one segment.
+    """Regions drawn in the viewer on slices of this volume; regions of one label are one segment.
 
     What was drawn across slices, and lines, hold no voxel of a slice: a warning. Raises `GeometryError` for a slice
     that the volume has not.

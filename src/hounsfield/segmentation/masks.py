@@ -29,7 +29,7 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """What a label means: `number` is its value in the label array `layer`.
+    """The meaning of a label: `number` is its value in the label array `layer`.
 
     `category` and `kind` are Segmented Property Category and Type; `algorithm` is AUTOMATIC, SEMIAUTOMATIC, MANUAL
     or ""; `colour` is sRGB, 0 … 255 each (PS3.3 C.8.20.4).

@@ -130,7 +130,7 @@ class _Making:
         self.layers.put_labels(slice_, top, left, content)
 
     def segments(self) -> tuple[Segment, ...]:
-        """What the labels mean; one for a label that nothing describes too."""
+        """Return the meanings of the labels; one for a label that nothing describes too."""
         known = {segment.number for segment in self.header.segments}
         used = self._seen | {frame.segment for frame in self.header.frames}
         extra = sorted(used - known - {0})

@@ -19,7 +19,7 @@ BIN_ORIGIN = -1000.0
 
 @dataclass(frozen=True, eq=False)
 class Distribution:
-    """How often each value occurs: `values` ascending, all different, and `counts` of them, each above 0."""
+    """A histogram of exact values: `values` ascending, all different, and `counts` of them, each above 0."""
 
     values: NDArray[np.float64]
     counts: NDArray[np.int64]

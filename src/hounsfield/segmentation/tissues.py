@@ -19,7 +19,7 @@ BODY_HU = -300
 AIR_HU = -400
 BONE_HU = 200
 THIN_MM = 6.0
-"""What is thinner than this, and not the body, falls away: the shells of tables, blankets, tubes."""
+"""Parts thinner than this, and not the body, fall away: the shells of tables, blankets, tubes."""
 SMALLEST_LUNG_ML = 100.0
 LUNG_HU = (-940.0, -500.0)
 """Means of a lung; gas in bowels and airways alone is below, whatever else holds air above."""
@@ -58,7 +58,7 @@ def tissues(volume: Volume) -> Masks:
         )
         for number, name in enumerate(NAMES, 1)
     )
-    note = "told by HU and connectivity, not by anatomy"
+    note = "by HU and connectivity, not by anatomy"
     return Masks((body.astype(np.uint8), inner), segments, volume.affine, "thresholds", (note,))
 
 

@@ -32,7 +32,7 @@ class AppState:
     deletes: bool = False
     prefix: str = "/dicom-web"
     verified: Path | None = None
-    """Where `hounsfield verify` writes what it found."""
+    """The file of findings of `hounsfield verify`."""
     access: Access = field(default_factory=Access)
     access_log: AccessLog = field(default_factory=AccessLog)
 

@@ -35,13 +35,13 @@ from hounsfield.viewer import page
 
 BACKLOG = 1024
 STOP_SECONDS = 20
-"""How long a stop waits for requests that are being answered."""
+"""Time that a stop waits for requests under way."""
 
 DIMSE_STOP_SECONDS = 5.0
-"""How long a stop waits for associations that are open."""
+"""Time that a stop waits for open associations."""
 
 WORKER_SECONDS = 30
-"""How long a worker process may say nothing before another takes its place."""
+"""Time that a worker process may be silent before another takes its place."""
 
 MOST_WORKERS = 4
 """Processes of a server unless --workers says otherwise: more threads decode in each, and each takes memory."""

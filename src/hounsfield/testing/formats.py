@@ -16,7 +16,7 @@ from hounsfield.locations.archives import ArchiveLimits
 from hounsfield.locations.volume_files import open_volume
 
 POSITION_MM = 1e-4
-"""How far apart the places of one voxel may be: a hundredth of the finest step that DICOM's decimal strings hold."""
+"""Largest distance of two places of one voxel: a hundredth of the finest step that DICOM's decimal strings hold."""
 
 _SHEAR = np.tan(np.radians(18.5))
 _AFFINES = {

@@ -43,7 +43,7 @@ _DERIVED = frozenset(
     {0x00080008, 0x00080018, 0x00082111, 0x00082112, 0x00089215}
     | {0x00280101, 0x00280102, 0x00280120, 0x00280121, 0x00282110, 0x00282112, 0x00282114}
 )
-"""What a lossy derivation says of itself (PS3.3 C.7.6.1.1.5), the depth of its codestream, and its padding now."""
+"""Attributes that describe a lossy derivation (PS3.3 C.7.6.1.1.5), the depth of its codestream, and its padding now."""
 
 _TEXT = frozenset(name.encode() for name in TEXT)
 _NAMED = 5

@@ -16,7 +16,7 @@ from hounsfield.transcode.loss import NOTHING_LOST, FrameScale, Loss, comparable
 from hounsfield.transcode.target import Target
 
 RATIO_TOLERANCE = 0.10
-"""How far a ratio may be from the one asked for."""
+"""Tolerance of a ratio that is asked for."""
 
 GOOD_ENOUGH = 0.04
 """The search ends here; the rest is margin for what rounding does to other frames."""

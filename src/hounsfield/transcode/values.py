@@ -142,7 +142,7 @@ class FrameValues:
 
     @property
     def note(self) -> str:
-        """Return what became of the bits outside Bits Stored."""
+        """Return the fate of the bits outside Bits Stored."""
         if not self._is_reduced:
             return ""
         said = []

@@ -50,7 +50,7 @@ FIELDS: dict[Level, tuple[str, ...]] = {
         *("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"),
     ),
 }
-"""What a row shows, and what a server is asked to tell."""
+"""Columns of a row, which a server is asked for."""
 
 _UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 _NOT_PLAIN = BYTES | {"SQ"}

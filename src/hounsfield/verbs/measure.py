@@ -66,7 +66,7 @@ def measure(
 ) -> Measurement:
     """The values of a series inside the segments of `masks`: locations of segmentations, structure sets, label maps.
 
-    Without any, in body, lungs, other air and bone, told by HU and connectivity. `recipes` by name; `nearest` as in
+    Without any, in body, lungs, other air and bone, by HU and connectivity. `recipes` by name; `nearest` as in
     `hounsfield.masks`. Raises what loading and reading masks raise, `SelectionError` for an unknown recipe.
     """
     rules = [recipe(name) for name in recipes]
@@ -109,7 +109,7 @@ def _why_not(series: Series) -> str:
 
 @dataclass(frozen=True)
 class _Record:
-    """What a worker does with a series; plain values, so that it pickles."""
+    """The work of one process on a series; plain values, so that it pickles."""
 
     masks: tuple[str, ...]
     recipes: tuple[str, ...]

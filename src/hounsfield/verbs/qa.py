@@ -38,7 +38,7 @@ class Analysed:
 
 @dataclass(frozen=True)
 class Options:
-    """What `hounsfield.qa.analyse` is asked for."""
+    """The options of `hounsfield.qa.analyse`."""
 
     phantom: str = "auto"
     limits: str | None = None

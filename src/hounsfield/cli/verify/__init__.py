@@ -54,7 +54,7 @@ WORDS = {
         "heal": "重新存入即可修复：hounsfield copy 来源 服务器 --verify",
     },
 }
-"""What is printed, by language."""
+"""Printed texts, by language."""
 
 
 @click.command(

@@ -50,7 +50,7 @@ WORDS = {
         "more": "…… 另有 {count} 项；用 --csv 或 --json 查看全部",
     },
 }
-"""What is printed, by language."""
+"""Printed texts, by language."""
 
 _SHOWN = 20
 

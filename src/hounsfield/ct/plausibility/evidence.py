@@ -130,7 +130,7 @@ LOOKS_LIKE: Mapping[str, tuple[str, str]] = MappingProxyType(
         "inverted": ("as if the values had been inverted", "似乎数值已被反转"),
     }
 )
-"""What implausible numbers look like: key → (English, 简体中文)."""
+"""Descriptions of implausible numbers: key → (English, 简体中文)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ Points = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Windings:
-    """How often a closed outline runs around each voxel of a box: `numbers` (rows, columns), odd ones lie inside.
+    """Winding numbers of a closed outline around each voxel of a box: `numbers` (rows, columns), odd ones lie inside.
 
     `top` and `left` are the place of the box in the slice.
     """

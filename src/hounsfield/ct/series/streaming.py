@@ -21,7 +21,7 @@ from hounsfield.errors import UnsupportedError
 Array = npt.NDArray[Any]
 
 SLAB_BYTES = 32 << 20
-"""What a slab may take, if it holds more than `multiple` slices."""
+"""Bytes that a slab may take, if it holds more than `multiple` slices."""
 
 
 def streams(options: LoadOptions) -> bool:

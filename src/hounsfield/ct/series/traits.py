@@ -76,7 +76,7 @@ IN_ORDER = (
     "InstanceNumber",
     "frame",
 )
-"""What rises from one volume to the next where it differs on every slice; the frame's number is the file's order."""
+"""Traits that rise from volume to volume where they differ on every slice; a frame's number is the file's order."""
 
 _OF_FRAMES = frozenset({"ImageType", "frame"})  # what every plane has, whatever its functional groups say
 _NUMBERS = frozenset({"KVP", "SliceThickness", "TriggerTime"})  # "120" and "120.0" are one value

@@ -30,7 +30,7 @@ TOLD = (
     "NominalPercentageOfCardiacPhase",
     "NominalPercentageOfRespiratoryPhase",
 )
-"""What is the same on all slices of one volume."""
+"""Attributes that are the same on all slices of one volume."""
 
 INTERLEAVING = (
     *TOLD,
@@ -39,10 +39,10 @@ INTERLEAVING = (
     "ImageComments",
     "FrameComments",
 )
-"""What parts slices that take turns evenly; comments may be anything, so that only their turns tell something."""
+"""Attributes that part slices that take turns evenly; comments may be anything, so that only their turns count."""
 
 TAKING_TURNS = ("AcquisitionNumber", "FrameAcquisitionNumber", "AcquisitionDate", "AcquisitionTime")
-"""What differs along many a volume, one stretch of slices after the other: named only where it goes back and forth."""
+"""Attributes that differ along many a volume, stretch after stretch of slices: named only where they alternate."""
 
 _LONGEST_PATTERN = 6  # kinds or stretches that are named one by one
 

@@ -23,7 +23,7 @@ _SYSTEM_FOLDERS = {
 _RECORDS = re.compile(
     r"hounsfield(-\d+)?\.(jsonl|csv|html)|hounsfield-(previews|files)\.jsonl|deidentification\.json"
 )
-"""What runs over many series leave in a folder of instances."""
+"""Files that runs over many series leave in a folder of instances."""
 
 _ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".tar.gz", ".tbz2", ".tar.bz2", ".txz", ".tar.xz")
 

@@ -26,7 +26,7 @@ SINGLY = 3
 """Instances of a series that are fetched one by one before the rest is fetched at once."""
 
 HELD_BYTES = 256 * 1024**2
-"""What a series that is fetched whole may hold in memory for openers yet to come."""
+"""Bytes that a series that is fetched whole may hold in memory for openers yet to come."""
 
 
 @dataclass(frozen=True, slots=True)

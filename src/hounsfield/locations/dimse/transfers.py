@@ -29,7 +29,7 @@ from hounsfield.locations.location import Delivered, Outcome, Status
 from hounsfield.outputs import partial_instance
 
 ASKED_AGAIN = 2
-"""How often what did not come is asked for once more."""
+"""Number of times that what did not come is asked for once more."""
 
 UIDS_AT_ONCE = 100
 """SOP Instance UIDs in one retrieval."""
@@ -54,7 +54,7 @@ USUAL_CLASSES = (
     "1.2.840.10008.5.1.4.1.1.88.59",  # Key Object Selection
     "1.2.840.10008.5.1.4.1.1.104.1",  # Encapsulated PDF
 )
-"""What is proposed for a C-GET of instances whose SOP classes the peer does not tell."""
+"""SOP classes proposed for a C-GET of instances whose SOP classes the peer does not tell."""
 
 _NOT_PROPOSED = frozenset({"video", "jpip", "jpeg2000-part2"})
 SYNTAXES_TAKEN = tuple(uid for uid, each in SYNTAXES.items() if each.family not in _NOT_PROPOSED)

@@ -1,4 +1,4 @@
-"""What a phantom of the field consists of, read from JSON: modules along its axis, inserts, materials.
+"""The parts of a phantom of the field, read from JSON: modules along its axis, inserts, materials.
 
 The phantom's own coordinates are (u, v, w) in mm: seen on the image of a patient who lies head first and supine, u runs
 to the right, v down and w away from the reader (LPS). Angles go clockwise on that image, from 3 o'clock.

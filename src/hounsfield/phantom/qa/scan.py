@@ -1,4 +1,4 @@
-"""What a scan of a phantom shall be like, and where the phantom then lies in the patient."""
+"""The scan of a phantom that is asked for, and the place of the phantom in the patient."""
 
 from __future__ import annotations
 

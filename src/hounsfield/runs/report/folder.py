@@ -23,7 +23,7 @@ from hounsfield.runs.report.table import TABLE_NAME, write_table
 
 PREVIEWS_NAME = "hounsfield-previews.jsonl"
 SUMMARY_NAMES = (TABLE_NAME, PAGE_NAME, PREVIEWS_NAME)
-"""What lies beside a ledger, so that no output is called so."""
+"""Names of files beside a ledger, so that no output is called so."""
 
 
 @contextmanager

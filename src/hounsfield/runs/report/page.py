@@ -36,7 +36,7 @@ _SECTIONS = {
 
 _KINDS = {Status.FAILED: "failed", STARTED: "started", Status.DONE: "made", Status.SKIPPED: "left-out"}
 _COUNTED = {"copy": "instance", "compress": "file", "deidentify": "object"}
-"""What the counts of a verb are of, where not voxels."""
+"""The unit of a verb's counts, where it is not voxels."""
 
 _SHORT = 40
 """Characters of a fact that stays on one line."""

@@ -28,7 +28,7 @@ _QUALITY = 70
 _SHORTS = np.arange(1 << 16, dtype=np.uint16).view(np.int16).astype(np.float64)
 _MAP_ENDS = 0.0, 100.0
 _HU_RANGE = -1024.0, 2048.0
-"""What a histogram of Hounsfield units shows: one range for all, so that they compare."""
+"""The range of a histogram of Hounsfield units: one for all, so that they compare."""
 
 
 def preview(volume: Volume, values: NDArray[Any] | None = None) -> dict[str, Any]:

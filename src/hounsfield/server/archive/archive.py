@@ -40,7 +40,7 @@ STALE_SECONDS = 3600.0
 """Age at which what was on its way counts as left behind, where it may be that somebody still works on it."""
 
 SUPERSEDED_SECONDS = 600.0
-"""How long a version stays that another one took the place of, for requests that are still reading it."""
+"""Time that a replaced version stays, for requests that are still reading it."""
 
 IN_ARCHIVE = "what an archive file holds cannot be indexed in place; unpack it, or store it"
 

@@ -14,7 +14,7 @@ Level = Literal["study", "series", "instance"]
 LEVELS: tuple[Level, ...] = ("study", "series", "instance")
 
 Kind = Literal["text", "name", "date", "time", "uid", "number"]
-"""How a column is matched: wildcards, a person's name, ranges of dates or times, UID lists, numbers."""
+"""The kinds of matching of a column: wildcards, a person's name, ranges of dates or times, UID lists, numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ SHOWN: dict[Level, frozenset[int]] = {
         )
     ),
 }
-"""What an answer holds without `includefield`, beside what the server adds."""
+"""Attributes of a response without `includefield`, beside what the server adds."""
 
 REQUIRED: dict[Level, dict[int, str]] = {
     "study": {
@@ -119,7 +119,7 @@ COUNTED: dict[str, tuple[Level, int]] = {
     "InstanceAvailability": ("instance", 0x00080056),
     "RetrieveURL": ("instance", 0x00081190),
 }
-"""What the server knows rather than the files."""
+"""Attributes that the server knows rather than the files."""
 
 _STUDY_TAGS = frozenset(
     (

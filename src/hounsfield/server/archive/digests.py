@@ -16,7 +16,7 @@ TOGETHER = 200
 """Digests in one transaction."""
 
 FLUSH_SECONDS = 5.0
-"""How long they wait for more, where more come at all."""
+"""Time that they wait for more, where more come at all."""
 
 LEARNT_BYTES = 64 * 1024 * 1024
 """Size up to which a request waits for the digest of an instance of which nothing is known; the larger wait for

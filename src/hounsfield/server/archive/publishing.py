@@ -26,7 +26,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """One instance that an archive was given, under the key where its bytes are: what became of it."""
+    """One instance that an archive was given, under the key where its bytes are, and the outcome."""
 
     record: Record
     outcome: Outcome

@@ -26,7 +26,7 @@ FEW = 100
 """Differences that are caught up with while nobody may write."""
 
 ROUNDS = 5
-"""How often more of them are caught up with before."""
+"""Rounds of catching up before."""
 
 _THREADS = 4
 

@@ -11,7 +11,7 @@ from hounsfield.server.http.inbox import INBOX, Inbox
 from hounsfield.server.http.sending import HANG_UP
 
 HEAD_SECONDS = 20.0
-"""How long a client may take over the head of a request."""
+"""Time that a client may take over the head of a request."""
 
 HEAD_BYTES = 64 * 1024
 """Longest head of a request: line and header fields."""

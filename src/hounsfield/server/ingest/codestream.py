@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 HEAD_BYTES = 1 << 20
-"""How much of a frame is looked at; colour profiles may stand before what is sought."""
+"""Bytes of a frame that are looked at; colour profiles may stand before what is sought."""
 
 PROCESSES = {0xC0: "50", 0xC1: "51", 0xC2: "55", 0xC3: "70"}
 """Frame header markers of JPEG and the last part of the transfer syntax that each stands for."""

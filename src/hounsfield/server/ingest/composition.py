@@ -42,7 +42,7 @@ _READ = 1 << 20
 _IMPLICIT = "1.2.840.10008.1.2"
 _UTF8 = "ISO_IR 192"
 _NOT_KEPT = frozenset({"00020010", "00083002"})
-"""What tells of an encoding that the file may not have."""
+"""Attributes that state an encoding that the file may not have."""
 
 _NEEDED = ("Rows", "Columns", "BitsAllocated", "SamplesPerPixel", "PhotometricInterpretation")
 

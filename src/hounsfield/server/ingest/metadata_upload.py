@@ -73,7 +73,7 @@ class MetadataUpload:
         self._flush()
 
     def finish(self) -> StoreResult:
-        """The body is whole: compose and store; what became of each instance."""
+        """The body is whole: compose and store; return the outcome of each instance."""
         for event in self._body.close():
             self._take(event)
         self._flush()

@@ -43,7 +43,7 @@ LONG_PART = 4 * 1024 * 1024
 
 LOT_BYTES = 2 * 1024 * 1024
 LOT = 16
-"""What one thread writes and brings to the disk, one after another: so many bytes, or instances."""
+"""The share that one thread writes and brings to the disk, one after another: so many bytes, or instances."""
 
 _WRITERS = 16
 

@@ -30,7 +30,7 @@ BATCH = 64
 """Instances between two notes of how far it came."""
 
 Problem = Literal["other bytes", "gone", "header", "unreadable"]
-"""What is wrong: another SHA-256, no bytes at all, the header in the index, or a place that cannot be read."""
+"""Kinds of damage: another SHA-256, no bytes at all, the header in the index, or a place that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ log = logging.getLogger("hounsfield.server")
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What is said of a transaction: (SOP class, instance) that are safe, and those that are not with their reason."""
+    """The report of a transaction: (SOP class, instance) that are safe, and those that are not with their reason."""
 
     transaction: str
     committed: Sequence[tuple[str, str]]

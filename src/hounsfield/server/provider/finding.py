@@ -48,14 +48,14 @@ _LEVELS: dict[QueryLevel, Level] = {
     "IMAGE": "instance",
 }
 _NOT_KEYS = frozenset({0x00080005, 0x00080052, 0x00080053, 0x00080054, 0x00080056, 0x00080201})
-"""What an identifier has beside keys: character set, level, retrieve AE, availability, time zone."""
+"""Elements of an identifier that are no keys: character set, level, retrieve AE, availability, time zone."""
 
 _PATIENT_ID, _ISSUER = "PatientID", "IssuerOfPatientID"
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a C-FIND asks for. `ignored`: keys that were to be matched and are not."""
+    """The query of a C-FIND. `ignored`: keys that were to be matched and are not."""
 
     level: QueryLevel
     query: Query
@@ -64,7 +64,7 @@ class Question:
     character_set: str
 
     def answers(self, title: str, transfer_syntax: str) -> Answers:
-        """What writes the results."""
+        """Return the writer of the results."""
         fixed = {0x00080052: ("CS", self.level), 0x00080054: ("AE", title), 0x00080056: ("CS", "ONLINE")}
         return Answers(self.tags, fixed, transfer_syntax, self.character_set)
 
@@ -149,7 +149,7 @@ def _mismatch(found: str) -> DimseError:
 
 
 def _conditions(element: DataElement, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """What an element asks for, and those in its item if it is a sequence."""
+    """Return the conditions of an element, and those in its item if it is a sequence."""
     name = prefix + canonical(f"{int(element.tag):08X}")
     if element.VR == "SQ":
         for item in element.value or ():

@@ -1,4 +1,4 @@
-"""Who may ask for an association, and the named peers that instances may be moved to."""
+"""Peers that may ask for an association, and the named peers that instances may be moved to."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from hounsfield.server.provider.storing import StoreService
 from hounsfield.server.state import AppState
 
 ROUTE = "/dimse"
-"""What DIMSE requests are called in metrics and logs, beside the paths of HTTP."""
+"""Names of DIMSE requests in metrics and logs, beside the paths of HTTP."""
 
 log = logging.getLogger("hounsfield.server")
 
@@ -45,7 +45,7 @@ SERVICES: Mapping[tuple[int, str], Callable[[Request], Outcome]] = {
     **{(Field.C_MOVE, model.move): move for model in MODELS},
     (Field.N_ACTION, STORAGE_COMMITMENT): commit,
 }
-"""What does a request, by command and SOP class; C-STORE, whose data set is never whole in memory, is beside it."""
+"""Handlers of requests, by command and SOP class; C-STORE, whose data set is never whole in memory, is beside it."""
 
 _CLASSES = frozenset(sop_class for _, sop_class in SERVICES)
 
@@ -142,7 +142,7 @@ class Provider:
             return Outcome(status)
 
     def _status(self, error: HounsfieldError) -> int:
-        """What a request that failed here is answered with."""
+        """Return the response to a request that failed here."""
         if isinstance(error, IndexUnavailable):
             self._state.archive.recover(error)
             return OUT_OF_RESOURCES

@@ -1,4 +1,4 @@
-"""One DIMSE request as the services see it, and what became of it."""
+"""One DIMSE request as the services see it, and its outcome."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hounsfield.server.state import AppState
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Where an archive listens for DIMSE, and to whom. `everybody`: also to peers that are not among the `named`.
+    """The address of an archive for DIMSE, and its peers. `everybody`: also to peers that are not among the `named`.
 
     `tls` is for those that call, `outgoing` for peers that we call.
     """

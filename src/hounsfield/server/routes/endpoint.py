@@ -12,7 +12,7 @@ from hounsfield.server.http.response import Response
 from hounsfield.server.state import AppState
 
 Scope = Literal["read", "write", "delete", "none"]
-"""What a principal must be allowed; "none": anybody may ask."""
+"""The scope that a principal needs; "none": anybody may ask."""
 
 Function = Callable[[AppState, Request], Response]
 """An endpoint: run in a thread."""
@@ -38,7 +38,7 @@ SEARCH = (
     ("StudyDate", "a date, or a range a-b, a-, -b"),
     ("ModalitiesInStudy", "one or several"),
 )
-"""What a search may say; and any attribute by its keyword or tag."""
+"""Query parameters of a search, beside any attribute by its keyword or tag."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from hounsfield.server.rendering.volumes import Scanned, Stack
 from hounsfield.server.state import AppState
 
 _VERDICT_BYTES = 4096
-"""What a verdict with its histogram takes in memory, about."""
+"""Memory that a verdict with its histogram takes, about."""
 
 _VALUES = "application/octet-stream"
 

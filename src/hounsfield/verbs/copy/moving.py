@@ -302,7 +302,7 @@ class _SeriesCopy:
         coming = self.origin.deliver(self.task, lost, folder, singly=True)
         again = [each for each in coming if isinstance(each, Delivered)]
         for _ in self.destination.take(again):
-            pass  # what became of it shows when it is read back
+            pass  # the outcome shows when it is read back
         held = self._held(lost)
         for uid in held:
             reason = "it could not be read there, and was sent again"

@@ -21,7 +21,7 @@ from hounsfield.transcode import AUTO, CommonRate, Target, Transcoder, common_ra
 from hounsfield.transcode.target import AUTO_QUALITY
 
 _NOT_WORTH_A_WORD = ("is ", "has no pixels")
-"""How the reasons begin for which most instances stay as they are: in the syntax already, no smaller, no image."""
+"""Beginnings of the reasons for which most instances stay as they are: in the syntax already, no smaller, no image."""
 
 
 @dataclass(frozen=True, slots=True)

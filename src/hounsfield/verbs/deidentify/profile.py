@@ -152,7 +152,7 @@ _OPTIONS = {
     "patient": "patient",
 }
 _NEVER_KEPT_DATES = frozenset({"PatientBirthDate", "PatientBirthTime", "GPSDateStamp", "GPSTimeStamp"})
-"""What the options for dates do not keep: PS3.15 Table E.1-1 has no K for it."""
+"""Attributes that the options for dates do not keep: PS3.15 Table E.1-1 has no K for it."""
 
 
 @lru_cache

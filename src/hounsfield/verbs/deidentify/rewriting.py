@@ -48,7 +48,7 @@ DUMMIES = {
     "UR": "about:blank",
     "UT": "ANONYMIZED",
 }
-"""What stands where something must (action D)."""
+"""Dummy values, where something must stand (action D)."""
 
 _REVIEWED = TEXT - NUMERIC_TEXT - TEMPORAL - {"UI"}
 """VRs whose text is listed for a person to read; the others hold numbers and codes."""
@@ -61,7 +61,7 @@ _REMOVED_GROUPS = {0x0000, 0x0002, 0x0004, 0x4008, *range(0x5000, 0x5100), *rang
 """Commands, file meta and directories (no place of theirs is here), results, curves, overlays."""
 
 _PIXELS = frozenset({0x7FE00001, 0x7FE00002, 0x7FE00008, 0x7FE00009, 0x7FE00010})
-"""What is written again as it is: pixels and where their frames begin."""
+"""Elements written again as they are: pixels and where their frames begin."""
 
 # Retired variable pixel data and coefficients: pictures that nobody looks at.
 _REMOVED_GROUPS |= {*range(0x7F00, 0x7FE0)}

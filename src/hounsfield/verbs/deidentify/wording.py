@@ -101,7 +101,7 @@ RISKS: Mapping[str, tuple[str, str]] = MappingProxyType(
         ),
     }
 )
-"""What each option risks, (English, Chinese)."""
+"""The risk of each option, (English, Chinese)."""
 
 REASONS: Mapping[str, str] = MappingProxyType(
     {

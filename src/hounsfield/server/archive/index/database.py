@@ -18,7 +18,7 @@ from hounsfield.errors import HounsfieldError, LocationError, UnsupportedError
 from hounsfield.server.archive.index.tables import MIGRATIONS, VERSION, metadata, schema
 
 BUSY_SECONDS = 30
-"""How long a writer waits for another one's transaction."""
+"""Time that a writer waits for another one's transaction."""
 
 POOL = 16
 """Connections a process keeps to the index."""

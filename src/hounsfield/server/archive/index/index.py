@@ -45,7 +45,7 @@ LOT_BYTES = 1 << 20
 """Deflated headers that are read at once, one more or less."""
 
 TRIES = 8
-"""How often a change is tried that meets another one's."""
+"""Attempts at a change that conflicts with another one."""
 
 T = TypeVar("T")
 
@@ -127,7 +127,7 @@ class Index:
         self._file = found
 
     def expect(self, keys: Sequence[str]) -> None:
-        """Note what the store is about to hold, until `add` or `settled` says what became of it."""
+        """Note what the store is about to hold, until `add` or `settled` settles it."""
         if keys:
             with self._transaction() as connection:
                 note_arrivals(connection, keys, since=time.time_ns())

@@ -31,7 +31,7 @@ SCHEMA = "hounsfield_rebuild"
 """Of the tables that are being made in a PostgreSQL database."""
 
 LOCK_TRIES = 500
-"""How often the tables in use are asked for; each time other servers wait for less than half a second."""
+"""Number of times that the tables in use are asked for; each time other servers wait for less than half a second."""
 
 _ADVISORY_LOCK = 4815162343
 _NOT_NOW = frozenset({"55P03", "40P01"})

@@ -108,7 +108,7 @@ instances = Table(
 """
 
 removals = Table("removals", metadata, Column("key", _Text, primary_key=True))
-"""What the index forgot and the store has still to remove."""
+"""Keys that the index forgot and the store has still to remove."""
 
 superseded = Table(
     "superseded",
@@ -124,6 +124,6 @@ arrivals = Table(
     Column("key", _Text, primary_key=True),
     Column("since", BigInteger, nullable=False),
 )
-"""What a store is about to hold and the index does not know yet; `since` in ns."""
+"""Keys that a store is about to hold and the index does not know yet; `since` in ns."""
 
 TABLES = {"study": studies, "series": series, "instance": instances}
