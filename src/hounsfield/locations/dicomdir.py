@@ -58,8 +58,12 @@ class DicomdirLocation:
     def name(self) -> str:
         return str(self.path)
 
+    @property
+    def root(self) -> Path:
+        return self.path.parent
+
     def sources(self) -> Iterator[Source | Skipped]:
-        root = self.path.parent
+        root = self.root
         references, notes = _references(self.path, root)
         yield from notes
         reported = {self.name, *(note.name for note in notes)}

@@ -28,10 +28,15 @@ class FileLocation:
     """One file; it is taken for an instance whatever it is called."""
 
     path: Path
+    is_one_file: ClassVar[bool] = True
 
     @property
     def name(self) -> str:
         return str(self.path)
+
+    @property
+    def root(self) -> Path:
+        return self.path
 
     def sources(self) -> Iterator[Source | Skipped]:
         yield FileSource(self.path)
@@ -48,6 +53,10 @@ class ArchiveLocation:
     def name(self) -> str:
         return str(self.path)
 
+    @property
+    def root(self) -> Path:
+        return self.path
+
     def sources(self) -> Iterator[Source | Skipped]:
         yield from archive_members(self.path, self.limits)
 
@@ -63,12 +72,17 @@ class FolderLocation:
 
     path: Path
     limits: ArchiveLimits = field(default_factory=ArchiveLimits)
+    is_one_file: ClassVar[bool] = False
     batch_bytes: ClassVar[int] = 0
     compares: ClassVar[bool] = True
 
     @property
     def name(self) -> str:
         return str(self.path)
+
+    @property
+    def root(self) -> Path:
+        return self.path
 
     def sources(self) -> Iterator[Source | Skipped]:
         for found in walk(self.path):

@@ -165,6 +165,22 @@ class Knowing(Location, Protocol):
 
 
 @runtime_checkable
+class OnDisk(Location, Protocol):
+    """A location on this machine's disks. `root`: the file or folder that all of its files are, or lie below."""
+
+    @property
+    def root(self) -> Path: ...
+
+
+@runtime_checkable
+class Rewritable(OnDisk, Protocol):
+    """A file, or a folder of files, that can be rewritten where it lies."""
+
+    @property
+    def is_one_file(self) -> bool: ...
+
+
+@runtime_checkable
 class Staging(Writable, Protocol):
     """A writable location on a disk, where files on their way lie already and are then renamed."""
 

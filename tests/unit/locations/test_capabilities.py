@@ -18,7 +18,16 @@ from hounsfield.phantom import PhantomSpec, write
 from hounsfield.runs import processes
 
 ROOT = Path(hounsfield.__file__).parent
-PROTOCOLS = {"Location", "Searchable", "SeriesSource", "Writable", "Knowing", "Staging"}
+PROTOCOLS = {
+    "Location",
+    "Searchable",
+    "SeriesSource",
+    "Writable",
+    "Knowing",
+    "OnDisk",
+    "Rewritable",
+    "Staging",
+}
 
 
 def location_classes() -> set[str]:
@@ -51,7 +60,7 @@ def test_no_verb_names_a_class_of_location() -> None:
         "DicomwebArchive",
         "BucketLocation",
     } <= classes
-    typed = {"copy", "find", "info", "view", "volume"}
+    typed = {"compress", "copy", "find", "info", "tags", "view", "volume"}
     cli = ROOT / "cli"
     modules = [
         path for path in cli.rglob("*.py") if path.relative_to(cli).parts[0].removesuffix(".py") in typed

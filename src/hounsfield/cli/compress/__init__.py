@@ -100,11 +100,11 @@ def compress(location: str, out: str | None, as_json: bool, force: bool, **asked
     """Rewrite LOCATION in another transfer syntax, to OUT.
 
     A file becomes a file, anything else a folder of the same shape. Lossless results are decoded and compared
-    before they are kept; lossy ones say what was done to them. The ledger in the folder, hounsfield.jsonl, tells what
-    became of each series. Run again: only what is missing, changed or failed is done.
+    before they are kept; lossy ones say what was done to them. The ledger in the folder, hounsfield.jsonl, has the
+    outcome of each series. Run again: only what is missing, changed or failed is done.
     """
     from hounsfield.ct.instance import FileSource
-    from hounsfield.locations import FileLocation, open_location
+    from hounsfield.locations import Rewritable, open_location
     from hounsfield.verbs.compress import Job, foretold_file
 
     refuse_odd_combinations(click.get_current_context())
@@ -132,18 +132,18 @@ def compress(location: str, out: str | None, as_json: bool, force: bool, **asked
     if asked["cluster"]:  # its workers are in other folders
         output = output.absolute()
     goal, engine = target_of(asked), _engine(asked["workers"], asked["cluster"])
-    if not isinstance(place, FileLocation):
+    if not (isinstance(place, Rewritable) and place.is_one_file):
         tree = _Tree(place, output, replace(goal, each=asked["each"]), asked)
         tree.foretell() if asked["dry_run"] else tree.compress(engine)
         return
     for name in ("ledger", "content", "mirror", "hashes"):
         if asked[name]:
             raise click.UsageError(f"--{name} is for a folder; {location} is a file")
-    job = Job(FileSource(place.path), output)
+    job = Job(FileSource(place.root), output)
     if asked["dry_run"]:
         show_foretold([foretold_file(job, goal, force=force)], as_json=as_json)
         return
-    _compress_one(place.path, job, goal, engine, asked)
+    _compress_one(place.root, job, goal, engine, asked)
 
 
 def _refuse_odd_place(location: str, out: str | None, asked: dict[str, Any]) -> None:
@@ -158,11 +158,13 @@ def _refuse_odd_place(location: str, out: str | None, asked: dict[str, Any]) -> 
 
 def _output(place: Location, out: str) -> Path:
     """`out` as a path; the file in it where a file is to go into a folder, which is there or ends with a slash."""
-    from hounsfield.locations import FileLocation
+    from hounsfield.locations import Rewritable
 
     path = Path(out)
     goes_into = path.is_dir() or out.endswith(("/", os.sep))
-    return path / place.path.name if goes_into and isinstance(place, FileLocation) else path
+    if goes_into and isinstance(place, Rewritable) and place.is_one_file:
+        return path / place.root.name
+    return path
 
 
 def _compress_one(
@@ -233,14 +235,15 @@ class _Tree:
 
     def _files(self, skipped: list[Skipped]) -> Files:
         from hounsfield.cli.terminal import progress
-        from hounsfield.locations import FolderLocation
+        from hounsfield.locations import Rewritable
         from hounsfield.verbs.compress import find_files
 
         refuse_inside(self.place.name, self.output, what="what is to be compressed")
         mirror, place = self.asked["mirror"], self.place
-        if mirror and not isinstance(place, FolderLocation):
+        root = place.root if isinstance(place, Rewritable) and not place.is_one_file else None
+        if mirror and root is None:
             raise click.UsageError(f"--mirror is for a folder; {place.name} is none")
-        root = place.path if mirror and isinstance(place, FolderLocation) else None
+        root = root if mirror else None
         with progress("Reading headers") as seen:
             return find_files(
                 _placed(place, root, skipped), content=self.asked["content"], root=root, seen=seen

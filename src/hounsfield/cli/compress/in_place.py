@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 def rewrite_in_place(place: Location, target: Target | None, asked: dict[str, Any]) -> None:
     """Compress the tree or file at `place` where it lies, or, without `target`, discard what was kept of it."""
-    from hounsfield.locations import FileLocation, FolderLocation
+    from hounsfield.locations import Rewritable
 
-    if not isinstance(place, (FileLocation, FolderLocation)):
+    if not isinstance(place, Rewritable):
         raise click.UsageError(f"--in-place is for a folder or a file; {place.name} is neither")
     backup = asked["backup"]
     if target is None:
-        _discard(place.path, backup, asked)
+        _discard(place.root, backup, asked)
     elif asked["dry_run"]:
         from hounsfield.verbs.compress import foretell_tree
 
-        show_foretold(foretell_tree(place.path, target), as_json=asked["as_json"])
+        show_foretold(foretell_tree(place.root, target), as_json=asked["as_json"])
     elif backup is None:
         raise click.UsageError("--in-place needs --backup DIR, where the originals are kept")
     else:
-        _compress(place.path, backup, target, asked)
+        _compress(place.root, backup, target, asked)
 
 
 def _compress(root: Path, backup: Path, target: Target, asked: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ from hounsfield.errors import (
     SelectionError,
     UnsupportedError,
 )
-from hounsfield.locations import DicomdirLocation, FileLocation, Location, open_location
+from hounsfield.locations import Location, OnDisk, Rewritable, open_location
 from hounsfield.locations.archives.names import sounds_like_archive
 from hounsfield.outputs import whole_file, whole_folder
 from hounsfield.reasons import unreadable
@@ -42,7 +42,7 @@ def write_copies(
     root = _root(place)
     if root is not None:
         _refuse_overlap(root, out)
-    if isinstance(place, FileLocation):
+    if isinstance(place, Rewritable) and place.is_one_file:
         source = next(source for source in place.sources() if not isinstance(source, Skipped))
         if out.is_dir():
             raise LocationError("is a folder", where=str(out), remedy="name the file to write")
@@ -117,10 +117,7 @@ def _is_damaged(source: Source) -> bool:
 
 def _root(place: Location) -> Path | None:
     """The path below which the originals lie, if they lie on this machine's disks."""
-    path = getattr(place, "path", None)
-    if not isinstance(path, Path):
-        return None
-    return path.absolute().parent if isinstance(place, DicomdirLocation) else path.absolute()
+    return place.root.absolute() if isinstance(place, OnDisk) else None
 
 
 def _refuse_overlap(root: Path, out: Path) -> None:
