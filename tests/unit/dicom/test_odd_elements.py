@@ -24,7 +24,7 @@ from hounsfield.dicom.nesting import MAX_DEPTH
 from hounsfield.dicom.part10 import file_parts, open_data_set
 from hounsfield.errors import MalformedError
 from hounsfield.phantom import PhantomSpec
-from hounsfield.server.ingest.validation import Refused, judge
+from hounsfield.server.ingest.validation import Refused, validate
 from hounsfield.transcode import target, transcode
 from hounsfield.verbs.deidentify.identity import Pseudonyms
 from hounsfield.verbs.deidentify.objects import deidentify_object
@@ -91,7 +91,7 @@ def deidentify_verdict(content: bytes) -> None:
 
 
 def store_verdict(content: bytes) -> None:
-    found = judge(BytesSource("odd.dcm", content), size=len(content), header=1 << 20)
+    found = validate(BytesSource("odd.dcm", content), size=len(content), header=1 << 20)
     if isinstance(found, Refused):
         assert "fault of the server" not in found.reason
         raise MalformedError(found.reason)
@@ -302,7 +302,8 @@ def test_files_without_preamble_or_meta_group_are_read_but_not_stored(
     for odd in (bare(content), content[132:], content[128:]):
         assert set(verdicts(odd, "store").values()) == {"read"}
         assert (
-            "no DICM after a preamble" in judge(BytesSource("odd", odd), size=len(odd), header=1 << 20).reason
+            "no DICM after a preamble"
+            in validate(BytesSource("odd", odd), size=len(odd), header=1 << 20).reason
         )  # type: ignore[union-attr]
         made = transcode(BytesSource("odd.dcm", odd), target("htj2k")).content
         assert made[128:132] == b"DICM"
