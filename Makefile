@@ -3,10 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 SECONDS ?= 60
+QUICK := $(addprefix tests/unit/,ct dicom dicomweb phantom test_errors.py test_results.py)
 PAGE := src/hounsfield/viewer/page/index.html
 PAGE_SOURCES := viewer/index.html viewer/package-lock.json viewer/vite.config.ts $(shell find viewer/src viewer/public -type f)
 
-.PHONY: help setup viewer demo test lint docs bench fuzz soak wheel lock clean
+.PHONY: help setup viewer demo quick test lint docs bench fuzz soak wheel lock clean
 
 help:            ## list the targets
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1	/' | expand -t 16
@@ -41,6 +42,9 @@ lint: setup      ## ruff, mypy --strict, the direction of imports, one codec of 
 	@$(BIN)/python tests/support/one_codec.py
 	@$(BIN)/python tests/support/import_cycles.py
 	@$(BIN)/python tests/support/words.py
+
+quick: setup     ## the inner loop: unit tests without real CT, browsers, servers or clusters; under a minute
+	@HOUNSFIELD_TEST_DATA=none $(BIN)/python -m pytest -q -r fE -n auto --dist loadgroup $(QUICK) $(PYTEST)
 
 test: lint docs  ## everything this machine can run; what is skipped is named, with the package that would run it
 	@$(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST)
