@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from hounsfield.dicom.dictionary import attribute, written
 from hounsfield.dicom.encoding import PIXEL_TAGS, UNDEFINED, Encoding
 from hounsfield.dicom.fast_walk import PixelElement
 from hounsfield.dicom.full_walk import Content, Element, FullWalk
@@ -106,7 +105,7 @@ def _dataset(
     for element in elements:
         tag = element.tag
         if pixels and element.cut and level.depth == 0:
-            raise TruncatedError(f"the data end within {written(tag) if tag else 'an element'}")
+            raise _cut_off(tag)
         if tag in PIXEL_TAGS and level.depth == 0:
             pixel = _pixel_element(element, level.encoding)
             if not pixels:
@@ -128,6 +127,12 @@ def _dataset(
     return dataset, pixel
 
 
+def _cut_off(tag: int | None) -> TruncatedError:
+    from hounsfield.dicom.dictionary import written
+
+    return TruncatedError(f"the data end within {written(tag) if tag else 'an element'}")
+
+
 def _pixel_element(element: Element, encoding: Encoding) -> PixelElement:
     return PixelElement(
         PIXEL_TAGS[element.tag],
@@ -147,6 +152,9 @@ def _is_sequence(level: _Level, element: Element, before: dict[Any, Any]) -> boo
     name = getattr(creator, "value", None)
     if not isinstance(name, bytes):
         return False
+    # Not above: the dictionary is pydicom's, which costs more to import than a series to load.
+    from hounsfield.dicom.dictionary import attribute
+
     return attribute(element.tag, name.rstrip(b"\0 ").decode("ascii", "replace")).vr == "SQ"
 
 
