@@ -241,7 +241,7 @@ def test_load_from_orthanc_equals_load_from_the_folder(folder, tmp_path):
 def test_what_metadata_does_not_tell_is_not_made_up(archive):
     told = CliRunner().invoke(main, ["info", archive.url])
     assert told.exit_code == 0
-    assert "transfer syntax not told by the server" in told.stdout
+    assert "transfer syntax not given by the server" in told.stdout
     assert "MB of pixels" not in told.stdout
     for model in archive.models.values():
         model["00083002"] = {"vr": "UI", "Value": ["1.2.840.10008.1.2.4.80"]}

@@ -25,7 +25,7 @@ from hounsfield import load, phantom, scan
 from hounsfield import runs as batch
 from hounsfield.errors import HounsfieldError, LocationError
 from hounsfield.phantom import PhantomSpec
-from hounsfield.runs.running import AHEAD, told
+from hounsfield.runs.running import AHEAD, as_hounsfield_error
 
 PLAIN = PhantomSpec(rows=24, columns=24, slices=4)
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
@@ -136,11 +136,11 @@ def test_a_run_that_is_left_early_lets_its_workers_go() -> None:
 
 def test_errors_of_any_kind_are_told_in_one_line_of_ours() -> None:
     mine = LocationError("gone", where="there")
-    assert told(mine) is mine
+    assert as_hounsfield_error(mine) is mine
     for error in (MemoryError(), OSError(28, "No space left on device", "x"), KeyError("a\nb")):
-        assert isinstance(told(error), HounsfieldError)
-        assert "\n" not in str(told(error))
-    assert "No space left" in str(told(OSError(28, "No space left on device", "x")))
+        assert isinstance(as_hounsfield_error(error), HounsfieldError)
+        assert "\n" not in str(as_hounsfield_error(error))
+    assert "No space left" in str(as_hounsfield_error(OSError(28, "No space left on device", "x")))
 
 
 def test_an_unreachable_cluster_is_an_error_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
