@@ -7,7 +7,7 @@ QUICK := $(addprefix tests/unit/,ct dicom dicomweb phantom test_errors.py test_r
 PAGE := src/hounsfield/viewer/page/index.html
 PAGE_SOURCES := viewer/index.html viewer/package-lock.json viewer/vite.config.ts $(shell find viewer/src viewer/public -type f)
 
-.PHONY: help setup viewer demo quick test lint docs bench fuzz soak wheel lock clean
+.PHONY: help setup viewer demo quick test lint docs bench fuzz soak mutate wheel lock clean
 
 help:            ## list the targets
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1	/' | expand -t 16
@@ -61,6 +61,11 @@ fuzz: setup      ## mutated bytes for SECONDS=60 a target
 
 soak: setup      ## the long tests
 	@$(BIN)/python -m pytest -m soak -o addopts="-ra --strict-markers"
+
+mutate: setup    ## mutants of the modules in [tool.mutmut]: how many the tests notice; an hour
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group mutate
+	@$(BIN)/mutmut run
+	@$(BIN)/mutmut results
 
 wheel: setup     ## a wheel, into dist/
 	@$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .

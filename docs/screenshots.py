@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))
 
-from viewer_browser import Person, archive_of, chromium
+from viewer_browser import Person, archive_of, chromium, looking_at
 
 from hounsfield.phantom import PhantomSpec, write
 
@@ -129,8 +129,27 @@ def phone(person: Person, root: str) -> None:
     saved(person, "viewer-phone.png")
 
 
+def physics(person: Person, _: str) -> None:
+    """A NIfTI whose offset was lost, opened like a folder."""
+    import numpy as np
+
+    import hounsfield
+    from hounsfield.ct.volume import Volume
+
+    with tempfile.TemporaryDirectory() as folder:
+        write(PhantomSpec(rows=256, columns=256, slices=24, padding=None), Path(folder) / "s")
+        right = hounsfield.load(Path(folder) / "s")
+        lost = Volume.from_array((right.array + np.int16(1024)).astype(np.int16), right.affine)
+        hounsfield.write_volume(lost, Path(folder) / "head.nii.gz")
+        with looking_at(Path(folder) / "head.nii.gz") as address:
+            person.open(f"{address}&panel=numbers&lang=en&theme=light&window=1064,400")
+            person.see_image(None)
+            person.page.locator(".physics").wait_for()
+            saved(person, "viewer-physics.png")
+
+
 SHOTS: tuple[tuple[Callable[[Person, str], None], tuple[int, int]], ...] = (
-    *((shot, (1280, 720)) for shot in (studies, stack, planes, compare, tags, chinese)),
+    *((shot, (1280, 720)) for shot in (studies, stack, planes, compare, tags, chinese, physics)),
     (phone, (390, 844)),
 )
 

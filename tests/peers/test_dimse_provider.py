@@ -254,6 +254,23 @@ def test_four_associations_at_once(server):
     assert len(server.stored()) == 32
 
 
+def test_a_peer_that_vanishes_within_an_instance_leaves_nothing(server):
+    content, *_ = instances()
+    given = sendable(content)
+
+    def torn():
+        yield data_set(content)[:1000]
+        raise OSError("pulled out")
+
+    broken = Sendable("torn", given.sop_class, given.sop_instance, given.transfer_syntax, torn)
+    [stored] = store(server.peer(), [broken], never)
+    assert stored.kind is None
+    assert until(lambda: not list((server.deployment.private / "incoming").iterdir()))
+    assert server.stored() == {}
+    [stored] = store(server.peer(), [given], never)
+    assert stored.status == 0
+
+
 # C-FIND.
 
 
@@ -394,6 +411,19 @@ def test_getscu_and_movescu_retrieve(tmp_path, files):
         did = [(line["did"], line["status"], line["to"]) for line in server.audited()]
         assert ("C-GET /dimse", 0, [study]) in did
         assert ("C-MOVE /dimse", 0, [study]) in did
+
+
+def test_a_move_to_a_peer_that_is_down_fails_every_instance_and_says_so(tmp_path, files):
+    skip_without_dcmtk()
+    port = free_port()
+    with dimse_server(tmp_path / "archive", peers=[f"WS@127.0.0.1:{port}"]) as server:
+        assert len(list(store(server.peer(), (sendable(path.read_bytes()) for path in files), never))) == 9
+        keys = ("-k", "QueryRetrieveLevel=STUDY", "-k",
+                f"StudyInstanceUID={pydicom.dcmread(files[0]).StudyInstanceUID}")  # fmt: skip
+        told = dcmtk("movescu", "-S", "-v", "-aec", "HOUNSFIELD", "-aem", "WS", *keys, "127.0.0.1", server.port,
+                     check=False)  # fmt: skip
+        assert "a702" in told.lower() or "OutOfResources" in told, told
+        echo(server.peer())
 
 
 def test_an_instance_is_converted_only_where_the_peer_does_not_take_it(server, tmp_path):

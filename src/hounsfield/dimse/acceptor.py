@@ -27,6 +27,9 @@ LIMIT_EXCEEDED = AssociateReject(2, 3, 2)
 _REJECTING = 16
 """Threads beside those of associations, that do nothing but say that there is no room."""
 
+_LOOK_SECONDS = 1.0
+"""Interval at which a listener looks whether it is to stop."""
+
 _CLOSE_SECONDS = 2.0
 """Time that a peer may take to close the connection after its release, or ours for it."""
 
@@ -111,9 +114,13 @@ class Acceptor:
             return list(self._open)
 
     def _listen(self) -> None:
+        # Not every system wakes who waits for a socket that is closed.
+        self.listener.settimeout(_LOOK_SECONDS)
         while not self._stopping:
             try:
                 sock, address = self.listener.accept()
+            except TimeoutError:
+                continue
             except OSError:
                 if self._stopping:
                     return

@@ -183,7 +183,7 @@ def broken(found: str, *, expected: str | None = None, reason: int = INVALID_PAR
 def ae_title(text: str) -> bytes:
     """An AE title as 16 bytes (PS3.5 6.2 AE); `DimseError` for what cannot be one."""
     encoded = text.strip(" ").encode("ascii", "replace")
-    if not 1 <= len(encoded) <= 16 or not _is_title(encoded) or "\\" in text or not text.isascii():
+    if not 1 <= len(encoded) <= 16 or not _is_title(encoded) or not text.isascii():
         raise DimseError(
             f"{text[:64]!r} is no AE title", expected="1 to 16 characters of ASCII, no backslash"
         )
@@ -191,7 +191,7 @@ def ae_title(text: str) -> bytes:
 
 
 def _is_title(encoded: bytes) -> bool:
-    return all(32 <= each < 127 for each in encoded)
+    return all(32 <= each < 127 and each != 92 for each in encoded)
 
 
 def _pdu(kind: int, content: bytes) -> bytes:
@@ -309,7 +309,7 @@ def _lenient(value: bytes) -> str:
 
 def _title(value: bytes) -> str:
     stripped = value.strip(b"\0 ")
-    if not _is_title(stripped):
+    if not stripped or not _is_title(stripped):
         raise broken(f"{value!r} where an AE title belongs")
     return stripped.decode("ascii")
 

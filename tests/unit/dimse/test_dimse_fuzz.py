@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import fuzz_dimse as target
 import pytest
 from hypothesis import given
@@ -27,3 +29,27 @@ def test_mutated_seeds_make_events_or_an_abort(seed, changes):
 @given(st.binary(max_size=300))
 def test_any_bytes_make_events_or_an_abort(data):
     target.one_input(data)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_a_million_mutated_pdus_make_events_or_an_abort():
+    dice = random.Random(20)
+    for _ in range(1_000_000):
+        data = bytearray(dice.choice(target.SEEDS))
+        for _ in range(dice.randint(1, 6)):
+            at = dice.randrange(len(data))
+            kind = dice.randrange(4)
+            if kind == 0:
+                data[at] = dice.randrange(256)
+            elif kind == 1:
+                del data[at : at + dice.randrange(1, 20)]
+            elif kind == 2:
+                data[at:at] = dice.randbytes(dice.randrange(1, 20))
+            else:
+                data[at : at + 4] = dice.choice(
+                    [b"\0\0\0\0", b"\xff\xff\xff\xff", b"\0\0\0\1", b"\x80\0\0\0"]
+                )
+            if not data:
+                break
+        target.one_input(bytes(data))

@@ -132,6 +132,8 @@ def test_a_pdu_cut_anywhere_is_an_error_or_another_value(pdu):
         (lambda r: r.replace(b"\x01\x00\x00\x00\x30", b"\x02\x00\x00\x00\x30"), "odd identifier"),
         (lambda r: r.replace(b"\x03\x00\x00\x00\x30", b"\x01\x00\x00\x00\x30"), "one identifier"),
         (lambda r: r.replace(b"PACS ", b"PA\nS "), "AE title"),
+        (lambda r: r.replace(b"ME" + b" " * 14, b" " * 16), "AE title"),
+        (lambda r: r.replace(b"PACS ", b"PA\\S "), "AE title"),
         (lambda r: r.replace(CT.encode(), b"1.2.840.x" + b"0" * 16), "UID"),
     ],
 )

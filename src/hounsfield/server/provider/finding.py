@@ -50,6 +50,7 @@ _LEVELS: dict[QueryLevel, Level] = {
 _NOT_KEYS = frozenset({0x00080005, 0x00080052, 0x00080053, 0x00080054, 0x00080056, 0x00080201})
 """Elements of an identifier that are no keys: character set, level, retrieve AE, availability, time zone."""
 
+_UIDS = ("StudyInstanceUID", "SeriesInstanceUID")
 _PATIENT_ID, _ISSUER = "PatientID", "IssuerOfPatientID"
 
 
@@ -70,13 +71,8 @@ class Question:
 
     def results(self, library: Library) -> Iterator[Model]:
         """Every match, read page by page."""
-        level, query, scope = _LEVELS[self.level], self.query, Resource("")
-        study = _single_uid(query, "StudyInstanceUID") if level != "study" else None
-        if study is not None:
-            scope = Resource("", study)
-            query = replace(
-                query, matches=tuple(each for each in query.matches if each[0] != "StudyInstanceUID")
-            )
+        level = _LEVELS[self.level]
+        scope, query = _scoped(level, self.query)
         models = _paged(library, level, scope, query)
         return _patients(models) if self.level == "PATIENT" else models
 
@@ -180,6 +176,17 @@ def _is_known(name: str, level: Level) -> bool:
         return name == "ModalitiesInStudy"
     tag = int(tag_path(name)[0], 16)
     return any(belongs(tag, each) for each in LEVELS[: LEVELS.index(level) + 1])
+
+
+def _scoped(level: Level, query: Query) -> tuple[Resource, Query]:
+    """The study and series that are asked for as the scope of a search, which then has less to say of each match."""
+    study = _single_uid(query, "StudyInstanceUID") if level != "study" else None
+    series = _single_uid(query, "SeriesInstanceUID") if study is not None and level == "instance" else None
+    named = {name for name, uid in zip(_UIDS, (study, series), strict=True) if uid is not None}
+    rest = tuple(each for each in query.matches if each[0] not in named)
+    # UIDs are in every answer; asked for, they would bring all of their level with them.
+    include = tuple(each for each in query.include if each not in _UIDS)
+    return Resource("", study, series), replace(query, matches=rest, include=include)
 
 
 def _single_uid(query: Query, name: str) -> str | None:

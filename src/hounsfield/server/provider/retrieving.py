@@ -262,8 +262,8 @@ def move(request: Request) -> Outcome:
             if is_cancelled(request.connection, request.command):
                 return _ended(request, progress, cancelled=True)
     except DimseError as error:
-        if error.where != peer.address:
-            raise
+        if error.where == request.connection.address:
+            raise  # it is who asked that is gone, not the destination
         log.warning("C-MOVE to %s: %s", title, error, extra={"seldom": True})
         progress.give_up(entries)
     return _ended(request, progress)
