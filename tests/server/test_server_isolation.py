@@ -81,7 +81,7 @@ def test_an_answer_costs_so_much_computing_and_no_more(tmp_path: Path, pool: Poo
     with running(tmp_path, limits=Limits(cpu=0.05)) as server:
         server.store(film)
         answer = server.get(path_of(film[0], "series") + "/rendered", "video/mp4")
-        assert answer.status_code == 503 and "computing" in answer.json()["error"]
+        assert answer.status_code == 503 and "CPU time" in answer.json()["error"]
     with running(tmp_path / "more", limits=Limits(cpu=60)) as server:
         server.store(film)
         assert server.get(path_of(film[0], "series") + "/rendered", "video/mp4").status_code == 200

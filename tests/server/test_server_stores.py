@@ -240,7 +240,7 @@ def test_a_folder_is_imported_into_an_archive_whose_store_is_a_bucket(tmp_path, 
     deployment = Deployment(str(tmp_path / "archive"), store=f"{bucket}-imported")
     archive = deployment.open(first=True)
     try:
-        adopted = deployment.adopted(archive)
+        adopted = deployment.watched(archive)
         adopted.add([tmp_path / "old"])
         assert adopted.look(settled=True) == []
         entries = archive.entries(Resource(""))
@@ -251,6 +251,6 @@ def test_a_folder_is_imported_into_an_archive_whose_store_is_a_bucket(tmp_path, 
                 contents.append(stream.read())
         assert sorted(contents) == sorted(path.read_bytes() for path in (tmp_path / "old").iterdir())
         assert list(archive.store.walk()) == []
-        assert deployment.adopted(archive).look(settled=True) == []
+        assert deployment.watched(archive).look(settled=True) == []
     finally:
         deployment.close(archive)

@@ -51,7 +51,23 @@ FAULTS: dict[str, dict[str, Any]] = {
 """Key of a reason → what makes a phantom that has it."""
 
 TERMS = {
-    *("HU", "CT", "MR", "UID", "SOP", "DICOM", "MIP", "MinIP", "JSON", "CSV", "PNG", "US", "HU_MOD", "Z_EFF"),
+    *(
+        "Cobb",
+        "HU",
+        "CT",
+        "MR",
+        "UID",
+        "SOP",
+        "DICOM",
+        "MIP",
+        "MinIP",
+        "JSON",
+        "CSV",
+        "PNG",
+        "US",
+        "HU_MOD",
+        "Z_EFF",
+    ),
     *("mm", "cm", "ml", "LR", "AP", "RGB", "CRC", "Ctrl", "Shift", "English", "Rescale", "Slope"),
 }
 """What may stand in Latin letters: DICOM's own terms, units, file formats, keys, the other language's name."""
@@ -128,7 +144,7 @@ def test_the_page_of_every_fault_is_chinese(person: Person, archive: str) -> Non
     for address, info in _infos(archive).items():
         person.open(f"{address}&panel=numbers")
         person.see_image(None)
-        person.page.locator(".panel .verdict").wait_for()
+        person.page.locator(".panel .verdict").first.wait_for()
         if english := _english(person):
             found[str(sorted(info["reasons"]))] = english
     assert found == {}

@@ -18,7 +18,7 @@ from hounsfield.ct.hu import Conversion, Padding, Rescale, StoredFormat, unclamp
 from hounsfield.ct.plausibility import MOST_SLICES, Physics, Plausibility, Sample, judge, judge_array, spread
 from hounsfield.ct.plausibility.blocks import FLAT_RANGE, SAME_PADDING, UNDECLARED_PADDING, blocks_of
 from hounsfield.ct.plausibility.evidence import LOOKS_LIKE, SENTENCES
-from hounsfield.ct.plausibility.measured import AIR_SHARE
+from hounsfield.ct.plausibility.measured import AIR_SHARE, Measured
 from hounsfield.ct.plausibility.rule import TRUSTED_AIR
 from hounsfield.ct.series import LoadOptions
 from hounsfield.phantom import PhantomSpec
@@ -302,3 +302,9 @@ def test_padding_of_the_file_and_values_below_the_clamp_reach_the_judge(tmp_path
     values, padded = unclamped(cells, conversion)
     assert values.tolist() == [[-2024, -1524], [-24, 16]]
     assert padded is not None and padded.tolist() == [[True, False], [False, False]]
+
+
+@pytest.mark.parametrize(("columns", "small"), [(19, True), (20, False)])
+def test_a_picture_of_few_pixels_is_too_small_to_judge(columns: int, small: bool) -> None:
+    values = np.zeros((10, columns), np.float32)
+    assert Measured.of([Sample(values, np.zeros(values.shape, bool))], None).is_small is small

@@ -29,6 +29,9 @@ PLATEAU_HALF = 7.5  # HU; the mode is the middle of the fullest 15 HU
 SHARP_NOISE = 25.0  # HU; clipping at the floor moves the mean of noisier air
 _MATTER = -300.0  # HU above which a block is no air, lung or foam
 WATER = (-200.0, 400.0)  # HU of tissue, fluid and plastic
+FEWEST_PIXELS = 200
+"""Slices of fewer pixels show no body: what fills their corners is taken for padding, and little is left."""
+
 _VALUES_A_SLICE = 1 << 14  # sampled, to count how many different ones there are
 
 
@@ -71,7 +74,8 @@ class Measured:
             greatest=blocks.high,
             ends=float(ends),
             quantile=float(np.quantile(values, 0.005)) if len(values) else np.nan,
-            is_small=field_mm is not None and field_mm < SMALL_FIELD_MM,
+            is_small=(field_mm is not None and field_mm < SMALL_FIELD_MM)
+            or any(samples[i].values.size < FEWEST_PIXELS for i in chosen),
         )
 
     @cached_property
