@@ -35,7 +35,7 @@ def timed(work: Callable[[], Any]) -> tuple[float, float]:
 def main() -> None:
     z, y, x = np.ogrid[:300, :512, :512]
     array = (400 * np.sin(x / 9) * np.cos(y / 11) + z).astype(np.int16)
-    affine = np.diag([*reversed(STEPS), 1.0])[[2, 1, 0, 3]]
+    affine = np.diag([*STEPS, 1.0])[[2, 1, 0, 3]]
     volume = Volume(array, affine, STEPS)
     image, target = volume.to_sitk(), resampled(volume, voxel=1.0).to_sitk()
     print(f"{'':8s} {'ours s':>8s} {'CPU':>8s} {'SimpleITK s':>12s} {'CPU':>8s}")
