@@ -16,8 +16,8 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from hounsfield.ct.resample import LARGEST_GRID_BYTES, ON_GRID
-from hounsfield.ct.sampling import Interpolation, sample
+from hounsfield.ct.resample import LARGEST_GRID_BYTES
+from hounsfield.ct.sampling import ON_GRID, Interpolation, sample
 from hounsfield.ct.volume import Volume
 from hounsfield.errors import GeometryError
 

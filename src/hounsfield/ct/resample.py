@@ -15,11 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hounsfield.ct.sampling import ON_GRID
 from hounsfield.ct.volume import Volume
 from hounsfield.errors import GeometryError
-
-ON_GRID = 1e-3
-"""Fraction of a voxel within which a sample is taken as it is instead of interpolated."""
 
 LARGEST_GRID_BYTES = 64 << 30
 """Refused above this: a step mistyped by a thousand must not ask for a terabyte."""

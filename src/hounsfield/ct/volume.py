@@ -198,28 +198,28 @@ class Volume:
     @classmethod
     def from_sitk(cls, image: Any, *, unit: str = "HU") -> Volume:
         """The volume of a `SimpleITK.Image`; see `hounsfield.bridges`, as for the next one."""
-        made: Volume = _room("bridges").from_sitk(image, unit=unit)
+        made: Volume = attached("bridges").from_sitk(image, unit=unit)
         return made
 
     @classmethod
     def from_nibabel(cls, image: Any, *, unit: str = "HU") -> Volume:
         """The volume of a `nibabel` image, its scale applied."""
-        made: Volume = _room("bridges").from_nibabel(image, unit=unit)
+        made: Volume = attached("bridges").from_nibabel(image, unit=unit)
         return made
 
     def resampled(self, **how: Any) -> Volume:
         """This volume on another grid: `voxel=` mm or `like=` a volume; see `hounsfield.ct.grid`."""
-        made: Volume = _room("grid").resampled(self, **how)
+        made: Volume = attached("grid").resampled(self, **how)
         return made
 
     def cropped(self, box: Sequence[slice | tuple[int | None, int | None]]) -> Volume:
         """A part of it: (start, stop) or a slice for slices, rows and columns."""
-        made: Volume = _room("grid").cropped(self, box)
+        made: Volume = attached("grid").cropped(self, box)
         return made
 
     def oriented(self, axes: str) -> Volume:
         """The same voxels with axes such as "RAS": where columns, rows and slices rise to."""
-        made: Volume = _room("grid").oriented(self, axes)
+        made: Volume = attached("grid").oriented(self, axes)
         return made
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
@@ -228,19 +228,19 @@ class Volume:
 
     def to_sitk(self) -> Any:
         """A `SimpleITK.Image` at the same place; see `hounsfield.bridges`, as for the next three."""
-        return _room("bridges").to_sitk(self)
+        return attached("bridges").to_sitk(self)
 
     def to_nibabel(self) -> Any:
         """A `nibabel` image, axes (column, row, slice), RAS."""
-        return _room("bridges").to_nibabel(self)
+        return attached("bridges").to_nibabel(self)
 
     def to_xarray(self) -> Any:
         """An `xarray.DataArray` with the dimensions slice, row, column."""
-        return _room("bridges").to_xarray(self)
+        return attached("bridges").to_xarray(self)
 
     def to_torch(self, *, dtype: Any = None) -> Any:
         """A `torch.Tensor` (slices, rows, columns)."""
-        return _room("bridges").to_torch(self, dtype=dtype)
+        return attached("bridges").to_torch(self, dtype=dtype)
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the numbers, as plain JSON values."""
@@ -266,7 +266,7 @@ class Volume:
 
     def _repr_html_(self) -> str:
         """In a notebook: the middle slice and the report."""
-        shown: str = _room("report").preview_html(self)
+        shown: str = attached("report").preview_html(self)
         return shown
 
     def _extent(self) -> str:
@@ -274,11 +274,6 @@ class Volume:
         corners = np.array([self.lps(*(np.array(corner) * last)) for corner in np.ndindex(2, 2, 2)])
         pairs = zip("LPS", corners.min(axis=0), corners.max(axis=0), strict=True)
         return ", ".join(f"{axis} {low:.1f}…{high:.1f}" for axis, low, high in pairs)
-
-
-def _room(name: str) -> Any:
-    """Return a room above this one, which knows volumes; loaded when needed, so that this one stays light."""
-    return attached(name)
 
 
 def _check_array(array: NDArray[Any]) -> None:
