@@ -148,7 +148,7 @@ def _events(answer: Answer) -> Iterator[Event]:
     body = itertools.chain([first], chunks)
     if media_type is None:
         media_type = _sniffed(first)
-    if media_type.name == MULTIPART or media_type.name.startswith("multipart/"):
+    if _is_multipart(media_type, first):
         yield from _multipart(body, media_type.parameter("boundary"), answer.url)
     elif media_type.name.startswith("text/") or media_type.name in {"application/zip", "application/json"}:
         raise DicomwebError(
@@ -156,7 +156,18 @@ def _events(answer: Answer) -> Iterator[Event]:
             status=answer.status,
         )  # fmt: skip
     elif first:
-        yield from _single(body, answer, media_type)
+        yield from _single(body, answer, media_type.content)
+
+
+def _is_multipart(media_type: MediaType, first: bytes) -> bool:
+    """Return whether a body has parts; some servers call a thing alone multipart, without a boundary."""
+    if not media_type.name.startswith("multipart/"):
+        return False
+    return media_type.parameter("boundary") is not None or _begins_a_part(first) or not first
+
+
+def _begins_a_part(first: bytes) -> bool:
+    return first.lstrip(b"\r\n").startswith(b"--")
 
 
 def _multipart(body: Iterator[bytes], boundary: str | None, url: str) -> Iterator[Event]:
@@ -192,7 +203,7 @@ def _single(body: Iterator[bytes], answer: Answer, media_type: MediaType) -> Ite
 
 def _sniffed(first: bytes) -> MediaType:
     """Return the media type of a body without a Content-Type, by its first bytes."""
-    if first.lstrip(b"\r\n").startswith(b"--"):
+    if _begins_a_part(first):
         return MediaType(MULTIPART)
     if first[128:132] == b"DICM":
         return MediaType("application/dicom")

@@ -99,7 +99,7 @@ class Searching(Peer):
                 query.match_multiple, query.extra,
             )  # fmt: skip
             models, answer = self._json(self._url(resource, self._prefixes.search, asked.encode()))
-            new = _new(models, collection, seen)
+            new = unseen(models, collection, seen)
             if left is not None:
                 new = new[:left]
                 left -= len(new)
@@ -135,7 +135,7 @@ def _names_one(query: Query, collection: Collection) -> bool:
     return bool(value) and "," not in (value or "") and "\\" not in (value or "")
 
 
-def _new(models: list[Model], collection: Collection, seen: set[str]) -> list[Model]:
+def unseen(models: list[Model], collection: Collection, seen: set[str]) -> list[Model]:
     """Those whose UID was not seen; one without a UID is kept, since dropping it would be a loss."""
     found = []
     for model in models:

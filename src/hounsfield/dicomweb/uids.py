@@ -13,12 +13,12 @@ from hounsfield.errors import DicomwebError
 MAX_LENGTH = 64
 """Characters in a UID, PS3.5 9.1."""
 
-_UID = re.compile(r"[0-9]+(?:\.[0-9]+)*", re.ASCII)
+UID = re.compile(r"[0-9]+(?:\.[0-9]+)*", re.ASCII)
 
 
 def is_uid(text: str) -> bool:
     """Return whether `text` is digits in components parted by single dots, at most 64 characters."""
-    return len(text) <= MAX_LENGTH and _UID.fullmatch(text) is not None
+    return len(text) <= MAX_LENGTH and UID.fullmatch(text) is not None
 
 
 def require_uid(text: str, what: str) -> str:
