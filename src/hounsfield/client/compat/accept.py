@@ -18,7 +18,7 @@ _OTHER_NAMES = {
     "image/jls": "image/x-jls",
     "video/mpeg": "video/mpeg2",
 }
-"""What peers also call them."""
+"""Other names of media types, met at peers."""
 _ANY = "*/*"
 
 RENDERED = {

@@ -1,4 +1,4 @@
-"""What every method of `DICOMwebClient` needs: its settings, URLs, retries, and reading of answers."""
+"""Settings of a `DICOMwebClient`, and what its methods share: URLs, retries, reading of answers."""
 
 from __future__ import annotations
 
