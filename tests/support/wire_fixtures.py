@@ -52,7 +52,7 @@ def made() -> dict[str, bytes]:
 
 
 def _reasons() -> dict[str, str]:
-    from hounsfield.reasons import REASONS, UNREADABLE
+    from hounsfield.language.reasons import REASONS, UNREADABLE
 
     return {**REASONS, **dict.fromkeys(UNREADABLE.values(), "")}
 

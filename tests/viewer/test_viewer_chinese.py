@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from viewer_browser import Person, archive_of
 
+from hounsfield.language.reasons import REASONS, Reason, reason
 from hounsfield.phantom import PhantomSpec, write
-from hounsfield.reasons import REASONS, Reason, reason
 
 pytestmark = pytest.mark.xdist_group("viewer")
 

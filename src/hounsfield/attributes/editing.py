@@ -23,6 +23,7 @@ from hounsfield.dicom.part10 import META_GROUP_LENGTH, FileParts, file_parts, op
 from hounsfield.dicom.uids import MEDIA_DIRECTORY
 from hounsfield.dicom.vr import LOCALIZED
 from hounsfield.errors import HounsfieldError, MalformedError, SelectionError, UnsupportedError
+from hounsfield.language import say
 
 _CHUNK = 1 << 20
 _CHARACTER_SET, _PIXEL_REPRESENTATION = 0x00080005, 0x00280103
@@ -198,7 +199,8 @@ def _written(
     vr, vm = _vr_of(walk, elements, present, tag, place)
     if vr == "SQ":
         raise UnsupportedError(
-            f"{edit.name} is a sequence", expected="an attribute in it, such as Sequence[0].Keyword"
+            say("{name} is a sequence", name=edit.name),
+            expected="an attribute in it, such as Sequence[0].Keyword",
         )
     content = encode_value(
         edit.value or "", vr=vr, vm=vm, charsets=place.charsets, little=place.encoding.little, what=edit.name
@@ -217,7 +219,7 @@ def _vr_of(
         return stands, known.vm
     if choices == ["UN"]:
         raise UnsupportedError(
-            f"nothing here knows the VR of {written(tag)}",
+            say("nothing here knows the VR of {written}", written=written(tag)),
             remedy="set attributes of the standard, or private ones whose creator is in the file and known",
         )
     if {"US", "SS"} <= set(choices):
@@ -243,16 +245,21 @@ def _plan_items(
     """Splices inside items of one sequence, and the lengths of item and sequence where they are written."""
     name = edits[0].name
     if any(len(edit.path) == 1 for edit in edits):
-        raise SelectionError(f"{name} is changed as a whole and inside", remedy="do one of both")
+        raise SelectionError(
+            say("{name} is changed as a whole and inside", name=name), remedy="do one of both"
+        )
     if not found:
         if all(edit.value is None for edit in edits):
             return []
         raise SelectionError(
-            f"{name}: that sequence is not in the file", remedy="only sequences that are there change"
+            say("{name}: that sequence is not in the file", name=name),
+            remedy="only sequences that are there change",
         )
     sequence = found[0]
     if sequence.vr not in {b"", b"SQ", b"UN"} or sequence.cut or sequence.tag in PIXEL_TAGS:
-        raise SelectionError(f"{written(sequence.tag)} is no sequence", remedy="name a sequence")
+        raise SelectionError(
+            say("{written} is no sequence", written=written(sequence.tag)), remedy="name a sequence"
+        )
     items = list(walk.items(sequence, place.encoding, depth=place.depth))
     splices: list[Splice] = []
     for number in sorted({edit.path[0].item or 0 for edit in edits}):
@@ -263,15 +270,15 @@ def _plan_items(
             splices += _plan_item(walk, item, within, inner)
         elif any(edit.value is not None for edit in within):
             raise SelectionError(
-                f"{name}: the sequence has {len(items)} items",
-                expected=f"0 to {len(items) - 1}" if items else None,
+                say("{name}: the sequence has {count} items", name=name, count=len(items)),
+                expected=say("0 to {number}", number=len(items) - 1) if items else None,
             )
     return splices + _length(sequence, splices, place.encoding)
 
 
 def _plan_item(walk: FullWalk, item: Element, edits: Sequence[Edit], place: _Place) -> list[Splice]:
     if item.cut:
-        raise MalformedError(f"the file ends inside the item at byte {item.start}")
+        raise MalformedError(say("the file ends inside the item at byte {start}", start=item.start))
     elements = walk.whole_elements(item.value, item.end, place.encoding, depth=place.depth)
     splices = _plan(walk, elements, item.end, edits, _place_in(walk, elements, place))
     return splices + _length(item, splices, place.encoding)
@@ -284,7 +291,7 @@ def _length(container: Element, splices: Iterable[Splice], encoding: Encoding) -
         return []
     length = container.end - container.value + growth
     if length >= UNDEFINED:
-        raise MalformedError(f"{written(container.tag)} would grow past 4 GiB")
+        raise MalformedError(say("{written} would grow past 4 GiB", written=written(container.tag)))
     return [Splice(container.value - 4, container.value, encoding.length(length))]
 
 
@@ -322,9 +329,13 @@ def _refuse_reinterpretation(
             if not content.isascii() or b"\x1b" in content:
                 name = attribute(element.tag).keyword or written(element.tag)
                 raise UnsupportedError(
-                    f"{name} is written in the present character set, {chr(92).join(place.charsets) or 'none'}",
+                    say(
+                        "{name} is written in the present character set, {listed}",
+                        name=name,
+                        listed=chr(92).join(place.charsets) or "none",
+                    ),
                     expected="text in ASCII only where the character set changes",
-                    remedy=f"set {name} too",
+                    remedy=say("set {name} too", name=name),
                 )
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from hounsfield.dicom.dictionary import attribute, find_tag, written
 from hounsfield.dicom.encoding import PIXEL_TAGS
 from hounsfield.errors import SelectionError, UnsupportedError
+from hounsfield.language import say
 
 _STEP = re.compile(r"(?P<tag>[^\[\]]+?)(?:\[(?P<item>\d{1,6})\])?")
 _TRANSFER_SYNTAX = 0x00020010
@@ -51,7 +52,9 @@ def parse_edits(settings: Iterable[str] = (), removals: Iterable[str] = ()) -> t
     paths = {edit.path for edit in edits}
     if len(paths) != len(edits):
         twice = next(edit.name for n, edit in enumerate(edits) if edit.path in {e.path for e in edits[:n]})
-        raise SelectionError(f"{twice} is given twice", remedy="set or remove an attribute once")
+        raise SelectionError(
+            say("{twice} is given twice", twice=twice), remedy="set or remove an attribute once"
+        )
     for edit in edits:
         _refuse(edit)
     for edit in tuple(edits):
@@ -65,7 +68,9 @@ def _setting(text: str) -> Edit:
     path, equals, value = text.partition("=")
     if not equals:
         raise SelectionError(
-            f"{text[:80]!r} sets nothing", expected="KEYWORD=VALUE", remedy="KEYWORD= empties it"
+            say("{text} sets nothing", text=repr(text[:80])),
+            expected="KEYWORD=VALUE",
+            remedy="KEYWORD= empties it",
         )
     return Edit(_path(path), value)
 
@@ -75,16 +80,19 @@ def _path(text: str) -> tuple[Step, ...]:
     for part in text.strip().split("."):
         match = _STEP.fullmatch(part.strip())
         if match is None:
-            raise SelectionError(f"{text[:80]!r} is no path", expected="Keyword, or Sequence[0].Keyword")
+            raise SelectionError(
+                say("{text} is no path", text=repr(text[:80])), expected="Keyword, or Sequence[0].Keyword"
+            )
         steps.append(Step(find_tag(match["tag"]), None if match["item"] is None else int(match["item"])))
     for step in steps[:-1]:
         if step.item is None:
             raise SelectionError(
-                f"{text[:80]!r} does not say which item", expected="Sequence[0].Keyword, items counted from 0"
+                say("{text} does not say which item", text=repr(text[:80])),
+                expected="Sequence[0].Keyword, items counted from 0",
             )
     if steps[-1].item is not None:
         raise UnsupportedError(
-            f"{text[:80]!r} is a whole item",
+            say("{text} is a whole item", text=repr(text[:80])),
             expected="an attribute in it",
             remedy="remove the sequence, or name one",
         )
@@ -101,17 +109,20 @@ def _refuse(edit: Edit) -> None:
         )
     if tag & 0xFFFF == 0 or tag >> 16 in {0x0004, 0xFFFE}:
         raise UnsupportedError(
-            f"{edit.name} belongs to the file's structure", remedy="change other attributes"
+            say("{name} belongs to the file's structure", name=edit.name), remedy="change other attributes"
         )
     if len(edit.path) > 1 and edit.path[0].tag >> 16 == 0x0002:
-        raise UnsupportedError(f"{edit.name} is in the file meta group, which has no sequences")
+        raise UnsupportedError(
+            say("{name} is in the file meta group, which has no sequences", name=edit.name)
+        )
     if edit.value is None:
         if tag in _TWINS or tag in _TWINS.values():
             raise UnsupportedError(
-                f"{edit.name} cannot be removed: it says what the file is", remedy="set it instead"
+                say("{name} cannot be removed: it says what the file is", name=edit.name),
+                remedy="set it instead",
             )
         return
     if tag in PIXEL_TAGS:
         raise UnsupportedError(
-            f"{edit.name} is not text", remedy="use `hounsfield compress` to rewrite pixels"
+            say("{name} is not text", name=edit.name), remedy="use `hounsfield compress` to rewrite pixels"
         )

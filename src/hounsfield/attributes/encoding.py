@@ -11,6 +11,7 @@ from datetime import date
 from hounsfield.dicom.dictionary import find_tag, vr_name
 from hounsfield.dicom.vr import LOCALIZED, NUMBERS, SINGLE_VALUE, WHOLE_NUMBERS
 from hounsfield.errors import MalformedError, UnsupportedError
+from hounsfield.language import say
 
 _UNENCODABLE = "add --set SpecificCharacterSet='ISO_IR 192', or use characters that it has"
 
@@ -58,7 +59,9 @@ def encode_value(
     values = [text] if vr in SINGLE_VALUE else text.split("\\")
     if vm and not _right_number(len(values), vm):
         raise MalformedError(
-            f"{len(values)} values for {what}", expected=vm, remedy="separate values by a backslash"
+            say("{count} values for {what}", count=len(values), what=what),
+            expected=vm,
+            remedy="separate values by a backslash",
         )
     if vr in NUMBERS:
         content = b"".join(_number(value, vr, little, what) for value in values)
@@ -72,7 +75,8 @@ def encode_value(
         content = b"\\".join(_checked(value, vr, what).encode("ascii") for value in values)
     else:
         raise UnsupportedError(
-            f"{what} has VR {vr} ({vr_name(vr).en})", expected="a VR that is written as text or numbers"
+            say("{what} has VR {vr} ({en})", what=what, vr=vr, en=vr_name(vr).en),
+            expected="a VR that is written as text or numbers",
         )
     return content + (b"\0" if vr == "UI" else b" ") * (len(content) % 2)
 
@@ -103,8 +107,9 @@ def _checked(value: str, vr: str, what: str) -> str:
     )
     if bad:
         raise MalformedError(
-            f"{value[:70]!r} for {what}",
-            expected=expected or f"{vr_name(vr).en} of at most {limit} printable characters",
+            say("{value} for {what}", value=repr(value[:70]), what=what),
+            expected=expected
+            or say("{en} of at most {limit} printable characters", en=vr_name(vr).en, limit=limit),
         )
     return value
 
@@ -125,7 +130,8 @@ def _number(value: str, vr: str, little: bool, what: str) -> bytes:
         return struct.pack(order + NUMBERS[vr], float(value))
     except (ValueError, OverflowError, struct.error) as error:
         raise MalformedError(
-            f"{value[:40]!r} for {what}", expected=f"a number of VR {vr}, {vr_name(vr).en}"
+            say("{value} for {what}", value=repr(value[:40]), what=what),
+            expected=say("a number of VR {vr}, {en}", vr=vr, en=vr_name(vr).en),
         ) from error
 
 
@@ -155,9 +161,13 @@ def _in_charset(value: str, charsets: Sequence[str], what: str) -> bytes:
             same = decode_bytes(content, encodings, set()) == value
     except (UnicodeError, LookupError, ValueError, UserWarning) as error:
         raise MalformedError(
-            f"{what} in characters that {declared} does not have", remedy=_UNENCODABLE
+            say("{what} in characters that {declared} does not have", what=what, declared=declared),
+            remedy=_UNENCODABLE,
         ) from error
     # pydicom takes Latin 1 for the default repertoire; the standard does not (PS3.5 6.1.2.1).
     if not same or not any(charset.strip() not in {"", "ISO_IR 6"} for charset in charsets):
-        raise MalformedError(f"{what} in characters that {declared} does not have", remedy=_UNENCODABLE)
+        raise MalformedError(
+            say("{what} in characters that {declared} does not have", what=what, declared=declared),
+            remedy=_UNENCODABLE,
+        )
     return content

@@ -27,6 +27,7 @@ from hounsfield.dicom.fast_walk import Span, Trace, Unrecognised, item_spans, sc
 from hounsfield.dicom.vr import BYTES, LOCALIZED, NUMBERS, SHORT, SINGLE_VALUE, TEXT, dictionary_vr
 from hounsfield.dicomweb.dicom_json import from_dataset, value_as_json
 from hounsfield.errors import HounsfieldError, MalformedError
+from hounsfield.language import say
 
 INSTANCE_URL = "\x01"
 """Stands for the instance's URL in header text."""
@@ -147,7 +148,10 @@ def _value_text(value: object) -> str:
 def _walked(stream: BinaryIO, end: int, *, bulk: bool = True) -> dict[int, str] | None:
     """Elements of a little-endian Part 10 header that ends before `end`; None if pydicom must convert it."""
     if end > MAX_HEADER_BYTES:
-        raise MalformedError(f"a header of {end} bytes", expected=f"at most {MAX_HEADER_BYTES}")
+        raise MalformedError(
+            say("a header of {end} bytes", end=end),
+            expected=say("at most {max_header_bytes}", max_header_bytes=MAX_HEADER_BYTES),
+        )
     trace = Trace()
     if scan_elements(stream, {}, trace=trace) is None:
         return None
@@ -173,7 +177,8 @@ def _by_pydicom(
             raise
         except Exception as error:
             raise MalformedError(
-                f"a header that cannot be read ({type(error).__name__})", where=instance.name
+                say("a header that cannot be read ({name__})", name__=type(error).__name__),
+                where=instance.name,
             ) from error
     found = {}
     for tag, element in model.items():

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hounsfield.errors import GeometryError, UnsupportedError
+from hounsfield.language import say
 
 if TYPE_CHECKING:
     from hounsfield.ct.volume import Volume
@@ -67,7 +68,9 @@ def from_sitk(image: Any, *, unit: str = "HU") -> Volume:
 
     sitk = _library("SimpleITK", "SimpleITK")
     if image.GetDimension() != 3:
-        raise GeometryError(f"an image of {image.GetDimension()} dimensions", expected="three")
+        raise GeometryError(
+            say("an image of {GetDimension} dimensions", GetDimension=image.GetDimension()), expected="three"
+        )
     affine = np.eye(4)
     axes = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
     affine[:3, :3] = axes[:, ::-1]
@@ -141,4 +144,7 @@ def _library(module: str, package: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise UnsupportedError(f"{package} is not installed", remedy=f"pip install {package}") from error
+        raise UnsupportedError(
+            say("{package} is not installed", package=package),
+            remedy=say("pip install {package}", package=package),
+        ) from error

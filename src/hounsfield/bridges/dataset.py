@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from hounsfield.errors import LocationError, UnsupportedError
+from hounsfield.language import say
 from hounsfield.runs import LEDGER_NAME, Record, Status, read_ledger
 
 Item = dict[str, Any]
@@ -41,7 +42,7 @@ class LedgerDataset(torch.utils.data.Dataset[Item]):
         self.folder = Path(folder)
         if not (self.folder / LEDGER_NAME).is_file():
             raise LocationError(
-                f"has no {LEDGER_NAME}",
+                say("has no {ledger_name}", ledger_name=LEDGER_NAME),
                 where=str(folder),
                 remedy="give a folder that hounsfield volume wrote",
             )

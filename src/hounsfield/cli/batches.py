@@ -15,6 +15,7 @@ import click
 from hounsfield.cli.options import FiniteRange
 from hounsfield.cli.terminal import Column, echo, print_json, progress, table
 from hounsfield.errors import HounsfieldError
+from hounsfield.language import say
 from hounsfield.outputs.results import Status, word_of
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def _window(_: click.Context, __: click.Parameter, text: str | None) -> Window |
 
 
 def _waits(hours: Window) -> None:
-    echo(f"outside {hours}: waiting until it begins", err=True)
+    echo(say("outside {hours}: waiting until it begins", hours=hours), err=True)
 
 
 MANY_SLICES = 400
@@ -242,7 +243,7 @@ def show_skipped(skipped: Iterable[Skipped]) -> None:
     by_reason: dict[str, list[str]] = {}
     for item in skipped:
         by_reason.setdefault(item.reason, []).append(item.name)
-    echo(f"Left out: {sum(map(len, by_reason.values()))}")
+    echo(say("Left out: {sum}", sum=sum(map(len, by_reason.values()))))
     for reason, names in by_reason.items():
         shown = ", ".join(name.rpartition("/")[2] or name for name in names[:_NAMES])
         echo(f"  {len(names):>4} × {reason}: {shown}{' …' if len(names) > _NAMES else ''}")

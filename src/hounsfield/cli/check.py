@@ -10,6 +10,7 @@ import click
 from hounsfield.cli import options
 from hounsfield.cli.batches import absolute, at_once, engine_for, recorded, rows_of, show
 from hounsfield.cli.terminal import Column, echo, print_json, progress, table
+from hounsfield.language import say
 
 if TYPE_CHECKING:
     from hounsfield.runs import Engine
@@ -135,7 +136,7 @@ def _one(
     else:
         _show(found)
         for path in written:
-            echo(f"  fixed     {path}")
+            echo(say("  fixed     {path}", path=path))
     if not found.is_right:
         raise click.exceptions.Exit(1)
 
@@ -181,7 +182,11 @@ def _table(
         print_json({"volumes": ordered})
     else:
         table([_row(row) for row in ordered], _COLUMNS)
-        echo(f"\n{len(ordered)} volumes: {sum(row['right'] for row in ordered)} right")
+        echo(
+            say(
+                "\n{count} volumes: {sum} right", count=len(ordered), sum=sum(row["right"] for row in ordered)
+            )
+        )
     if not all(row["right"] for row in ordered):
         raise click.exceptions.Exit(1)
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import click
 from click.core import ParameterSource
 
+from hounsfield.language import say
+
 _ALWAYS = frozenset({"location", "as_json"})
 _GOALS = frozenset({"to", "policy", "ratio", "max_error", "quality", "effort", "table", "extended_offsets"})
 _RUN = frozenset(
@@ -43,7 +45,7 @@ def refuse_odd_options(context: click.Context, taken: tuple[str, frozenset[str]]
     """Raise `click.UsageError` for an option that is not among those `taken`, which are of what the first says."""
     for parameter in _given(context):
         if parameter.name not in taken[1]:
-            raise click.UsageError(f"{_shown(parameter)} is not for {taken[0]}")
+            raise click.UsageError(say("{shown} is not for {taken}", shown=_shown(parameter), taken=taken[0]))
 
 
 def _given(context: click.Context) -> list[click.Parameter]:

@@ -14,6 +14,7 @@ from hounsfield.cli import options
 from hounsfield.cli.batches import absolute, engine_of_cluster, paced, recorded
 from hounsfield.cli.goals import NAMES, each_image, goals, target_of
 from hounsfield.cli.terminal import Column, bytes_text, console, echo, print_json, table
+from hounsfield.language import say
 from hounsfield.outputs.results import Status, word_of
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def _recode(asked: dict[str, Any], *, cluster: str | None, verify: bool) -> Targ
         return None
     if asked["to"] is None and asked["policy"] is None:
         option = {"table": "auto"}.get(given[0], given[0]).replace("_", "-")
-        raise click.UsageError(f"--{option} goes with --to")
+        raise click.UsageError(say("--{option} goes with --to", option=option))
     if cluster is not None:
         raise click.UsageError("--to is for this machine; leave it out with --cluster")
     if verify:
@@ -168,12 +169,20 @@ def _show(summary: Summary, pages: Path | None) -> None:
         ]
         table(rows, columns)
         if len(summary.told) > _MOST_LINES:
-            echo(f"… and {len(summary.told) - _MOST_LINES} more; --json lists all")
+            echo(say("… and {number} more; --json lists all", number=len(summary.told) - _MOST_LINES))
     if summary.skipped:
         first = summary.skipped[0]
-        echo(f"left out: {len(summary.skipped)}, the first: {first.name}: {first.reason}", err=True)
+        echo(
+            say(
+                "left out: {count}, the first: {name}: {reason}",
+                count=len(summary.skipped),
+                name=first.name,
+                reason=first.reason,
+            ),
+            err=True,
+        )
     if pages is not None and pages.is_file():
-        echo(f"to look through: {pages}")
+        echo(say("to look through: {pages}", pages=pages))
 
 
 class _Bar(Protocol):

@@ -13,6 +13,7 @@ from hounsfield.cli import options
 from hounsfield.cli.batches import absolute, engine_of_cluster, recorded
 from hounsfield.cli.terminal import Column, echo, print_json, progress, table
 from hounsfield.errors import LocationError
+from hounsfield.language import say
 from hounsfield.outputs import refuse_inside
 from hounsfield.outputs.results import word_of
 
@@ -134,7 +135,10 @@ def _warn_of_earlier_run(out: Path, ledger: Path | None) -> None:
 
     if (ledger or out / LEDGER_NAME).exists():
         echo(
-            f"without --key nothing of the earlier run in {out} is known again: it stays beside this one",
+            say(
+                "without --key nothing of the earlier run in {out} is known again: it stays beside this one",
+                out=out,
+            ),
             err=True,
         )
 
@@ -175,14 +179,14 @@ def _secret(path: Path) -> bytes:
         secret = path.read_bytes().strip()
     except OSError as error:
         raise LocationError(
-            f"the key cannot be read or made: {error.strerror}",
+            say("the key cannot be read or made: {strerror}", strerror=error.strerror),
             where=str(path),
             remedy="check the path and its permissions",
         ) from error
     if len(secret) < SHORTEST_KEY:
         raise LocationError(
-            f"a key of {len(secret)} bytes",
-            expected=f"at least {SHORTEST_KEY}",
+            say("a key of {count} bytes", count=len(secret)),
+            expected=say("at least {shortest_key}", shortest_key=SHORTEST_KEY),
             where=str(path),
             remedy="give another file, or a name that is free: the key is made there",
         )

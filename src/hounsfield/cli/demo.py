@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hounsfield.cli.options import as_json, examples, force, lang
+from hounsfield.language import say
 
 if TYPE_CHECKING:
     from hounsfield.ct.instance import Skipped
@@ -177,8 +178,8 @@ def _of_the_field(phantom: str, out: Path, force: bool, as_json: bool) -> None:
     if as_json:
         print_json({"files": len(files), "folder": str(out), "truth": truth(scan)})
     else:
-        echo(f"{len(files)} DICOM files and truth.json: {out}")
-        echo(f"  {_command()} qa {shlex.quote(str(out))}")
+        echo(say("{count} DICOM files and truth.json: {out}", count=len(files), out=out))
+        echo(say("  {command} qa {quote}", command=_command(), quote=shlex.quote(str(out))))
 
 
 def _view(out: Path, outcome: Outcome, lang: str) -> None:

@@ -10,6 +10,7 @@ import click
 
 from hounsfield.cli import options
 from hounsfield.cli.terminal import Column, echo, table
+from hounsfield.language import say
 
 if TYPE_CHECKING:
     from hounsfield.ct.instance import Skipped
@@ -86,7 +87,7 @@ def find(location: str, matches: tuple[str, ...], **chosen: Any) -> None:
         fuzzy=chosen["fuzzy"] or None,
         limit=chosen["limit"],
         skipped=skipped,
-        warn=lambda text: echo(f"the server says: {text}", err=True),
+        warn=lambda text: echo(say("the server says: {text}", text=text), err=True),
     )
     fields = [*search.FIELDS[level], *more]
     rows = [search.row(each, fields) for each in found]
@@ -120,7 +121,7 @@ def _filters(matches: tuple[str, ...], chosen: dict[str, Any]) -> dict[str, obje
     for match in matches:
         name, mark, value = match.partition("=")
         if not mark or not name:
-            raise click.UsageError(f"{match!r} is no KEYWORD=VALUE")
+            raise click.UsageError(say("{match} is no KEYWORD=VALUE", match=repr(match)))
         filters[_attribute(name)] = value
     return filters
 
@@ -149,9 +150,9 @@ def _plain(value: Any) -> str:
 def _conclude(count: int, level: str, skipped: list[Skipped]) -> None:
     plural = {"study": "studies", "series": "series", "instance": "instances"}[level]
     if not count:
-        echo(f"No {level} matches.", err=True)
+        echo(say("No {level} matches.", level=level), err=True)
     else:
         echo(f"{count} {level if count == 1 else plural}", err=True)
     if skipped:
         line = "1 file is no instance" if len(skipped) == 1 else f"{len(skipped)} files are no instances"
-        echo(f"{line}; hounsfield info says why", err=True)
+        echo(say("{line}; hounsfield info says why", line=line), err=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from hounsfield.errors import HounsfieldError
+from hounsfield.language import say
 
 if TYPE_CHECKING:
     from hounsfield.transcode import Target
@@ -31,7 +32,7 @@ def _auto_table(_: click.Context, __: click.Parameter, entries: tuple[str, ...])
     for entry in entries:
         modality, equals, keyword = entry.partition("=")
         if not equals:
-            raise click.BadParameter(f"{entry!r} is not MODALITY=SYNTAX")
+            raise click.BadParameter(say("{entry} is not MODALITY=SYNTAX", entry=repr(entry)))
         try:
             table[modality.strip().upper().replace("*", "")] = transfer_syntax(keyword).keyword
         except HounsfieldError as error:
@@ -95,7 +96,7 @@ def target_of(asked: Mapping[str, Any]) -> Target:
     if asked["policy"] is not None:
         for name in ("to", "ratio", "max_error", "quality", "effort", "table"):
             if asked[name] is not None:
-                raise click.UsageError(f"a policy says all that; leave out {_shown(name)}")
+                raise click.UsageError(say("a policy says all that; leave out {shown}", shown=_shown(name)))
         return policy_target(asked["policy"], extended_offsets=offsets)
     table = asked["table"]
     if asked["to"] != "auto" and table is not None:
@@ -106,7 +107,9 @@ def target_of(asked: Mapping[str, Any]) -> Target:
     if asked["effort"] is not None and not any(syntax.keyword.startswith("jpeg-xl") for syntax in chosen):
         raise click.UsageError("--effort is of JPEG XL; leave it out, or choose --to jpeg-xl")
     if offsets and asked["to"] != "auto" and not chosen[0].encapsulated:
-        raise click.UsageError(f"--extended-offsets are of compressed pixels; {chosen[0].keyword} has none")
+        raise click.UsageError(
+            say("--extended-offsets are of compressed pixels; {keyword} has none", keyword=chosen[0].keyword)
+        )
     return target(
         asked["to"],
         ratio=asked["ratio"],

@@ -22,6 +22,7 @@ from hounsfield.cli.batches import (
 from hounsfield.cli.loading import loading as load_options
 from hounsfield.cli.options import as_json, examples, force, isolate, location, out, series
 from hounsfield.errors import UnsupportedError
+from hounsfield.language import say
 
 if TYPE_CHECKING:
     from hounsfield.ct.series import LoadOptions, Series
@@ -56,11 +57,17 @@ class Request:
         kinds = {"--montage": self.montage, "--planes": self.planes, "--mip": self.mip, "--minip": self.minip}
         asked = [name for name, value in (*kinds.items(), ("--mp4", self.is_film)) if value]
         if len(asked) > 1:
-            raise click.UsageError(f"{' and '.join(asked)} are different pictures; choose one")
+            raise click.UsageError(
+                say("{listed} are different pictures; choose one", listed=" and ".join(asked))
+            )
         if self.is_film and self.format_ not in (None, "mp4"):
-            raise click.UsageError(f"--format {self.format_} is of pictures, --mp4 of films; choose one")
+            raise click.UsageError(
+                say("--format {format_} is of pictures, --mp4 of films; choose one", format_=self.format_)
+            )
         if asked and not self.is_film and self.format_ == "mp4":
-            raise click.UsageError(f"--format mp4 is of films, {asked[0]} of pictures; choose one")
+            raise click.UsageError(
+                say("--format mp4 is of films, {asked} of pictures; choose one", asked=asked[0])
+            )
         if self.slab is not None and not (self.mip or self.minip):
             raise click.UsageError("--slab is the thickness of a --mip or --minip")
 
@@ -193,7 +200,11 @@ def _refuse_unknown(out: Path, request: Request) -> None:
     known = FILM_SUFFIXES if request.is_film else (*PICTURE_SUFFIXES, *FILM_SUFFIXES)
     if out.suffix.lower() not in known:
         raise UnsupportedError(
-            f"no {'film' if request.is_film else 'picture'} by the suffix {out.suffix!r}",
+            say(
+                "no {which} by the suffix {suffix}",
+                which="film" if request.is_film else "picture",
+                suffix=repr(out.suffix),
+            ),
             expected=", ".join(known),
             where=str(out),
             remedy="give OUT one of these suffixes, or none for a folder",

@@ -12,6 +12,7 @@ import click
 
 from hounsfield.cli import options
 from hounsfield.cli.terminal import progress
+from hounsfield.language import say
 
 if TYPE_CHECKING:
     from hounsfield.ct.grid import Grid
@@ -31,7 +32,9 @@ class Spacing(click.ParamType[tuple[float, ...]]):
         except ValueError:
             parts = ()
         if len(parts) != 3 or not all(0 < part < float("inf") for part in parts):
-            self.fail(f"{value!r} is not three lengths in mm, such as 2.5,0.7,0.7", param, ctx)
+            self.fail(
+                say("{value} is not three lengths in mm, such as 2.5,0.7,0.7", value=repr(value)), param, ctx
+            )
         return parts
 
 
@@ -96,7 +99,9 @@ class Part(click.ParamType[tuple[Any, ...]]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         sides = [re.fullmatch(r"(\d*):(\d*)|", side.strip()) for side in str(value).split(",")]
         if len(sides) != 3 or not all(sides):
-            self.fail(f"{value!r} is not three ranges, such as 10:50,,100:400", param, ctx)
+            self.fail(
+                say("{value} is not three ranges, such as 10:50,,100:400", value=repr(value)), param, ctx
+            )
         return tuple(tuple(int(end) if end else None for end in side.groups()) for side in sides if side)
 
 

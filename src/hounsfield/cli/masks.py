@@ -9,6 +9,7 @@ import click
 from hounsfield.cli import options
 from hounsfield.cli.loading import one_of
 from hounsfield.cli.terminal import Column, echo, print_json, progress, table
+from hounsfield.language import say
 
 _COLUMNS = (
     Column("number", "label", "right"),
@@ -75,5 +76,7 @@ def _limits(source: str) -> tuple[float, ...] | None:
     except ValueError:
         limits = ()
     if len(limits) not in (1, 2):
-        raise click.UsageError(f"{source!r} is not threshold:LOW or threshold:LOW:HIGH, in HU")
+        raise click.UsageError(
+            say("{source} is not threshold:LOW or threshold:LOW:HIGH, in HU", source=repr(source))
+        )
     return limits

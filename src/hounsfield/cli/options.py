@@ -21,6 +21,8 @@ from typing import Any, TypeVar
 
 import click
 
+from hounsfield.language import say
+
 
 class FiniteRange(click.FloatRange):
     """A number of the range: neither infinite nor NaN, which is on neither side of any limit."""
@@ -28,7 +30,7 @@ class FiniteRange(click.FloatRange):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         number: float = super().convert(value, param, ctx)
         if not math.isfinite(number):
-            self.fail(f"{value} is not a finite number.", param, ctx)
+            self.fail(say("{value} is not a finite number.", value=value), param, ctx)
         return number
 
 

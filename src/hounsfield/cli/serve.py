@@ -9,6 +9,7 @@ import click
 
 from hounsfield.cli.options import OutPlace, examples
 from hounsfield.cli.terminal import echo
+from hounsfield.language import say
 
 DEFAULT_FOLDER = Path("hounsfield-archive")
 
@@ -91,7 +92,9 @@ def serve(folder: Path, **options: Any) -> None:
         address,
         workers=options["workers"] or default_workers(),
         watching=bool(options["watches"]),
-        on_ready=lambda url: echo(f"{'DIMSE' if url.startswith('dicom:') else 'DICOMweb'} at {url}"),
+        on_ready=lambda url: echo(
+            say("{which} at {url}", which="DIMSE" if url.startswith("dicom:") else "DICOMweb", url=url)
+        ),
         door=_door(options),
     )
 
@@ -145,8 +148,16 @@ def _prepare(deployment: Any, options: dict[str, Any]) -> None:
         watched.add(folders)
     skipped += watched.look(settled=True)
     for each in skipped:
-        echo(f"left out: {each.name}: {each.reason}", err=True)
+        echo(say("left out: {name}: {reason}", name=each.name, reason=each.reason), err=True)
     studies, series, instances = archive.index.totals()
-    echo(f"indexed: {studies} studies, {series} series, {instances} instances", err=True)
+    echo(
+        say(
+            "indexed: {studies} studies, {series} series, {instances} instances",
+            studies=studies,
+            series=series,
+            instances=instances,
+        ),
+        err=True,
+    )
     archive.index.optimise()
     deployment.close(archive)

@@ -9,6 +9,7 @@ import click
 
 from hounsfield.cli import options
 from hounsfield.cli.terminal import Column, echo, table
+from hounsfield.language import say
 
 
 @click.group(
@@ -32,7 +33,13 @@ def list_(as_json: bool) -> None:
     found = read_servers()
     rows = [{"name": each.name, "url": each.url, "auth": each.auth_kind} for each in found.values()]
     if not rows and not as_json:
-        echo(f"No servers in {servers_file()}; name one: hounsfield servers add NAME URL", err=True)
+        echo(
+            say(
+                "No servers in {servers_file}; name one: hounsfield servers add NAME URL",
+                servers_file=servers_file(),
+            ),
+            err=True,
+        )
         return
     table(
         rows,
@@ -78,7 +85,13 @@ def add(name: str, url: str, force: bool, **given: Any) -> None:
     from hounsfield.locations.servers import add_server, servers_file
 
     add_server(name, _settings(url, given), force=force)
-    echo(f"{name} is in {servers_file()}; try: hounsfield servers test {name}")
+    echo(
+        say(
+            "{name} is in {servers_file}; try: hounsfield servers test {name}",
+            name=name,
+            servers_file=servers_file(),
+        )
+    )
 
 
 @servers.command()
@@ -88,7 +101,7 @@ def remove(name: str) -> None:
     from hounsfield.locations.servers import remove_server
 
     remove_server(name)
-    echo(f"{name} is forgotten")
+    echo(say("{name} is forgotten", name=name))
 
 
 @servers.command()
@@ -103,7 +116,7 @@ def test(name: str) -> None:
         return
     with server.client() as client:
         client.check()
-    echo(f"{name} answers at {server.url}")
+    echo(say("{name} answers at {url}", name=name, url=server.url))
 
 
 def _test_peer(name: str) -> None:
@@ -116,10 +129,17 @@ def _test_peer(name: str) -> None:
     peer = called(f"{name}:").peer
     c_echo(peer)
     services, local = offered(peer)
-    echo(f"{name} answers at {peer.address}, and offers {', '.join(services) or 'nothing else'}")
+    echo(
+        say(
+            "{name} answers at {address}, and offers {listed}",
+            name=name,
+            address=peer.address,
+            listed=", ".join(services) or "nothing else",
+        )
+    )
     if "C-MOVE" in services and "C-GET" not in services:
         line = administrators_line(peer, local)
-        echo(f"retrieval is by C-MOVE: its administrator must know {line}")
+        echo(say("retrieval is by C-MOVE: its administrator must know {line}", line=line))
 
 
 def _settings(url: str, given: dict[str, Any]) -> dict[str, Any]:
@@ -132,7 +152,7 @@ def _settings(url: str, given: dict[str, Any]) -> dict[str, Any]:
     for header in given["headers"]:
         key, mark, value = header.partition("=")
         if not mark or not key:
-            raise click.UsageError(f"{header!r} is no NAME=VALUE")
+            raise click.UsageError(say("{header} is no NAME=VALUE", header=repr(header)))
         headers[key] = value
     if headers:
         settings["headers"] = headers

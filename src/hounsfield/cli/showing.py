@@ -12,6 +12,7 @@ import webbrowser
 from typing import TYPE_CHECKING
 
 from hounsfield.cli.terminal import echo
+from hounsfield.language import say
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -38,13 +39,13 @@ def show(app: Starlette, fragment: str, *, port: int = 0, browser: bool = True) 
     from hounsfield.viewer import HOW_TO_BUILD, page
 
     if page() is None:
-        echo(f"the viewer's page is not built: {HOW_TO_BUILD}", err=True)
+        echo(say("the viewer's page is not built: {how_to_build}", how_to_build=HOW_TO_BUILD), err=True)
     address = Address(port=port)
     with contextlib.closing(address.listen()) as listening:
         url = f"{address.url(listening)}/{fragment}"
 
         def ready() -> None:
-            echo(f"{url}\nCtrl+C stops it")
+            echo(say("{url}\nCtrl+C stops it", url=url))
             sys.stdout.flush()
             if browser and page() is not None:
                 # A browser may take its time to come back; requests do not wait for it.

@@ -6,6 +6,7 @@ import click
 
 from hounsfield.cli.options import examples, location, series
 from hounsfield.cli.terminal import echo, printable
+from hounsfield.language import say
 
 
 @click.command(
@@ -37,7 +38,14 @@ def view(location: str, series: str | None, lang: str | None, port: int, no_brow
 
     with local_viewer(location, series=series, language=lang) as shown:
         for name, reason in shown.skipped[:5]:
-            echo(f"left out: {printable(name)}: {printable(reason)}", err=True)
+            echo(
+                say(
+                    "left out: {printable}: {printable2}",
+                    printable=printable(name),
+                    printable2=printable(reason),
+                ),
+                err=True,
+            )
         if len(shown.skipped) > 5:
-            echo(f"left out: {len(shown.skipped) - 5} more", err=True)
+            echo(say("left out: {number} more", number=len(shown.skipped) - 5), err=True)
         show(shown.app, shown.fragment, port=port, browser=not no_browser)

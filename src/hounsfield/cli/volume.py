@@ -22,6 +22,7 @@ from hounsfield.cli.loading import loading as load_options
 from hounsfield.cli.loading import one_of
 from hounsfield.cli.terminal import progress
 from hounsfield.formats.table import format_of, volume_formats, volume_suffixes
+from hounsfield.language import say
 
 if TYPE_CHECKING:
     from hounsfield.ct.series import LoadOptions
@@ -134,7 +135,13 @@ def _refuse_joined(out: Path | str, format: str, phase: int | None) -> None:
             " or ".join(each.name for each in joining),
             " or ".join(suffix for each in joining for suffix in each.suffixes),
         )
-        raise click.UsageError(f"--4d writes {names}: name OUT {suffixes}, or choose such a --format")
+        raise click.UsageError(
+            say(
+                "--4d writes {names}: name OUT {suffixes}, or choose such a --format",
+                names=names,
+                suffixes=suffixes,
+            )
+        )
 
 
 def _write_one(

@@ -20,6 +20,7 @@ from hounsfield.client.options import Timeouts
 from hounsfield.dicomweb.media_types import MediaType
 from hounsfield.dicomweb.warnings299 import PeerWarning, parse_warnings
 from hounsfield.errors import DicomwebError
+from hounsfield.language import say
 
 CHUNK = 512 * 1024
 """Bytes asked for at once: large enough that Python's share is small, small beside a slice."""
@@ -92,7 +93,9 @@ class Answer:
         for chunk in self.chunks():
             total += len(chunk)
             if total > limit:
-                raise DicomwebError("an answer too long", expected=f"at most {limit} bytes", where=self.url)
+                raise DicomwebError(
+                    "an answer too long", expected=say("at most {limit} bytes", limit=limit), where=self.url
+                )
             parts.append(chunk)
         return b"".join(parts)
 

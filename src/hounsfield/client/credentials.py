@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from hounsfield.errors import DicomwebError
+from hounsfield.language import say
 
 EARLY = 30.0
 """Seconds before its end at which a token is renewed, so that it does not run out on its way."""
@@ -44,7 +45,9 @@ class Secret:
             if not self._text:
                 text = self._fetch().strip("\r\n")
                 if not text or not text.isprintable():
-                    raise DicomwebError(f"{self.origin} holds no secret", expected="one line of text")
+                    raise DicomwebError(
+                        say("{origin} holds no secret", origin=self.origin), expected="one line of text"
+                    )
                 self._text = text
             return self._text
 
@@ -168,7 +171,7 @@ class ClientCredentials:
         if status != 200 or not isinstance(token, str) or not token.isprintable():
             reason = answer.get("error_description") or answer.get("error") or "no access token"
             raise DicomwebError(
-                f"no token: HTTP {status}, {str(reason)[:200]}",
+                say("no token: HTTP {status}, {reason}", status=status, reason=str(reason)[:200]),
                 where=self.token_url,
                 remedy="check client id, secret and scope",
                 status=status,
@@ -204,10 +207,20 @@ def _printed(command: list[str]) -> str:
         )
     except (OSError, subprocess.SubprocessError, UnicodeError) as error:
         raise DicomwebError(
-            f"the command {command[0]!r} for a secret failed: {type(error).__name__}"
+            say(
+                "the command {command} for a secret failed: {name__}",
+                command=repr(command[0]),
+                name__=type(error).__name__,
+            )
         ) from error
     if done.returncode != 0:
-        raise DicomwebError(f"the command {command[0]!r} for a secret ended with status {done.returncode}")
+        raise DicomwebError(
+            say(
+                "the command {command} for a secret ended with status {returncode}",
+                command=repr(command[0]),
+                returncode=done.returncode,
+            )
+        )
     return done.stdout.strip()
 
 
@@ -219,4 +232,6 @@ def _from_keyring(service: str, user: str) -> str:
     try:
         return keyring.get_password(service, user) or ""
     except Exception as error:  # whatever its backends raise
-        raise DicomwebError(f"the keyring cannot be read: {type(error).__name__}") from error
+        raise DicomwebError(
+            say("the keyring cannot be read: {name__}", name__=type(error).__name__)
+        ) from error

@@ -19,6 +19,7 @@ from hounsfield.dicom.datasets import read_file
 from hounsfield.dicomweb.media_types import MULTIPART, MediaType
 from hounsfield.dicomweb.multipart import Event, Headers, MultipartParser, PartBegins, PartData, PartEnds
 from hounsfield.errors import DicomwebError, HounsfieldError, MalformedError
+from hounsfield.language import say
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -52,7 +53,9 @@ class Retrieved:
             error.at(self.name)
             raise
         except Exception as error:  # pydicom raises whatever the bytes lead it to
-            raise MalformedError(f"cannot be parsed: {str(error)[:200]}", where=self.name) from error
+            raise MalformedError(
+                say("cannot be parsed: {error}", error=str(error)[:200]), where=self.name
+            ) from error
 
 
 class Part:
@@ -87,8 +90,8 @@ class Part:
             elif isinstance(event, PartEnds):
                 if event.declared is not None and event.declared != event.length:
                     raise DicomwebError(
-                        f"part {self.index + 1} has {event.length} bytes",
-                        expected=f"{event.declared}, as its Content-Length says",
+                        say("part {number} has {length} bytes", number=self.index + 1, length=event.length),
+                        expected=say("{declared}, as its Content-Length says", declared=event.declared),
                         where=self.url,
                         truncated=True,
                         part=self.index,
@@ -102,7 +105,9 @@ class Part:
         for chunk in self.chunks():
             total += len(chunk)
             if total > limit:
-                raise DicomwebError("a part too long", expected=f"at most {limit} bytes", where=self.url)
+                raise DicomwebError(
+                    "a part too long", expected=say("at most {limit} bytes", limit=limit), where=self.url
+                )
             pieces.append(chunk)
         return Retrieved(f"{self.url}#{self.index + 1}", self.headers, b"".join(pieces))
 
@@ -152,7 +157,7 @@ def _events(answer: Answer) -> Iterator[Event]:
         yield from _multipart(body, media_type.parameter("boundary"), answer.url)
     elif media_type.name.startswith("text/") or media_type.name in {"application/zip", "application/json"}:
         raise DicomwebError(
-            f"answered with {media_type.name}", expected="multipart/related or DICOM", where=answer.url,
+            say("answered with {name}", name=media_type.name), expected="multipart/related or DICOM", where=answer.url,
             status=answer.status,
         )  # fmt: skip
     elif first:

@@ -16,6 +16,7 @@ from hounsfield.client.wire import Request, Wire, failure, is_loopback
 from hounsfield.dicomweb.dicom_json import Model, parse_models
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.errors import DicomwebError
+from hounsfield.language import say
 
 JSON = "application/dicom+json, application/json;q=0.9"
 _OTHER_RUNG = frozenset({400, 406, 415, 501})
@@ -97,7 +98,9 @@ class Peer:
             except DicomwebError as error:
                 name = answer.media_type.name if answer.media_type else "something without a type"
                 raise DicomwebError(
-                    f"answered with {name} that is not DICOM JSON", where=answer.url, status=answer.status
+                    say("answered with {name} that is not DICOM JSON", name=name),
+                    where=answer.url,
+                    status=answer.status,
                 ) from error
 
     def _climb(self, url: str, ladder: tuple[str, ...]) -> Answer:

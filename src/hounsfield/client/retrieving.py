@@ -17,6 +17,7 @@ from hounsfield.dicomweb.dicom_json import Model
 from hounsfield.dicomweb.media_types import DICOM, OCTETS, accept_ladder
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.errors import DicomwebError
+from hounsfield.language import say
 
 _PICTURES = "image/jpeg, image/png;q=0.9, image/gif;q=0.8, */*;q=0.1"
 _SYNTAX_FREE = (1, 3, 5)
@@ -78,7 +79,9 @@ class Retrieving(Peer):
         models = self.retrieve_metadata(resource)
         if len(models) != 1:
             raise DicomwebError(
-                f"{len(models)} data sets", expected="the metadata of one instance", where=resource.url
+                say("{count} data sets", count=len(models)),
+                expected="the metadata of one instance",
+                where=resource.url,
             )
         return models[0]
 
@@ -117,7 +120,9 @@ class Retrieving(Peer):
         )
         if len(frames) != len(frame_numbers):
             raise DicomwebError(
-                f"{len(frames)} frames came", expected=f"{len(frame_numbers)}", where=resource.url
+                say("{count} frames came", count=len(frames)),
+                expected=f"{len(frame_numbers)}",
+                where=resource.url,
             )
         return frames
 
@@ -226,7 +231,7 @@ class Retrieving(Peer):
 
 def _one(resource: Resource, found: list[Retrieved]) -> Retrieved:
     if len(found) != 1:
-        raise DicomwebError(f"{len(found)} parts came", expected="one", where=resource.url)
+        raise DicomwebError(say("{count} parts came", count=len(found)), expected="one", where=resource.url)
     return found[0]
 
 

@@ -17,6 +17,7 @@ from hounsfield.dicomweb.queries import Query
 from hounsfield.dicomweb.resources import Collection, Resource
 from hounsfield.dicomweb.warnings299 import PeerWarning
 from hounsfield.errors import DicomwebError
+from hounsfield.language import say
 
 _UID = {"studies": "0020000D", "series": "0020000E", "instances": "00080018"}
 
@@ -108,7 +109,9 @@ class Searching(Peer):
             if self._was_last(query, collection, models, new, answer):
                 return
         raise DicomwebError(
-            "a search without end", where=resource.url, expected=f"at most {self.limits.pages} pages"
+            "a search without end",
+            where=resource.url,
+            expected=say("at most {pages} pages", pages=self.limits.pages),
         )
 
     def _was_last(

@@ -22,6 +22,7 @@ from hounsfield.dicomweb.multipart import closing, encoded_length, new_boundary,
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.dicomweb.store_results import StoredInstance, StoreResult, parse_store_result
 from hounsfield.errors import DicomwebError, HounsfieldError, TruncatedError
+from hounsfield.language import say
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -177,7 +178,9 @@ def _source(storable: Storable) -> Source:
     try:
         write(stream, enforce_file_format=True)
     except Exception as error:  # pydicom raises whatever the data set leads it to
-        raise DicomwebError(f"a data set that cannot be written: {str(error)[:200]}") from error
+        raise DicomwebError(
+            say("a data set that cannot be written: {error}", error=str(error)[:200])
+        ) from error
     return BytesSource("a data set", stream.getvalue())
 
 

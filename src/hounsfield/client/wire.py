@@ -31,6 +31,7 @@ from hounsfield.client.answer import Answer
 from hounsfield.client.credentials import Auth, ClientCredentials
 from hounsfield.client.options import Limits, Retries, Timeouts, Transport
 from hounsfield.errors import DicomwebError
+from hounsfield.language import say
 
 LOG = logging.getLogger("hounsfield.client")
 """Methods, paths and statuses at DEBUG; never queries (they name patients), headers or bodies."""
@@ -156,12 +157,12 @@ class Wire:
                 raise DicomwebError(
                     "redirects that lead nowhere",
                     where=shown(request.url),
-                    expected=f"at most {self.limits.redirects}",
+                    expected=say("at most {redirects}", redirects=self.limits.redirects),
                     status=answer.status,
                 )
             if origin(following) != self.origin and request.body is not None:
                 raise DicomwebError(
-                    f"a store redirected to another server, {origin(following)}",
+                    say("a store redirected to another server, {origin}", origin=origin(following)),
                     where=shown(request.url),
                     remedy="give that server's URL if it is yours",
                     status=answer.status,
@@ -171,7 +172,11 @@ class Wire:
 
     def _once(self, method: str, url: str, request: Request) -> Answer:
         if len(url) > _MAX_URL:
-            raise DicomwebError("a URL too long", expected=f"at most {_MAX_URL} characters", where=shown(url))
+            raise DicomwebError(
+                "a URL too long",
+                expected=say("at most {max_url} characters", max_url=_MAX_URL),
+                where=shown(url),
+            )
         own = origin(url) == self.origin
         headers = {"User-Agent": "hounsfield", "Accept-Encoding": "identity", **request.headers}
         if own:
@@ -232,7 +237,7 @@ def failure(answer: Answer) -> DicomwebError:
     }
     said = f": {reason}" if reason else ""
     return DicomwebError(
-        f"HTTP {answer.status}{said}",
+        say("HTTP {status}{said}", status=answer.status, said=said),
         where=answer.url,
         remedy=remedies.get(answer.status),
         status=answer.status,
@@ -301,7 +306,7 @@ def _unanswered(error: Exception, url: str) -> DicomwebError:
     sent = not isinstance(error, (NewConnectionError, ConnectTimeoutError, ProxyError, SSLError))
     if isinstance(error, SSLError):
         return DicomwebError(
-            f"no secure connection: {_tls_reason(error)[:120]}",
+            say("no secure connection: {tls_reason}", tls_reason=_tls_reason(error)[:120]),
             where=shown(url),
             remedy="give the authority of its certificate",
             sent=False,

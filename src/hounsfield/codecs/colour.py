@@ -9,6 +9,7 @@ import numpy as np
 
 from hounsfield.codecs.frame_format import Pixels
 from hounsfield.errors import MalformedError, UnsupportedError
+from hounsfield.language import say
 
 _DECODED_TO_RGB = ("RGB", "YBR_RCT", "YBR_ICT", "XYB")
 """YBR_RCT, YBR_ICT and XYB are undone by their decoders (PS3.5 8.2.4): the samples are RGB already."""
@@ -35,10 +36,21 @@ def to_rgb(array: Pixels, photometric_interpretation: str) -> Pixels:
     if photometric_interpretation in _DECODED_TO_RGB:
         return array
     if photometric_interpretation not in ("YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_420"):
-        raise UnsupportedError(f"{photometric_interpretation[:32]!r} to RGB", expected="RGB or YBR_…")
+        raise UnsupportedError(
+            say(
+                "{photometric_interpretation} to RGB",
+                photometric_interpretation=repr(photometric_interpretation[:32]),
+            ),
+            expected="RGB or YBR_…",
+        )
     if array.ndim < 3 or array.shape[-1] != 3 or array.dtype.kind != "u":
         raise MalformedError(
-            f"{photometric_interpretation} of shape {array.shape} and type {array.dtype}",
+            say(
+                "{photometric_interpretation} of shape {shape} and type {dtype}",
+                photometric_interpretation=photometric_interpretation,
+                shape=array.shape,
+                dtype=array.dtype,
+            ),
             expected="three unsigned samples a pixel",
         )
     peak = float(np.iinfo(array.dtype).max)

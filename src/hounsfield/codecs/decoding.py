@@ -13,6 +13,7 @@ from hounsfield.codecs.table import codec_of, decoder_of
 from hounsfield.dicom.extensions import named
 from hounsfield.dicom.syntaxes import TransferSyntax
 from hounsfield.errors import HounsfieldError, UnsupportedError
+from hounsfield.language import say
 
 
 def is_native_disguised(data: bytes, syntax: TransferSyntax, frame_format: FrameFormat) -> bool:
@@ -72,7 +73,10 @@ def decode_frame(
         )
     if not syntax.readable or codec_of(syntax.family) is None:
         raise UnsupportedError(
-            f"{syntax.name} ({syntax.uid}) cannot be decoded: {syntax.note}", syntax=syntax.uid
+            say(
+                "{name} ({uid}) cannot be decoded: {note}", name=syntax.name, uid=syntax.uid, note=syntax.note
+            ),
+            syntax=syntax.uid,
         )
     frame_format.check(len(data))
     if is_native_disguised(data, syntax, frame_format):

@@ -7,6 +7,7 @@ import zlib
 from hounsfield.codecs.frame_format import FrameFormat, Pixels
 from hounsfield.codecs.native import decode_native, encode_native
 from hounsfield.errors import MalformedError, TruncatedError
+from hounsfield.language import say
 
 _RAW = -15
 
@@ -18,17 +19,19 @@ def decode_deflated_frame(data: bytes, frame_format: FrameFormat, out: Pixels | 
     try:
         native = inflater.decompress(data, expected + 2)
     except zlib.error as error:
-        raise MalformedError(f"deflated frame does not inflate: {error}", expected="raw deflate") from error
+        raise MalformedError(
+            say("deflated frame does not inflate: {error}", error=error), expected="raw deflate"
+        ) from error
     if len(native) < expected:
         raise TruncatedError(
-            f"deflated frame gives {len(native)} bytes",
+            say("deflated frame gives {count} bytes", count=len(native)),
             expected=f"{expected}",
             found_bytes=len(native),
             expected_bytes=expected,
         )
     if len(native) > expected + 1 or not inflater.eof:  # one byte may pad the frame to even length
         raise MalformedError(
-            f"deflated frame that does not end after {expected} bytes",
+            say("deflated frame that does not end after {expected} bytes", expected=expected),
             expected="one whole deflate stream of the frame's size",
             remedy="the frame is damaged; get it again from where it came",
         )

@@ -11,6 +11,7 @@ from hounsfield.codecs.table import coding_of
 from hounsfield.dicom.extensions import named
 from hounsfield.dicom.syntaxes import TransferSyntax
 from hounsfield.errors import MalformedError, UnsupportedError
+from hounsfield.language import say
 
 
 def encode_frame(
@@ -27,8 +28,8 @@ def encode_frame(
     frame_format.check()
     if array.shape != frame_format.shape or array.dtype != frame_format.dtype:
         raise MalformedError(
-            f"pixels of shape {array.shape} and type {array.dtype}",
-            expected=f"{frame_format.shape} and {frame_format.dtype}",
+            say("pixels of shape {shape} and type {dtype}", shape=array.shape, dtype=array.dtype),
+            expected=say("{shape} and {dtype}", shape=frame_format.shape, dtype=frame_format.dtype),
         )
     if not syntax.encapsulated:
         return encode_native(array, frame_format, little_endian=syntax.little_endian)
@@ -36,7 +37,13 @@ def encode_frame(
     if coding is None or not coding.encode:
         why = "it only holds JPEGs recompressed" if syntax.keyword == "jpeg-xl-jpeg" else syntax.note
         raise UnsupportedError(
-            f"{syntax.name} ({syntax.uid}) cannot be encoded: {why or 'no encoder'}", syntax=syntax.uid
+            say(
+                "{name} ({uid}) cannot be encoded: {why}",
+                name=syntax.name,
+                uid=syntax.uid,
+                why=why or "no encoder",
+            ),
+            syntax=syntax.uid,
         )
     refuse_unheld(syntax, PixelKind.of(frame_format))
     codestream: bytes = named(coding.encode)(array, frame_format, rate or Rate())

@@ -12,6 +12,7 @@ import numpy as np
 
 from hounsfield.codecs.isolation.choice import isolation_mode
 from hounsfield.errors import HounsfieldError, MalformedError
+from hounsfield.language import say
 
 # imagecodecs' own errors derive from RuntimeError; the rest is what its argument checks raise.
 _RAISED = (RuntimeError, ValueError, TypeError, IndexError, OverflowError, MemoryError, KeyError, OSError)
@@ -22,7 +23,9 @@ def call_decoder(name: str, decoder: Callable[..., Any], data: bytes, **options:
     try:
         return np.asarray(decoder(data, **options))
     except _RAISED as error:
-        raise MalformedError(f"{name} codestream does not decode: {error}", coding=name) from error
+        raise MalformedError(
+            say("{name} codestream does not decode: {error}", name=name, error=error), coding=name
+        ) from error
 
 
 def call_encoder(name: str, encoder: Callable[..., Any], array: Any, **options: Any) -> bytes:
@@ -30,7 +33,9 @@ def call_encoder(name: str, encoder: Callable[..., Any], array: Any, **options: 
     try:
         return bytes(encoder(array, **options))
     except _RAISED as error:
-        raise HounsfieldError(f"{name} encoder failed: {error}", coding=name) from error
+        raise HounsfieldError(
+            say("{name} encoder failed: {error}", name=name, error=error), coding=name
+        ) from error
 
 
 class Unproven(Exception):

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hounsfield.errors import MalformedError, UnsupportedError
+from hounsfield.language import say
 
 MAX_FRAME_BYTES = 2**31
 """Largest decoded frame accepted, in bytes; a larger one is refused before it is allocated."""
@@ -83,24 +84,35 @@ class FrameFormat:
         """Refuse a header that makes no frame, and one whose frame is too large for what encodes it."""
         if self.rows < 1 or self.columns < 1 or self.samples_per_pixel < 1:
             raise MalformedError(
-                f"a frame of {self.rows} rows, {self.columns} columns, {self.samples_per_pixel} samples",
+                say(
+                    "a frame of {rows} rows, {columns} columns, {samples_per_pixel} samples",
+                    rows=self.rows,
+                    columns=self.columns,
+                    samples_per_pixel=self.samples_per_pixel,
+                ),
                 expected="at least one of each",
             )
         if self.bits_allocated not in (1, 8, 16, 32):
             raise UnsupportedError(
-                f"Bits Allocated is {self.bits_allocated}",
+                say("Bits Allocated is {bits_allocated}", bits_allocated=self.bits_allocated),
                 expected="1, 8, 16 or 32",
                 bits=self.bits_allocated,
             )
         size = self.decoded_bytes
         if size > MAX_FRAME_BYTES:
             raise UnsupportedError(
-                f"a frame of {size} bytes", expected=f"at most {MAX_FRAME_BYTES}", decoded_bytes=size
+                say("a frame of {size} bytes", size=size),
+                expected=say("at most {max_frame_bytes}", max_frame_bytes=MAX_FRAME_BYTES),
+                decoded_bytes=size,
             )
         if encoded_bytes is not None and size > max(EXPANSION_FREE_BYTES, MAX_EXPANSION * encoded_bytes):
             raise MalformedError(
-                f"{encoded_bytes} bytes that claim to be a frame of {size} bytes",
-                expected=f"an expansion of at most {MAX_EXPANSION} times",
+                say(
+                    "{encoded_bytes} bytes that claim to be a frame of {size} bytes",
+                    encoded_bytes=encoded_bytes,
+                    size=size,
+                ),
+                expected=say("an expansion of at most {max_expansion} times", max_expansion=MAX_EXPANSION),
                 decoded_bytes=size,
             )
 
@@ -121,15 +133,23 @@ class CodestreamHeader:
         expected = (frame_format.rows, frame_format.columns, frame_format.samples_per_pixel)
         if found != expected:
             raise MalformedError(
-                f"{name} codestream of {found[0]} × {found[1]} × {found[2]}",
+                say(
+                    "{name} codestream of {found} × {found2} × {found3}",
+                    name=name,
+                    found=found[0],
+                    found2=found[1],
+                    found3=found[2],
+                ),
                 expected="{} rows × {} columns × {} samples of the header".format(*expected),
                 found_shape=found,
                 expected_shape=expected,
             )
         if not 1 <= self.precision <= max(8, frame_format.bits_allocated):
             raise MalformedError(
-                f"{name} codestream of {self.precision} bits",
-                expected=f"at most the {frame_format.bits_allocated} bits allocated",
+                say("{name} codestream of {precision} bits", name=name, precision=self.precision),
+                expected=say(
+                    "at most the {bits_allocated} bits allocated", bits_allocated=frame_format.bits_allocated
+                ),
                 precision=self.precision,
             )
 
@@ -162,7 +182,9 @@ def to_stored(samples: Pixels, header: CodestreamHeader, frame_format: FrameForm
     """
     if samples.shape != frame_format.shape:
         raise MalformedError(
-            f"decoded to shape {samples.shape}", expected=f"{frame_format.shape}", found_shape=samples.shape
+            say("decoded to shape {shape}", shape=samples.shape),
+            expected=f"{frame_format.shape}",
+            found_shape=samples.shape,
         )
     target = frame_format.dtype
     if bool(header.signed) == frame_format.signed:

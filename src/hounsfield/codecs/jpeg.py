@@ -14,6 +14,7 @@ from hounsfield.codecs.foreign import call_decoder, call_encoder, refuse_unprove
 from hounsfield.codecs.frame_format import CodestreamHeader, FrameFormat, Pixels, decoding_target, to_stored
 from hounsfield.codecs.rate import Rate, as_unsigned, narrowed, used_bits
 from hounsfield.errors import HounsfieldError, MalformedError, TruncatedError, UnsupportedError
+from hounsfield.language import say
 
 _SOI = b"\xff\xd8"
 _EOI = b"\xff\xd9"
@@ -50,7 +51,7 @@ def read_jpeg_header(data: bytes) -> JpegHeader:
     """The first frame header after SOI. Raises `MalformedError` where there is none before the scan."""
     if data[:2] != _SOI:
         raise MalformedError(
-            f"starts with {data[:4].hex() or 'nothing'}", expected="JPEG start of image FFD8"
+            say("starts with {data}", data=data[:4].hex() or "nothing"), expected="JPEG start of image FFD8"
         )
     position = 2
     while position + 4 <= len(data):
@@ -91,7 +92,7 @@ def check_end_of_image(data: bytes) -> None:
 
 def _endless(data: bytes) -> TruncatedError:
     return TruncatedError(
-        f"JPEG codestream of {len(data)} bytes ends without its end-of-image marker",
+        say("JPEG codestream of {count} bytes ends without its end-of-image marker", count=len(data)),
         expected="FFD9 at its end",
         found_bytes=len(data),
     )
@@ -120,7 +121,11 @@ def check_scans(data: bytes) -> int:
             continue
         if kind not in _BETWEEN_SCANS and (scans or kind not in _FRAME_MARKERS):
             raise MalformedError(
-                f"JPEG codestream with marker FF{kind:02X} at byte {at}, where none can be",
+                say(
+                    "JPEG codestream with marker FF{kind} at byte {at}, where none can be",
+                    kind=format(kind, "02X"),
+                    at=at,
+                ),
                 expected="compressed data",
                 remedy="the frame is damaged; get it again from where it came",
             )
@@ -137,7 +142,7 @@ def _check_rest(data: bytes, end: int) -> None:
     rest = data[end:].strip(b"\0")
     if len(rest) > _TRAILER and not rest.startswith(_SOI):
         raise MalformedError(
-            f"JPEG codestream that ends at byte {end} of {len(data)}",
+            say("JPEG codestream that ends at byte {end} of {count}", end=end, count=len(data)),
             expected="its end-of-image marker at its end",
             remedy="the frame is damaged; get it again from where it came",
         )
@@ -156,7 +161,7 @@ def decode_jpeg(data: bytes, frame_format: FrameFormat, out: Pixels | None = Non
         return decode_jpeg_ls(data, frame_format, out)
     if header.marker not in _SEQUENTIAL and header.marker != _LOSSLESS:
         raise UnsupportedError(
-            f"JPEG process with frame marker FF{header.marker:02X}",
+            say("JPEG process with frame marker FF{marker}", marker=format(header.marker, "02X")),
             expected="baseline, extended, progressive or lossless, Huffman coded",
         )
     stream = header.codestream
@@ -208,7 +213,8 @@ def encode_jpeg(array: Pixels, frame_format: FrameFormat, rate: Rate, *, most_bi
     bits = used_bits(array, frame_format)
     if bits > most_bits:
         raise UnsupportedError(
-            f"JPEG of cells that use {bits} bits", expected=f"at most {most_bits}, as Bits Stored says"
+            say("JPEG of cells that use {bits} bits", bits=bits),
+            expected=say("at most {most_bits}, as Bits Stored says", most_bits=most_bits),
         )
     cells = narrowed(array, bits)
     options: dict[str, Any] = {"bitspersample": 8 if cells.dtype.itemsize == 1 else _DCT_BITS}
@@ -267,7 +273,8 @@ def encode_jpeg_ls(array: Pixels, frame_format: FrameFormat, rate: Rate) -> byte
 
     if not 0 <= rate.near <= largest_near(frame_format):
         raise UnsupportedError(
-            f"JPEG-LS with an error of {rate.near}", expected=f"0 to {largest_near(frame_format)}"
+            say("JPEG-LS with an error of {near}", near=rate.near),
+            expected=say("0 to {largest_near}", largest_near=largest_near(frame_format)),
         )
     cells = as_unsigned(array, array.dtype.itemsize * 8)
     try:

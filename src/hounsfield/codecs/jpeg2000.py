@@ -20,6 +20,7 @@ from hounsfield.codecs.isolation.choice import imagecodecs_version
 from hounsfield.codecs.jpeg2000_segments import MOST_BITPLANES, Coding, check_segments
 from hounsfield.codecs.rate import Rate, narrowed, used_bits
 from hounsfield.errors import MalformedError, TruncatedError, UnsupportedError
+from hounsfield.language import say
 
 _SOC_SIZ = b"\xff\x4f\xff\x51"
 _SIZ = struct.Struct(">HH8IH").unpack_from
@@ -85,7 +86,8 @@ class _Siz(NamedTuple):
 def _read_siz(data: bytes) -> _Siz:
     if data[:4] != _SOC_SIZ:
         raise MalformedError(
-            f"starts with {data[:4].hex() or 'nothing'}", expected="JPEG 2000 start of codestream FF4FFF51"
+            say("starts with {data}", data=data[:4].hex() or "nothing"),
+            expected="JPEG 2000 start of codestream FF4FFF51",
         )
     if len(data) < 42:
         raise TruncatedError("JPEG 2000 codestream ends within its SIZ segment", found_bytes=len(data))
@@ -94,7 +96,9 @@ def _read_siz(data: bytes) -> _Siz:
     if count < 1 or len(components) < 3 * count:
         raise TruncatedError("JPEG 2000 codestream ends within its SIZ segment", found_bytes=len(data))
     if length != 38 + 3 * count:
-        raise MalformedError(f"JPEG 2000 SIZ segment of {length} bytes", expected=f"{38 + 3 * count}")
+        raise MalformedError(
+            say("JPEG 2000 SIZ segment of {length} bytes", length=length), expected=f"{38 + 3 * count}"
+        )
     tiles = _count_tiles(width, height, left, top, tile)
     depths = set(components[0::3])
     subsampled = is_subsampled(data)
@@ -121,12 +125,23 @@ def _count_tiles(width: int, height: int, left: int, top: int, tile: Sequence[in
         raise MalformedError("JPEG 2000 SIZ segment of an empty image or tile")
     if not (tile_left <= left < tile_left + tile_width and tile_top <= top < tile_top + tile_height):
         raise MalformedError(
-            f"JPEG 2000 SIZ segment: tiles of {tile_width} × {tile_height} from {tile_left}, {tile_top}",
-            expected=f"the first to hold a part of the image, which begins at {left}, {top}",
+            say(
+                "JPEG 2000 SIZ segment: tiles of {tile_width} × {tile_height} from {tile_left}, {tile_top}",
+                tile_width=tile_width,
+                tile_height=tile_height,
+                tile_left=tile_left,
+                tile_top=tile_top,
+            ),
+            expected=say(
+                "the first to hold a part of the image, which begins at {left}, {top}", left=left, top=top
+            ),
         )
     tiles = -(-(width - tile_left) // tile_width) * -(-(height - tile_top) // tile_height)
     if tiles > _MAX_TILES:
-        raise MalformedError(f"JPEG 2000 codestream of {tiles} tiles", expected=f"at most {_MAX_TILES}")
+        raise MalformedError(
+            say("JPEG 2000 codestream of {tiles} tiles", tiles=tiles),
+            expected=say("at most {max_tiles}", max_tiles=_MAX_TILES),
+        )
     return tiles
 
 
@@ -182,8 +197,8 @@ def _decode_deep(data: bytes, coding: Coding, target: Pixels | None) -> Pixels:
         return _decode_by_openjpeg(data, target)
     except MalformedError as error:
         raise UnsupportedError(
-            f"HTJ2K codestream of {coding.bitplanes} magnitude bits does not decode",
-            expected=f"at most {MOST_BITPLANES}",
+            say("HTJ2K codestream of {bitplanes} magnitude bits does not decode", bitplanes=coding.bitplanes),
+            expected=say("at most {most_bitplanes}", most_bitplanes=MOST_BITPLANES),
             remedy="if it is not damaged, imagecodecs 2026.10.10 may decode it (Python 3.12 or later)",
         ) from error
 
@@ -205,8 +220,8 @@ def encode_jpeg2000(array: Pixels, frame_format: FrameFormat, rate: Rate | None)
     bits = used_bits(array, frame_format)
     if bits > _OPENJPEG_BITS:
         raise UnsupportedError(
-            f"JPEG 2000 of cells that use {bits} bits",
-            expected=f"at most {_OPENJPEG_BITS}, as Bits Stored says",
+            say("JPEG 2000 of cells that use {bits} bits", bits=bits),
+            expected=say("at most {openjpeg_bits}, as Bits Stored says", openjpeg_bits=_OPENJPEG_BITS),
         )
     level = 0 if rate is None else _signal_to_noise(rate, bits)
     return call_encoder(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from hounsfield.errors import MalformedError, TruncatedError
+from hounsfield.language import say
 
 _CAP, _COD, _COC, _TLM, _PLM, _PLT = 0x50, 0x52, 0x53, 0x55, 0x57, 0x58
 _QCD, _QCC, _RGN, _POC, _PPM, _PPT = 0x5C, 0x5D, 0x5E, 0x5F, 0x60, 0x61
@@ -75,13 +76,19 @@ class _Segments:
             self.is_overridden = True
         if marker in (_ONLY_TILE if self.in_main else _ONLY_MAIN):
             raise MalformedError(
-                f"JPEG 2000 marker FF{marker:02X} in the {'main' if self.in_main else 'tile-part'} header",
+                say(
+                    "JPEG 2000 marker FF{marker} in the {which} header",
+                    marker=format(marker, "02X"),
+                    which="main" if self.in_main else "tile-part",
+                ),
                 expected="it in the other (ISO/IEC 15444-1 A.2)",
             )
         if reader is not None:
             reader(self, body)
         elif marker < 0x50 or marker in (0x51, 0x91, 0x92, _SOD):
-            raise MalformedError(f"JPEG 2000 marker FF{marker:02X} within a header")
+            raise MalformedError(
+                say("JPEG 2000 marker FF{marker} within a header", marker=format(marker, "02X"))
+            )
         elif marker != _COM:
             self.doubt(f"a segment FF{marker:02X}")
 
@@ -186,7 +193,8 @@ class _Segments:
         """Return what all of it means together, once the main header was whole."""
         if self.steps < 3 * self.levels + 1 and not self.is_overridden:
             raise MalformedError(
-                f"JPEG 2000 quantisation of {self.steps} subbands", expected=f"{3 * self.levels + 1}"
+                say("JPEG 2000 quantisation of {steps} subbands", steps=self.steps),
+                expected=f"{3 * self.levels + 1}",
             )
         has_ht = any(style & _HIGH_THROUGHPUT for style in self.blocks)
         if self.high_throughput and any(style & ~_CAUSAL != _HIGH_THROUGHPUT for style in self.blocks):
@@ -224,7 +232,13 @@ def check_segments(data: bytes, *, components: int, tiles: int) -> Coding:
         if len(marker) < 2 or (marker[0] != 0xFF and found.begun):
             break  # after the last tile-part: nothing, or padding
         if marker[0] != 0xFF:
-            raise MalformedError(f"JPEG 2000 marker expected at byte {position}, found {marker.hex()}")
+            raise MalformedError(
+                say(
+                    "JPEG 2000 marker expected at byte {position}, found {marker}",
+                    position=position,
+                    marker=marker.hex(),
+                )
+            )
         if marker[1] == _EOC:
             break
         if marker[1] == _SOT:
@@ -233,14 +247,23 @@ def check_segments(data: bytes, *, components: int, tiles: int) -> Coding:
             found.in_main = False
             position = _walk_tile_part(data, position, found)
         elif found.begun:
-            raise MalformedError(f"JPEG 2000 marker FF{marker[1]:02X} at byte {position}, between tile-parts")
+            raise MalformedError(
+                say(
+                    "JPEG 2000 marker FF{marker} at byte {position}, between tile-parts",
+                    marker=format(marker[1], "02X"),
+                    position=position,
+                )
+            )
         else:
             position = _read_segment(data, position, found)
     if not found.begun:
         raise _cut(data)
     if len(found.begun) < tiles:  # which decoders leave as they find them, after work for each
         raise TruncatedError(
-            f"JPEG 2000 codestream with {len(found.begun)} of its {tiles} tiles", found_bytes=len(data)
+            say(
+                "JPEG 2000 codestream with {count} of its {tiles} tiles", count=len(found.begun), tiles=tiles
+            ),
+            found_bytes=len(data),
         )
     if tiles > _MANY_TILES:
         found.doubt(f"{tiles} tiles")
@@ -250,7 +273,7 @@ def check_segments(data: bytes, *, components: int, tiles: int) -> Coding:
 def _check_main(found: _Segments) -> None:
     for name, value in (("COD", found.levels), ("QCD", found.steps)):
         if value < 0:
-            raise MalformedError(f"JPEG 2000 main header without a {name} segment")
+            raise MalformedError(say("JPEG 2000 main header without a {name} segment", name=name))
 
 
 def _read_segment(data: bytes, position: int, found: _Segments) -> int:
@@ -258,7 +281,9 @@ def _read_segment(data: bytes, position: int, found: _Segments) -> int:
     length = int.from_bytes(data[position + 2 : position + 4], "big")
     end = position + 2 + length
     if length < 2:
-        raise MalformedError(f"JPEG 2000 segment of {length} bytes at byte {position}")
+        raise MalformedError(
+            say("JPEG 2000 segment of {length} bytes at byte {position}", length=length, position=position)
+        )
     if end > len(data):
         raise _cut(data)
     found.read(data[position + 1], data[position + 4 : end])
@@ -281,17 +306,22 @@ def _walk_tile_part(data: bytes, start: int, found: _Segments) -> int:
     if head[8] == head[9]:
         found.doubt("one tile-part more than there are said to be")  # some old encoders count so
     if 0 < part < 14:
-        raise MalformedError(f"JPEG 2000 tile-part of {part} bytes", expected="at least 14")
+        raise MalformedError(say("JPEG 2000 tile-part of {part} bytes", part=part), expected="at least 14")
     end = start + part if part else len(data)
     if end > len(data) or (part == 0 and b"\xff\xd9" not in data[-16:]):
         raise _cut(data)
     position = start + 12
     while data[position : position + 2] != b"\xff\x93":
         if data[position : position + 1] != b"\xff" or position + 2 > end:
-            raise MalformedError(f"JPEG 2000 tile-part without its data at byte {position}", expected="SOD")
+            raise MalformedError(
+                say("JPEG 2000 tile-part without its data at byte {position}", position=position),
+                expected="SOD",
+            )
         position = _read_segment(data, position, found)
     if position + 2 > end:
-        raise MalformedError(f"JPEG 2000 tile-part of {part} bytes that ends within its header")
+        raise MalformedError(
+            say("JPEG 2000 tile-part of {part} bytes that ends within its header", part=part)
+        )
     return end
 
 
@@ -302,7 +332,7 @@ def _check_length(name: str, body: bytes, expected: int) -> None:
 
 def _bad(name: str, what: str, found: object, expected: object) -> MalformedError:
     return MalformedError(
-        f"JPEG 2000 {name} segment: {what} {found}",
+        say("JPEG 2000 {name} segment: {what} {found}", name=name, what=what, found=found),
         expected=f"{expected}",
         remedy="the frame is damaged; get it again from where it came",
     )
@@ -310,5 +340,6 @@ def _bad(name: str, what: str, found: object, expected: object) -> MalformedErro
 
 def _cut(data: bytes) -> TruncatedError:
     return TruncatedError(
-        f"JPEG 2000 codestream of {len(data)} bytes ends within a tile-part", found_bytes=len(data)
+        say("JPEG 2000 codestream of {count} bytes ends within a tile-part", count=len(data)),
+        found_bytes=len(data),
     )

@@ -11,6 +11,7 @@ from hounsfield.codecs.isolation import is_isolated, run_in_child
 from hounsfield.codecs.jpeg import decode_jpeg
 from hounsfield.codecs.rate import Rate, as_unsigned, narrowed, used_bits
 from hounsfield.errors import MalformedError, TruncatedError, UnsupportedError
+from hounsfield.language import say
 
 _SIGNATURE = b"\xff\x0a"
 _CONTAINER = b"\x00\x00\x00\x0cJXL \r\n\x87\n"
@@ -95,7 +96,9 @@ def read_jpeg_xl_header(data: bytes) -> JpegXlHeader:
     if data.startswith(_CONTAINER):
         data, rebuilds = _boxes(data)
     if data[:2] != _SIGNATURE:
-        raise MalformedError(f"starts with {data[:4].hex() or 'nothing'}", expected="JPEG XL signature FF0A")
+        raise MalformedError(
+            say("starts with {data}", data=data[:4].hex() or "nothing"), expected="JPEG XL signature FF0A"
+        )
     bits = _Bits(data[2:_HEADER_BYTES])
     rows, columns = _size(bits)
     if bits.take(1):  # all default: 8-bit RGB

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hounsfield.codecs.frame_format import FrameFormat, Pixels
 from hounsfield.errors import MalformedError, TruncatedError
+from hounsfield.language import say
 
 
 class NativeExtent(NamedTuple):
@@ -94,8 +95,8 @@ def _stored_dtype(frame_format: FrameFormat, little_endian: bool) -> np.dtype[An
 def _check_length(found: int, expected: int) -> None:
     if found < expected:
         raise TruncatedError(
-            f"{found} bytes of native pixels",
-            expected=f"{expected} bytes by Rows, Columns and Bits Allocated",
+            say("{found} bytes of native pixels", found=found),
+            expected=say("{expected} bytes by Rows, Columns and Bits Allocated", expected=expected),
             found_bytes=found,
             expected_bytes=expected,
         )
@@ -103,7 +104,10 @@ def _check_length(found: int, expected: int) -> None:
 
 def _decode_bits(octets: NDArray[np.uint8], frame_format: FrameFormat, bit_offset: int) -> Pixels:
     if not 0 <= bit_offset < 16:
-        raise MalformedError(f"a frame that starts at bit {bit_offset} of a word", expected="0 to 15")
+        raise MalformedError(
+            say("a frame that starts at bit {bit_offset} of a word", bit_offset=bit_offset),
+            expected="0 to 15",
+        )
     count = frame_format.rows * frame_format.columns * frame_format.samples_per_pixel
     needed = (bit_offset + count + 7) // 8
     _check_length(len(octets), needed)

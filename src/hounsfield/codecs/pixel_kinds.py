@@ -23,6 +23,7 @@ from hounsfield.codecs.rows import PixelKind, Row
 from hounsfield.codecs.table import coding_of
 from hounsfield.dicom.syntaxes import SYNTAXES, TransferSyntax
 from hounsfield.errors import UnsupportedError
+from hounsfield.language import say
 
 _LOSSLESS_CHOICE = ("jpeg-ls", "rle")
 """Codings that take the place of a syntax that does not hold an image, best first: small, and read by everybody."""
@@ -80,7 +81,7 @@ def refuse_unheld(syntax: TransferSyntax, kind: PixelKind) -> None:
     if not syntax.writable or holds(syntax, kind):
         return
     raise UnsupportedError(
-        f"{syntax.keyword} does not hold {kind} pixels",
+        say("{keyword} does not hold {kind} pixels", keyword=syntax.keyword, kind=kind),
         expected="; ".join(map(str, held_rows(syntax.keyword) or ())),
         remedy=_others(syntax, kind),
         syntax=syntax.uid,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from hounsfield.codecs.frame_format import FrameFormat, Pixels
 from hounsfield.errors import MalformedError, TruncatedError
+from hounsfield.language import say
 
 _RUN = 0xA5
 _VALUE = 0x5A
@@ -44,7 +45,7 @@ def _expand_runs(data: NDArray[np.uint8], limit: int) -> NDArray[np.uint8]:
     values[tokens] = data[tokens + 2]
     kept = _without_operands(len(data), tokens)
     if int(counts[kept].sum()) > limit:
-        raise MalformedError(f"PMSCT_RLE1 runs expand beyond {limit} bytes")
+        raise MalformedError(say("PMSCT_RLE1 runs expand beyond {limit} bytes", limit=limit))
     return np.repeat(values[kept], counts[kept])
 
 
@@ -70,7 +71,11 @@ def decode_pmsct_rle(data: bytes, frame_format: FrameFormat) -> Pixels:
     """
     if frame_format.bits_allocated != 16 or frame_format.samples_per_pixel != 1:
         raise MalformedError(
-            f"PMSCT_RLE1 with {frame_format.samples_per_pixel} × {frame_format.bits_allocated} bits",
+            say(
+                "PMSCT_RLE1 with {samples_per_pixel} × {bits_allocated} bits",
+                samples_per_pixel=frame_format.samples_per_pixel,
+                bits_allocated=frame_format.bits_allocated,
+            ),
             expected="one sample of 16 bits",
         )
     frame_format.check(len(data))
@@ -80,6 +85,8 @@ def decode_pmsct_rle(data: bytes, frame_format: FrameFormat) -> Pixels:
     words = _add_differences(_expand_runs(np.frombuffer(data, np.uint8), 3 * count + 2))
     if len(words) < count:
         raise TruncatedError(
-            f"PMSCT_RLE1 frame of {len(words)} pixels", expected=f"{count}", found_pixels=len(words)
+            say("PMSCT_RLE1 frame of {count} pixels", count=len(words)),
+            expected=f"{count}",
+            found_pixels=len(words),
         )
     return words[:count].view(frame_format.dtype).reshape(frame_format.shape)

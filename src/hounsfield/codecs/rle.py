@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hounsfield.codecs.foreign import call_decoder, call_encoder
 from hounsfield.codecs.frame_format import FrameFormat, Pixels, is_holding
 from hounsfield.errors import MalformedError, TruncatedError
+from hounsfield.language import say
 
 _HEADER = 64
 _MAX_SEGMENTS = 15
@@ -29,13 +30,15 @@ The low bytes of CT are noise: below this share, runs save at most a thousandth 
 def _check_segments(data: bytes, frame_format: FrameFormat) -> list[tuple[int, int]]:
     """Begin and end of each segment. Raises `MalformedError` where they cannot be those of such a frame."""
     if len(data) < _HEADER:
-        raise TruncatedError(f"RLE frame of {len(data)} bytes", expected="a header of 64 bytes at least")
+        raise TruncatedError(
+            say("RLE frame of {count} bytes", count=len(data)), expected="a header of 64 bytes at least"
+        )
     count, *offsets = struct.unpack("<16I", data[:_HEADER])
     expected = frame_format.samples_per_pixel * frame_format.cell_bytes
     if count != expected:
         raise MalformedError(
-            f"RLE frame of {count} segments",
-            expected=f"{expected}, one for each byte of a pixel",
+            say("RLE frame of {count} segments", count=count),
+            expected=say("{expected}, one for each byte of a pixel", expected=expected),
             segments=count,
         )
     used = [*offsets[:count], len(data)]
@@ -47,7 +50,8 @@ def _check_segments(data: bytes, frame_format: FrameFormat) -> list[tuple[int, i
     for index, (begin, end) in enumerate(segments):
         if (end - begin) * _MAX_EXPANSION < plane:
             raise TruncatedError(
-                f"RLE segment {index + 1} of {end - begin} bytes", expected=f"enough for {plane} pixels"
+                say("RLE segment {number} of {number2} bytes", number=index + 1, number2=end - begin),
+                expected=say("enough for {plane} pixels", plane=plane),
             )
     return segments
 
@@ -69,7 +73,8 @@ def decode_rle(data: bytes, frame_format: FrameFormat, out: Pixels | None = None
         unpacked = _unpack_each(data, segments, frame_format)
     if unpacked.size != frame_format.decoded_bytes:
         raise TruncatedError(
-            f"RLE frame unpacks to {unpacked.size} bytes", expected=f"{frame_format.decoded_bytes}"
+            say("RLE frame unpacks to {size} bytes", size=unpacked.size),
+            expected=f"{frame_format.decoded_bytes}",
         )
     cells: Pixels = unpacked.view(f"<{unsigned}").astype(unsigned, copy=False).view(frame_format.dtype)
     if frame_format.samples_per_pixel == 1:

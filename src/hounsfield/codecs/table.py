@@ -15,6 +15,7 @@ from hounsfield.codecs.frame_format import FrameFormat, Pixels
 from hounsfield.codecs.rows import GREY, PALETTE, Codec, Coding, Row, Trial
 from hounsfield.dicom.extensions import extensions, load_extension, named
 from hounsfield.errors import UnsupportedError
+from hounsfield.language import say
 
 GROUP = "hounsfield.codecs"
 Decoder = Callable[[bytes, FrameFormat, Pixels | None], Pixels]
@@ -254,7 +255,7 @@ def _added() -> tuple[Codec, ...]:
 def _checked(name: str, row: Any) -> Codec:
     if not isinstance(row, Codec) or row.family in _FAMILIES:
         raise UnsupportedError(
-            f"the extension {name!r} is a {type(row).__name__}",
+            say("the extension {name} is a {name__}", name=repr(name), name__=type(row).__name__),
             expected="a Codec of a family of its own",
             remedy="ask its authors",
         )

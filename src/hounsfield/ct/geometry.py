@@ -14,7 +14,7 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
-from hounsfield.reasons import reason
+from hounsfield.language.reasons import reason
 
 Vector = npt.NDArray[np.float64]
 

@@ -20,6 +20,7 @@ from hounsfield.ct.resample import LARGEST_GRID_BYTES
 from hounsfield.ct.sampling import ON_GRID, Interpolation, sample
 from hounsfield.ct.volume import Volume
 from hounsfield.errors import GeometryError
+from hounsfield.language import say
 
 Shape: TypeAlias = tuple[int, int, int]
 Side: TypeAlias = tuple[int | None, int | None]
@@ -66,7 +67,8 @@ def resampled(
         raise GeometryError("a new grid of no or of two kinds", expected="either voxel= or like=")
     if interpolation not in get_args(Interpolation):
         raise GeometryError(
-            f"interpolation={interpolation!r}", expected=" or ".join(map(repr, get_args(Interpolation)))
+            say("interpolation={interpolation}", interpolation=repr(interpolation)),
+            expected=" or ".join(map(repr, get_args(Interpolation))),
         )
     grid = _with_voxels(volume, voxel) if voxel is not None else _grid(like)
     _refuse_too_large(grid.shape, volume)
@@ -83,7 +85,9 @@ def resampled(
 def box_of(sides: Sequence[slice | Side]) -> Box:
     """Three slices or (start, stop) as plain numbers. Raises `GeometryError` for another number, or steps."""
     if len(sides) != 3:
-        raise GeometryError(f"a box of {len(sides)} sides", expected="three: slices, rows, columns")
+        raise GeometryError(
+            say("a box of {count} sides", count=len(sides)), expected="three: slices, rows, columns"
+        )
     first, second, third = map(_side, sides)
     return first, second, third
 
@@ -111,7 +115,9 @@ def oriented(volume: Volume, axes: str) -> Volume:
     """
     letters = axes.upper()
     if sorted(_TOWARDS[letter][0] for letter in letters if letter in _TOWARDS) != [0, 1, 2] or len(axes) != 3:
-        raise GeometryError(f"axes {axes!r}", expected="one each of R/L, A/P and S/I, such as RAS")
+        raise GeometryError(
+            say("axes {axes}", axes=repr(axes)), expected="one each of R/L, A/P and S/I, such as RAS"
+        )
     directions = volume.affine[:3, :3] / np.linalg.norm(volume.affine[:3, :3], axis=0)
     wanted = [_TOWARDS[letter] for letter in reversed(letters)]
     order = max(
@@ -139,19 +145,26 @@ def side_within(side: Side, size: int) -> tuple[int, int]:
     """(start, stop) of a side of `size` voxels. Raises `GeometryError` where it holds nothing or is not inside."""
     start, stop = side[0] or 0, size if side[1] is None else side[1]
     if not 0 <= start < stop <= size:
-        raise GeometryError(f"a box of {start}:{stop}", expected=f"something within 0:{size}")
+        raise GeometryError(
+            say("a box of {start}:{stop}", start=start, stop=stop),
+            expected=say("something within 0:{size}", size=size),
+        )
     return start, stop
 
 
 def _with_voxels(volume: Volume, voxel: float | Sequence[float]) -> Grid:
     lengths = (voxel,) * 3 if isinstance(voxel, int | float) else tuple(map(float, voxel))
     if len(lengths) != 3 or not all(np.isfinite(mm) and mm > 0 for mm in lengths):
-        raise GeometryError(f"voxels of {voxel} mm", expected="one length or three, above zero, in mm")
+        raise GeometryError(
+            say("voxels of {voxel} mm", voxel=voxel), expected="one length or three, above zero, in mm"
+        )
     affine, shape = volume.affine.copy(), []
     for axis, (new, old) in enumerate(zip(lengths, _spacing(volume.affine), strict=True)):
         steps = (volume.shape[axis] - 1) * old / new
         if steps > LARGEST_GRID_BYTES:
-            raise GeometryError(f"voxels of {new:g} mm", remedy="choose a larger length")
+            raise GeometryError(
+                say("voxels of {new} mm", new=format(new, "g")), remedy="choose a larger length"
+            )
         shape.append(floor(steps + ON_GRID) + 1)
         affine[:3, axis] *= new / old
     return Grid((shape[0], shape[1], shape[2]), tuple(tuple(map(float, row)) for row in affine))
@@ -165,7 +178,12 @@ def _refuse_too_large(shape: Shape, volume: Volume) -> None:
     size = shape[0] * shape[1] * shape[2] * volume.array.dtype.itemsize
     if size > LARGEST_GRID_BYTES:
         raise GeometryError(
-            f"a grid of {'×'.join(map(str, shape))} voxels ({size >> 30} GiB)", remedy="choose larger voxels"
+            say(
+                "a grid of {listed} voxels ({number} GiB)",
+                listed="×".join(map(str, shape)),
+                number=size >> 30,
+            ),
+            remedy="choose larger voxels",
         )
 
 
@@ -200,5 +218,7 @@ def _side(side: slice | Side) -> Side:
     if not isinstance(side, slice):
         return side
     if side.step not in (None, 1):
-        raise GeometryError(f"a box with steps of {side.step}", expected="every voxel", remedy="resample")
+        raise GeometryError(
+            say("a box with steps of {step}", step=side.step), expected="every voxel", remedy="resample"
+        )
     return side.start, side.stop

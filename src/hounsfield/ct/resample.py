@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from hounsfield.ct.sampling import ON_GRID
 from hounsfield.ct.volume import Volume
 from hounsfield.errors import GeometryError
+from hounsfield.language import say
 
 LARGEST_GRID_BYTES = 64 << 30
 """Refused above this: a step mistyped by a thousand must not ask for a terabyte."""
@@ -73,7 +74,9 @@ def resample(
     places = _checked_positions(volume, along, positions)
     count = _count(float(places[-1] - places[0]), step, volume)
     if padding is not None and padding.shape != volume.shape:
-        raise GeometryError(f"a padding mask of shape {padding.shape}", expected=str(volume.shape))
+        raise GeometryError(
+            say("a padding mask of shape {shape}", shape=padding.shape), expected=str(volume.shape)
+        )
     array = _empty((count, *volume.shape[1:]), volume)
     uids: list[str] = []
     for index in range(count):
@@ -106,7 +109,12 @@ def _empty(shape: tuple[int, ...], volume: Volume) -> NDArray[Any]:
     size = int(np.prod(shape, dtype=np.int64)) * volume.array.dtype.itemsize
     if size > LARGEST_GRID_BYTES:
         raise GeometryError(
-            f"a grid of {'×'.join(map(str, shape))} voxels ({size >> 30} GiB)", remedy="choose a larger step"
+            say(
+                "a grid of {listed} voxels ({number} GiB)",
+                listed="×".join(map(str, shape)),
+                number=size >> 30,
+            ),
+            remedy="choose a larger step",
         )
     return np.empty(shape, dtype=volume.array.dtype)
 
@@ -171,7 +179,7 @@ def _checked_positions(volume: Volume, along: float, positions: Any) -> NDArray[
     if places.shape != (len(volume.array),) or not np.isfinite(places).all() or (np.diff(places) <= 0).any():
         raise GeometryError(
             "slice positions that do not rise one by one",
-            expected=f"{len(volume.array)} rising positions in mm",
+            expected=say("{count} rising positions in mm", count=len(volume.array)),
             positions=places.tolist(),
         )
     return places
@@ -179,11 +187,17 @@ def _checked_positions(volume: Volume, along: float, positions: Any) -> NDArray[
 
 def _count(length: float, step: float, volume: Volume) -> int:
     if not (np.isfinite(step) and step > 0):
-        raise GeometryError(f"a step of {step} mm", expected="a length above zero, in mm")
+        raise GeometryError(say("a step of {step} mm", step=step), expected="a length above zero, in mm")
     slices = length / step
     if slices * volume.array[0].nbytes > LARGEST_GRID_BYTES:
-        raise GeometryError(f"a step of {step} mm over {length:g} mm", remedy="choose a larger step")
+        raise GeometryError(
+            say("a step of {step} mm over {length} mm", step=step, length=format(length, "g")),
+            remedy="choose a larger step",
+        )
     if step > length > 0:
-        raise GeometryError(f"a step of {step:g} mm over {length:g} mm", remedy="choose a smaller step")
+        raise GeometryError(
+            say("a step of {step} mm over {length} mm", step=format(step, "g"), length=format(length, "g")),
+            remedy="choose a smaller step",
+        )
     # A last slice that misses the grid by rounding is still on it.
     return floor(slices + ON_GRID) + 1

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 
-from hounsfield.reasons import reason
+from hounsfield.language.reasons import reason
 
 HOUNSFIELD = "HU"
 MODIFIED_HOUNSFIELD = "HU_MOD"

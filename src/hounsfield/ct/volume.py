@@ -19,6 +19,7 @@ from hounsfield.ct.attachments import attached
 from hounsfield.ct.plausibility import Plausibility, judge_array
 from hounsfield.ct.units import HOUNSFIELD_UNITS
 from hounsfield.errors import GeometryError
+from hounsfield.language import say
 
 PADDING_HU = -1024
 """The value of a voxel outside the reconstructed field: below any tissue, the lowest value of a 12-bit CT."""
@@ -117,7 +118,10 @@ class Volume:
         _check_spacing(self.spacing, self.affine)
         uids = tuple(self.uids) or ("",) * len(self.array)
         if len(uids) != len(self.array):
-            raise GeometryError(f"{len(uids)} UIDs", expected=f"one for each of {len(self.array)} slices")
+            raise GeometryError(
+                say("{count} UIDs", count=len(uids)),
+                expected=say("one for each of {count} slices", count=len(self.array)),
+            )
         object.__setattr__(self, "uids", uids)
         if self.is_hounsfield and getattr(self.report.judge, "func", judge_array) is judge_array:
             # Without slices to ask, and never bound to the array of the volume that this one was made of.
@@ -180,7 +184,9 @@ class Volume:
             place = tuple(float(mm) for mm in lps)
             voxel = f"slice {index[0]}, row {index[1]}, column {index[2]}"
             raise GeometryError(
-                f"{place} mm lies outside the volume, at {voxel}", expected=self._extent(), position=place
+                say("{place} mm lies outside the volume, at {voxel}", place=place, voxel=voxel),
+                expected=self._extent(),
+                position=place,
             )
         return float(self.array[tuple(index)])
 
@@ -279,21 +285,28 @@ class Volume:
 def _check_array(array: NDArray[Any]) -> None:
     if array.ndim != 3 or 0 in array.shape:
         raise GeometryError(
-            f"an array of shape {array.shape}", expected="(slices, rows, columns), none empty"
+            say("an array of shape {shape}", shape=array.shape),
+            expected="(slices, rows, columns), none empty",
         )
     if array.dtype.kind not in "iuf":
-        raise GeometryError(f"an array of {array.dtype.name}", expected="whole or real numbers")
+        raise GeometryError(
+            say("an array of {name}", name=array.dtype.name), expected="whole or real numbers"
+        )
 
 
 def _checked_affine(affine: NDArray[Any]) -> NDArray[np.float64]:
     affine = np.array(affine, dtype=np.float64)
     if affine.shape != (4, 4) or not np.isfinite(affine).all() or not np.array_equal(affine[3], (0, 0, 0, 1)):
-        raise GeometryError(f"an affine of {affine.tolist()}", expected="4×4, finite, last row 0 0 0 1")
+        raise GeometryError(
+            say("an affine of {tolist}", tolist=affine.tolist()), expected="4×4, finite, last row 0 0 0 1"
+        )
     directions = affine[:3, :3]
     lengths = np.linalg.norm(directions, axis=0)
     # The determinant of the unit directions, so that the test does not depend on the voxels' size.
     if (lengths == 0).any() or abs(np.linalg.det(directions / lengths)) < 1e-6:
-        raise GeometryError(f"an affine of {affine.tolist()}", expected="three axes that span space")
+        raise GeometryError(
+            say("an affine of {tolist}", tolist=affine.tolist()), expected="three axes that span space"
+        )
     affine.setflags(write=False)
     return affine
 
@@ -305,7 +318,9 @@ def _unit_normal(affine: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _check_spacing(spacing: Sequence[float], affine: NDArray[np.float64]) -> None:
     if len(spacing) != 3 or not all(np.isfinite(mm) and mm > 0 for mm in spacing):
-        raise GeometryError(f"a spacing of {spacing}", expected="three lengths above zero, in mm")
+        raise GeometryError(
+            say("a spacing of {spacing}", spacing=spacing), expected="three lengths above zero, in mm"
+        )
     lengths = np.linalg.norm(affine[:3, :3], axis=0)
     # Under tilt the spacing along the normal is shorter than the step between neighbouring voxels.
     shortest = np.array([abs(affine[:3, 0] @ _unit_normal(affine)), lengths[1], lengths[2]])
@@ -314,6 +329,6 @@ def _check_spacing(spacing: Sequence[float], affine: NDArray[np.float64]) -> Non
         given < shortest * (1 - SPACING_TOLERANCE)
     ).any():
         raise GeometryError(
-            f"a spacing of {tuple(given.tolist())} mm",
-            expected=f"{tuple(shortest.round(4).tolist())} by the affine",
+            say("a spacing of {tolist} mm", tolist=tuple(given.tolist())),
+            expected=say("{tolist} by the affine", tolist=tuple(shortest.round(4).tolist())),
         )

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hounsfield.errors import SelectionError, UnsupportedError
+from hounsfield.language import say
 
 Function = Literal["LINEAR", "LINEAR_EXACT", "SIGMOID"]
 """VOI LUT Function (0028,1056)."""
@@ -40,14 +41,19 @@ class Window:
     def __post_init__(self) -> None:
         if self.function not in get_args(Function):
             raise UnsupportedError(
-                f"VOI LUT function {self.function!r}", expected=", ".join(get_args(Function))
+                say("VOI LUT function {function}", function=repr(self.function)),
+                expected=", ".join(get_args(Function)),
             )
         narrow = self.width < 1 if self.function == "LINEAR" else self.width <= 0
         if narrow or not math.isfinite(self.width) or not math.isfinite(self.center):
             least = "at least 1" if self.function == "LINEAR" else "above 0"
             raise UnsupportedError(
-                f"a window of centre {self.center:g} and width {self.width:g}",
-                expected=f"a width {least} (PS3.3 C.11.2.1.2)",
+                say(
+                    "a window of centre {center} and width {width}",
+                    center=format(self.center, "g"),
+                    width=format(self.width, "g"),
+                ),
+                expected=say("a width {least} (PS3.3 C.11.2.1.2)", least=least),
             )
 
     def __str__(self) -> str:
@@ -110,8 +116,8 @@ def window(text: str | Window, function: Function = "LINEAR") -> Window:
     preset = _NAMES.get(plain) or _NAMES.get(plain.replace(" ", "-").replace("_", "-"))
     if preset is None:
         raise SelectionError(
-            f"no window {text!r}",
-            expected=f"centre/width such as 40/400, or {', '.join(PRESETS)}",
+            say("no window {text}", text=repr(text)),
+            expected=say("centre/width such as 40/400, or {listed}", listed=", ".join(PRESETS)),
             choices=tuple(PRESETS),
         )
     return Window(preset.window.center, preset.window.width, function)

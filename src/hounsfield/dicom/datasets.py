@@ -18,6 +18,7 @@ from hounsfield.dicom.full_walk import Content, Element, FullWalk
 from hounsfield.dicom.part10 import DataSet, FileParts, file_parts, open_data_set
 from hounsfield.dicom.vr import KNOWN, dictionary_vr
 from hounsfield.errors import MalformedError, TruncatedError
+from hounsfield.language import say
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -130,7 +131,7 @@ def _dataset(
 def _cut_off(tag: int | None) -> TruncatedError:
     from hounsfield.dicom.dictionary import written
 
-    return TruncatedError(f"the data end within {written(tag) if tag else 'an element'}")
+    return TruncatedError(say("the data end within {which}", which=written(tag) if tag else "an element"))
 
 
 def _pixel_element(element: Element, encoding: Encoding) -> PixelElement:

@@ -16,6 +16,7 @@ from itertools import accumulate, pairwise
 from typing import BinaryIO, TypeAlias
 
 from hounsfield.errors import MalformedError, TruncatedError, UnsupportedError
+from hounsfield.language import say
 
 Extent: TypeAlias = tuple[int, int]
 """Absolute offset and length, in bytes, of a run of a frame's bytes."""
@@ -60,14 +61,21 @@ def locate_frames(
     first frame that is not whole, `MalformedError` where fragments cannot be assigned to frames.
     """
     if number_of_frames < 1:
-        raise MalformedError(f"Number of Frames is {number_of_frames}", expected="at least 1")
+        raise MalformedError(
+            say("Number of Frames is {number_of_frames}", number_of_frames=number_of_frames),
+            expected="at least 1",
+        )
     table, fragments, is_whole = _read_items(stream, offset, number_of_frames, forgiving=truncated)
     if truncated and (not is_whole or len(fragments) < number_of_frames):
         return _before_the_end(stream, fragments, extended_offsets or table)
     if len(fragments) < number_of_frames:
         raise TruncatedError(
-            f"pixel data ends before frame {len(fragments) + 1} of {number_of_frames}",
-            expected=f"at least {number_of_frames} fragments",
+            say(
+                "pixel data ends before frame {number} of {number_of_frames}",
+                number=len(fragments) + 1,
+                number_of_frames=number_of_frames,
+            ),
+            expected=say("at least {number_of_frames} fragments", number_of_frames=number_of_frames),
             frame=len(fragments),
             found_fragments=len(fragments),
         )
@@ -123,7 +131,7 @@ def missing_bytes(stream: BinaryIO, offset: int, *, most: int) -> str:
         position += 8 + length
         if position > size:
             return f"{position - size} bytes of a fragment are missing"
-    raise UnsupportedError("too many fragments of Pixel Data", expected=f"at most {most}")
+    raise UnsupportedError("too many fragments of Pixel Data", expected=say("at most {most}", most=most))
 
 
 def read_frame(stream: BinaryIO, frame: Frame) -> bytes:
@@ -134,7 +142,12 @@ def read_frame(stream: BinaryIO, frame: Frame) -> bytes:
         part = _read(stream, length)
         if len(part) < length:
             raise TruncatedError(
-                f"only {len(part)} of {length} bytes at offset {start}",
+                say(
+                    "only {count} of {length} bytes at offset {start}",
+                    count=len(part),
+                    length=length,
+                    start=start,
+                ),
                 found_bytes=len(part),
                 expected_bytes=length,
             )
@@ -173,7 +186,11 @@ def _read_items(
             position += 8 + length
             if len(fragments) > most:
                 raise MalformedError(
-                    f"more than {most} fragments for {number_of_frames} frames",
+                    say(
+                        "more than {most} fragments for {number_of_frames} frames",
+                        most=most,
+                        number_of_frames=number_of_frames,
+                    ),
                     expected="one to four a frame",
                 )
     except TruncatedError:
@@ -221,20 +238,35 @@ def _item_length(stream: BinaryIO, position: int, end: int, index: int, number_o
     if not header.strip(b"\0") and len(header) < 8:
         return None
     if len(header) < 8:
-        raise TruncatedError(f"item header of frame {frame + 1} is cut off at offset {position}", frame=frame)
+        raise TruncatedError(
+            say(
+                "item header of frame {number} is cut off at offset {position}",
+                number=frame + 1,
+                position=position,
+            ),
+            frame=frame,
+        )
     tag, length = header[:4], int.from_bytes(header[4:], "little")
     if tag == _DELIMITER:
         return None
     if tag != _ITEM or length == _UNDEFINED_LENGTH:
         raise MalformedError(
-            f"no item of defined length at offset {position} of frame {frame + 1}",
+            say(
+                "no item of defined length at offset {position} of frame {number}",
+                position=position,
+                number=frame + 1,
+            ),
             expected="item tag FFFE,E000",
             frame=frame,
         )
     if position + 8 + length > end:
         raise TruncatedError(
-            f"frame {frame + 1} ends {position + 8 + length - end} bytes after the data does",
-            expected=f"{length} bytes at offset {position + 8}",
+            say(
+                "frame {number} ends {number2} bytes after the data does",
+                number=frame + 1,
+                number2=position + 8 + length - end,
+            ),
+            expected=say("{length} bytes at offset {number}", length=length, number=position + 8),
             frame=frame,
             found_bytes=end - position - 8,
             expected_bytes=length,
@@ -310,7 +342,12 @@ def _alone(fragments: list[Extent], number_of_frames: int) -> tuple[Frame, ...]:
     if number_of_frames == 1:
         return (tuple(fragments),)
     raise MalformedError(
-        f"{len(fragments)} fragments, no offset table, and no end-of-image markers that make {number_of_frames} frames",
+        say(
+            "{count} fragments, no offset table, and no end-of-image markers that make "
+            "{number_of_frames} frames",
+            count=len(fragments),
+            number_of_frames=number_of_frames,
+        ),
         expected="a Basic or Extended Offset Table",
         fragments=len(fragments),
     )

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from hounsfield.errors import UnsupportedError
+from hounsfield.language import say
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -39,8 +40,14 @@ def load_extension(group: str, name: str) -> Any:
     except Exception as error:  # whatever the other package does while it is imported
         package = entry.dist.name if entry.dist is not None else entry.value
         raise UnsupportedError(
-            f"the extension {name!r} of {package} cannot be imported: {type(error).__name__}: {error}",
-            remedy=f"repair or uninstall {package}",
+            say(
+                "the extension {name} of {package} cannot be imported: {name__}: {error}",
+                name=repr(name),
+                package=package,
+                name__=type(error).__name__,
+                error=error,
+            ),
+            remedy=say("repair or uninstall {package}", package=package),
             group=group,
         ) from error
 

@@ -26,6 +26,7 @@ from hounsfield.dicom.encoding import (
 from hounsfield.dicom.nesting import LEAST_DEEP, MAX_DEPTH, is_deep, too_deep
 from hounsfield.dicom.vr import KNOWN, LONG, SHORT
 from hounsfield.errors import MalformedError, TruncatedError
+from hounsfield.language import say
 
 Content: TypeAlias = "bytes | bytearray | memoryview | mmap.mmap | BinaryIO"
 
@@ -112,7 +113,9 @@ class FullWalk:
         while position < end:
             count += 1
             if count > MAX_ELEMENTS:
-                raise MalformedError(f"more than {MAX_ELEMENTS} elements in one data set")
+                raise MalformedError(
+                    say("more than {max_elements} elements in one data set", max_elements=MAX_ELEMENTS)
+                )
             if self._held is not None and not behind_pixels:
                 # Nine of ten elements are plain, and this is where rewriting a file spends its time.
                 element = self._plain(self._held, position, end, encoding)
@@ -181,7 +184,9 @@ class FullWalk:
         """The same, all of them. Raises `TruncatedError` where the data end in one that is no Pixel Data."""
         found = tuple(self.elements(start, end, encoding, depth=depth))
         if found and found[-1].cut and found[-1].tag not in PIXEL_TAGS:
-            raise TruncatedError(f"the data end within the element at byte {found[-1].start}")
+            raise TruncatedError(
+                say("the data end within the element at byte {start}", start=found[-1].start)
+            )
         return found
 
     def items(
@@ -250,7 +255,9 @@ class FullWalk:
             return vr, position + 8, _SHORT_LENGTH[encoding.little](head, 6)[0]
         if vr in LONG:
             if len(head) < 12:
-                raise TruncatedError(f"the data end within the element at byte {position}")
+                raise TruncatedError(
+                    say("the data end within the element at byte {position}", position=position)
+                )
             return vr, position + 12, _LONG_LENGTH[encoding.little](head, 8)[0]
         return self._head_without_vr(head, position, stop, encoding)
 
@@ -326,7 +333,8 @@ class FullWalk:
                 if tag in PIXEL_TAGS:  # truncated pixels: everything there is belongs to them
                     return stop, stop
                 raise TruncatedError(
-                    f"the data end inside {_written(tag)}", expected="its sequence delimiter"
+                    say("the data end inside {written}", written=_written(tag)),
+                    expected="its sequence delimiter",
                 )
             if _tag(head, inner) == SEQUENCE_END:
                 return position, position + 8
@@ -364,7 +372,9 @@ class FullWalk:
             if is_last and position == stop:
                 return stop, stop
             if len(head) < 8:
-                raise TruncatedError(f"the item at byte {start} does not end", expected="its delimiter")
+                raise TruncatedError(
+                    say("the item at byte {start} does not end", start=start), expected="its delimiter"
+                )
             tag = _tag(head, encoding)
             if tag == ITEM_END:
                 return position, position + 8
@@ -372,7 +382,9 @@ class FullWalk:
                 return position, position
             element = self._element(position, head, stop, encoding, depth)
             if element.cut:
-                raise TruncatedError(f"the item at byte {start} does not end", expected="its delimiter")
+                raise TruncatedError(
+                    say("the item at byte {start} does not end", start=start), expected="its delimiter"
+                )
             position = element.stop
 
 
@@ -398,7 +410,11 @@ def _written(tag: int) -> str:
 
 def _no_element(tag: int, position: int) -> MalformedError:
     return MalformedError(
-        f"what stands at byte {position}, {_written(tag)}, is no element",
+        say(
+            "what stands at byte {position}, {written}, is no element",
+            position=position,
+            written=_written(tag),
+        ),
         expected="a tag, a VR and a length",
         remedy="the file is damaged; get it again from where it came",
     )

@@ -6,6 +6,7 @@ import mmap
 import re
 
 from hounsfield.errors import MalformedError
+from hounsfield.language import say
 
 MAX_DEPTH = 64
 """Sequences within sequences. No object of the standard has a tenth of it; deeper is refused."""
@@ -45,5 +46,7 @@ def is_deep(value: bytes | memoryview | mmap.mmap, start: int, stop: int, *, lit
 
 def too_deep(where: str) -> MalformedError:
     return MalformedError(
-        f"sequences nested deeper than {MAX_DEPTH}", where=where, remedy="refused as damage or an attack"
+        say("sequences nested deeper than {max_depth}", max_depth=MAX_DEPTH),
+        where=where,
+        remedy="refused as damage or an attack",
     )

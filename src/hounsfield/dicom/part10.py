@@ -17,6 +17,7 @@ from hounsfield.dicom.uids import BIG_ENDIAN, DEFLATED, IMPLICIT_LITTLE
 from hounsfield.dicom.uids import EXPLICIT_LITTLE as EXPLICIT_LITTLE_SYNTAX
 from hounsfield.dicom.vr import KNOWN
 from hounsfield.errors import MalformedError, NotDicomError
+from hounsfield.language import say
 
 META_GROUP_LENGTH, SYNTAX = 0x00020000, 0x00020010
 # What a deflated data set may grow to: CT deflates to a half or a third, a bomb to a thousandth.
@@ -170,7 +171,7 @@ def _inflate(walk: FullWalk, begin: int, into: BinaryIO) -> int:
         try:
             return _inflated(walk, begin, into, 32 + zlib.MAX_WBITS)
         except zlib.error:
-            raise MalformedError(f"the deflated data set is damaged ({error})") from error
+            raise MalformedError(say("the deflated data set is damaged ({error})", error=error)) from error
 
 
 def _inflated(walk: FullWalk, begin: int, into: BinaryIO, window: int) -> int:
@@ -187,6 +188,7 @@ def _inflated(walk: FullWalk, begin: int, into: BinaryIO, window: int) -> int:
         total += into.write(inflater.decompress(block, _INFLATED_BLOCK))
         if total > limit:
             raise MalformedError(
-                f"the deflated data set grows past {limit >> 20} MiB", remedy="refused as a bomb"
+                say("the deflated data set grows past {number} MiB", number=limit >> 20),
+                remedy="refused as a bomb",
             )
     return total

@@ -14,6 +14,7 @@ from typing import Any
 from hounsfield.dicom.extensions import extensions, load_extension
 from hounsfield.dicom.uids import GE_PRIVATE
 from hounsfield.errors import UnsupportedError
+from hounsfield.language import say
 
 _EXPLICIT = "1.2.840.10008.1.2"
 _JPEG = "1.2.840.10008.1.2.4."
@@ -256,7 +257,7 @@ def transfer_syntax(uid_or_keyword: str) -> TransferSyntax:
         found = next((each for each in _added().values() if each.keyword == keyword), found)
     if found is None:
         raise UnsupportedError(
-            f"transfer syntax {name[:64]!r} is not known",
+            say("transfer syntax {name} is not known", name=repr(name[:64])),
             expected="a UID of PS3.6 table A-1 or one of " + ", ".join(s.keyword for s in _READ_AND_WRITTEN),
             syntax=name[:64],
         )

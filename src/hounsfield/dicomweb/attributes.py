@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from hounsfield.errors import DicomwebError
+from hounsfield.language import say
 
 MAX_DEPTH = 16
 """Sequences in one attribute path."""
@@ -25,7 +26,11 @@ def canonical(name: str) -> str:
     """The one way to write the attribute path `name`; `DicomwebError` with status 400 for an unknown one."""
     steps = name.strip().split(".")
     if len(steps) > MAX_DEPTH:
-        raise DicomwebError("an attribute path too deep", expected=f"at most {MAX_DEPTH} steps", status=400)
+        raise DicomwebError(
+            "an attribute path too deep",
+            expected=say("at most {max_depth} steps", max_depth=MAX_DEPTH),
+            status=400,
+        )
     return ".".join(_keyword(tag) if _keyword(tag) else tag for tag in map(_tag, steps))
 
 
@@ -106,7 +111,7 @@ def _tag(step: str) -> str:
     tag = tag_for_keyword(step) if step else None
     if tag is None:
         raise DicomwebError(
-            f"{step[:64]!r} is no attribute",
+            say("{step} is no attribute", step=repr(step[:64])),
             expected="a DICOM keyword such as PatientID, or eight hex digits",
             status=400,
         )

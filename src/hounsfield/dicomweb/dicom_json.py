@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from hounsfield.dicom.nesting import MAX_DEPTH
 from hounsfield.dicom.vr import BYTES, FLOATING, WHOLE_NUMBERS
 from hounsfield.errors import DicomwebError, HounsfieldError
+from hounsfield.language import say
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -111,7 +112,9 @@ def _dataset(
     from pydicom import Dataset
 
     if depth > MAX_DEPTH:
-        raise DicomwebError("sequences nested too deep", expected=f"at most {MAX_DEPTH} levels")
+        raise DicomwebError(
+            "sequences nested too deep", expected=say("at most {max_depth} levels", max_depth=MAX_DEPTH)
+        )
     dataset = Dataset()
     for key, element in model.items():
         tag = _tag(key)
@@ -304,7 +307,9 @@ def _model(
     dataset: Dataset, bulk: BulkWriter | None, prefix: str, depth: int, tags: Collection[int] | None = None
 ) -> Model:
     if depth > MAX_DEPTH:
-        raise DicomwebError("sequences nested too deep", expected=f"at most {MAX_DEPTH} levels")
+        raise DicomwebError(
+            "sequences nested too deep", expected=say("at most {max_depth} levels", max_depth=MAX_DEPTH)
+        )
     model: Model = {}
     for tag in sorted(tag for tag in dataset.keys() if tags is None or tag in tags):  # noqa: SIM118
         if tag.element == 0 or tag.group in {2, _DELIMITERS}:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from hounsfield.errors import DicomwebError
+from hounsfield.language import say
 
 MULTIPART = "multipart/related"
 DICOM = "application/dicom"
@@ -54,7 +55,9 @@ class MediaType:
         """The media type that a Content-Type names; `DicomwebError` where there is none."""
         found = _scan(text, ";")
         if len(found) != 1:
-            raise DicomwebError(f"{text[:100]!r} is no media type", expected="type/subtype", status=400)
+            raise DicomwebError(
+                say("{text} is no media type", text=repr(text[:100])), expected="type/subtype", status=400
+            )
         return found[0]
 
     def parameter(self, name: str) -> str | None:

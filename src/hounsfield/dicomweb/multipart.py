@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from hounsfield.errors import DicomwebError
+from hounsfield.language import say
 
 MAX_HEADER_BYTES = 64 * 1024
 """One part's headers, or a preamble in which no delimiter was found yet while the boundary is unknown."""
@@ -207,7 +208,10 @@ class MultipartParser:
         if self._state == "preamble":
             self._skipped += stop - start
             if self._skipped > MAX_PREAMBLE_BYTES:
-                raise DicomwebError("no part begins", expected=f"the delimiter {self._delimiter[2:82]!r}")
+                raise DicomwebError(
+                    "no part begins",
+                    expected=say("the delimiter {delimiter}", delimiter=repr(self._delimiter[2:82])),
+                )
             return
         if self._lead:
             lead = min(self._lead, stop - start)
@@ -232,8 +236,8 @@ class MultipartParser:
         if end < 0:
             if len(data) - position > MAX_HEADER_BYTES:
                 raise DicomwebError(
-                    f"the headers of part {self._index + 2} are too long",
-                    expected=f"at most {MAX_HEADER_BYTES} bytes",
+                    say("the headers of part {number} are too long", number=self._index + 2),
+                    expected=say("at most {max_header_bytes} bytes", max_header_bytes=MAX_HEADER_BYTES),
                 )
             self._held = bytes(data[position:])
             self._scanned = max(len(self._held) - 3, 0)

@@ -15,6 +15,7 @@ from hounsfield.dicom.nesting import MAX_DEPTH
 from hounsfield.dicom.vr import WHOLE_NUMBERS
 from hounsfield.dicomweb.dicom_json import Model
 from hounsfield.errors import DicomwebError
+from hounsfield.language import say
 
 NAMESPACE = "http://dicom.nema.org/PS3.19/models/NativeDICOM"
 MAX_BYTES = 64 * 1024 * 1024
@@ -29,7 +30,9 @@ _SEVERAL_ELEMENTS = 16
 def parse_xml(body: bytes) -> Model:
     """The model of one NativeDicomModel document; anything else raises `DicomwebError`."""
     if len(body) > MAX_BYTES:
-        raise DicomwebError("an XML answer too long to be one", expected=f"at most {MAX_BYTES} bytes")
+        raise DicomwebError(
+            "an XML answer too long to be one", expected=say("at most {max_bytes} bytes", max_bytes=MAX_BYTES)
+        )
     reader = _Reader()
     parser = expat.ParserCreate()
     parser.buffer_text = True
@@ -40,7 +43,9 @@ def parse_xml(body: bytes) -> Model:
     try:
         parser.Parse(body, True)
     except (expat.ExpatError, ValueError, LookupError) as error:
-        raise DicomwebError(f"an answer that is not XML: {error}", expected="a NativeDicomModel") from error
+        raise DicomwebError(
+            say("an answer that is not XML: {error}", error=error), expected="a NativeDicomModel"
+        ) from error
     if reader.model is None:
         raise DicomwebError("XML that holds no DICOM", expected="a NativeDicomModel")
     return reader.model
@@ -76,7 +81,9 @@ class _Reader:
     def start(self, name: str, attributes: dict[str, str]) -> None:
         self._depth += 1
         if self._depth > MAX_DEPTH * _SEVERAL_ELEMENTS:
-            raise DicomwebError("XML nested too deep", expected=f"at most {MAX_DEPTH} sequences")
+            raise DicomwebError(
+                "XML nested too deep", expected=say("at most {max_depth} sequences", max_depth=MAX_DEPTH)
+            )
         local = name.rpartition(":")[2]
         # The standard's own examples write Tag and VR (PS3.18 B.23).
         attributes = {key.lower(): value for key, value in attributes.items()}
@@ -151,7 +158,9 @@ def _write(model: Mapping[str, Any], lines: list[str], depth: int) -> None:
     from pydicom.datadict import keyword_for_tag
 
     if depth > MAX_DEPTH:
-        raise DicomwebError("sequences nested too deep", expected=f"at most {MAX_DEPTH} levels")
+        raise DicomwebError(
+            "sequences nested too deep", expected=say("at most {max_depth} levels", max_depth=MAX_DEPTH)
+        )
     for tag, element in model.items():
         vr = str(element.get("vr", "UN"))
         keyword = keyword_for_tag(int(tag, 16))

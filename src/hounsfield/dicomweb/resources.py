@@ -13,6 +13,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from hounsfield.dicomweb.uids import is_uid, require_uid
 from hounsfield.errors import DicomwebError
+from hounsfield.language import say
 
 Collection = Literal["studies", "series", "instances"]
 Rendition = Literal["metadata", "rendered", "thumbnail", "bulkdata", "pixeldata"]
@@ -106,7 +107,7 @@ class Resource:
         if "studies" in segments:
             bad = "/".join(segments[segments.index("studies") :])
             raise DicomwebError(
-                f"{bad[:200]!r} is no DICOMweb path",
+                say("{bad} is no DICOMweb path", bad=repr(bad[:200])),
                 expected="studies/UID/series/UID/instances/UID/frames/N with metadata, rendered … after it",
                 status=400,
             )
@@ -202,14 +203,18 @@ def parse_frames(text: str) -> tuple[int, ...]:
     numbers = text.split(",", MAX_FRAMES_LISTED)
     if len(numbers) > MAX_FRAMES_LISTED:
         raise DicomwebError(
-            "too many frames in one request", expected=f"at most {MAX_FRAMES_LISTED}", status=400
+            "too many frames in one request",
+            expected=say("at most {max_frames_listed}", max_frames_listed=MAX_FRAMES_LISTED),
+            status=400,
         )
     frames = []
     for number in numbers:
         digits = number.strip()
         if not digits.isascii() or not digits.isdigit() or len(digits) > 10 or int(digits) < 1:
             raise DicomwebError(
-                f"{digits[:20]!r} is no frame number", expected="numbers from 1 on", status=400
+                say("{digits} is no frame number", digits=repr(digits[:20])),
+                expected="numbers from 1 on",
+                status=400,
             )
         frames.append(int(digits))
     return tuple(frames)
@@ -267,7 +272,11 @@ def _check_chain(resource: Resource) -> None:
         if uid is None:
             missing = missing or what
         elif missing is not None:
-            raise DicomwebError(f"{what} without {missing}", expected="each level above it", status=400)
+            raise DicomwebError(
+                say("{what} without {missing}", what=what, missing=missing),
+                expected="each level above it",
+                status=400,
+            )
         else:
             require_uid(uid, what)
     if resource.frames and resource.instance is None:
@@ -279,9 +288,14 @@ def _check_chain(resource: Resource) -> None:
 def _check_form(resource: Resource) -> None:
     level = resource.level
     if resource.collection is not None and resource.collection not in _COLLECTIONS_AT[level]:
-        raise DicomwebError(f"no {resource.collection} below {level} level", status=400)
+        raise DicomwebError(
+            say("no {collection} below {level} level", collection=resource.collection, level=level),
+            status=400,
+        )
     if resource.rendition is not None and resource.rendition not in _RENDITIONS_AT[level]:
-        raise DicomwebError(f"no {resource.rendition} at {level} level", status=400)
+        raise DicomwebError(
+            say("no {rendition} at {level} level", rendition=resource.rendition, level=level), status=400
+        )
     if resource.collection is not None and resource.rendition is not None:
         raise DicomwebError("a collection has no rendition", status=400)
     if resource.reference and resource.rendition != "bulkdata":

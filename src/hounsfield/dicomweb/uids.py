@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from hounsfield.errors import DicomwebError
+from hounsfield.language import say
 
 MAX_LENGTH = 64
 """Characters in a UID, PS3.5 9.1."""
@@ -26,6 +27,8 @@ def require_uid(text: str, what: str) -> str:
     if not is_uid(text):
         shown = text if len(text) <= MAX_LENGTH else text[:MAX_LENGTH] + "…"
         raise DicomwebError(
-            f"{shown!r} is not a {what}", expected="digits and single dots, at most 64 characters", status=400
+            say("{shown} is not a {what}", shown=repr(shown), what=what),
+            expected="digits and single dots, at most 64 characters",
+            status=400,
         )
     return text

@@ -18,6 +18,7 @@ from hounsfield.dimse.association import MAX_PDU, Association, CommandReceived
 from hounsfield.dimse.connection import Connection
 from hounsfield.dimse.pdus import AssociateAccept, AssociateReject, AssociateRequest, ReleaseRequest
 from hounsfield.errors import DimseError
+from hounsfield.language import say
 
 log = logging.getLogger("hounsfield.dimse")
 
@@ -224,6 +225,8 @@ def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
             raise
     except OSError as error:
         raise DimseError(
-            f"cannot listen: {error.strerror or error}", where=where, remedy="choose another address or port"
+            say("cannot listen: {strerror}", strerror=error.strerror or error),
+            where=where,
+            remedy="choose another address or port",
         ) from error
     return sock

@@ -39,6 +39,7 @@ from hounsfield.dimse.pdus import (
     encode,
 )
 from hounsfield.errors import DimseError
+from hounsfield.language import say
 
 MAX_PDU = 1024 * 1024
 """Bytes of a P-DATA-TF that we take, and the most that we send where a peer sets no limit."""
@@ -331,7 +332,7 @@ class Association:
 
     def _expect(self, *states: State) -> None:
         if self.state not in states:
-            raise DimseError(f"the association is {self.state.name}", expected=states[0].name)
+            raise DimseError(say("the association is {name}", name=self.state.name), expected=states[0].name)
 
 
 def _start(context: Context, size: int, control: int) -> bytes:

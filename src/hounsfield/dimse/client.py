@@ -17,6 +17,7 @@ from hounsfield.dimse.requestor import Peer, Requestor, associate
 from hounsfield.dimse.services import CT_STORAGE, STUDY_ROOT, VERIFICATION
 from hounsfield.dimse.statuses import PENDING_UNSUPPORTED, SUCCESS, Kind, kind_of, words
 from hounsfield.errors import DimseError, HounsfieldError
+from hounsfield.language import say
 
 Encode = Callable[[str], bytes]
 """An identifier in a transfer syntax."""
@@ -30,7 +31,9 @@ def echo(peer: Peer) -> None:
         requestor.send(context, request)
         response = requestor.response(request, peer.timeouts.response).command
         if response.status != SUCCESS:
-            raise DimseError(f"C-ECHO: {words(response)}", where=peer.address, status=response.status)
+            raise DimseError(
+                say("C-ECHO: {words}", words=words(response)), where=peer.address, status=response.status
+            )
 
 
 def offered(peer: Peer) -> tuple[list[str], str]:
@@ -74,7 +77,11 @@ def find_over(
         command = response.command
         kind = kind_of(command.status or 0)
         if kind == "failure":
-            raise DimseError(f"C-FIND: {words(command)}", where=requestor.peer.address, status=command.status)
+            raise DimseError(
+                say("C-FIND: {words}", words=words(command)),
+                where=requestor.peer.address,
+                status=command.status,
+            )
         if kind == "pending" and (limit is None or count < limit):
             count += 1
             yield Match(response.data, context.transfer_syntax, command.status == PENDING_UNSUPPORTED)
@@ -182,7 +189,9 @@ def _read(pieces: Iterator[Buffer], requestor: Requestor) -> Iterator[Buffer]:
     try:
         yield from pieces
     except (HounsfieldError, OSError) as error:
-        raise DimseError(f"cannot be read on: {error}", where=requestor.peer.address) from error
+        raise DimseError(
+            say("cannot be read on: {error}", error=error), where=requestor.peer.address
+        ) from error
 
 
 def _fitting(requestor: Requestor, instance: Sendable, recode: Recode) -> tuple[Context, Sendable]:
@@ -195,9 +204,18 @@ def _fitting(requestor: Requestor, instance: Sendable, recode: Recode) -> tuple[
         if each.sop_class == instance.sop_class and each.transfer_syntax in UNCOMPRESSED
     ]  # fmt: skip
     if not taken:
-        raise DimseError(f"the peer takes no instances of SOP class {instance.sop_class}", unsupported=True)
+        raise DimseError(
+            say("the peer takes no instances of SOP class {sop_class}", sop_class=instance.sop_class),
+            unsupported=True,
+        )
     recoded = recode(instance, [each.transfer_syntax for each in taken])
     for each in taken:
         if each.transfer_syntax == recoded.transfer_syntax:
             return each, recoded
-    raise DimseError(f"the peer does not take transfer syntax {instance.transfer_syntax}", unsupported=True)
+    raise DimseError(
+        say(
+            "the peer does not take transfer syntax {transfer_syntax}",
+            transfer_syntax=instance.transfer_syntax,
+        ),
+        unsupported=True,
+    )

@@ -19,6 +19,7 @@ from hounsfield.dimse.commands import Command
 from hounsfield.dimse.pdus import Abort
 from hounsfield.dimse.statuses import abort_words
 from hounsfield.errors import DimseError, LocationError
+from hounsfield.language import say
 
 READ_BYTES = 256 * 1024
 """Bytes that are read at once."""
@@ -153,7 +154,11 @@ class Connection:
             if size > MAX_IDENTIFIER:
                 self.abort()
                 raise DimseError(
-                    f"a data set of more than {MAX_IDENTIFIER} bytes with a {command.name}",
+                    say(
+                        "a data set of more than {max_identifier} bytes with a {name}",
+                        max_identifier=MAX_IDENTIFIER,
+                        name=command.name,
+                    ),
                     where=self.address,
                 )
             pieces.append(bytes(content))
@@ -166,12 +171,18 @@ class Connection:
         while not last:
             event = self.next(timeout)
             if not isinstance(event, DataReceived):
-                raise DimseError(f"a {type(event).__name__} within a data set", where=self.address)
+                raise DimseError(
+                    say("a {name__} within a data set", name__=type(event).__name__), where=self.address
+                )
             size += len(event.content)
             late = time.monotonic() - patient_until
             if late > 0 and size < SLOWEST * (late + PATIENCE):
                 self.abort()
-                raise DimseError(f"sends less than {SLOWEST} bytes a second", where=self.address, silent=True)
+                raise DimseError(
+                    say("sends less than {slowest} bytes a second", slowest=SLOWEST),
+                    where=self.address,
+                    silent=True,
+                )
             yield event.content
             last = event.last
 
@@ -199,10 +210,14 @@ class Connection:
             size = self._socket.recv_into(self._buffer)
         except TimeoutError as error:
             self.abort()
-            raise DimseError(f"silent for {timeout:g} s", where=self.address, silent=True) from error
+            raise DimseError(
+                say("silent for {timeout} s", timeout=format(timeout, "g")), where=self.address, silent=True
+            ) from error
         except OSError as error:
             self.close()
-            raise DimseError(f"connection lost: {_cause(error)}", where=self.address, lost=True) from error
+            raise DimseError(
+                say("connection lost: {cause}", cause=_cause(error)), where=self.address, lost=True
+            ) from error
         if not size:
             self.close()
             raise DimseError("closed the connection", where=self.address, lost=True)
@@ -225,7 +240,9 @@ class Connection:
         except OSError as error:
             self._why_broken()
             self.close()
-            raise DimseError(f"connection lost: {_cause(error)}", where=self.address, lost=True) from error
+            raise DimseError(
+                say("connection lost: {cause}", cause=_cause(error)), where=self.address, lost=True
+            ) from error
 
     def _send_all(self, buffers: list[Buffer]) -> None:
         sent = self._socket.sendmsg(buffers)
@@ -298,7 +315,7 @@ class Tls:
                 context.load_cert_chain(self.certificate, self.key, self.key_password)
         except (OSError, ValueError) as error:
             raise LocationError(
-                f"a certificate or key that cannot be used: {_cause(error)}",
+                say("a certificate or key that cannot be used: {cause}", cause=_cause(error)),
                 where=str(self.certificate or self.ca),
                 expected="PEM",
             ) from error
@@ -317,7 +334,9 @@ def connect(host: str, port: int, *, tls: ssl.SSLContext | None, timeout: float)
             raise
     except ssl.SSLCertVerificationError as error:
         raise DimseError(
-            f"its certificate is not trusted: {error.verify_message}", where=where, remedy="give --ca"
+            say("its certificate is not trusted: {verify_message}", verify_message=error.verify_message),
+            where=where,
+            remedy="give --ca",
         ) from error
     except (ssl.SSLError, ConnectionResetError) as error:
         what = f"no TLS: {_cause(error)}" if tls is not None else f"connection lost: {_cause(error)}"
@@ -330,10 +349,12 @@ def connect(host: str, port: int, *, tls: ssl.SSLContext | None, timeout: float)
         ) from error
     except TimeoutError as error:
         raise DimseError(
-            f"no connection within {timeout:g} s", where=where, remedy="check the port and the firewall"
+            say("no connection within {timeout} s", timeout=format(timeout, "g")),
+            where=where,
+            remedy="check the port and the firewall",
         ) from error
     except (OSError, UnicodeError) as error:
-        raise DimseError(f"no connection: {_cause(error)}", where=where) from error
+        raise DimseError(say("no connection: {cause}", cause=_cause(error)), where=where) from error
 
 
 def _cause(error: Exception) -> str:

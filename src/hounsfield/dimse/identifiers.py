@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from hounsfield.dicom.vr import NUMBERS
 from hounsfield.dimse.negotiation import IMPLICIT
 from hounsfield.errors import DimseError
+from hounsfield.language import say
 
 if TYPE_CHECKING:
     from pydicom import DataElement, Dataset
@@ -25,7 +26,9 @@ def encode_identifier(dataset: Dataset, transfer_syntax: str) -> bytes:
     try:
         write_dataset(out, dataset)
     except Exception as error:  # pydicom raises whatever a value leads it to
-        raise DimseError(f"an identifier that cannot be written: {str(error)[:200]}") from error
+        raise DimseError(
+            say("an identifier that cannot be written: {error}", error=str(error)[:200])
+        ) from error
     return out.getvalue()
 
 
@@ -36,7 +39,9 @@ def decode_identifier(content: bytes, transfer_syntax: str) -> Dataset:
     try:
         return read_dataset(BytesIO(content), transfer_syntax == IMPLICIT, True)
     except Exception as error:  # pydicom raises whatever the bytes lead it to
-        raise DimseError(f"an identifier that cannot be read: {str(error)[:200]}", abort=0) from error
+        raise DimseError(
+            say("an identifier that cannot be read: {error}", error=str(error)[:200]), abort=0
+        ) from error
 
 
 def identifier(level: str, keys: Mapping[str, str | list[str]], character_set: str | None = None) -> Dataset:
@@ -60,7 +65,9 @@ def _key(keyword: str, value: str | list[str]) -> DataElement:
 
     tag = tag_for_keyword(keyword)
     if tag is None:
-        raise DimseError(f"{keyword[:64]!r} is no attribute", expected="a DICOM keyword")
+        raise DimseError(
+            say("{keyword} is no attribute", keyword=repr(keyword[:64])), expected="a DICOM keyword"
+        )
     vr = dictionary_VR(tag).split(" or ")[0]
     if vr == "SQ":
         return DataElement(tag, vr, [])

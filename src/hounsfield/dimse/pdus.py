@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from hounsfield.errors import DimseError
+from hounsfield.language import say
 
 APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 IMPLEMENTATION_CLASS = "2.25.237312217405937154712104963571902634013"
@@ -185,7 +186,8 @@ def ae_title(text: str) -> bytes:
     encoded = text.strip(" ").encode("ascii", "replace")
     if not 1 <= len(encoded) <= 16 or not _is_title(encoded) or not text.isascii():
         raise DimseError(
-            f"{text[:64]!r} is no AE title", expected="1 to 16 characters of ASCII, no backslash"
+            say("{text} is no AE title", text=repr(text[:64])),
+            expected="1 to 16 characters of ASCII, no backslash",
         )
     return encoded.ljust(16)
 
@@ -200,7 +202,10 @@ def _pdu(kind: int, content: bytes) -> bytes:
 
 def _item(kind: int, content: bytes) -> bytes:
     if len(content) > 0xFFFF:
-        raise DimseError(f"an item 0x{kind:02X} of {len(content)} bytes", expected="at most 65535")
+        raise DimseError(
+            say("an item 0x{kind} of {count} bytes", kind=format(kind, "02X"), count=len(content)),
+            expected="at most 65535",
+        )
     return _ITEM.pack(kind, len(content)) + content
 
 

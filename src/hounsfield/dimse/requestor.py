@@ -25,6 +25,7 @@ from hounsfield.dimse.pdus import (
 )
 from hounsfield.dimse.statuses import CALLED_UNKNOWN, CALLING_UNKNOWN, kind_of, rejection_words
 from hounsfield.errors import DimseError
+from hounsfield.language import say
 
 AE_TITLE = "HOUNSFIELD"
 """As whom we call, unless a peer's settings say otherwise."""
@@ -103,7 +104,9 @@ class Requestor:
         """The accepted context of a service; `DimseError` if the peer does not have it."""
         found = self.context(sop_class)
         if found is None:
-            raise DimseError(f"does not offer {what}", where=self.peer.address, unsupported=sop_class)
+            raise DimseError(
+                say("does not offer {what}", what=what), where=self.peer.address, unsupported=sop_class
+            )
         return found
 
     def new_id(self) -> int:
@@ -118,8 +121,12 @@ class Requestor:
         found = self.connection.message(timeout)
         if found.command.field != request.field | 0x8000 or found.command.message_id != request.message_id:
             raise DimseError(
-                f"a {found.command.name} to message {found.command.message_id}",
-                expected=f"a response to message {request.message_id}",
+                say(
+                    "a {name} to message {message_id}",
+                    name=found.command.name,
+                    message_id=found.command.message_id,
+                ),
+                expected=say("a response to message {message_id}", message_id=request.message_id),
                 where=self.peer.address,
             )
         return found
@@ -188,7 +195,7 @@ def _rejected(peer: Peer, reject: AssociateReject, local: str) -> DimseError:
     elif reject.result == 2:
         remedy = "try again later"
     return DimseError(
-        f"rejects the association: {rejection_words(reject)}",
+        say("rejects the association: {rejection_words}", rejection_words=rejection_words(reject)),
         where=peer.address,
         remedy=remedy,
         rejected=why,

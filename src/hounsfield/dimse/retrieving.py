@@ -29,6 +29,7 @@ from hounsfield.dimse.statuses import (
     words,
 )
 from hounsfield.errors import DimseError
+from hounsfield.language import say
 
 NewPath = Callable[[], Path]
 
@@ -72,7 +73,9 @@ def get(
         while True:
             event = requestor.connection.next(peer.timeouts.pending)
             if not isinstance(event, CommandReceived):
-                raise DimseError(f"a {type(event).__name__} within a C-GET", where=peer.address)
+                raise DimseError(
+                    say("a {name__} within a C-GET", name__=type(event).__name__), where=peer.address
+                )
             if event.command.field == Field.C_STORE:
                 take_store(requestor.connection, event, sink, peer.timeouts.store)
                 yield from received
@@ -97,8 +100,8 @@ def _is_last(request: Command, message: Message, peer: Peer) -> bool:
     command = message.command
     if command.field != request.field | 0x8000 or command.message_id != request.message_id:
         raise DimseError(
-            f"a {command.name} to message {command.message_id}",
-            expected=f"a response to message {request.message_id}",
+            say("a {name} to message {message_id}", name=command.name, message_id=command.message_id),
+            expected=say("a response to message {message_id}", message_id=request.message_id),
             where=peer.address,
         )
     return kind_of(command.status or 0) != "pending"
@@ -186,9 +189,12 @@ def _ask(
 def _explained(peer: Peer, end: RetrieveEnd, local: str) -> RetrieveEnd:
     if end.status == MOVE_DESTINATION_UNKNOWN:
         raise DimseError(
-            f"C-MOVE: {end.reason}",
+            say("C-MOVE: {reason}", reason=end.reason),
             where=peer.address,
-            remedy=f"its administrator must add: {administrators_line(peer, local)}",
+            remedy=say(
+                "its administrator must add: {administrators_line}",
+                administrators_line=administrators_line(peer, local),
+            ),
             status=end.status,
         )
     return end

@@ -22,6 +22,7 @@ from hounsfield.formats.table import (
     volume_formats,
     volume_suffixes,
 )
+from hounsfield.language import say
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -60,7 +61,7 @@ def write_volume(
     if found.storer:
         named(found.storer)(volume, str(path), force, compression)
     elif found.folder:
-        raise UnsupportedError(f"{found.name} is not written into a bucket", where=str(path))
+        raise UnsupportedError(say("{name} is not written into a bucket", name=found.name), where=str(path))
     else:
         buckets.upload(str(path), lambda here: found.write(volume, here, False, compression), force=force)
     return ()
@@ -84,7 +85,7 @@ def write_series(
     """
     found = volume_format(path)
     if not found.streamer:
-        raise UnsupportedError(f"{found.name} is not written slice by slice", where=str(path))
+        raise UnsupportedError(say("{name} is not written slice by slice", name=found.name), where=str(path))
     from hounsfield.ct.series.streaming import Stream
 
     stream = Stream(series, options, phase=phase)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hounsfield.errors import LocationError, OutputExistsError, UnsupportedError
+from hounsfield.language import say
 from hounsfield.outputs.scratch import ScratchFolder
 
 SCHEMES = ("s3", "gs", "az")
@@ -116,7 +117,7 @@ def telling(address: str) -> Iterator[None]:
 def _refused(address: str, error: Exception) -> LocationError:
     said = str(error).strip().partition("\n")[0][:_LONGEST_SAID]
     return LocationError(
-        f"the bucket refuses: {said}",
+        say("the bucket refuses: {said}", said=said),
         where=address,
         remedy="check the address, the credentials in the environment, and AWS_ENDPOINT_URL if it is not Amazon's",
     )

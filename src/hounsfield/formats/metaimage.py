@@ -16,6 +16,7 @@ from hounsfield.ct.volume import Volume
 from hounsfield.errors import UnsupportedError
 from hounsfield.formats.deflate import blocks, write_raw, write_zlib
 from hounsfield.formats.description import Compression
+from hounsfield.language import say
 from hounsfield.outputs import whole_file
 
 TYPES = {
@@ -69,7 +70,7 @@ def _header(volume: Volume, *, compressed: int | None) -> bytes:
     kind = TYPES.get(volume.array.dtype.name)
     if kind is None:
         raise UnsupportedError(
-            f"MetaImage has no {volume.array.dtype.name}", remedy="load as int16 or float32"
+            say("MetaImage has no {name}", name=volume.array.dtype.name), remedy="load as int16 or float32"
         )
     axes = volume.affine[:3, [2, 1, 0]]
     lengths = np.linalg.norm(axes, axis=0)

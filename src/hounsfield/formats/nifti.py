@@ -17,6 +17,7 @@ from hounsfield.ct.volume import Volume
 from hounsfield.errors import UnsupportedError
 from hounsfield.formats.deflate import blocks, write_gzip, write_raw
 from hounsfield.formats.description import Compression
+from hounsfield.language import say
 from hounsfield.outputs import whole_file
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -70,7 +71,7 @@ def nifti_header(volume: Volume) -> Any:
         header.set_data_dtype(volume.array.dtype)
     except nibabel.spatialimages.HeaderDataError as error:
         raise UnsupportedError(
-            f"NIfTI has no {volume.array.dtype.name}", remedy="load as int16 or float32"
+            say("NIfTI has no {name}", name=volume.array.dtype.name), remedy="load as int16 or float32"
         ) from error
     affine = ras_affine(volume)
     header.set_data_shape(shape)

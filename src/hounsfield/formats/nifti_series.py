@@ -24,8 +24,9 @@ from hounsfield.formats import buckets, volume_format
 from hounsfield.formats.deflate import blocks, write_gzip, write_raw
 from hounsfield.formats.description import Compression
 from hounsfield.formats.nifti import nifti_header
+from hounsfield.language import say
+from hounsfield.language.reasons import reason
 from hounsfield.outputs import whole_file
-from hounsfield.reasons import reason
 
 EVEN_TIME = 0.01  # share of the mean by which steps in time may differ to be called even
 COMMENT = 6  # code of a NIfTI extension that is text
@@ -112,7 +113,7 @@ class _Writing:
         )
         if volume.shape != self.first.shape or apart.max() > SAME_GRID * min(self.first.spacing):
             raise GeometryError(
-                f"{self.names[number]} is not on the grid of {self.names[0]}",
+                say("{names} is not on the grid of {names2}", names=self.names[number], names2=self.names[0]),
                 where=self.series.name,
                 remedy="write them one by one, without --4d",
             )

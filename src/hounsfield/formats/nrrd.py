@@ -15,6 +15,7 @@ from hounsfield.ct.volume import Volume
 from hounsfield.errors import UnsupportedError
 from hounsfield.formats.deflate import blocks, write_gzip, write_raw
 from hounsfield.formats.description import Compression, described
+from hounsfield.language import say
 from hounsfield.outputs import whole_file
 
 TYPES = {
@@ -49,7 +50,9 @@ def write_nrrd(volume: Volume, path: Path, force: bool, compression: Compression
 def _header(volume: Volume, *, encoding: str) -> str:
     kind = TYPES.get(volume.array.dtype.name)
     if kind is None:
-        raise UnsupportedError(f"NRRD has no {volume.array.dtype.name}", remedy="load as int16 or float32")
+        raise UnsupportedError(
+            say("NRRD has no {name}", name=volume.array.dtype.name), remedy="load as int16 or float32"
+        )
     axes = [_vector(volume.affine[:3, axis]) for axis in (2, 1, 0)]
     fields = {
         "type": kind,

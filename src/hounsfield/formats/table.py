@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from hounsfield.dicom.extensions import extensions, load_extension, named
 from hounsfield.errors import UnsupportedError
+from hounsfield.language import say
 
 if TYPE_CHECKING:
     from hounsfield.ct.volume import Volume
@@ -167,8 +168,8 @@ def _added(suffix: str) -> VolumeFormat:
     row: Any = load_extension(GROUP, suffix)
     if not isinstance(row, VolumeFormat) or suffix not in row.suffixes:
         raise UnsupportedError(
-            f"the extension {suffix!r} is a {type(row).__name__}",
-            expected=f"a VolumeFormat with the suffix {suffix}",
+            say("the extension {suffix} is a {name__}", suffix=repr(suffix), name__=type(row).__name__),
+            expected=say("a VolumeFormat with the suffix {suffix}", suffix=suffix),
             remedy="ask its authors",
         )
     return row

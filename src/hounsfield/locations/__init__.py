@@ -15,6 +15,7 @@ from os import PathLike
 from pathlib import Path
 
 from hounsfield.errors import HounsfieldError, LocationError
+from hounsfield.language import say
 from hounsfield.locations.archives import ArchiveLimits
 from hounsfield.locations.dicomdir import DicomdirLocation
 from hounsfield.locations.disk import ArchiveLocation, FileLocation, FolderLocation, first_bytes
@@ -116,7 +117,7 @@ def as_location(location: str | PathLike[str] | Location) -> Location:
         return open_location(location if isinstance(location, str) else Path(location))
     if not isinstance(location, Location):
         raise LocationError(
-            f"a {type(location).__name__} is no location",
+            say("a {name__} is no location", name__=type(location).__name__),
             expected="a path or an address",
             remedy="for some of a folder's files, put them into a folder or a zip of their own",
         )
@@ -134,7 +135,10 @@ def _is_server(text: str) -> bool:
 
 def _open_path(text: str, limits: ArchiveLimits) -> Location:
     if not text or "\0" in text:
-        raise LocationError(f"{text!r} is no path", remedy="give a file, a folder, an archive or a DICOMDIR")
+        raise LocationError(
+            say("{text} is no path", text=repr(text)),
+            remedy="give a file, a folder, an archive or a DICOMDIR",
+        )
     path = Path(text).expanduser()
     try:
         mode = path.stat().st_mode
@@ -154,7 +158,11 @@ def _open_path(text: str, limits: ArchiveLimits) -> Location:
 
 def _not_there(path: Path, error: OSError) -> LocationError:
     if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
-        return LocationError(f"cannot be reached: {error.strerror}", where=str(path), remedy="check the path")
+        return LocationError(
+            say("cannot be reached: {strerror}", strerror=error.strerror),
+            where=str(path),
+            remedy="check the path",
+        )
     near = _near(path)
     remedy = f"did you mean {near}?" if near is not None else "check the path"
     if len(path.parts) == 1 and _is_known_server(path.name):

@@ -17,6 +17,7 @@ from hounsfield.ct.instance.source import FileSource, Skipped, Source
 from hounsfield.dicom.datasets import read_file
 from hounsfield.dicom.uids import MEDIA_DIRECTORY
 from hounsfield.errors import LocationError, MalformedError
+from hounsfield.language import say
 from hounsfield.locations.archives import ArchiveLimits
 from hounsfield.locations.disk import FolderLocation, first_bytes, walk
 
@@ -179,7 +180,9 @@ def _records(path: Path) -> list[tuple[str, Reference]]:
         raise MalformedError("is no Media Storage Directory", where=str(path))
     if path.stat().st_size > LARGEST:
         raise LocationError(
-            f"is larger than {LARGEST} bytes", where=str(path), remedy="give the folder it is in instead"
+            say("is larger than {largest} bytes", largest=LARGEST),
+            where=str(path),
+            remedy="give the folder it is in instead",
         )
     try:
         with warnings.catch_warnings():
@@ -187,7 +190,7 @@ def _records(path: Path) -> list[tuple[str, Reference]]:
             return [found for record in _sequence(path) if (found := _referred(record)) is not None]
     except Exception as error:  # pydicom raises whatever the bytes lead it to
         raise MalformedError(
-            f"its records cannot be read: {type(error).__name__}: {error}",
+            say("its records cannot be read: {name__}: {error}", name__=type(error).__name__, error=error),
             where=str(path),
             remedy="give the folder it is in instead",
         ) from error

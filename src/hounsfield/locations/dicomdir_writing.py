@@ -18,6 +18,7 @@ from hounsfield.ct.instance import FileSource, Header
 from hounsfield.ct.instance.reading import read_header
 from hounsfield.dicom.datasets import read_file
 from hounsfield.errors import HounsfieldError, LocationError, MalformedError
+from hounsfield.language import say
 from hounsfield.locations.dicomdir import LARGEST
 
 _OFFSETS = (0x00041200, 0x00041202, 0x00041400, 0x00041420, 0x00041504)
@@ -35,9 +36,11 @@ def rebuilt(path: Path, folder: Path) -> bytes:
     try:
         content = path.read_bytes() if path.stat().st_size <= LARGEST else b""
     except OSError as error:
-        raise LocationError(f"cannot be read: {error.strerror}", where=str(path)) from error
+        raise LocationError(
+            say("cannot be read: {strerror}", strerror=error.strerror), where=str(path)
+        ) from error
     if not content:
-        raise LocationError(f"is larger than {LARGEST} bytes or empty", where=str(path))
+        raise LocationError(say("is larger than {largest} bytes or empty", largest=LARGEST), where=str(path))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -46,7 +49,8 @@ def rebuilt(path: Path, folder: Path) -> bytes:
         raise
     except Exception as error:  # pydicom raises whatever the bytes lead it to
         raise MalformedError(
-            f"its records cannot be read: {type(error).__name__}: {error}", where=str(path)
+            say("its records cannot be read: {name__}: {error}", name__=type(error).__name__, error=error),
+            where=str(path),
         ) from error
 
 

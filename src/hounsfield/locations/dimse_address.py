@@ -9,6 +9,7 @@ from urllib.parse import quote, unquote
 from hounsfield.dicomweb.uids import is_uid
 from hounsfield.dimse.pdus import ae_title
 from hounsfield.errors import DimseError, LocationError
+from hounsfield.language import say
 
 SCHEME = "dicom://"
 DEFAULT_PORT = 104
@@ -78,6 +79,6 @@ class DimseAddress:
 
 def _no_address(text: str) -> LocationError:
     return LocationError(
-        f"{text[:100]!r} is no address of a DIMSE peer",
+        say("{text} is no address of a DIMSE peer", text=repr(text[:100])),
         expected="dicom://AETITLE@host:port, perhaps with /studies/UID/series/UID/instances/UID",
     )

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from hounsfield.ct.instance.source import FileSource, Skipped, Source
 from hounsfield.errors import HounsfieldError, LocationError
+from hounsfield.language import say
 from hounsfield.locations.archives import SNIFFED_BYTES, ArchiveLimits, archive_members, is_archive
 from hounsfield.locations.archives.names import (
     is_system_folder,
@@ -151,7 +152,7 @@ def first_bytes(path: Path) -> bytes:
             return stream.read(SNIFFED_BYTES)
     except OSError as error:
         raise LocationError(
-            f"cannot be opened: {error.strerror}",
+            say("cannot be opened: {strerror}", strerror=error.strerror),
             where=str(path),
             remedy="check the path and its permissions",
         ) from error
@@ -194,5 +195,7 @@ def _listed(folder: Path) -> list[os.DirEntry[str]]:
             return sorted(entries, key=lambda entry: natural(entry.name))
     except OSError as error:
         raise LocationError(
-            f"cannot be listed: {error.strerror}", where=str(folder), remedy="check its permissions"
+            say("cannot be listed: {strerror}", strerror=error.strerror),
+            where=str(folder),
+            remedy="check its permissions",
         ) from error

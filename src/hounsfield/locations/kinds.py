@@ -15,6 +15,7 @@ from typing import Any
 
 from hounsfield.dicom.extensions import extensions, load_extension, named
 from hounsfield.errors import LocationError
+from hounsfield.language import say
 from hounsfield.locations.archives.limits import ArchiveLimits
 from hounsfield.locations.location import Location
 
@@ -116,7 +117,7 @@ def _of_extension(key: str) -> Callable[[str], Location]:
         place: object = opener(text)
         if not isinstance(place, Location):
             raise LocationError(
-                f"the extension {key!r} made a {type(place).__name__}",
+                say("the extension {key} made a {name__}", key=repr(key), name__=type(place).__name__),
                 expected="an object with a name and sources()",
                 where=text,
             )

@@ -38,6 +38,7 @@ from hounsfield.client import (
 )
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.errors import HounsfieldError, LocationError
+from hounsfield.language import say
 from hounsfield.locations.dimse_address import DimseAddress
 from hounsfield.outputs import whole_file
 
@@ -81,7 +82,9 @@ class Server:
         """A client for it; `LocationError` names the entry where a setting makes no sense, or that speaks DIMSE."""
         settings = self.settings
         if self.is_dimse:
-            raise LocationError("speaks DIMSE, not DICOMweb", where=f"server {self.name!r}")
+            raise LocationError(
+                "speaks DIMSE, not DICOMweb", where=say("server {name}", name=repr(self.name))
+            )
         try:
             return Client(
                 self.url,
@@ -93,13 +96,13 @@ class Server:
                 **options,
             )
         except HounsfieldError as error:
-            error.at(f"server {self.name!r}")
+            error.at(say("server {name}", name=repr(self.name)))
             raise
         except (TypeError, ValueError, KeyError) as error:
             raise LocationError(
-                f"a setting that makes no sense: {error}",
-                where=f"server {self.name!r}",
-                remedy=f"see {servers_file()}",
+                say("a setting that makes no sense: {error}", error=error),
+                where=say("server {name}", name=repr(self.name)),
+                remedy=say("see {servers_file}", servers_file=servers_file()),
             ) from error
 
 
@@ -123,7 +126,9 @@ def read_servers(path: Path | None = None) -> dict[str, Server]:
         # A parser's message may repeat the line, and with it a secret: only its place is given.
         place = re.search(r"line \d+", str(error))
         raise LocationError(
-            f"cannot be read{f' at {place[0]}' if place else ''}", expected="TOML", where=str(path)
+            say("cannot be read{which}", which=f" at {place[0]}" if place else ""),
+            expected="TOML",
+            where=str(path),
         ) from None
     return {name: Server(name, _checked(name, settings, path)) for name, settings in found.items()}
 
@@ -134,9 +139,9 @@ def find_server(name: str) -> Server:
     if name not in servers:
         known = ", ".join(sorted(servers))
         raise LocationError(
-            f"no server is called {name!r}",
-            expected=f"one of: {known}" if known else None,
-            remedy=f"add it: hounsfield servers add {name} URL",
+            say("no server is called {name}", name=repr(name)),
+            expected=say("one of: {known}", known=known) if known else None,
+            remedy=say("add it: hounsfield servers add {name} URL", name=name),
             known=tuple(servers),
         )
     return servers[name]
@@ -155,7 +160,8 @@ def add_server(name: str, settings: Mapping[str, Any], *, force: bool = False) -
     """Write an entry; one of the same name is only replaced with `force`."""
     if not _NAME.fullmatch(name):
         raise LocationError(
-            f"{name!r} is no name for a server", expected="two or more letters, digits, - _ ."
+            say("{name} is no name for a server", name=repr(name)),
+            expected="two or more letters, digits, - _ .",
         )
     server = Server(name, _checked(name, settings, servers_file()))
     if server.is_dimse:
@@ -165,7 +171,8 @@ def add_server(name: str, settings: Mapping[str, Any], *, force: bool = False) -
     servers = read_servers()
     if name in servers and not force:
         raise LocationError(
-            f"there is a server {name!r} already", remedy="give another name, or --force to replace it"
+            say("there is a server {name} already", name=repr(name)),
+            remedy="give another name, or --force to replace it",
         )
     _write({**servers, name: server})
     return server
@@ -224,7 +231,11 @@ def _checked(name: str, settings: Any, path: Path) -> Mapping[str, Any]:
         raise LocationError("an entry without a url", where=where, expected='url = "https://host/dicom-web"')
     unknown = sorted(set(settings) - _KEYS)
     if unknown:
-        raise LocationError(f"unknown setting {unknown[0]!r}", where=where, expected=", ".join(sorted(_KEYS)))
+        raise LocationError(
+            say("unknown setting {unknown}", unknown=repr(unknown[0])),
+            where=where,
+            expected=", ".join(sorted(_KEYS)),
+        )
     auth = settings.get("auth")
     if auth is not None and (not isinstance(auth, Mapping) or auth.get("kind") not in _AUTHS):
         raise LocationError(

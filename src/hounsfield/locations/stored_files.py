@@ -11,6 +11,7 @@ from typing import BinaryIO
 from hounsfield.ct.instance.source import FileSource, Source
 from hounsfield.dicomweb.uids import is_uid
 from hounsfield.errors import HounsfieldError, LocationError, OutputExistsError
+from hounsfield.language import say
 from hounsfield.locations.location import Delivered, Outcome
 from hounsfield.locations.uids import written_uids
 from hounsfield.outputs import whole_file
@@ -42,7 +43,9 @@ def staging_folder(root: Path, study: str, series: str) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise LocationError(f"cannot be made: {error.strerror}", where=str(folder)) from error
+        raise LocationError(
+            say("cannot be made: {strerror}", strerror=error.strerror), where=str(folder)
+        ) from error
     return folder
 
 

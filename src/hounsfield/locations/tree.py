@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hounsfield.ct.instance.source import FileSource, Skipped
 from hounsfield.errors import HounsfieldError, LocationError
+from hounsfield.language import say
 from hounsfield.locations.archives.names import is_partial, natural
 from hounsfield.locations.dicomdir import is_dicomdir
 from hounsfield.locations.disk import first_bytes
@@ -31,7 +32,9 @@ def tree_entries(
             found = sorted(entries, key=lambda entry: natural(entry.name))
     except OSError as error:
         if unlisted is None:
-            raise LocationError(f"cannot be listed: {error.strerror}", where=str(root)) from error
+            raise LocationError(
+                say("cannot be listed: {strerror}", strerror=error.strerror), where=str(root)
+            ) from error
         unlisted(root, error)
         return
     for entry in found:

@@ -10,6 +10,7 @@ from hounsfield.ct.instance.source import BytesSource, Source
 from hounsfield.dicom.fast_walk import scan_elements
 from hounsfield.dicomweb.uids import is_uid
 from hounsfield.errors import HounsfieldError, MalformedError, TruncatedError
+from hounsfield.language import say
 
 HEAD_BYTES = 64 * 1024
 """Bytes kept in memory of a file that is being written, to read its header from."""
@@ -43,7 +44,7 @@ def written_uids(source: Source, head: bytes = b"", size: int = 0) -> tuple[str,
         pixels = elements.pixels
         if pixels is not None and pixels.length is not None and pixels.offset + pixels.length > size:
             raise TruncatedError(
-                f"{size} bytes",
+                say("{size} bytes", size=size),
                 expected=f"{pixels.offset + pixels.length}",
                 where=source.name,
                 found_bytes=size,

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from hounsfield.errors import LocationError, MalformedError, TruncatedError
 from hounsfield.formats.reading import HEADER_BYTES, Beginning, VolumeLayout, read_layout, reader_of
 from hounsfield.formats.reading.omezarr import MARKS, zarr_layout
+from hounsfield.language import say
 from hounsfield.locations.archives.limits import MIB, ArchiveLimits
 from hounsfield.locations.archives.spool import Spool
 
@@ -87,7 +88,7 @@ def open_volume(path: Path, limits: ArchiveLimits | None = None) -> VolumeFile:
         return _open_zarr(path, limits) if path.is_dir() else _open_file(path, limits)
     except OSError as error:
         raise LocationError(
-            f"cannot be read: {error.strerror or error}",
+            say("cannot be read: {strerror}", strerror=error.strerror or error),
             where=str(path),
             remedy="check the path and its permissions",
         ) from error
@@ -126,8 +127,8 @@ def _offset(layout: VolumeLayout, data: Path, name: str) -> int:
     begin = size - layout.bytes if layout.offset < 0 else layout.offset
     if begin < 0 or begin + layout.bytes > size:
         raise TruncatedError(
-            f"ends after {size} bytes",
-            expected=f"{max(begin, 0) + layout.bytes} by its header",
+            say("ends after {size} bytes", size=size),
+            expected=say("{number} by its header", number=max(begin, 0) + layout.bytes),
             where=name,
             remedy="was it copied or downloaded whole?",
         )
@@ -152,7 +153,7 @@ class _Beside:
     def file(self, name: str) -> Path:
         if PurePath(name).name != name or name in ("", ".", "..") or "\\" in name:
             raise MalformedError(
-                f"its voxels are said to be in {name!r}",
+                say("its voxels are said to be in {name}", name=repr(name)),
                 expected="a file in the same folder",
                 where=str(self.path),
             )
@@ -190,7 +191,7 @@ def _expanded(stream: BinaryIO, encoding: str, name: str) -> Iterator[bytes]:
             rest = (decoder.unused_data or stream.read(MIB)).lstrip(b"\0")
     except (zlib.error, EOFError, ValueError) as error:
         raise MalformedError(
-            f"is broken where it is expanded: {error}",
+            say("is broken where it is expanded: {error}", error=error),
             where=name,
             remedy="was it copied or downloaded whole?",
         ) from error
@@ -210,13 +211,17 @@ def _spooled(blocks: Iterator[bytes], size: int, name: str) -> Spool:
                     return made
     except OSError as error:
         raise LocationError(
-            f"cannot be expanded into {tempfile.gettempdir()}: {error.strerror or error}",
+            say(
+                "cannot be expanded into {gettempdir}: {strerror}",
+                gettempdir=tempfile.gettempdir(),
+                strerror=error.strerror or error,
+            ),
             where=name,
             remedy="free some space there, or set TMPDIR to another folder",
         ) from error
     raise TruncatedError(
-        f"expands to {done} bytes",
-        expected=f"{size} by its header",
+        say("expands to {done} bytes", done=done),
+        expected=say("{size} by its header", size=size),
         where=name,
         remedy="was it copied whole?",
     )

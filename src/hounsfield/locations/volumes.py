@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from hounsfield.ct.instance.source import Skipped, Source
 from hounsfield.errors import LocationError
+from hounsfield.language import say
 from hounsfield.locations.archives.limits import ArchiveLimits
 from hounsfield.locations.archives.streams import Extent
 from hounsfield.locations.volume_files import VolumeFile, open_volume
@@ -127,7 +128,7 @@ class VolumeSlice:
             plane = self.file.cells[self.volume, self.index]
         except (OSError, ValueError) as error:
             raise LocationError(
-                f"cannot be opened: {error}", where=self.name, remedy="is it still there?"
+                say("cannot be opened: {error}", error=error), where=self.name, remedy="is it still there?"
             ) from error
         return cast(BinaryIO, _Rows(self.header, plane[::-1] if self.is_flipped else plane, self.name))
 

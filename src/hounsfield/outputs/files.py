@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hounsfield.errors import LocationError, OutputExistsError
+from hounsfield.language import say
 from hounsfield.outputs.lots import sync
 
 _KEPT_OF_NAME = 40
@@ -106,7 +107,7 @@ def refuse_inside(folder: str | Path, path: str | Path, *, what: str) -> None:
     """
     root = Path(folder).resolve()
     if root.is_dir() and Path(path).resolve().is_relative_to(root):
-        raise LocationError(f"lies within {what}", where=str(path), remedy="write beside it")
+        raise LocationError(say("lies within {what}", what=what), where=str(path), remedy="write beside it")
 
 
 def _exists(path: Path) -> OutputExistsError:
@@ -295,7 +296,7 @@ def _is_at(error: OSError, temporary: Path) -> bool:
 
 def _not_written(path: Path, error: OSError) -> LocationError:
     return LocationError(
-        f"cannot be written: {error.strerror or error}",
+        say("cannot be written: {strerror}", strerror=error.strerror or error),
         where=str(path),
         remedy="check the folder, its permissions and the free space",
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from hounsfield.errors import UnsupportedError
+from hounsfield.language import say
 
 FIELD_OF_VIEW = 352.0
 """mm; the width and height that the default pixel spacing covers."""
@@ -227,4 +228,6 @@ PATIENT_POSITIONS = ("HFS", "HFP", "HFDR", "HFDL", "FFS", "FFP", "FFDR", "FFDL")
 
 def _require(holds: bool, name: str, expected: str) -> None:
     if not holds:
-        raise UnsupportedError("a phantom that cannot be", expected=expected, where=f"PhantomSpec.{name}")
+        raise UnsupportedError(
+            "a phantom that cannot be", expected=expected, where=say("PhantomSpec.{name}", name=name)
+        )

@@ -15,6 +15,7 @@ from PIL import Image
 from hounsfield.ct.volume import Volume
 from hounsfield.ct.windowing import Window
 from hounsfield.errors import SelectionError
+from hounsfield.language import say
 from hounsfield.pictures.drawing import (
     FAINT,
     LARGEST_SIDE,
@@ -108,7 +109,10 @@ def montage_picture(
     """`rows` × `columns` planes, evenly chosen from the first to the last, each with its position."""
     look = look or Look()
     if rows < 1 or columns < 1 or max(rows, columns) > 100:
-        raise SelectionError(f"a montage of {rows}×{columns}", expected="1 … 100 rows and columns")
+        raise SelectionError(
+            say("a montage of {rows}×{columns}", rows=rows, columns=columns),
+            expected="1 … 100 rows and columns",
+        )
     planes = stack(volume, plane)
     count = min(rows * columns, len(planes.positions))
     numbers = np.rint(np.linspace(0, len(planes.positions) - 1, count)).astype(int)
@@ -201,7 +205,7 @@ def chosen(planes: Stack, number: int | None, position: float | None) -> int:
     if number is None:
         return count // 2
     if not 0 <= number < count:
-        raise SelectionError(f"no slice {number + 1}", expected=f"1 … {count}")
+        raise SelectionError(say("no slice {number}", number=number + 1), expected=f"1 … {count}")
     return number
 
 

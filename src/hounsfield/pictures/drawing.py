@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 from hounsfield.ct.volume import Volume
 from hounsfield.ct.windowing import Window, apply_window, window
 from hounsfield.errors import SelectionError
+from hounsfield.language import say
 from hounsfield.pictures.planes import Cut
 
 SMALLEST_CAPTIONED = 512
@@ -42,7 +43,9 @@ class Look:
 
     def __post_init__(self) -> None:
         if self.size is not None and not 1 <= self.size <= LARGEST_SIDE:
-            raise SelectionError(f"a size of {self.size} pixels", expected=f"1 … {LARGEST_SIDE}")
+            raise SelectionError(
+                say("a size of {size} pixels", size=self.size), expected=f"1 … {LARGEST_SIDE}"
+            )
 
 
 HEADS = frozenset({"HEAD", "BRAIN", "SKULL"})

@@ -15,6 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from hounsfield.ct.volume import Volume
 from hounsfield.errors import SelectionError, UnsupportedError
+from hounsfield.language import say
 from hounsfield.outputs import whole_file
 from hounsfield.pictures.compose import Picture, plane_picture
 from hounsfield.pictures.drawing import Look
@@ -46,10 +47,12 @@ def write_picture(picture: Picture, path: str | Path, *, quality: int = 92, forc
     suffix = path.suffix.lower()
     if suffix not in PICTURE_SUFFIXES:
         raise UnsupportedError(
-            f"no picture by the suffix {suffix!r}", expected=", ".join(PICTURE_SUFFIXES), where=str(path)
+            say("no picture by the suffix {suffix}", suffix=repr(suffix)),
+            expected=", ".join(PICTURE_SUFFIXES),
+            where=str(path),
         )
     if not 1 <= quality <= 100:
-        raise SelectionError(f"a quality of {quality}", expected="1 … 100")
+        raise SelectionError(say("a quality of {quality}", quality=quality), expected="1 … 100")
     dots = 25.4 / picture.scale
     with whole_file(path, force=force) as temporary:
         if suffix == ".png":
@@ -83,7 +86,7 @@ def write_film(
     if path.suffix.lower() not in FILM_SUFFIXES:
         raise UnsupportedError("a film that is not MP4", expected=", ".join(FILM_SUFFIXES), where=str(path))
     if not 0.1 <= fps <= 240:
-        raise SelectionError(f"{fps:g} pictures a second", expected="0.1 … 240")
+        raise SelectionError(say("{fps} pictures a second", fps=format(fps, "g")), expected="0.1 … 240")
     require_film()
     with whole_file(path, force=force) as temporary:
         try:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from hounsfield.ct.volume import TILT_TOLERANCE_DEGREES, Volume
 from hounsfield.errors import GeometryError, SelectionError
+from hounsfield.language import say
 from hounsfield.pictures.sampling import sampled
 
 Plane = Literal["axial", "coronal", "sagittal"]
@@ -95,7 +96,9 @@ class Stack(Protocol):
 def stack(volume: Volume, plane: str) -> Stack:
     """The planes of a kind: as acquired where the volume has them, sampled in LPS otherwise."""
     if plane not in VIEWS:
-        raise SelectionError(f"no plane {plane!r}", expected=", ".join(VIEWS), choices=tuple(VIEWS))
+        raise SelectionError(
+            say("no plane {plane}", plane=repr(plane)), expected=", ".join(VIEWS), choices=tuple(VIEWS)
+        )
     if plane == acquired_plane(volume) or _aligned(volume).all():
         return AcquiredStack(volume, plane)
     return SampledStack(volume, plane)
@@ -107,7 +110,10 @@ def nearest(planes: Stack, position: float) -> int:
     low, high = float(places.min()), float(places.max())
     margin = 0.5 * (high - low) / max(len(places) - 1, 1) + 1e-6 if len(places) > 1 else np.inf
     if not low - margin <= position <= high + margin:
-        raise SelectionError(f"no plane at {position:g} mm", expected=f"{low:.1f} … {high:.1f} mm")
+        raise SelectionError(
+            say("no plane at {position} mm", position=format(position, "g")),
+            expected=say("{low} … {high} mm", low=format(low, ".1f"), high=format(high, ".1f")),
+        )
     return int(np.abs(places - position).argmin())
 
 
@@ -259,7 +265,9 @@ def slab_range(planes: Stack, number: int, slab: float | None) -> tuple[int, int
     if slab is None:
         return 0, len(places) - 1
     if not slab > 0:
-        raise GeometryError(f"a slab of {slab:g} mm", expected="a thickness above zero, in mm")
+        raise GeometryError(
+            say("a slab of {slab} mm", slab=format(slab, "g")), expected="a thickness above zero, in mm"
+        )
     # The slab's faces lie half a plane's step beyond the planes' centres; the slack is for rounding.
     within = np.flatnonzero(np.abs(places - places[number]) <= slab / 2 + 1e-6)
     return int(within[0]), int(within[-1])

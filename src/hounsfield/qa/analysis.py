@@ -9,6 +9,7 @@ from typing import Any
 
 from hounsfield.ct.volume import Volume
 from hounsfield.errors import GeometryError, NotHounsfieldError, SelectionError, UnsupportedError
+from hounsfield.language import say
 from hounsfield.phantom.qa import Model, Module, model, names
 from hounsfield.qa import limits as limit_sets
 from hounsfield.qa import modules as measuring
@@ -71,11 +72,13 @@ def analyse(
 def _check_volume(volume: Volume) -> None:
     if not volume.is_hounsfield:
         raise NotHounsfieldError(
-            f"values are in {volume.unit}", expected="HU", remedy="analyse the series in HU"
+            say("values are in {unit}", unit=volume.unit), expected="HU", remedy="analyse the series in HU"
         )
     if len(volume.array) < LEAST_SLICES:
         raise GeometryError(
-            f"{len(volume.array)} slices", expected=f"at least {LEAST_SLICES}", remedy="scan a whole module"
+            say("{count} slices", count=len(volume.array)),
+            expected=say("at least {least_slices}", least_slices=LEAST_SLICES),
+            remedy="scan a whole module",
         )
     if any("lossy" in each.lower() for each in volume.report.warnings):
         raise UnsupportedError("the images were compressed with loss", expected="original values")
@@ -111,7 +114,9 @@ def _ringed(
         seen = (
             "no circle of its size" if line is None else f"no slice whose ring correlates by {LEAST_SCORE:g}"
         )
-        raise SelectionError(f"no phantom met: {seen}", expected=" or ".join(each.title for each in wanted))
+        raise SelectionError(
+            say("no phantom met: {seen}", seen=seen), expected=" or ".join(each.title for each in wanted)
+        )
     check_level(line)
     arrangement = arrange(stack, line, ring)
     module = _inserts_of(arrangement.model)
@@ -131,7 +136,9 @@ def _ringed(
 def _inserts_of(phantom: Model) -> Module:
     module = phantom.module("inserts")
     if module is None:
-        raise SelectionError(f"{phantom.title} has no inserts", expected="a phantom with a ring of inserts")
+        raise SelectionError(
+            say("{title} has no inserts", title=phantom.title), expected="a phantom with a ring of inserts"
+        )
     return module
 
 
@@ -144,7 +151,9 @@ def _inner_slices(stack: Stack, place: Placement, module: Module, ends: Ends) ->
     gaps = set(numbers) & set(stack.volume.report.filled)
     if gaps:
         raise GeometryError(
-            f"slices are missing inside {module.name}", expected="all of them", slices=sorted(gaps)
+            say("slices are missing inside {name}", name=module.name),
+            expected="all of them",
+            slices=sorted(gaps),
         )
     return numbers
 
@@ -297,7 +306,7 @@ def _judged(result: Result, chosen: limit_sets.LimitSet | None) -> Result:
     line = result.details.get("linearity")
     if line is not None and not HOUNSFIELD_SLOPES[0] <= line["slope"] <= HOUNSFIELD_SLOPES[1]:
         raise NotHounsfieldError(
-            f"slope {line['slope']:.3f} of measured over nominal",
+            say("slope {line} of measured over nominal", line=format(line["slope"], ".3f")),
             expected="0.95 to 1.05 for limits of CT",
             remedy="judge a cone beam by its own baseline, without --limits",
         )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hounsfield.errors import GeometryError, SelectionError
+from hounsfield.language import say
 from hounsfield.qa.circles import LEAST_ARC, Circle, find, refine
 from hounsfield.qa.stack import Stack, Values
 
@@ -71,8 +72,8 @@ def check_level(found: Axis) -> None:
     """Raise `GeometryError` for a phantom that leans too much."""
     if found.tilt > GREATEST_TILT:
         raise GeometryError(
-            f"the phantom leans by {found.tilt:.1f}°",
-            expected=f"at most {GREATEST_TILT:g}°",
+            say("the phantom leans by {tilt}°", tilt=format(found.tilt, ".1f")),
+            expected=say("at most {greatest_tilt}°", greatest_tilt=format(GREATEST_TILT, "g")),
             remedy="level it and scan again",
         )
 

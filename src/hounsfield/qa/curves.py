@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from hounsfield.ct.volume import Volume
 from hounsfield.errors import MalformedError, NotHounsfieldError, SelectionError
+from hounsfield.language import say
 
 KINDS = {
     "ed": ("red", "relative electron density"),
@@ -80,7 +81,7 @@ class Curve:
     def apply(self, volume: Volume) -> Volume:
         """Return the volume in the curve's unit, float32; raises unless scanner, kV and kernel are the curve's."""
         if not volume.is_hounsfield:
-            raise NotHounsfieldError(f"values are in {volume.unit}", expected="HU")
+            raise NotHounsfieldError(say("values are in {unit}", unit=volume.unit), expected="HU")
         asked = {
             "manufacturer": volume.header.get("Manufacturer"),
             "model": volume.header.get("ManufacturerModelName"),
@@ -121,11 +122,13 @@ def from_inserts(
 ) -> Curve:
     """Return the curve through measured inserts; raises `SelectionError`, `NotHounsfieldError`."""
     if kind not in KINDS:
-        raise SelectionError(f"curve {kind!r}", expected=f"one of {', '.join(KINDS)}")
+        raise SelectionError(
+            say("curve {kind}", kind=repr(kind)), expected=say("one of {listed}", listed=", ".join(KINDS))
+        )
     if not cone_beam and slope is not None and not SLOPES[0] <= slope <= SLOPES[1]:
         raise NotHounsfieldError(
-            f"measured over nominal has a slope of {slope:.3f}",
-            expected=f"{SLOPES[0]} to {SLOPES[1]}: HU",
+            say("measured over nominal has a slope of {slope}", slope=format(slope, ".3f")),
+            expected=say("{slopes} to {slopes2}: HU", slopes=SLOPES[0], slopes2=SLOPES[1]),
             remedy="a curve of a cone beam only with --cone-beam",
         )
     key, unit = KINDS[kind]
@@ -142,9 +145,10 @@ def from_inserts(
         points.append((0.0, 1.0, 0.0, "water (by definition)"))
     if len(points) < _LEAST_KNOTS:
         raise SelectionError(
-            f"{len(points)} inserts with a known {unit}", expected=f"at least {_LEAST_KNOTS}",
+            say("{count} inserts with a known {unit}", count=len(points), unit=unit),
+            expected=say("at least {count}", count=_LEAST_KNOTS),
             remedy="name the materials in a description of the phantom (--phantom FILE.json)",
-        )  # fmt: skip
+        )
     said = []
     if left_out:
         said.append(f"shown but not used: {', '.join(each[2] for each in left_out)} (--use-plastics)")
@@ -189,7 +193,9 @@ def read(path: Path | str) -> Curve:
         )
     except (ValueError, KeyError, IndexError, TypeError) as error:
         raise MalformedError(
-            f"not a curve: {error}", expected="CSV as `hounsfield qa --curve` writes it", where=str(path)
+            say("not a curve: {error}", error=error),
+            expected="CSV as `hounsfield qa --curve` writes it",
+            where=str(path),
         ) from error
     if not good:
         raise MalformedError(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hounsfield.errors import MalformedError, SelectionError
+from hounsfield.language import say
 from hounsfield.qa.result import Result
 
 _LARGEST_FILE = 1 << 20
@@ -53,13 +54,16 @@ def named(name: str | Path, *, unconfirmed: bool = False) -> LimitSet:
     elif Path(text).suffix == ".json" and Path(text).is_file() and Path(text).stat().st_size <= _LARGEST_FILE:
         content = Path(text).read_bytes()
     else:
-        raise SelectionError(f"limits {text!r}", expected=f"one of {', '.join(names())} or a .json file")
+        raise SelectionError(
+            say("limits {text}", text=repr(text)),
+            expected=say("one of {listed} or a .json file", listed=", ".join(names())),
+        )
     found = _parsed(content, text)
     if not unconfirmed and not all(row["confirmed"] for row in found.rows):
         kept = tuple(row for row in found.rows if row["confirmed"])
         if not kept:
             raise SelectionError(
-                f"the numbers of {found.title} were not checked against its text",
+                say("the numbers of {title} were not checked against its text", title=found.title),
                 expected="limits whose source was read",
                 where=text,
                 remedy="compare them with your copy, then --unconfirmed-limits, or name a file of your own",
@@ -77,18 +81,22 @@ def _parsed(content: bytes, where: str) -> LimitSet:
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise MalformedError(
-            f"not a set of limits: {error!r}", expected="JSON as docs/qa.md describes it", where=where
+            say("not a set of limits: {error}", error=repr(error)),
+            expected="JSON as docs/qa.md describes it",
+            where=where,
         ) from error
     for row in found.rows:
         if not row["source"].strip() and not found.source.strip():
             raise MalformedError(
-                f"the limit of {row['quantity']} has no source",
+                say("the limit of {row} has no source", row=row["quantity"]),
                 expected="where each number comes from",
                 where=where,
             )
         if row["quantity"].partition(":")[0] not in _QUANTITIES:
             raise MalformedError(
-                f"quantity {row['quantity']!r}", expected=f"one of {', '.join(_QUANTITIES)}", where=where
+                say("quantity {row}", row=repr(row["quantity"])),
+                expected=say("one of {listed}", listed=", ".join(_QUANTITIES)),
+                where=where,
             )
     return found
 

@@ -13,6 +13,7 @@ from functools import cache
 import numpy as np
 
 from hounsfield.errors import SelectionError
+from hounsfield.language import say
 from hounsfield.phantom.qa import Model, Module
 from hounsfield.qa.axis import Axis
 from hounsfield.qa.stack import Stack, Values
@@ -69,20 +70,36 @@ def recognise(stack: Stack, axis: Axis, models: tuple[Model, ...], wanted: tuple
     if not names & {each.name for each in best.models}:
         found = " or ".join(each.title for each in best.models)
         raise SelectionError(
-            f"the inserts are those of {found} (correlation {best.score:.2f})",
+            say(
+                "the inserts are those of {found} (correlation {score})",
+                found=found,
+                score=format(best.score, ".2f"),
+            ),
             expected=" or ".join(each.title for each in wanted),
-            remedy=f"--phantom {best.models[0].name}",
+            remedy=say("--phantom {name}", name=best.models[0].name),
         )
     if best.score - following[1] < LEAST_MARGIN:
         raise SelectionError(
-            f"two models fit alike: {best.models[0].title} {best.score:.2f}, {following[0]} {following[1]:.2f}",
-            expected=f"a margin of {LEAST_MARGIN:g}",
+            say(
+                "two models fit alike: {title} {score}, {following} {following2}",
+                title=best.models[0].title,
+                score=format(best.score, ".2f"),
+                following=following[0],
+                following2=format(following[1], ".2f"),
+            ),
+            expected=say("a margin of {least_margin}", least_margin=format(LEAST_MARGIN, "g")),
             remedy="scan the whole module, thinner or with less noise",
         )
     if best.score - best.other_hand < LEAST_MIRROR_MARGIN:
         raise SelectionError(
-            f"the ring fits mirrored as well ({best.score:.2f}, {best.other_hand:.2f})",
-            expected=f"a margin of {LEAST_MIRROR_MARGIN:g}",
+            say(
+                "the ring fits mirrored as well ({score}, {other_hand})",
+                score=format(best.score, ".2f"),
+                other_hand=format(best.other_hand, ".2f"),
+            ),
+            expected=say(
+                "a margin of {least_mirror_margin}", least_mirror_margin=format(LEAST_MIRROR_MARGIN, "g")
+            ),
         )
     _check_alone(axis, best)
     kept = tuple(each for each in best.models if each.name in names)
@@ -215,7 +232,7 @@ def _check_alone(axis: Axis, ring: Ring) -> None:
     z = axis.heights[above]
     if len(z) and float(np.ptp(z)) > _FAR_APART_MM:
         raise SelectionError(
-            f"two rings of inserts, {np.ptp(z):.0f} mm apart",
+            say("two rings of inserts, {ptp} mm apart", ptp=format(np.ptp(z), ".0f")),
             expected="one phantom",
             remedy="scan one at a time",
         )

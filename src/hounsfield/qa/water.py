@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from hounsfield.errors import SelectionError
+from hounsfield.language import say
 from hounsfield.phantom.qa import Model, model
 from hounsfield.qa import modules as measuring
 from hounsfield.qa.axis import Axis, axis, check_level
@@ -47,7 +48,11 @@ def water(stack: Stack, wanted: tuple[Model, ...]) -> Result:
         or len(even) < 3
     ):
         raise SelectionError(
-            f"no phantom met: a round outline of {line.radius:.0f} mm, {len(even)} slices even inside",
+            say(
+                "no phantom met: a round outline of {radius} mm, {count} slices even inside",
+                radius=format(line.radius, ".0f"),
+                count=len(even),
+            ),
             expected=titles,
         )
     check_level(line)
@@ -57,7 +62,9 @@ def water(stack: Stack, wanted: tuple[Model, ...]) -> Result:
     scaled = line.radius / named.radius
     module = named.module("uniform")
     if module is None:
-        raise SelectionError(f"{named.title} has no uniform module", expected="one to measure")
+        raise SelectionError(
+            say("{title} has no uniform module", title=named.title), expected="one to measure"
+        )
     shell = float(named.shell.get("thickness", 0.0))
     module = replace(
         module, radius=line.radius - shell - 3, more={**module.more, "r": float(module.more["r"]) * scaled}

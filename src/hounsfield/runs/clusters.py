@@ -22,6 +22,7 @@ from typing import Any
 
 from hounsfield.codecs.isolation import VARIABLE
 from hounsfield.errors import LocationError, UnsupportedError
+from hounsfield.language import say
 from hounsfield.runs.engines import Engine
 
 CLUSTER_TIMEOUT_SECONDS = 60.0
@@ -108,7 +109,7 @@ class _Connection:
         except (OSError, ValueError) as error:
             self._loop.close()
             raise LocationError(
-                f"no Dask scheduler answers: {error}",
+                say("no Dask scheduler answers: {error}", error=error),
                 where=address,
                 remedy="is it running, and the address right?",
             ) from error

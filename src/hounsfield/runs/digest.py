@@ -14,6 +14,7 @@ from pathlib import Path
 from hounsfield.ct.instance import Header, Instance, Source
 from hounsfield.ct.series import Series
 from hounsfield.errors import LocationError
+from hounsfield.language import say
 
 _CHUNK = 1 << 20
 _MEMBER_FACTS = ("offset", "header_offset", "size", "checksum")
@@ -54,7 +55,9 @@ def identity(source: Source) -> str:
             status = Path(path).stat()
         except OSError as error:
             raise LocationError(
-                f"cannot be read any more: {error.strerror}", where=source.name, remedy="is it still there?"
+                say("cannot be read any more: {strerror}", strerror=error.strerror),
+                where=source.name,
+                remedy="is it still there?",
             ) from error
         facts = [f"size={status.st_size}", f"changed={status.st_mtime_ns}"]
     return " ".join(facts)
@@ -71,7 +74,9 @@ def size_of_source(source: Source) -> int:
     try:
         return Path(path).stat().st_size
     except OSError as error:
-        raise LocationError(f"cannot be read any more: {error.strerror}", where=source.name) from error
+        raise LocationError(
+            say("cannot be read any more: {strerror}", strerror=error.strerror), where=source.name
+        ) from error
 
 
 def content_digest(source: Source) -> str:

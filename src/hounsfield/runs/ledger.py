@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from hounsfield.errors import LocationError
+from hounsfield.language import say
 from hounsfield.outputs.results import WORDS, Result, Status
 
 LEDGER_NAME = "hounsfield.jsonl"
@@ -181,7 +182,9 @@ def read_lines(path: Path) -> Iterator[Mapping[str, Any]]:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise LocationError(f"cannot be read: {error.strerror}", where=str(path)) from error
+        raise LocationError(
+            say("cannot be read: {strerror}", strerror=error.strerror), where=str(path)
+        ) from error
     with stream:
         for line in stream:
             try:
@@ -209,7 +212,7 @@ def hold(descriptor: int, path: Path, remedy: str) -> None:
 
 def _not_written(path: Path, error: OSError) -> LocationError:
     return LocationError(
-        f"cannot be written: {error.strerror}",
+        say("cannot be written: {strerror}", strerror=error.strerror),
         where=str(path),
         remedy="check the folder, its permissions and the free space; then run again",
     )

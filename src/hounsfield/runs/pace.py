@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from hounsfield.errors import HounsfieldError, SelectionError
+from hounsfield.language import say
 from hounsfield.runs.engines import Engine
 
 Item = TypeVar("Item")
@@ -57,10 +58,15 @@ def window(text: str) -> Window:
     numbers = [int(number) for number in found.groups()] if found else []
     minutes = [hour * 60 + minute for hour, minute in zip(numbers[::2], numbers[1::2], strict=True)]
     if not minutes or max(minutes) > _DAY or max(numbers[1::2]) > 59:
-        raise SelectionError(f"{text!r} is no window of the day", expected="HH:MM-HH:MM, such as 20:00-06:00")
+        raise SelectionError(
+            say("{text} is no window of the day", text=repr(text)),
+            expected="HH:MM-HH:MM, such as 20:00-06:00",
+        )
     if (minutes[1] - minutes[0]) % _DAY == 0:
         raise SelectionError(
-            f"{text!r} begins when it ends", expected="two different times", remedy="leave it out for all day"
+            say("{text} begins when it ends", text=repr(text)),
+            expected="two different times",
+            remedy="leave it out for all day",
         )
     return Window(minutes[0] % _DAY, minutes[1] % _DAY)
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from hounsfield.errors import HounsfieldError, LocationError
+from hounsfield.language import say
 from hounsfield.runs.engines import Ending, Engine
 
 Item = TypeVar("Item")
@@ -172,7 +173,11 @@ class _Run(Generic[Item, Value]):
         self.losses += 1
         if self.losses > LOSSES_IN_A_ROW:
             raise LocationError(
-                f"the {self.engine.name} broke or went away {self.losses} times with nothing done in between",
+                say(
+                    "the {name} broke or went away {losses} times with nothing done in between",
+                    name=self.engine.name,
+                    losses=self.losses,
+                ),
                 remedy="look at its own log; what is done is kept: run again for the rest",
             )
         if self.executor is not None:

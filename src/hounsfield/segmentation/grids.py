@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from hounsfield.ct.volume import Volume
 from hounsfield.errors import GeometryError
+from hounsfield.language import say
 
 Vector = NDArray[np.float64]
 
@@ -123,7 +124,10 @@ def fit_plane(target: Target, first: Vector, steps: Vector, shape: tuple[int, in
     skew = np.abs(np.array([along[0, 1] * (sizes[0] - 1), along[1, 0] * (sizes[1] - 1)]))
     if skew.max() > ON_VOXEL:
         raise GeometryError(
-            f"is turned in the plane by {target.mm(np.array([0, *skew])):.3g} mm at its far end",
+            say(
+                "is turned in the plane by {mm} mm at its far end",
+                mm=format(target.mm(np.array([0, *skew])), ".3g"),
+            ),
             expected="rows and columns along the CT's",
             where=where,
             remedy="resample the mask onto the CT first",
@@ -160,8 +164,12 @@ def _axis(
     if not target.is_resampled:
         mm = off * float(np.linalg.norm(target.affine[:3, 1 + axis]))
         raise GeometryError(
-            f"lies {mm:.3g} mm off the CT's voxels along its {('columns', 'rows')[axis]}",
-            expected=f"the grid of {target.describe()}",
+            say(
+                "lies {mm} mm off the CT's voxels along its {value}",
+                mm=format(mm, ".3g"),
+                value=("columns", "rows")[axis],
+            ),
+            expected=say("the grid of {describe}", describe=target.describe()),
             where=where,
             remedy="is it of this series? nearest=True (--nearest) takes what it has at each voxel's centre",
         )

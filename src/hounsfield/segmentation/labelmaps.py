@@ -13,6 +13,7 @@ from hounsfield.ct.roi import PlaneRoi, Roi
 from hounsfield.ct.roi.regions import LINES
 from hounsfield.ct.volume import Volume
 from hounsfield.errors import GeometryError, MalformedError, UnsupportedError
+from hounsfield.language import say
 from hounsfield.segmentation.grids import ON_SLICE, ON_VOXEL, Target
 from hounsfield.segmentation.layers import Layers
 from hounsfield.segmentation.masks import HIGHEST_LABEL, Labels, Masks, Segment
@@ -41,7 +42,10 @@ def read_labels(
     if affine is None:
         if labels.shape != target.shape:
             raise GeometryError(
-                f"{' × '.join(map(str, labels.shape))} labels without a place in the patient",
+                say(
+                    "{listed} labels without a place in the patient",
+                    listed=" × ".join(map(str, labels.shape)),
+                ),
                 expected=target.describe(),
                 where=name,
             )
@@ -69,7 +73,12 @@ def _whole(array: NDArray[Any], name: str) -> Labels:
             index for index, plane in enumerate(array) if plane.min() < 0 or plane.max() > HIGHEST_LABEL
         )
         raise UnsupportedError(
-            f"labels from {low:g} to {high:g}, first on slice {slice_}",
+            say(
+                "labels from {low} to {high}, first on slice {slice_}",
+                low=format(low, "g"),
+                high=format(high, "g"),
+                slice_=slice_,
+            ),
             expected=f"0 … {HIGHEST_LABEL}",
             where=name,
         )
@@ -100,8 +109,8 @@ def _onto(labels: Labels, affine: Affine, target: Target, name: str, warnings: l
         return _pasted(turned, corner - np.where(negative, size - 1, 0), target, name, warnings)
     if not target.is_resampled:
         raise GeometryError(
-            f"lies {_misfit(first, off, target, labels.shape)}",
-            expected=f"the grid of {target.describe()}",
+            say("lies {misfit}", misfit=_misfit(first, off, target, labels.shape)),
+            expected=say("the grid of {describe}", describe=target.describe()),
             where=name,
             remedy="is it of this series? nearest=True (--nearest) takes what it has at each voxel's centre",
         )
@@ -130,8 +139,8 @@ def _pasted(labels: Labels, corner: NDArray[Any], target: Target, name: str, war
     if lost and not target.is_cropped:
         mm = float(np.abs(np.concatenate([low - corner, corner + labels.shape - high])).max() * target.step)
         raise GeometryError(
-            f"{lost} of its voxels lie outside the CT, up to {mm:.3g} mm",
-            expected=f"the grid of {target.describe()}",
+            say("{lost} of its voxels lie outside the CT, up to {mm} mm", lost=lost, mm=format(mm, ".3g")),
+            expected=say("the grid of {describe}", describe=target.describe()),
             where=name,
             remedy="is it of this series?",
         )
@@ -173,7 +182,12 @@ def read_drawn(rois: Sequence[Roi | PlaneRoi], volume: Volume, *, name: str = ""
             continue
         if not 0 <= roi.slice < slices:
             raise GeometryError(
-                f"region {place} ({roi.label or roi.kind}) is on slice {roi.slice}",
+                say(
+                    "region {place} ({label}) is on slice {slice}",
+                    place=place,
+                    label=roi.label or roi.kind,
+                    slice=roi.slice,
+                ),
                 expected=f"0 … {slices - 1}",
                 where=name,
             )

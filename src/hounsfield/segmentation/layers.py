@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hounsfield.errors import UnsupportedError
+from hounsfield.language import say
 from hounsfield.segmentation.masks import HIGHEST_LABEL, Labels, Segment
 
 MOST_LAYERS = 64
@@ -28,7 +29,9 @@ class Layers:
     def __init__(self, shape: tuple[int, int, int], numbers: Iterable[int], *, where: str = "") -> None:
         highest = max(numbers, default=1)
         if highest > HIGHEST_LABEL:
-            raise UnsupportedError(f"a label of {highest}", expected=f"1 … {HIGHEST_LABEL}", where=where)
+            raise UnsupportedError(
+                say("a label of {highest}", highest=highest), expected=f"1 … {HIGHEST_LABEL}", where=where
+            )
         self._shape, self._where = shape, where
         self._dtype: type[np.unsignedinteger[Any]] = np.uint8 if highest <= 0xFF else np.uint16
         self._arrays: list[Any] = [np.zeros(shape, self._dtype)]
@@ -74,7 +77,11 @@ class Layers:
             target += 1
         if target == MOST_LAYERS:
             raise UnsupportedError(
-                f"more than {MOST_LAYERS} segments upon each other, segment {number} among them",
+                say(
+                    "more than {most_layers} segments upon each other, segment {number} among them",
+                    most_layers=MOST_LAYERS,
+                    number=number,
+                ),
                 where=self._where,
             )
         if target == len(self._arrays):

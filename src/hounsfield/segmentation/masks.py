@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hounsfield.ct.volume import Volume
 from hounsfield.errors import GeometryError, SelectionError
+from hounsfield.language import say
 
 Labels = NDArray[np.unsignedinteger[Any]]
 """(slices, rows, columns): uint8 or uint16; 0 outside every segment, else the number of one."""
@@ -104,8 +105,12 @@ class Masks:
             return found[0]
         choices = tuple(f"{segment.number} {segment.name}" for segment in self.segments)
         raise SelectionError(
-            f"{len(found) or 'no'} segments {which!r}",
-            expected=f"one of {', '.join(choices[:20])}{' …' if len(choices) > 20 else ''}",
+            say("{count} segments {which}", count=len(found) or "no", which=repr(which)),
+            expected=say(
+                "one of {listed}{which}",
+                listed=", ".join(choices[:20]),
+                which=" …" if len(choices) > 20 else "",
+            ),
             where=self.source,
             choices=choices,
         )

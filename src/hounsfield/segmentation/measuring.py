@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hounsfield.ct.volume import Volume
 from hounsfield.errors import GeometryError
+from hounsfield.language import say
 from hounsfield.segmentation.masks import Masks, Segment
 from hounsfield.segmentation.recipes import Recipe
 from hounsfield.segmentation.statistics import BIN_WIDTH, Distribution, first_order
@@ -56,8 +57,8 @@ def measure(volume: Volume, masks: Masks, *, recipes: Sequence[Recipe] = ()) -> 
     """
     if masks.shape != volume.shape or not np.allclose(masks.affine, volume.affine, atol=1e-6):
         raise GeometryError(
-            f"masks of {masks.shape} voxels",
-            expected=f"the grid of the volume, {volume.shape}",
+            say("masks of {shape} voxels", shape=masks.shape),
+            expected=say("the grid of the volume, {shape}", shape=volume.shape),
             where=masks.source,
         )
     voxel_ml = abs(float(np.linalg.det(volume.affine[:3, :3]))) / 1000

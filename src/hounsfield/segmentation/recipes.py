@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hounsfield.ct.volume import Volume
 from hounsfield.errors import NotHounsfieldError, SelectionError
+from hounsfield.language import say
 from hounsfield.segmentation.connected import connected
 from hounsfield.segmentation.statistics import Distribution
 
@@ -40,7 +41,8 @@ class Recipe:
         """Its figures. Raises `NotHounsfieldError` for values in another unit."""
         if not inside.volume.is_hounsfield:
             raise NotHounsfieldError(
-                f"values are in {inside.volume.unit}", expected=f"HU, for the recipe {self.name!r}"
+                say("values are in {unit}", unit=inside.volume.unit),
+                expected=say("HU, for the recipe {name}", name=repr(self.name)),
             )
         return self.work(inside)
 
@@ -51,7 +53,7 @@ def recipe(name: str) -> Recipe:
         if known.name == name:
             return known
     names = tuple(known.name for known in RECIPES)
-    raise SelectionError(f"no recipe {name!r}", expected=", ".join(names), choices=names)
+    raise SelectionError(say("no recipe {name}", name=repr(name)), expected=", ".join(names), choices=names)
 
 
 def _ml(inside: Inside, low: float, high: float) -> float:

@@ -22,6 +22,7 @@ from hounsfield.ct.roi.filling import windings
 from hounsfield.ct.volume import Volume
 from hounsfield.dicom.fast_walk import Unrecognised
 from hounsfield.errors import GeometryError, MalformedError
+from hounsfield.language import say
 from hounsfield.segmentation.grids import ON_OWN_SLICE, ON_SLICE, Target, slices_of_planes
 from hounsfield.segmentation.layers import Layers
 from hounsfield.segmentation.masks import HIGHEST_LABEL, Masks, Segment
@@ -162,8 +163,17 @@ class _Filling:
         segment = self._structure.segment
         return GeometryError(
             found,
-            expected=f"contours on the {self._target.shape[0]} slices of the CT, {self._target.step:.4g} mm apart",
-            where=f"{self._name}, structure {segment.name!r}, contour {contour.number}",
+            expected=say(
+                "contours on the {shape} slices of the CT, {step} mm apart",
+                shape=self._target.shape[0],
+                step=format(self._target.step, ".4g"),
+            ),
+            where=say(
+                "{name}, structure {name2}, contour {number}",
+                name=self._name,
+                name2=repr(segment.name),
+                number=contour.number,
+            ),
             remedy="is it of this series?",
         )
 
@@ -223,9 +233,9 @@ def _check_frame_of_reference(structures: Iterable[Structure], volume: Volume, n
         named = {uid for contour in structure.contours for uid in contour.uids}
         if own and other and own != other and not named & known:
             raise GeometryError(
-                f"is in the frame of reference {other}",
-                expected=f"the volume's, {own}",
-                where=f"{name}, structure {structure.segment.name!r}",
+                say("is in the frame of reference {other}", other=other),
+                expected=say("the volume's, {own}", own=own),
+                where=say("{name}, structure {name2}", name=name, name2=repr(structure.segment.name)),
                 remedy="is it of this series?",
             )
 
@@ -269,7 +279,7 @@ def _read(dataset: Level, name: str) -> list[Structure]:
         found.append(Structure(segment, _text(item, "ReferencedFrameOfReferenceUID"), outlines))
     if contours:
         raise MalformedError(
-            f"contours of ROI Number {next(iter(contours))}, which is no structure",
+            say("contours of ROI Number {next}, which is no structure", next=next(iter(contours))),
             expected="a number of Structure Set ROI Sequence (3006,0020)",
             where=name,
         )
@@ -302,7 +312,7 @@ def _points(item: Level, where: str) -> Points:
         raise MalformedError("Contour Data (3006,0050) is no list of numbers", where=where) from error
     if len(numbers) % 3 or not np.isfinite(numbers).all():
         raise MalformedError(
-            f"Contour Data (3006,0050) of {len(numbers)} numbers",
+            say("Contour Data (3006,0050) of {count} numbers", count=len(numbers)),
             expected="finite ones, three a point",
             where=where,
         )

@@ -17,6 +17,7 @@ from hounsfield.ct.geometry import affine_of
 from hounsfield.ct.instance import Instance
 from hounsfield.ct.volume import Volume
 from hounsfield.errors import GeometryError
+from hounsfield.language import say
 from hounsfield.segmentation.grids import ON_OWN_SLICE, ON_SLICE, Fit, Target, fit_plane, slices_of_planes
 from hounsfield.segmentation.layers import Layers
 from hounsfield.segmentation.masks import Masks, Segment
@@ -70,8 +71,8 @@ class _Making:
         sources = {uid for frame in self.header.frames for uid in frame.uids}
         if not sources & set(self.target.slice_of_uid):
             raise GeometryError(
-                f"a segmentation in the frame of reference {own}",
-                expected=f"the volume's, {volumes}",
+                say("a segmentation in the frame of reference {own}", own=own),
+                expected=say("the volume's, {volumes}", volumes=volumes),
                 where=self.instance.name,
                 remedy="is it of this series?",
             )
@@ -142,8 +143,8 @@ class _Making:
     def _refuse_beyond(self, place: _Place, index: int) -> None:
         if place.beyond and not self.target.is_cropped:
             raise GeometryError(
-                f"lies {place.beyond:.3g} mm beyond the volume's slices",
-                expected=f"a place among {self.target.shape[0]} slices",
+                say("lies {beyond} mm beyond the volume's slices", beyond=format(place.beyond, ".3g")),
+                expected=say("a place among {shape} slices", shape=self.target.shape[0]),
                 where=self._where(index),
                 remedy="is it of this series, and is the series complete?",
             )
@@ -245,7 +246,11 @@ class _Placer:
             off = abs(at - named[0])
             if off > ON_OWN_SLICE:
                 raise GeometryError(
-                    f"names slice {named[0]} as its source and lies {off * target.step:.3g} mm from it",
+                    say(
+                        "names slice {named} as its source and lies {number} mm from it",
+                        named=named[0],
+                        number=format(off * target.step, ".3g"),
+                    ),
                     where=where,
                     remedy="one of the two is wrong: make the segmentation again",
                 )
@@ -257,7 +262,11 @@ class _Placer:
         off = abs(at - nearest)
         if off > ON_SLICE:
             raise GeometryError(
-                f"lies {off * target.step:.3g} mm from slice {nearest}, the nearest",
+                say(
+                    "lies {number} mm from slice {nearest}, the nearest",
+                    number=format(off * target.step, ".3g"),
+                    nearest=nearest,
+                ),
                 expected="a place on a slice",
                 where=where,
                 remedy="is it of this series? nearest=True (--nearest) takes what it has at each voxel's centre",
@@ -268,7 +277,11 @@ class _Placer:
         same = self._shape == self._target.shape[1:]
         if len(named) != 1 or not same:
             raise GeometryError(
-                f"has no plane of its own, and names {len(named)} slices of {self._target.describe()}",
+                say(
+                    "has no plane of its own, and names {count} slices of {describe}",
+                    count=len(named),
+                    describe=self._target.describe(),
+                ),
                 expected="a plane, or one slice of its own rows and columns",
                 where=where,
             )
@@ -279,7 +292,10 @@ class _Placer:
         across = np.abs(steps[:, 0]) * (np.array(self._shape) - 1)
         if across.max() > ON_SLICE:
             raise GeometryError(
-                f"its far end lies {across.max() * self._target.step:.3g} mm off the slice where it begins",
+                say(
+                    "its far end lies {number} mm off the slice where it begins",
+                    number=format(across.max() * self._target.step, ".3g"),
+                ),
                 expected="planes along the CT's slices",
                 where=where,
                 remedy="resample the mask onto the CT first",

@@ -17,6 +17,7 @@ from hounsfield.ct.instance.raw_items import raw_dataset
 from hounsfield.ct.instance.reading import pydicom_tolerated, read_dataset
 from hounsfield.dicom.fast_walk import Unrecognised
 from hounsfield.errors import MalformedError, UnsupportedError
+from hounsfield.language import say
 from hounsfield.segmentation.colours import rgb_of_cielab
 from hounsfield.segmentation.found import LABEL_MAP_SEGMENTATION
 from hounsfield.segmentation.masks import Code, Segment
@@ -67,7 +68,7 @@ def _header(instance: Instance, dataset: Level) -> SegHeader:
         kind = "LABELMAP"
     if kind not in ("BINARY", "FRACTIONAL", "LABELMAP"):
         raise UnsupportedError(
-            f"Segmentation Type (0062,0001) is {kind!r}",
+            say("Segmentation Type (0062,0001) is {kind}", kind=repr(kind)),
             expected="BINARY, FRACTIONAL or LABELMAP",
             where=instance.name,
         )
@@ -75,7 +76,11 @@ def _header(instance: Instance, dataset: Level) -> SegHeader:
     groups = tuple(items(dataset, "PerFrameFunctionalGroupsSequence"))
     if len(groups) != count:
         raise MalformedError(
-            f"Number of Frames is {count}, functional groups are of {len(groups)}",
+            say(
+                "Number of Frames is {count}, functional groups are of {count2}",
+                count=count,
+                count2=len(groups),
+            ),
             expected="one for each",
             where=instance.name,
             remedy="the file is damaged; get it again from where it came",

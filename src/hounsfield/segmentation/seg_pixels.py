@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hounsfield.ct.instance import Instance
 from hounsfield.ct.instance.reading import open_pixels
 from hounsfield.errors import TruncatedError, UnsupportedError
+from hounsfield.language import say
 from hounsfield.segmentation.seg_header import SegHeader
 
 Plane = tuple[int, int, NDArray[Any]]
@@ -47,8 +48,14 @@ def _bits(instance: Instance) -> Iterator[tuple[int, Plane]]:
     needed = (count * size + 7) // 8
     if pixels.length < needed:
         raise TruncatedError(
-            f"Pixel Data of {pixels.length} bytes",
-            expected=f"{needed} for {count} frames of {rows} × {columns} bits",
+            say("Pixel Data of {length} bytes", length=pixels.length),
+            expected=say(
+                "{needed} for {count} frames of {rows} × {columns} bits",
+                needed=needed,
+                count=count,
+                rows=rows,
+                columns=columns,
+            ),
             where=instance.name,
             remedy="was it copied whole?",
         )
@@ -65,7 +72,9 @@ def _plane(stream: BinaryIO, offset: int, index: int, rows: int, columns: int, n
     wanted = (end + 7) // 8 - begin // 8
     data = stream.read(wanted)
     if len(data) < wanted:
-        raise TruncatedError("ends before its frames do", where=f"{name}, frame {index + 1}")
+        raise TruncatedError(
+            "ends before its frames do", where=say("{name}, frame {number}", name=name, number=index + 1)
+        )
     packed = np.frombuffer(data, np.uint8)
     if begin % 8 or columns % 8:
         flat = np.unpackbits(packed, bitorder="little")[begin % 8 : begin % 8 + rows * columns]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hounsfield.ct.volume import Volume
 from hounsfield.errors import NotHounsfieldError
+from hounsfield.language import say
 from hounsfield.segmentation.connected import connected
 from hounsfield.segmentation.masks import Masks, Segment
 
@@ -41,7 +42,9 @@ def tissues(volume: Volume) -> Masks:
     Raises `NotHounsfieldError` for another unit.
     """
     if not volume.is_hounsfield:
-        raise NotHounsfieldError(f"values are in {volume.unit}", expected="HU, to tell tissues by")
+        raise NotHounsfieldError(
+            say("values are in {unit}", unit=volume.unit), expected="HU, to tell tissues by"
+        )
     voxel_ml = abs(float(np.linalg.det(volume.affine[:3, :3]))) / 1000
     body = _body(volume)
     inner = np.zeros(volume.shape, np.uint8)

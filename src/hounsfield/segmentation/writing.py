@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from hounsfield.ct.volume import Volume
 from hounsfield.errors import GeometryError, UnsupportedError
+from hounsfield.language import say
 from hounsfield.segmentation.colours import cielab_of_rgb
 from hounsfield.segmentation.contours import outlines
 from hounsfield.segmentation.found import STRUCTURE_SET
@@ -116,7 +117,12 @@ def _refuse_elsewhere(masks: Masks, volume: Volume, places: Sequence[int]) -> No
         if found:
             name = next((each.name for each in masks.segments if each.number in found), "")
             raise GeometryError(
-                f"segment {min(found)} ({name}) has voxels on slice {index}, which no file holds",
+                say(
+                    "segment {found} ({name}) has voxels on slice {index}, which no file holds",
+                    found=min(found),
+                    name=name,
+                    index=index,
+                ),
                 expected="voxels on slices of the series",
                 where=masks.source,
                 remedy="write --to nifti",

@@ -14,6 +14,7 @@ from typing import Any
 from starlette.applications import Starlette
 
 from hounsfield.errors import LocationError, UnsupportedError
+from hounsfield.language import say
 from hounsfield.server.app import make_app
 from hounsfield.server.archive import lock
 from hounsfield.server.archive.archive import STALE_SECONDS, Archive
@@ -111,7 +112,7 @@ class Deployment:
             make_private(self.private)
         except OSError as error:
             raise LocationError(
-                f"cannot be used: {error.strerror}",
+                say("cannot be used: {strerror}", strerror=error.strerror),
                 where=self.folder,
                 remedy="give a folder that can be written",
             ) from error
@@ -209,7 +210,8 @@ class Deployment:
 
             return open_objects(self.store, self.private / "incoming")
         raise UnsupportedError(
-            f"a store at {self.store.partition('://')[0]}://", expected="a folder, or s3://bucket/prefix"
+            say("a store at {partition}://", partition=self.store.partition("://")[0]),
+            expected="a folder, or s3://bucket/prefix",
         )
 
     def _index(self) -> Index:

@@ -16,6 +16,7 @@ from hounsfield.attributes.header_text import INSTANCE_URL
 from hounsfield.dicomweb.queries import Query
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.errors import SelectionError
+from hounsfield.language import say
 from hounsfield.locations import Location, as_location
 from hounsfield.server.app import make_app
 from hounsfield.server.archive.read_only_library import ReadOnlyLibrary
@@ -56,7 +57,9 @@ def local_viewer(
         rows = [_Row.of(json.loads(text.replace(INSTANCE_URL, ""))) for text in found.models]
         if not rows:
             why = f": {skipped[0][0]}: {skipped[0][1]}" if skipped else ""
-            raise SelectionError(f"no DICOM in it{why}", where=library.name, remedy="check the location")
+            raise SelectionError(
+                say("no DICOM in it{why}", why=why), where=library.name, remedy="check the location"
+            )
         chosen = _chosen(rows, series, library.name)
         app = make_app(AppState(library, access=Access(hosts=HOSTS)), pages=page())
         yield LocalViewer(app, _fragment(chosen, language), len(rows), skipped)
@@ -105,7 +108,12 @@ def _chosen(rows: list[_Row], wanted: str | None, where: str) -> _Row | None:
         " ".join(filter(None, (row.number, row.description, row.series))) for row in matches or rows
     )
     raise SelectionError(
-        f"{len(matches) or 'no'} series match {wanted!r}: {'; '.join(choices[:20])}",
+        say(
+            "{count} series match {wanted}: {listed}",
+            count=len(matches) or "no",
+            wanted=repr(wanted),
+            listed="; ".join(choices[:20]),
+        ),
         where=where,
         remedy="choose one with --series, by UID, number or description",
         choices=choices,

@@ -20,6 +20,7 @@ from starlette.applications import Starlette
 
 from hounsfield.codecs.isolation import require_isolation
 from hounsfield.errors import LocationError, without_decoders
+from hounsfield.language import say
 from hounsfield.server.app import make_app
 from hounsfield.server.deployment import VARIABLE, Deployment, of_environment
 from hounsfield.server.http.connection import GuardedProtocol
@@ -70,7 +71,7 @@ class Address:
         except OSError as error:
             listening.close()
             raise LocationError(
-                f"cannot listen: {error.strerror or error}",
+                say("cannot listen: {strerror}", strerror=error.strerror or error),
                 where=f"{self.host}:{self.port}",
                 remedy="choose another --port (0 for any free one)",
             ) from error

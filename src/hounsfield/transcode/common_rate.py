@@ -15,6 +15,7 @@ from typing import Any
 from hounsfield.codecs import FrameFormat, Rate
 from hounsfield.ct.instance import Source
 from hounsfield.errors import UnsupportedError
+from hounsfield.language import say
 from hounsfield.transcode.compression import Transcoder
 from hounsfield.transcode.search import GOOD_ENOUGH, RATIO_TOLERANCE, CommonRate, LossySearch
 from hounsfield.transcode.target import Target
@@ -51,7 +52,12 @@ def common_rate(sources: Sequence[Source], target: Target, *, mapper: Mapper = m
         wanted *= ratio / found
     if abs(best[0] / ratio - 1) > RATIO_TOLERANCE:
         raise UnsupportedError(
-            f"{keyword} comes no nearer to a ratio of {ratio:g} over this series than {best[0]:.3g}",
+            say(
+                "{keyword} comes no nearer to a ratio of {ratio} over this series than {best}",
+                keyword=keyword,
+                ratio=format(ratio, "g"),
+                best=format(best[0], ".3g"),
+            ),
             remedy="ask for another ratio, or use another lossy syntax",
             ratio=best[0],
         )

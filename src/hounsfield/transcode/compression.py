@@ -22,6 +22,7 @@ from hounsfield.ct.hu import stored_values
 from hounsfield.ct.instance import BytesSource, HeaderReader, Instance, Source, read_instance
 from hounsfield.dicom.syntaxes import TransferSyntax
 from hounsfield.errors import HounsfieldError, UnsupportedError
+from hounsfield.language import say
 from hounsfield.transcode.derivation import PastLoss, derivation_edits, derived_uid, past_loss_edits
 from hounsfield.transcode.edits import (
     colour_edits,
@@ -181,7 +182,8 @@ class _Work:
             return self._result(coded, photometric_of_jpeg(self.pixels), {})
         if self.syntax.keyword == "jpeg-xl-jpeg":
             raise UnsupportedError(
-                f"jpeg-xl-jpeg of {self.pixels.syntax.keyword}", expected="baseline JPEG (.50)"
+                say("jpeg-xl-jpeg of {keyword}", keyword=self.pixels.syntax.keyword),
+                expected="baseline JPEG (.50)",
             )
         values = self.values()
         return self._lossy(values) if self.target.lossy else self._lossless(values)
@@ -196,7 +198,8 @@ class _Work:
         """Frame by frame, so that a file of many frames needs no more memory than its streams."""
         if not self.syntax.encapsulated and self.pixels.native_bytes > _LONGEST_NATIVE:
             raise UnsupportedError(
-                f"{self.pixels.native_bytes} bytes of native pixels", expected="less than 4 GiB"
+                say("{native_bytes} bytes of native pixels", native_bytes=self.pixels.native_bytes),
+                expected="less than 4 GiB",
             )
         streams = [
             self._proved(values.frame(index), values.form, index) for index in range(self.pixels.count)
@@ -216,7 +219,11 @@ class _Work:
 
     def _broken(self, index: int) -> HounsfieldError:
         return HounsfieldError(
-            f"frame {index + 1} does not come back from {self.syntax.keyword} as it was",
+            say(
+                "frame {number} does not come back from {keyword} as it was",
+                number=index + 1,
+                keyword=self.syntax.keyword,
+            ),
             remedy="nothing was written; please report this image",
             frame=index,
         )
@@ -225,8 +232,13 @@ class _Work:
         """The search for what is asked of it, with its frames and their scales."""
         if self.pixels.native_bytes > _MOST_AT_ONCE:
             raise UnsupportedError(
-                f"{self.pixels.native_bytes} bytes of pixels in one lossy image",
-                expected=f"at most {_MOST_AT_ONCE}, since all frames are coded at one rate",
+                say(
+                    "{native_bytes} bytes of pixels in one lossy image", native_bytes=self.pixels.native_bytes
+                ),
+                expected=say(
+                    "at most {most_at_once}, since all frames are coded at one rate",
+                    most_at_once=_MOST_AT_ONCE,
+                ),
             )
         frames = [values.frame(index) for index in range(self.pixels.count)]
         scales = frame_scales(self.instance, len(frames))
@@ -261,8 +273,12 @@ class _Work:
         found = measure(frames, decoded, scales)
         if not found.keeps(self.target.max_error) or found.padding not in (None, again.padding):
             raise HounsfieldError(
-                f"the finished file is off by {found.worst:g}, with {found.strays} cells of padding astray",
-                expected=f"what {goal_of(self.target)} promises",
+                say(
+                    "the finished file is off by {worst}, with {strays} cells of padding astray",
+                    worst=format(found.worst, "g"),
+                    strays=found.strays,
+                ),
+                expected=say("what {goal_of} promises", goal_of=goal_of(self.target)),
                 remedy="nothing was written; please report this image",
             )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hounsfield.codecs.jpeg_xl import rebuild_jpeg, recompress_jpeg
 from hounsfield.dicom.syntaxes import TransferSyntax
 from hounsfield.errors import HounsfieldError, UnsupportedError
+from hounsfield.language import say
 from hounsfield.transcode.pixels import PixelSource
 
 
@@ -39,4 +40,7 @@ def _recompressed(pixels: PixelSource, index: int) -> bytes:
         reason = "is not rebuilt byte for byte from it"
     except HounsfieldError as error:
         reason = error.found
-    raise UnsupportedError(f"frame {index + 1}: JPEG XL does not take this JPEG: {reason}", frame=index)
+    raise UnsupportedError(
+        say("frame {number}: JPEG XL does not take this JPEG: {reason}", number=index + 1, reason=reason),
+        frame=index,
+    )

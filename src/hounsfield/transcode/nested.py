@@ -16,6 +16,7 @@ from hounsfield.dicom.fast_walk import PixelElement
 from hounsfield.dicom.full_walk import PIXEL_DATA, Element, FullWalk
 from hounsfield.dicom.syntaxes import TransferSyntax
 from hounsfield.errors import HounsfieldError, UnsupportedError
+from hounsfield.language import say
 from hounsfield.transcode.part10 import EXTENDED_LENGTHS, EXTENDED_OFFSETS, TOTAL_LENGTH, Part10
 from hounsfield.transcode.pixels import open_pixels
 
@@ -37,7 +38,10 @@ def with_native_icons(part: Part10, syntax: TransferSyntax) -> Part10:
         rewritten = b"".join(_rewritten(part.dataset, part.elements, syntax, before=limit, depth=0))
     except HounsfieldError as error:
         raise UnsupportedError(
-            f"a nested image (an icon) is compressed too, and cannot be decoded: {error.found}",
+            say(
+                "a nested image (an icon) is compressed too, and cannot be decoded: {found}",
+                found=error.found,
+            ),
             remedy="remove Icon Image Sequence (0088,0200) first",
         ) from error
     return replace(part, dataset=rewritten + part.dataset[limit:], begin=0, pixels=None)

@@ -14,6 +14,7 @@ from hounsfield.ct.instance.pixels import ITEM_TAG
 from hounsfield.dicom.encapsulation import Frame, read_frame
 from hounsfield.dicom.syntaxes import TransferSyntax, transfer_syntax
 from hounsfield.errors import HounsfieldError, MalformedError, TruncatedError, UnsupportedError
+from hounsfield.language import say
 
 _MAX_FRAMES = 1 << 24
 
@@ -70,14 +71,15 @@ class PixelSource:
         try:
             return self._native_cells(frame) if self.native else self._decoded_cells(frame)
         except HounsfieldError as error:
-            error.at(f"frame {frame + 1}")
+            error.at(say("frame {number}", number=frame + 1))
             raise
 
     def _decoded_cells(self, frame: int) -> Pixels:
         data = self.encoded(frame)
         if self.frame_format.samples_per_pixel > 1 and frame and self._colour_of(data) != self.colour:
             raise UnsupportedError(
-                f"a codestream of {self._colour_of(data)}", expected=f"{self.colour}, as that of frame 1"
+                say("a codestream of {colour_of}", colour_of=self._colour_of(data)),
+                expected=say("{colour}, as that of frame 1", colour=self.colour),
             )
         return decode_frame(data, self.syntax, self.frame_format)
 
@@ -109,13 +111,22 @@ def open_pixels(data: bytes, header: Header) -> PixelSource:
     if header.pixels is None:
         raise MalformedError("no Pixel Data (7FE0,0010) in it", expected="an image")
     if header.pixels.keyword != "PixelData":
-        raise UnsupportedError(f"{header.pixels.keyword} in place of Pixel Data", expected="integer pixels")
+        raise UnsupportedError(
+            say("{keyword} in place of Pixel Data", keyword=header.pixels.keyword), expected="integer pixels"
+        )
     syntax = transfer_syntax(header.transfer_syntax)
     if not syntax.readable:
-        raise UnsupportedError(f"{syntax.name} ({syntax.uid}) cannot be decoded: {syntax.note}")
+        raise UnsupportedError(
+            say(
+                "{name} ({uid}) cannot be decoded: {note}", name=syntax.name, uid=syntax.uid, note=syntax.note
+            )
+        )
     form, count = _format(header), header.number_of_frames
     if count > _MAX_FRAMES:
-        raise MalformedError(f"Number of Frames is {count}", expected=f"at most {_MAX_FRAMES}")
+        raise MalformedError(
+            say("Number of Frames is {count}", count=count),
+            expected=say("at most {max_frames}", max_frames=_MAX_FRAMES),
+        )
     form.check()
     offset, length = header.pixels.offset, header.pixels.length
     extents: tuple[Frame, ...] = ()
@@ -147,7 +158,7 @@ def _check_length(found: int, form: FrameFormat, count: int) -> None:
     if found < needed:
         frame = found // form.native_bytes
         raise TruncatedError(
-            f"pixel data ends within frame {frame + 1} of {count}",
+            say("pixel data ends within frame {number} of {count}", number=frame + 1, count=count),
             found_bytes=found,
             expected_bytes=needed,
             frame=frame,
@@ -165,7 +176,10 @@ def _format(header: Header) -> FrameFormat:
     def number(keyword: str, default: int | None = None) -> int:
         value = header.integer(keyword, default)
         if value is None:
-            raise MalformedError(f"{keyword} is missing", expected="the Image Pixel Module (PS3.3 C.7.6.3)")
+            raise MalformedError(
+                say("{keyword} is missing", keyword=keyword),
+                expected="the Image Pixel Module (PS3.3 C.7.6.3)",
+            )
         return value
 
     allocated = number("BitsAllocated")

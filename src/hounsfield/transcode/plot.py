@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from hounsfield.errors import UnsupportedError
+from hounsfield.language import say
 from hounsfield.outputs import whole_file
 from hounsfield.transcode.estimating import Cost, Estimate
 
@@ -59,7 +60,9 @@ def plot_format(path: Path) -> str:
     suffix = path.suffix.lower()
     if suffix not in (".svg", ".png"):
         raise UnsupportedError(
-            f"no plot by the suffix {path.suffix!r}", expected=".svg or .png", where=str(path)
+            say("no plot by the suffix {suffix}", suffix=repr(path.suffix)),
+            expected=".svg or .png",
+            where=str(path),
         )
     return suffix
 

@@ -30,6 +30,7 @@ from typing import Any
 from hounsfield.ct.instance import Header
 from hounsfield.dicom.syntaxes import transfer_syntax
 from hounsfield.errors import HounsfieldError, LocationError, MalformedError, SelectionError
+from hounsfield.language import say
 from hounsfield.transcode.target import Choice, Target
 
 _CONDITIONS = ("modality", "body_part", "sop_class", "older_than", "newer_than")
@@ -122,7 +123,7 @@ def read_policy(
     try:
         found = tomllib.loads(_text(name))
     except tomllib.TOMLDecodeError as error:
-        raise MalformedError(f"is no TOML: {error}", where=str(name)) from error
+        raise MalformedError(say("is no TOML: {error}", error=error), where=str(name)) from error
     rules = found.pop("rule", None)
     if found or not isinstance(rules, list) or not rules or not all(isinstance(rule, dict) for rule in rules):
         odd = f"{', '.join(map(repr, found))} in it" if found else "no rule in it"
@@ -134,7 +135,7 @@ def read_policy(
                 raise SelectionError("is never reached, since the rule before it is for every image")
             made.append(_rule(row, extended_offsets))
         except HounsfieldError as error:
-            error.at(f"{name}: rule {number}")
+            error.at(say("{name}: rule {number}", name=name, number=number))
             raise
     return tuple(made), tuple(rules)
 
@@ -145,12 +146,12 @@ def _text(name: str | Path) -> str:
         try:
             return path.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise LocationError(f"cannot be read: {error}", where=str(name)) from error
+            raise LocationError(say("cannot be read: {error}", error=error), where=str(name)) from error
     shipped = shipped_policies()
     if str(name) not in shipped:
         raise LocationError(
             "is neither a file nor a policy that is shipped",
-            expected=f"a TOML file, or one of {', '.join(shipped)}",
+            expected=say("a TOML file, or one of {listed}", listed=", ".join(shipped)),
             where=str(name),
         )
     return shipped[str(name)]
@@ -159,7 +160,10 @@ def _text(name: str | Path) -> str:
 def _rule(row: Mapping[str, Any], extended_offsets: bool | None) -> Rule:
     unknown = sorted(set(row) - _KNOWN)
     if unknown:
-        raise SelectionError(f"{unknown[0]!r} is no part of a rule", expected=", ".join(sorted(_KNOWN)))
+        raise SelectionError(
+            say("{unknown} is no part of a rule", unknown=repr(unknown[0])),
+            expected=", ".join(sorted(_KNOWN)),
+        )
     return Rule(
         _target(row, extended_offsets),
         str(row.get("name", "")),
@@ -178,7 +182,8 @@ def _target(row: Mapping[str, Any], extended_offsets: bool | None) -> Target | N
     goals: dict[str, Any] = {key: _number(row, key) for key in (*_GOALS, "effort") if key in row}
     if to in ("keep", "auto") and goals:
         raise SelectionError(
-            f"{next(iter(goals))} makes no sense with {to!r}", remedy="name a syntax, or leave it out"
+            say("{next} makes no sense with {to}", next=next(iter(goals)), to=repr(to)),
+            remedy="name a syntax, or leave it out",
         )
     if to == "keep":
         return None
@@ -215,7 +220,9 @@ def _sop_class(name: str) -> str:
     for uid, (title, kind, _, _, keyword) in UID_dictionary.items():
         if kind == "SOP Class" and name in (title.upper(), keyword.upper()):
             return uid
-    raise SelectionError(f"{name!r} is no SOP Class", expected="a UID, or a name such as CT Image Storage")
+    raise SelectionError(
+        say("{name} is no SOP Class", name=repr(name)), expected="a UID, or a name such as CT Image Storage"
+    )
 
 
 def _age(row: Mapping[str, Any], key: str) -> tuple[int, int] | None:

@@ -12,6 +12,7 @@ from hounsfield.codecs import FrameFormat, Pixels, Rate, decode_frame, encode_fr
 from hounsfield.codecs.jpeg import largest_near
 from hounsfield.dicom.syntaxes import TransferSyntax, transfer_syntax
 from hounsfield.errors import HounsfieldError, UnsupportedError
+from hounsfield.language import say
 from hounsfield.transcode.loss import NOTHING_LOST, FrameScale, Loss, comparable, measure
 from hounsfield.transcode.target import Target
 
@@ -157,7 +158,7 @@ class LossySearch:
         streams = [encode_frame(frame, syntax, self.form, rate=rate) for frame in self.cells]
         for frame, stream in zip(self.cells, streams, strict=True):
             if not np.array_equal(decode_frame(stream, syntax, self.form), frame):
-                raise HounsfieldError(f"a frame does not come back from {twin} as it was")
+                raise HounsfieldError(say("a frame does not come back from {twin} as it was", twin=twin))
         return Coded(streams, None, NOTHING_LOST)
 
     def _within(self, max_error: float) -> Coded:
@@ -183,14 +184,23 @@ class LossySearch:
         streams, rate, found = self._bisect(ratio, hint)
         if abs(found / ratio - 1) > RATIO_TOLERANCE:
             raise UnsupportedError(
-                f"{self.syntax.keyword} comes no nearer to a ratio of {ratio:g} than {found:.3g} here",
+                say(
+                    "{keyword} comes no nearer to a ratio of {ratio} than {found} here",
+                    keyword=self.syntax.keyword,
+                    ratio=format(ratio, "g"),
+                    found=format(found, ".3g"),
+                ),
                 remedy="ask for another ratio, or use another lossy syntax",
                 ratio=found,
             )
         coded = self._coded(rate, streams)
         if not coded.loss.keeps(None):
             raise UnsupportedError(
-                f"at a ratio of {ratio:g} padding can no longer be separated from the image by {self.syntax.keyword}",
+                say(
+                    "at a ratio of {ratio} padding can no longer be separated from the image by {keyword}",
+                    ratio=format(ratio, "g"),
+                    keyword=self.syntax.keyword,
+                ),
                 remedy="ask for a smaller ratio, or for --max-error",
             )
         return coded

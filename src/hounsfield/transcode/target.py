@@ -13,6 +13,7 @@ from hounsfield.codecs import PixelKind, best_lossless, holds
 from hounsfield.ct.instance import Header, Source
 from hounsfield.dicom.syntaxes import TransferSyntax, transfer_syntax
 from hounsfield.errors import HounsfieldError, SelectionError, UnsupportedError
+from hounsfield.language import say
 from hounsfield.transcode.pixels import decoded_format, open_pixels
 
 FINEST_QUALITY = 100
@@ -81,12 +82,18 @@ class Target:
             self._check_table(len(goals))
         elif not self.syntax.writable:
             raise UnsupportedError(
-                f"{self.syntax.name} ({self.syntax.uid}) cannot be written: {self.syntax.note}"
+                say(
+                    "{name} ({uid}) cannot be written: {note}",
+                    name=self.syntax.name,
+                    uid=self.syntax.uid,
+                    note=self.syntax.note,
+                )
             )
         elif not self.lossy:
             if goals:
                 raise SelectionError(
-                    f"{self.syntax.keyword} loses nothing", remedy="leave out ratio, max_error and quality"
+                    say("{keyword} loses nothing", keyword=self.syntax.keyword),
+                    remedy="leave out ratio, max_error and quality",
                 )
         elif len(goals) != 1:
             raise _undecided(self.syntax.keyword, len(goals))
@@ -98,8 +105,11 @@ class Target:
             or (self.quality or 0) > FINEST_QUALITY
         ):
             raise SelectionError(
-                f"a goal of {goals[0]:g}",
-                expected=f"a ratio above 1, an error of 0 or more, a quality of 0 to {FINEST_QUALITY}",
+                say("a goal of {goals}", goals=format(goals[0], "g")),
+                expected=say(
+                    "a ratio above 1, an error of 0 or more, a quality of 0 to {finest_quality}",
+                    finest_quality=FINEST_QUALITY,
+                ),
             )
 
     @property
@@ -227,7 +237,7 @@ def choose(source: Source, header: Header, target: Target) -> Choice:
 
 def _undecided(keyword: str, goals: int) -> SelectionError:
     return SelectionError(
-        f"{keyword} loses something; how much was said {goals} times",
+        say("{keyword} loses something; how much was said {goals} times", keyword=keyword, goals=goals),
         expected="one of ratio, max_error (HU) and quality",
         remedy="give --ratio, --max-error or --quality",
     )

@@ -22,6 +22,7 @@ from hounsfield.ct.volume import Volume
 from hounsfield.dicom.extensions import named
 from hounsfield.errors import UnsupportedError
 from hounsfield.formats import Compression, volume_format, write_series, write_volume
+from hounsfield.language import say
 from hounsfield.runs import Engine, Job, Place, Result, Status, Task, run_series, threads
 from hounsfield.runs.report import Sample, preview
 from hounsfield.verbs.load import Scan
@@ -111,7 +112,7 @@ def convert_joined(
     found = volume_format(target)
     if not found.joiner:
         raise UnsupportedError(
-            f"{found.name} holds one volume",
+            say("{name} holds one volume", name=found.name),
             where=str(target),
             remedy="name it .nii.gz or .nii, or leave out --4d",
         )

@@ -23,6 +23,7 @@ from hounsfield.dicomweb.dicom_json import Model, from_dataset
 from hounsfield.dicomweb.matching import matches
 from hounsfield.dicomweb.queries import Query
 from hounsfield.errors import HounsfieldError, SelectionError
+from hounsfield.language import say
 from hounsfield.locations import Found, Level, Location, Searchable, as_location
 from hounsfield.locations.addresses import address_of
 from hounsfield.locations.headers import read_headers
@@ -95,7 +96,9 @@ def date_range(text: str) -> str:
     begin = _day(low, last=False) if low else ""
     end = _day(high, last=True) if high else ""
     if begin and end and begin > end:
-        raise SelectionError(f"{text[:40]!r} ends before it begins", expected="the earlier date first")
+        raise SelectionError(
+            say("{text} ends before it begins", text=repr(text[:40])), expected="the earlier date first"
+        )
     return begin if begin == end and begin else f"{begin}-{end}"
 
 
@@ -114,7 +117,8 @@ def _day(text: str, *, last: bool) -> str:
 
 def _no_date(text: str) -> SelectionError:
     return SelectionError(
-        f"{text[:40]!r} is no date", expected="2024, 2024-03, 2024-03-31 or a range with .."
+        say("{text} is no date", text=repr(text[:40])),
+        expected="2024, 2024-03, 2024-03-31 or a range with ..",
     )
 
 

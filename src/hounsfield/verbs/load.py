@@ -20,6 +20,7 @@ from hounsfield.ct.series import LoadOptions, Series, find_series
 from hounsfield.ct.series.slices import printable
 from hounsfield.ct.volume import Volume
 from hounsfield.errors import HounsfieldError, NotHounsfieldError, SelectionError
+from hounsfield.language import say
 from hounsfield.locations import Location, as_location
 from hounsfield.locations.headers import read_headers
 from hounsfield.locations.retrieved import with_pixels
@@ -65,10 +66,15 @@ class Scan:
             why = f": {self.skipped[0].name}: {self.skipped[0].reason}" if self.skipped else ""
             more = len(self.skipped) - 1
             why += f"; and {more} more {'file' if more == 1 else 'files'} skipped" if more > 0 else ""
-            raise SelectionError(f"no CT series in it{why}", where=self.location, remedy="check the location")
+            raise SelectionError(
+                say("no CT series in it{why}", why=why), where=self.location, remedy="check the location"
+            )
         if not self.series and wanted is None:
             raise SelectionError(
-                f"no CT series in it but Secondary Captures: {'; '.join(map(_choice, self.captures))}",
+                say(
+                    "no CT series in it but Secondary Captures: {listed}",
+                    listed="; ".join(map(_choice, self.captures)),
+                ),
                 where=self.location,
                 remedy="take one all the same with series=… (--series)",
                 choices=tuple(map(_choice, self.captures)),
@@ -221,10 +227,12 @@ def load(
     chosen = scan(with_pixels(as_location(location)), unit=unit, split_by=split_by).choose(series)
     if require_hounsfield and not chosen.unit.hounsfield:
         raise NotHounsfieldError(
-            f"values are in {chosen.unit.name}",
+            say("values are in {name}", name=chosen.unit.name),
             expected="HU",
             where=chosen.name,
-            remedy=f"{chosen.unit.warning}; if they are HU all the same: unit='HU' (--unit HU)",
+            remedy=say(
+                "{warning}; if they are HU all the same: unit='HU' (--unit HU)", warning=chosen.unit.warning
+            ),
         )
     return chosen.load(options, phase=phase, out=out)
 

@@ -11,6 +11,7 @@ from hounsfield.ct.roi import read_rois
 from hounsfield.ct.series import Series
 from hounsfield.ct.volume import Volume
 from hounsfield.errors import LocationError, MalformedError, SelectionError
+from hounsfield.language import say
 from hounsfield.locations import Location
 from hounsfield.locations.volume_files import is_volume, open_volume
 from hounsfield.segmentation import Masks, read_drawn, read_labels, read_rtstruct, read_seg
@@ -81,7 +82,9 @@ def _labels(path: Path, volume: Volume, nearest: bool | None) -> Masks:
     file = open_volume(path)
     if file.layout.shape[0] != 1:
         raise MalformedError(
-            f"{file.layout.shape[0]} volumes in one file", expected="one label map", where=file.name
+            say("{shape} volumes in one file", shape=file.layout.shape[0]),
+            expected="one label map",
+            where=file.name,
         )
     facts = file.layout.facts
     # 3D Slicer says what labels mean as Segment0_LabelValue, Segment0_Name …; so does what is written here.
@@ -113,8 +116,13 @@ def _chosen(found: list[FoundMasks], which: str | None, location: object) -> Fou
             "no segmentation in it", expected="DICOM SEG, RT Structure Set, a label map", where=where
         )
     raise SelectionError(
-        f"{len(matches) or 'none'} of {len(found)} segmentations{'' if which is None else f' for {which!r}'}: "
-        f"{'; '.join(choices)}",
+        say(
+            "{count} of {count2} segmentations{which}: {listed}",
+            count=len(matches) or "none",
+            count2=len(found),
+            which="" if which is None else f" for {which!r}",
+            listed="; ".join(choices),
+        ),
         where=where,
         remedy="choose one with which=…, by UID or description",
         choices=choices,

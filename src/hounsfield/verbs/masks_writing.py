@@ -12,6 +12,7 @@ from hounsfield.ct.series import LoadOptions, Series
 from hounsfield.ct.volume import Volume
 from hounsfield.errors import GeometryError, SelectionError, UnsupportedError
 from hounsfield.formats import write_volume
+from hounsfield.language import say
 from hounsfield.outputs import refuse_existing, whole_file
 from hounsfield.segmentation import Masks, Segment, to_rtstruct, to_seg
 from hounsfield.verbs.masks import masks
@@ -52,7 +53,9 @@ def rewrite_masks(
     refuse_existing(out, force=force)
     if kind in _SUFFIXES and not out.name.lower().endswith(_SUFFIXES[kind]):
         raise UnsupportedError(
-            f"{out.name} is no name for {kind}", expected=" or ".join(_SUFFIXES[kind]), where=str(out)
+            say("{name} is no name for {kind}", name=out.name, kind=kind),
+            expected=" or ".join(_SUFFIXES[kind]),
+            where=str(out),
         )
     volume = series.load(LoadOptions(gaps="fill"))
     found = source if isinstance(source, Masks) else masks(source, volume, nearest=nearest)
@@ -85,7 +88,7 @@ def _write_labels(found: Masks, volume: Volume, out: Path, force: bool) -> None:
     """One label map; what its labels mean stands in a NRRD as 3D Slicer has it."""
     if len(found.layers) > 1:
         raise GeometryError(
-            f"segments that overlap, in {len(found.layers)} layers",
+            say("segments that overlap, in {count} layers", count=len(found.layers)),
             expected="one label a voxel",
             where=found.source,
             remedy="write --to seg or rtstruct",

@@ -19,6 +19,7 @@ from hounsfield.cli.compress.in_place import rewrite_in_place
 from hounsfield.cli.compress.outcomes import Account
 from hounsfield.cli.compress.plans import show_plan
 from hounsfield.cli.goals import each_image, goals, target_of
+from hounsfield.language import say
 from hounsfield.outputs import refuse_inside
 
 if TYPE_CHECKING:
@@ -138,7 +139,9 @@ def compress(location: str, out: str | None, as_json: bool, force: bool, **asked
         return
     for name in ("ledger", "content", "mirror", "hashes"):
         if asked[name]:
-            raise click.UsageError(f"--{name} is for a folder; {location} is a file")
+            raise click.UsageError(
+                say("--{name} is for a folder; {location} is a file", name=name, location=location)
+            )
     job = Job(FileSource(place.root), output)
     if asked["dry_run"]:
         show_foretold([foretold_file(job, goal, force=force)], as_json=as_json)
@@ -153,7 +156,11 @@ def _refuse_odd_place(location: str, out: str | None, asked: dict[str, Any]) -> 
     if out is None and asked["ratio"] is not None and not asked["each"]:
         raise click.UsageError("--in-place meets a ratio file by file: say --each, or compress to OUT")
     if out is not None and "://" in out:
-        raise click.UsageError(f"{out} is no folder; use: hounsfield copy {location} {out} --to …")
+        raise click.UsageError(
+            say(
+                "{out} is no folder; use: hounsfield copy {location} {out} --to …", out=out, location=location
+            )
+        )
 
 
 def _output(place: Location, out: str) -> Path:
@@ -242,7 +249,7 @@ class _Tree:
         mirror, place = self.asked["mirror"], self.place
         root = place.root if isinstance(place, Rewritable) and not place.is_one_file else None
         if mirror and root is None:
-            raise click.UsageError(f"--mirror is for a folder; {place.name} is none")
+            raise click.UsageError(say("--mirror is for a folder; {name} is none", name=place.name))
         root = root if mirror else None
         with progress("Reading headers") as seen:
             return find_files(

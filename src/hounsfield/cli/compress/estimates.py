@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hounsfield.cli.terminal import Column, echo, print_json, progress, table
+from hounsfield.language import say
 
 if TYPE_CHECKING:
     from hounsfield.locations import Location
@@ -43,8 +44,15 @@ def show_estimate(place: Location, plot: Path | None, *, force: bool, as_json: b
         )
         return
     echo(
-        f"{measured.images} image{'s' * (measured.images != 1)}: {measured.native_bytes / 1e6:.1f} MB of pixels, "
-        f"{measured.stored_bytes / 1e6:.1f} MB now; measured on {measured.sampled} of them, on one core"
+        say(
+            "{images} image{number}: {number2} MB of pixels, {number3} MB now; measured on "
+            "{sampled} of them, on one core",
+            images=measured.images,
+            number="s" * (measured.images != 1),
+            number2=format(measured.native_bytes / 1e6, ".1f"),
+            number3=format(measured.stored_bytes / 1e6, ".1f"),
+            sampled=measured.sampled,
+        )
     )
     error = f"Error, {measured.unit}".rstrip(", ")
     table([_row(cost) for cost in measured.costs], [
@@ -55,12 +63,17 @@ def show_estimate(place: Location, plot: Path | None, *, force: bool, as_json: b
     for keyword, held in {cost.syntax.keyword: cost.held for cost in measured.costs}.items():
         if held < measured.sampled:
             echo(
-                f"{keyword} holds {held} of the {measured.sampled} samples; the others count as they are now"
+                say(
+                    "{keyword} holds {held} of the {sampled} samples; the others count as they are now",
+                    keyword=keyword,
+                    held=held,
+                    sampled=measured.sampled,
+                )
             )
     for keyword, reason in measured.impossible.items():
-        echo(f"not {keyword}: {reason}")
+        echo(say("not {keyword}: {reason}", keyword=keyword, reason=reason))
     if plot is not None:
-        echo(f"size against error: {plot}")
+        echo(say("size against error: {plot}", plot=plot))
 
 
 def _row(cost: Cost) -> dict[str, str]:

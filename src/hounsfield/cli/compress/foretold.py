@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hounsfield.cli.batches import show_skipped
 from hounsfield.cli.terminal import echo, print_json
+from hounsfield.language import say
 from hounsfield.outputs.results import word_of
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def show_foretold(
     if left_out_too:
         show_skipped(left_out_too)
     line = ", ".join(f"{count} {would}" for would, count in counts.items())
-    echo(f"{line or 'no file'}; nothing was written")
+    echo(say("{line}; nothing was written", line=line or "no file"))
 
 
 def _would(result: Result) -> str:

@@ -10,6 +10,7 @@ import click
 from hounsfield.cli.compress.foretold import show_foretold
 from hounsfield.cli.compress.outcomes import Account
 from hounsfield.cli.terminal import echo, progress
+from hounsfield.language import say
 
 if TYPE_CHECKING:
     from hounsfield.locations import Location
@@ -21,7 +22,9 @@ def rewrite_in_place(place: Location, target: Target | None, asked: dict[str, An
     from hounsfield.locations import Rewritable
 
     if not isinstance(place, Rewritable):
-        raise click.UsageError(f"--in-place is for a folder or a file; {place.name} is neither")
+        raise click.UsageError(
+            say("--in-place is for a folder or a file; {name} is neither", name=place.name)
+        )
     backup = asked["backup"]
     if target is None:
         _discard(place.root, backup, asked)
@@ -49,8 +52,8 @@ def _compress(root: Path, backup: Path, target: Target, asked: dict[str, Any]) -
             done()
     account.show()
     if not asked["as_json"] and account.counts["written"]:
-        echo(f"the originals are in {backup} until: hounsfield compress {root} --in-place --backup {backup} "
-             "--discard-backup")  # fmt: skip
+        echo(say("the originals are in {backup} until: hounsfield compress {root} --in-place "
+"--backup {backup} --discard-backup", backup=backup, root=root))  # fmt: skip
     account.check(str(root))
 
 

@@ -11,6 +11,7 @@ import click
 from hounsfield.cli import options
 from hounsfield.cli.batches import absolute, at_once, chosen, engine_for, show_skipped
 from hounsfield.cli.terminal import Column, console, echo, print_json, progress, table, width
+from hounsfield.language import say
 
 if TYPE_CHECKING:
     from hounsfield.errors import HounsfieldError
@@ -74,13 +75,19 @@ def info(
     else:
         _show(looked, short)
         for item in found.masks:
-            echo(f"segments: {item.name}; hounsfield measure {location} --mask …")
+            echo(
+                say(
+                    "segments: {name}; hounsfield measure {location} --mask …",
+                    name=item.name,
+                    location=location,
+                )
+            )
         if found.skipped and series is None:
             if short:
                 echo()
             show_skipped(found.skipped)
     for name, error in failed:
-        echo(f"failed: {name}: {error}", err=True)
+        echo(say("failed: {name}: {error}", name=name, error=error), err=True)
     if failed:
         raise click.exceptions.Exit(1)
     if not looked and not as_json:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from hounsfield.cli import options, terminal
+from hounsfield.language import say
 
 if TYPE_CHECKING:
     from hounsfield.attributes import Listing
@@ -82,7 +83,7 @@ def tags(
     (RequestAttributesSequence[0].ScheduledProcedureStepID).
     """
     if as_json and form in ("csv", "html"):
-        raise click.UsageError(f"--json and --format {form} are different forms; choose one")
+        raise click.UsageError(say("--json and --format {form} are different forms; choose one", form=form))
     if settings or removals:
         _change(location, settings, removals, out, force=force)
         return
@@ -128,7 +129,9 @@ def _nothing(location: str, skipped: list[Skipped]) -> SelectionError:
     from hounsfield.errors import SelectionError
 
     why = f": {skipped[0].name}: {skipped[0].reason}" if skipped else ""
-    return SelectionError(f"no DICOM instance in it{why}", where=location, remedy="check the location")
+    return SelectionError(
+        say("no DICOM instance in it{why}", why=why), where=location, remedy="check the location"
+    )
 
 
 def _writer(form: str, rows: Iterator[Listing], lang: Language) -> Callable[[TextIO], None]:
@@ -159,7 +162,9 @@ def _change(
     if out is None:
         raise click.UsageError("--set and --remove write changed copies; say where with --out OUT")
     count, skipped = write_copies(location, parse_edits(settings, removals), out, force=force)
-    terminal.echo(f"{count} {'copy' if count == 1 else 'copies'} in {out}")
+    terminal.echo(
+        say("{count} {which} in {out}", count=count, which="copy" if count == 1 else "copies", out=out)
+    )
     if skipped:
         show_skipped(skipped)
     if any(

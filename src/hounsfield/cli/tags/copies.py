@@ -17,10 +17,11 @@ from hounsfield.errors import (
     SelectionError,
     UnsupportedError,
 )
+from hounsfield.language import say
+from hounsfield.language.reasons import unreadable
 from hounsfield.locations import Location, OnDisk, Rewritable, open_location
 from hounsfield.locations.archives.names import sounds_like_archive
 from hounsfield.outputs import whole_file, whole_folder
-from hounsfield.reasons import unreadable
 
 _LAST_BEFORE_PIXELS = (
     "7FDF0010"  # of no file; whoever removes it has walked over all that precedes the pixels
@@ -59,7 +60,9 @@ def write_copies(
         count, skipped = _write_all(place, root, edits, folder)
         if not count:
             why = f": {skipped[0].name}: {skipped[0].reason}" if skipped else ""
-            raise SelectionError(f"no DICOM instance in it{why}", where=location, remedy="check the location")
+            raise SelectionError(
+                say("no DICOM instance in it{why}", why=why), where=location, remedy="check the location"
+            )
     return count, tuple(skipped)
 
 

@@ -16,6 +16,7 @@ from typing import Literal, get_args
 from hounsfield.codecs.rows import Trial
 from hounsfield.codecs.table import CODECS, codec_of
 from hounsfield.errors import HounsfieldError
+from hounsfield.language import say
 
 IsolationMode = Literal["auto", "always", "never"]
 """Decode in a child process what was not tried; everything; nothing."""
@@ -48,7 +49,10 @@ def isolation_mode() -> IsolationMode:
         return "always"
     value = os.environ.get(VARIABLE, "") or "auto"
     if value not in get_args(IsolationMode):
-        raise HounsfieldError(f"{VARIABLE} is {value[:32]!r}", expected=" or ".join(get_args(IsolationMode)))
+        raise HounsfieldError(
+            say("{variable} is {value}", variable=VARIABLE, value=repr(value[:32])),
+            expected=" or ".join(get_args(IsolationMode)),
+        )
     return value  # type: ignore[return-value]
 
 

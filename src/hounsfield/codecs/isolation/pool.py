@@ -21,6 +21,7 @@ from hounsfield.codecs.isolation.arena import size_for
 from hounsfield.codecs.isolation.callers import cpu_spent, still_wanted
 from hounsfield.codecs.isolation.launch import Child, Launcher, launcher
 from hounsfield.errors import HounsfieldError, MalformedError, TruncatedError, UnsupportedError
+from hounsfield.language import say
 
 WORK = "hounsfield.codecs.isolated"
 """The module whose operations children do."""
@@ -108,7 +109,11 @@ class Pool:
                 child.arena.resize(size)
             except OSError as error:
                 raise HounsfieldError(
-                    f"no {size} bytes of memory to share with a decoder: {error.strerror or error}",
+                    say(
+                        "no {size} bytes of memory to share with a decoder: {strerror}",
+                        size=size,
+                        strerror=error.strerror or error,
+                    ),
                     remedy="use a machine with more memory",
                 ) from error
             child.arena.memory[: len(data)] = data
@@ -180,7 +185,7 @@ class Pool:
                             raise
         except OSError as error:
             raise HounsfieldError(
-                f"no process to decode in can be started: {error.strerror or error}",
+                say("no process to decode in can be started: {strerror}", strerror=error.strerror or error),
                 remedy="is the machine out of memory or processes? HOUNSFIELD_ISOLATE=never does without",
             ) from error
         raise AssertionError("unreachable")
@@ -270,7 +275,7 @@ def _how(code: int, died: Died) -> str:
 
 def _error_of(how: str) -> MalformedError:
     return MalformedError(
-        f"the codestream {how}",
+        say("the codestream {how}", how=how),
         expected="one that decodes",
         remedy="it was decoded in a process of its own, and nothing else was disturbed; "
         "get the file again from where it came",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from hounsfield.ct.hu import StoredFormat
 from hounsfield.ct.instance.header import ATTRIBUTES, Header
 from hounsfield.errors import MalformedError, UnsupportedError
+from hounsfield.language import say
 
 if TYPE_CHECKING:
     from hounsfield.codecs import FrameFormat
@@ -61,9 +62,15 @@ def _stored_format(header: Header) -> StoredFormat:
     stored = header.integer("BitsStored", allocated) or allocated
     high = header.integer("HighBit")
     if allocated not in BITS_ALLOCATED:
-        raise UnsupportedError(f"Bits Allocated is {allocated}", expected="8, 16 or 32")
+        raise UnsupportedError(
+            say("Bits Allocated is {allocated}", allocated=allocated), expected="8, 16 or 32"
+        )
     if stored > allocated:
-        raise MalformedError(f"Bits Stored {stored} is above Bits Allocated {allocated}")
+        raise MalformedError(
+            say(
+                "Bits Stored {stored} is above Bits Allocated {allocated}", stored=stored, allocated=allocated
+            )
+        )
     if high is None or not stored - 1 <= high < allocated:
         high = stored - 1
     return StoredFormat(allocated, stored, high, header.integer("PixelRepresentation", 0) == 1)
@@ -73,7 +80,9 @@ def required(header: Header, keyword: str) -> int:
     """A number without which there are no pixels. Raises `MalformedError`."""
     value = header.integer(keyword)
     if value is None or value < 1:
-        raise MalformedError(f"{keyword} is missing or zero", expected="a positive whole number")
+        raise MalformedError(
+            say("{keyword} is missing or zero", keyword=keyword), expected="a positive whole number"
+        )
     return value
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from hounsfield.dicom.fast_walk import PixelElement
 from hounsfield.errors import MalformedError, TruncatedError
+from hounsfield.language import say
 
 if TYPE_CHECKING:
     from hounsfield.codecs import FrameFormat
@@ -63,7 +64,7 @@ def _check_available(frame: int, available: int, size: int, *, is_filled: bool) 
             return
         remedy = "too little is left of it to fill the rest"
     raise TruncatedError(
-        f"frame {frame + 1} has {available} bytes of pixels",
+        say("frame {number} has {available} bytes of pixels", number=frame + 1, available=available),
         expected=f"{size}",
         remedy=remedy,
         found_bytes=available,
@@ -147,5 +148,7 @@ def _read_into(stream: BinaryIO, view: memoryview) -> None:
     while done < len(view):
         count = stream.readinto(view[done:])  # type: ignore[attr-defined]
         if not count:
-            raise TruncatedError(f"the file ended after {done} of {len(view)} bytes of a frame")
+            raise TruncatedError(
+                say("the file ended after {done} of {count} bytes of a frame", done=done, count=len(view))
+            )
         done += count

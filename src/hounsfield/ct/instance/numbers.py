@@ -11,6 +11,7 @@ import re
 from functools import lru_cache
 
 from hounsfield.errors import MalformedError
+from hounsfield.language import say
 
 _NUMBER = re.compile(r"[+-]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _LONGEST_TOLD = 64  # characters of what is no number
@@ -38,7 +39,7 @@ def unreadable(tag: int, text: str, expected: str = "a decimal number (PS3.5 6.2
 
     shown = repr(text[:_LONGEST_TOLD].strip(" \0"))
     return MalformedError(
-        f"{attribute(tag).name.en} {written(tag)} is {shown}",
+        say("{en} {written} is {shown}", en=attribute(tag).name.en, written=written(tag), shown=shown),
         expected=expected,
-        remedy=f"repair it: hounsfield tags --set {attribute(tag).keyword}=… --out",
+        remedy=say("repair it: hounsfield tags --set {keyword}=… --out", keyword=attribute(tag).keyword),
     )

@@ -38,6 +38,7 @@ from hounsfield.ct.instance.signs import STATING_A_SIGN, Sign, sign_of
 from hounsfield.ct.instance.source import BytesSource, Source, has_metadata
 from hounsfield.dicom.fast_walk import PixelElement
 from hounsfield.errors import HounsfieldError, MalformedError, TruncatedError, UnsupportedError
+from hounsfield.language import say
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -213,8 +214,8 @@ class Instance:
         most = min(FRAMES_LIMIT, 2 * (1 + self._frames_there(min(count, FRAMES_LIMIT))))
         if count > most:
             raise MalformedError(
-                f"Number of Frames is {count}",
-                expected=f"at most {most}, by the size of the pixels",
+                say("Number of Frames is {count}", count=count),
+                expected=say("at most {most}, by the size of the pixels", most=most),
                 where=self.name,
                 remedy="the file is damaged or cut; get it again from where it came",
             )
@@ -301,7 +302,9 @@ class Instance:
         """
         if not 0 <= frame < self.header.number_of_frames:
             raise MalformedError(
-                f"no frame {frame}", expected=f"0 to {self.header.number_of_frames - 1}", where=self.name
+                say("no frame {frame}", frame=frame),
+                expected=say("0 to {number}", number=self.header.number_of_frames - 1),
+                where=self.name,
             )
         pixels = self.header.pixels
         try:
@@ -349,7 +352,7 @@ class Instance:
             return decode_frame(data, self.syntax, self.frame_format, out=out)
         except HounsfieldError as error:
             if self.header.number_of_frames > 1:
-                error.at(f"frame {frame + 1}")
+                error.at(say("frame {number}", number=frame + 1))
             raise
 
     def _encoded(self, stream: BinaryIO, frame: int, *, truncated: bool) -> bytes:
@@ -367,7 +370,7 @@ class Instance:
             stream = io.BytesIO(rest)
             frames = frames_behind(stream, self.header, 0, truncated=truncated)
         if frame >= len(frames):
-            raise TruncatedError(f"pixel data ends before frame {frame + 1} does")
+            raise TruncatedError(say("pixel data ends before frame {number} does", number=frame + 1))
         return read_frame(stream, frames[frame])
 
     def frames_in(self, stream: BinaryIO, *, truncated: bool) -> tuple[Frame, ...]:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hounsfield.ct.geometry import SPACING_TOLERANCE, is_orthonormal, normal_of
-from hounsfield.reasons import reason
+from hounsfield.language.reasons import reason
 
 if TYPE_CHECKING:
     from hounsfield.ct.instance.header import Header

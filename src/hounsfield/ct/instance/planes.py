@@ -26,7 +26,8 @@ from hounsfield.ct.instance.scales import Scale, modality_lut, scale_of_texts, s
 from hounsfield.ct.instance.source import has_metadata
 from hounsfield.dicom.fast_walk import Unrecognised
 from hounsfield.errors import MalformedError
-from hounsfield.reasons import reason
+from hounsfield.language import say
+from hounsfield.language.reasons import reason
 
 if TYPE_CHECKING:
     from hounsfield.ct.instance.header import Header
@@ -150,8 +151,8 @@ def planes_of_groups(dataset: Level, header: Header) -> tuple[Plane, ...]:
     count = header.number_of_frames
     if len(frames) not in (0, count):
         raise MalformedError(
-            f"{len(frames)} items in Per-Frame Functional Groups Sequence (5200,9230)",
-            expected=f"{count}, the Number of Frames",
+            say("{count} items in Per-Frame Functional Groups Sequence (5200,9230)", count=len(frames)),
+            expected=say("{count}, the Number of Frames", count=count),
         )
     root_lut = modality_lut(dataset)
     of_all = _telling(shared, _at_root(dataset))

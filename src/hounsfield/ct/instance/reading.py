@@ -21,6 +21,7 @@ from hounsfield.dicom.layout import ElementLayout
 from hounsfield.dicom.part10 import file_parts, open_data_set
 from hounsfield.dicom.uids import DEFLATED
 from hounsfield.errors import HounsfieldError, MalformedError
+from hounsfield.language import say
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -148,7 +149,11 @@ def pydicom_tolerated(name: str) -> Iterator[None]:
         except Exception as error:
             message = " ".join(str(error).split())[:_LONGEST_TOLD]
             raise MalformedError(
-                f"the header cannot be parsed ({type(error).__name__}: {message})",
+                say(
+                    "the header cannot be parsed ({name__}: {message})",
+                    name__=type(error).__name__,
+                    message=message,
+                ),
                 where=name,
                 remedy="the file is damaged; get it again from where it came",
             ) from error

@@ -20,7 +20,8 @@ from hounsfield.ct.instance.items import Level, first_item, items, value
 from hounsfield.ct.instance.numbers import read_decimal, unreadable
 from hounsfield.ct.units import UCUM_HOUNSFIELD
 from hounsfield.errors import MalformedError
-from hounsfield.reasons import reason
+from hounsfield.language import say
+from hounsfield.language.reasons import reason
 
 Numbers = tuple[float, ...]
 
@@ -176,12 +177,15 @@ def modality_lut(dataset: Level) -> ModalityLut | None:
         little = dataset.original_encoding[1] is not False
         values = _lut_values(data, entries, bits, little) if isinstance(data, bytes) else several(data)
     except (TypeError, ValueError) as error:
-        raise MalformedError(f"Modality LUT Sequence (0028,3000) cannot be read ({error})") from error
+        raise MalformedError(
+            say("Modality LUT Sequence (0028,3000) cannot be read ({error})", error=error)
+        ) from error
     signed = value(dataset, "PixelRepresentation") == 1
     first = first - 0x10000 if signed and first >= 0x8000 else first
     if len(values) < entries:
         raise MalformedError(
-            f"{len(values)} values in the Modality LUT", expected=f"{entries}, by its LUT Descriptor"
+            say("{count} values in the Modality LUT", count=len(values)),
+            expected=say("{entries}, by its LUT Descriptor", entries=entries),
         )
     return ModalityLut(first, values[:entries], str(value(item, "ModalityLUTType") or ""))
 

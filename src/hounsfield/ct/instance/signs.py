@@ -18,7 +18,7 @@ from hounsfield.codecs.table import CODECS
 from hounsfield.ct.hu import Rescale, StoredFormat, stored_values
 from hounsfield.ct.units import unit_of
 from hounsfield.errors import HounsfieldError
-from hounsfield.reasons import reason
+from hounsfield.language.reasons import reason
 
 if TYPE_CHECKING:
     from hounsfield.ct.instance.header import Header

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeGuard, cast
 
 from hounsfield.errors import LocationError
+from hounsfield.language import say
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -68,7 +69,7 @@ class FileSource:
             return cast(BinaryIO, open(self.path, "rb", buffering=0))
         except OSError as error:
             raise LocationError(
-                f"cannot be opened: {error.strerror}",
+                say("cannot be opened: {strerror}", strerror=error.strerror),
                 where=self.name,
                 remedy="check the path and its permissions",
             ) from error

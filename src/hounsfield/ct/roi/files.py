@@ -13,6 +13,7 @@ from hounsfield.ct.roi.measuring import Measured
 from hounsfield.ct.roi.planes import Plane, PlaneRoi
 from hounsfield.ct.roi.regions import Kind, Roi
 from hounsfield.errors import MalformedError
+from hounsfield.language import say
 
 FORMAT = "hounsfield measurements"
 VERSION = 1
@@ -26,10 +27,10 @@ def read_rois(text: str) -> tuple[Roi | PlaneRoi, ...]:
     try:
         body = json.loads(text)
     except ValueError as error:
-        raise MalformedError("not JSON", expected=f"a file of {FORMAT}") from error
+        raise MalformedError("not JSON", expected=say("a file of {format}", format=FORMAT)) from error
     items = body.get("measurements") if isinstance(body, dict) and body.get("format") == FORMAT else None
     if not isinstance(items, list):
-        raise MalformedError("JSON of another kind", expected=f"a file of {FORMAT}")
+        raise MalformedError("JSON of another kind", expected=say("a file of {format}", format=FORMAT))
     rois = (_roi(item, number) for number, item in enumerate(items, 1))
     return tuple(roi for roi in rois if roi is not None)
 
@@ -87,5 +88,6 @@ def _roi(item: Any, number: int) -> Roi | PlaneRoi | None:
         return PlaneRoi(kind, Plane(plane["origin"], plane["across"], plane["down"]), points, label)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise MalformedError(
-            f"measurement {number} that lacks {error}", expected="kind, slice or plane, and points"
+            say("measurement {number} that lacks {error}", number=number, error=error),
+            expected="kind, slice or plane, and points",
         ) from error

@@ -13,6 +13,7 @@ from hounsfield.ct.roi.planes import PlaneRoi, samples
 from hounsfield.ct.roi.regions import Kind, Roi
 from hounsfield.ct.volume import Volume
 from hounsfield.errors import GeometryError
+from hounsfield.language import say
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def measure(volume: Volume, roi: Roi | PlaneRoi) -> Measured:
         return _measured(volume, roi, "", lps, found.values, roi.plane.area, not found.are_voxels)
     slices, rows, columns = volume.shape
     if not 0 <= roi.slice < slices:
-        raise GeometryError(f"a region on slice {roi.slice}", expected=f"0 … {slices - 1}")
+        raise GeometryError(say("a region on slice {slice}", slice=roi.slice), expected=f"0 … {slices - 1}")
     lps = tuple(_place(volume, roi.slice, point) for point in roi.points)
     inside = volume.array[roi.slice][roi.mask(rows, columns)]
     area = volume.spacing[1] * volume.spacing[2]

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from hounsfield.ct.roi.regions import Kind, Points, box, checked, contains, is_near
 from hounsfield.ct.volume import Volume
 from hounsfield.errors import GeometryError
+from hounsfield.language import say
 
 ON_VOXEL = 1e-6
 """Fraction of a voxel within which a sample is the voxel itself: more than rounding, less than anybody can draw."""
@@ -86,7 +87,9 @@ def samples(volume: Volume, roi: PlaneRoi) -> Samples:
     height, width = bottom - top + 1, right - left + 1
     # Each by itself too: a lattice without a row may have any number of columns.
     if max(height, width) > MOST_SAMPLES or height * width > MOST_SAMPLES:
-        raise GeometryError("a region of too many samples", expected=f"at most {MOST_SAMPLES}")
+        raise GeometryError(
+            "a region of too many samples", expected=say("at most {most_samples}", most_samples=MOST_SAMPLES)
+        )
     row, column = np.mgrid[top : bottom + 1, left : right + 1]
     inside = contains(roi.kind, roi.points, row, column)
     index = _indexes(volume, roi.plane, row[inside], column[inside])

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from hounsfield.ct.roi.filling import windings
 from hounsfield.errors import GeometryError
+from hounsfield.language import say
 
 Kind = Literal["probe", "length", "bidirectional", "angle", "cobb", "rectangle", "ellipse", "freehand"]
 LINES: frozenset[Kind] = frozenset({"length", "bidirectional", "angle", "cobb"})
@@ -73,12 +74,17 @@ class Roi:
 def checked(kind: Kind, points: Sequence[Sequence[float]]) -> Points:
     """`points` as floats. Raises `GeometryError` for a kind that is none, or points it cannot have."""
     if kind not in get_args(Kind):
-        raise GeometryError(f"a region of kind {kind!r}", expected=", ".join(get_args(Kind)))
+        raise GeometryError(
+            say("a region of kind {kind}", kind=repr(kind)), expected=", ".join(get_args(Kind))
+        )
     found = tuple((float(row), float(column)) for row, column in points)
     least, most = _POINTS[kind]
     if not least <= len(found) <= most or not all(is_near(value) for point in found for value in point):
         wanted = str(least) if least == most else f"{least} to {most}"
-        raise GeometryError(f"a {kind} of {len(found)} points", expected=f"{wanted}, all finite and near")
+        raise GeometryError(
+            say("a {kind} of {count} points", kind=kind, count=len(found)),
+            expected=say("{wanted}, all finite and near", wanted=wanted),
+        )
     return found
 
 

@@ -27,6 +27,7 @@ from hounsfield.ct.series.slices import Slice
 from hounsfield.ct.units import HOUNSFIELD, Unit
 from hounsfield.ct.volume import Volume
 from hounsfield.errors import GeometryError, HounsfieldError, MalformedError, TruncatedError
+from hounsfield.language import say
 
 Array = npt.NDArray[Any]
 Pair: TypeAlias = tuple[Slice, int]
@@ -106,11 +107,14 @@ class LoadOptions:
                     f"{name}={getattr(self, name)!r}", expected=" or ".join(map(repr, choices))
                 )
         if self.step is not None and not (np.isfinite(self.step) and self.step > 0):
-            raise HounsfieldError(f"step={self.step!r}", expected="a length above zero, in mm")
+            raise HounsfieldError(
+                say("step={step}", step=repr(self.step)), expected="a length above zero, in mm"
+            )
         lengths = () if self.spacing is None else self.spacing
         if self.spacing is not None and not (len(lengths) == 3 and all(0 < mm < np.inf for mm in lengths)):
             raise HounsfieldError(
-                f"spacing={self.spacing!r}", expected="three lengths above zero, in mm: (slice, row, column)"
+                say("spacing={spacing}", spacing=repr(self.spacing)),
+                expected="three lengths above zero, in mm: (slice, row, column)",
             )
 
         if self.voxel is not None and self.like is not None:
@@ -119,7 +123,8 @@ class LoadOptions:
             raise HounsfieldError("step= with a grid of its own", remedy="leave step= out")
         if self.interpolation != "linear" and self.voxel is None and self.like is None:
             raise HounsfieldError(
-                f"interpolation={self.interpolation!r} without a grid", expected="voxel= or like= with it"
+                say("interpolation={interpolation} without a grid", interpolation=repr(self.interpolation)),
+                expected="voxel= or like= with it",
             )
 
     @property
@@ -148,7 +153,9 @@ class LoadOptions:
             box = (slices, (None, None), (None, None))
         lengths = (voxel,) * 3 if isinstance(voxel, int | float) else voxel
         if lengths is not None and len(lengths) != 3:
-            raise HounsfieldError(f"voxel={voxel!r}", expected="one length in mm, or (slice, row, column)")
+            raise HounsfieldError(
+                say("voxel={voxel}", voxel=repr(voxel)), expected="one length in mm, or (slice, row, column)"
+            )
         return cls(
             voxel=None if lengths is None else (lengths[0], lengths[1], lengths[2]),
             like=Grid.of(like) if isinstance(like, Volume) else like,
@@ -292,7 +299,9 @@ class _Worker:
             conversion = conversion_of(item, self.unit, clamp=self.options.clamp)
             return self._convert_what_is_there(item, conversion, out, error.data.get("found_bytes", 0), notes)
         if cells.shape != out.shape:
-            raise MalformedError(f"a frame of {cells.shape}", expected=f"{out.shape}", where=item.name)
+            raise MalformedError(
+                say("a frame of {shape}", shape=cells.shape), expected=f"{out.shape}", where=item.name
+            )
         # Not before the cells: a codestream may say more of its values than the header does.
         notes += item.instance.pixel_notes
         conversion = conversion_of(item, self.unit, clamp=self.options.clamp)
@@ -329,8 +338,15 @@ def checked(out: Array, shape: tuple[int, int, int], dtype: str) -> Array:
     ):
         kind = "" if out.flags.c_contiguous and out.flags.writeable else ", not contiguous or not writable"
         raise GeometryError(
-            f"out= of {'×'.join(map(str, out.shape))} {out.dtype.name}{kind}",
-            expected=f"{'×'.join(map(str, shape))} {dtype}, contiguous and writable",
+            say(
+                "out= of {listed} {name}{kind}",
+                listed="×".join(map(str, out.shape)),
+                name=out.dtype.name,
+                kind=kind,
+            ),
+            expected=say(
+                "{listed} {dtype}, contiguous and writable", listed="×".join(map(str, shape)), dtype=dtype
+            ),
         )
     return out
 
@@ -342,7 +358,11 @@ def allocate(shape: tuple[int, int, int], dtype: str) -> Array:
     except (MemoryError, ValueError) as error:
         size = int(np.prod(shape, dtype=object)) * np.dtype(dtype).itemsize
         raise GeometryError(
-            f"a volume of {'×'.join(map(str, shape))} voxels needs {size / 2**30:.1f} GiB",
+            say(
+                "a volume of {listed} voxels needs {number} GiB",
+                listed="×".join(map(str, shape)),
+                number=format(size / 2**30, ".1f"),
+            ),
             remedy="use a machine with more memory, or write OME-Zarr, which streams",
         ) from error
 

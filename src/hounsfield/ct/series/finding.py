@@ -14,7 +14,7 @@ from hounsfield.ct.series.phases import Phase, separate
 from hounsfield.ct.series.series import Series
 from hounsfield.ct.series.slices import Slice, as_people_count
 from hounsfield.ct.series.traits import asked_keywords
-from hounsfield.reasons import reason
+from hounsfield.language.reasons import reason
 
 
 def find_series(

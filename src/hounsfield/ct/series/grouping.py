@@ -26,7 +26,7 @@ from hounsfield.ct.series.slices import (
 )
 from hounsfield.ct.units import UNSPECIFIED, Unit, hounsfield_on_request
 from hounsfield.errors import HounsfieldError
-from hounsfield.reasons import reason, unreadable
+from hounsfield.language.reasons import reason, unreadable
 
 _LOCALIZER_REASON = reason("among-slices")
 SPACING_GROUP_TOLERANCE = 1e-3  # share by which Pixel Spacing may differ between slices of one grid

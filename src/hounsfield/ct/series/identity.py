@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from hounsfield.ct.instance import Header
 from hounsfield.ct.instance.header import ATTRIBUTES
-from hounsfield.reasons import Reason, reason
+from hounsfield.language.reasons import Reason, reason
 
 
 class Identity(NamedTuple):

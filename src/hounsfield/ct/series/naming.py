@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from hounsfield.ct.series.slices import Slice
 from hounsfield.ct.series.traits import DIMENSION, GAPS, Trait, natural
-from hounsfield.reasons import Reason, reason
+from hounsfield.language.reasons import Reason, reason
 
 _KEYS = {
     "NominalPercentageOfCardiacPhase": "phase-cardiac",

@@ -32,7 +32,7 @@ from hounsfield.ct.series.traits import (
 )
 from hounsfield.ct.series.unlike import INTERLEAVING, unlike_notes
 from hounsfield.errors import HounsfieldError
-from hounsfield.reasons import Reason, reason
+from hounsfield.language.reasons import Reason, reason
 
 REPEATS = "repeats-slice"  # the key of the reason that names the slice that is kept
 FEWEST = (

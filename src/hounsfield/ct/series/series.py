@@ -30,7 +30,8 @@ from hounsfield.errors import (
     SelectionError,
     UnsupportedError,
 )
-from hounsfield.reasons import reason
+from hounsfield.language import say
+from hounsfield.language.reasons import reason
 
 _FACTS = (
     "PatientID",
@@ -190,14 +191,16 @@ class Series:
             raise SelectionError(
                 f"{self.phases_found}: {('; ' if any(', ' in label for label in labels) else ', ').join(labels)}",
                 where=self.name,
-                remedy=f"choose one with phase=0 … {len(labels) - 1} (--phase)",
+                remedy=say("choose one with phase=0 … {number} (--phase)", number=len(labels) - 1),
                 choices=labels,
             )
         if index is not None and not 0 <= index < len(self.phases):
-            raise SelectionError(f"no phase {index}", expected=f"0 … {len(self.phases) - 1}", where=self.name)
+            raise SelectionError(
+                say("no phase {index}", index=index), expected=f"0 … {len(self.phases) - 1}", where=self.name
+            )
         if options.spacing is not None:
             raise GeometryError(
-                f"spacing={options.spacing} for slices that have a place in the patient",
+                say("spacing={spacing} for slices that have a place in the patient", spacing=options.spacing),
                 where=self.name,
                 remedy="leave it out; voxel= (--voxel) resamples",
             )
@@ -228,7 +231,7 @@ class Series:
         found = plausibility_of(chosen.slices, self.unit)
         if found is not None and found.verdict is Physics.IMPLAUSIBLE:
             raise NotHounsfieldError(
-                f"the numbers cannot be HU: {'; '.join(found.sentences())}",
+                say("the numbers cannot be HU: {listed}", listed="; ".join(found.sentences())),
                 expected="air near −1000, water near 0",
                 where=self.name,
                 remedy="look at Rescale Slope and Intercept (hounsfield tags), or ask where the files come from",
@@ -271,7 +274,9 @@ class Series:
         start, stop = side_within(box[0], depth)
         pairs = [(item, at) for item, at in zip(chosen.slices, places, strict=True) if start <= at < stop]
         if not pairs:
-            raise GeometryError(f"no file holds slices {start} to {stop - 1}", where=self.name)
+            raise GeometryError(
+                say("no file holds slices {start} to {number}", start=start, number=stop - 1), where=self.name
+            )
         kept = replace(chosen, slices=tuple(item for item, _ in pairs))
         shifted = tuple(at - start for _, at in pairs)
         made = assemble(kept.slices, shifted, stop - start, self.unit, options)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from hounsfield.ct.instance import Instance, Plane, Skipped
 from hounsfield.ct.units import HOUNSFIELD, Unit, unit_of
-from hounsfield.reasons import reason
+from hounsfield.language.reasons import reason
 
 LOCALIZER = "LOCALIZER"
 LONGEST_TOLD = 64

@@ -13,7 +13,7 @@ from itertools import groupby
 from hounsfield.ct.series.naming import attribute_name
 from hounsfield.ct.series.slices import Slice
 from hounsfield.ct.series.traits import Trait, known_traits
-from hounsfield.reasons import Reason, reason
+from hounsfield.language.reasons import Reason, reason
 
 TOLD = (
     "KVP",

@@ -17,7 +17,7 @@ from hounsfield.ct.hu import Counts
 from hounsfield.ct.instance import Skipped
 from hounsfield.ct.series.phases import REPEATS
 from hounsfield.ct.series.slices import Slice
-from hounsfield.reasons import Reason, reason
+from hounsfield.language.reasons import Reason, reason
 
 if TYPE_CHECKING:
     from hounsfield.ct.volume import Volume

@@ -9,6 +9,7 @@ from functools import cache
 from pydicom.datadict import dictionary_keyword, keyword_dict, repeater_has_keyword
 
 from hounsfield.errors import SelectionError
+from hounsfield.language import say
 
 _HEX = r"(?:0x)?([0-9A-F]{4})"
 _NUMBER = re.compile(rf"\(?\s*{_HEX}\s*[,|]\s*{_HEX}\s*\)?|(?:0x)?([0-9A-F]{{8}})", re.IGNORECASE)
@@ -34,15 +35,17 @@ def find_tag(text: str) -> int:
         return int(tag)
     if repeater_has_keyword(text):
         raise SelectionError(
-            f"{text} stands in several groups",
+            say("{text} stands in several groups", text=text),
             expected="one tag of them, such as 6000,0010",
             remedy="give the tag number",
         )
     near = _nearest(text)
     raise SelectionError(
-        f"no attribute is called {text[:80]!r}",
+        say("no attribute is called {text}", text=repr(text[:80])),
         expected="a DICOM keyword such as PatientID, or a tag such as 0010,0020",
-        remedy=f"did you mean {_either(near)}?" if near else "see the keywords that `hounsfield tags` prints",
+        remedy=say("did you mean {either}?", either=_either(near))
+        if near
+        else "see the keywords that `hounsfield tags` prints",
         choices=near,
     )
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hounsfield.errors import MalformedError, UnsupportedError
+from hounsfield.language import say
 
 HEADER_BYTES = 16 << 20
 """Longest header that is read; ours, with the UIDs of ten thousand slices, has a megabyte."""
@@ -92,7 +93,9 @@ class VolumeLayout:
     def checked(self, name: str) -> VolumeLayout:
         """Itself. Raises `MalformedError` for sizes that no volume has, `UnsupportedError` for other numbers."""
         if any(length < 1 for length in self.shape):
-            raise MalformedError(f"a volume of {_sides(self.shape)}", expected="no empty axis", where=name)
+            raise MalformedError(
+                say("a volume of {sides}", sides=_sides(self.shape)), expected="no empty axis", where=name
+            )
         volumes, slices, *sides = self.shape
         if (
             max(sides) > LONGEST_AXIS
@@ -100,15 +103,21 @@ class VolumeLayout:
             or self.plane_bytes(8) >= LARGEST_PLANE
         ):
             raise MalformedError(
-                f"a volume of {_sides(self.shape)}",
-                expected=f"at most {LONGEST_AXIS} rows and columns, 4 GiB a slice, {MOST_SLICES} slices",
+                say("a volume of {sides}", sides=_sides(self.shape)),
+                expected=say(
+                    "at most {longest_axis} rows and columns, 4 GiB a slice, {most_slices} slices",
+                    longest_axis=LONGEST_AXIS,
+                    most_slices=MOST_SLICES,
+                ),
                 where=name,
             )
         if self.dtype.kind not in "iufb" or self.dtype.itemsize > 8:
             raise not_real(str(self.dtype), name)
         if not np.isfinite([self.slope, self.intercept]).all() or self.slope == 0:
             raise MalformedError(
-                f"a scale of {self.slope} and {self.intercept}", expected="finite, not 0", where=name
+                say("a scale of {slope} and {intercept}", slope=self.slope, intercept=self.intercept),
+                expected="finite, not 0",
+                where=name,
             )
         return self
 
@@ -116,7 +125,7 @@ class VolumeLayout:
 def not_real(kind: str, name: str) -> UnsupportedError:
     """Colour, vectors, complex numbers, fields: no Hounsfield units."""
     return UnsupportedError(
-        f"voxels of {kind}", expected="one whole or real number a voxel: HU are", where=name
+        say("voxels of {kind}", kind=kind), expected="one whole or real number a voxel: HU are", where=name
     )
 
 
@@ -126,7 +135,7 @@ def grid(sizes: list[int], kind: str, name: str) -> tuple[int, int, int, int]:
         sizes = sizes[:-1]
     if not 2 <= len(sizes) <= 4:
         raise UnsupportedError(
-            f"{kind} of {len(sizes)} dimensions",
+            say("{kind} of {count} dimensions", kind=kind, count=len(sizes)),
             expected="three, or four of which the last counts volumes",
             where=name,
         )

@@ -17,6 +17,7 @@ from hounsfield.formats.reading.layout import (
     not_real,
     usable,
 )
+from hounsfield.language import say
 
 TYPES = {
     "MET_CHAR": "i1",
@@ -49,7 +50,9 @@ def metaimage_layout(beginning: Beginning) -> VolumeLayout:
     data_file = fields["ElementDataFile"]
     if data_file == "LIST" or "%" in data_file or " " in data_file.strip():
         raise UnsupportedError(
-            f"voxels in several files ({data_file[:60]})", expected="one file", where=beginning.name
+            say("voxels in several files ({data_file})", data_file=data_file[:60]),
+            expected="one file",
+            where=beginning.name,
         )
     if not _says(fields, "BinaryData", default=True):
         raise UnsupportedError("voxels as text", expected="BinaryData = True", where=beginning.name)

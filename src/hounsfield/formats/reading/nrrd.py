@@ -18,6 +18,7 @@ from hounsfield.formats.reading.layout import (
     not_real,
     usable,
 )
+from hounsfield.language import say
 
 _TYPES = {
     "i1": ("signed char", "int8", "int8_t"),
@@ -61,7 +62,11 @@ def nrrd_layout(beginning: Beginning) -> VolumeLayout:
         raise not_real(f"the type {fields.get('type', '')!r}", beginning.name)
     if encoding is None or "line skip" in fields:
         raise UnsupportedError(
-            f"the encoding {fields.get('encoding', '')!r}{' with lines to skip' if 'line skip' in fields else ''}",
+            say(
+                "the encoding {fields}{which}",
+                fields=repr(fields.get("encoding", "")),
+                which=" with lines to skip" if "line skip" in fields else "",
+            ),
             expected="raw, gzip or bzip2",
             where=beginning.name,
         )

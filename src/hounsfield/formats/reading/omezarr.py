@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hounsfield.errors import HounsfieldError, MalformedError, UnsupportedError
 from hounsfield.formats.reading.layout import VolumeLayout, affine_of_axes, grid, usable
+from hounsfield.language import say
 
 MARKS = ("zarr.json", ".zgroup", ".zarray")
 """Files by which a folder is known for a Zarr."""
@@ -30,7 +31,9 @@ def zarr_layout(path: Path) -> tuple[VolumeLayout, Iterator[NDArray[Any]]]:
     except HounsfieldError:
         raise
     except Exception as error:  # zarr raises many kinds on broken metadata
-        raise MalformedError(f"a Zarr that cannot be opened ({str(error)[:120]})", where=str(path)) from error
+        raise MalformedError(
+            say("a Zarr that cannot be opened ({error})", error=str(error)[:120]), where=str(path)
+        ) from error
     affine, notes = _place(attributes)
     said = attributes.get("hounsfield")
     ours: dict[str, Any] = said if isinstance(said, dict) else {}
@@ -60,7 +63,9 @@ def _finest(path: Path) -> tuple[Any, dict[str, Any]]:
     keys = sorted(opened.array_keys())
     if len(keys) != 1:
         raise UnsupportedError(
-            f"a Zarr group of {len(keys)} arrays", expected="an OME-Zarr, or one array", where=str(path)
+            say("a Zarr group of {count} arrays", count=len(keys)),
+            expected="an OME-Zarr, or one array",
+            where=str(path),
         )
     return opened[keys[0]], attributes
 
@@ -101,5 +106,5 @@ def _slabs(array: Any, layout: VolumeLayout, path: Path) -> Iterator[NDArray[Any
                 yield np.atleast_3d(np.asarray(part)) if array.ndim > 2 else np.asarray(array[:])[None]
             except Exception as error:  # as do its codecs
                 raise MalformedError(
-                    f"a chunk that cannot be read ({str(error)[:120]})", where=str(path)
+                    say("a chunk that cannot be read ({error})", error=str(error)[:120]), where=str(path)
                 ) from error

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from hounsfield.ct.instance.source import Skipped, Source
 from hounsfield.errors import LocationError, UnsupportedError
+from hounsfield.language import say
 from hounsfield.locations.archives.limits import ArchiveLimits
 from hounsfield.locations.archives.names import natural
 from hounsfield.locations.archives.tarred import tar_compression, tar_members
@@ -53,11 +54,13 @@ def archive_members(
         with path.open("rb") as stream:
             head = stream.read(SNIFFED_BYTES)
         if (kind := _foreign(head)) is not None:
-            raise UnsupportedError(f"is {kind}", expected="zip or tar", where=shown, remedy="unpack it first")
+            raise UnsupportedError(
+                say("is {kind}", kind=kind), expected="zip or tar", where=shown, remedy="unpack it first"
+            )
         yield from (zip_members if is_zip(head) else tar_members)(path, limits, name=shown)
     except OSError as error:
         raise LocationError(
-            f"cannot be read: {error.strerror or error}",
+            say("cannot be read: {strerror}", strerror=error.strerror or error),
             where=shown,
             remedy="check the path and its permissions",
         ) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hounsfield.errors import LocationError
+from hounsfield.language import say
 
 GIB = 1 << 30
 MIB = 1 << 20
@@ -48,7 +49,11 @@ class ArchiveLimits:
         """`LocationError` if an archive has more members than any study."""
         if count > self.members:
             raise LocationError(
-                f"has {count} members or more, over the limit of {self.members}",
+                say(
+                    "has {count} members or more, over the limit of {members}",
+                    count=count,
+                    members=self.members,
+                ),
                 where=where,
                 remedy="if you trust it, unpack it yourself and give the folder",
                 members=count,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from hounsfield.errors import LocationError, MalformedError
+from hounsfield.language import say
 from hounsfield.locations.archives.limits import MIB, ArchiveLimits
 from hounsfield.outputs.scratch import ScratchFolder
 
@@ -57,22 +58,30 @@ def spool(
             for chunk in _expanded(cast(BinaryIO, stream), packed):
                 if not expanded and not is_wanted(chunk):
                     raise MalformedError(
-                        f"is compressed by {packed}, but is no tar", where=name, remedy="expand it first"
+                        say("is compressed by {packed}, but is no tar", packed=packed),
+                        where=name,
+                        remedy="expand it first",
                     )
                 expanded += len(chunk)
                 limits.check_total(expanded, stream.tell(), where=name)
                 out.write(chunk)
     except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, ValueError) as error:
         raise MalformedError(
-            f"is broken where it is expanded: {error}",
+            say("is broken where it is expanded: {error}", error=error),
             where=name,
             remedy="was it copied or downloaded whole?",
         ) from error
     except OSError as error:
         if error.errno is None:  # the decoder of bzip2 speaks so
-            raise MalformedError(f"is broken where it is expanded: {error}", where=name) from error
+            raise MalformedError(
+                say("is broken where it is expanded: {error}", error=error), where=name
+            ) from error
         raise LocationError(
-            f"cannot be expanded into {tempfile.gettempdir()}: {error.strerror}",
+            say(
+                "cannot be expanded into {gettempdir}: {strerror}",
+                gettempdir=tempfile.gettempdir(),
+                strerror=error.strerror,
+            ),
             where=name,
             remedy="free some space there, or set TMPDIR to another folder",
         ) from error

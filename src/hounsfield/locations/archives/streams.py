@@ -12,6 +12,7 @@ import zlib
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from hounsfield.errors import MalformedError, TruncatedError
+from hounsfield.language import say
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -129,12 +130,16 @@ class Inflated(Extent):
         try:
             chunk = self._decoder.decompress(packed, step)
         except zlib.error as error:
-            raise MalformedError(f"is broken where it is inflated: {error}", where=self.name) from error
+            raise MalformedError(
+                say("is broken where it is inflated: {error}", error=error), where=self.name
+            ) from error
         if not chunk and (self._decoder.eof or not packed):
             raise _short(self.name, self._inflated, self._size)
         if self._inflated + len(chunk) > self._size:
             raise MalformedError(
-                "expands to more than the archive declares", expected=f"{self._size} bytes", where=self.name
+                "expands to more than the archive declares",
+                expected=say("{size} bytes", size=self._size),
+                where=self.name,
             )
         self._seen = zlib.crc32(chunk, self._seen)
         self._file.seek(self._inflated)
@@ -142,7 +147,9 @@ class Inflated(Extent):
         self._inflated += len(chunk)
         if self._inflated == self._size and self._seen != self._checksum:
             raise MalformedError(
-                f"has the checksum {self._seen:08x}", expected=f"{self._checksum:08x}", where=self.name
+                say("has the checksum {seen}", seen=format(self._seen, "08x")),
+                expected=f"{self._checksum:08x}",
+                where=self.name,
             )
 
     def close(self) -> None:
@@ -153,8 +160,8 @@ class Inflated(Extent):
 
 def _short(name: str, found: int, expected: int) -> TruncatedError:
     return TruncatedError(
-        f"ends after {found} bytes",
-        expected=f"{expected}, as the archive declares",
+        say("ends after {found} bytes", found=found),
+        expected=say("{expected}, as the archive declares", expected=expected),
         where=name,
         remedy="the archive is damaged or was not copied whole",
         found_bytes=found,

@@ -14,6 +14,7 @@ from typing import BinaryIO, cast
 
 from hounsfield.ct.instance.source import Skipped, Source
 from hounsfield.errors import LocationError, MalformedError
+from hounsfield.language import say
 from hounsfield.locations.archives.limits import ArchiveLimits
 from hounsfield.locations.archives.names import natural, why_not_this_member
 from hounsfield.locations.archives.spool import Spool, compression, spool
@@ -60,7 +61,9 @@ class TarMember:
             stream = self.path.open("rb", buffering=0)
         except OSError as error:
             raise LocationError(
-                f"cannot be opened: {error.strerror}", where=self.name, remedy="is the archive still there?"
+                say("cannot be opened: {strerror}", strerror=error.strerror),
+                where=self.name,
+                remedy="is the archive still there?",
             ) from error
         return cast(BinaryIO, Extent(cast(BinaryIO, stream), self.offset, self.size, self.name))
 

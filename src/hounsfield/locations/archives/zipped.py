@@ -11,6 +11,7 @@ from typing import BinaryIO, cast
 
 from hounsfield.ct.instance.source import Skipped, Source
 from hounsfield.errors import LocationError, MalformedError
+from hounsfield.language import say
 from hounsfield.locations.archives.limits import ArchiveLimits
 from hounsfield.locations.archives.names import natural, why_not_this_member
 from hounsfield.locations.archives.streams import Extent, Inflated
@@ -58,7 +59,9 @@ class ZipMember:
             stream = self.path.open("rb", buffering=0)
         except OSError as error:
             raise LocationError(
-                f"cannot be opened: {error.strerror}", where=self.name, remedy="is the archive still there?"
+                say("cannot be opened: {strerror}", strerror=error.strerror),
+                where=self.name,
+                remedy="is the archive still there?",
             ) from error
         try:
             return self._opened(cast(BinaryIO, stream))
@@ -127,7 +130,9 @@ def _directory(path: Path, limits: ArchiveLimits, name: str) -> list[zipfile.Zip
                 infos = archive.infolist()
     except _BROKEN as error:
         raise MalformedError(
-            f"is not a sound zip: {error}", where=name, remedy="was it copied or downloaded whole?"
+            say("is not a sound zip: {error}", error=error),
+            where=name,
+            remedy="was it copied or downloaded whole?",
         ) from error
     limits.check_members(len(infos), where=name)
     return infos

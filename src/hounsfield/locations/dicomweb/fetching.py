@@ -16,6 +16,7 @@ from hounsfield.client import Client
 from hounsfield.dicomweb.dicom_json import Model, to_dataset
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.errors import DicomwebError, HounsfieldError
+from hounsfield.language import say
 from hounsfield.locations.servers import client_of
 from hounsfield.locations.uids import sop_instance_uid
 
@@ -107,7 +108,7 @@ class SeriesFetch:
         found = sop_instance_uid(content)
         if found != uid:
             other = "no DICOM" if found is None else f"another instance, {found},"
-            raise DicomwebError(f"{other} came", expected=uid, where=resource.url)
+            raise DicomwebError(say("{other} came", other=other), expected=uid, where=resource.url)
         return content
 
     def _run(self) -> None:

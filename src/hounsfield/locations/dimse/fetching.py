@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from hounsfield.ct.instance.source import FileSource, Skipped
 from hounsfield.errors import DimseError, HounsfieldError
+from hounsfield.language import say
 from hounsfield.locations.location import Delivered
 from hounsfield.outputs.scratch import ScratchFolder
 
@@ -39,7 +40,7 @@ class SeriesFiles:
                 self._folder = ScratchFolder()
                 self._fill(self._folder.path)
             if uid not in self._paths:
-                raise self._failure or DimseError(f"instance {uid} did not come")
+                raise self._failure or DimseError(say("instance {uid} did not come", uid=uid))
             return self._paths[uid]
 
     def _fill(self, folder: Path) -> None:

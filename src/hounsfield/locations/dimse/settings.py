@@ -11,6 +11,7 @@ from hounsfield.dimse.connection import Tls
 from hounsfield.dimse.pdus import UserIdentity
 from hounsfield.dimse.requestor import AE_TITLE, RECEIVE_PORT, Peer, Timeouts
 from hounsfield.errors import DimseError, HounsfieldError, LocationError
+from hounsfield.language import say
 from hounsfield.locations.dimse_address import SCHEME, DimseAddress
 from hounsfield.locations.servers import Server, find_server, read_servers, secret_of, servers_file
 
@@ -51,14 +52,16 @@ def _of_server(server: Server, address: DimseAddress) -> Called:
             int(settings.get("receive_port", RECEIVE_PORT)),
         )
     except DimseError as error:
-        raise LocationError(error.found, expected=error.expected, where=f"server {server.name!r}") from error
+        raise LocationError(
+            error.found, expected=error.expected, where=say("server {name}", name=repr(server.name))
+        ) from error
     except HounsfieldError as error:
-        raise error.at(f"server {server.name!r}") from error
+        raise error.at(say("server {name}", name=repr(server.name))) from error
     except (TypeError, ValueError, KeyError) as error:
         raise LocationError(
-            f"a setting that makes no sense: {error}",
-            where=f"server {server.name!r}",
-            remedy=f"see {servers_file()}",
+            say("a setting that makes no sense: {error}", error=error),
+            where=say("server {name}", name=repr(server.name)),
+            remedy=say("see {servers_file}", servers_file=servers_file()),
         ) from error
     return Called(address, peer, str(settings.get("charset", "")))
 

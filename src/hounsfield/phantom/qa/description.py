@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hounsfield.errors import MalformedError, SelectionError
+from hounsfield.language import say
 
 Kind = str
 """Of a module: "inserts", "uniform", "bars" or "low contrast"."""
@@ -94,7 +95,8 @@ def model(name: str | Path) -> Model:
     path = Path(text)
     if path.suffix != ".json":
         raise SelectionError(
-            f"phantom {text!r}", expected=f"one of auto, {', '.join(names())} or a .json file"
+            say("phantom {text}", text=repr(text)),
+            expected=say("one of auto, {listed} or a .json file", listed=", ".join(names())),
         )
     if not path.is_file() or path.stat().st_size > _LARGEST_FILE:
         raise SelectionError(
@@ -113,7 +115,9 @@ def _parsed(content: bytes, where: str) -> Model:
         found = _model(json.loads(content))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise MalformedError(
-            f"not a phantom's description: {error}", expected="JSON as docs/qa.md describes it", where=where
+            say("not a phantom's description: {error}", error=error),
+            expected="JSON as docs/qa.md describes it",
+            where=where,
         ) from error
     for module in found.modules:
         numbers = [
@@ -124,11 +128,13 @@ def _parsed(content: bytes, where: str) -> Model:
         ]
         if not all(math.isfinite(number) and abs(number) < 1e4 for number in numbers):
             raise MalformedError(
-                f"module {module.name} has lengths out of bounds", expected="mm", where=where
+                say("module {name} has lengths out of bounds", name=module.name), expected="mm", where=where
             )
         if module.kind not in KINDS or module.length <= 0:
             raise MalformedError(
-                f"module {module.name}", expected=f"a kind of {', '.join(KINDS)}", where=where
+                say("module {name}", name=module.name),
+                expected=say("a kind of {listed}", listed=", ".join(KINDS)),
+                where=where,
             )
     return found
 

@@ -18,6 +18,7 @@ from isal.isal_zlib import crc32
 
 from hounsfield.ct.instance import Source
 from hounsfield.errors import DamagedError, LocationError
+from hounsfield.language import say
 
 BLOCK = 1 << 16
 """Bytes that have one CRC-32; it is part of what the index keeps, and cannot change without a migration."""
@@ -109,7 +110,7 @@ def digest_of(source: Source, *, paced: Callable[[int], None] = lambda _: None) 
 def damaged(instance: str, what: str, *, where: str) -> DamagedError:
     """Return the error for bytes of `instance` that are not those that were stored."""
     return DamagedError(
-        f"the stored instance {instance} is damaged: {what}",
+        say("the stored instance {instance} is damaged: {what}", instance=instance, what=what),
         where=where,
         remedy="store it again from where it came",
         instance=instance,
@@ -133,7 +134,7 @@ def checked(text: str, uid: str) -> str:
     if (not mark and text.endswith("}")) or (mark and with_check(content) == text):
         return content or text
     raise DamagedError(
-        f"the index entry of {uid} is damaged",
+        say("the index entry of {uid} is damaged", uid=uid),
         where="the index",
         remedy="rebuild it with serve --reindex",
         instance=uid,
@@ -180,7 +181,7 @@ class CheckedSource:
         found = stream.seek(0, io.SEEK_END)
         if found != self.size:
             stream.close()
-            raise self.fail(f"it has {found} bytes and had {self.size}")
+            raise self.fail(say("it has {found} bytes and had {size}", found=found, size=self.size))
         return cast(BinaryIO, _CheckedStream(self, stream, found, self._blocks))
 
     def fail(self, what: str) -> DamagedError:
@@ -267,7 +268,9 @@ class _CheckedStream(io.RawIOBase):
             self._place += count
             done += count
             if not count:
-                raise self._source.fail(f"it ends after {self._place} of {self._size} bytes")
+                raise self._source.fail(
+                    say("it ends after {place} of {size} bytes", place=self._place, size=self._size)
+                )
 
     def _check(self, number: int, view: memoryview) -> None:
         """Hold blocks from `number` on against their CRC-32."""
@@ -276,7 +279,13 @@ class _CheckedStream(io.RawIOBase):
             if self._blocks[place : place + _CRC.size] != _CRC.pack(crc32(view[start : start + BLOCK])):
                 first = number * BLOCK + start
                 last = min(first + BLOCK, self._size)
-                raise self._source.fail(f"bytes {first} to {last - 1} are not those that were stored")
+                raise self._source.fail(
+                    say(
+                        "bytes {first} to {number} are not those that were stored",
+                        first=first,
+                        number=last - 1,
+                    )
+                )
 
 
 def check_all(sources: Iterable[Source]) -> None:

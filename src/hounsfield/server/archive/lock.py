@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from hounsfield.errors import LocationError
+from hounsfield.language import say
 
 _held: dict[Path, IO[str]] = {}
 
@@ -41,7 +42,10 @@ def hold(path: Path, *, first: bool) -> None:
         owner = stream.read(32).strip()
         stream.close()
         raise LocationError(
-            f"another server runs on this archive{f' (process {owner})' if owner.isdigit() else ''}",
+            say(
+                "another server runs on this archive{which}",
+                which=f" (process {owner})" if owner.isdigit() else "",
+            ),
             where=str(path.parent.parent),
             remedy="stop it, or share the archive with --database postgresql://…",
             locked=True,
@@ -54,7 +58,7 @@ def hold(path: Path, *, first: bool) -> None:
 
 def _unusable(path: Path, error: OSError) -> LocationError:
     return LocationError(
-        f"its lock cannot be held: {error.strerror}",
+        say("its lock cannot be held: {strerror}", strerror=error.strerror),
         where=str(path),
         remedy="check the folder, its permissions and the free space",
     )

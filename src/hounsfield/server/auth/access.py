@@ -9,6 +9,7 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 
 from hounsfield.errors import DicomwebError
+from hounsfield.language import say
 from hounsfield.server.auth.principals import SCOPES, Authenticator, Principal, basic_credentials
 from hounsfield.server.http.proxy_headers import is_host
 
@@ -84,7 +85,7 @@ class Access:
             if principal is None:
                 continue
             if scope not in principal.scopes:
-                raise DicomwebError(f"the scope {scope!r} is required", status=403)
+                raise DicomwebError(say("the scope {scope} is required", scope=repr(scope)), status=403)
             return principal
         if name is not None and credentials:
             self.guesses.note(client, name)
@@ -100,7 +101,9 @@ class Access:
     def check_host(self, hosts: Sequence[str]) -> None:
         """Refuse several Hosts and one that is none (400; RFC 9112 3.2), and one that is not ours (421)."""
         if len(hosts) > 1:
-            raise DicomwebError(f"{len(hosts)} Host header fields", expected="one", status=400)
+            raise DicomwebError(
+                say("{count} Host header fields", count=len(hosts)), expected="one", status=400
+            )
         host = hosts[0] if hosts else ""
         if host and not is_host(host):
             raise DicomwebError("invalid Host", expected="a name or address, perhaps with a port", status=400)

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from hounsfield.errors import LocationError, MalformedError, SelectionError
+from hounsfield.language import say
 from hounsfield.outputs import whole_file
 from hounsfield.server.auth.principals import SCOPES, Principal, basic_credentials
 from hounsfield.server.private_folder import make_private
@@ -96,7 +97,9 @@ class CredentialFile:
         if all(each.name != name for each in known):
             choices = tuple(each.name for each in known)
             raise SelectionError(
-                f"nothing named {name!r}", expected=", ".join(choices) or None, choices=choices
+                say("nothing named {name}", name=repr(name)),
+                expected=", ".join(choices) or None,
+                choices=choices,
             )
         self._write([each for each in known if each.name != name])
 
@@ -104,7 +107,8 @@ class CredentialFile:
         known = self.credentials()
         if not credential.name or any(each.name == credential.name for each in known):
             raise SelectionError(
-                f"the name {credential.name!r} is taken", remedy="choose another, or revoke it first"
+                say("the name {name} is taken", name=repr(credential.name)),
+                remedy="choose another, or revoke it first",
             )
         self._write([*known, credential])
 
@@ -157,7 +161,9 @@ def _read(path: Path) -> tuple[Credential, ...]:
             Credential(**{**each, "scopes": _scopes(each["scopes"])}) for each in content["credentials"]
         )
     except OSError as error:
-        raise LocationError(f"cannot be read: {error.strerror}", where=str(path)) from error
+        raise LocationError(
+            say("cannot be read: {strerror}", strerror=error.strerror), where=str(path)
+        ) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise MalformedError(
             "not a credentials file", where=str(path), remedy="repair or remove it"
@@ -168,7 +174,9 @@ def _scopes(scopes: Iterable[str]) -> tuple[str, ...]:
     found = tuple(dict.fromkeys(scopes))
     unknown = [each for each in found if each not in SCOPES]
     if unknown or not found:
-        raise SelectionError(f"no scope {', '.join(unknown) or 'given'}", expected=", ".join(SCOPES))
+        raise SelectionError(
+            say("no scope {listed}", listed=", ".join(unknown) or "given"), expected=", ".join(SCOPES)
+        )
     return found
 
 

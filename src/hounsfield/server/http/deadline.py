@@ -13,6 +13,7 @@ from contextvars import ContextVar
 
 from hounsfield.codecs.isolation import cpu_spent, still_wanted
 from hounsfield.errors import DicomwebError
+from hounsfield.language import say
 
 
 class Deadline:
@@ -43,7 +44,12 @@ class Deadline:
             found, remedy = "the request timed out", "request less at once"
         else:
             found, remedy = "the server is busy with other requests for pixels", "try again"
-        return DicomwebError(found, expected=f"at most {self.seconds:g} s", remedy=remedy, status=503)
+        return DicomwebError(
+            found,
+            expected=say("at most {seconds} s", seconds=format(self.seconds, "g")),
+            remedy=remedy,
+            status=503,
+        )
 
     def check(self) -> None:
         """Raise `DicomwebError` 503 when it is over, or has cost too much."""
@@ -53,7 +59,7 @@ class Deadline:
         if self._spent + own > self.cpu:
             raise DicomwebError(
                 "the request used too much CPU time",
-                expected=f"at most {self.cpu:g} s of CPU",
+                expected=say("at most {cpu} s of CPU", cpu=format(self.cpu, "g")),
                 remedy="request less at once",
                 status=503,
             )

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterator
 
 from hounsfield.errors import DicomwebError
+from hounsfield.language import say
 
 
 class FairShare:
@@ -27,11 +28,13 @@ class FairShare:
         """Hold a place while the block runs. Raises `DicomwebError` 503 where there is none for this client."""
         with self._lock:
             if not self._free:
-                raise DicomwebError(f"too many {self._what} at once", remedy="try again", status=503)
+                raise DicomwebError(
+                    say("too many {what} at once", what=self._what), remedy="try again", status=503
+                )
             if self._taken[client] >= 2 * self._free:
                 raise DicomwebError(
-                    f"too many {self._what} at once from one client",
-                    expected=f"at most {self._taken[client]} now",
+                    say("too many {what} at once from one client", what=self._what),
+                    expected=say("at most {taken} now", taken=self._taken[client]),
                     remedy="try again",
                     status=503,
                 )

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 
 from hounsfield.errors import DicomwebError
+from hounsfield.language import say
 
 PATIENCE = 60.0
 """Seconds that a request waits for others to be done with their memory."""
@@ -24,7 +25,11 @@ class MemoryBudget:
     def taken(self, size: int) -> Iterator[None]:
         """`size` bytes. Raises `DicomwebError` 413 for more than there ever is, 503 where it takes too long."""
         if size > self.total:
-            raise DicomwebError(f"{size} bytes to decode", expected=f"at most {self.total}", status=413)
+            raise DicomwebError(
+                say("{size} bytes to decode", size=size),
+                expected=say("at most {total}", total=self.total),
+                status=413,
+            )
         with self._changed:
             if not self._changed.wait_for(lambda: self._taken + size <= self.total, PATIENCE):
                 raise DicomwebError("the decode memory budget is used up", status=503)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from hounsfield.errors import UnsupportedError
+from hounsfield.language import say
 
 _HOST = re.compile(r"[A-Za-z0-9._\-\[\]:]{1,255}")
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~\-]+)*")
@@ -87,7 +88,7 @@ class TrustedProxies:
             self._networks = tuple(ipaddress.ip_network(text, strict=False) for text in texts)
         except ValueError as error:
             raise UnsupportedError(
-                f"--proxy with {str(error).partition(' does not')[0]}",
+                say("--proxy with {partition}", partition=str(error).partition(" does not")[0]),
                 expected="an address, or a network: 10.0.0.0/24",
             ) from error
         self._known = lru_cache(maxsize=1024)(self._holds)

@@ -12,6 +12,7 @@ from hounsfield.dicomweb.media_types import Accepted, parse_accept
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.dicomweb.uids import require_uid
 from hounsfield.errors import DicomwebError
+from hounsfield.language import say
 
 _LEVEL_NAMES = {
     "study": "Study Instance UID",
@@ -50,7 +51,9 @@ class Request:
         """The query, decoded, in order."""
         if len(self.query_text) > MAX_QUERY_BYTES:
             raise DicomwebError(
-                "the query is too long", expected=f"at most {MAX_QUERY_BYTES} bytes", status=414
+                "the query is too long",
+                expected=say("at most {max_query_bytes} bytes", max_query_bytes=MAX_QUERY_BYTES),
+                status=414,
             )
         try:
             pairs = parse_qsl(
@@ -78,7 +81,9 @@ class Request:
             if key.lower() not in {*names, "accept"}:
                 expected = ", ".join(names) or "none"
                 raise DicomwebError(
-                    f"the parameter {key[:64]!r} is not supported here", expected=expected, status=400
+                    say("the parameter {key} is not supported here", key=repr(key[:64])),
+                    expected=expected,
+                    status=400,
                 )
 
     @cached_property

@@ -9,6 +9,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
 from hounsfield.errors import DicomwebError
+from hounsfield.language import say
 from hounsfield.server.http.inbox import Inbox
 from hounsfield.server.http.limits import Limits
 
@@ -31,7 +32,9 @@ async def receive_body(receive: Receive, limits: Limits, inbox: Inbox | None = N
         except TimeoutError as error:
             raise DicomwebError(
                 "timed out waiting for the body",
-                expected=f"{limits.pace} bytes in {limits.seconds:g} s",
+                expected=say(
+                    "{pace} bytes in {seconds} s", pace=limits.pace, seconds=format(limits.seconds, "g")
+                ),
                 status=408,
             ) from error
         if message["type"] == "http.disconnect":
@@ -56,6 +59,8 @@ async def read_body(body: Body, limits: Limits) -> bytes:
         content = b"".join((content, *pieces))
         if len(content) > limits.form:
             raise DicomwebError(
-                "the request body is too large", expected=f"at most {limits.form} bytes", status=413
+                "the request body is too large",
+                expected=say("at most {form} bytes", form=limits.form),
+                status=413,
             )
     return content

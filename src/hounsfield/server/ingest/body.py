@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from hounsfield.dicomweb.media_types import MULTIPART, MediaType
 from hounsfield.dicomweb.multipart import Event, MultipartParser, PartBegins, PartData, PartEnds
 from hounsfield.errors import DicomwebError
+from hounsfield.language import say
 from hounsfield.server.http.limits import Limits
 
 
@@ -49,7 +50,9 @@ class Body:
         for event in events:
             if isinstance(event, PartBegins) and event.index >= self._limits.parts:
                 raise DicomwebError(
-                    "too many parts in one request", expected=f"at most {self._limits.parts}", status=413
+                    "too many parts in one request",
+                    expected=say("at most {parts}", parts=self._limits.parts),
+                    status=413,
                 )
             yield event
 
@@ -61,4 +64,6 @@ def check_size(size: int, limits: Limits) -> None:
 
 
 def too_large(found: str, limit: int) -> DicomwebError:
-    return DicomwebError(found, expected=f"at most {limit} bytes", remedy="send several requests", status=413)
+    return DicomwebError(
+        found, expected=say("at most {limit} bytes", limit=limit), remedy="send several requests", status=413
+    )

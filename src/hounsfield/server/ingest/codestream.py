@@ -11,6 +11,7 @@ from hounsfield.codecs.jpeg import read_jpeg_header
 from hounsfield.codecs.jpeg2000 import read_jpeg2000_header
 from hounsfield.dicom.syntaxes import TransferSyntax
 from hounsfield.errors import MalformedError
+from hounsfield.language import say
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -58,7 +59,13 @@ def describe(dataset: Dataset, head: bytes, syntax: TransferSyntax) -> None:
             setattr(dataset, name, value)
         elif name in _HELD and str(present) != str(value):
             raise MalformedError(
-                f"{name} is {str(present)[:20]}, and {value} in the codestream", expected="the same"
+                say(
+                    "{name} is {present}, and {value} in the codestream",
+                    name=name,
+                    present=str(present)[:20],
+                    value=value,
+                ),
+                expected="the same",
             )
 
 

@@ -25,6 +25,7 @@ from hounsfield.dicomweb.dicom_json import Model, to_dataset
 from hounsfield.dicomweb.media_types import DEFAULT_TRANSFER_SYNTAX, EXPLICIT_LITTLE_ENDIAN, OCTETS, MediaType
 from hounsfield.dicomweb.uids import is_uid
 from hounsfield.errors import HounsfieldError, MalformedError, UnsupportedError
+from hounsfield.language import say
 from hounsfield.server.ingest.codestream import HEAD_BYTES, bare_at, describe, jpeg_syntax
 
 if TYPE_CHECKING:
@@ -91,7 +92,9 @@ def composed(model: Model, bulk: Finder) -> Iterator[bytes]:
     }
     for tag in long:
         if not _TAG.fullmatch(tag) or model[tag].get("vr") == "SQ":
-            raise MalformedError(f"{tag[:32]!r} as bulk data", expected="an element that is no sequence")
+            raise MalformedError(
+                say("{tag} as bulk data", tag=repr(tag[:32])), expected="an element that is no sequence"
+            )
     short = {tag: each for tag, each in model.items() if tag not in long and tag not in _NOT_KEPT}
     dataset = _dataset(short, bulk)
     found = {tag: _given(tag, uri, bulk) for tag, uri in sorted(long.items())}
@@ -122,7 +125,8 @@ def _dataset(model: Model, bulk: Finder) -> Dataset:
         left -= part.size
         if left < 0:
             raise UnsupportedError(
-                "too much bulk data within sequences", expected=f"at most {MAX_NESTED_BYTES} bytes"
+                "too much bulk data within sequences",
+                expected=say("at most {max_nested_bytes} bytes", max_nested_bytes=MAX_NESTED_BYTES),
             )
         return b"".join(part.pieces())
 
@@ -130,7 +134,9 @@ def _dataset(model: Model, bulk: Finder) -> Dataset:
         warnings.simplefilter("ignore")
         dataset = to_dataset(model, bulk=nested, problems=problems)
     if problems:
-        raise MalformedError(f"malformed metadata: {problems[0]}", expected="DICOM JSON (PS3.18 F)")
+        raise MalformedError(
+            say("malformed metadata: {problems}", problems=problems[0]), expected="DICOM JSON (PS3.18 F)"
+        )
     for tag in [tag for tag in dataset.keys() if tag.group < 8 or tag.element == 0]:  # noqa: SIM118
         del dataset[tag]
     # JSON and XML are Unicode, whatever the instance was before.
@@ -142,7 +148,7 @@ def _given(path: str, uri: str, bulk: Finder) -> Sequence[Bulk]:
     parts = bulk(uri)
     if not parts:
         raise MalformedError(
-            f"{path}: no part of this request is its bulk data {uri[:100]!r}",
+            say("{path}: no part of this request is its bulk data {uri}", path=path, uri=repr(uri[:100])),
             expected="a part with that Content-Location",
         )
     return parts
@@ -160,12 +166,16 @@ def _syntax(parts: Sequence[Bulk], stated: str) -> TransferSyntax:
     if known is None or not _holds(kind, uid):
         what = known.name if known is not None else f"transfer syntax {uid[:64]!r}"
         raise UnsupportedError(
-            f"Pixel Data as {kind.name[:64]} in {what}", expected="PS3.18 Table 8.7.3-5", code=0xC122
+            say("Pixel Data as {name} in {what}", name=kind.name[:64], what=what),
+            expected="PS3.18 Table 8.7.3-5",
+            code=0xC122,
         )
     if known.encapsulated:
         return known
     if known.deflated or not known.little_endian:
-        raise UnsupportedError(f"bulk data in {known.name}", expected="Little Endian", code=0xC122)
+        raise UnsupportedError(
+            say("bulk data in {name}", name=known.name), expected="Little Endian", code=0xC122
+        )
     return SYNTAXES[EXPLICIT_LITTLE_ENDIAN]
 
 
@@ -187,7 +197,7 @@ def _frames(dataset: Dataset, parts: Sequence[Bulk], syntax: TransferSyntax) -> 
     whole = syntax.family in {"video", "jpeg2000-part2"}
     if len(parts) != (1 if whole else frames):
         expected = "1" if whole else f"one for each of {frames} frames"
-        raise MalformedError(f"{len(parts)} parts of Pixel Data", expected=expected)
+        raise MalformedError(say("{count} parts of Pixel Data", count=len(parts)), expected=expected)
     if not all(0 < part.size < _LONGEST for part in parts):
         raise UnsupportedError("a frame of no or of more than 4 GiB")
     bare = [part.bare() for part in parts]
@@ -199,7 +209,7 @@ def _frames(dataset: Dataset, parts: Sequence[Bulk], syntax: TransferSyntax) -> 
 def _check_described(dataset: Dataset, needed: Sequence[str]) -> None:
     missing = [name for name in needed if dataset.get(name) in (None, "")]
     if missing:
-        raise MalformedError(f"Pixel Data, but no {', '.join(missing)} in the metadata")
+        raise MalformedError(say("Pixel Data, but no {listed} in the metadata", listed=", ".join(missing)))
 
 
 def _check_native(dataset: Dataset, key: str, parts: Sequence[Bulk]) -> None:
@@ -209,7 +219,8 @@ def _check_native(dataset: Dataset, key: str, parts: Sequence[Bulk]) -> None:
     if len(parts) != 1 or parts[0].size not in {expected, expected + expected % 2}:
         found = sum(part.size for part in parts)
         raise MalformedError(
-            f"{found} bytes of Pixel Data in {len(parts)} parts", expected=f"{expected} in one"
+            say("{found} bytes of Pixel Data in {count} parts", found=found, count=len(parts)),
+            expected=say("{expected} in one", expected=expected),
         )
 
 
@@ -232,7 +243,7 @@ def _integer(dataset: Dataset, name: str, default: int) -> int:
     try:
         return default if value in (None, "") else int(value)
     except (TypeError, ValueError) as error:
-        raise MalformedError(f"{name} is not a number") from error
+        raise MalformedError(say("{name} is not a number", name=name)) from error
 
 
 def _vr(key: str, element: Mapping[str, Any], dataset: Dataset) -> bytes:
@@ -247,7 +258,8 @@ def _plain(tag: str, vr: bytes, parts: Sequence[Bulk]) -> tuple[bytes, Iterator[
     length = part.size + part.size % 2
     if length > _LONGEST or len(parts) > 1:
         raise UnsupportedError(
-            f"{len(parts)} parts of {part.size} bytes as one value", expected="one below 4 GiB"
+            say("{count} parts of {size} bytes as one value", count=len(parts), size=part.size),
+            expected="one below 4 GiB",
         )
     head = EXPLICIT_LITTLE.header(int(tag, 16), vr, length)
     text_filler = b"\0" if vr == b"UI" else b" "
@@ -337,5 +349,7 @@ def _segment(dataset: Dataset, tags: Sequence[int]) -> bytes:
             raise
         except Exception as error:
             # pydicom raises many kinds on a value that is none.
-            raise MalformedError(f"metadata cannot be encoded ({str(error)[:120]})") from error
+            raise MalformedError(
+                say("metadata cannot be encoded ({error})", error=str(error)[:120])
+            ) from error
     return out.getvalue()

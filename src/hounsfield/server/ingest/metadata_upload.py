@@ -19,6 +19,7 @@ from hounsfield.dicomweb.multipart import Event, PartBegins, PartEnds
 from hounsfield.dicomweb.native_xml import parse_xml
 from hounsfield.dicomweb.store_results import StoreResult
 from hounsfield.errors import DicomwebError, MalformedError, UnsupportedError
+from hounsfield.language import say
 from hounsfield.server.archive.archive import Archive
 from hounsfield.server.archive.store import Arrival
 from hounsfield.server.http.limits import Limits
@@ -165,15 +166,19 @@ class MetadataUpload:
                 found += parse_models(bytes(content)) if kind in _JSON else [parse_xml(bytes(content))]
             except DicomwebError as error:
                 raise DicomwebError(
-                    f"malformed metadata: {error.found}", expected=error.expected, status=400
+                    say("malformed metadata: {found}", found=error.found), expected=error.expected, status=400
                 ) from error
         if len(found) > self.limits.parts:
             raise DicomwebError(
-                "too many instances in one request", expected=f"at most {self.limits.parts}", status=413
+                "too many instances in one request",
+                expected=say("at most {parts}", parts=self.limits.parts),
+                status=413,
             )
         if not found:
             raise DicomwebError(
-                "no metadata in the request", expected=f"a part of type {DICOM_JSON}", status=400
+                "no metadata in the request",
+                expected=say("a part of type {dicom_json}", dicom_json=DICOM_JSON),
+                status=400,
             )
         return found
 

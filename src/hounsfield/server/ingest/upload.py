@@ -17,6 +17,7 @@ from hounsfield.dicomweb.media_types import DICOM, MULTIPART, MediaType
 from hounsfield.dicomweb.multipart import Event, PartBegins, PartData
 from hounsfield.dicomweb.store_results import StoredInstance, StoreResult
 from hounsfield.errors import DicomwebError
+from hounsfield.language import say
 from hounsfield.server.archive.archive import Archive
 from hounsfield.server.archive.index import Record
 from hounsfield.server.archive.store import Arrival
@@ -298,5 +299,7 @@ def _stored(record: Record, outcome: str) -> StoredInstance:
 
 def _unsupported(kind: str) -> DicomwebError:
     return DicomwebError(
-        f"a store of {kind[:64]}", expected=f'{MULTIPART}; type="{DICOM}", or {DICOM}', status=415
+        say("a store of {kind}", kind=kind[:64]),
+        expected=say('{multipart}; type="{dicom}", or {dicom}', multipart=MULTIPART, dicom=DICOM),
+        status=415,
     )

@@ -18,6 +18,7 @@ from hounsfield.dimse.requestor import Peer, associate
 from hounsfield.dimse.services import STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE
 from hounsfield.dimse.statuses import NO_SUCH_ACTION, NO_SUCH_INSTANCE, SUCCESS
 from hounsfield.errors import DimseError
+from hounsfield.language import say
 from hounsfield.server.archive.archive import Archive
 from hounsfield.server.provider.request import Outcome, Request
 
@@ -81,7 +82,9 @@ def _reference(sop_class: str, instance: str, reason: int | None = None) -> Data
 def commit(request: Request) -> Outcome:
     """Answer an N-ACTION and report on it: to a named peer over an association of our own, else over this one."""
     if request.command.action_type != REQUEST_COMMITMENT:
-        raise DimseError(f"action type {request.command.action_type}", status=NO_SUCH_ACTION)
+        raise DimseError(
+            say("action type {action_type}", action_type=request.command.action_type), status=NO_SUCH_ACTION
+        )
     report = answer(request.state.archive, request.content, request.context.transfer_syntax)
     request.connection.write(request.context, request.command.response(SUCCESS))
     peer = request.door.peer(request.caller)
@@ -107,7 +110,9 @@ def answer(archive: Archive, content: bytes, transfer_syntax: str) -> Report:
     except Exception as error:  # pydicom raises whatever the bytes lead it to
         raise DimseError("a request for commitment that cannot be read", status=INVALID_ARGUMENT) from error
     if not references or len(references) > MAX_REFERENCES:
-        raise DimseError(f"commitment of {len(references)} instances", status=INVALID_ARGUMENT)
+        raise DimseError(
+            say("commitment of {count} instances", count=len(references)), status=INVALID_ARGUMENT
+        )
     here = {
         entry.instance: entry
         for entry in archive.index.named(list({instance for _, instance in references}))
@@ -139,7 +144,10 @@ def report_on(
     connection.write(context, command, [report.encode(context.transfer_syntax)])
     response = connection.message(timeout).command
     if response.field != command.field | 0x8000 or response.status != 0:
-        raise DimseError(f"a {response.name} with status {response.status}", where=connection.address)
+        raise DimseError(
+            say("a {name} with status {status}", name=response.name, status=response.status),
+            where=connection.address,
+        )
 
 
 def report_later(peer: Peer, report: Report) -> None:

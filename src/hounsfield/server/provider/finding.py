@@ -26,6 +26,7 @@ from hounsfield.dimse.services import MODELS, InformationModel
 from hounsfield.dimse.services import Level as QueryLevel
 from hounsfield.dimse.statuses import CANCEL, DATA_SET_MISMATCH, PENDING, PENDING_UNSUPPORTED, SUCCESS
 from hounsfield.errors import DimseError
+from hounsfield.language import say
 from hounsfield.server.archive.attributes import COUNTED, LEVELS, Level, belongs
 from hounsfield.server.archive.library import Library
 from hounsfield.server.provider.answers import Answers
@@ -101,7 +102,9 @@ def is_cancelled(connection: Connection, command: Command) -> bool:
         return False
     if not isinstance(event, CommandReceived) or event.command.field != Field.C_CANCEL:
         connection.abort()
-        raise DimseError(f"a {type(event).__name__} while a {command.name} is answered")
+        raise DimseError(
+            say("a {name__} while a {name} is answered", name__=type(event).__name__, name=command.name)
+        )
     return event.command.message_id == command.message_id
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from hounsfield.dimse.connection import Tls
 from hounsfield.dimse.pdus import ae_title
 from hounsfield.errors import DimseError, LocationError
+from hounsfield.language import say
 from hounsfield.server.auth.access import is_loopback
 from hounsfield.server.provider.peers import NamedPeer
 from hounsfield.server.provider.request import Door
@@ -36,7 +37,7 @@ def door(
     everybody = insecure or is_loopback(host)
     if not everybody and not named:
         raise LocationError(
-            f"DIMSE at {host} would be open to nobody: no peer is named",
+            say("DIMSE at {host} would be open to nobody: no peer is named", host=host),
             remedy="name those that may call (--dicom-peer AE@HOST:PORT), or open it to all with --insecure",
         )
     if certificate is None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from hounsfield.dimse.pdus import AssociateReject, AssociateRequest, ae_title
 from hounsfield.errors import DimseError, LocationError
+from hounsfield.language import say
 
 CALLED_UNKNOWN, CALLING_UNKNOWN = AssociateReject(1, 1, 7), AssociateReject(1, 1, 3)
 
@@ -31,7 +32,9 @@ class NamedPeer:
                 raise ValueError
             ae_title(title)
         except (ValueError, DimseError) as error:
-            raise LocationError(f"{text!r} is no DICOM peer", expected="AETITLE@host:port") from error
+            raise LocationError(
+                say("{text} is no DICOM peer", text=repr(text)), expected="AETITLE@host:port"
+            ) from error
         return cls(title, host.strip("[]"), int(port))
 
     def calls_from(self, address: str) -> bool:

@@ -34,6 +34,7 @@ from hounsfield.dimse.statuses import (
     kind_of,
 )
 from hounsfield.errors import DimseError, HounsfieldError
+from hounsfield.language import say
 from hounsfield.server.archive.archive import Archive
 from hounsfield.server.archive.index import Entry
 from hounsfield.server.provider.finding import PAGE, is_cancelled, level_of
@@ -74,7 +75,7 @@ def wanted(archive: Archive, content: bytes, transfer_syntax: str, model: Inform
 
 
 def _missing(key: str) -> NoReturn:
-    raise DimseError(f"no {key}", status=DATA_SET_MISMATCH)
+    raise DimseError(say("no {key}", key=key), status=DATA_SET_MISMATCH)
 
 
 def _uids(value: object) -> list[str]:
@@ -245,7 +246,9 @@ def move(request: Request) -> Outcome:
     title = request.command.destination or ""
     peer = request.door.peer(title)
     if peer is None:
-        raise DimseError(f"{title[:16]!r} is no named peer", status=MOVE_DESTINATION_UNKNOWN)
+        raise DimseError(
+            say("{title} is no named peer", title=repr(title[:16])), status=MOVE_DESTINATION_UNKNOWN
+        )
     entries = wanted(request.state.archive, request.content, request.context.transfer_syntax, model)
     known = {entry.path: entry for entry in entries}
     progress = Progress(len(entries))

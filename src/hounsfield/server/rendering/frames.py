@@ -17,6 +17,7 @@ from hounsfield.ct.instance.reading import open_pixels
 from hounsfield.dicom.encapsulation import Frame, read_frame
 from hounsfield.dicom.syntaxes import transfer_syntax
 from hounsfield.errors import MalformedError, UnsupportedError
+from hounsfield.language import say
 from hounsfield.transcode import Target, reencoded, transcode
 
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -39,7 +40,7 @@ def convert(instance: Instance, target: str, *, limit: int) -> bytes:
     total = decoded_size(instance)
     if total > limit:
         raise UnsupportedError(
-            f"{total} bytes of pixels to convert", expected=f"at most {limit}",
+            say("{total} bytes of pixels to convert", total=total), expected=say("at most {limit}", limit=limit),
             remedy="request it as it is stored: transfer-syntax=*", status=413,
         )  # fmt: skip
     kept = syntax.lossless or syntax.keyword == "jpeg-xl-jpeg"
@@ -76,7 +77,9 @@ def _extent(instance: Instance, stream: BinaryIO, frame: int) -> Frame:
     """Return where an encapsulated frame lies. Raises `MalformedError` for one that the header promises in vain."""
     frames = instance.frames_in(stream, truncated=False)
     if frame >= len(frames):
-        raise MalformedError(f"frame {frame + 1} of {len(frames)}", where=instance.name)
+        raise MalformedError(
+            say("frame {number} of {count}", number=frame + 1, count=len(frames)), where=instance.name
+        )
     return frames[frame]
 
 

@@ -25,6 +25,7 @@ from hounsfield.ct.series import Slice
 from hounsfield.ct.series.assembly import conversion_of
 from hounsfield.ct.windowing import Window, apply_window, window
 from hounsfield.errors import DicomwebError, HounsfieldError, UnsupportedError
+from hounsfield.language import say
 from hounsfield.outputs.scratch import ScratchFolder
 from hounsfield.server.http.deadline import check
 from hounsfield.server.rendering.frames import cells, is_bits, stored_frame
@@ -59,12 +60,18 @@ class Viewport:
         """From `vw,vh[,sx,sy,sw,sh]`, where inner values may be empty; at most `limit` pixels."""
         parts = [part.strip() for part in text.split(",")]
         if len(parts) not in {2, 4, 6}:
-            raise DicomwebError(f"viewport={text[:60]!r}", expected="vw,vh or vw,vh,sx,sy,sw,sh", status=400)
+            raise DicomwebError(
+                say("viewport={text}", text=repr(text[:60])),
+                expected="vw,vh or vw,vh,sx,sy,sw,sh",
+                status=400,
+            )
         numbers = [_finite(part, "viewport") if part else None for part in parts] + [None] * (6 - len(parts))
         width, height = (int(number) if number is not None else 0 for number in numbers[:2])
         if not (width > 0 and height > 0 and width * height <= limit):
             raise DicomwebError(
-                f"a viewport of {width}×{height}", expected=f"positive, at most {limit} pixels", status=400
+                say("a viewport of {width}×{height}", width=width, height=height),
+                expected=say("positive, at most {limit} pixels", limit=limit),
+                status=400,
             )
         return cls(width, height, numbers[2] or 0.0, numbers[3] or 0.0, numbers[4], numbers[5])
 
@@ -74,7 +81,9 @@ class Viewport:
         box = (self.x, self.y, self.x + abs(w), self.y + abs(h))
         if box[0] < 0 or box[1] < 0 or box[2] > image.width or box[3] > image.height or not w or not h:
             raise DicomwebError(
-                "a viewport outside the image", expected=f"within {image.width}×{image.height}", status=400
+                "a viewport outside the image",
+                expected=say("within {width}×{height}", width=image.width, height=image.height),
+                status=400,
             )
         scale = min(self.width / abs(w), self.height / abs(h))
         size = max(1, round(abs(w) * scale)), max(1, round(abs(h) * scale))
@@ -101,7 +110,7 @@ def parse_window(text: str) -> Window:
     function = _FUNCTIONS.get(parts[2].lower()) if len(parts) == 3 else "LINEAR"
     if len(parts) > 3 or function is None:
         raise DicomwebError(
-            f"window={text[:60]!r}",
+            say("window={text}", text=repr(text[:60])),
             expected="centre,width,linear | linear-exact | sigmoid, or a preset",
             status=400,
         )
@@ -114,7 +123,9 @@ def _finite(text: str, name: str) -> float:
     except ValueError:
         number = math.nan
     if not math.isfinite(number) or abs(number) > 1e9:
-        raise DicomwebError(f"{name} with {text[:20]!r}", expected="a number", status=400)
+        raise DicomwebError(
+            say("{name} with {text}", name=name, text=repr(text[:20])), expected="a number", status=400
+        )
     return number
 
 
@@ -134,7 +145,7 @@ def picture(instance: Instance, frame: int, look: Look) -> Image.Image:
     elif samples == 1:
         image = Image.fromarray(np.ascontiguousarray(_grey(instance, frame, look, photometric)))
     else:
-        raise UnsupportedError(f"{samples} samples a pixel", expected="1 or 3")
+        raise UnsupportedError(say("{samples} samples a pixel", samples=samples), expected="1 or 3")
     return look.viewport.applied(image) if look.viewport else image
 
 

@@ -22,7 +22,8 @@ from hounsfield.ct.series import Series, Slice, find_series
 from hounsfield.ct.series.assembly import conversion_of
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.errors import DicomwebError, HounsfieldError, SelectionError
-from hounsfield.reasons import unreadable
+from hounsfield.language import say
+from hounsfield.language.reasons import unreadable
 from hounsfield.server.archive.integrity import check_all
 from hounsfield.server.archive.library import Library
 
@@ -44,15 +45,19 @@ class Scanned:
         """A part and phase by number, or those that a reader means: the first that is a volume, the first phase."""
         if not self.parts:
             reasons = "; ".join(sorted({each.reason for each in self.skipped}))
-            raise SelectionError(f"nothing in this series has HU{f': {reasons}' if reasons else ''}")
+            raise SelectionError(
+                say("nothing in this series has HU{which}", which=f": {reasons}" if reasons else "")
+            )
         if part is None:
             part = next((number for number, each in enumerate(self.parts) if each.phases), 0)
         if not 0 <= part < len(self.parts):
-            raise SelectionError(f"no part {part}", expected=f"0 … {len(self.parts) - 1}")
+            raise SelectionError(say("no part {part}", part=part), expected=f"0 … {len(self.parts) - 1}")
         series = self.parts[part]
         phase = phase or 0
         if not 0 <= phase < max(len(series.phases), 1):
-            raise SelectionError(f"no phase {phase}", expected=f"0 … {max(len(series.phases), 1) - 1}")
+            raise SelectionError(
+                say("no phase {phase}", phase=phase), expected=f"0 … {max(len(series.phases), 1) - 1}"
+            )
         return Stack(series, part, phase)
 
 
@@ -76,18 +81,26 @@ class Stack:
         """Refuse a slice of more than `limit` bytes before anything is allocated for it."""
         size = math.prod(self.slices[number].shape) * 2 if 0 <= number < len(self.slices) else 0
         if size > limit:
-            raise DicomwebError(f"a slice of {size} bytes", expected=f"at most {limit}", status=413)
+            raise DicomwebError(
+                say("a slice of {size} bytes", size=size),
+                expected=say("at most {limit}", limit=limit),
+                status=413,
+            )
 
     def hounsfield(self, number: int) -> tuple[npt.NDArray[np.int16], Counts]:
         """(rows, columns) int16 of slice `number`, the same values as in `hounsfield.load`'s array, and what was
         done to them."""
         if not 0 <= number < len(self.slices):
-            raise SelectionError(f"no slice {number}", expected=f"0 … {len(self.slices) - 1}")
+            raise SelectionError(
+                say("no slice {number}", number=number), expected=f"0 … {len(self.slices) - 1}"
+            )
         item = self.slices[number]
         out = np.empty(item.shape, np.int16)
         cells = item.instance.cells(item.plane.frame, out=out)
         if cells.shape != out.shape:
-            raise DicomwebError(f"a frame of {cells.shape}", expected=f"{out.shape}", status=500)
+            raise DicomwebError(
+                say("a frame of {shape}", shape=cells.shape), expected=f"{out.shape}", status=500
+            )
         return out, convert(cells, self.conversion(number), out)
 
 

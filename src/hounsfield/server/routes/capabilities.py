@@ -9,6 +9,7 @@ from typing import Any
 from hounsfield import __version__
 from hounsfield.dicomweb.media_types import MediaType, negotiate
 from hounsfield.errors import DicomwebError, HounsfieldError
+from hounsfield.language import say
 from hounsfield.server.http.request import Request
 from hounsfield.server.http.response import JSON, NOT_ACCEPTABLE, Response, as_json
 from hounsfield.server.routes.endpoint import Endpoint
@@ -36,7 +37,7 @@ def capabilities(
     if chosen is None:
         raise DicomwebError(
             NOT_ACCEPTABLE,
-            expected=f"{JSON} or {WADL}",
+            expected=say("{json} or {wadl}", json=JSON, wadl=WADL),
             status=406,
         )
     if chosen.name == JSON:

@@ -18,6 +18,7 @@ from hounsfield.dicomweb.media_types import (
 )
 from hounsfield.dicomweb.resources import parse_frames
 from hounsfield.errors import DicomwebError, MalformedError, UnsupportedError
+from hounsfield.language import say
 from hounsfield.server.http.request import Request
 from hounsfield.server.http.response import NOT_ACCEPTABLE, Response, etag, not_modified
 from hounsfield.server.http.streams import Multipart, Piece, blocks
@@ -41,7 +42,11 @@ def frames(state: AppState, request: Request) -> Response:
         raise DicomwebError("an instance without pixels", status=404)
     missing = [number for number in numbers if number > entry.frames]
     if missing:
-        raise DicomwebError(f"no frame {missing[0]}", expected=f"1 to {entry.frames}", status=404)
+        raise DicomwebError(
+            say("no frame {missing}", missing=missing[0]),
+            expected=say("1 to {frames}", frames=entry.frames),
+            status=404,
+        )
     chosen = choose(request.accept, instance, alone=len(numbers) == 1)
     tag = etag(entry.path, entry.changed, numbers, str(chosen))
     if (same := not_modified(request, tag)) is not None:
@@ -66,7 +71,7 @@ def choose(accept: tuple[Accepted, ...], instance: Instance, *, alone: bool) -> 
         return _multi(made) if kind.name == MULTIPART else made
     raise DicomwebError(
         NOT_ACCEPTABLE,
-        expected=f'{MULTIPART}; type="{OCTETS}"; transfer-syntax=*',
+        expected=say('{multipart}; type="{octets}"; transfer-syntax=*', multipart=MULTIPART, octets=OCTETS),
         status=406,
     )
 
@@ -115,8 +120,8 @@ def _sent(
         decoded = frame_size(instance)
         if decoded > state.limits.frame:
             raise DicomwebError(
-                f"a frame of {decoded} bytes to convert",
-                expected=f"at most {state.limits.frame}",
+                say("a frame of {decoded} bytes to convert", decoded=decoded),
+                expected=say("at most {frame}", frame=state.limits.frame),
                 status=413,
             )
     if chosen.name != MULTIPART:
@@ -152,7 +157,7 @@ def _frame(state: AppState, instance: Instance, frame: int, syntax: str, size: i
         with state.decoding.taken(min(frame_size(instance), state.limits.frame)):
             return frame_bytes(instance, frame, syntax)
     if pixels.length is not None and (frame + 1) * size > pixels.length:
-        raise MalformedError(f"frame {frame + 1} is truncated", where=instance.name)
+        raise MalformedError(say("frame {number} is truncated", number=frame + 1), where=instance.name)
     start = pixels.offset + frame * size
     return instance.source, start, start + size
 
@@ -172,7 +177,9 @@ def bulk_data(state: AppState, request: Request) -> Response:
         chosen = choose(request.accept, instance, alone=entry.frames == 1)
         if entry.frames > MAX_FRAMES:
             raise MalformedError(
-                f"{entry.frames} frames", expected=f"at most {MAX_FRAMES}", where=entry.instance
+                say("{frames} frames", frames=entry.frames),
+                expected=say("at most {max_frames}", max_frames=MAX_FRAMES),
+                where=entry.instance,
             )
         numbers = tuple(range(1, entry.frames + 1))
         return _sent(state, instance, numbers, chosen, tag, f"{request.base}/{entry.path}/frames")

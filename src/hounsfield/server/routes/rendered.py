@@ -16,6 +16,7 @@ from hounsfield.ct.instance import Instance, read_instance
 from hounsfield.dicomweb.media_types import MULTIPART, Accepted, multipart
 from hounsfield.dicomweb.resources import parse_frames
 from hounsfield.errors import DamagedError, DicomwebError, HounsfieldError, UnsupportedError
+from hounsfield.language import say
 from hounsfield.pictures.files import require_film
 from hounsfield.server.archive.index import Entry
 from hounsfield.server.http.request import Request
@@ -72,7 +73,9 @@ def thumbnail(state: AppState, request: Request) -> Response:
 def _look(state: AppState, request: Request) -> Look:
     shown, viewport, quality = (request.parameter(name) for name in ("window", "viewport", "quality"))
     if quality is not None and not (quality.isascii() and quality.isdigit() and 1 <= int(quality[:4]) <= 100):
-        raise DicomwebError(f"quality={quality[:20]!r}", expected="1 … 100", status=400)
+        raise DicomwebError(
+            say("quality={quality}", quality=repr(quality[:20])), expected="1 … 100", status=400
+        )
     try:
         return Look(
             parse_window(shown) if shown else None,
@@ -101,7 +104,9 @@ def _answered(state: AppState, request: Request, look: Look, default: str | None
     )
     if many and len(shots) > state.limits.pictures:
         raise DicomwebError(
-            f"{len(shots)} pictures in one response", expected=f"at most {state.limits.pictures}", status=413
+            say("{count} pictures in one response", count=len(shots)),
+            expected=say("at most {pictures}", pictures=state.limits.pictures),
+            status=413,
         )
     if in_parts and default is None:
         parts = [
@@ -150,7 +155,11 @@ def _shots(state: AppState, request: Request, entries: list[Entry]) -> Sequence[
     if "frames" in request.names:
         numbers = parse_frames(request.names["frames"])
         if max(numbers) > entries[0].frames:
-            raise DicomwebError(f"no frame {max(numbers)}", expected=f"1 to {entries[0].frames}", status=404)
+            raise DicomwebError(
+                say("no frame {numbers}", numbers=max(numbers)),
+                expected=say("1 to {frames}", frames=entries[0].frames),
+                status=404,
+            )
         return [(entries[0], number - 1) for number in numbers]
     if request.scope.instance is None and request.scope.series is not None:
         ordered = _as_stacked(state, request, {entry.instance: entry for entry in entries})
@@ -187,7 +196,9 @@ def _checked(state: AppState, entry: Entry) -> Instance:
     size = (instance.header.integer("Rows", 0) or 0) * (instance.header.integer("Columns", 0) or 0)
     if size > state.limits.pixels:
         raise DicomwebError(
-            f"a picture of {size} pixels", expected=f"at most {state.limits.pixels}", status=413
+            say("a picture of {size} pixels", size=size),
+            expected=say("at most {pixels}", pixels=state.limits.pixels),
+            status=413,
         )
     return instance
 

@@ -30,6 +30,7 @@ from hounsfield.dicomweb.media_types import (
 from hounsfield.dicomweb.multipart import encode, new_boundary
 from hounsfield.dicomweb.native_xml import encode_xml
 from hounsfield.errors import DicomwebError, UnsupportedError
+from hounsfield.language import say
 from hounsfield.server.archive.index import Entry
 from hounsfield.server.http.request import Request
 from hounsfield.server.http.response import JSON, NOT_ACCEPTABLE, Response, etag, not_modified, repr_digest
@@ -124,7 +125,9 @@ def found(state: AppState, request: Request) -> list[Entry]:
 
 
 def absent(request: Request) -> DicomwebError:
-    return DicomwebError(f"no such {request.scope.level} here", expected="a stored one", status=404)
+    return DicomwebError(
+        say("no such {level} here", level=request.scope.level), expected="a stored one", status=404
+    )
 
 
 def _wanted(accept: tuple[Accepted, ...], *, alone: bool) -> _Wanted:
@@ -166,11 +169,12 @@ def _target(entry: Entry, asked: str) -> str:
     known = SYNTAXES.get(entry.syntax)
     if known is not None and not known.readable:
         raise UnsupportedError(
-            f"it is stored in {known.name}, which cannot be converted", remedy="request transfer-syntax=*"
+            say("it is stored in {name}, which cannot be converted", name=known.name),
+            remedy="request transfer-syntax=*",
         )
     if not SYNTAXES[asked].writable:
         raise UnsupportedError(
-            f"{SYNTAXES[asked].name} cannot be encoded", remedy="request transfer-syntax=*"
+            say("{name} cannot be encoded", name=SYNTAXES[asked].name), remedy="request transfer-syntax=*"
         )
     return asked
 

@@ -11,6 +11,7 @@ from hounsfield.dicomweb.media_types import DICOM_JSON, DICOM_XML, MediaType, ne
 from hounsfield.dicomweb.native_xml import encode_xml
 from hounsfield.dicomweb.store_results import StoreResult, store_result_model
 from hounsfield.errors import DicomwebError
+from hounsfield.language import say
 from hounsfield.server.http.request import Request
 from hounsfield.server.http.request_body import Body
 from hounsfield.server.http.response import JSON, NOT_ACCEPTABLE, Response
@@ -62,7 +63,9 @@ def _upload(state: AppState, request: Request) -> Upload | MetadataUpload:
     coding = request.headers.get("content-encoding", "identity").strip().lower()
     if coding not in {"", "identity"}:
         raise DicomwebError(
-            f"a body with Content-Encoding {coding[:20]}", expected="no Content-Encoding", status=415
+            say("a body with Content-Encoding {coding}", coding=coding[:20]),
+            expected="no Content-Encoding",
+            status=415,
         )
     if is_separate(content_type):
         base = f"{request.base}{request.path}"

@@ -17,8 +17,9 @@ from hounsfield.ct.series.warnings import is_little, left_out_warnings
 from hounsfield.ct.volume import Volume
 from hounsfield.errors import DicomwebError, HounsfieldError, SelectionError
 from hounsfield.formats import VolumeFormat, volume_formats, write_volume
+from hounsfield.language import say
+from hounsfield.language.reasons import Reason, reason
 from hounsfield.outputs.scratch import ScratchFolder
-from hounsfield.reasons import Reason, reason
 from hounsfield.server.http.request import Request
 from hounsfield.server.http.response import Response, as_json, etag, not_modified
 from hounsfield.server.http.streams import Blocks, blocks
@@ -207,7 +208,7 @@ def _left_out(scanned: Scanned) -> list[dict[str, str]]:
 
 
 def _keyed(described: dict[str, Any]) -> dict[str, Any]:
-    """Sentence → its key and values in `hounsfield.reasons`, of every sentence in the document."""
+    """Sentence → its key and values in `hounsfield.language.reasons`, of every sentence in the document."""
     report = described["report"]
     sentences = [*report["warnings"], *report.get("spacing_notes", ()), described["reason"]]
     sentences += [note for item in described["slices"] for note in item["notes"]]
@@ -221,7 +222,11 @@ def slice_values(state: AppState, request: Request) -> Response:
     request.known("part", "phase", "filter", "encoding")
     text = request.names["number"]
     if not text.isascii() or not text.isdigit() or len(text) > 9:
-        raise DicomwebError(f"{text[:20]!r} is not a slice number", expected="a number from 0 on", status=400)
+        raise DicomwebError(
+            say("{text} is not a slice number", text=repr(text[:20])),
+            expected="a number from 0 on",
+            status=400,
+        )
     number = int(text)
     scanned = state.volumes.scan(request.scope)
     coding = _coding(request)
@@ -296,7 +301,9 @@ def volume(state: AppState, request: Request) -> Response:
     name = request.parameter("format") or "nifti"
     known = {each.keyword: each for each in volume_formats() if not each.folder}
     if name not in known:
-        raise DicomwebError(f"no format {name[:32]!r}", expected=", ".join(known), status=400)
+        raise DicomwebError(
+            say("no format {name}", name=repr(name[:32])), expected=", ".join(known), status=400
+        )
     scanned = state.volumes.scan(request.scope)
     options = _options(request)
     tag = etag(scanned.version, name, request.query_text)
@@ -311,7 +318,9 @@ def volume(state: AppState, request: Request) -> Response:
     )
     if needed > state.limits.decoded:
         raise DicomwebError(
-            f"a volume of {needed} bytes", expected=f"at most {state.limits.decoded}", status=413
+            say("a volume of {needed} bytes", needed=needed),
+            expected=say("at most {decoded}", decoded=state.limits.decoded),
+            status=413,
         )
     phase = _number(request, "phase")
     with state.decoding.taken(needed):

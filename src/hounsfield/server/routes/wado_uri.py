@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from hounsfield.dicomweb.media_types import DICOM, parse_accept
 from hounsfield.errors import DicomwebError
+from hounsfield.language import say
 from hounsfield.server.http.request import Request
 from hounsfield.server.http.response import Response
 from hounsfield.server.routes import rendered, retrieve
@@ -46,7 +47,9 @@ def wado_uri(state: AppState, request: Request) -> Response:
     names = {}
     for name, key in (("study", "studyuid"), ("series", "seriesuid"), ("instance", "objectuid")):
         if (uid := request.parameter(key)) is None:
-            raise DicomwebError(f"no {key}", expected="studyUID, seriesUID and objectUID", status=400)
+            raise DicomwebError(
+                say("no {key}", key=key), expected="studyUID, seriesUID and objectUID", status=400
+            )
         names[name] = uid
     wanted = request.parameter("contenttype")
     frame = request.parameter("framenumber")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from hounsfield.ct.instance import Skipped
 from hounsfield.ct.series import Series
 from hounsfield.errors import HounsfieldError, LocationError
+from hounsfield.language import say
 from hounsfield.locations.volume_files import is_volume
 from hounsfield.outputs import whole_file
 from hounsfield.runs import Engine, Finished, Job, Place, Result, Status, Task, run_each, run_series
@@ -117,7 +118,9 @@ def volumes_in(folder: Path) -> list[Path]:
     found: list[Path] = []
 
     def refuse(error: OSError) -> None:
-        raise LocationError(f"cannot be listed: {error.strerror}", where=str(error.filename)) from error
+        raise LocationError(
+            say("cannot be listed: {strerror}", strerror=error.strerror), where=str(error.filename)
+        ) from error
 
     for place_, folders, names in os.walk(folder, onerror=refuse):
         inside = Path(place_)

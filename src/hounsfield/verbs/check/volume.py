@@ -33,6 +33,7 @@ from hounsfield.ct.series.phases import Phase
 from hounsfield.ct.volume import Volume
 from hounsfield.errors import HounsfieldError, SelectionError
 from hounsfield.formats import write_volume
+from hounsfield.language import say
 from hounsfield.locations import Location
 from hounsfield.locations.volume_files import VolumeFile, is_volume, open_volume
 from hounsfield.verbs.load import Scan, load, scan
@@ -186,12 +187,14 @@ def _of_file(file: VolumeFile, phase: int | None) -> Subject:
     count = file.layout.shape[0]
     if phase is None and count > 1:
         raise SelectionError(
-            f"{count} volumes in it",
+            say("{count} volumes in it", count=count),
             where=file.name,
-            remedy=f"choose one with phase=0 … {count - 1} (--phase)",
+            remedy=say("choose one with phase=0 … {number} (--phase)", number=count - 1),
         )
     if count > 1 and not 0 <= (phase or 0) < count:
-        raise SelectionError(f"no volume {phase}", expected=f"0 … {count - 1}", where=file.name)
+        raise SelectionError(
+            say("no volume {phase}", phase=phase), expected=f"0 … {count - 1}", where=file.name
+        )
     affine = file.layout.affine
     lengths = file.layout.spacing
     if affine is not None:
@@ -225,9 +228,14 @@ def _held_against(
     if not fitting:
         nearest = min(candidates, key=lambda each: abs(np.log(np.prod(each.shape) / np.prod(shape))))
         raise SelectionError(
-            f"no series of {_sides(shape)} voxels in {where}",
+            say("no series of {sides} voxels in {where}", sides=_sides(shape), where=where),
             where=subject.name,
-            expected=f"one; nearest of {len(candidates)} is {nearest.name}, {_sides(nearest.shape)}",
+            expected=say(
+                "one; nearest of {count} is {name}, {sides}",
+                count=len(candidates),
+                name=nearest.name,
+                sides=_sides(nearest.shape),
+            ),
             remedy="a volume that was cropped or resampled cannot be held against its DICOM voxel by voxel",
         )
     ranked = _ranked(subject, fitting)
@@ -240,8 +248,12 @@ def _held_against(
     assert best.values is not None and best.series is not None
     if best.values.verdict == "differs" and len(fitting) > 1:
         raise SelectionError(
-            f"none of {len(fitting)} series of its shape is like it; nearest is {best.series.name}: "
-            f"{best.values.sentence}",
+            say(
+                "none of {count} series of its shape is like it; nearest is {name}: {sentence}",
+                count=len(fitting),
+                name=best.series.name,
+                sentence=best.values.sentence,
+            ),
             where=subject.name,
             remedy="name the series with series=… (--series) to see the comparison",
         )

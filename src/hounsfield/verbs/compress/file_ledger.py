@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from hounsfield.errors import LocationError
+from hounsfield.language import say
 from hounsfield.runs.ledger import FILE_LEDGER_NAME, append_lines, appending, hold, read_lines
 from hounsfield.verbs.compress.swapping import State
 
@@ -112,7 +113,9 @@ def refuse_overlap(folder: Path, root: Path) -> None:
 def _refuse_other(folder: Path, begun: Mapping[str, Any], header: Mapping[str, Any]) -> None:
     if begun.get("tree") != header["tree"]:
         raise LocationError(
-            f"keeps the originals of {begun.get('tree')}", where=str(folder), remedy="give another --backup"
+            say("keeps the originals of {begun}", begun=begun.get("tree")),
+            where=str(folder),
+            remedy="give another --backup",
         )
     if header["options"] not in (None, begun.get("options")):
         raise LocationError(

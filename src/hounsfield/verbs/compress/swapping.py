@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from hounsfield.errors import LocationError
+from hounsfield.language import say
 from hounsfield.outputs import carry_status, remove_partials, sync, temporary_beside
 from hounsfield.outputs.lots import Lots, Waiting, passed, synced
 
@@ -37,7 +38,9 @@ def state_of(path: Path) -> State:
     try:
         found = path.stat()
     except OSError as error:
-        raise LocationError(f"cannot be read any more: {error.strerror}", where=str(path)) from error
+        raise LocationError(
+            say("cannot be read any more: {strerror}", strerror=error.strerror), where=str(path)
+        ) from error
     return found.st_size, found.st_mtime_ns
 
 
@@ -181,7 +184,7 @@ def _explaining(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise LocationError(
-            f"cannot be replaced: {error.strerror or error}",
+            say("cannot be replaced: {strerror}", strerror=error.strerror or error),
             where=str(path),
             remedy="check its folder, the backup, their permissions and the free space; the original is untouched",
         ) from error

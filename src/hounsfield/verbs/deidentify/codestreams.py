@@ -16,6 +16,7 @@ from types import MappingProxyType
 from hounsfield.codecs.jpeg2000 import bare_codestream
 from hounsfield.codecs.jpeg_xl import rebuild_jpeg, recompress_jpeg
 from hounsfield.errors import MalformedError, TruncatedError, UnsupportedError
+from hounsfield.language import say
 
 _SOI, _EOI = b"\xff\xd8", b"\xff\xd9"
 _SOS, _COM, _JPEG_LS = 0xDA, 0xFE, 0xF7
@@ -36,7 +37,7 @@ def bare_jpeg(data: bytes) -> bytes:
     """A JPEG or JPEG-LS image from SOI to EOI, of its application segments those that decide on colour alone."""
     if data[:2] != _SOI:
         raise MalformedError(
-            f"starts with {data[:4].hex() or 'nothing'}", expected="JPEG start of image FFD8"
+            say("starts with {data}", data=data[:4].hex() or "nothing"), expected="JPEG start of image FFD8"
         )
     parts, position, is_ls = [_SOI], 2, False
     while True:
@@ -67,7 +68,7 @@ def bare_jpeg(data: bytes) -> bytes:
 
 def _cut(data: bytes) -> TruncatedError:
     return TruncatedError(
-        f"JPEG codestream of {len(data)} bytes ends without its end-of-image marker",
+        say("JPEG codestream of {count} bytes ends without its end-of-image marker", count=len(data)),
         expected="FFD9 at its end",
     )
 
@@ -97,7 +98,8 @@ def bare_jpeg2000(data: bytes) -> bytes:
     stream = bare_codestream(data)
     if stream[:4] != _SOC_SIZ:
         raise MalformedError(
-            f"starts with {stream[:4].hex() or 'nothing'}", expected="JPEG 2000 start of codestream FF4FFF51"
+            say("starts with {stream}", stream=stream[:4].hex() or "nothing"),
+            expected="JPEG 2000 start of codestream FF4FFF51",
         )
     parts = [stream[:2]]
     position = 2
@@ -112,7 +114,12 @@ def bare_jpeg2000(data: bytes) -> bytes:
         position = end
     if stream[position : position + 2] != _EOC:
         raise TruncatedError(
-            f"JPEG 2000 codestream without its end at byte {position} of {len(stream)}", expected="FFD9"
+            say(
+                "JPEG 2000 codestream without its end at byte {position} of {count}",
+                position=position,
+                count=len(stream),
+            ),
+            expected="FFD9",
         )
     return b"".join((*parts, _EOC))
 
@@ -122,7 +129,8 @@ def _segment_end(stream: bytes, position: int) -> int:
     end = position + 2 + length
     if stream[position : position + 1] != b"\xff" or length < 2 or end > len(stream):
         raise MalformedError(
-            f"no marker segment at byte {position} of {len(stream)}", expected="FF and a length"
+            say("no marker segment at byte {position} of {count}", position=position, count=len(stream)),
+            expected="FF and a length",
         )
     return end
 
@@ -132,7 +140,14 @@ def _tile_part_end(stream: bytes, position: int) -> int:
     length = int.from_bytes(stream[position + 6 : position + 10], "big")
     end = position + length if length else stream.rfind(_EOC)
     if not position + 12 < end <= len(stream):
-        raise TruncatedError(f"a tile-part at byte {position} ends at {end} of {len(stream)}")
+        raise TruncatedError(
+            say(
+                "a tile-part at byte {position} ends at {end} of {count}",
+                position=position,
+                end=end,
+                count=len(stream),
+            )
+        )
     return end
 
 
@@ -141,7 +156,9 @@ def _without_comments(stream: bytes, begin: int, end: int) -> bytes:
     while stream[position : position + 2] != bytes([0xFF, _SOD]):
         stop = _segment_end(stream, position)
         if stop > end:
-            raise MalformedError(f"a header of a tile-part that is longer than it, at byte {position}")
+            raise MalformedError(
+                say("a header of a tile-part that is longer than it, at byte {position}", position=position)
+            )
         if stream[position + 1] == _J2K_COM:
             content[position + 4 - begin : stop - begin] = bytes(stop - position - 4)
         position = stop
@@ -179,18 +196,23 @@ def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         yield kind, data[position:end]
         position = end
     if not has_codestream:
-        raise MalformedError(f"no codestream in {len(data)} bytes", expected="a jxlc or jxlp box of JPEG XL")
+        raise MalformedError(
+            say("no codestream in {count} bytes", count=len(data)), expected="a jxlc or jxlp box of JPEG XL"
+        )
 
 
 def bare_rle(data: bytes, native_bytes: int) -> bytes:
     """An RLE frame whose segments end where they have unpacked to all their bytes (PS3.5 G.3, G.5)."""
     if len(data) < _RLE_HEADER:
-        raise TruncatedError(f"RLE frame of {len(data)} bytes", expected="a header of 64 bytes at least")
+        raise TruncatedError(
+            say("RLE frame of {count} bytes", count=len(data)), expected="a header of 64 bytes at least"
+        )
     count, *offsets = struct.unpack("<16I", data[:_RLE_HEADER])
     starts = offsets[:count]
     if not 0 < count <= 15 or starts[0] != _RLE_HEADER or sorted(starts) != starts or starts[-1] >= len(data):
         raise MalformedError(
-            f"RLE segment offsets {starts} in {len(data)} bytes", expected="increasing from 64"
+            say("RLE segment offsets {starts} in {count} bytes", starts=starts, count=len(data)),
+            expected="increasing from 64",
         )
     bounds = pairwise((*starts, len(data)))
     segments = [_packed(data[begin:end], native_bytes // count) for begin, end in bounds]
@@ -214,7 +236,7 @@ def _packed(segment: bytes, size: int) -> bytes:
         made += code + 1 if code < 128 else 257 - code if code > 128 else 0
         position += code + 2 if code < 128 else 2 if code > 128 else 1
     if made < size or position > len(segment):
-        raise TruncatedError(f"RLE segment unpacks to {made} bytes", expected=str(size))
+        raise TruncatedError(say("RLE segment unpacks to {made} bytes", made=made), expected=str(size))
     return segment[:position] + b"\0" * (position % 2)
 
 
@@ -224,10 +246,13 @@ def bare_deflated(data: bytes, native_bytes: int) -> bytes:
     try:
         inflater.decompress(data, native_bytes + 2)
     except zlib.error as error:
-        raise MalformedError(f"a deflated frame that cannot be inflated ({error})") from error
+        raise MalformedError(
+            say("a deflated frame that cannot be inflated ({error})", error=error)
+        ) from error
     if not inflater.eof:
         raise MalformedError(
-            "a deflated frame that does not end with its pixels", expected=f"{native_bytes} bytes"
+            "a deflated frame that does not end with its pixels",
+            expected=say("{native_bytes} bytes", native_bytes=native_bytes),
         )
     return data[: len(data) - len(inflater.unused_data)]
 
@@ -246,7 +271,9 @@ def bare(data: bytes, family: str, native_bytes: int) -> bytes:
         return bare_deflated(data, native_bytes)
     if family == "uncompressed":
         return data[:native_bytes]
-    raise UnsupportedError(f"frames of {family}", expected="a codestream that can be taken apart")
+    raise UnsupportedError(
+        say("frames of {family}", family=family), expected="a codestream that can be taken apart"
+    )
 
 
 _BARE: Mapping[str, Callable[[bytes], bytes]] = MappingProxyType(

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias
 
 from hounsfield.errors import MalformedError
+from hounsfield.language import say
 from hounsfield.verbs.deidentify.dates import pattern_of, written_on
 from hounsfield.verbs.deidentify.folding import DIGIT, LOWER, UPPER, Folded
 from hounsfield.verbs.deidentify.needles import (
@@ -146,8 +147,8 @@ def matcher(identities: frozenset[Identity]) -> Matcher:
 def _check_number(found: int, most: int) -> None:
     if found > most:
         raise MalformedError(
-            f"{found} different names, numbers and dates in one object",
-            expected=f"at most {most} to look for",
+            say("{found} different names, numbers and dates in one object", found=found),
+            expected=say("at most {most} to look for", most=most),
         )
 
 

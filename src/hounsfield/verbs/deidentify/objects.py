@@ -19,6 +19,7 @@ from hounsfield.dicom.datasets import read_dataset
 from hounsfield.dicom.full_walk import FullWalk
 from hounsfield.dicom.part10 import file_parts, open_data_set
 from hounsfield.errors import HounsfieldError, MalformedError
+from hounsfield.language import say
 from hounsfield.verbs.deidentify.identity import Pseudonyms
 from hounsfield.verbs.deidentify.profile import Profile
 from hounsfield.verbs.deidentify.review import Review
@@ -60,7 +61,7 @@ def deidentify_object(source: Source, profile: Profile, pseudonyms: Pseudonyms) 
             raise
         except Exception as error:
             raise MalformedError(
-                f"cannot be rewritten ({type(error).__name__}: {error})",
+                say("cannot be rewritten ({name__}: {error})", name__=type(error).__name__, error=error),
                 where=source.name,
                 remedy="left out; repair it",
             ) from error

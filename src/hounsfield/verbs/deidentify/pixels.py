@@ -16,6 +16,7 @@ from hounsfield.codecs import FrameFormat, is_native_disguised
 from hounsfield.dicom.encapsulation import encapsulate, locate_frames, read_frame
 from hounsfield.dicom.syntaxes import SYNTAXES, TransferSyntax
 from hounsfield.errors import MalformedError
+from hounsfield.language import say
 from hounsfield.verbs.deidentify.codestreams import bare
 
 if TYPE_CHECKING:
@@ -38,7 +39,10 @@ def trim_pixels(dataset: Dataset) -> bool:
     count = _number(dataset, "NumberOfFrames", 1)
     shape = _shape(dataset)
     if count < 1 or min(shape.shape) < 1:
-        raise MalformedError(f"pixels of {count} frames of {shape.shape}", expected="at least one pixel")
+        raise MalformedError(
+            say("pixels of {count} frames of {shape}", count=count, shape=shape.shape),
+            expected="at least one pixel",
+        )
     syntax = SYNTAXES.get(str(dataset.file_meta.get("TransferSyntaxUID") or ""))
     if syntax is not None and syntax.encapsulated and held == [_PIXEL_DATA]:
         return _trim_encapsulated(dataset, syntax, shape, count)
@@ -148,4 +152,6 @@ def _number(dataset: Dataset, keyword: str, default: int) -> int:
     try:
         return int(value)
     except (TypeError, ValueError):
-        raise MalformedError(f"{keyword} is {value!r}", expected="one number") from None
+        raise MalformedError(
+            say("{keyword} is {value}", keyword=keyword, value=repr(value)), expected="one number"
+        ) from None

@@ -18,6 +18,7 @@ from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.uid import UID
 
 from hounsfield.errors import UnsupportedError
+from hounsfield.language import say
 
 Action = Literal["X", "Z", "D", "U", "K"]
 Dates = Literal["remove", "shift", "keep"]
@@ -101,7 +102,9 @@ class Profile:
 
     def __post_init__(self) -> None:
         if self.dates not in ("remove", "shift", "keep"):
-            raise UnsupportedError(f"dates={self.dates!r}", expected="remove, shift or keep")
+            raise UnsupportedError(
+                say("dates={dates}", dates=repr(self.dates)), expected="remove, shift or keep"
+            )
 
     @property
     def keeps_dates(self) -> bool:

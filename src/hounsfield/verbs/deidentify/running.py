@@ -14,6 +14,7 @@ from typing import Any
 from hounsfield.ct.instance import BytesSource, Source
 from hounsfield.dicomweb.uids import is_uid
 from hounsfield.errors import HounsfieldError, NotDicomError, UnsupportedError
+from hounsfield.language import say
 from hounsfield.locations import Delivered, open_destination
 from hounsfield.outputs import whole_file, writing_below
 from hounsfield.outputs.results import status_of, word_of
@@ -98,7 +99,10 @@ def deidentify(
     `UnsupportedError` for a key too short, `LocationError` when the ledger cannot be written.
     """
     if len(key) < SHORTEST_KEY:
-        raise UnsupportedError(f"a key of {len(key)} bytes", expected=f"at least {SHORTEST_KEY}")
+        raise UnsupportedError(
+            say("a key of {count} bytes", count=len(key)),
+            expected=say("at least {shortest_key}", shortest_key=SHORTEST_KEY),
+        )
     profile, engine = profile or Profile(), engine or threads()
     work = _Work(profile, key, out.absolute(), place is not None and place.force)
     doing = functools.partial(_in_packs, work=work, engine=engine, fail_fast=fail_fast)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hounsfield.dicomweb.attributes import tag_path
 from hounsfield.dicomweb.queries import Query
 from hounsfield.errors import DicomwebError
+from hounsfield.language import say
 from hounsfield.server.archive.attributes import COUNTED, LEVELS, Level, belongs, searched
 
 MAX_TERMS = 200
@@ -23,13 +24,15 @@ def check_terms(query: Query) -> None:
         number = len(value.translate(marks).split(","))
         if number == 1 and len(value) > MAX_ASKED:
             raise DicomwebError(
-                f"{name} of {len(value)} characters", expected=f"at most {MAX_ASKED}", status=400
+                say("{name} of {count} characters", name=name, count=len(value)),
+                expected=say("at most {max_asked}", max_asked=MAX_ASKED),
+                status=400,
             )
         terms += 1 + number // 10 if found is not None and found[1].kind in {"uid", "number"} else number
     if terms > MAX_TERMS:
         raise DicomwebError(
-            f"a search for {terms} values",
-            expected=f"at most {MAX_TERMS}",
+            say("a search for {terms} values", terms=terms),
+            expected=say("at most {max_terms}", max_terms=MAX_TERMS),
             remedy="send several searches",
             status=400,
         )
@@ -44,8 +47,8 @@ def check_level(name: str, level: Level) -> None:
     if all(not belongs(tag, each) for each in LEVELS[: LEVELS.index(level) + 1]):
         hint = "; use ModalitiesInStudy" if name == "Modality" else ""
         raise DicomwebError(
-            f"{name} is not an attribute of a {level}",
-            remedy=f"search {plural(lowest)} by it{hint}",
+            say("{name} is not an attribute of a {level}", name=name, level=level),
+            remedy=say("search {plural} by it{hint}", plural=plural(lowest), hint=hint),
             status=400,
         )
 

@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.schema import CreateColumn
 
 from hounsfield.errors import HounsfieldError, LocationError, UnsupportedError
+from hounsfield.language import say
 from hounsfield.server.archive.index.tables import MIGRATIONS, VERSION, metadata, schema
 
 BUSY_SECONDS = 30
@@ -62,7 +63,10 @@ def open_database(url: str) -> Engine:
             address = address.set(drivername="postgresql+psycopg")
         if address.get_backend_name() not in {"sqlite", "postgresql"}:
             raise UnsupportedError(
-                f"a database of kind {address.get_backend_name()!r}", expected="sqlite or postgresql"
+                say(
+                    "a database of kind {get_backend_name}", get_backend_name=repr(address.get_backend_name())
+                ),
+                expected="sqlite or postgresql",
             )
         if address.get_backend_name() == "sqlite":
             return _open_sqlite(url)
@@ -105,7 +109,7 @@ def available() -> Iterator[None]:
         cause = getattr(error, "orig", error)
         # The driver's own words may name hosts and accounts: they are for who runs the server, not for its clients.
         raise IndexUnavailable(
-            f"the index cannot be used: {_cause(cause)}",
+            say("the index cannot be used: {cause}", cause=_cause(cause)),
             remedy="try again",
             damaged=_is_damage(cause),
             detail=str(cause).splitlines()[0][:200] if str(cause) else "",
@@ -151,7 +155,9 @@ def prepare(engine: Engine) -> None:
             connection.execute(insert(schema).values(version=VERSION))
         elif found > VERSION:
             raise LocationError(
-                f"the index is of version {found}", expected=f"at most {VERSION}", remedy="upgrade hounsfield"
+                say("the index is of version {found}", found=found),
+                expected=say("at most {version}", version=VERSION),
+                remedy="upgrade hounsfield",
             )
         else:
             if found < VERSION:

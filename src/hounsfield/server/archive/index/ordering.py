@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, func
 
 from hounsfield.errors import DicomwebError
+from hounsfield.language import say
 from hounsfield.server.archive.attributes import LEVELS, SEARCHED, Level
 from hounsfield.server.archive.index.admission import plural
 from hounsfield.server.archive.index.tables import TABLES, series, studies
@@ -50,14 +51,22 @@ def ordered_by(level: Level, names: Sequence[str]) -> tuple[frozenset[Level], li
     last before the first, which lets an index be read backwards. Raises `DicomwebError` 400.
     """
     if len(names) > MAX_KEYS:
-        raise DicomwebError(f"{len(names)} keys to order by", expected=f"at most {MAX_KEYS}", status=400)
+        raise DicomwebError(
+            say("{count} keys to order by", count=len(names)),
+            expected=say("at most {max_keys}", max_keys=MAX_KEYS),
+            status=400,
+        )
     known = sortable(level)
     needed, terms, descends = {level}, list[ColumnElement[Any]](), False
     for name in names:
         found = known.get(name.removeprefix("-"))
         if found is None:
             raise DicomwebError(
-                f"{plural(level)} cannot be ordered by {name.removeprefix('-')[:64]}",
+                say(
+                    "{plural} cannot be ordered by {removeprefix}",
+                    plural=plural(level),
+                    removeprefix=name.removeprefix("-")[:64],
+                ),
                 expected=", ".join(known),
                 status=400,
             )

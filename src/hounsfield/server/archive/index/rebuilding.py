@@ -21,6 +21,7 @@ from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from hounsfield.errors import LocationError
+from hounsfield.language import say
 from hounsfield.outputs import sync
 from hounsfield.server.archive.index.database import IndexUnavailable, available, sqlstate
 from hounsfield.server.archive.index.guard import one_at_a_time
@@ -92,7 +93,7 @@ def _written(index: Index) -> Iterator[None]:
         yield
     except OSError as error:
         raise LocationError(
-            f"the index cannot be rebuilt: {error.strerror}",
+            say("the index cannot be rebuilt: {strerror}", strerror=error.strerror),
             where=index.name,
             remedy="check the folder, its permissions and the free space",
             status=503,

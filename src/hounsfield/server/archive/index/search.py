@@ -41,6 +41,7 @@ from hounsfield.dicomweb.matching import (
 from hounsfield.dicomweb.queries import Query
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.errors import DicomwebError
+from hounsfield.language import say
 from hounsfield.server.archive.attributes import (
     COUNTED,
     LEVELS,
@@ -105,8 +106,8 @@ def _filtered(connection: Connection, plan: _Plan, limit: int, offset: int) -> P
     for read, row in enumerate(_rows(connection, plan, MAX_CANDIDATES + 1, 0)):
         if read == MAX_CANDIDATES:
             raise DicomwebError(
-                f"too many candidates for {', '.join(name for name, _ in plan.others)}",
-                expected=f"at most {MAX_CANDIDATES}",
+                say("too many candidates for {listed}", listed=", ".join(name for name, _ in plan.others)),
+                expected=say("at most {max_candidates}", max_candidates=MAX_CANDIDATES),
                 remedy="narrow the search by patient, date or study",
                 status=400,
             )
@@ -163,7 +164,9 @@ class _Plan:
             self.conditions["study"].append(condition)
             return
         if name in COUNTED:
-            raise DicomwebError(f"{name} is not searchable", expected="an attribute of the files", status=400)
+            raise DicomwebError(
+                say("{name} is not searchable", name=name), expected="an attribute of the files", status=400
+            )
         check_level(name, self.level)
         found = searched(name)
         if found is None:

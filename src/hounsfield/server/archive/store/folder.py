@@ -20,6 +20,7 @@ from pathlib import Path
 from hounsfield.ct.instance import FileSource, Source
 from hounsfield.dicomweb.uids import is_uid
 from hounsfield.errors import LocationError
+from hounsfield.language import say
 from hounsfield.server.archive.integrity import Digest, Hasher, Seal, digest_of
 from hounsfield.server.archive.store import Published
 from hounsfield.server.archive.store.incoming import Incoming
@@ -281,7 +282,7 @@ def _converted(root: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise LocationError(
-            f"the store cannot be written: {error.strerror or error}",
+            say("the store cannot be written: {strerror}", strerror=error.strerror or error),
             where=str(root),
             remedy="check the folder, its permissions and the free space",
             status=507 if error.errno in {28, 122, 27} else 503,

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hounsfield.errors import LocationError
+from hounsfield.language import say
 
 LEAST_FREE_BYTES = 64 * 1024 * 1024
 """Free space below which nothing is taken in: the index must still be able to write."""
@@ -71,7 +72,7 @@ class Incoming:
         if found.f_bavail * found.f_frsize < LEAST_FREE_BYTES + coming:
             raise LocationError(
                 "the disk is full",
-                expected=f"{LEAST_FREE_BYTES >> 20} MiB free beside what comes",
+                expected=say("{number} MiB free beside what comes", number=LEAST_FREE_BYTES >> 20),
                 where=str(self.folder),
                 remedy="free some space",
                 status=507,

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, cast
 
 from hounsfield.ct.instance import FileSource, Source
 from hounsfield.errors import LocationError, UnsupportedError
+from hounsfield.language import say
 from hounsfield.server.archive.integrity import Digest, Hasher, Seal, digest_of
 from hounsfield.server.archive.store import Published
 from hounsfield.server.archive.store.incoming import Incoming
@@ -293,11 +294,13 @@ def _converted(where: str, passed: type[Exception] = LocationError) -> Iterator[
     except OSError as error:
         status = 507 if error.errno == 28 else 503
         raise LocationError(
-            f"the store cannot be used: {error.strerror or type(error).__name__}", where=where, status=status
+            say("the store cannot be used: {strerror}", strerror=error.strerror or type(error).__name__),
+            where=where,
+            status=status,
         ) from error
     except Exception as error:
         raise LocationError(
-            f"the object store cannot be used: {type(error).__name__}",
+            say("the object store cannot be used: {name__}", name__=type(error).__name__),
             where=where,
             remedy="check its address and credentials",
             status=503,

@@ -19,6 +19,7 @@ from hounsfield.errors import (
     TruncatedError,
     UnsupportedError,
 )
+from hounsfield.language.sentences import Sentence
 
 REASONS: Mapping[str, str] = MappingProxyType(
     {
@@ -151,21 +152,20 @@ UNREADABLE: Mapping[type[HounsfieldError], str] = MappingProxyType(
 """Kinds of errors by which an object is left out, the nearest first; their sentence is the error's own."""
 
 
-class Reason(str):
-    """A sentence in English, and what it is made of."""
+class Reason(Sentence):
+    """A sentence under a key of `REASONS`."""
 
     key: str
-    values: dict[str, str]
 
     def __new__(cls, text: str, key: str = "", values: Mapping[str, str] | None = None) -> Self:
-        made = super().__new__(cls, text)
-        made.key, made.values = key, dict(values or {})
+        made = super().__new__(cls, text, REASONS.get(key, ""), values)
+        made.key = key
         return made
 
 
 def reason(key: str, **values: object) -> Reason:
-    """The sentence under `key` with `values` in it. `KeyError` for one that is not in the catalogue."""
-    texts = {name: str(value) for name, value in values.items()}
+    """Return the sentence under `key` with `values` in it. `KeyError` for one that is not in the catalogue."""
+    texts = {name: each if isinstance(each, str) else str(each) for name, each in values.items()}
     return Reason(REASONS[key].format(**texts), key, texts)
 
 

@@ -1,0 +1,91 @@
+"""Sentences that a person reads, each a template and its values, so that it can be said in Chinese as well.
+
+The template in English is the key: `say("{count} slices are missing", count=3)` is the English text, a plain `str` to
+whoever prints or logs it, and `translated` says the same by the catalogue, `chinese.tsv`. A template that is not in
+the catalogue is said in English; a test finds those.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Literal, Self
+
+from hounsfield.errors import HounsfieldError
+
+Language = Literal["en", "zh"]
+
+VARIABLES = ("HOUNSFIELD_LANG", "LC_ALL", "LC_MESSAGES", "LANG")
+"""Environment variables that choose the language, the first that is set before the others."""
+
+_asked: list[Language] = []
+
+
+class Sentence(str):
+    """A sentence in English, with the template and the values that it was made of."""
+
+    template: str
+    values: dict[str, str]
+
+    def __new__(cls, text: str, template: str = "", values: Mapping[str, str] | None = None) -> Self:
+        made = super().__new__(cls, text)
+        made.template, made.values = template or text, dict(values or {})
+        return made
+
+
+def say(template: str, /, **values: object) -> Sentence:
+    """Return `template` with `values` in its braces, as English text that can be translated."""
+    texts = {name: each if isinstance(each, str) else str(each) for name, each in values.items()}
+    return Sentence(template.format(**texts), template, texts)
+
+
+def translated(text: str, language: Language | None = None) -> str:
+    """Return `text` in `language`, by default the one that was chosen; as it is where the catalogue lacks it."""
+    if (language or chosen()) == "en":
+        return str(text)
+    if not isinstance(text, Sentence):
+        return chinese().get(text, text)
+    known = chinese().get(text.template)
+    if known is None:
+        return str(text)
+    return known.format(**{name: translated(each, "zh") for name, each in text.values.items()})
+
+
+def described(error: HounsfieldError, language: Language | None = None) -> str:
+    """Return an error in one line: where, what was found, what was expected, what to do."""
+    if (language or chosen()) == "en":
+        return str(error)
+    text = translated(error.found, "zh")
+    if error.where is not None:
+        text = f"{translated(error.where, 'zh')}：{text}"
+    if error.expected is not None:
+        text += f"（应为：{translated(error.expected, 'zh')}）"
+    if error.remedy is not None:
+        text += f"；{translated(error.remedy, 'zh')}"
+    return "".join(sign if sign.isprintable() else "\ufffd" for sign in " ".join(text.split()))
+
+
+def choose(language: Language | None) -> None:
+    """Set the language of this process; None leaves it to the environment."""
+    _asked[:] = [] if language is None else [language]
+
+
+def chosen() -> Language:
+    """Return the language asked for by `choose`, else by the environment: Chinese where it names one, else English."""
+    if _asked:
+        return _asked[0]
+    named = next((os.environ[name] for name in VARIABLES if os.environ.get(name)), "")
+    return "zh" if named.lower().startswith("zh") else "en"
+
+
+@lru_cache(maxsize=1)
+def chinese() -> Mapping[str, str]:
+    """Return the catalogue: English template → Chinese template."""
+    text = files("hounsfield.language").joinpath("chinese.tsv").read_text(encoding="utf-8")
+    pairs = (line.split("\t") for line in text.splitlines() if line and not line.startswith("#"))
+    return MappingProxyType(
+        {english.replace("\\n", "\n"): other.replace("\\n", "\n") for english, other in pairs}
+    )
