@@ -9,8 +9,9 @@ from __future__ import annotations
 from hounsfield.dicom.dictionary.groups import Group, group_of
 from hounsfield.dicom.dictionary.lookup import find_tag, written
 from hounsfield.dicom.dictionary.names import ITEM, Attribute, attribute, chinese_names
-from hounsfield.dicom.dictionary.phrase import Language, Phrase
+from hounsfield.dicom.dictionary.phrase import Phrase
 from hounsfield.dicom.dictionary.vrs import vr_name
+from hounsfield.language import Language
 
 __all__ = [
     "ITEM",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from hounsfield.language import Language as Language
+from hounsfield.language import Language
 
 
 class Phrase(NamedTuple):
