@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zlib
 
 import nibabel
@@ -11,7 +12,9 @@ from phase_series import setting, stack, written
 from server_support import instances, path_of, running
 
 import hounsfield
+from hounsfield.errors import MalformedError
 from hounsfield.phantom import PhantomSpec, write
+from hounsfield.server.routes.slice_records import records
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +58,52 @@ def test_another_unit_has_no_verdict_of_physics(tmp_path):
         server.store([content])
         told = server.get(f"{path_of(content, 'series')}/plausibility").json()
         assert told == {"plausibility": None, "histogram": None}
+
+
+def _records(content):
+    """(index, status, body, counts) of each record; each body has the CRC-32 that its head says."""
+    while content:
+        index, status, length, crc, *counts = struct.unpack_from("<8I", content)
+        body = content[32 : 32 + length]
+        assert len(body) == length and zlib.crc32(body) == crc
+        yield index, status, body, counts
+        content = content[32 + length :]
+
+
+@pytest.mark.parametrize("query", ["", "?encoding=gzip"])
+def test_all_slices_come_in_one_response_from_the_middle_outwards(tilted, query):
+    server, path, volume = tilted
+    answer = server.get(f"{path}/slices{query}")
+    assert answer.headers.get("content-encoding") == ("gzip" if query else None)
+    found = list(_records(answer.content))
+    assert [index for index, *_ in found] == [3, 4, 2, 5, 1, 0]
+    for index, status, body, counts in found:
+        assert status == 200
+        assert np.array_equal(np.frombuffer(body, "<i2").reshape(40, 48), volume.array[index])
+        alone = server.get(f"{path}/slices/{index}").headers["x-counts"]
+        assert [int(pair.partition("=")[2]) for pair in alone.split(",")] == counts
+
+
+def test_a_response_of_slices_begins_where_it_is_asked_to_and_ends_after_so_many(tilted):
+    server, path, _ = tilted
+    content = server.get(f"{path}/slices?from=5&most=3").content
+    assert [index for index, *_ in _records(content)] == [5, 4, 3]
+    assert server.http.get(f"{path}/slices?encoding=brotli").status_code == 400
+    assert server.http.get(f"{path}/slices?from=-1").status_code == 400
+
+
+def test_a_slice_that_fails_is_a_record_with_its_reason_and_stops_no_other():
+    def make(index):
+        if index == 2:
+            raise MalformedError("not a codestream", where="/somewhere/private.dcm")
+        return np.full((2, 3), index, np.int16), (index, 0, 0, 0)
+
+    found = {index: (status, body) for index, status, body, _ in _records(b"".join(records(range(5), make)))}
+    assert found[2] == (422, b"not a codestream")
+    assert {index: status for index, (status, _) in found.items() if index != 2} == dict.fromkeys(
+        (0, 1, 3, 4), 200
+    )
+    assert np.frombuffer(found[4][1], "<i2").tolist() == [4] * 6
 
 
 def test_slices_are_those_of_the_volume(tilted):

@@ -5,7 +5,7 @@ import { outwards } from "../src/volume/order";
 import { axes, centreOf, isUpright, planeRaster, PLANES, sliceRaster, stepThrough } from "../src/volume/planes";
 import { directionLetters, distanceToRaster, rasterLps, rasterPoint } from "../src/volume/raster";
 import { OUTSIDE, samplePlane } from "../src/volume/sample";
-import { Slices } from "../src/volume/slices";
+import { Slices, type Stream } from "../src/volume/slices";
 import { distance, dot, length } from "../src/volume/vector";
 import { expected, grid, info, slices } from "./fixtures";
 
@@ -122,6 +122,47 @@ describe("slices", () => {
     held.retry();
     await vi.waitFor(() => expect(held.complete).toBe(true));
     expect(held.progress.failed.size).toBe(0);
+  });
+});
+
+describe("many slices in one answer", () => {
+  const one = async (k: number): Promise<Int16Array> => Int16Array.of(k);
+
+  test("after the first, all come in it, from the one looked at, and are told one by one", async () => {
+    const asked: number[] = [];
+    const told: number[] = [];
+    const streams: number[][] = [];
+    const stream: Stream = async (from, most, take) => {
+      streams.push([from, most]);
+      for (const k of outwards(9, from)) take(k, Int16Array.of(10 * k));
+    };
+    const held = new Slices(9, 2, (k) => (asked.push(k), one(k)), 4, 1000, stream);
+    held.subscribe((k) => told.push(k));
+    await vi.waitFor(() => expect(held.complete).toBe(true));
+    expect([asked, streams]).toEqual([[4], [[4, 9]]]);
+    expect([held.get(4)![0], held.get(8)![0]]).toEqual([4, 80]);
+    expect(told.slice(0, 3)).toEqual([5, 3, 6]);
+  });
+
+  test("what it does not bring is fetched one by one, and what fails in it is tried once more", async () => {
+    const asked: number[] = [];
+    const stream: Stream = async (_from, _most, take) => {
+      take(3, Int16Array.of(3));
+      take(5, new Error("damaged"));
+      throw new Error("cut off");
+    };
+    const held = new Slices(9, 2, (k) => (asked.push(k), one(k)), 4, 1000, stream);
+    await vi.waitFor(() => expect(held.complete).toBe(true));
+    expect(asked.sort()).toEqual([0, 1, 2, 4, 5, 6, 7, 8]);
+  });
+
+  test("the slice somebody goes to meanwhile does not wait for it", async () => {
+    const asked: number[] = [];
+    const held = new Slices(99, 2, (k) => (asked.push(k), one(k)), 4, 1000, () => new Promise(() => undefined));
+    await vi.waitFor(() => expect(held.progress.held).toBe(1));
+    held.look(80);
+    await vi.waitFor(() => expect(held.get(80)).toBeDefined());
+    expect(asked).toEqual([4, 80]);
   });
 });
 

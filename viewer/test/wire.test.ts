@@ -1,9 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { crc32Text } from "../src/wire/crc32";
+import { crc32, crc32Text } from "../src/wire/crc32";
 import { dateText, personName, text } from "../src/wire/dicom_json";
 import { parseInfo } from "../src/wire/info";
 import { frameRateOf } from "../src/wire/lists";
 import { parsePhysics } from "../src/wire/plausibility";
+import { RecordReader } from "../src/wire/records";
 import { parseCounts } from "../src/wire/slice_source";
 import { batches, instanceUid, results } from "../src/wire/store";
 import { filterRows, type TagRow } from "../src/wire/tags";
@@ -119,4 +120,35 @@ test("a verdict of physics is read as far as it can be relied on", () => {
   expect(found!.evidence[1]).toEqual({ key: "no-tissue", en: "no patch of tissue", zh: "没有组织" });
   for (const body of [null, [], {}, { plausibility: null, histogram: null }, { plausibility: { verdict: "fine" } }]) expect(parsePhysics(body)).toBeNull();
   expect(parsePhysics({ plausibility: { verdict: "plausible" } })!.histogram).toEqual({ first: 0, step: 1, counts: [] });
+});
+
+describe("records of many slices", () => {
+  const record = (index: number, status: number, body: Uint8Array, crc?: number): Uint8Array => {
+    const out = new Uint8Array(32 + body.length);
+    const head = new DataView(out.buffer);
+    [index, status, body.length, crc ?? crc32(body), 1, 2, 3, 4].forEach((word, at) => head.setUint32(4 * at, word, true));
+    out.set(body, 32);
+    return out;
+  };
+  const all = new Uint8Array([...record(7, 200, Uint8Array.of(1, 2, 3, 4)), ...record(6, 500, new Uint8Array()), ...record(8, 200, Uint8Array.of(9, 9), 1)]);
+
+  test.each([1, 5, 33, 1000])("are the same however they are cut: %i bytes at a time", (size) => {
+    const reader = new RecordReader();
+    const found = [];
+    for (let at = 0; at < all.length; at += size) found.push(...reader.push(all.subarray(at, at + size)));
+    expect(found.map(({ index, status, whole, body }) => [index, status, whole, [...new Uint8Array(body)]])).toEqual([
+      [7, 200, true, [1, 2, 3, 4]],
+      [6, 500, true, []],
+      [8, 200, false, [9, 9]],
+    ]);
+    expect(found[0]!.counts).toEqual([1, 2, 3, 4]);
+    expect(reader.atEnd).toBe(true);
+  });
+
+  test("an answer that is cut off is not at its end, and one that claims the world is none", () => {
+    const reader = new RecordReader();
+    reader.push(all.subarray(0, 35));
+    expect(reader.atEnd).toBe(false);
+    expect(() => new RecordReader().push(new Uint8Array(32).fill(255))).toThrow(/bytes/);
+  });
 });

@@ -5,7 +5,7 @@ import { affineFromRows, invert, toLps, type Affine, type Inverse } from "../vol
 import { ValueCounts } from "../volume/histogram";
 import { isUpright, sliceRaster, type Grid } from "../volume/planes";
 import type { Raster } from "../volume/raster";
-import { Slices } from "../volume/slices";
+import { CACHE_BYTES, Slices } from "../volume/slices";
 import { scale, type Vec3 } from "../volume/vector";
 import { ANY, isHounsfield, seriesInfo, type Choice, type SeriesInfo } from "../wire/info";
 import { pictureFrames, type PictureFrame } from "../wire/pictures";
@@ -74,7 +74,7 @@ export class SeriesModel {
     this.inverse = this.affine ? invert(this.affine) : null;
     const source = sliceSource(this.study, this.series, this.choice, shape[1], shape[2], (index, counts) => this.treated.set(index, counts));
     const first = Math.min(this.start ?? Math.floor(shape[0] / 2), shape[0] - 1);
-    this.slices = new Slices(shape[0], shape[1] * shape[2] * 2, source, first);
+    this.slices = new Slices(shape[0], shape[1] * shape[2] * 2, source.one, first, CACHE_BYTES, source.many);
     this.slices.subscribe((index) => this.came(index));
   }
 

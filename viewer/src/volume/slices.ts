@@ -6,6 +6,9 @@ import { outwards } from "./order";
 export type SliceValues = Int16Array;
 export type Fetch = (index: number, signal: AbortSignal) => Promise<SliceValues>;
 
+/** At most `most` slices in one go, from `from` outwards; each, or why it did not come. Rejects where it breaks off. */
+export type Stream = (from: number, most: number, take: (index: number, came: SliceValues | Error) => void, signal: AbortSignal) => Promise<void>;
+
 export interface Progress {
   readonly held: number;
   readonly count: number;
@@ -17,6 +20,8 @@ export const CACHE_BYTES = 1_200_000_000;
 const AT_ONCE = 5;
 const URGENT = 2;
 const ATTEMPTS = 2;
+/** Fewer than these are as quick one by one. */
+const WORTH_STREAMING = 4;
 
 export class Slices {
   private readonly values: (SliceValues | undefined)[];
@@ -28,6 +33,9 @@ export class Slices {
   private centre: number;
   private held = 0;
   private closed = false;
+  /** The answer of many slices while it comes; none is asked for twice. */
+  private streaming: AbortController | null = null;
+  private streamed = false;
   /** How many slices fit the limit. */
   readonly capacity: number;
 
@@ -37,6 +45,7 @@ export class Slices {
     private readonly fetch: Fetch,
     start = Math.floor(count / 2),
     limit = CACHE_BYTES,
+    private readonly stream: Stream | null = null,
   ) {
     this.values = new Array<SliceValues | undefined>(count);
     this.capacity = Math.max(3, Math.min(count, Math.floor(limit / Math.max(1, bytesPerSlice))));
@@ -72,8 +81,7 @@ export class Slices {
   look(index: number): void {
     if (index === this.centre && this.queue.length === 0) return;
     this.centre = index;
-    const near = outwards(this.count, index).slice(0, this.capacity);
-    this.queue = near.filter((k) => !this.values[k] && !this.running.has(k) && !this.errors.has(k));
+    this.queue = this.wanted();
     // It does not wait for those that are on their way already.
     if (this.queue[0] === index && this.running.size < AT_ONCE + URGENT) void this.bring(this.queue.shift()!);
     this.pump();
@@ -91,17 +99,45 @@ export class Slices {
   close(): void {
     this.closed = true;
     for (const controller of this.running.values()) controller.abort();
+    this.streaming?.abort();
     this.listeners.clear();
     this.values.length = 0;
   }
 
   private pump(): void {
+    if (this.streaming) return;
+    if (this.stream && !this.streamed && this.held && this.queue.length >= WORTH_STREAMING) {
+      void this.bringAll(this.stream);
+      return;
+    }
     // The first slice has the line to itself: it is what somebody waits for.
     const most = this.held || this.errors.size ? AT_ONCE : 1;
     while (!this.closed && this.running.size < most && this.queue.length) {
       const index = this.queue.shift()!;
       if (!this.values[index] && !this.running.has(index)) void this.bring(index);
     }
+  }
+
+  /** All that are wanted, in one go; what does not come in it is fetched one by one. */
+  private async bringAll(stream: Stream): Promise<void> {
+    this.streamed = true;
+    this.streaming = new AbortController();
+    const take = (index: number, came: SliceValues | Error): void => {
+      if (this.closed || this.values[index] || !(index < this.count)) return;
+      if (came instanceof Error) this.fail(index, came);
+      else this.keep(index, came);
+      for (const listener of this.listeners) listener(index);
+    };
+    await stream(this.centre, this.capacity, take, this.streaming.signal).catch(() => undefined);
+    this.streaming = null;
+    if (this.closed) return;
+    this.queue = this.wanted();
+    this.pump();
+  }
+
+  private wanted(): number[] {
+    const near = outwards(this.count, this.centre).slice(0, this.capacity);
+    return near.filter((k) => !this.values[k] && !this.running.has(k) && !this.errors.has(k));
   }
 
   private async bring(index: number): Promise<void> {
@@ -122,6 +158,7 @@ export class Slices {
   }
 
   private keep(index: number, values: SliceValues): void {
+    if (this.values[index]) return;
     this.values[index] = values;
     this.held += 1;
     while (this.held > this.capacity) {

@@ -76,8 +76,8 @@ export interface Choice {
 
 export const ANY: Choice = { part: null, phase: null };
 
-export function choiceQuery({ part, phase }: Choice): string {
-  const query = new URLSearchParams();
+export function choiceQuery({ part, phase }: Choice, more: Readonly<Record<string, number>> = {}): string {
+  const query = new URLSearchParams(Object.entries(more).map(([name, value]) => [name, String(value)]));
   if (part !== null) query.set("part", String(part));
   if (phase !== null) query.set("phase", String(phase));
   const text = query.toString();

@@ -1,6 +1,6 @@
 // Fetches slices away from the page, and hands their buffers over without a copy.
 
-import { readSlice, type SliceReply, type SliceRequest } from "./slice_reader";
+import { readMany, readSlice, type SliceReply, type SliceRequest } from "./slice_reader";
 
 const running = new Map<number, AbortController>();
 
@@ -9,15 +9,19 @@ self.onmessage = (event: MessageEvent<SliceRequest | { cancel: number }>) => {
   else void bring(event.data);
 };
 
+function post(reply: SliceReply): void {
+  if ("buffer" in reply) self.postMessage(reply, { transfer: [reply.buffer] });
+  else self.postMessage(reply);
+}
+
 async function bring(request: SliceRequest): Promise<void> {
   const controller = new AbortController();
   running.set(request.id, controller);
   try {
-    const reply = await readSlice(request, controller.signal);
-    if ("buffer" in reply) self.postMessage(reply, { transfer: [reply.buffer] });
-    else self.postMessage(reply);
+    if (request.many) await readMany(request, controller.signal, post);
+    else post(await readSlice(request, controller.signal));
   } catch (error) {
-    self.postMessage({ id: request.id, error: String(error), kind: "lost", status: 0 } satisfies SliceReply);
+    post({ id: request.id, error: String(error), kind: "lost", status: 0 });
   } finally {
     running.delete(request.id);
   }

@@ -86,6 +86,19 @@ _VOLUMES = (
         heavy=True,
     ),
     Endpoint(
+        f"{SERIES}/slices",
+        volumes.slices,
+        "Hounsfield units of every slice in one response, from one outwards",
+        produces=("application/octet-stream",),
+        parameters=(
+            *_CHOICE,
+            ("from", "the slice that comes first; by default the middle one"),
+            ("most", "how many at most"),
+            ("encoding", "identity or gzip"),
+        ),
+        heavy=True,
+    ),
+    Endpoint(
         f"{SERIES}/volume",
         volumes.volume,
         "A series as one file in Hounsfield units",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from hounsfield.server.http.request import Request
 from hounsfield.server.http.response import Response, as_json, etag, not_modified
 from hounsfield.server.http.streams import Blocks, blocks
 from hounsfield.server.rendering.volumes import Scanned, Stack
+from hounsfield.server.routes.slice_records import Made, gzipped, outwards, records
 from hounsfield.server.state import AppState
 
 _VERDICT_BYTES = 4096
@@ -254,6 +257,33 @@ def slice_values(state: AppState, request: Request) -> Response:
         body = _coded(body, coding)
         headers["Content-Encoding"] = coding
     return Response(body, _VALUES, headers=headers)
+
+
+def slices(state: AppState, request: Request) -> Response:
+    """Every slice in one response, from one outwards: records of head and values."""
+    request.known("part", "phase", "from", "most", "encoding")
+    scanned = state.volumes.scan(request.scope)
+    stack = scanned.chosen(_number(request, "part"), _number(request, "phase"))
+    count = len(stack.slices)
+    stack.check(0, state.limits.frame)
+    start = _number(request, "from")
+    order = islice(outwards(count, count // 2 if start is None else start), _number(request, "most"))
+
+    def make(number: int) -> Made:
+        stack.check(number, state.limits.frame)
+        values, counts = stack.hounsfield(number)
+        return values, (counts.padded, counts.clamped, counts.saturated, counts.rounded)
+
+    return record_response(records(order, make), _coding(request))
+
+
+def record_response(content: Iterator[bytes], coding: str | None) -> Response:
+    """Records as a body that nobody keeps a copy of, gzipped for clients elsewhere."""
+    headers = {"Cache-Control": "private, no-store"}
+    if coding is None:
+        return Response(content, _VALUES, headers=headers)
+    # The only coding that is made as it goes.
+    return Response(gzipped(content), _VALUES, headers=headers | {"Content-Encoding": "gzip"})
 
 
 def deltas(values: np.ndarray[Any, np.dtype[Any]]) -> np.ndarray[Any, np.dtype[Any]]:
