@@ -91,7 +91,12 @@ def locate_frames(
     filled = [fragment for fragment in fragments if fragment[1]]  # an empty one between frames is none
     if len(filled) == number_of_frames:
         return tuple((fragment,) for fragment in filled)
-    return _by_markers(stream, filled, number_of_frames) or _alone(fragments, number_of_frames)
+    by_markers = _by_markers(stream, filled, number_of_frames)
+    if by_markers is None and truncated and _is_cut(stream, fragments):
+        # Cut between two fragments of a frame: as many fragments as frames, and yet not all frames.
+        before = _before_the_end(stream, fragments, extended_offsets or table)
+        by_markers = before if len(before) < number_of_frames else None
+    return by_markers or _alone(fragments, number_of_frames)
 
 
 def count_fragments(stream: BinaryIO, offset: int, *, most: int) -> int:
@@ -230,6 +235,12 @@ def _before_the_end(stream: BinaryIO, fragments: list[Extent], table: Sequence[i
     return tuple(frames)
 
 
+def _is_cut(stream: BinaryIO, fragments: list[Extent]) -> bool:
+    """Return whether nothing follows the last fragment, not even the delimiter."""
+    stream.seek(sum(fragments[-1]))
+    return len(_read(stream, 8)) < 8
+
+
 def _item_length(stream: BinaryIO, position: int, end: int, index: int, number_of_frames: int) -> int | None:
     """Length of the item at `position`, `None` at the end of the items (a missing delimiter is forgiven)."""
     frame = min(index, number_of_frames - 1)
@@ -281,8 +292,8 @@ def _by_extended_table(
     number_of_frames: int,
 ) -> tuple[Frame, ...] | None:
     """PS3.3 C.7.6.3.1.8: offsets of item tags after the Basic Offset Table; one fragment each; exact lengths."""
-    if len(offsets) != number_of_frames or not fragments:
-        return None
+    if len(set(offsets)) != number_of_frames or len(offsets) != number_of_frames or not fragments:
+        return None  # two frames at one entry are one of them read twice
     first = fragments[0][0]
     known = dict(fragments)
     frames = []
