@@ -20,7 +20,7 @@ from hounsfield.cli.batches import (
     show,
 )
 from hounsfield.cli.loading import loading as load_options
-from hounsfield.cli.options import as_json, examples, force, isolate, location, out, series
+from hounsfield.cli.options import FiniteRange, as_json, examples, force, isolate, location, out, series
 from hounsfield.errors import UnsupportedError
 from hounsfield.language import say
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from hounsfield.ct.volume import Volume
     from hounsfield.pictures import Look
     from hounsfield.runs import Engine, Job, Result
+    from hounsfield.segmentation import Masks
     from hounsfield.verbs.load import Scan
 
 DEFAULT_FPS = 12.0
@@ -52,6 +53,10 @@ class Request:
     plain: bool
     quality: int
     format_: str | None
+    masks: tuple[str, ...]
+    mask_as: str
+    opacity: float | None
+    nearest: bool
 
     def __post_init__(self) -> None:
         kinds = {"--montage": self.montage, "--planes": self.planes, "--mip": self.mip, "--minip": self.minip}
@@ -70,6 +75,10 @@ class Request:
             )
         if self.slab is not None and not (self.mip or self.minip):
             raise click.UsageError("--slab is the thickness of a --mip or --minip")
+        if self.masks and (self.mip or self.minip):
+            raise click.UsageError("--mask is drawn on slices and planes, not on a --mip or --minip")
+        if self.mask_as == "outlines" and self.opacity is not None:
+            raise click.UsageError("--opacity is that of fills, and --mask-as outlines has none")
 
     @property
     def is_film(self) -> bool:
@@ -109,6 +118,7 @@ def _montage(_: click.Context, __: click.Parameter, text: str | None) -> tuple[i
         "hounsfield image scan.zip chest.png --series 3 --montage 4x6 --window lung",
         "hounsfield image head/ planes.png --planes --window 40/80",
         "hounsfield image head/ mip.jpg --mip --plane sagittal --window angio",
+        "hounsfield image scan/ liver.png --planes --mask liver.dcm --mask-as outlines",
         "hounsfield image head/ scroll.mp4",
         "hounsfield image study/ pictures/",
     )
@@ -142,6 +152,26 @@ def _montage(_: click.Context, __: click.Parameter, text: str | None) -> tuple[i
 @click.option(
     "--format", "format_", type=click.Choice(["png", "jpg", "mp4"]), help="Of pictures in a folder."
 )
+@click.option(
+    "--mask",
+    "masks",
+    multiple=True,
+    metavar="X",
+    help="Segments drawn upon it: SEG, RTSTRUCT, a label map, regions of the viewer. May be given again.",
+)
+@click.option(
+    "--mask-as",
+    type=click.Choice(["fills", "outlines", "both"]),
+    default="both",
+    show_default=True,
+    help="How segments are drawn.",
+)
+@click.option(
+    "--opacity", type=FiniteRange(min=0, max=1), metavar="0…1", show_default="0.35", help="Of fills."
+)
+@click.option(
+    "--nearest", is_flag=True, help="Masks of another grid: take what they have at each voxel's centre."
+)
 @isolate
 @at_once
 @recorded
@@ -173,7 +203,7 @@ def image(
     from hounsfield.pictures.files import FILM_SUFFIXES, require_film
     from hounsfield.verbs.load import is_remote
 
-    request = Request(**asked)
+    request = Request(**{**asked, "masks": tuple(absolute(place) for place in asked["masks"])})
     suffix = out.suffix.lower()
     if request.is_film or suffix in FILM_SUFFIXES or request.format_ == "mp4":
         require_film()
@@ -211,11 +241,11 @@ def _refuse_unknown(out: Path, request: Request) -> None:
         )
 
 
-def _write(volume: Volume, path: Path, request: Request, force: bool) -> None:
-    """The picture that is asked for, of one volume."""
+def _write(volume: Volume, path: Path, request: Request, found: list[Masks], force: bool) -> None:
+    """The picture that is asked for, of one volume and its masks."""
     from hounsfield import pictures
 
-    look = _look(volume, request)
+    look = _look(volume, request, found)
     number, position = request.slice_
     plane = request.plane or pictures.acquired_plane(volume)
     if path.suffix.lower() in pictures.FILM_SUFFIXES:
@@ -237,12 +267,15 @@ def _write(volume: Volume, path: Path, request: Request, force: bool) -> None:
     pictures.write_picture(picture, path, quality=request.quality, force=force)
 
 
-def _look(volume: Volume, request: Request) -> Look:
+def _look(volume: Volume, request: Request, found: list[Masks]) -> Look:
     from hounsfield.ct.windowing import window
     from hounsfield.pictures import Look, default_window
+    from hounsfield.verbs.masks import overlays
 
     shown = default_window(volume) if request.window is None else window(request.window)
-    return Look(shown, request.invert, request.size, request.plain)
+    fills = request.opacity if request.mask_as != "outlines" else 0.0
+    upon = overlays(found, opacity=fills, outlined=request.mask_as != "fills")
+    return Look(shown, request.invert, request.size, request.plain, upon)
 
 
 @dataclass(frozen=True)
@@ -259,7 +292,9 @@ class _Draw:
         return result_of(job.series, self.drawn(job.series, Path(job.target), force=True))
 
     def drawn(self, series: Series, path: Path, *, force: bool) -> Volume:
-        """The volume of a series, its picture written."""
+        """The volume of a series, its picture written; what should be known of the masks is in its report."""
+        from hounsfield.verbs.masks import masks_of_series
+
         options, request = self.options, self.request
         if not series.phases and len(series.slices) == 1 and options.spacing is None:
             # One picture needs no place in the patient; what is not known of it is not drawn either.
@@ -268,8 +303,14 @@ class _Draw:
             options = replace(options, spacing=(1.0, row, column))
             request = replace(request, plain=request.plain or None in (plane.spacing, plane.orientation))
         volume = series.load(options, phase=self.phase)
-        _write(volume, path, request, force)
-        return volume
+        found = [
+            masks
+            for place in request.masks
+            for masks in masks_of_series(place, series, volume, nearest=True if request.nearest else None)
+        ]
+        _write(volume, path, request, found, force)
+        told = [f"{masks.source}: {text}" for masks in found for text in masks.warnings]
+        return replace(volume, report=replace(volume.report, warnings=(*volume.report.warnings, *told)))
 
 
 def _write_one(series: Series, out: Path, draw: _Draw, *, force: bool) -> dict[str, Any]:

@@ -13,13 +13,16 @@ from hounsfield.pictures.compose import (
 )
 from hounsfield.pictures.drawing import Look, default_window
 from hounsfield.pictures.files import FILM_SUFFIXES, PICTURE_SUFFIXES, write_film, write_picture
+from hounsfield.pictures.overlays import OPACITY, Overlay
 from hounsfield.pictures.planes import Cut, Plane, acquired_plane, nearest, stack
 
 __all__ = [
     "FILM_SUFFIXES",
+    "OPACITY",
     "PICTURE_SUFFIXES",
     "Cut",
     "Look",
+    "Overlay",
     "Picture",
     "Plane",
     "acquired_plane",

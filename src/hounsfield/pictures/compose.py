@@ -1,6 +1,7 @@
 """Pictures of a volume: one plane, a projection, a montage, three planes side by side.
 
-Each is a `Picture`: a grey image and the facts that go into its file. Nothing is written here.
+Each is a `Picture`: an image, grey unless something lies upon it, and the facts that go into its file. Nothing is
+written here.
 """
 
 from __future__ import annotations
@@ -22,13 +23,15 @@ from hounsfield.pictures.drawing import (
     Look,
     Pen,
     caption,
+    drawn,
     extent,
     font_size,
-    grey,
+    legend,
     natural_scale,
     scale_bar,
     window_words,
 )
+from hounsfield.pictures.overlays import seen
 from hounsfield.pictures.planes import VIEWS, Cut, Stack, acquired_plane, nearest, slab_range, stack
 
 Projection = Literal["mip", "minip"]
@@ -46,7 +49,7 @@ CAPTIONED_ROW = 1200
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """An 8-bit grey image, `scale` mm a pixel, and plain facts about it by name."""
+    """An 8-bit image, grey or with overlays RGB, `scale` mm a pixel, and plain facts about it by name."""
 
     image: Image.Image
     scale: float
@@ -81,8 +84,11 @@ def projection_picture(
     position: float | None = None,
     look: Look | None = None,
 ) -> Picture:
-    """Highest ("mip") or lowest ("minip") values through a slab of `slab` mm about a plane, or all of them."""
-    look = look or Look()
+    """Highest ("mip") or lowest ("minip") values through a slab of `slab` mm about a plane, or all of them.
+
+    Overlays are not drawn: a voxel of a projection is at no one depth.
+    """
+    look = replace(look or Look(), overlays=())
     planes = stack(volume, plane)
     middle = chosen(planes, number, position)
     first, last = slab_range(planes, middle, slab)
@@ -124,13 +130,17 @@ def montage_picture(
     size = look.size or min(LARGEST_SIDE, round(MONTAGE_TILE * longest / max(high, wide)))
     scale = longest / size
     tile = max(1, round(high / scale)), max(1, round(wide / scale))
-    canvas = Image.new("L", (columns * (tile[1] + GAP) - GAP, rows * (tile[0] + GAP) - GAP))
+    mode = "RGB" if look.overlays else "L"
+    canvas = Image.new(mode, (columns * (tile[1] + GAP) - GAP, rows * (tile[0] + GAP) - GAP))
     for index, number in enumerate(numbers):
         cut = planes.cut(int(number))
-        image = grey(cut, look, scale)
+        image = drawn(cut, look, scale)
         if not look.plain:
             shown = look.window if index == 0 else None
             _label(image, cut, shown=shown, bar=scale if index == count - 1 else None)
+            if index == 0 and look.overlays:
+                cuts = (planes.cut(int(number)) for number in numbers)
+                legend(image, seen(cuts, look.overlays), size=font_size((image.width * 2, image.height * 2)))
         canvas.paste(image, (index % columns * (tile[1] + GAP), index // columns * (tile[0] + GAP)))
     facts = _facts(volume, first, look) | {
         "Montage": f"{rows}×{columns}",
@@ -156,7 +166,7 @@ def planes_picture(
         planes = stack(volume, plane)
         cuts.append(planes.cut(nearest(planes, float(point[view.axis]))))
     scale = _row_scale(cuts, look)
-    images = [grey(cut, look, scale) for cut in cuts]
+    images = [drawn(cut, look, scale) for cut in cuts]
     if not look.plain:
         for cut, image in zip(cuts, images, strict=True):
             _ticks(image, cut, point)
@@ -167,7 +177,8 @@ def planes_picture(
         ):
             words = [cut.plane.capitalize(), cut.place]
             caption(panel, cut, words, size=font_size((panel.height, panel.height)), shown=shown, scale=bar)
-    canvas = Image.new("L", (sum(panel.width + GAP for panel in panels) - GAP, panels[0].height))
+        legend(panels[-1], seen(cuts, look.overlays), size=font_size((panels[-1].height, panels[-1].height)))
+    canvas = Image.new(images[0].mode, (sum(panel.width + GAP for panel in panels) - GAP, panels[0].height))
     for index, panel in enumerate(panels):
         canvas.paste(panel, (sum(before.width + GAP for before in panels[:index]), 0))
     facts = _facts(volume, cuts[0], look) | {"Plane": ", ".join(cut.plane for cut in cuts)}
@@ -191,7 +202,7 @@ def _row_scale(cuts: list[Cut], look: Look) -> float:
 def _panels(images: list[Image.Image]) -> list[Image.Image]:
     """Each image in the middle of a black panel as high as the highest."""
     tall = max(image.height for image in images)
-    panels = [Image.new("L", (image.width, tall)) for image in images]
+    panels = [Image.new(image.mode, (image.width, tall)) for image in images]
     for panel, image in zip(panels, images, strict=True):
         panel.paste(image, (0, (tall - image.height) // 2))
     return panels
@@ -211,9 +222,10 @@ def chosen(planes: Stack, number: int | None, position: float | None) -> int:
 
 def _finished(volume: Volume, cut: Cut, look: Look, words: list[str], more: dict[str, str]) -> Picture:
     scale = natural_scale(cut, look)
-    image = grey(cut, look, scale)
+    image = drawn(cut, look, scale)
     if not look.plain:
         caption(image, cut, words, size=font_size(image.size), shown=look.window, scale=scale)
+        legend(image, seen([cut], look.overlays), size=font_size(image.size))
     return Picture(image, scale, _facts(volume, cut, look) | more)
 
 
@@ -227,6 +239,8 @@ def _facts(volume: Volume, cut: Cut, look: Look) -> dict[str, str]:
         "SOPInstanceUID": cut.uid,
         "SeriesInstanceUID": str(volume.header.get("SeriesInstanceUID") or ""),
     }
+    names = {name: colour for each in look.overlays for name, colour in each.legend()}
+    facts["Segments"] = ", ".join("{} #{:02x}{:02x}{:02x}".format(name, *rgb) for name, rgb in names.items())
     if look.invert:
         facts["Inverted"] = "black is high"
     return {name: text for name, text in facts.items() if text}

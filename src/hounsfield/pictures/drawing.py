@@ -1,10 +1,11 @@
-"""Planes → grey pictures: windowed, square pixels, and the few discreet words that say what is seen.
+"""Planes → pictures: windowed, square pixels, overlays upon them, and the few discreet words that say what is seen.
 
-Knows Pillow and no files: a `Cut` and a `Look` in, an 8-bit grey image out.
+Knows Pillow and no files: a `Cut` and a `Look` in, an 8-bit image out, grey or with overlays RGB.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -17,6 +18,7 @@ from hounsfield.ct.volume import Volume
 from hounsfield.ct.windowing import Window, apply_window, window
 from hounsfield.errors import SelectionError
 from hounsfield.language import say
+from hounsfield.pictures.overlays import Overlay, Rgb, painted
 from hounsfield.pictures.planes import Cut
 
 SMALLEST_CAPTIONED = 512
@@ -27,19 +29,27 @@ LARGEST_SIDE = 8192
 
 INK, SHADOW, FAINT = 225, 0, 150
 
+LAST_LETTER = 0x250
+"""Code points from here on, beyond Latin, are not in the font that Pillow brings."""
+
+LONGEST_NAME = 28
+"""Letters of a name in a legend."""
+
 
 @dataclass(frozen=True)
 class Look:
     """The look of a picture.
 
     `window` what is black and what is white; `invert` swaps them. `size` pixels of the longest side; by default
-    one pixel a voxel, but at least 512 pixels under captions. `plain` leaves out every letter and line.
+    one pixel a voxel, but at least 512 pixels under captions. `plain` leaves out every letter and line. `overlays`
+    lie upon slices and planes, not upon projections.
     """
 
     window: Window = field(default_factory=lambda: window("soft-tissue"))
     invert: bool = False
     size: int | None = None
     plain: bool = False
+    overlays: tuple[Overlay, ...] = ()
 
     def __post_init__(self) -> None:
         if self.size is not None and not 1 <= self.size <= LARGEST_SIDE:
@@ -105,6 +115,11 @@ def grey(cut: Cut, look: Look, scale: float) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(apply_window(values, look.window, invert=look.invert)))
 
 
+def drawn(cut: Cut, look: Look, scale: float) -> Image.Image:
+    """The plane as `grey` has it, and the overlays of the look upon it."""
+    return painted(grey(cut, look, scale), cut, look.overlays)
+
+
 def caption(
     image: Image.Image,
     cut: Cut,
@@ -151,15 +166,49 @@ class Pen:
         self.draw = ImageDraw.Draw(image)
         self.size = size
         self._font = _font(size)
+        self._is_grey = image.mode == "L"
 
     def write(self, at: tuple[float, float], text: str, anchor: str) -> None:
         rim = max(1, self.size // 10)
-        self.draw.text(at, text, INK, self._font, anchor, stroke_width=rim, stroke_fill=SHADOW)
+        ink, shadow = self._ink(INK), self._ink(SHADOW)
+        self.draw.text(at, text, ink, self._font, anchor, stroke_width=rim, stroke_fill=shadow)
 
     def line(self, start: tuple[float, float], end: tuple[float, float], ink: int = INK) -> None:
         width = max(1, self.size // 12)
-        self.draw.line([start, end], fill=SHADOW, width=width + 2)
-        self.draw.line([start, end], fill=ink, width=width)
+        self.draw.line([start, end], fill=self._ink(SHADOW), width=width + 2)
+        self.draw.line([start, end], fill=self._ink(ink), width=width)
+
+    def key(self, right: float, top: float, text: str, colour: Rgb) -> None:
+        """Write a name with its colour beside it, from `right` to the left."""
+        side = self.size * 0.75
+        self.draw.rectangle(
+            [right - side, top, right, top + side], fill=colour, outline=self._ink(SHADOW), width=1
+        )
+        self.write((right - side * 1.5, top + side / 2), text, "rm")
+
+    def _ink(self, grey: int) -> int | Rgb:
+        return grey if self._is_grey else (grey, grey, grey)
+
+
+def legend(image: Image.Image, entries: Iterable[tuple[str, Rgb]], *, size: int) -> None:
+    """Draw names and colours in the upper right corner; how many more there are where not all have room."""
+    pen, lines = Pen(image, size), list(entries)
+    margin, step = max(4, size // 2), size * 1.25
+    # Down to the letter in the middle of the edge.
+    room = max(int((image.height / 2 - margin - size) / step), 1)
+    shown = lines if len(lines) <= room else lines[: room - 1]
+    for line, (name, colour) in enumerate(shown):
+        pen.key(image.width - margin, margin + line * step, _written(name), colour)
+    if len(shown) < len(lines):
+        pen.write(
+            (image.width - margin, margin + len(shown) * step), f"+ {len(lines) - len(shown)} more", "ra"
+        )
+
+
+def _written(name: str) -> str:
+    """A name as the letters that Pillow brings can write it: Latin; other signs are left blank."""
+    letters = "".join(letter if ord(letter) < LAST_LETTER else "·" for letter in name)
+    return letters if len(letters) <= LONGEST_NAME else letters[: LONGEST_NAME - 1] + "…"
 
 
 def scale_bar(pen: Pen, corner: tuple[float, float], scale: float, longest: float) -> None:

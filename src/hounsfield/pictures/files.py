@@ -33,7 +33,7 @@ LONGEST_FILM_SIDE = 1920
 KEY_FRAME_EVERY = 10
 """Frames between key frames: who scrolls jumps to and fro."""
 
-FILM_FACTS = ("Window", "Unit", "Plane", "SeriesInstanceUID")
+FILM_FACTS = ("Window", "Unit", "Plane", "Segments", "SeriesInstanceUID")
 """Those of a picture's facts that hold for all of the film."""
 
 
@@ -127,7 +127,7 @@ def _encode(pictures: Iterator[Picture], path: Path, rate: Fraction) -> None:
                 facts = (f"{name}: {picture.facts[name]}" for name in FILM_FACTS if name in picture.facts)
                 container.metadata["comment"] = "; ".join(facts)
                 stream = _stream(container, pixels, rate)
-            frame = av.VideoFrame.from_ndarray(pixels, format="gray")
+            frame = av.VideoFrame.from_ndarray(pixels, format="gray" if pixels.ndim == 2 else "rgb24")
             for packet in stream.encode(frame):
                 container.mux(packet)
         for packet in stream.encode(None):
@@ -139,7 +139,7 @@ def _stream(container: Any, pixels: NDArray[np.uint8], rate: Fraction) -> Any:
 
     encoder = next(name for name in FILM_ENCODERS if name in av.codecs_available)
     stream = container.add_stream(encoder, rate=rate)
-    stream.height, stream.width = pixels.shape
+    stream.height, stream.width = pixels.shape[:2]
     stream.pix_fmt = "yuv420p"
     stream.gop_size = KEY_FRAME_EVERY
     if encoder == "libx264":
@@ -150,6 +150,7 @@ def _stream(container: Any, pixels: NDArray[np.uint8], rate: Fraction) -> Any:
 
 
 def _even(image: Image.Image) -> NDArray[np.uint8]:
-    """(rows, columns), both even as yuv420p wants them; the last row or column is repeated if need be."""
+    """(rows, columns[, 3]), both even as yuv420p wants them; the last row or column is repeated if need be."""
     pixels = np.asarray(image)
-    return np.pad(pixels, [(0, length % 2) for length in pixels.shape], mode="edge")
+    beyond = [(0, length % 2) for length in pixels.shape[:2]] + [(0, 0)] * (pixels.ndim - 2)
+    return np.pad(pixels, beyond, mode="edge")

@@ -1,7 +1,11 @@
-"""Recommended Display CIELab Value (0062,000D) ↔ sRGB (PS3.3 C.10.7.1.1: D50, L* 0 … 100, a* and b* −128 … 127)."""
+"""Recommended Display CIELab Value (0062,000D) ↔ sRGB (PS3.3 C.10.7.1.1: D50, L* 0 … 100, a* and b* −128 … 127).
+
+And colours for segments that have none: `colour_at`.
+"""
 
 from __future__ import annotations
 
+import colorsys
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,6 +21,17 @@ _TO_XYZ = np.array(
 _FROM_XYZ = np.linalg.inv(_TO_XYZ)
 _SCALE, _OFFSET = np.array([65535 / 100, 65535 / 255, 65535 / 255]), np.array([0.0, 128.0, 128.0])
 _KNEE = 6 / 29
+
+_FIRST = ((228, 26, 28), (55, 126, 184), (77, 175, 74), (152, 78, 163), (255, 127, 0), (166, 86, 40))
+_GOLDEN = 0.618034
+
+
+def colour_at(place: int) -> Rgb:
+    """sRGB of the segment at a place, from 0, of a list: six that differ well, then hues spread by the golden ratio."""
+    if place < len(_FIRST):
+        return _FIRST[place]
+    red, green, blue = colorsys.hsv_to_rgb(place * _GOLDEN % 1, (0.85, 0.55)[place % 2], 0.95)
+    return round(red * 255), round(green * 255), round(blue * 255)
 
 
 def rgb_of_cielab(values: Sequence[float]) -> Rgb | None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hounsfield.ct.volume import Volume
 from hounsfield.errors import GeometryError, SelectionError
 from hounsfield.language import say
+from hounsfield.segmentation.colours import colour_at
 
 Labels = NDArray[np.unsignedinteger[Any]]
 """(slices, rows, columns): uint8 or uint16; 0 outside every segment, else the number of one."""
@@ -120,6 +121,11 @@ class Masks:
         segment = self.segment(which)
         inside: NDArray[np.bool_] = self.layers[segment.layer] == segment.number
         return inside
+
+    @property
+    def colours(self) -> dict[int, tuple[int, int, int]]:
+        """sRGB by segment number: its own colour, or one by its place."""
+        return {each.number: each.colour or colour_at(place) for place, each in enumerate(self.segments)}
 
     def as_volume(self, layer: int = 0) -> Volume:
         """A label array as a `Volume` without a unit, as every bridge takes it: `to_sitk`, `to_xarray`, `to_torch`."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from hounsfield.ct.volume import Volume
 from hounsfield.errors import GeometryError, UnsupportedError
 from hounsfield.language import say
-from hounsfield.segmentation.colours import cielab_of_rgb
+from hounsfield.segmentation.colours import cielab_of_rgb, colour_at
 from hounsfield.segmentation.contours import outlines
 from hounsfield.segmentation.found import STRUCTURE_SET
 from hounsfield.segmentation.labelmaps import carried
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 SegKind = Literal["BINARY", "LABELMAP"]
 
 _TISSUE = Code("85756007", "SCT", "Tissue")
-_COLOURS = ((228, 26, 28), (55, 126, 184), (77, 175, 74), (152, 78, 163), (255, 127, 0), (166, 86, 40))
 _MAKER, _MODEL = "hounsfield", "hounsfield"
 _OF_PATIENT_AND_STUDY = (
     *(
@@ -161,9 +160,7 @@ def _description(hd: Any, number: int, segment: Segment) -> Any:
         algorithm_type=hd.seg.SegmentAlgorithmTypeValues(algorithm),
         algorithm_identification=identification,
     )
-    made.RecommendedDisplayCIELabValue = cielab_of_rgb(
-        segment.colour or _COLOURS[(number - 1) % len(_COLOURS)]
-    )
+    made.RecommendedDisplayCIELabValue = cielab_of_rgb(segment.colour or colour_at(number - 1))
     return made
 
 
@@ -200,7 +197,7 @@ def to_rtstruct(
         roi.ROIName, roi.ROIGenerationAlgorithm = segment.name[:64], segment.algorithm
         made.StructureSetROISequence.append(roi)
         drawn = Dataset()
-        drawn.ROIDisplayColor = list(segment.colour or _COLOURS[(place - 1) % len(_COLOURS)])
+        drawn.ROIDisplayColor = list(segment.colour or colour_at(place - 1))
         contours = _contours(masks.mask(segment.number), volume, known)
         if contours:
             drawn.ContourSequence = contours

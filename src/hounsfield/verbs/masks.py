@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hounsfield.ct.instance import Instance
 from hounsfield.ct.roi import read_rois
@@ -17,6 +18,9 @@ from hounsfield.locations.volume_files import is_volume, open_volume
 from hounsfield.segmentation import Masks, read_drawn, read_labels, read_rtstruct, read_seg
 from hounsfield.segmentation.found import FoundMasks, found_masks
 from hounsfield.verbs.load import instances
+
+if TYPE_CHECKING:
+    from hounsfield.pictures import Overlay
 
 _LONGEST_DRAWING = 64 << 20
 """Bytes of a file of regions drawn in the viewer."""
@@ -76,6 +80,33 @@ def masks_of_series(
         else read_seg(each.instance, volume, nearest=nearest)
         for each in own
     ]
+
+
+def overlays(
+    found: Iterable[Masks], *, opacity: float | None = None, outlined: bool = True
+) -> tuple[Overlay, ...]:
+    """Masks as pictures take them (`Look.overlays`): every label array an overlay, in the colours of its segments.
+
+    `opacity` 0 … 1 of the fills, by default `hounsfield.pictures.OPACITY`.
+    """
+    from hounsfield.pictures import OPACITY, Overlay
+
+    made = []
+    for masks in found:
+        colours = masks.colours
+        for place, layer in enumerate(masks.layers):
+            here = [segment for segment in masks.segments if segment.layer == place]
+            made.append(
+                Overlay(
+                    layer,
+                    masks.affine,
+                    {segment.number: colours[segment.number] for segment in here},
+                    {segment.number: segment.name for segment in here},
+                    OPACITY if opacity is None else opacity,
+                    outlined,
+                )
+            )
+    return tuple(made)
 
 
 def _labels(path: Path, volume: Volume, nearest: bool | None) -> Masks:
