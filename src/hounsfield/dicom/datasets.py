@@ -1,12 +1,13 @@
 """pydicom's data sets out of the full walk: pydicom is the data model and the writer, the elements are found here.
 
 So a file has one verdict, whatever reads it, and nothing depends on how another library forgives. Values are converted
-by pydicom, when they are looked at.
+by pydicom, and items of sequences walked over, when they are looked at: nobody pays for what he does not read. The
+walk over the top has then held each sequence to the limit on depth, so a data set that was given raises nothing later.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container
+import warnings
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
@@ -32,11 +33,15 @@ _NAMES: dict[bytes, str | None] = {b"": None, **{vr: vr.decode() for vr in KNOWN
 
 @dataclass(frozen=True, slots=True)
 class _Level:
-    """The traits that elements inherit from the data set or item that they are in."""
+    """The traits that elements inherit from the data set or item that they are in.
+
+    `base`: where in the data the content of `walk` begins.
+    """
 
     walk: FullWalk
     encoding: Encoding
     depth: int = 0
+    base: int = 0
     charset: Any = "iso8859"
     signed: bool = False
 
@@ -47,18 +52,17 @@ def read_dataset(
     file: FullWalk | None = None,
     *,
     pixels: bool = False,
-    sequences: Container[int] | None = None,
 ) -> tuple[FileDataset, PixelElement | None]:
     """The data set, and where its pixel element is; that and what follows are in it only with `pixels`.
 
-    `parts` of `file` give it its preamble and file meta group; `sequences` are the only ones to be read. Raises
-    `MalformedError`, with `pixels` also `TruncatedError` for data that end too soon; values that cannot be converted
-    raise when they are looked at.
+    `parts` of `file` give it its preamble and file meta group. The data need not stay open. Raises `MalformedError`,
+    with `pixels` also `TruncatedError` for data that end too soon; values that cannot be converted raise when they are
+    looked at.
     """
     from pydicom.dataset import FileDataset
 
     level = _Level(data.walk, data.encoding)
-    dataset, pixel = _dataset(level, data.begin, data.walk.size, pixels=pixels, only=sequences)
+    dataset, pixel = _dataset(level, data.begin, data.walk.size, pixels=pixels)
     implicit, little = data.encoding.implicit, data.encoding.little
     meta = _file_meta(file, parts) if parts is not None and file is not None else None
     preamble = file.read(0, 128) if parts is not None and file is not None and parts.start == 132 else None
@@ -67,13 +71,11 @@ def read_dataset(
     return whole, pixel
 
 
-def read_file(
-    content: Content, *, pixels: bool = True, sequences: Container[int] | None = None
-) -> FileDataset:
+def read_file(content: Content, *, pixels: bool = True) -> FileDataset:
     """The data set of a whole file, its meta group too. Raises as `read_dataset`, and `NotDicomError`."""
     walk = FullWalk(content)
     parts = file_parts(walk)
-    return read_dataset(open_data_set(walk, parts), parts, walk, pixels=pixels, sequences=sequences)[0]
+    return read_dataset(open_data_set(walk, parts), parts, walk, pixels=pixels)[0]
 
 
 def dataset_of(content: bytes, encoding: Encoding) -> Dataset:
@@ -91,9 +93,7 @@ def _file_meta(walk: FullWalk, parts: FileParts) -> FileMetaDataset:
     return meta
 
 
-def _dataset(
-    level: _Level, start: int, end: int, *, pixels: bool, only: Container[int] | None = None
-) -> tuple[Dataset, PixelElement | None]:
+def _dataset(level: _Level, start: int, end: int, *, pixels: bool) -> tuple[Dataset, PixelElement | None]:
     from pydicom import Dataset
     from pydicom.tag import BaseTag
 
@@ -114,8 +114,7 @@ def _dataset(
         if tag == 0:
             continue
         if element.vr in _MAY_BE_SEQUENCES and _is_sequence(level, element, found):
-            if only is None or tag in only:
-                found[BaseTag(tag)] = _sequence(level, element)
+            found[BaseTag(tag)] = _deferred(level, element)
             continue
         raw = found[BaseTag(tag)] = _raw(level, element)
         if tag == _CHARACTER_SET:
@@ -159,28 +158,39 @@ def _is_sequence(level: _Level, element: Element, before: dict[Any, Any]) -> boo
     return attribute(element.tag, name.rstrip(b"\0 ").decode("ascii", "replace")).vr == "SQ"
 
 
+def _deferred(level: _Level, sequence: Element) -> DataElement:
+    """A sequence whose items are built when it is looked at, out of bytes of its own: its file may be closed then."""
+    from hounsfield.dicom.deferred import DeferredElement
+
+    tell = level.base + sequence.value
+    if level.depth == 0:
+        content = level.walk.value(sequence)
+        sequence = sequence._replace(start=0, value=0, end=len(content), stop=len(content))
+        level = replace(level, walk=FullWalk(content), base=tell)
+    return DeferredElement(sequence.tag, tell, lambda: _sequence(level, sequence))
+
+
 def _sequence(level: _Level, element: Element) -> DataElement:
-    """A sequence with its items, all of them read; one whose inside cannot be walked is kept as unknown bytes."""
+    """A sequence with its items; one whose inside cannot be walked is kept as unknown bytes."""
     from pydicom.dataelem import DataElement
     from pydicom.sequence import Sequence
 
+    tell = level.base + element.value
     items = []
     try:
         for item, encoding in level.walk.items(element, level.encoding, depth=level.depth):
             inner = replace(level, encoding=encoding, depth=level.depth + 1)
             dataset, _ = _dataset(inner, item.value, item.end, pixels=True)
             dataset.is_undefined_length_sequence_item = item.undefined
-            dataset.seq_item_tell = dataset.file_tell = item.start
+            dataset.seq_item_tell = dataset.file_tell = level.base + item.start
             items.append(dataset)
     except MalformedError:
-        kept = DataElement(
-            element.tag, "OB", level.walk.value(element), element.value, already_converted=True
-        )
+        kept = DataElement(element.tag, "OB", level.walk.value(element), tell, already_converted=True)
         kept.VR = "UN"  # given at once, it would become SQ again
         return kept
     sequence = Sequence(items)
     sequence.is_undefined_length = element.undefined
-    return DataElement(element.tag, "SQ", sequence, element.value, element.undefined)
+    return DataElement(element.tag, "SQ", sequence, tell, element.undefined)
 
 
 @cache
@@ -206,7 +216,7 @@ def _raw(level: _Level, element: Element) -> RawDataElement:
         vr,
         length,
         content if content else empty(vr, raw=True),
-        start,
+        level.base + start,
         encoding.implicit,
         encoding.little,
     )
@@ -218,6 +228,8 @@ def _charset(raw: RawDataElement) -> Any:
     from pydicom.charset import convert_encodings
     from pydicom.dataelem import convert_raw_data_element
 
-    with suppress(Exception):  # whatever a converter raises, the rest is read
+    # Whatever a converter raises or warns of, now or when an item is looked at, the rest is read.
+    with suppress(Exception), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         return convert_encodings(convert_raw_data_element(raw).value)
     return "iso8859"

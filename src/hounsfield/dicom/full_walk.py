@@ -212,7 +212,7 @@ class FullWalk:
 
     def sniffed(self, start: int, end: int, encoding: Encoding) -> Encoding:
         """`encoding`, or what the first element between `start` and `end` shows instead: explicit or implicit VR."""
-        head = self.read(start, 8)
+        head = self.read(start, min(8, end - start))
         if len(head) < 8 or _tag(head, encoding) >> 16 == DELIMITERS:
             return encoding
         is_known, fits = head[4:6] in KNOWN, self._fits(head, start, end, encoding)

@@ -197,7 +197,7 @@ def _records(path: Path) -> list[tuple[str, Reference]]:
 
 
 def _sequence(path: Path) -> Any:
-    dataset = read_file(path.read_bytes(), sequences=(_RECORDS,))
+    dataset = read_file(path.read_bytes())
     return dataset.get("DirectoryRecordSequence") or ()
 
 

@@ -69,7 +69,7 @@ def _read_header(
         if elements is not None:
             return Header(elements.values, elements.transfer_syntax, elements.pixels), is_shared
         stream.seek(0)
-        dataset, syntax, pixels = _read_in_full(stream, source.name, wanted)
+        dataset, syntax, pixels = _read_in_full(stream, source.name)
         return Header.from_dataset(dataset, syntax, pixels, wanted=wanted), False
 
 
@@ -114,19 +114,14 @@ def _header_of_metadata(source: MetadataSource, wanted: Mapping[int, bytes]) -> 
     return Header.from_dataset(dataset, syntax, wanted=wanted)
 
 
-def _read_in_full(
-    stream: BinaryIO, name: str, sequences: Mapping[int, bytes] | None = None
-) -> tuple[Dataset, str, PixelElement | None]:
-    """Header, transfer syntax and pixel element, by the full walk; the stream is left anywhere.
-
-    `sequences` are the only ones that are read, where not all are wanted.
-    """
+def _read_in_full(stream: BinaryIO, name: str) -> tuple[Dataset, str, PixelElement | None]:
+    """Header, transfer syntax and pixel element, by the full walk; the stream is left anywhere."""
     try:
         walk = FullWalk(stream)
         parts = file_parts(walk)
         data = open_data_set(walk, parts)
         with pydicom_tolerated(name):
-            dataset, pixels = datasets.read_dataset(data, parts, walk, sequences=sequences)
+            dataset, pixels = datasets.read_dataset(data, parts, walk)
             _adopt_media_storage(dataset)
     except HounsfieldError as error:
         error.at(name)
