@@ -11,7 +11,8 @@ import re
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
+from typing import TypeAlias
 
 from hounsfield.attributes.explain import CONTEXT, SPECIAL
 from hounsfield.attributes.rows import Row, attribute_rows, element_rows, in_order
@@ -40,13 +41,8 @@ _PLAIN = re.compile(r"(?! )[ -~]*(?<! )")
 _TEXTS = TEXT - SINGLE_VALUE - set(_FORMS) - {"PN", "UC"}
 
 
-@dataclass(frozen=True, slots=True)
-class _Chunk:
-    """One element as it stands in the file: from its tag to its end, its value from `value` on."""
-
-    content: bytes
-    value: int
-    implicit: bool
+_Chunk: TypeAlias = tuple[bytes, int, bool]
+"""One element as it stands in the file, from its tag to its end; where in it its value begins; is it in Implicit VR."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,24 +69,33 @@ def header_rows(instance: Instance) -> tuple[Row, ...]:
 def _rows(trace: Trace) -> Iterator[Row]:
     buffer = trace.buffer
     chunks = {
-        tag: _Chunk(buffer[start:end], value - start, trace.implicit and start >= trace.data_set)
+        tag: (buffer[start:end], value - start, trace.implicit and start >= trace.data_set)
         for tag, _, start, value, end in trace.spans
     }
     context = tuple((keyword, _text_at(chunks, tag)) for keyword, tag in CONTEXT.items())
-    known = [chunks[tag].content for tag in (_CHARACTER_SET, _PIXEL_REPRESENTATION) if tag in chunks]
+    known = [chunks[tag][0] for tag in (_CHARACTER_SET, _PIXEL_REPRESENTATION) if tag in chunks]
     usual = _Around(b"".join(known))
     explained = _Around(usual.before, context=context)
-    for tag, chunk in chunks.items():
-        around = explained if attribute(tag).keyword in SPECIAL else usual
+    special = _special_tags()
+    for tag, (content, value, implicit) in chunks.items():
+        around = explained if tag in special else usual
         if tag >> 16 == _FILE_META:  # of a character set and an encoding of its own
             around = _Around()
         elif tag >> 16 & 1 and tag & 0xFFFF > 0xFF:
             reserved = tag & 0xFFFF0000 | tag >> 8 & 0xFF
             if reserved in chunks:
                 creator = _text_at(chunks, reserved)
-                around = _Around(usual.before + chunks[reserved].content, creator or None)
-        make = _element if len(chunk.content) <= REMEMBERED_BYTES else _element.__wrapped__
-        yield from make(tag, chunk.content, chunk.value, chunk.implicit, around)
+                around = _Around(usual.before + chunks[reserved][0], creator or None)
+        make = _element if len(content) <= REMEMBERED_BYTES else _element.__wrapped__
+        yield from make(tag, content, value, implicit, around)
+
+
+@cache
+def _special_tags() -> frozenset[int]:
+    """Attributes whose explanation depends on others."""
+    from pydicom.datadict import tag_for_keyword
+
+    return frozenset(tag for tag in map(tag_for_keyword, SPECIAL) if tag is not None)
 
 
 @lru_cache(maxsize=16384)
@@ -129,8 +134,10 @@ def _value_by_pydicom(tag: int, content: bytes, implicit: bool, before: bytes) -
 
 
 def _text_at(chunks: Mapping[int, _Chunk], tag: int) -> str:
-    chunk = chunks.get(tag)
-    if chunk is None:
-        return ""
-    value = _quick_value(tag, chunk.content, chunk.value, chunk.implicit)
-    return (value or _value_by_pydicom(tag, chunk.content, chunk.implicit, b"")).text
+    return _text(tag, *chunks[tag]) if tag in chunks else ""
+
+
+@lru_cache(maxsize=4096)
+def _text(tag: int, content: bytes, start: int, implicit: bool) -> str:
+    value = _quick_value(tag, content, start, implicit)
+    return (value or _value_by_pydicom(tag, content, implicit, b"")).text

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MAX_DEPTH = 32
 """Sequences within sequences; what lies deeper is counted, not shown."""
 
-_ORDER = {group: number for number, group in enumerate(Group)}
+_ORDER = {group.value: number for number, group in enumerate(Group)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def attribute_rows(dataset: Dataset, others: Iterable[Dataset] = ()) -> tuple[Ro
 
 def in_order(rows: Iterable[Row]) -> tuple[Row, ...]:
     """Rows by the order of `Group`, within a group as they come."""
-    return tuple(sorted(rows, key=lambda row: _ORDER[row.group]))
+    return tuple(sorted(rows, key=lambda row: _ORDER[row.group.value]))
 
 
 def select_rows(

@@ -59,25 +59,31 @@ def print_table(
 
 def write_lines(listings: Iterable[Listing], out: TextIO, *, language: Language = "en") -> None:
     """One line for each element, in columns, nothing cut: what a pipe gets."""
-    from rich.cells import cell_len
-
     for number, listing in enumerate(listings):
         heads = [f"# {_plain(listing.title)}", f"# {_plain(listing.source)}"]
         if listing.instances > 1:
             heads.append(f"# {_INSTANCES.say(language).format(listing.instances)}")
         out.write("\n" * bool(number) + "\n".join(heads) + "\n")
-        cells = [(row, _columns(row, language)) for row in listing.rows]
-        lengths = [[len(cell) if cell.isascii() else cell_len(cell) for cell in line] for _, line in cells]
-        widths = [max(column, default=0) for column in zip(*lengths, strict=True)]
+        columns = zip(*(_columns(row, language) for row in listing.rows), strict=True)
+        lines = zip(*map(_padded, columns), (_said(row, language) for row in listing.rows), strict=True)
         group: Group | None = None
-        for (row, line), taken in zip(cells, lengths, strict=True):
+        for row, line in zip(listing.rows, lines, strict=True):
             if row.group is not group:
                 group = row.group
                 out.write(f"\n{group.title.say(language)}\n")
-            padded = [
-                cell + " " * (width - length) for cell, length, width in zip(line, taken, widths, strict=True)
-            ]
-            out.write("  ".join((*padded, _said(row, language))).rstrip() + "\n")
+            out.write("  ".join(line).rstrip() + "\n")
+
+
+def _padded(column: Sequence[str]) -> list[str]:
+    """Cells filled up with spaces to the width of the widest, in columns of a terminal."""
+    if "".join(column).isascii():
+        width = max(map(len, column))
+        return [cell.ljust(width) for cell in column]
+    from rich.cells import cell_len
+
+    widths = [cell_len(cell) for cell in column]
+    most = max(widths)
+    return [cell + " " * (most - width) for cell, width in zip(column, widths, strict=True)]
 
 
 def _columns(row: Row, language: Language) -> tuple[str, str, str, str]:
@@ -88,8 +94,11 @@ def _columns(row: Row, language: Language) -> tuple[str, str, str, str]:
 
 
 def _said(row: Row, language: Language) -> str:
-    notes = [row.explanation.say(language), *_notes(row, language)]
-    return "  ".join(part for part in (_plain(row.value), *(f"| {note}" for note in notes if note)) if part)
+    said = [row.value if row.value.isprintable() else _plain(row.value)] if row.value else []
+    if explanation := row.explanation.say(language):
+        said.append(f"| {explanation}")
+    said.extend(f"| {note}" for note in _notes(row, language))
+    return "  ".join(said)
 
 
 def _notes(row: Row, language: Language) -> Iterator[str]:

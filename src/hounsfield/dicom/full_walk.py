@@ -34,6 +34,7 @@ PIXEL_DATA = 0x7FE00010
 MAX_ELEMENTS = 200_000
 """Elements in one data set or item; no CT has a hundredth of it."""
 
+_TAGS = {True: Struct("<HH").unpack_from, False: Struct(">HH").unpack_from}
 _HEADS = {True: Struct("<HHI").unpack_from, False: Struct(">HHI").unpack_from}
 _EXPLICIT = {True: Struct("<HH2sH").unpack_from, False: Struct(">HH2sH").unpack_from}
 _SHORT_LENGTH = {True: Struct("<H").unpack_from, False: Struct(">H").unpack_from}
@@ -116,9 +117,9 @@ class FullWalk:
                 raise MalformedError(
                     say("more than {max_elements} elements in one data set", max_elements=MAX_ELEMENTS)
                 )
-            if self._held is not None and not behind_pixels:
-                # Nine of ten elements are plain, and this is where rewriting a file spends its time.
-                element = self._plain(self._held, position, end, encoding)
+            if not behind_pixels:
+                # Nine of ten elements are plain, and this is where reading and rewriting a file spend their time.
+                element = self._plain(position, end, encoding)
                 if element is not None:
                     yield element
                     position = element.stop
@@ -150,25 +151,30 @@ class FullWalk:
             position = element.stop
             behind_pixels = behind_pixels or (tag in PIXEL_TAGS and depth == 0)
 
-    @staticmethod
-    def _plain(
-        held: bytes | bytearray | memoryview | mmap.mmap, position: int, end: int, encoding: Encoding
-    ) -> Element | None:
+    def _plain(self, position: int, end: int, encoding: Encoding) -> Element | None:
         """An element of a known VR with a short length, that is whole; None for any other."""
         if position + 12 > end:
             return None
+        held, at = self._held, position
+        if held is None:
+            at -= self._window_start
+            if at < 0 or at + 12 > len(self._window):
+                if len(self.read(position, 12)) < 12:
+                    return None
+                at = position - self._window_start
+            held = self._window
         vr = b""
         value = position + 8
         if encoding.implicit:
-            group, number, length = _HEADS[encoding.little](held, position)
+            group, number, length = _HEADS[encoding.little](held, at)
             if length >= LEAST_DEEP:
                 return None
         else:
-            group, number, vr, length = _EXPLICIT[encoding.little](held, position)
+            group, number, vr, length = _EXPLICIT[encoding.little](held, at)
             if vr not in SHORT:
                 if vr not in LONG:
                     return None
-                (length,) = _LONG_LENGTH[encoding.little](held, value)
+                (length,) = _LONG_LENGTH[encoding.little](held, at + 8)
                 value += 4
                 if length >= LEAST_DEEP:
                     return None
@@ -396,8 +402,8 @@ def item_encoding(sequence: Element, encoding: Encoding) -> Encoding:
 def _tag(head: bytes, encoding: Encoding) -> int:
     if len(head) < 4:
         return 0
-    order = "little" if encoding.little else "big"
-    return int.from_bytes(head[:2], order) << 16 | int.from_bytes(head[2:4], order)  # type: ignore[arg-type]
+    group, number = _TAGS[encoding.little](head)
+    return int(group) << 16 | int(number)
 
 
 def _is_printable(vr: bytes) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from functools import cache
+from functools import cache, lru_cache
 
 from pydicom.datadict import dictionary_keyword, keyword_dict, repeater_has_keyword
 
@@ -16,6 +16,7 @@ _NUMBER = re.compile(rf"\(?\s*{_HEX}\s*[,|]\s*{_HEX}\s*\)?|(?:0x)?([0-9A-F]{{8}}
 _CLOSE_ENOUGH = 0.6  # of difflib's ratio: a swapped or missing letter, a forgotten word
 
 
+@lru_cache(maxsize=4096)
 def written(tag: int) -> str:
     """`tag` as PS3.6 prints it: (gggg,eeee)."""
     return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
