@@ -153,16 +153,15 @@ class FullWalk:
 
     def _plain(self, position: int, end: int, encoding: Encoding) -> Element | None:
         """An element of a known VR with a short length, that is whole; None for any other."""
-        if position + 12 > end:
-            return None
         held, at = self._held, position
         if held is None:
             at -= self._window_start
             if at < 0 or at + 12 > len(self._window):
-                if len(self.read(position, 12)) < 12:
-                    return None
+                self.read(position, 12)
                 at = position - self._window_start
             held = self._window
+        if position + 12 > end or at < 0 or at + 12 > len(held):
+            return None
         vr = b""
         value = position + 8
         if encoding.implicit:
