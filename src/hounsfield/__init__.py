@@ -102,9 +102,16 @@ def _report() -> Any:
     return report
 
 
+def _save() -> Any:
+    from hounsfield.verbs import save
+
+    return save
+
+
 attach("bridges", _bridges)
 attach("grid", _grid)
 attach("report", _report)
+attach("save", _save)
 
 
 def __getattr__(name: str) -> Any:

@@ -117,7 +117,12 @@ def _grid(command: Function) -> Function:
             "--crop", "box", type=Part(), help="A box of voxels, such as 10:50,,100:400; empty for all."
         ),
         one_of("--interpolation", "linear", "nearest", "cubic", help="How to resample to --voxel or --like."),
-        click.option("--like", metavar="LOCATION", help="Resample to the grid of another volume or series."),
+        click.option(
+            "--like",
+            metavar="LOCATION",
+            help="Resample to the grid of another volume or series. A volume file written as DICOM keeps its grid, "
+            "and takes patient and study from there.",
+        ),
         click.option("--voxel", type=Voxel(), help="Resample to voxels of so many mm: 1, or 3,0.8,0.8."),
     ):
         command = option(command)
@@ -138,7 +143,7 @@ def grid_of(location: str | None) -> Grid | None:
 def loading(*, values: bool) -> Callable[[Function], Callable[..., Any]]:
     """`loading: LoadOptions`, `phase: int | None` and `split_by: str | None` for the command.
 
-    `values`: what voxels hold is asked too.
+    `values`: what voxels hold is asked too, and `like: str | None`, `interpolation: str`.
     """
 
     def decorated(command: Function) -> Callable[..., Any]:
@@ -146,10 +151,9 @@ def loading(*, values: bool) -> Callable[[Function], Callable[..., Any]]:
         def with_options(*args: Any, **asked: Any) -> Any:
             from hounsfield.ct.series import LoadOptions
 
-            if "like" in asked:
-                asked["like"] = grid_of(asked["like"])
             names = LoadOptions.__dataclass_fields__.keys() & asked.keys()
-            chosen = {name: asked.pop(name) for name in names - {"workers"}}
+            # What `like` names is a grid or a patient, by what LOCATION turns out to be.
+            chosen = {name: asked.pop(name) for name in names - {"workers", "like", "interpolation"}}
             return command(*args, loading=LoadOptions(**chosen), **asked)
 
         phase = click.option(

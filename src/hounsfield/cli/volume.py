@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,24 +21,46 @@ from hounsfield.cli.batches import (
     show,
 )
 from hounsfield.cli.loading import loading as load_options
-from hounsfield.cli.loading import one_of
 from hounsfield.cli.terminal import progress
-from hounsfield.formats.table import format_of, volume_formats, volume_suffixes
+from hounsfield.errors import UnsupportedError
+from hounsfield.formats.table import format_by_keyword, format_of, volume_formats, volume_suffixes
 from hounsfield.language import say
 
 if TYPE_CHECKING:
-    from hounsfield.ct.series import LoadOptions
+    from pydicom import Dataset
+
+    from hounsfield.ct.sampling import Interpolation
+    from hounsfield.ct.series import LoadOptions, Series
     from hounsfield.verbs.load import Scan
 
 _SUFFIXES = volume_suffixes()
+_KEYWORDS = tuple(each.keyword for each in volume_formats())
+
+
+class Format(click.ParamType[str]):
+    """A format by its suffix or its keyword; the suffix."""
+
+    name = "|".join(_SUFFIXES)
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        return f"[{self.name}]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value in _SUFFIXES:
+            return str(value)
+        try:
+            return format_by_keyword(str(value)).suffixes[0]
+        except UnsupportedError as error:
+            self.fail(str(error), param, ctx)
 
 
 @click.command(
     help=f"""Write the CT of LOCATION as Hounsfield volumes to OUT.
 
     OUT with a suffix ({" ".join(_SUFFIXES)}) is one volume; any other OUT is a folder that gets a
-    volume for each CT series. The ledger in it, hounsfield.jsonl, tells what was made and what was not, and why;
-    hounsfield.csv and hounsfield.html show it. Run again: only what is missing, changed or failed is done.
+    volume for each CT series; .dicom is a folder of slices, .dcm one Enhanced CT. The ledger in it,
+    hounsfield.jsonl, tells what was made and what was not, and why; hounsfield.csv and hounsfield.html show it.
+    Run again: only what is missing, changed or failed is done.
     """,
     epilog=options.examples(
         "hounsfield volume scan/ head.nii.gz --series 202",
@@ -45,6 +69,8 @@ _SUFFIXES = volume_suffixes()
         "hounsfield volume study/ s3://bucket/volumes --format .zarr --ledger run/hounsfield.jsonl",
         "hounsfield volume scan/ head.nrrd --rectify --dtype float32",
         "hounsfield volume cardiac/ heart.nii.gz --4d",
+        "hounsfield volume scan/ out/ --format dicom --voxel 1",
+        "hounsfield volume denoised.nii.gz back.dicom --like scan/",
     ),
 )
 @options.location
@@ -57,7 +83,12 @@ _SUFFIXES = volume_suffixes()
     is_flag=True,
     help="All phases of a series in one NIfTI, with times where files have them.",
 )
-@one_of("--format", *_SUFFIXES, help="Format of the files when OUT is a folder.")
+@click.option(
+    "--format",
+    type=Format(),
+    show_default=_SUFFIXES[0],
+    help="Format of the files when OUT is a folder, also by name: " + ", ".join(_KEYWORDS) + ".",
+)
 @options.isolate
 @at_once
 @recorded
@@ -70,8 +101,10 @@ def volume(
     phase: int | None,
     split_by: str | None,
     loading: LoadOptions,
+    like: str | None,
+    interpolation: Interpolation,
     join_phases: bool,
-    format: str,
+    format: str | None,
     workers: int | None,
     cluster: str | None,
     fail_fast: bool,
@@ -86,26 +119,31 @@ def volume(
     from hounsfield.verbs.convert import convert_all
     from hounsfield.verbs.load import is_remote
 
+    is_one = _is_one(out)
+    suffix = _suffix_of(out, format, is_one=is_one)
     if join_phases:
-        _refuse_joined(out, format, phase)
-    if _is_one(out):
+        _refuse_joined(suffix, phase)
+    if is_one:
         found = scanned(location, unit=loading.unit, split_by=split_by)
-        rows = [_write_one(found, out, series, phase, loading, force, join_phases)]
+        loading, headers = _like(found.choose(series), like, interpolation, suffix, loading)
+        rows = [_write_one(found, out, series, phase, loading, force, join_phases, headers)]
         show(rows, found, name="volumes", as_json=as_json)
         return
     _refuse_unknown(out)
     found = chosen(scanned(absolute(location), unit=loading.unit, split_by=split_by), series)
+    loading, headers = _like(next(iter(found.series), None), like, interpolation, suffix, loading)
     engine = engine_for(workers, cluster, found, waits=is_remote(location))
     with open_place(out, ledger=ledger, force=force, content=content) as place:
         results = convert_all(
             found,
             place,
-            suffix=format,
+            suffix=suffix,
             options=loading,
             engine=engine,
             fail_fast=fail_fast,
             all_modalities=series is not None,
             join_phases=join_phases,
+            like=headers,
         )
         rows = rows_of(results, found, "Converting", out)
     show(rows, found, name="volumes", as_json=as_json, pages=place.pages)
@@ -124,11 +162,36 @@ def _refuse_unknown(out: Path | str) -> None:
         volume_format(out)
 
 
-def _refuse_joined(out: Path | str, format: str, phase: int | None) -> None:
+def _suffix_of(out: Path | str, asked: str | None, *, is_one: bool) -> str:
+    """The suffix of what is written. An error for a --format that OUT contradicts."""
+    if not is_one:
+        return asked or _SUFFIXES[0]
+    name = Path(out).name.lower()
+    if asked is not None and not name.endswith(asked):
+        raise click.UsageError(f"--format {asked} is for a folder of volumes; OUT is one by its name, {name}")
+    return asked or max((suffix for suffix in _SUFFIXES if name.endswith(suffix)), key=len)
+
+
+def _like(
+    series: Series | None, like: str | None, interpolation: Interpolation, suffix: str, loading: LoadOptions
+) -> tuple[LoadOptions, Sequence[Dataset] | None]:
+    """The meaning of --like: a grid; or for a volume file that becomes DICOM whose patient and study it is of."""
+    from hounsfield.cli.loading import grid_of
+    from hounsfield.verbs.save import headers_of, is_volume_file, series_like
+
+    found = format_of(f"volume{suffix}")
+    if like is None:
+        return replace(loading, interpolation=interpolation), None
+    if found is not None and found.sourced and series is not None and is_volume_file(series):
+        return replace(loading, interpolation=interpolation), headers_of(series_like(like))
+    return replace(loading, like=grid_of(like), interpolation=interpolation), None
+
+
+def _refuse_joined(suffix: str, phase: int | None) -> None:
     """Refuse what cannot be together with --4d, before anything is read."""
     if phase is not None:
         raise click.UsageError("--4d writes all phases; --phase is for one of them")
-    found = format_of(Path(out).name if _is_one(out) else format)
+    found = format_of(f"volume{suffix}")
     if found is None or not found.joiner:
         joining = [each for each in volume_formats() if each.joiner]
         names, suffixes = (
@@ -152,6 +215,7 @@ def _write_one(
     loading: LoadOptions,
     force: bool,
     join_phases: bool,
+    like: Sequence[Dataset] | None,
 ) -> dict[str, Any]:
     from hounsfield.outputs import refuse_existing
     from hounsfield.verbs.convert import convert, convert_joined
@@ -163,6 +227,6 @@ def _write_one(
         if join_phases and len(picked.phases) > 1:
             made = convert_joined(picked, out, loading, force=force)
         else:
-            made = convert(picked, out, loading, phase=phase, force=force)
+            made = convert(picked, out, loading, phase=phase, force=force, like=like)
         done()
     return row_of_one(picked, made, out, phase)

@@ -228,6 +228,12 @@ class Volume:
         made: Volume = attached("grid").oriented(self, axes)
         return made
 
+    def save(self, path: Any, *, format: str | None = None, like: Any = None, force: bool = False) -> Any:
+        """Write it where `path` says, in the format of its suffix or of `format`, such as "dicom"; see
+        `hounsfield.verbs.save`. `like`, for DICOM: a location whose patient and study it is of. The paths written.
+        """
+        return attached("save").save(self, path, format=format, like=like, force=force)
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         """The voxels, for `numpy.asarray(volume)`."""
         return np.array(self.array, dtype=dtype, copy=copy)

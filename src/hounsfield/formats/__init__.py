@@ -7,7 +7,7 @@ for bit, at the same positions to 1e-4 mm, under tilt too.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from hounsfield.formats.description import Compression
 from hounsfield.formats.table import (
     FORMATS,
     VolumeFormat,
+    format_by_keyword,
     sidecars_of,
     volume_format,
     volume_formats,
@@ -26,6 +27,7 @@ from hounsfield.language import say
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from pydicom import Dataset
 
     from hounsfield.ct.series import LoadOptions, Series
     from hounsfield.ct.volume import Volume
@@ -34,6 +36,8 @@ __all__ = [
     "FORMATS",
     "Compression",
     "VolumeFormat",
+    "format_by_keyword",
+    "format_for",
     "sidecars_of",
     "volume_format",
     "volume_formats",
@@ -44,27 +48,53 @@ __all__ = [
 
 
 def write_volume(
-    volume: Volume, path: str | Path, *, force: bool = False, compression: Compression | None = None
+    volume: Volume,
+    path: str | Path,
+    *,
+    force: bool = False,
+    compression: Compression | None = None,
+    like: Sequence[Dataset] = (),
+    format: str | None = None,
 ) -> tuple[Path, ...]:
-    """Write a volume in the format that the suffix of `path` names; the paths that were written.
+    """Write a volume in the format that the suffix of `path` names, or `format`; the paths that were written.
 
     `path` may be an address in a bucket (`s3://bucket/name.nii.gz`), and then no path is. Outputs appear whole or not
-    at all. Raises `UnsupportedError` for an unknown suffix and `OutputExistsError` for an existing output without
-    `force`, both before any work.
+    at all. `format`: a keyword, for a folder of DICOM under any name. `like`, for DICOM alone: headers of the scan
+    whose patient and study it is of (`volume.save` reads them from a location).
+
+    Raises `UnsupportedError` for an unknown suffix and `OutputExistsError` for an existing output without `force`,
+    both before any work.
     """
     from hounsfield.formats import buckets
 
     compression = compression or Compression()
-    found = volume_format(path)
+    found = format_for(path, format)
     if not buckets.is_address(path):
-        return found.write(volume, Path(path).absolute(), force, compression)
+        return found.write(volume, Path(path).absolute(), force, compression, like)
     if found.storer:
         named(found.storer)(volume, str(path), force, compression)
     elif found.folder:
         raise UnsupportedError(say("{name} is not written into a bucket", name=found.name), where=str(path))
     else:
-        buckets.upload(str(path), lambda here: found.write(volume, here, False, compression), force=force)
+        buckets.upload(
+            str(path), lambda here: found.write(volume, here, False, compression, like), force=force
+        )
     return ()
+
+
+def format_for(path: str | Path, keyword: str | None) -> VolumeFormat:
+    """The format of that keyword, or of a path's suffix. Raises `UnsupportedError`."""
+    if keyword is None:
+        return volume_format(path)
+    found = format_by_keyword(keyword)
+    # DICOM is known by its content, the others by their suffixes.
+    if not found.sourced and not str(path).lower().endswith(found.suffixes):
+        raise UnsupportedError(
+            f"{Path(path).name} is no name for {found.name}",
+            expected=" or ".join(found.suffixes),
+            where=str(path),
+        )
+    return found
 
 
 def write_series(

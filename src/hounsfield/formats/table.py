@@ -7,7 +7,7 @@ when they are needed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,8 @@ from hounsfield.errors import UnsupportedError
 from hounsfield.language import say
 
 if TYPE_CHECKING:
+    from pydicom import Dataset
+
     from hounsfield.ct.volume import Volume
     from hounsfield.formats.description import Compression
 
@@ -38,6 +40,8 @@ class VolumeFormat:
     - `storer`: writes (volume, address, whether to replace, compression) of a folder into a bucket
     - `streamer`: writes a series with a slab of slices in memory at a time; `joiner`: all phases of one in one file
     - `cautions`: what readers may not take of a volume, as sentences
+    - `sourced`: it names patient and study: `write` takes the headers of the scan that the volume belongs to, too
+    - `quantised`: real numbers are kept in 16 bits, within half a step, which `cautions` says
     """
 
     name: str
@@ -54,13 +58,32 @@ class VolumeFormat:
     streamer: str = ""
     joiner: str = ""
     cautions: str = ""
+    sourced: bool = False
+    quantised: bool = False
 
     def cautions_of(self, volume: Volume) -> tuple[str, ...]:
         """Return what readers of this format may not take of the volume, as sentences."""
         return tuple(named(self.cautions)(volume)) if self.cautions else ()
 
-    def write(self, volume: Volume, path: Path, force: bool, compression: Compression) -> tuple[Path, ...]:
-        """Write one file or folder. Raises `OutputExistsError` for an existing one without `force`, before any work."""
+    def write(
+        self,
+        volume: Volume,
+        path: Path,
+        force: bool,
+        compression: Compression,
+        like: Sequence[Dataset] = (),
+    ) -> tuple[Path, ...]:
+        """Write one file or folder. Raises `OutputExistsError` for an existing one without `force`, before any work.
+
+        `like`: headers of the scan it belongs to, first and last slice; `UnsupportedError` where no row takes them.
+        """
+        if like and not self.sourced:
+            raise UnsupportedError(
+                f"{self.name} names no patient and study", where=str(path), remedy="leave like= out"
+            )
+        if self.sourced:
+            paths: tuple[Path, ...] = named(self.writer)(volume, path, force, compression, like)
+            return paths
         writer: Writer = named(self.writer)
         return writer(volume, path, force, compression)
 
@@ -115,8 +138,29 @@ FORMATS: tuple[VolumeFormat, ...] = (
         storer="hounsfield.formats.omezarr:store_omezarr",
         streamer="hounsfield.formats.omezarr:stream_omezarr",
     ),
+    VolumeFormat(
+        "DICOM",
+        "dicom",
+        (".dicom",),
+        "hounsfield.formats.dicom:write_classic",
+        media_type="application/dicom",
+        folder=True,
+        cautions="hounsfield.formats.dicom:dicom_cautions",
+        sourced=True,
+        quantised=True,
+    ),
+    VolumeFormat(
+        "Enhanced CT",
+        "enhanced",
+        (".dcm",),
+        "hounsfield.formats.dicom:write_enhanced",
+        media_type="application/dicom",
+        cautions="hounsfield.formats.dicom:dicom_cautions",
+        sourced=True,
+        quantised=True,
+    ),
 )
-"""The formats of this package. A Zarr is read as a folder (`hounsfield.locations.volume_files`)."""
+"""The formats of this package. A Zarr is read as a folder (`hounsfield.locations.volume_files`), DICOM as ever."""
 
 
 def volume_formats() -> tuple[VolumeFormat, ...]:
@@ -152,6 +196,16 @@ def volume_format(path: str | Path) -> VolumeFormat:
             remedy="give the output one of these suffixes",
         )
     return found
+
+
+def format_by_keyword(name: str) -> VolumeFormat:
+    """The format of that keyword or suffix, such as "dicom" or ".nii.gz". Raises `UnsupportedError`."""
+    for each in volume_formats():
+        if name.lower() in (each.keyword, *each.suffixes):
+            return each
+    raise UnsupportedError(
+        f"no format {name!r} for a volume", expected=", ".join(each.keyword for each in volume_formats())
+    )
 
 
 def sidecars_of(path: str | Path) -> tuple[Path, ...]:

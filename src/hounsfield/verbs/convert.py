@@ -7,10 +7,10 @@ the folder has the result of each, and a second run does what is missing, change
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
@@ -26,6 +26,10 @@ from hounsfield.language import say
 from hounsfield.runs import Engine, Job, Place, Result, Status, Task, run_series, threads
 from hounsfield.runs.report import Sample, preview
 from hounsfield.verbs.load import Scan
+from hounsfield.verbs.save import headers_of
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 
 def convert_all(
@@ -39,11 +43,13 @@ def convert_all(
     fail_fast: bool = False,
     all_modalities: bool = False,
     join_phases: bool = False,
+    like: Sequence[Dataset] | None = None,
 ) -> Iterator[Result]:
     """Write one volume for each CT series (one a phase) into `place`; yields the result of each, in no order.
 
     `place` comes from `runs.report.open_place`. `engine`: by default this process, one series at a time on all
     its cores. `all_modalities`: do not leave out what is not CT. `join_phases`: the phases of a series in one NIfTI.
+    `like`, for DICOM: headers whose patient and study are written, by default those of each series itself.
     """
     engine = engine or threads()
     options, compression = options or LoadOptions(), compression or Compression()
@@ -51,11 +57,14 @@ def convert_all(
         dataclasses.replace(options, workers=engine.cores),
         dataclasses.replace(compression, threads=engine.cores),
         join_phases,
+        None if like is None else tuple(like),
     )
     leave_out = _no_reason if all_modalities else reason_to_leave_out
     parameters = {**options.to_json(), "suffix": suffix, "level": compression.level}
     if join_phases:
         parameters["join_phases"] = True
+    if like:
+        parameters["like_study"] = str(like[0].get("StudyInstanceUID", ""))
     task = Task("volume", work, suffix, parameters, leave_out, by_phase=not join_phases)
     return run_series(scan.series, task, place, engine, fail_fast=fail_fast)
 
@@ -67,13 +76,21 @@ class _Convert:
     options: LoadOptions
     compression: Compression
     join_phases: bool
+    like: tuple[Dataset, ...] | None = None
 
     def __call__(self, job: Job) -> Result:
         if self.join_phases and len(job.series.phases) > 1:
             return convert_joined(
                 job.series, job.target, self.options, force=True, compression=self.compression
             )
-        return convert(job.series, job.target, self.options, force=True, compression=self.compression)
+        return convert(
+            job.series,
+            job.target,
+            self.options,
+            force=True,
+            compression=self.compression,
+            like=self.like,
+        )
 
 
 def convert(
@@ -84,10 +101,12 @@ def convert(
     phase: int | None = None,
     force: bool = False,
     compression: Compression | None = None,
+    like: Sequence[Dataset] | None = None,
 ) -> Result:
     """Write one volume, slice by slice where format and options allow.
 
-    Raises what loading and writing raise.
+    `like`, for DICOM: headers whose patient and study are written; None: those of the series itself. Raises what
+    loading and writing raise.
     """
     if volume_format(target).streamer and streams(options):
         values = Sample()
@@ -96,7 +115,9 @@ def convert(
         )
         return result_of(series, written, values.array(), target=target)
     volume = series.load(options, phase=phase)
-    write_volume(volume, target, force=force, compression=compression)
+    if like is None:
+        like = headers_of(series) if volume_format(target).sourced else ()
+    write_volume(volume, target, force=force, compression=compression, like=like)
     return result_of(series, volume, target=target)
 
 

@@ -241,7 +241,7 @@ def test_a_failed_write_leaves_nothing(tmp_path):
 
 def test_an_unknown_suffix_is_told_the_known_ones(tmp_path):
     with pytest.raises(UnsupportedError) as caught:
-        write_volume(made(), tmp_path / "v.dcm")
+        write_volume(made(), tmp_path / "v.tif")
     for known in FORMATS:
         assert all(suffix in str(caught.value) for suffix in known.suffixes)
 

@@ -13,7 +13,14 @@ from click.testing import CliRunner
 from hounsfield.cli import main
 from hounsfield.dicom.extensions import named
 from hounsfield.errors import UnsupportedError
-from hounsfield.formats import FORMATS, VolumeFormat, sidecars_of, volume_formats, volume_suffixes
+from hounsfield.formats import (
+    FORMATS,
+    VolumeFormat,
+    format_by_keyword,
+    sidecars_of,
+    volume_formats,
+    volume_suffixes,
+)
 from hounsfield.formats.reading import reader_of
 from hounsfield.formats.table import format_of
 from hounsfield.phantom import PhantomSpec, write
@@ -47,9 +54,16 @@ def test_no_two_rows_share_a_suffix_or_a_keyword() -> None:
 
 def test_the_longest_suffix_counts_and_an_unknown_one_is_none() -> None:
     assert format_of("a.ome.zarr") is format_of("a.zarr")
-    assert format_of("a.dcm") is None and format_of("nii.gz") is None
+    assert format_of("a.dcm.png") is None and format_of("nii.gz") is None
     assert sidecars_of("out/a.npy") == (Path("out/a.json"),)
     assert sidecars_of("out/a.png") == sidecars_of("out/a.nii.gz") == ()
+
+
+def test_a_format_is_found_by_keyword_or_suffix(row: VolumeFormat) -> None:
+    assert format_by_keyword(row.keyword) is row
+    assert all(format_by_keyword(suffix) is row for suffix in row.suffixes)
+    with pytest.raises(UnsupportedError, match="no format 'tiff' for a volume"):
+        format_by_keyword("tiff")
 
 
 def test_a_file_is_read_by_what_its_row_says(row: VolumeFormat) -> None:
@@ -86,6 +100,8 @@ def row_of_documents(row: VolumeFormat) -> str:
         "written slice by slice": row.streamer,
         "all phases in one (`--4d`)": row.joiner,
         "a folder": row.folder,
+        "names patient and study (`like=`)": row.sourced,
+        "real numbers within half a step of 16 bits": row.quantised,
     }
     able = ", ".join(word for word, is_so in can.items() if is_so)
     cells = (row.name, code(row.suffixes), code(row.also_read), code(row.sidecars), f"`{row.keyword}`", able)

@@ -329,7 +329,7 @@ def volume(state: AppState, request: Request) -> Response:
     """The series as one file in any format that is no folder, under the rules of `hounsfield.load`."""
     request.known("format", "part", "phase", "gaps", "dtype")
     name = request.parameter("format") or "nifti"
-    known = {each.keyword: each for each in volume_formats() if not each.folder}
+    known = {each.keyword: each for each in volume_formats() if not (each.folder or each.sourced)}
     if name not in known:
         raise DicomwebError(
             say("no format {name}", name=repr(name[:32])), expected=", ".join(known), status=400
