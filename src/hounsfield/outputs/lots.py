@@ -10,7 +10,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,9 @@ from typing import Generic, Self, TypeVar
 
 _LOT = 64  # items that are settled together
 _LOT_SECONDS = 0.1  # how long the first of them waits for others
+_SYNCED_AT_ONCE = 16
+"""Files whose syncs are under way together: a journal commits what waits for it at once (64 files on ext4: 230 ms one
+by one, 30 ms so)."""
 
 Explaining = Callable[[Path], AbstractContextManager[None]]
 """Turns what the disk says of a path into an error of the house."""
@@ -102,16 +105,27 @@ class Lots(Generic[Item]):
 
 def passed(lot: Iterable[Item], step: Callable[[Item], None], explaining: Explaining) -> list[Item]:
     """Return the items that took the step; each other one fails, and leaves nothing behind."""
-    found = []
-    for item in lot:
-        try:
-            with explaining(item.path):
-                step(item)
-        except Exception as error:  # noqa: BLE001 (whatever it is, whoever waits for this file gets it)
-            item.fail(error)
-        else:
-            found.append(item)
-    return found
+    return [item for item in lot if _took(item, step, explaining)]
+
+
+def _took(item: Item, step: Callable[[Item], None], explaining: Explaining) -> bool:
+    try:
+        with explaining(item.path):
+            step(item)
+    except Exception as error:  # noqa: BLE001 (whatever it is, whoever waits for this file gets it)
+        item.fail(error)
+        return False
+    return True
+
+
+def on_disk(lot: list[Item], explaining: Explaining) -> list[Item]:
+    """Return the items whose temporary file is on the disk, as `passed` does; all are waited for at once."""
+
+    def took(item: Item) -> bool:
+        return _took(item, lambda item: sync(item.temporary), explaining)
+
+    with ThreadPoolExecutor(_SYNCED_AT_ONCE, "sync") as pool:
+        return [item for item, is_there in zip(lot, pool.map(took, lot), strict=True) if is_there]
 
 
 def synced(lot: list[Item], folder_of: Callable[[Item], Path], explaining: Explaining) -> list[Item]:

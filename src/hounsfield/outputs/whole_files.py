@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hounsfield.outputs.files import carry_status, filling, place_for, put_in_place, writing
-from hounsfield.outputs.lots import Lots, Waiting, passed, sync, synced
+from hounsfield.outputs.lots import Lots, Waiting, on_disk, passed, synced
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ class WholeFiles(Lots[_Written]):
 
 
 def _place_all(lot: list[_Written]) -> None:
-    lot = passed(lot, lambda item: sync(item.temporary), writing)
+    lot = on_disk(lot, writing)
     lot = passed(lot, lambda item: put_in_place(item.temporary, item.path, force=item.force), writing)
     for item in synced(lot, lambda item: item.path.parent, writing):
         with contextlib.suppress(OSError):  # a link leaves the temporary name

@@ -27,7 +27,7 @@ from typing import Any
 from hounsfield.errors import LocationError
 from hounsfield.language import say
 from hounsfield.outputs import carry_status, remove_partials, sync, temporary_beside
-from hounsfield.outputs.lots import Lots, Waiting, passed, synced
+from hounsfield.outputs.lots import Lots, Waiting, on_disk, passed, synced
 
 State = tuple[int, int]
 """Bytes and time of change, in ns, of a file."""
@@ -96,7 +96,7 @@ class Swaps(Lots[Swap]):
         return self.put(item, fill)
 
     def _settle(self, lot: list[Swap]) -> None:
-        lot = passed(lot, lambda item: sync(item.temporary), _explaining)
+        lot = on_disk(lot, _explaining)
         lot = passed(lot, self._keep, _explaining)
         lot = synced(lot, lambda item: item.kept.parent, _explaining)
         lot = passed(lot, _replace, _explaining)
