@@ -33,10 +33,21 @@ _WORST_GROWTH = 5  # a code is at most four times its sample (14495-1, LIMIT); s
 _HEADER_ROOM = 1024
 _TRAILER = 64  # bytes other than padding that may follow the end of image
 _SEQUENTIAL = {0xC0, 0xC1, 0xC2}
+_PROCESSES = {0xC0: "50", 0xC1: "51", 0xC2: "55", 0xC3: "70", _LS: "80"}
+"""Frame header markers and the last part of the transfer syntax that each stands for."""
 _FRAME_MARKERS = {*range(0xC0, 0xD0), _LS} - {0xC4, 0xC8, 0xCC}
 _MOST_SCANS = 64
 """Encoders make some ten. Each goes over the whole image, though it may have but ten bytes."""
 _WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD9)}
+
+
+def jpeg_syntax(head: bytes) -> str | None:
+    """The transfer syntax of a JPEG or JPEG-LS codestream, by its process; None for one that has none."""
+    try:
+        process = _PROCESSES.get(read_jpeg_header(head).marker)
+    except MalformedError:
+        return None
+    return f"1.2.840.10008.1.2.4.{process}" if process else None
 
 
 @dataclass(frozen=True, slots=True)

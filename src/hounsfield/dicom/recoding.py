@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from hounsfield.dicom.encoding import UNDEFINED, Encoding, encode_element
-from hounsfield.dicom.full_walk import Element, FullWalk
+from hounsfield.dicom.full_walk import PIXEL_DATA, Element, FullWalk
 from hounsfield.dicom.vr import WIDTHS, vr_of
 from hounsfield.errors import MalformedError
 
@@ -26,8 +26,11 @@ class Recoder:
         if element.tag & 0xFFFF == 0:
             return b""
         vr = element.vr
-        if not vr:
-            vr = b"SQ" if element.undefined else vr_of(element.tag, signed=self.signed)
+        if not vr and element.undefined:
+            # Pixel Data of undefined length are fragments (PS3.5 A.4), an icon's in an implicit file too.
+            vr = b"OB" if element.tag == PIXEL_DATA else b"SQ"
+        elif not vr:
+            vr = vr_of(element.tag, signed=self.signed)
         if vr == b"SQ":
             try:
                 return self._sequence(element, source, depth)

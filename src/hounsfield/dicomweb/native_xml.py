@@ -6,6 +6,7 @@ entity trick, is refused.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from xml.parsers import expat
@@ -20,6 +21,9 @@ from hounsfield.language import say
 NAMESPACE = "http://dicom.nema.org/PS3.19/models/NativeDICOM"
 MAX_BYTES = 64 * 1024 * 1024
 """Longest document read; a store's answer has about 1 kB an instance."""
+
+_NO_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
+"""Characters outside of XML 1.0, 2.2: controls, surrogates and two others."""
 
 _PERSON_PARTS = ("FamilyName", "GivenName", "MiddleName", "NamePrefix", "NameSuffix")
 _PERSON_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
@@ -52,14 +56,15 @@ def parse_xml(body: bytes) -> Model:
 
 
 def encode_xml(model: Mapping[str, Any]) -> bytes:
-    """`model` as a NativeDicomModel document in UTF-8; what XML cannot hold raises `DicomwebError`."""
+    """`model` as a NativeDicomModel document in UTF-8; characters that XML cannot hold become U+FFFD.
+
+    Raises `DicomwebError` for sequences nested too deep.
+    """
     lines = ['<?xml version="1.0" encoding="UTF-8"?>', f'<NativeDicomModel xmlns="{NAMESPACE}">']
     _write(model, lines, 0)
     lines.append("</NativeDicomModel>")
-    text = "".join(lines)
-    if any(ord(each) < 32 and each not in "\t\n\r" for each in text):
-        raise DicomwebError("a control character that XML cannot hold")
-    return text.encode("utf-8", "replace")
+    # A carriage return as it is would be read as a line feed (XML 1.0, 2.11).
+    return _NO_XML.sub("\ufffd", "".join(lines)).replace("\r", "&#13;").encode("utf-8", "replace")
 
 
 def _refuse(*_: Any) -> None:

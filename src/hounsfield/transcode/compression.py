@@ -291,7 +291,7 @@ class _Work:
         self, coded: Coded, photometric: str, changed: Mapping[int, Edit], *, note: str = ""
     ) -> Transcoded:
         """The finished file, read back; as a lossy derivation of the original where something was lost."""
-        part = recoded(with_native_icons(self.part, self.pixels.syntax), self.syntax)
+        part = with_native_icons(recoded(self.part, self.syntax), self.pixels.syntax)
         past = self._past_loss()
         edits = {**changed, **colour_edits(self.pixels.frame_format, photometric, self.syntax)}
         if self._is_sign_mended:

@@ -1,7 +1,8 @@
-"""Images within sequences, icons above all, that are compressed as the image around them is (PS3.5 A.4).
+"""Images within sequences, icons above all, that are compressed: as the image around them (PS3.5 A.4), or otherwise.
 
 In a file of another transfer syntax they would be in the wrong one, so they are decoded: native pixels may stand in a
-sequence whatever the syntax of the file.
+sequence whatever the syntax of the file. Some writers leave a JPEG icon in a file of any syntax, so the codestream
+says what it is.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from hounsfield.codecs.jpeg import jpeg_syntax
 from hounsfield.codecs.native import encode_native
 from hounsfield.ct.instance import Header
+from hounsfield.ct.instance.pixels import ITEM_TAG
 from hounsfield.dicom.encoding import EXPLICIT_LITTLE, encode_element
 from hounsfield.dicom.fast_walk import PixelElement
 from hounsfield.dicom.full_walk import PIXEL_DATA, Element, FullWalk
@@ -21,6 +24,7 @@ from hounsfield.transcode.part10 import EXTENDED_LENGTHS, EXTENDED_OFFSETS, TOTA
 from hounsfield.transcode.pixels import open_pixels
 
 _ENCAPSULATED = b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff"
+_RLE, _JPEG2000, _HTJ2K = "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.201"
 _PHOTOMETRIC, _PLANAR = 0x00280004, 0x00280006
 
 
@@ -84,7 +88,8 @@ def _native(data: bytes, elements: Sequence[Element], syntax: TransferSyntax) ->
     """The elements of an image that change when its pixels are decoded."""
     values = {element.tag: data[element.value : element.end] for element in elements}
     (pixel,) = (element for element in elements if element.tag == PIXEL_DATA)
-    header = Header(values, syntax.uid, PixelElement("PixelData", pixel.value, None))
+    own = _own_syntax(data[pixel.value : pixel.end]) or syntax.uid
+    header = Header(values, own, PixelElement("PixelData", pixel.value, None))
     pixels = open_pixels(data, header)
     form = pixels.decoded_format
     content = b"".join(encode_native(pixels.cells(index), form) for index in range(pixels.count))
@@ -98,3 +103,24 @@ def _native(data: bytes, elements: Sequence[Element], syntax: TransferSyntax) ->
     if form.samples_per_pixel > 1:
         edits[_PLANAR] = encode_element(_PLANAR, b"US", b"\0\0", EXPLICIT_LITTLE)
     return edits
+
+
+def _own_syntax(fragments: bytes) -> str | None:
+    """The transfer syntax that the first codestream in `fragments` shows; None for one that does not tell."""
+    position = 0
+    while fragments.startswith(ITEM_TAG, position):
+        length = int.from_bytes(fragments[position + 4 : position + 8], "little")
+        stream = fragments[position + 8 : position + 8 + length]
+        if stream.startswith(b"\xff\xd8"):
+            return jpeg_syntax(stream)
+        if stream.startswith((b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ")):
+            return (
+                _HTJ2K
+                if stream.startswith(b"\xff\x50", 6 + int.from_bytes(stream[4:6], "big") - 2)
+                else _JPEG2000
+            )
+        # The table of a single RLE fragment: as many segments, the first right behind it (PS3.5 G.5).
+        if length >= 64 and stream[1:8] == b"\0\0\0\x40\0\0\0" and 1 <= stream[0] <= 15:
+            return _RLE
+        position += 8 + length
+    return None

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from hounsfield.ct.instance import Source
 from hounsfield.dicomweb.multipart import closing, new_boundary, part_head
-from hounsfield.errors import LocationError
+from hounsfield.errors import HounsfieldError, LocationError
 
 BLOCK = 1 << 22
 """Bytes read at once, at most."""
@@ -164,7 +164,18 @@ class Multipart:
         return total
 
     def pieces(self) -> Iterator[Piece]:
-        for number, (headers, _, content) in enumerate(self._parts):
-            yield part_head(self.boundary, headers, first=not number)
-            yield content()
-        yield closing(self.boundary, empty=not self._parts)
+        """The body; a part that fails when its time comes is left out, and the body then has no end."""
+        empty = True
+        late: HounsfieldError | None = None
+        for headers, _, content in self._parts:
+            try:
+                piece = content()
+            except HounsfieldError as error:
+                late = late or error
+                continue
+            yield part_head(self.boundary, headers, first=empty)
+            yield piece
+            empty = False
+        if late is not None:
+            raise late
+        yield closing(self.boundary, empty=empty)

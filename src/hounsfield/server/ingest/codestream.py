@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 HEAD_BYTES = 1 << 20
 """Bytes of a frame that are looked at; colour profiles may stand before what is sought."""
 
-PROCESSES = {0xC0: "50", 0xC1: "51", 0xC2: "55", 0xC3: "70"}
-"""Frame header markers of JPEG and the last part of the transfer syntax that each stands for."""
-
 _HELD = ("Rows", "Columns", "SamplesPerPixel")
 _JP2 = b"\x00\x00\x00\x0cjP  "
 
@@ -39,15 +36,6 @@ def bare_at(head: bytes) -> int:
             break
         position += length
     return 0
-
-
-def jpeg_syntax(head: bytes) -> str | None:
-    """The transfer syntax of a JPEG, by its process; None for one that has none."""
-    try:
-        process = PROCESSES.get(read_jpeg_header(head).marker)
-    except MalformedError:
-        return None
-    return f"1.2.840.10008.1.2.4.{process}" if process else None
 
 
 def describe(dataset: Dataset, head: bytes, syntax: TransferSyntax) -> None:

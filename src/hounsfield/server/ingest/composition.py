@@ -16,6 +16,7 @@ from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 from hounsfield.codecs import FrameFormat
+from hounsfield.codecs.jpeg import jpeg_syntax
 from hounsfield.ct.instance import Source
 from hounsfield.dicom.encoding import EXPLICIT_LITTLE, UNDEFINED
 from hounsfield.dicom.syntaxes import SYNTAXES, TransferSyntax
@@ -26,7 +27,7 @@ from hounsfield.dicomweb.media_types import DEFAULT_TRANSFER_SYNTAX, EXPLICIT_LI
 from hounsfield.dicomweb.uids import is_uid
 from hounsfield.errors import HounsfieldError, MalformedError, UnsupportedError
 from hounsfield.language import say
-from hounsfield.server.ingest.codestream import HEAD_BYTES, bare_at, describe, jpeg_syntax
+from hounsfield.server.ingest.codestream import HEAD_BYTES, bare_at, describe
 
 if TYPE_CHECKING:
     from pydicom import Dataset

@@ -19,6 +19,7 @@ from hounsfield.dicomweb.media_types import (
 from hounsfield.dicomweb.resources import parse_frames
 from hounsfield.errors import DicomwebError, MalformedError, UnsupportedError
 from hounsfield.language import say
+from hounsfield.server.http.collection import Member, collection
 from hounsfield.server.http.request import Request
 from hounsfield.server.http.response import NOT_ACCEPTABLE, Response, etag, not_modified
 from hounsfield.server.http.streams import Multipart, Piece, blocks
@@ -51,7 +52,7 @@ def frames(state: AppState, request: Request) -> Response:
     tag = etag(entry.path, entry.changed, numbers, str(chosen))
     if (same := not_modified(request, tag)) is not None:
         return same
-    return _sent(state, instance, numbers, chosen, tag, f"{request.base}/{entry.path}/frames")
+    return _sent(state, request, instance, numbers, chosen, tag, f"{request.base}/{entry.path}/frames")
 
 
 def choose(accept: tuple[Accepted, ...], instance: Instance, *, alone: bool) -> MediaType:
@@ -112,7 +113,13 @@ def _can_be_made(instance: Instance, name: str, wanted: str) -> bool:
 
 
 def _sent(
-    state: AppState, instance: Instance, numbers: tuple[int, ...], chosen: MediaType, tag: str, base: str
+    state: AppState,
+    request: Request,
+    instance: Instance,
+    numbers: tuple[int, ...],
+    chosen: MediaType,
+    tag: str,
+    base: str,
 ) -> Response:
     inner = chosen.content
     syntax = inner.transfer_syntax or EXPLICIT_LITTLE_ENDIAN
@@ -130,17 +137,20 @@ def _sent(
                       part=lambda start, stop: iter([content[start:stop]]))  # fmt: skip
     size = _native_size(instance, syntax)
     content_type = f"{inner.name}; transfer-syntax={syntax}"
-    parts = [
-        (
+    members = [
+        Member(
+            f"frame {number}",
             (("Content-Type", content_type), ("Content-Location", f"{base}/{number}")),
             size,
             partial(_frame, state, instance, number - 1, syntax, size),
         )
         for number in numbers
     ]
-    made = Multipart(parts)
-    media_type = str(multipart(inner.name, transfer_syntax=syntax, boundary=made.boundary))
-    return Response(blocks(made.pieces()), media_type, length=made.length, headers={"ETag": tag})
+    return collection(members, partial(_parts_of, inner.name, syntax), tag=tag, head=request.method == "HEAD")
+
+
+def _parts_of(inner: str, syntax: str, boundary: str) -> MediaType:
+    return multipart(inner, transfer_syntax=syntax, boundary=boundary)
 
 
 def _native_size(instance: Instance, syntax: str) -> int | None:
@@ -182,7 +192,7 @@ def bulk_data(state: AppState, request: Request) -> Response:
                 where=entry.instance,
             )
         numbers = tuple(range(1, entry.frames + 1))
-        return _sent(state, instance, numbers, chosen, tag, f"{request.base}/{entry.path}/frames")
+        return _sent(state, request, instance, numbers, chosen, tag, f"{request.base}/{entry.path}/frames")
     part: Callable[[int, int], Piece]
     if pixels is not None and pixels.length is not None and path.upper() in {_PIXELS, "7FE00008", "7FE00009"}:
         start, length = pixels.offset, pixels.length

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import accumulate
@@ -13,15 +13,15 @@ from typing import Any
 from PIL import Image
 
 from hounsfield.ct.instance import Instance, read_instance
-from hounsfield.dicomweb.media_types import MULTIPART, Accepted, multipart
+from hounsfield.dicomweb.media_types import MULTIPART, Accepted, MediaType, multipart
 from hounsfield.dicomweb.resources import parse_frames
 from hounsfield.errors import DamagedError, DicomwebError, HounsfieldError, UnsupportedError
 from hounsfield.language import say
 from hounsfield.pictures.files import require_film
 from hounsfield.server.archive.index import Entry
+from hounsfield.server.http.collection import Member, collection
 from hounsfield.server.http.request import Request
 from hounsfield.server.http.response import NOT_ACCEPTABLE, Response, etag, not_modified
-from hounsfield.server.http.streams import Multipart, blocks
 from hounsfield.server.rendering.pictures import (
     MOVING,
     STILL,
@@ -34,6 +34,9 @@ from hounsfield.server.rendering.pictures import (
 )
 from hounsfield.server.routes.retrieve import found
 from hounsfield.server.state import AppState
+
+TRIED = 16
+"""Pictures that are tried where one stands for many."""
 
 THUMBNAIL = Viewport(128, 128)
 Shot = tuple[Entry, int]
@@ -109,23 +112,46 @@ def _answered(state: AppState, request: Request, look: Look, default: str | None
             status=413,
         )
     if in_parts and default is None:
-        parts = [
-            (
+        members = [
+            Member(
+                f"{entry.instance} frame {frame + 1}",
                 (("Content-Type", media_type), ("Content-Location", f"{request.base}/{entry.path}/rendered")),
                 None,
                 partial(_still, state, (entry, frame), media_type, look),
             )
             for entry, frame in shots
         ]
-        made = Multipart(parts)
-        return Response(
-            blocks(made.pieces()), str(multipart(media_type, boundary=made.boundary)), headers=headers
-        )
+        return collection(members, partial(_parts_of, media_type), tag=tag, head=request.method == "HEAD")
     if many or media_type == "video/mp4":
         shots = shots if many else [shots[len(shots) // 2]]
         takes = [partial(_taken, state, shot, look) for shot in shots]
         return Response(moving(takes, media_type), media_type, headers=headers)
-    return Response(_still(state, shots[len(shots) // 2], media_type, look), media_type, headers=headers)
+    return Response(_near_the_middle(state, shots, media_type, look), media_type, headers=headers)
+
+
+def _parts_of(inner: str, boundary: str) -> MediaType:
+    return multipart(inner, boundary=boundary)
+
+
+def _near_the_middle(state: AppState, shots: Sequence[Shot], media_type: str, look: Look) -> bytes:
+    """The picture in the middle of the shots, or the nearest that can be made; if none can, the middle's error."""
+    problem: HounsfieldError | None = None
+    for shot in _from_the_middle(shots):
+        try:
+            return _still(state, shot, media_type, look)
+        except HounsfieldError as error:
+            problem = problem or error
+    assert problem is not None
+    raise problem
+
+
+def _from_the_middle(shots: Sequence[Shot]) -> Iterator[Shot]:
+    """At most `TRIED` of the shots, from the middle outwards."""
+    middle = len(shots) // 2
+    for away in range(min(TRIED, 2 * len(shots))):
+        index = middle + (away + 1) // 2 * (1 if away % 2 else -1)
+        if 0 <= index < len(shots):
+            yield shots[index]
 
 
 def _chosen(accept: tuple[Accepted, ...]) -> tuple[str, bool]:
@@ -185,7 +211,15 @@ def _check(state: AppState, shots: Sequence[Shot]) -> None:
     """Refuse what has no picture before anything of it is sent."""
     if not shots:
         raise DicomwebError("no frames to render", status=404)
-    _checked(state, shots[len(shots) // 2][0])
+    problem: HounsfieldError | None = None
+    for entry, _ in _from_the_middle(shots):
+        try:
+            _checked(state, entry)
+            return
+        except HounsfieldError as error:
+            problem = problem or error
+    if problem is not None:
+        raise problem
 
 
 def _checked(state: AppState, entry: Entry) -> Instance:

@@ -32,9 +32,11 @@ from hounsfield.dicomweb.native_xml import encode_xml
 from hounsfield.errors import DicomwebError, UnsupportedError
 from hounsfield.language import say
 from hounsfield.server.archive.index import Entry
+from hounsfield.server.archive.integrity import CheckedSource
+from hounsfield.server.http.collection import Member, collection
 from hounsfield.server.http.request import Request
 from hounsfield.server.http.response import JSON, NOT_ACCEPTABLE, Response, etag, not_modified, repr_digest
-from hounsfield.server.http.streams import Multipart, Piece, blocks, whole_or_blocks
+from hounsfield.server.http.streams import WHOLE, Piece, blocks, whole_or_blocks
 from hounsfield.server.rendering.frames import convert, decoded_size
 from hounsfield.server.state import AppState
 
@@ -54,26 +56,35 @@ def retrieve(state: AppState, request: Request) -> Response:
     request.known()
     entries = found(state, request)
     wanted = _wanted(request.accept, alone=len(entries) == 1)
-    targets = [_target(entry, wanted.syntax) for entry in entries]
     tag = etag(wanted, [(entry.path, entry.changed, entry.size) for entry in entries])
     if (same := not_modified(request, tag)) is not None:
         return same
     if not wanted.in_parts:
-        return _alone(state, entries[0], targets[0], tag)
-    parts = [
-        (
-            (
-                ("Content-Type", f"{DICOM}; transfer-syntax={target}"),
-                ("Content-Location", f"{request.base}/{entry.path}"),
-            ),
-            entry.size if target == entry.syntax else None,
-            partial(_content, state, entry, target),
-        )
-        for entry, target in zip(entries, targets, strict=True)
-    ]
-    made = Multipart(parts)
-    media_type = str(multipart(DICOM, boundary=made.boundary))
-    return Response(blocks(made.pieces()), media_type, length=made.length, headers={"ETag": tag})
+        return _alone(state, entries[0], _target(entries[0], wanted.syntax), tag)
+    # Few bytes are read before they are sent, so that damage is known in time; of many, what was damaged before.
+    checked = sum(entry.size or 0 for entry in entries) <= WHOLE
+    members = [_member(state, request, entry, wanted.syntax, checked=checked) for entry in entries]
+    return collection(members, partial(_parts_of, DICOM), tag=tag, head=request.method == "HEAD")
+
+
+def _parts_of(inner: str, boundary: str) -> MediaType:
+    return multipart(inner, boundary=boundary)
+
+
+def _member(state: AppState, request: Request, entry: Entry, syntax: str, *, checked: bool) -> Member:
+    """An instance as a part; what cannot be sent in `syntax` fails when it is made."""
+    location = ("Content-Location", f"{request.base}/{entry.path}")
+    try:
+        target = _target(entry, syntax)
+    except UnsupportedError as error:
+        return Member(entry.instance, (location,), None, partial(_failed, error))
+    headers = (("Content-Type", f"{DICOM}; transfer-syntax={target}"), location)
+    size = entry.size if target == entry.syntax else None
+    return Member(entry.instance, headers, size, partial(_content, state, entry, target, checked=checked))
+
+
+def _failed(error: UnsupportedError) -> Piece:
+    raise error
 
 
 def metadata(state: AppState, request: Request) -> Response:
@@ -179,7 +190,7 @@ def _target(entry: Entry, asked: str) -> str:
     return asked
 
 
-def _content(state: AppState, entry: Entry, target: str) -> Piece:
+def _content(state: AppState, entry: Entry, target: str, *, checked: bool = False) -> Piece:
     source = state.library.source(entry)
     if target != entry.syntax:
         instance = read_instance(source)
@@ -188,6 +199,9 @@ def _content(state: AppState, entry: Entry, target: str) -> Piece:
     if entry.size is None:
         with source.open() as stream:
             return stream.read()
+    if isinstance(source, CheckedSource):
+        source.suspect |= checked
+        source.check()
     return source, 0, entry.size
 
 
