@@ -199,7 +199,7 @@ class CheckedSource:
             except OSError as error:
                 raise self.fail("its file is gone") from error
             if found != self.size:
-                raise self.fail(f"it has {found} bytes and had {self.size}")
+                raise self.fail(say("it has {found} bytes and had {size}", found=found, size=self.size))
 
     def fail(self, what: str) -> DamagedError:
         """Report damage; return the error to raise."""

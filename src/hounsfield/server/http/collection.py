@@ -127,7 +127,7 @@ def _itself(piece: Piece) -> Piece:
 
 
 def _warning(failed: Sequence[tuple[str, HounsfieldError]], total: int) -> str:
-    """What is missing and why, in a line."""
+    """Text of a Warning: which members are missing, and why."""
     named = "; ".join(f"{name}: {error.found}" for name, error in failed[:_NAMED])
     more = f"; and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
     text = f"{len(failed)} of {total} left out: {named}{more}"
