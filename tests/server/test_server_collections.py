@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -19,7 +18,6 @@ from hounsfield.codecs import FrameFormat, encode_frame
 from hounsfield.dicom.syntaxes import transfer_syntax
 from hounsfield.dicomweb.native_xml import parse_xml
 from hounsfield.server.http import collection, sending, streams
-from hounsfield.server.routes import retrieve
 
 REAL = (
     "CT_small.dcm",
@@ -241,34 +239,6 @@ def test_the_other_frames_come(tmp_path):
         assert bulk.status_code == 206 and len(parts_of(bulk)) == 3
 
 
-def _file_of(folder: Path, content: bytes) -> Path:
-    (found,) = [path for path in folder.rglob("*") if path.is_file() and path.read_bytes() == content]
-    return found
-
-
-@pytest.mark.parametrize("damage", ["gone", "shorter", "one byte"])
-def test_what_is_damaged_on_disk_is_left_out(tmp_path, damage):
-    good = _good()
-    bad = f"{SERIES}.1"
-    with running(tmp_path / "archive") as server:
-        server.store(list(good.values()))
-        before = _by_uid(server.get(PATH, AS_STORED))
-        path = _file_of(tmp_path / "archive", good[bad])
-        path.chmod(0o644)
-        if damage == "gone":
-            path.unlink()
-        else:
-            content = bytearray(good[bad])
-            content[-1000] ^= 1
-            path.write_bytes(content if damage == "one byte" else content[:-10])
-        answer = server.get(PATH, AS_STORED)
-        assert answer.status_code == 206 and bad in answer.headers["warning"]
-        assert _by_uid(answer) == {uid: content for uid, content in before.items() if uid != bad}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(good[bad])
-        assert server.get(PATH, AS_STORED).status_code == 200
-
-
 def test_what_takes_too_long_to_make_first_is_made_on_the_way(tmp_path, monkeypatch):
     """Clients give up on an answer that does not begin; what then fails tears the answer off after all the others."""
     monkeypatch.setattr(collection, "PATIENCE", -1.0)
@@ -283,20 +253,3 @@ def test_what_takes_too_long_to_make_first_is_made_on_the_way(tmp_path, monkeypa
         server.store([_torn_codestream()])
         with pytest.raises(Exception, match=r"closed|incomplete|disconnected"):
             server.get(PATH, DEFAULT)
-
-
-def test_damage_that_is_found_on_the_way_is_known_from_then_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(retrieve, "WHOLE", 0)
-    monkeypatch.setattr(sending, "WHOLE", 0)
-    monkeypatch.setattr(streams, "BLOCK", 1 << 14)
-    good, bad = _good(), f"{SERIES}.3"
-    with running(tmp_path / "archive") as server:
-        server.store(list(good.values()))
-        path = _file_of(tmp_path / "archive", good[bad])
-        path.chmod(0o644)
-        path.write_bytes(good[bad][:-1] + b"?")
-        with pytest.raises(Exception, match=r"closed|incomplete|disconnected"):
-            server.get(PATH, AS_STORED)
-        answer = server.get(PATH, AS_STORED)
-        assert answer.status_code == 206 and bad in answer.headers["warning"]
-        assert set(_by_uid(answer)) == set(good) - {bad}

@@ -58,7 +58,6 @@ class Archive:
         self.rebuilt: Callable[[], object] = lambda: None
         """Called when the index was made anew: what else than the store belongs into it?"""
         self.on_damage: Callable[[], object] = lambda: None
-        self._suspects: set[str] = set()
         """Called when bytes were met that are not those that were stored."""
         self.digests = Digests(index)
 
@@ -88,14 +87,11 @@ class Archive:
         if not self.store.owns(entry.key):
             return source.as_of(entry.size, entry.changed) if isinstance(source, UnlinkedFile) else source
         known = entry.blocks if entry.blocks is not None else lambda found: self.digests.learn(entry, found)
-        checked = CheckedSource(source, entry.instance, entry.size, known, self.damaged)
-        checked.suspect = entry.instance in self._suspects
-        return checked
+        return CheckedSource(source, entry.instance, entry.size, known, self.damaged)
 
     def damaged(self, error: DamagedError) -> None:
         """Log and count damage that was found."""
         log.error("%s; %s", error.found, error.remedy)
-        self._suspects.add(str(error.data.get("instance")))
         self.on_damage()
 
     def take_in(self, arrived: Sequence[tuple[Record, Arrival]]) -> list[Taken]:

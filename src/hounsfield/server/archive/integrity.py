@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, cast
 
 from isal.isal_zlib import crc32
 
-from hounsfield.ct.instance import FileSource, Source
+from hounsfield.ct.instance import Source
 from hounsfield.errors import DamagedError, LocationError
 from hounsfield.language import say
 
@@ -26,7 +26,6 @@ BLOCK = 1 << 16
 READ_BYTES = 1 << 20
 """Bytes read at once where all of an instance is hashed."""
 
-_CHECKED_AT_ONCE = 1 << 20
 _CRC = struct.Struct(">I")
 
 
@@ -161,8 +160,6 @@ class CheckedSource:
         self.stored, self.instance, self.size, self._on_damage = source, instance, size, on_damage
         self._blocks = blocks
         self.problem: DamagedError | None = None
-        self.suspect = False
-        """Whether damage was found in this instance before."""
 
     @property
     def name(self) -> str:
@@ -186,20 +183,6 @@ class CheckedSource:
             stream.close()
             raise self.fail(say("it has {found} bytes and had {size}", found=found, size=self.size))
         return cast(BinaryIO, _CheckedStream(self, stream, found, self._blocks))
-
-    def check(self) -> None:
-        """Raise `DamagedError` for a file that is gone or has another length; read it all where it is `suspect`."""
-        if self.suspect:
-            with self.open() as stream:
-                while stream.read(_CHECKED_AT_ONCE):
-                    pass
-        elif isinstance(self.stored, FileSource) and self.size is not None:
-            try:
-                found = self.stored.path.stat().st_size
-            except OSError as error:
-                raise self.fail("its file is gone") from error
-            if found != self.size:
-                raise self.fail(say("it has {found} bytes and had {size}", found=found, size=self.size))
 
     def fail(self, what: str) -> DamagedError:
         """Report damage; return the error to raise."""

@@ -115,6 +115,9 @@ def _made(members: Sequence[Member]) -> tuple[list[_Part], list[tuple[str, Houns
         try:
             piece = content()
             piece = spool.add(piece) if isinstance(piece, bytes) else piece
+        except LocationError:
+            # A stored file that is damaged or gone is no member to be passed over (docs/decisions/0013-integrity.md).
+            raise
         except HounsfieldError as error:
             failed.append((name, error))
             continue

@@ -170,6 +170,8 @@ class Multipart:
         for headers, _, content in self._parts:
             try:
                 piece = content()
+            except LocationError:
+                raise
             except HounsfieldError as error:
                 late = late or error
                 continue

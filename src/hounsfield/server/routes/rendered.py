@@ -15,7 +15,7 @@ from PIL import Image
 from hounsfield.ct.instance import Instance, read_instance
 from hounsfield.dicomweb.media_types import MULTIPART, Accepted, MediaType, multipart
 from hounsfield.dicomweb.resources import parse_frames
-from hounsfield.errors import DamagedError, DicomwebError, HounsfieldError, UnsupportedError
+from hounsfield.errors import DamagedError, DicomwebError, HounsfieldError, LocationError, UnsupportedError
 from hounsfield.language import say
 from hounsfield.pictures.files import require_film
 from hounsfield.server.archive.index import Entry
@@ -139,6 +139,8 @@ def _near_the_middle(state: AppState, shots: Sequence[Shot], media_type: str, lo
     for shot in _from_the_middle(shots):
         try:
             return _still(state, shot, media_type, look)
+        except LocationError:
+            raise
         except HounsfieldError as error:
             problem = problem or error
     assert problem is not None
@@ -216,6 +218,8 @@ def _check(state: AppState, shots: Sequence[Shot]) -> None:
         try:
             _checked(state, entry)
             return
+        except LocationError:
+            raise
         except HounsfieldError as error:
             problem = problem or error
     if problem is not None:

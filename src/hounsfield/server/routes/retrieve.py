@@ -32,11 +32,10 @@ from hounsfield.dicomweb.native_xml import encode_xml
 from hounsfield.errors import DicomwebError, UnsupportedError
 from hounsfield.language import say
 from hounsfield.server.archive.index import Entry
-from hounsfield.server.archive.integrity import CheckedSource
 from hounsfield.server.http.collection import Member, collection
 from hounsfield.server.http.request import Request
 from hounsfield.server.http.response import JSON, NOT_ACCEPTABLE, Response, etag, not_modified, repr_digest
-from hounsfield.server.http.streams import WHOLE, Piece, blocks, whole_or_blocks
+from hounsfield.server.http.streams import Piece, blocks, whole_or_blocks
 from hounsfield.server.rendering.frames import convert, decoded_size
 from hounsfield.server.state import AppState
 
@@ -61,9 +60,7 @@ def retrieve(state: AppState, request: Request) -> Response:
         return same
     if not wanted.in_parts:
         return _alone(state, entries[0], _target(entries[0], wanted.syntax), tag)
-    # Few bytes are read before they are sent, so that damage is known in time; of many, what was damaged before.
-    checked = sum(entry.size or 0 for entry in entries) <= WHOLE
-    members = [_member(state, request, entry, wanted.syntax, checked=checked) for entry in entries]
+    members = [_member(state, request, entry, wanted.syntax) for entry in entries]
     return collection(members, partial(_parts_of, DICOM), tag=tag, head=request.method == "HEAD")
 
 
@@ -71,7 +68,7 @@ def _parts_of(inner: str, boundary: str) -> MediaType:
     return multipart(inner, boundary=boundary)
 
 
-def _member(state: AppState, request: Request, entry: Entry, syntax: str, *, checked: bool) -> Member:
+def _member(state: AppState, request: Request, entry: Entry, syntax: str) -> Member:
     """An instance as a part; what cannot be sent in `syntax` fails when it is made."""
     location = ("Content-Location", f"{request.base}/{entry.path}")
     try:
@@ -80,7 +77,7 @@ def _member(state: AppState, request: Request, entry: Entry, syntax: str, *, che
         return Member(entry.instance, (location,), None, partial(_failed, error))
     headers = (("Content-Type", f"{DICOM}; transfer-syntax={target}"), location)
     size = entry.size if target == entry.syntax else None
-    return Member(entry.instance, headers, size, partial(_content, state, entry, target, checked=checked))
+    return Member(entry.instance, headers, size, partial(_content, state, entry, target))
 
 
 def _failed(error: UnsupportedError) -> Piece:
@@ -190,7 +187,7 @@ def _target(entry: Entry, asked: str) -> str:
     return asked
 
 
-def _content(state: AppState, entry: Entry, target: str, *, checked: bool = False) -> Piece:
+def _content(state: AppState, entry: Entry, target: str) -> Piece:
     source = state.library.source(entry)
     if target != entry.syntax:
         instance = read_instance(source)
@@ -199,9 +196,6 @@ def _content(state: AppState, entry: Entry, target: str, *, checked: bool = Fals
     if entry.size is None:
         with source.open() as stream:
             return stream.read()
-    if isinstance(source, CheckedSource):
-        source.suspect |= checked
-        source.check()
     return source, 0, entry.size
 
 
