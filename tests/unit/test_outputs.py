@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 
 from hounsfield.errors import LocationError, OutputExistsError
 from hounsfield.outputs import WholeFiles, whole_file, whole_folder, writing_below
+from hounsfield.outputs.files import (
+    carry_status,
+    partial_instance,
+    place_for,
+    refuse_inside,
+    remove_partials,
+    storing_below,
+    temporary_beside,
+)
+from hounsfield.outputs.lots import Lots, Waiting, passed, sync, synced
 
 Whole = Callable[..., AbstractContextManager[Path]]
 KINDS = pytest.mark.parametrize("whole", [whole_file, whole_folder])
@@ -280,3 +291,357 @@ def test_files_in_lots_replace_only_by_force(tmp_path: Path) -> None:
         files.write(path, b"new", force=True)
     assert path.read_bytes() == b"new"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_relative_path_is_given_whole_and_its_folders_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path, temporary = place_for(Path("a/b/out.nii.gz"), force=False)
+    assert path == tmp_path / "a" / "b" / "out.nii.gz"
+    assert temporary.parent == path.parent
+    assert path.parent.is_dir()
+    assert place_for(Path("a/b/out.nii.gz"), force=True)[0] == path
+    path.write_bytes(b"old")
+    with pytest.raises(OutputExistsError) as caught:
+        place_for(Path("a/b/out.nii.gz"), force=False)
+    assert caught.value.where == str(path)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(LocationError) as refused:
+        place_for(Path("a/b/out.nii.gz"), force=True)
+    assert refused.value.where == str(path)
+
+
+def test_temporary_names_differ_are_hidden_and_end_like_the_file(tmp_path: Path) -> None:
+    name = "x" * 300 + ".nii.gz"
+    names = {temporary_beside(tmp_path / name).name for _ in range(9)}
+    assert len(names) == 9
+    for each in names:
+        assert re.fullmatch(r"\.[0-9a-f]{12}\.partial\.x{33}\.nii\.gz", each)
+
+
+def test_a_copy_has_the_times_and_the_mode_of_its_original(tmp_path: Path) -> None:
+    original, copy = tmp_path / "original", tmp_path / "copy"
+    original.write_bytes(b"a")
+    original.chmod(0o640)
+    os.utime(original, ns=(1_000_000_000, 2_000_000_000))
+    copy.write_bytes(b"a")
+    if os.name != "nt" and os.geteuid() == 0:
+        os.chown(original, 12, 34)
+    carry_status(original, copy)
+    found, expected = copy.stat(), original.stat()
+    assert (found.st_mtime_ns, found.st_mode) == (2_000_000_000, expected.st_mode)
+    assert (found.st_uid, found.st_gid) == (expected.st_uid, expected.st_gid)
+
+
+def test_outputs_within_their_input_are_refused_by_whatever_link(tmp_path: Path) -> None:
+    folder, beside = tmp_path / "in", tmp_path / "inside"
+    folder.mkdir()
+    (tmp_path / "link").symlink_to(folder)
+    for inside in (folder, folder / "a" / "b", tmp_path / "link" / "a", folder / "x" / ".." / "y"):
+        with pytest.raises(LocationError) as caught:
+            refuse_inside(folder, inside, what="the folder")
+        assert caught.value.where == str(inside)
+    with pytest.raises(LocationError):
+        refuse_inside(tmp_path / "link", folder / "a", what="the folder")
+    refuse_inside(folder, beside, what="the folder")
+    refuse_inside(folder, tmp_path, what="the folder")
+    refuse_inside(tmp_path / "no folder", tmp_path / "no folder" / "a", what="the folder")
+
+
+def test_what_killed_writers_left_goes_whatever_it_is_and_nothing_else(tmp_path: Path) -> None:
+    long = "x" * 50 + ".dcm"
+    target = tmp_path / "target"
+    target.mkdir()
+    (target / "kept").write_bytes(b"kept")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    left = [temporary_beside(folder / name) for name in ("a.dcm", long, "volumes", "link")]
+    for file in left[:2]:
+        file.write_bytes(b"half")
+    (left[2] / "deep").mkdir(parents=True)
+    (left[2] / "deep" / "file").write_bytes(b"half")
+    left[3].symlink_to(target)
+    kept = [folder / name for name in ("a.dcm", ".0123456789ab.partial.b.dcm", ".0123456789ab.partiala.dcm")]
+    kept.append(folder / "x.0123456789ab.partial.a.dcm")
+    for file in kept:
+        file.write_bytes(b"kept")
+    remove_partials(folder, [])
+    assert len(list(folder.iterdir())) == 8
+    remove_partials(folder, ["a.dcm", long, "volumes", "link"])
+    assert sorted(folder.iterdir()) == sorted(kept)
+    assert (target / "kept").exists()
+    remove_partials(tmp_path / "nowhere", ["a.dcm"])
+
+
+def test_what_killed_stores_left_goes_from_the_folders_of_series_alone(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    series = root / "1.2" / "1.3"
+    deeper = series / "1.4"
+    deeper.mkdir(parents=True)
+    left = [partial_instance(series), series / ".0123456789ab.partial.1.2.3.dcm"]
+    left += [series / ".0123456789ab.partial.dcm", series / ".0123456789abcdef.partial"]
+    names = (
+        "1.5.dcm",
+        ".0123456789ab.partial.x.nii",
+        ".0123456789abcde.partial",
+        "x.0123456789abcdef.partial",
+    )
+    kept = [series / name for name in names]
+    kept += [partial_instance(root), partial_instance(root / "1.2"), partial_instance(deeper)]
+    for file in left + kept:
+        file.write_bytes(b"x")
+    folder, link = partial_instance(series), partial_instance(series)
+    folder.mkdir()
+    link.symlink_to(tmp_path)
+    elsewhere = tmp_path / "elsewhere" / "1.3"
+    elsewhere.mkdir(parents=True)
+    others = partial_instance(elsewhere)
+    others.write_bytes(b"x")
+    (root / "linked").symlink_to(elsewhere.parent)
+    with storing_below(root):
+        found = {path for path in root.rglob("*") if path.is_file() and not path.is_symlink()}
+    assert found == set(kept)
+    assert folder.is_dir()
+    assert link.is_symlink()
+    assert others.exists()
+
+
+def test_a_root_that_is_made_and_stays_empty_goes_again(tmp_path: Path) -> None:
+    for below in (storing_below, lambda root: writing_below(root, [])):
+        with below(tmp_path / "new" / "root"):
+            assert (tmp_path / "new" / "root").is_dir()
+        assert not (tmp_path / "new" / "root").exists()
+        with below(tmp_path):
+            pass
+        assert tmp_path.is_dir()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no locks that tell of other writers")
+def test_leftovers_stay_while_another_process_writes_and_go_after_it(tmp_path: Path) -> None:
+    left = temporary_beside(tmp_path / "1.dcm")
+    left.write_bytes(b"half")
+    script = (
+        "import sys\nfrom pathlib import Path\nfrom hounsfield.outputs import writing_below\n"
+        "with writing_below(Path(sys.argv[1]), []):\n    print('in', flush=True)\n    sys.stdin.read()\n"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", script, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with other:
+        assert other.stdout is not None
+        assert other.stdin is not None
+        assert other.stdout.readline() == b"in\n"
+        with writing_below(tmp_path, [tmp_path / "1.dcm"]):
+            assert left.exists()
+        other.stdin.close()
+    with writing_below(tmp_path, [tmp_path / "1.dcm"]):
+        assert not left.exists()
+
+
+@pytest.mark.parametrize("what", ["file", "link", "dangling", "empty", "full"])
+def test_by_force_a_folder_takes_the_place_of_whatever_is_there(what: str, tmp_path: Path) -> None:
+    path, target = tmp_path / "out", tmp_path / "target"
+    target.mkdir()
+    (target / "kept").write_bytes(b"kept")
+    if what == "file":
+        path.write_bytes(b"old")
+    elif what in {"link", "dangling"}:
+        path.symlink_to(target if what == "link" else tmp_path / "nowhere")
+    else:
+        path.mkdir()
+        if what == "full":
+            fill(path, b"old")
+    with whole_folder(path, force=True) as temporary:
+        fill(temporary)
+    assert content(path) == b"new"
+    assert not path.is_symlink()
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["out", "target"]
+    assert (target / "kept").exists()
+
+
+@pytest.mark.parametrize("empty", [True, False])
+def test_a_folder_that_appeared_meanwhile_is_replaced_only_if_it_is_empty(
+    empty: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "out"
+
+    def write() -> None:
+        with whole_folder(path) as temporary:
+            fill(temporary)
+            path.mkdir()
+            if not empty:
+                fill(path, b"another's")
+
+    if empty:
+        write()
+    else:
+        with pytest.raises(OutputExistsError) as caught:
+            write()
+        assert caught.value.where == str(path)
+    assert content(path) == (b"new" if empty else b"another's")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_cannot_be_put_in_place_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "out"
+    with whole_folder(path) as temporary:
+        fill(temporary, b"old")
+    rename = Path.rename
+
+    def fails_once_in_place(self: Path, target: Path) -> Path:
+        if target == path and (self / "deep" / "file").read_bytes() == b"new":
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(self))
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fails_once_in_place)
+    with pytest.raises(LocationError) as caught, whole_folder(path, force=True) as temporary:
+        fill(temporary)
+    assert caught.value.where == str(path)
+    assert isinstance(caught.value.__cause__, OSError)
+    assert content(path) == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("as_bytes", [True, False])
+def test_an_error_is_about_the_output_where_it_names_it_or_what_is_in_it(
+    as_bytes: bool, tmp_path: Path
+) -> None:
+    def write(below: str, number: int = errno.EACCES) -> None:
+        with whole_folder(tmp_path / "out") as temporary:
+            named = temporary / below if below else temporary
+            if below.startswith("/"):
+                named = temporary.with_name(temporary.name + "x")
+            raise OSError(number, os.strerror(number), os.fsencode(named) if as_bytes else str(named))
+
+    for below in ("", "a", "a/b"):
+        with pytest.raises(LocationError):
+            write(below)
+    with pytest.raises(PermissionError):
+        write("/beside")
+    for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        with pytest.raises(LocationError):
+            write("/beside", number)
+    with pytest.raises(PermissionError), whole_folder(tmp_path / "out"):
+        raise OSError(errno.EACCES, "no file is named")
+
+
+class Settled:
+    """What a thread of lots was given, lot by lot."""
+
+    def __init__(self) -> None:
+        self.lots: list[list[str]] = []
+
+    def __call__(self, lot: list[Waiting]) -> None:
+        self.lots.append([item.path.name for item in lot])
+        for item in lot:
+            item.done.set_result(None)
+
+
+def waiting(folder: Path, name: str) -> Waiting:
+    return Waiting(path=folder / name, temporary=folder / f"{name}.partial")
+
+
+def test_what_comes_within_a_moment_is_one_lot_of_64_at_most(tmp_path: Path) -> None:
+    settled = Settled()
+    lots: Lots[Waiting] = Lots(settled)
+    placed = [lots.put(waiting(tmp_path, str(number)), lambda: None) for number in range(130)]
+    assert settled.lots == []
+    with lots:
+        pass
+    assert all(future.done() for future in placed)
+    assert [len(lot) for lot in settled.lots] == [64, 64, 2]
+    assert [name for lot in settled.lots for name in lot] == [str(number) for number in range(130)]
+
+
+def test_a_lot_is_settled_without_a_word_after_a_moment_and_at_a_word_at_once(tmp_path: Path) -> None:
+    settled = Settled()
+    with Lots[Waiting](settled) as lots:
+        lots.put(waiting(tmp_path, "alone"), lambda: None).result(timeout=30)
+        first = lots.put(waiting(tmp_path, "first"), lambda: None)
+        lots.confirm()
+        first.result(timeout=30)
+        lots.confirm()
+        lots.put(waiting(tmp_path, "last"), lambda: None)
+    assert [name for lot in settled.lots for name in lot] == ["alone", "first", "last"]
+    assert [] not in settled.lots
+
+
+def test_a_file_that_cannot_be_filled_leaves_nothing_and_waits_for_nothing(tmp_path: Path) -> None:
+    settled, item = Settled(), waiting(tmp_path, "a")
+
+    def fill_half() -> None:
+        item.temporary.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    with Lots[Waiting](settled) as lots, pytest.raises(KeyboardInterrupt):
+        lots.put(item, fill_half)
+    assert list(tmp_path.iterdir()) == []
+    assert settled.lots == []
+    assert not item.done.done()
+
+
+def test_of_a_lot_those_that_fail_a_step_leave_nothing_and_the_others_go_on(tmp_path: Path) -> None:
+    lot = [waiting(tmp_path, name) for name in "abc"]
+    for item in lot:
+        item.temporary.write_bytes(b"x")
+    lot[2].temporary.unlink()
+
+    def step(item: Waiting) -> None:
+        if item is not lot[0]:
+            raise OSError(errno.EIO, "no")
+
+    explained: list[Path] = []
+
+    @contextmanager
+    def explaining(path: Path) -> Iterator[None]:
+        explained.append(path)
+        yield
+
+    assert passed(lot, step, explaining) == [lot[0]]
+    assert explained == [item.path for item in lot]
+    assert not lot[0].done.done()
+    assert all(isinstance(item.done.exception(), OSError) for item in lot[1:])
+    assert list(tmp_path.iterdir()) == [lot[0].temporary]
+
+
+def test_a_folder_that_cannot_be_synced_fails_its_files_alone(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    items = [waiting(tmp_path / folder, name) for folder in ("there", "gone") for name in "ab"]
+    explained: list[Path] = []
+
+    @contextmanager
+    def explaining(path: Path) -> Iterator[None]:
+        explained.append(path)
+        yield
+
+    assert synced(items, lambda item: item.path.parent, explaining) == items[:2]
+    assert explained == [tmp_path / "there", tmp_path / "gone"]
+    assert not any(item.done.done() for item in items[:2])
+    assert all(isinstance(item.done.exception(), FileNotFoundError) for item in items[2:])
+
+
+def test_files_and_folders_are_synced_through_a_descriptor_that_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced_to: list[int] = []
+
+    def fsync(descriptor: int) -> None:
+        synced_to.append(os.fstat(descriptor).st_ino)
+        descriptors.append(descriptor)
+        if len(descriptors) == 2:
+            raise OSError(errno.EIO, "no")
+
+    descriptors: list[int] = []
+    monkeypatch.setattr(os, "fsync", fsync)
+    (tmp_path / "a").write_bytes(b"a")
+    sync(tmp_path / "a")
+    with pytest.raises(OSError, match="no"):
+        sync(tmp_path)
+    assert synced_to == [(tmp_path / "a").stat().st_ino, tmp_path.stat().st_ino]
+    for descriptor in descriptors:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(descriptor)
