@@ -6,7 +6,7 @@ Reads what `hounsfield volume` wrote as `.npy`, `.zarr`, `.nii` or `.nii.gz`; no
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,11 @@ class LedgerDataset(torch.utils.data.Dataset[Item]):
     """Every volume of a folder that was made, in the order of the ledger.
 
     An item is a dictionary: `image`, a tensor (slices, rows, columns) of `dtype` in the unit of the ledger; `affine`,
-    4×4 float64, (slice, row, column, 1) → LPS mm; `series`, its Series Instance UID; `index`. `transform` is given
-    that dictionary. `wanted` chooses by the ledger's record (`lambda record: record.unit == "HU"`). Volumes differ in
+    4×4 float64, (slice, row, column, 1) → LPS mm; `series`, its Series Instance UID; `index`. Volumes that were written
+    with masks (`hounsfield volume --mask`) have `label` too, int64 (slices, rows, columns), (layers, slices, rows,
+    columns) where segments overlap, and `segments`, what its numbers mean. `numbers` gives segments of a name a number
+    of their own in all volumes, and 0 to all others: those in files differ from case to case. `transform` is given that
+    dictionary. `wanted` chooses by the ledger's record (`lambda record: record.unit == "HU"`). Volumes differ in
     shape: a `DataLoader` needs `batch_size=None`, or a transform that makes them alike.
     """
 
@@ -36,6 +39,7 @@ class LedgerDataset(torch.utils.data.Dataset[Item]):
         folder: str | Path,
         *,
         dtype: torch.dtype = torch.float32,
+        numbers: Mapping[str, int] | None = None,
         transform: Callable[[Item], Any] | None = None,
         wanted: Callable[[Record], bool] = lambda record: True,
     ) -> None:
@@ -53,6 +57,7 @@ class LedgerDataset(torch.utils.data.Dataset[Item]):
             if record.status == Status.DONE and record.output.endswith(_FORMATS) and wanted(record)
         ]
         self.dtype = dtype
+        self.numbers = numbers
         self.transform = transform
 
     def __len__(self) -> int:
@@ -68,7 +73,28 @@ class LedgerDataset(torch.utils.data.Dataset[Item]):
             "series": record.uid,
             "index": index,
         }
+        if record.facts.get("labels"):
+            item["label"], item["segments"] = self._label(record)
         return item if self.transform is None else self.transform(item)
+
+    def _label(self, record: Record) -> tuple[torch.Tensor, dict[str, int]]:
+        """Labels of a volume, and name → number of its segments."""
+        folder = (self.folder / record.output).parent
+        layers = [
+            torch.from_numpy(np.array(read_output(folder / name)[0], np.int64, order="C"))
+            for name in record.facts["labels"]
+        ]
+        segments: list[dict[str, Any]] = list(record.facts["segments"])
+        names = {str(each["label"]): int(each["number"]) for each in segments}
+        if self.numbers is not None:
+            for place, labels in enumerate(layers):
+                table = torch.zeros(int(labels.max()) + 1, dtype=torch.int64)
+                for each in segments:
+                    if each["layer"] == place and each["number"] < len(table):
+                        table[each["number"]] = self.numbers.get(each["label"], 0)
+                layers[place] = table[labels]
+            names = {name: number for name, number in self.numbers.items() if name in names}
+        return layers[0] if len(layers) == 1 else torch.stack(layers), names
 
 
 def read_output(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:

@@ -71,6 +71,7 @@ class Format(click.ParamType[str]):
         "hounsfield volume cardiac/ heart.nii.gz --4d",
         "hounsfield volume scan/ out/ --format dicom --voxel 1",
         "hounsfield volume denoised.nii.gz back.dicom --like scan/",
+        "hounsfield volume study/ volumes/ --format .npy --mask study/",
     ),
 )
 @options.location
@@ -89,6 +90,16 @@ class Format(click.ParamType[str]):
     show_default=_SUFFIXES[0],
     help="Format of the files when OUT is a folder, also by name: " + ", ".join(_KEYWORDS) + ".",
 )
+@click.option(
+    "--mask",
+    "masks",
+    multiple=True,
+    metavar="X",
+    help="Segments as a label map beside each volume, NAME.labels…: SEG, RTSTRUCT, a label map. May be given again.",
+)
+@click.option(
+    "--nearest", is_flag=True, help="Masks of another grid: take what they have at each voxel's centre."
+)
 @options.isolate
 @at_once
 @recorded
@@ -104,6 +115,8 @@ def volume(
     like: str | None,
     interpolation: Interpolation,
     join_phases: bool,
+    masks: tuple[str, ...],
+    nearest: bool,
     format: str | None,
     workers: int | None,
     cluster: str | None,
@@ -123,10 +136,16 @@ def volume(
     suffix = _suffix_of(out, format, is_one=is_one)
     if join_phases:
         _refuse_joined(suffix, phase)
+        if masks:
+            raise click.UsageError("--4d writes phases into one file; --mask is for one volume a file")
+    how: dict[str, Any] = {
+        "masks": [absolute(place) for place in masks],
+        "nearest": True if nearest else None,
+    }
     if is_one:
         found = scanned(location, unit=loading.unit, split_by=split_by)
         loading, headers = _like(found.choose(series), like, interpolation, suffix, loading)
-        rows = [_write_one(found, out, series, phase, loading, force, join_phases, headers)]
+        rows = [_write_one(found, out, series, phase, loading, force, join_phases, headers, **how)]
         show(rows, found, name="volumes", as_json=as_json)
         return
     _refuse_unknown(out)
@@ -144,6 +163,7 @@ def volume(
             all_modalities=series is not None,
             join_phases=join_phases,
             like=headers,
+            **how,
         )
         rows = rows_of(results, found, "Converting", out)
     show(rows, found, name="volumes", as_json=as_json, pages=place.pages)
@@ -216,6 +236,7 @@ def _write_one(
     force: bool,
     join_phases: bool,
     like: Sequence[Dataset] | None,
+    **how: Any,
 ) -> dict[str, Any]:
     from hounsfield.outputs import refuse_existing
     from hounsfield.verbs.convert import convert, convert_joined
@@ -227,6 +248,6 @@ def _write_one(
         if join_phases and len(picked.phases) > 1:
             made = convert_joined(picked, out, loading, force=force)
         else:
-            made = convert(picked, out, loading, phase=phase, force=force, like=like)
+            made = convert(picked, out, loading, phase=phase, force=force, like=like, **how)
         done()
     return row_of_one(picked, made, out, phase)

@@ -238,21 +238,24 @@ class Volume:
         """The voxels, for `numpy.asarray(volume)`."""
         return np.array(self.array, dtype=dtype, copy=copy)
 
-    def to_sitk(self) -> Any:
-        """A `SimpleITK.Image` at the same place; see `hounsfield.bridges`, as for the next three."""
-        return attached("bridges").to_sitk(self)
+    def to_sitk(self, *, masks: Any = None) -> Any:
+        """A `SimpleITK.Image` at the same place; see `hounsfield.bridges`, as for the next three.
+
+        With `masks` on its grid (`hounsfield.masks`) also their labels.
+        """
+        return attached("bridges").to_sitk(self, masks=masks)
 
     def to_nibabel(self) -> Any:
         """A `nibabel` image, axes (column, row, slice), RAS."""
         return attached("bridges").to_nibabel(self)
 
-    def to_xarray(self) -> Any:
-        """An `xarray.DataArray` with the dimensions slice, row, column."""
-        return attached("bridges").to_xarray(self)
+    def to_xarray(self, *, masks: Any = None) -> Any:
+        """An `xarray.DataArray` with the dimensions slice, row, column; with `masks` a `Dataset` that has `labels`."""
+        return attached("bridges").to_xarray(self, masks=masks)
 
-    def to_torch(self, *, dtype: Any = None) -> Any:
-        """A `torch.Tensor` (slices, rows, columns)."""
-        return attached("bridges").to_torch(self, dtype=dtype)
+    def to_torch(self, *, dtype: Any = None, masks: Any = None) -> Any:
+        """A `torch.Tensor` (slices, rows, columns); with `masks` also the tensor of their labels."""
+        return attached("bridges").to_torch(self, dtype=dtype, masks=masks)
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the numbers, as plain JSON values."""

@@ -7,6 +7,7 @@ opens a location, and nothing segments by networks.
 from __future__ import annotations
 
 from hounsfield.segmentation.labelmaps import read_drawn, read_labels
+from hounsfield.segmentation.layers import joined
 from hounsfield.segmentation.masks import Code, Masks, Segment
 from hounsfield.segmentation.measuring import Measured, measure
 from hounsfield.segmentation.recipes import RECIPES, Recipe, recipe
@@ -22,6 +23,7 @@ __all__ = [
     "Measured",
     "Recipe",
     "Segment",
+    "joined",
     "measure",
     "read_drawn",
     "read_labels",

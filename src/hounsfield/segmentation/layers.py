@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hounsfield.errors import UnsupportedError
 from hounsfield.language import say
-from hounsfield.segmentation.masks import HIGHEST_LABEL, Labels, Segment
+from hounsfield.segmentation.masks import HIGHEST_LABEL, Labels, Masks, Segment
 
 MOST_LAYERS = 64
 """Segments that may lie upon each other at one voxel; more is damage, and would cost an array each."""
@@ -91,3 +91,47 @@ class Layers:
             self._arrays[target][box][inside] = number
         self._layer_of[number] = target
         return target
+
+
+def joined(found: Sequence[Masks]) -> Masks:
+    """The segments of several masks of one grid as one, in their order; numbered anew where numbers meet.
+
+    Raises `UnsupportedError` for more segments than labels can name.
+    """
+    if len(found) == 1:
+        return found[0]
+    numbers = [segment.number for masks in found for segment in masks.segments]
+    is_new = len(set(numbers)) < len(numbers)
+    count = len(numbers) if is_new else max(numbers, default=0)
+    if count > HIGHEST_LABEL:
+        raise UnsupportedError(say("a label of {highest}", highest=count), expected=f"1 … {HIGHEST_LABEL}")
+    dtype: type[np.unsignedinteger[Any]] = np.uint8 if count <= 0xFF else np.uint16
+    arrays: list[Any] = []
+    segments: list[Segment] = []
+    for masks in found:
+        renumbered = {
+            each.number: len(segments) + place if is_new else each.number
+            for place, each in enumerate(masks.segments, 1)
+        }
+        placed = [_laid(layer, renumbered, arrays, dtype) for layer in masks.layers]
+        segments += [
+            replace(each, number=renumbered[each.number], layer=placed[each.layer]) for each in masks.segments
+        ]
+    warnings = tuple(text for masks in found for text in masks.warnings)
+    source = ", ".join(masks.source for masks in found)
+    return Masks(tuple(arrays), tuple(segments), found[0].affine, source, warnings)
+
+
+def _laid(layer: Labels, numbers: dict[int, int], arrays: list[Any], dtype: Any) -> int:
+    """Put a label array into the first of `arrays` where it meets nothing, or behind them; the place of that."""
+    table = np.zeros(int(layer.max(initial=0)) + 1, dtype)
+    for before, after in numbers.items():
+        if before < len(table):
+            table[before] = after
+    renumbered = table[layer]
+    for place, array in enumerate(arrays):
+        if not ((array != 0) & (renumbered != 0)).any():
+            np.maximum(array, renumbered, out=array)
+            return place
+    arrays.append(renumbered)
+    return len(arrays) - 1

@@ -87,6 +87,16 @@ class Masks:
         slices, rows, columns = self.layers[0].shape
         return slices, rows, columns
 
+    def refuse_other_grid(self, volume: Volume) -> None:
+        """Raise `GeometryError` where `volume` has another grid."""
+        if self.shape != volume.shape or not np.allclose(self.affine, volume.affine, atol=1e-6):
+            raise GeometryError(
+                say("masks of {shape} voxels", shape=self.shape),
+                expected=say("the grid of the volume, {shape}", shape=volume.shape),
+                where=self.source,
+                remedy="read them again onto this volume: hounsfield.masks(location, volume)",
+            )
+
     @property
     def labels(self) -> Labels:
         """The label array where there is one. Raises `GeometryError` for segments that overlap."""

@@ -10,8 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hounsfield.ct.volume import Volume
-from hounsfield.errors import GeometryError
-from hounsfield.language import say
 from hounsfield.segmentation.masks import Masks, Segment
 from hounsfield.segmentation.recipes import Recipe
 from hounsfield.segmentation.statistics import BIN_WIDTH, Distribution, first_order
@@ -55,12 +53,7 @@ def measure(volume: Volume, masks: Masks, *, recipes: Sequence[Recipe] = ()) -> 
     Voxels that hold no value are counted apart: what is −1024 HU where anything was padded, clamped, filled or added
     around. Raises `GeometryError` for masks of another grid.
     """
-    if masks.shape != volume.shape or not np.allclose(masks.affine, volume.affine, atol=1e-6):
-        raise GeometryError(
-            say("masks of {shape} voxels", shape=masks.shape),
-            expected=say("the grid of the volume, {shape}", shape=volume.shape),
-            where=masks.source,
-        )
+    masks.refuse_other_grid(volume)
     voxel_ml = abs(float(np.linalg.det(volume.affine[:3, :3]))) / 1000
     empty = _empty_value(volume)
     made = []

@@ -25,7 +25,9 @@ from hounsfield.formats import Compression, volume_format, write_series, write_v
 from hounsfield.language import say
 from hounsfield.runs import Engine, Job, Place, Result, Status, Task, run_series, threads
 from hounsfield.runs.report import Sample, preview
+from hounsfield.segmentation import joined
 from hounsfield.verbs.load import Scan
+from hounsfield.verbs.masks import masks_of_series, write_labels
 from hounsfield.verbs.save import headers_of
 
 if TYPE_CHECKING:
@@ -44,12 +46,15 @@ def convert_all(
     all_modalities: bool = False,
     join_phases: bool = False,
     like: Sequence[Dataset] | None = None,
+    masks: Sequence[str] = (),
+    nearest: bool | None = None,
 ) -> Iterator[Result]:
     """Write one volume for each CT series (one a phase) into `place`; yields the result of each, in no order.
 
     `place` comes from `runs.report.open_place`. `engine`: by default this process, one series at a time on all
     its cores. `all_modalities`: do not leave out what is not CT. `join_phases`: the phases of a series in one NIfTI.
     `like`, for DICOM: headers whose patient and study are written, by default those of each series itself.
+    `masks`: locations of segments, whose labels are written beside each volume as `NAME.labels` and its suffix.
     """
     engine = engine or threads()
     options, compression = options or LoadOptions(), compression or Compression()
@@ -58,6 +63,8 @@ def convert_all(
         dataclasses.replace(compression, threads=engine.cores),
         join_phases,
         None if like is None else tuple(like),
+        tuple(masks),
+        nearest,
     )
     leave_out = _no_reason if all_modalities else reason_to_leave_out
     parameters = {**options.to_json(), "suffix": suffix, "level": compression.level}
@@ -65,6 +72,8 @@ def convert_all(
         parameters["join_phases"] = True
     if like:
         parameters["like_study"] = str(like[0].get("StudyInstanceUID", ""))
+    if masks:
+        parameters |= {"masks": list(masks), "nearest": nearest}
     task = Task("volume", work, suffix, parameters, leave_out, by_phase=not join_phases)
     return run_series(scan.series, task, place, engine, fail_fast=fail_fast)
 
@@ -77,6 +86,8 @@ class _Convert:
     compression: Compression
     join_phases: bool
     like: tuple[Dataset, ...] | None = None
+    masks: tuple[str, ...] = ()
+    nearest: bool | None = None
 
     def __call__(self, job: Job) -> Result:
         if self.join_phases and len(job.series.phases) > 1:
@@ -90,6 +101,8 @@ class _Convert:
             force=True,
             compression=self.compression,
             like=self.like,
+            masks=self.masks,
+            nearest=self.nearest,
         )
 
 
@@ -102,23 +115,47 @@ def convert(
     force: bool = False,
     compression: Compression | None = None,
     like: Sequence[Dataset] | None = None,
+    masks: Sequence[str] = (),
+    nearest: bool | None = None,
 ) -> Result:
-    """Write one volume, slice by slice where format and options allow.
+    """Write one volume, slice by slice where format and options allow; with `masks` the labels beside it.
 
     `like`, for DICOM: headers whose patient and study are written; None: those of the series itself. Raises what
-    loading and writing raise.
+    loading, reading masks and writing raise; `UnsupportedError` for labels beside slices of DICOM.
     """
-    if volume_format(target).streamer and streams(options):
+    if not masks and volume_format(target).streamer and streams(options):
         values = Sample()
         written = write_series(
             series, target, options, phase=phase, force=force, compression=compression, seen=values.add
         )
         return result_of(series, written, values.array(), target=target)
     volume = series.load(options, phase=phase)
+    target_format = volume_format(target)
     if like is None:
-        like = headers_of(series) if volume_format(target).sourced else ()
-    write_volume(volume, target, force=force, compression=compression, like=like)
-    return result_of(series, volume, target=target)
+        like = headers_of(series) if target_format.sourced else ()
+    if not masks:
+        write_volume(volume, target, force=force, compression=compression, like=like)
+        return result_of(series, volume, target=target)
+    if target_format.sourced:
+        raise UnsupportedError(
+            say("labels are not written beside {name}", name=target_format.name),
+            where=str(target),
+            remedy="write them as DICOM: hounsfield masks X OUT --on SCAN --to seg",
+        )
+    found = joined(
+        [each for place in masks for each in masks_of_series(place, series, volume, nearest=nearest)]
+    )
+    suffix = next(end for end in target_format.suffixes if str(target).lower().endswith(end))
+    # Labels first: a volume is never there without them.
+    labels = write_labels(found, volume, f"{str(target)[: -len(suffix)]}.labels{suffix}", force=force)
+    write_volume(volume, target, force=force, compression=compression)
+    result = result_of(series, volume, target=target)
+    facts: dict[str, Any] = {
+        "labels": labels,
+        "segments": [segment.to_json() for segment in found.segments],
+        "warnings": (*result.facts["warnings"], *(f"{found.source}: {text}" for text in found.warnings)),
+    }
+    return dataclasses.replace(result, facts={**result.facts, **facts})
 
 
 def convert_joined(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,6 +81,34 @@ def masks_of_series(
         else read_seg(each.instance, volume, nearest=nearest)
         for each in own
     ]
+
+
+def write_labels(found: Masks, volume: Volume, out: str | Path, *, force: bool = False) -> tuple[str, ...]:
+    """Write the label arrays of `found` in the format that the suffix of `out` names; the names of what was written.
+
+    A file for each layer, `NAME-2.SUFFIX` and so on for those behind the first. What labels mean stands in the header
+    as 3D Slicer has it, where the format (NRRD, MHA) has a place for it. Raises what `write_volume` raises.
+    """
+    from hounsfield.formats import volume_format, write_volume
+
+    suffix = next(end for end in volume_format(out).suffixes if str(out).lower().endswith(end))
+    stem = str(out)[: -len(suffix)]
+    written = []
+    for place, layer in enumerate(found.layers):
+        header = dict(volume.header)
+        here = [segment for segment in found.segments if segment.layer == place]
+        for number, segment in enumerate(here):
+            header |= {
+                f"Segment{number}_LabelValue": str(segment.number),
+                f"Segment{number}_Name": segment.name,
+            }
+            if segment.colour is not None:
+                header[f"Segment{number}_Color"] = " ".join(f"{part / 255:.4f}" for part in segment.colour)
+        target = f"{stem}-{place + 1}{suffix}" if place else f"{stem}{suffix}"
+        labels = replace(volume, array=layer, unit="unspecified", header=header)
+        write_volume(labels, target, force=force)
+        written.append(target.rsplit("/", 1)[-1])
+    return tuple(written)
 
 
 def overlays(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -11,11 +10,10 @@ import numpy as np
 from hounsfield.ct.series import LoadOptions, Series
 from hounsfield.ct.volume import Volume
 from hounsfield.errors import GeometryError, SelectionError, UnsupportedError
-from hounsfield.formats import write_volume
 from hounsfield.language import say
 from hounsfield.outputs import refuse_existing, whole_file
 from hounsfield.segmentation import Masks, Segment, to_rtstruct, to_seg
-from hounsfield.verbs.masks import masks
+from hounsfield.verbs.masks import masks, write_labels
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -85,7 +83,7 @@ def _object(found: Masks, volume: Volume, headers: list[Dataset], kind: Kind) ->
 
 
 def _write_labels(found: Masks, volume: Volume, out: Path, force: bool) -> None:
-    """One label map; what its labels mean stands in a NRRD as 3D Slicer has it."""
+    """One label map."""
     if len(found.layers) > 1:
         raise GeometryError(
             say("segments that overlap, in {count} layers", count=len(found.layers)),
@@ -93,10 +91,4 @@ def _write_labels(found: Masks, volume: Volume, out: Path, force: bool) -> None:
             where=found.source,
             remedy="write --to seg or rtstruct",
         )
-    header = dict(volume.header)
-    for place, segment in enumerate(found.segments):
-        header |= {f"Segment{place}_LabelValue": str(segment.number), f"Segment{place}_Name": segment.name}
-        if segment.colour is not None:
-            header[f"Segment{place}_Color"] = " ".join(f"{part / 255:.4f}" for part in segment.colour)
-    labels = replace(volume, array=found.labels, unit="unspecified", header=header)
-    write_volume(labels, out, force=force)
+    write_labels(found, volume, out, force=force)
