@@ -56,8 +56,8 @@ def to_sitk(volume: Volume, *, masks: Masks | None = None) -> Any:
     )
     _place(labels, volume)
     for place, segment in enumerate(masks.segments):
-        told = {"LabelValue": segment.number, "Name": segment.name, "Layer": segment.layer}
-        for word, value in told.items():
+        meaning = {"LabelValue": segment.number, "Name": segment.name, "Layer": segment.layer}
+        for word, value in meaning.items():
             labels.SetMetaData(f"Segment{place}_{word}", str(value))
     return image, labels
 

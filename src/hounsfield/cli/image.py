@@ -309,8 +309,8 @@ class _Draw:
             for masks in masks_of_series(place, series, volume, nearest=True if request.nearest else None)
         ]
         _write(volume, path, request, found, force)
-        told = [f"{masks.source}: {text}" for masks in found for text in masks.warnings]
-        return replace(volume, report=replace(volume.report, warnings=(*volume.report.warnings, *told)))
+        of_masks = [f"{masks.source}: {text}" for masks in found for text in masks.warnings]
+        return replace(volume, report=replace(volume.report, warnings=(*volume.report.warnings, *of_masks)))
 
 
 def _write_one(series: Series, out: Path, draw: _Draw, *, force: bool) -> dict[str, Any]:
