@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import TypeAlias
 
@@ -18,11 +18,15 @@ from hounsfield.attributes.explain import CONTEXT, SPECIAL
 from hounsfield.attributes.rows import Row, attribute_rows, element_rows, in_order
 from hounsfield.attributes.values import Value, read_value
 from hounsfield.ct.instance import Instance, has_metadata
+from hounsfield.ct.instance.texts import configured_for
+from hounsfield.dicom.dataset_texts import apply_decision
 from hounsfield.dicom.datasets import dataset_of
+from hounsfield.dicom.decided_texts import Decision
 from hounsfield.dicom.dictionary import attribute
 from hounsfield.dicom.encoding import Encoding
 from hounsfield.dicom.fast_walk import Trace, scan_elements
 from hounsfield.dicom.vr import NUMBERS, SINGLE_VALUE, TEXT
+from hounsfield.dicom.walked_texts import decide_walked
 
 REMEMBERED_BYTES = 4096
 """Longest element whose rows are kept for the next instance."""
@@ -52,6 +56,7 @@ class _Around:
     before: bytes = b""
     creator: str | None = None
     context: tuple[tuple[str, str], ...] = ()
+    charset: str = ""
 
 
 def header_rows(instance: Instance) -> tuple[Row, ...]:
@@ -63,10 +68,11 @@ def header_rows(instance: Instance) -> tuple[Row, ...]:
             elements = scan_elements(stream, {}, trace=trace)
     if elements is None:
         return attribute_rows(instance.dataset())
-    return in_order(_rows(trace))
+    return in_order(_rows(trace, decide_walked(trace, configured_for(instance.source)).used))
 
 
-def _rows(trace: Trace) -> Iterator[Row]:
+def _rows(trace: Trace, charset: str) -> Iterator[Row]:
+    """The rows of all elements; `charset`: the set that texts are in, "" for the one they declare."""
     buffer = trace.buffer
     chunks = {
         tag: (buffer[start:end], value - start, trace.implicit and start >= trace.data_set)
@@ -74,8 +80,8 @@ def _rows(trace: Trace) -> Iterator[Row]:
     }
     context = tuple((keyword, _text_at(chunks, tag)) for keyword, tag in CONTEXT.items())
     known = [chunks[tag][0] for tag in (_CHARACTER_SET, _PIXEL_REPRESENTATION) if tag in chunks]
-    usual = _Around(b"".join(known))
-    explained = _Around(usual.before, context=context)
+    usual = _Around(b"".join(known), charset=charset)
+    explained = replace(usual, context=context)
     special = _special_tags()
     for tag, (content, value, implicit) in chunks.items():
         around = explained if tag in special else usual
@@ -85,7 +91,8 @@ def _rows(trace: Trace) -> Iterator[Row]:
             reserved = tag & 0xFFFF0000 | tag >> 8 & 0xFF
             if reserved in chunks:
                 creator = _text_at(chunks, reserved)
-                around = _Around(usual.before + chunks[reserved][0], creator or None)
+                before = usual.before + chunks[reserved][0]
+                around = replace(usual, before=before, creator=creator or None)
         make = _element if len(content) <= REMEMBERED_BYTES else _element.__wrapped__
         yield from make(tag, content, value, implicit, around)
 
@@ -103,7 +110,7 @@ def _element(tag: int, content: bytes, start: int, implicit: bool, around: _Arou
     """The rows of one element at the top."""
     value = _quick_value(tag, content, start, implicit)
     if value is None:
-        value = _value_by_pydicom(tag, content, implicit, around.before)
+        value = _value_by_pydicom(tag, content, implicit, around)
     context = dict(around.context)
     return tuple(element_rows(tag, value, around.creator, lambda keyword: context.get(keyword, "")))
 
@@ -129,8 +136,10 @@ def _quick_value(tag: int, content: bytes, start: int, implicit: bool) -> Value 
     return Value(vr, text)
 
 
-def _value_by_pydicom(tag: int, content: bytes, implicit: bool, before: bytes) -> Value:
-    return read_value(dataset_of(before + content, Encoding(implicit)), tag)
+def _value_by_pydicom(tag: int, content: bytes, implicit: bool, around: _Around) -> Value:
+    dataset = dataset_of(around.before + content, Encoding(implicit))
+    apply_decision(dataset, Decision(used=around.charset))
+    return read_value(dataset, tag)
 
 
 def _text_at(chunks: Mapping[int, _Chunk], tag: int) -> str:
@@ -140,4 +149,4 @@ def _text_at(chunks: Mapping[int, _Chunk], tag: int) -> str:
 @lru_cache(maxsize=4096)
 def _text(tag: int, content: bytes, start: int, implicit: bool) -> str:
     value = _quick_value(tag, content, start, implicit)
-    return (value or _value_by_pydicom(tag, content, implicit, b"")).text
+    return (value or _value_by_pydicom(tag, content, implicit, _Around())).text

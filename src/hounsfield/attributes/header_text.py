@@ -16,15 +16,18 @@ import re
 import struct
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, BinaryIO
 
 from hounsfield.ct.instance import Instance, Source, read_instance
+from hounsfield.ct.instance.texts import configured_for
+from hounsfield.dicom.charsets import decode_text
 from hounsfield.dicom.dictionary import attribute
 from hounsfield.dicom.encoding import PIXEL_TAGS
 from hounsfield.dicom.fast_walk import Span, Trace, Unrecognised, item_spans, scan_elements
 from hounsfield.dicom.vr import BYTES, LOCALIZED, NUMBERS, SHORT, SINGLE_VALUE, TEXT, dictionary_vr
+from hounsfield.dicom.walked_texts import decide_walked
 from hounsfield.dicomweb.dicom_json import from_dataset, value_as_json
 from hounsfield.errors import HounsfieldError, MalformedError
 from hounsfield.language import say
@@ -53,13 +56,17 @@ class _Odd(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _DataSet:
-    """One that is walked: the file's, or an item's, whose tags and numbers are in `path`."""
+    """One that is walked: the file's, or an item's, whose tags and numbers are in `path`.
+
+    `charset` is what was declared around it, or with `settled` what all texts are in, whatever is declared.
+    """
 
     buffer: bytes
     implicit: bool
     path: str = ""
     depth: int = 0
     charset: str = ""
+    settled: bool = False
     bulk: bool = True
 
 
@@ -109,7 +116,7 @@ def header_members(
     header = instance.header
     if header.pixels is not None:
         with instance.source.open() as stream:
-            elements = _walked(stream, header.pixels.offset, bulk=bulk)
+            elements = _walked(stream, header.pixels.offset, configured_for(instance.source), bulk=bulk)
         if elements is not None:
             return elements
     return _by_pydicom(instance, bulk=bulk, problems=problems)
@@ -145,7 +152,7 @@ def _value_text(value: object) -> str:
     return str(value)
 
 
-def _walked(stream: BinaryIO, end: int, *, bulk: bool = True) -> dict[int, str] | None:
+def _walked(stream: BinaryIO, end: int, configured: str, *, bulk: bool = True) -> dict[int, str] | None:
     """Elements of a little-endian Part 10 header that ends before `end`; None if pydicom must convert it."""
     if end > MAX_HEADER_BYTES:
         raise MalformedError(
@@ -157,7 +164,10 @@ def _walked(stream: BinaryIO, end: int, *, bulk: bool = True) -> dict[int, str] 
         return None
     spans = [span for span in trace.spans if span[2] >= trace.data_set]
     try:
-        return _members(_DataSet(trace.buffer, trace.implicit, bulk=bulk), spans)
+        used = decide_walked(trace, configured).used
+        return _members(
+            _DataSet(trace.buffer, trace.implicit, charset=used, settled=bool(used), bulk=bulk), spans
+        )
     except (_Odd, Unrecognised, ValueError, TypeError, OverflowError, struct.error, KeyError, LookupError):
         return None
 
@@ -204,7 +214,7 @@ def _members(of: _DataSet, spans: list[Span]) -> dict[int, str]:
         if vr == "SQ":
             found[tag] = _sequence(of, tag, charset, start, end)
             continue
-        if tag == _CHARACTER_SET:
+        if tag == _CHARACTER_SET and not of.settled:
             charset = buffer[start:end].decode("ascii", "replace").strip("\0 ")
         found[tag] = _plain_member(tag, vr, buffer[start:end], charset, of)
     return found
@@ -245,7 +255,8 @@ def _sequence(of: _DataSet, tag: int, charset: str, start: int, end: int) -> str
     items: list[str] = []
     for spans in item_spans(of.buffer, start, end, implicit=of.implicit, depth=of.depth + 1):
         path = f"{of.path}{tag:08X}.{len(items)}."
-        members = _members(_DataSet(of.buffer, of.implicit, path, of.depth + 1, charset, of.bulk), spans)
+        inner = replace(of, path=path, depth=of.depth + 1, charset=charset)
+        members = _members(inner, spans)
         items.append("{" + ",".join(members.values()) + "}")
     return _sequence_member(tag, items)
 
@@ -290,7 +301,7 @@ def _texts(vr: str, value: bytes, charset: str) -> tuple[str, ...]:
     if raw.isascii() and b"\x1b" not in raw:
         text = raw.decode("ascii")
     elif vr in LOCALIZED:
-        text = _decoded(raw, charset, vr)
+        text = decode_text(raw, charset, person=vr == "PN")
     else:
         text = raw.decode("latin-1")
     if not text:
@@ -301,15 +312,6 @@ def _texts(vr: str, value: bytes, charset: str) -> tuple[str, ...]:
     return tuple(
         part.strip(" \0") if vr not in SINGLE_VALUE and vr != "PN" else part.rstrip(" \0") for part in parts
     )
-
-
-def _decoded(raw: bytes, charset: str, vr: str) -> str:
-    from pydicom.charset import convert_encodings, decode_bytes
-
-    delimiters = {0x5C, 0x3D, 0x5E} if vr == "PN" else {0x0A, 0x0C, 0x0D, 0x09, 0x5C}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return decode_bytes(raw, convert_encodings(charset.split("\\") if charset else None), delimiters)
 
 
 @lru_cache(maxsize=8192)

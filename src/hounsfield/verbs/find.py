@@ -16,6 +16,7 @@ from typing import Any
 
 from hounsfield.attributes.header_text import element_of, text_member
 from hounsfield.ct.instance import Instance, Skipped
+from hounsfield.dicom.charsets import is_foreign
 from hounsfield.dicom.dictionary import attribute
 from hounsfield.dicom.vr import BYTES
 from hounsfield.dicomweb.attributes import canonical, tag_path
@@ -179,11 +180,13 @@ def _instances(place: Location, asked: _Asked, skipped: list[Skipped]) -> Iterat
 def _model(members: list[Instance], level: Level, asked: _Asked) -> Model:
     """Return what is asked of the first member, and what a server would count over all."""
     first, header = members[0], members[0].header
-    charset = "\\".join(header.texts("SpecificCharacterSet"))
     model: Model = from_dataset(first.dataset(), tags=asked.others) if asked.others else {}
     for tag, vr in asked.plain.items():
         value = header.values.get(tag)
-        member = None if value is None else text_member(tag, vr, value, charset)
+        if value is None:
+            continue
+        # Nine in ten values are ASCII, in whatever character set they are.
+        member = text_member(tag, vr, value, header.charset if is_foreign(value) else "")
         if member is not None:
             model[f"{tag:08X}"] = element_of(member)
     if level == "study":

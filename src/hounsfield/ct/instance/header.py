@@ -11,15 +11,19 @@ import math
 import struct
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from hounsfield.ct.instance.items import raw_value
 from hounsfield.ct.instance.numbers import read_decimals, unreadable
+from hounsfield.ct.instance.source import Source
+from hounsfield.ct.instance.texts import decide_texts
+from hounsfield.dicom.charsets import UTF8, decode_text, is_foreign
+from hounsfield.dicom.decided_texts import AS_DECLARED, Decision, Text
 from hounsfield.dicom.fast_walk import PixelElement
-from hounsfield.dicom.vr import NUMBERS, TEMPORAL
+from hounsfield.dicom.vr import LOCALIZED, NUMBERS, TEMPORAL, dictionary_vr
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -41,6 +45,7 @@ ATTRIBUTES: Mapping[str, tuple[int, str]] = MappingProxyType(
         "AccessionNumber": (0x00080050, "SH"),
         "Modality": (0x00080060, "CS"),
         "Manufacturer": (0x00080070, "LO"),
+        "InstitutionName": (0x00080080, "LO"),
         "StudyDescription": (0x00081030, "LO"),
         "SeriesDescription": (0x0008103E, "LO"),
         "ManufacturerModelName": (0x00081090, "LO"),
@@ -113,6 +118,8 @@ _AS_WRITTEN = TEMPORAL | {"DS", "IS"}
 _BINARY = {**NUMBERS, "OV": NUMBERS["UV"]}
 # Keyword → tag and whether its value is text that may be padded: a header of a scan is asked twenty times.
 _TAGS = {keyword: (tag, vr not in _BINARY and vr != "AT") for keyword, (tag, vr) in ATTRIBUTES.items()}
+_LOCALIZED = tuple(tag for tag, vr in ATTRIBUTES.values() if vr in LOCALIZED)
+_CHARACTER_SET = ATTRIBUTES["SpecificCharacterSet"][0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +127,15 @@ class Header:
     """Typed, lenient access to the attributes of `ATTRIBUTES`.
 
     `values` maps tag to little-endian value bytes (b"" for a sequence that is present); `transfer_syntax` is a
-    UID; `pixels` says where the pixel element is in the stream that it was read from, None without one.
+    UID; `pixels` says where the pixel element is in the stream that it was read from, None without one. `source`
+    has the texts that are not here; `decided` is the character set where it is decided already, by whom read them.
     """
 
     values: Mapping[int, bytes]
     transfer_syntax: str
     pixels: PixelElement | None
+    source: Source | None = field(default=None, compare=False, repr=False)
+    decided: Decision | None = field(default=None, compare=False, repr=False)
 
     def __contains__(self, keyword: str) -> bool:
         return ATTRIBUTES[keyword][0] in self.values
@@ -137,15 +147,38 @@ class Header:
         return value.rstrip(b"\0 ") if is_text and value is not None else value
 
     def text(self, keyword: str) -> str:
-        """A text value in the header's character set, "" when absent; undecodable bytes become U+FFFD."""
+        """A text value in the character set that the texts are in, "" when absent; undecodable bytes become U+FFFD."""
         raw = self.raw(keyword)
         if not raw:
             return ""
         if raw.isascii() and b"\x1b" not in raw:
             return raw.decode("ascii").strip()
-        return _decode(
-            raw, self.texts("SpecificCharacterSet") if keyword != "SpecificCharacterSet" else ()
-        ).strip()
+        tag, vr = ATTRIBUTES[keyword]
+        if tag == _CHARACTER_SET:
+            return raw.decode("latin-1").strip()
+        return decode_text(raw, self.charset, person=vr == "PN").strip()
+
+    @property
+    def _declared(self) -> str:
+        return self.values.get(_CHARACTER_SET, b"").decode("ascii", "replace").strip("\0 ")
+
+    @property
+    def charset(self) -> str:
+        """The set that the bytes in `values` are in; UTF-8 where they were read in another before."""
+        return self.character_set.of(self._declared) if self.decided is None else UTF8
+
+    @property
+    def character_set(self) -> Decision:
+        """The character set that the texts are in, decided for all of the data set; read anew at each call."""
+        if self.decided is not None:
+            return self.decided
+        declared = self._declared
+        texts = [
+            Text(value.rstrip(b"\0 "), declared, dictionary_vr(tag) == "PN")
+            for tag, value in self.values.items()
+            if is_foreign(value) and dictionary_vr(tag) in LOCALIZED
+        ]
+        return decide_texts(tuple(texts), declared, self.source) if texts else AS_DECLARED
 
     def texts(self, keyword: str) -> tuple[str, ...]:
         """All values of a multi-valued text attribute (PS3.5 6.4)."""
@@ -213,7 +246,7 @@ class Header:
         """
         known = other.values
         values = {tag: known[tag] if known.get(tag) == value else value for tag, value in self.values.items()}
-        return Header(values, self.transfer_syntax, self.pixels)
+        return Header(values, self.transfer_syntax, self.pixels, self.source, self.decided)
 
     @classmethod
     def from_dataset(
@@ -223,20 +256,23 @@ class Header:
         pixels: PixelElement | None = None,
         *,
         wanted: Mapping[int, bytes] = WANTED,
+        decided: Decision = AS_DECLARED,
     ) -> Header:
-        """The same view of a header that pydicom read, or that came as DICOM JSON (PS3.18 F)."""
+        """The same view of a header that pydicom read, or that came as DICOM JSON (PS3.18 F).
+
+        `decided`: the character set by which its texts are read; here they are UTF-8.
+        """
         values: dict[int, bytes] = {}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pydicom warns when a value is looked at
-            charset = _charset_of(dataset)
             for tag, vr in wanted.items():
                 if tag in dataset:
-                    encoded = _encode(dataset, tag, vr.decode("ascii"), charset)
+                    encoded = _encode(dataset, tag, vr.decode("ascii"))
                     if encoded is not None:
                         values[tag] = encoded
-        if charset:
-            values[ATTRIBUTES["SpecificCharacterSet"][0]] = b"ISO_IR 192"
-        return cls(values, transfer_syntax, pixels)
+        if values.get(_CHARACTER_SET) or any(not values.get(tag, b"").isascii() for tag in _LOCALIZED):
+            values[_CHARACTER_SET] = b"ISO_IR 192"
+        return cls(values, transfer_syntax, pixels, decided=decided)
 
 
 @lru_cache(maxsize=1024)  # orientation, spacing and rescale are the same bytes on every slice of a series
@@ -252,15 +288,7 @@ def _numbers(raw: bytes, vr: str) -> tuple[float, ...] | None:
     return numbers if numbers and all(map(math.isfinite, numbers)) else None
 
 
-def _charset_of(dataset: Dataset) -> bool:
-    """Return whether text beyond ASCII must be expected, so that re-encoded values are declared as UTF-8."""
-    try:
-        return bool(dataset.get("SpecificCharacterSet"))
-    except Exception:  # noqa: BLE001 (pydicom raises many kinds on a broken element; it then counts as absent)
-        return False
-
-
-def _encode(dataset: Dataset, tag: int, vr: str, utf8: bool) -> bytes | None:
+def _encode(dataset: Dataset, tag: int, vr: str) -> bytes | None:
     """One element's value in the form that the fast walk gives; None when pydicom cannot make sense of it."""
     try:
         if vr == "SQ":
@@ -274,7 +302,7 @@ def _encode(dataset: Dataset, tag: int, vr: str, utf8: bool) -> bytes | None:
             return _encode_binary(value, vr)
         parts = value if isinstance(value, (list, tuple)) or _is_multivalue(value) else [value]
         text = "\\".join(_number_text(part) for part in parts)
-        return text.encode("utf-8" if utf8 else "latin-1", "replace")
+        return text.encode("utf-8", "replace")
     except Exception:  # noqa: BLE001 (pydicom raises many kinds on a broken element; it then counts as absent)
         return None
 
@@ -300,15 +328,3 @@ def _is_multivalue(value: object) -> bool:
 def _number_text(value: object) -> str:
     original = getattr(value, "original_string", None)  # DS and IS keep what was written (PN keeps bytes)
     return original if isinstance(original, str) else "" if value is None else str(value)
-
-
-def _decode(raw: bytes, charsets: tuple[str, ...]) -> str:
-    """Bytes in a DICOM character set (PS3.3 C.12.1.1.2) as text, never failing."""
-    from pydicom.charset import convert_encodings, decode_bytes
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return decode_bytes(raw, convert_encodings(list(charsets) or None), set())
-        except (LookupError, UnicodeError, ValueError):
-            return raw.decode("latin-1")

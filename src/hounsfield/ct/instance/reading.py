@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from hounsfield.ct.instance.header import WANTED, Header
 from hounsfield.ct.instance.source import MetadataSource, Source, has_metadata
+from hounsfield.ct.instance.texts import settled
 from hounsfield.dicom import datasets
 from hounsfield.dicom.fast_walk import Elements, PixelElement, scan_elements
 from hounsfield.dicom.full_walk import FullWalk
@@ -67,18 +68,26 @@ def _read_header(
     with source.open() as stream:
         elements, is_shared = scan(stream)
         if elements is not None:
-            return Header(elements.values, elements.transfer_syntax, elements.pixels), is_shared
+            return Header(elements.values, elements.transfer_syntax, elements.pixels, source), is_shared
         stream.seek(0)
         dataset, syntax, pixels = _read_in_full(stream, source.name)
-        return Header.from_dataset(dataset, syntax, pixels, wanted=wanted), False
+        with pydicom_tolerated(source.name):
+            decided = settled(dataset, source)
+        return Header.from_dataset(dataset, syntax, pixels, wanted=wanted, decided=decided), False
 
 
 def read_dataset(source: Source) -> Dataset:
-    """The whole header as pydicom has it, without Pixel Data, file meta included where there is one."""
+    """The whole header as pydicom has it, without Pixel Data, file meta included where there is one.
+
+    Its texts are read in the character set that they are in, whatever it declares.
+    """
     if has_metadata(source):
         return source.metadata()
     with source.open() as stream:
-        return _read_in_full(stream, source.name)[0]
+        dataset = _read_in_full(stream, source.name)[0]
+    with pydicom_tolerated(source.name):
+        settled(dataset, source)
+    return dataset
 
 
 def private_pixels(dataset: Dataset) -> bytes | None:

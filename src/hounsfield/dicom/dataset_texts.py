@@ -1,0 +1,103 @@
+"""The texts of pydicom's data sets in the character set that they are in, decided for all of them together.
+
+pydicom decodes when an element is looked at, by what the data set declares; here it learns first what to decode by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from hounsfield.dicom.charsets import decode_text, is_foreign, python_codec
+from hounsfield.dicom.decided_texts import Decision, Text, decide
+from hounsfield.dicom.vr import LOCALIZED, SINGLE_VALUE, dictionary_vr
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+    from pydicom.dataelem import RawDataElement
+
+_CHARACTER_SET = 0x00080005
+_DELIMITERS = 0xFFFE
+
+
+def settle_texts(dataset: Dataset, configured: str | None = None) -> Decision:
+    """Have pydicom read the texts of `dataset`, which were not looked at yet, in the set that they are in.
+
+    What is written again afterwards is still declared as before. `configured`: None for that of the process.
+    """
+    found = list(_foreign(dataset, ""))
+    decision = decide([text for _, _, text in found], declared_in(dataset), configured)
+    apply_decision(dataset, decision)
+    return decision
+
+
+def apply_decision(dataset: Dataset, decision: Decision) -> None:
+    """Have texts read by a decision that is taken already."""
+    for within, raw, text in list(_foreign(dataset, decision.declared)):
+        charset = decision.of(text.declared)
+        if b"\x1b" in text.raw or not (codec := python_codec(charset)):
+            within[raw.tag] = _converted(raw, text, charset)
+        elif decision.used:
+            implicit, little = within.original_encoding
+            within.set_original_encoding(bool(implicit), little is not False, codec)
+
+
+def declared_in(dataset: Dataset) -> str:
+    """The Specific Character Set of a data set as it is written; "" without one."""
+    if _CHARACTER_SET not in dataset:
+        return ""
+    with suppress(Exception):  # pydicom raises many kinds on a broken element
+        raw = dataset.get_item(_CHARACTER_SET)
+        value: Any = getattr(raw, "value", None)
+        if isinstance(value, bytes):
+            return value.decode("ascii", "replace").strip("\0 ")
+        return value if isinstance(value, str) else "\\".join(map(str, value or ()))
+    return ""
+
+
+def _foreign(dataset: Dataset, inherited: str) -> Iterator[tuple[Dataset, RawDataElement, Text]]:
+    """The texts beyond ASCII that were not converted yet, in sequences too, with the data set each is in."""
+    from pydicom.dataelem import DataElement, RawDataElement
+
+    declared = declared_in(dataset) or inherited
+    for tag in dataset.keys():  # noqa: SIM118 (iterating converts every element)
+        if tag.group == _DELIMITERS or tag == _CHARACTER_SET:
+            continue
+        element = dataset.get_item(tag)
+        if isinstance(element, DataElement):
+            if element.VR == "SQ" and element.value:
+                for item in element.value:
+                    yield from _foreign(item, declared)
+            continue
+        if not isinstance(element, RawDataElement) or not isinstance(element.value, bytes):
+            continue
+        if is_foreign(element.value) and (vr := _vr(element)) in LOCALIZED:
+            yield dataset, element, Text(element.value.rstrip(b"\0 "), declared, vr == "PN")
+
+
+def _vr(element: RawDataElement) -> str:
+    return element.VR if element.VR and element.VR != "UN" else dictionary_vr(int(element.tag))
+
+
+def _converted(raw: RawDataElement, text: Text, charset: str) -> Any:
+    from pydicom import config
+    from pydicom.charset import convert_encodings
+    from pydicom.dataelem import DataElement
+    from pydicom.multival import MultiValue
+    from pydicom.valuerep import PersonName
+
+    vr = _vr(raw)
+    whole = decode_text(text.raw, charset, person=text.person)
+    values: list[Any] = [whole] if vr in SINGLE_VALUE else [each.rstrip("\0 ") for each in whole.split("\\")]
+    if text.person:
+        encodings = None
+        with suppress(Exception):  # an unknown term; it is then encoded anew when it is written
+            encodings = convert_encodings(text.declared.split("\\"))
+        original = text.raw if len(values) == 1 else None
+        values = [
+            PersonName(each, encodings, original_string=original, validation_mode=config.IGNORE)
+            for each in values
+        ]
+    value = values[0] if len(values) == 1 else MultiValue(lambda each: each, values)
+    return DataElement(raw.tag, vr, value, validation_mode=config.IGNORE, already_converted=True)
