@@ -116,7 +116,9 @@ def header_members(
     header = instance.header
     if header.pixels is not None:
         with instance.source.open() as stream:
-            elements = _walked(stream, header.pixels.offset, configured_for(instance.source), bulk=bulk)
+            elements = _walked(
+                stream, header.pixels.offset, bulk=bulk, configured=configured_for(instance.source)
+            )
         if elements is not None:
             return elements
     return _by_pydicom(instance, bulk=bulk, problems=problems)
@@ -152,7 +154,9 @@ def _value_text(value: object) -> str:
     return str(value)
 
 
-def _walked(stream: BinaryIO, end: int, configured: str, *, bulk: bool = True) -> dict[int, str] | None:
+def _walked(
+    stream: BinaryIO, end: int, *, bulk: bool = True, configured: str | None = None
+) -> dict[int, str] | None:
     """Elements of a little-endian Part 10 header that ends before `end`; None if pydicom must convert it."""
     if end > MAX_HEADER_BYTES:
         raise MalformedError(

@@ -5,6 +5,7 @@ pydicom decodes when an element is looked at, by what the data set declares; her
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -38,9 +39,18 @@ def apply_decision(dataset: Dataset, decision: Decision) -> None:
         charset = decision.of(text.declared)
         if b"\x1b" in text.raw or not (codec := python_codec(charset)):
             within[raw.tag] = _converted(raw, text, charset)
-        elif decision.used:
+        elif not _reads(within, codec):
             implicit, little = within.original_encoding
             within.set_original_encoding(bool(implicit), little is not False, codec)
+
+
+def _reads(dataset: Dataset, codec: str) -> bool:
+    """Return whether pydicom decodes the texts of `dataset` by `codec` already."""
+    own: Any = dataset.original_character_set
+    first = own if isinstance(own, str) else next(iter(own or ()), "")
+    with suppress(LookupError):
+        return codecs.lookup(first).name == codecs.lookup(codec).name
+    return False
 
 
 def declared_in(dataset: Dataset) -> str:

@@ -77,6 +77,13 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "stream-not-signed": "Pixel Representation (0028,0103) says signed, the codestream unsigned: taken as signed",
         "bits-signed": "Bits Stored (0028,0101) is {stored}, the codestream of {precision} bits: taken as signed",
         "bits-unsigned": "Bits Stored (0028,0101) is {stored}, the codestream of {precision} bits: taken as unsigned",
+        # characters, which no number depends on
+        "character-set": "texts are read as {used}: they are not in the character set they declare, {declared}",
+        "character-set-missing": "texts are read as {used}: no character set is declared (0008,0005)",
+        "character-set-unknown": "texts are not in the character set they declare, {declared}, nor in one that "
+        "can be told: say which with --charset",
+        "character-set-unnamed": "texts are beyond ASCII, no character set is declared (0008,0005), and none can be "
+        "told: say which with --charset",
         # a series as a whole
         "shared-uid": "{count} different values of {name} under one Series Instance UID: told apart",
         "no-series-uid": "no Series Instance UID (0020,000E): grouped by patient, study, number and description",

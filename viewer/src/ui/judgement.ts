@@ -39,12 +39,14 @@ export function judge(info: SeriesInfo, done: SliceCounts, language: Language, u
   const slopes = new Set(info.slices.map((slice) => `${slice.slope} ${slice.intercept}`));
   if (slopes.size > 1) care.push(`${w.conversion}: ${w.perSlice}`);
   if (info.slices.some((slice) => LOSSY.includes(slice.syntax))) care.push(w.lossy);
-  care.push(...told([...info.warnings, ...info.notes, ...new Set(info.slices.flatMap((slice) => slice.notes))]));
+  // Characters change no number: said, and not held against it.
+  const ofTexts = (warning: string): boolean => (info.told[warning]?.key ?? "").startsWith("character-set");
+  care.push(...told([...info.warnings.filter((warning) => !ofTexts(warning)), ...info.notes, ...new Set(info.slices.flatMap((slice) => slice.notes))]));
   if (done.rounded) care.push(fill(w.rounded, { n: grouped(done.rounded) }));
   // What was left out of the series changes no number of it: told, not held against it, unless it is much and so a warning.
   const warned = new Set(info.warnings.map((warning) => info.told[warning]?.values["reason"]));
   const few = told(info.leftOut.filter((reason) => !warned.has(reason)));
-  const reasons = [...new Set([...bad, ...care, ...few.map((reason) => `${w.leftOut}: ${reason}`)])];
+  const reasons = [...new Set([...bad, ...care, ...told(info.warnings.filter(ofTexts)), ...few.map((reason) => `${w.leftOut}: ${reason}`)])];
   return { trust: bad.length ? "bad" : care.length ? "care" : "good", reasons };
 }
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 from hounsfield.attributes import Listing, Row, attribute_rows, header_rows, select_rows
 from hounsfield.attributes.header_text import element_of, header_members
 from hounsfield.ct.instance import Instance, Skipped
+from hounsfield.ct.instance.texts import character_set_reason
 from hounsfield.dicom.dictionary import Group, Language, group_of
 from hounsfield.errors import HounsfieldError
 from hounsfield.verbs.load import instances
@@ -69,7 +70,13 @@ def listings(
                 continue
             chosen = select_rows(rows, groups=groups, search=search)
             if chosen:
+                _tell_of_characters(instance, tell)
                 yield Listing(instance.name, _title(rows, language), chosen, 1 + len(others))
+
+
+def _tell_of_characters(instance: Instance, tell: Tell) -> None:
+    if (note := character_set_reason(instance.header.character_set)) is not None:
+        tell(f"{instance.name}: {note}")
 
 
 def _readable(others: Iterable[Instance], tell: Tell) -> Iterator[Dataset]:
@@ -100,6 +107,7 @@ def models(
             except HounsfieldError as error:
                 tell(str(error))
                 continue
+            _tell_of_characters(instance, tell)
             for problem in problems:
                 tell(f"{instance.name}: {problem}")
             yield {

@@ -8,12 +8,13 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from hounsfield.ct.instance.source import Source, has_metadata
-from hounsfield.dicom.charsets import known_set
+from hounsfield.dicom.charsets import UTF8, known_set
 from hounsfield.dicom.dataset_texts import settle_texts
 from hounsfield.dicom.decided_texts import Decision, Text, configured_set, decide
 from hounsfield.dicom.fast_walk import Trace, scan_elements
 from hounsfield.dicom.walked_texts import decide_walked
 from hounsfield.errors import HounsfieldError
+from hounsfield.reasons import Reason, reason
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -61,3 +62,20 @@ def _of_all(source: Source, configured: str) -> Decision | None:
         if scan_elements(stream, {}, trace=trace) is not None:
             return decide_walked(trace, configured)
     return None
+
+
+def character_set_reason(decision: Decision) -> Reason | None:
+    """Return what a reader of the texts must know of the set that they are read in; None where it is the declared."""
+    if decision.is_as_declared:
+        return None
+    declared = decision.declared
+    if not decision.is_certain:
+        return (
+            reason("character-set-unknown", declared=declared)
+            if declared
+            else reason("character-set-unnamed")
+        )
+    used = f"UTF-8 ({UTF8})" if decision.used == UTF8 else decision.used
+    if declared:
+        return reason("character-set", declared=declared, used=used)
+    return reason("character-set-missing", used=used)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from hounsfield.ct.geometry import Verdict, is_orthonormal
 from hounsfield.ct.instance import Instance, Skipped
+from hounsfield.ct.instance.texts import character_set_reason
 from hounsfield.ct.series.grouping import Part, group
 from hounsfield.ct.series.identity import labels, notes
 from hounsfield.ct.series.phases import Phase, separate
@@ -116,6 +117,8 @@ def _notes(part: Part) -> tuple[str, ...]:
         notes.append(reason("frames-of-reference", count=len(frames)))
     if part.unit.warning:
         notes.append(part.unit.warning)
+    if (note := character_set_reason(part.slices[0].instance.header.character_set)) is not None:
+        notes.append(note)
     return tuple(notes)
 
 

@@ -27,7 +27,10 @@ CLAMPED_SHARE = (
     0.05  # of the voxels: more than the noise of air, which lies below −1024 here and there (trap 30)
 )
 SATURATED_SHARE = 0.001  # of the voxels: more than a piece of metal
-_LITTLE = frozenset({"left-out-few", "saturated-few", "rounded-positions"})
+_CHARACTERS = frozenset(
+    {"character-set", "character-set-missing", "character-set-unknown", "character-set-unnamed"}
+)
+_LITTLE = frozenset({"left-out-few", "saturated-few", "rounded-positions"}) | _CHARACTERS
 _NO_SLICES = frozenset(
     {"among-slices", "colour", "samples", "capture", "capture-kind"}
 )  # not of the volume's kind
