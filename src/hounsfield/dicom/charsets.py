@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from hounsfield.errors import SelectionError
+from hounsfield.language import say
 
 UTF8, GB18030, LATIN1 = "ISO_IR 192", "GB18030", "ISO_IR 100"
 
@@ -102,7 +103,7 @@ def known_set(name: str) -> str:
     except (LookupError, UnicodeError, TypeError):
         pass
     raise SelectionError(
-        f"no character set {name[:40]!r}",
+        say("no character set {name}", name=repr(name[:40])),
         expected="ISO_IR 192, GB18030, ISO_IR 100 …, or a name such as Big5, EUC-KR, Shift-JIS, windows-1251",
     )
 

@@ -6,17 +6,19 @@ pydicom decodes when an element is looked at, by what the data set declares; her
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hounsfield.dicom.charsets import decode_text, is_foreign, python_codec
-from hounsfield.dicom.decided_texts import Decision, Text, decide
+from hounsfield.dicom.decided_texts import LONGEST_SEQUENCE, Decision, Text, decide
 from hounsfield.dicom.vr import LOCALIZED, SINGLE_VALUE, dictionary_vr
 
 if TYPE_CHECKING:
     from pydicom import Dataset
-    from pydicom.dataelem import RawDataElement
+    from pydicom.dataelem import DataElement, RawDataElement
 
 _CHARACTER_SET = 0x00080005
 _DELIMITERS = 0xFFFE
@@ -34,7 +36,9 @@ def settle_texts(dataset: Dataset, configured: str | None = None) -> Decision:
 
 
 def apply_decision(dataset: Dataset, decision: Decision) -> None:
-    """Have texts read by a decision that is taken already."""
+    """Have texts read by a decision that is taken already; those of sequences that are not built yet when they are."""
+    for later, declared in list(_unbuilt(dataset, decision.declared)):
+        later.then(partial(_apply_within, replace(decision, declared=declared)))
     for within, raw, text in list(_foreign(dataset, decision.declared)):
         charset = decision.of(text.declared)
         if b"\x1b" in text.raw or not (codec := python_codec(charset)):
@@ -42,6 +46,11 @@ def apply_decision(dataset: Dataset, decision: Decision) -> None:
         elif not _reads(within, codec):
             implicit, little = within.original_encoding
             within.set_original_encoding(bool(implicit), little is not False, codec)
+
+
+def _apply_within(decision: Decision, built: DataElement) -> None:
+    for item in (built.value or ()) if built.VR == "SQ" else ():
+        apply_decision(item, decision)
 
 
 def _reads(dataset: Dataset, codec: str) -> bool:
@@ -67,23 +76,43 @@ def declared_in(dataset: Dataset) -> str:
 
 
 def _foreign(dataset: Dataset, inherited: str) -> Iterator[tuple[Dataset, RawDataElement, Text]]:
-    """The texts beyond ASCII that were not converted yet, in sequences too, with the data set each is in."""
-    from pydicom.dataelem import DataElement, RawDataElement
+    """The texts beyond ASCII that were not converted yet, with the data set each is in; not those of frames."""
+    from pydicom.dataelem import RawDataElement
 
     declared = declared_in(dataset) or inherited
-    for tag in dataset.keys():  # noqa: SIM118 (iterating converts every element)
-        if tag.group == _DELIMITERS or tag == _CHARACTER_SET:
-            continue
-        element = dataset.get_item(tag)
-        if isinstance(element, DataElement):
-            if element.VR == "SQ" and element.value:
-                for item in element.value:
+    for element in _elements(dataset):
+        if not isinstance(element, RawDataElement):
+            if getattr(element, "length", 0) <= LONGEST_SEQUENCE or getattr(element, "is_built", True):
+                for item in _items(element):
                     yield from _foreign(item, declared)
-            continue
-        if not isinstance(element, RawDataElement) or not isinstance(element.value, bytes):
-            continue
-        if is_foreign(element.value) and (vr := _vr(element)) in LOCALIZED:
+        elif (
+            isinstance(element.value, bytes)
+            and is_foreign(element.value)
+            and (vr := _vr(element)) in LOCALIZED
+        ):
             yield dataset, element, Text(element.value.rstrip(b"\0 "), declared, vr == "PN")
+
+
+def _unbuilt(dataset: Dataset, inherited: str) -> Iterator[tuple[Any, str]]:
+    """The sequences that are not built yet and may hold texts beyond ASCII, with the set that is declared around."""
+    declared = declared_in(dataset) or inherited
+    for element in _elements(dataset):
+        if not getattr(element, "is_built", True) and element.foreign:
+            yield element, declared
+
+
+def _elements(dataset: Dataset) -> Iterator[Any]:
+    for tag in dataset.keys():  # noqa: SIM118 (iterating converts every element)
+        if tag.group != _DELIMITERS and tag != _CHARACTER_SET:
+            yield dataset.get_item(tag)
+
+
+def _items(element: Any) -> Iterable[Dataset]:
+    """The items of a sequence that may hold texts beyond ASCII."""
+    if not getattr(element, "foreign", True) or element.VR != "SQ":
+        return ()
+    found: Iterable[Dataset] = element.value or ()
+    return found
 
 
 def _vr(element: RawDataElement) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from hounsfield.dicom.charsets import is_foreign
 from hounsfield.dicom.encoding import PIXEL_TAGS, UNDEFINED, Encoding
 from hounsfield.dicom.fast_walk import PixelElement
 from hounsfield.dicom.full_walk import Content, Element, FullWalk
@@ -163,11 +164,18 @@ def _deferred(level: _Level, sequence: Element) -> DataElement:
     from hounsfield.dicom.deferred import DeferredElement
 
     tell = level.base + sequence.value
+    content = b""
     if level.depth == 0:
         content = level.walk.value(sequence)
         sequence = sequence._replace(start=0, value=0, end=len(content), stop=len(content))
         level = replace(level, walk=FullWalk(content), base=tell)
-    return DeferredElement(sequence.tag, tell, lambda: _sequence(level, sequence))
+    return DeferredElement(
+        sequence.tag,
+        tell,
+        lambda: _sequence(level, sequence),
+        length=sequence.end - sequence.value,
+        foreign=level.depth > 0 or is_foreign(content),
+    )
 
 
 def _sequence(level: _Level, element: Element) -> DataElement:

@@ -32,6 +32,9 @@ from hounsfield.dicom.charsets import (
 VARIABLE = "HOUNSFIELD_CHARSET"
 """The environment variable that names the configured set; `--charset` sets it, for child processes too."""
 
+LONGEST_SEQUENCE = 64 * 1024
+"""Bytes of a sequence in which texts are looked for to decide by; longer ones hold frames, whose texts are codes."""
+
 _CHINESE = frozenset({"GB18030", "GBK", "GB2312", "ISO 2022 GBK", "ISO 2022 58"})
 _DISTINCT_HANGUL = 10  # characters; as many of GB 2312 lie in the rows of hangul by chance once in 3000 texts
 _LATIN_LETTERS = frozenset({*range(0xC0, 0x100), 0xAA, 0xBA} - {0xD7, 0xF7})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from hounsfield.dicom.charsets import is_foreign
-from hounsfield.dicom.decided_texts import AS_DECLARED, Decision, Text, decide
+from hounsfield.dicom.decided_texts import AS_DECLARED, LONGEST_SEQUENCE, Decision, Text, decide
 from hounsfield.dicom.fast_walk import Span, Trace, Unrecognised, item_spans
 from hounsfield.dicom.vr import LOCALIZED, dictionary_vr
 
@@ -48,7 +48,7 @@ def _texts(buffer: bytes, spans: Iterable[Span], implicit: bool, declared: str, 
             vr = "SQ" if written == b"SQ" else dictionary_vr(tag)
             if vr in LOCALIZED:
                 yield Text(raw.rstrip(b"\0 "), declared, vr == "PN")
-            elif vr == "SQ" and depth < _DEEPEST:
+            elif vr == "SQ" and depth < _DEEPEST and len(raw) <= LONGEST_SEQUENCE:
                 yield from _nested(buffer, start, end, implicit, declared, depth)
 
 

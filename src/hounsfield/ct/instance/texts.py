@@ -14,7 +14,7 @@ from hounsfield.dicom.decided_texts import Decision, Text, configured_set, decid
 from hounsfield.dicom.fast_walk import Trace, scan_elements
 from hounsfield.dicom.walked_texts import decide_walked
 from hounsfield.errors import HounsfieldError
-from hounsfield.reasons import Reason, reason
+from hounsfield.language.reasons import Reason, reason
 
 if TYPE_CHECKING:
     from pydicom import Dataset
