@@ -438,6 +438,8 @@ def test_data_cut_between_two_fragments_of_a_frame_give_the_frames_before_it() -
         assert whole_frames_of(value, 3) == images[:2]
         with pytest.raises(MalformedError):
             whole_frames_of(value + DELIMITER, 3)
+    table_alone = encapsulated([b"aa", b"bb", b"cc", b"dd"], [0, 20, 40], closed=False)
+    assert whole_frames_of(table_alone, 3) == [b"aabb", b"ccdd"]
     with pytest.raises(MalformedError):  # fragments that nothing tells apart are no frames
         whole_frames_of(encapsulated([b"aa", b"bb", b"cc"], closed=False), 2)
 
@@ -461,6 +463,8 @@ def test_of_data_that_end_too_soon_a_table_goes_on_as_far_as_it_is_true() -> Non
 def test_data_that_are_whole_are_all_there_whatever_is_forgiven() -> None:
     value = encapsulated([b"aa", b"bb", b"cc"], [0, 20])
     assert whole_frames_of(value, 2) == [b"aabb", b"cc"]
+    endless = [JPEG + b"1", JPEG + b"2"]
+    assert whole_frames_of(encapsulated(endless), 2) == endless
 
 
 def test_what_a_pixel_data_value_lacks_is_counted_in_bytes() -> None:
@@ -482,6 +486,8 @@ def test_fragments_are_counted_up_to_what_is_no_fragment() -> None:
     value = b"xx" + encapsulated([b"ab", b"", b"cd", b"ef"], [0, 10])
     for most, found in ((1, 1), (2, 2), (3, 3), (4, 3)):
         assert count_fragments(io.BytesIO(value), 2, most=most) == found
+    for empty, found in ((3, 1), (4, 0)):  # a look at twice as many as asked for is enough
+        assert count_fragments(io.BytesIO(encapsulated([b""] * empty + [b"ab"])), 0, most=2) == found
     start = value.index(b"cd")
     assert count_fragments(io.BytesIO(value[: start + 2]), 2, most=4) == 2
     assert count_fragments(io.BytesIO(value[: start + 1]), 2, most=4) == 1
