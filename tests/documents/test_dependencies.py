@@ -14,7 +14,7 @@ from packaging.specifiers import SpecifierSet
 PROJECT = Path(__file__).parents[2]
 
 
-def test_every_pinned_dependency_runs_on_the_oldest_python():
+def test_every_pinned_dependency_runs_on_the_oldest_python() -> None:
     """What we develop with is newer; a pin that only the newer takes fails a user's first command."""
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["project"]
     oldest = project["requires-python"].removeprefix(">=") + ".0"
@@ -27,7 +27,7 @@ def test_every_pinned_dependency_runs_on_the_oldest_python():
     assert refused == {}
 
 
-def test_all_holds_every_extra_and_gpl_encoders_come_by_one_alone():
+def test_all_holds_every_extra_and_gpl_encoders_come_by_one_alone() -> None:
     """Who installs the package gets none; av's wheels bring x264 and x265."""
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["project"]
     extras = project["optional-dependencies"]
@@ -37,7 +37,7 @@ def test_all_holds_every_extra_and_gpl_encoders_come_by_one_alone():
 
 
 @pytest.mark.parametrize("python", ["3.11", "3.12", "3.13", "3.14"])
-def test_each_python_has_one_pin_of_the_codecs_and_it_is_one_that_is_wanted(python: str):
+def test_each_python_has_one_pin_of_the_codecs_and_it_is_one_that_is_wanted(python: str) -> None:
     """OpenJPH before 0.32 dies of damaged codestreams; no wheel for Python 3.11 has a later one."""
     here = {"python_version": python, "python_full_version": f"{python}.0"}
     wanted = [
@@ -57,7 +57,7 @@ def test_each_python_has_one_pin_of_the_codecs_and_it_is_one_that_is_wanted(pyth
     assert version in wanted[0].specifier
 
 
-def test_the_pins_name_no_index():
+def test_the_pins_name_no_index() -> None:
     pin = re.compile(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!]+(; python_version [<>=]+ \"3\.\d+\")?")
     lines = (PROJECT / "constraints.txt").read_text("utf-8").splitlines()
     assert [line for line in lines if not pin.fullmatch(line)] == []

@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 
 import numpy as np
+import pytest
 from click.testing import CliRunner
 from orthanc import running_orthanc, skip_without_orthanc
 
@@ -21,7 +22,9 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
 
 
-def test_the_tutorial_does_what_it_says(tmp_path, monkeypatch, capsys):
+def test_the_tutorial_does_what_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     skip_without_orthanc()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOUNSFIELD_SERVERS", str(tmp_path / "servers.toml"))

@@ -16,7 +16,7 @@ PROJECT = Path(__file__).parents[2]
 TEXT = (PROJECT / "docs" / "dimse.md").read_text("utf-8")
 
 
-def test_every_line_of_the_statement_names_a_test_that_there_is():
+def test_every_line_of_the_statement_names_a_test_that_there_is() -> None:
     there = {
         name
         for path in (PROJECT / "tests").rglob("test_dimse_*.py")
@@ -29,7 +29,7 @@ def test_every_line_of_the_statement_names_a_test_that_there_is():
     assert set(re.findall(r"`(test_\w+)`", statement)) - there == set()
 
 
-def test_the_options_and_limits_are_those_of_the_code():
+def test_the_options_and_limits_are_those_of_the_code() -> None:
     options = {name for each in serve.params for name in each.opts}
     add = main.get_command(None, "servers").get_command(None, "add")
     options |= {name for each in add.params for name in each.opts}

@@ -26,7 +26,7 @@ def there_are() -> set[str]:
 
 
 @pytest.mark.parametrize(("document", "least"), [("conformance.md", 60), ("security.md", 30)])
-def test_every_line_of_the_statements_names_a_test_that_there_is(document, least):
+def test_every_line_of_the_statements_names_a_test_that_there_is(document: str, least: int) -> None:
     text = (PROJECT / "docs" / document).read_text("utf-8").partition("\n## Limits")[0]
     named = set(re.findall(r"`(test_\w+)`", text))
     assert len(named) > least
@@ -35,12 +35,12 @@ def test_every_line_of_the_statements_names_a_test_that_there_is(document, least
     assert all("`test_" in row for row in rows)
 
 
-def test_the_servers_page_names_tests_that_there_are():
+def test_the_servers_page_names_tests_that_there_are() -> None:
     named = set(re.findall(r"`(test_\w+)`", (PROJECT / "docs" / "server.md").read_text("utf-8")))
     assert named and named - there_are() == set()
 
 
-def test_the_table_of_limits_is_that_of_the_server():
+def test_the_table_of_limits_is_that_of_the_server() -> None:
     text = (PROJECT / "docs" / "security.md").read_text("utf-8").partition("## Limits")[2]
     told = {
         name: value.replace(" ", "")
@@ -53,7 +53,7 @@ def test_the_table_of_limits_is_that_of_the_server():
     assert told == {}
 
 
-def test_every_resource_of_the_wire_document_is_answered(tmp_path):
+def test_every_resource_of_the_wire_document_is_answered(tmp_path: Path) -> None:
     contents = instances()
     text = (PROJECT / "docs" / "wire.md").read_text("utf-8")
     with running(tmp_path) as server:
@@ -66,7 +66,7 @@ def test_every_resource_of_the_wire_document_is_answered(tmp_path):
             assert name in headers and name in text
 
 
-def test_every_option_that_the_documents_use_is_offered():
+def test_every_option_that_the_documents_use_is_offered() -> None:
     offered = {name for option in serve.params for name in option.opts}
     for name in ("docs/server.md", "deploy/compose.yaml", "deploy/hounsfield.service"):
         text = (PROJECT / name).read_text("utf-8")

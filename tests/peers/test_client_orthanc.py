@@ -45,7 +45,9 @@ def series(client: Client, files: list[Path]) -> tuple[str, str]:
     return uid, first(found, "SeriesInstanceUID")
 
 
-def test_what_is_stored_comes_back_byte_for_byte(client, files, series):
+def test_what_is_stored_comes_back_byte_for_byte(
+    client: Client, files: list[Path], series: tuple[str, str]
+) -> None:
     found = client.retrieve_series(*series)
     assert sorted(part.content for part in found) == sorted(path.read_bytes() for path in files)
     assert sorted(part.content for part in client.retrieve_study(series[0])) == sorted(
@@ -53,14 +55,18 @@ def test_what_is_stored_comes_back_byte_for_byte(client, files, series):
     )
 
 
-def test_every_instance_is_found_page_by_page(client, files, series):
+def test_every_instance_is_found_page_by_page(
+    client: Client, files: list[Path], series: tuple[str, str]
+) -> None:
     found = client.search_for_instances(*series, fields=["InstanceNumber"])
     assert len({first(model, "SOPInstanceUID") for model in found}) == len(files)
     assert len(client.search_for_instances(*series, limit=3, offset=1)) == 3
     assert client.search_for_instances(*series, {"SOPInstanceUID": "1.2.3"}) == []
 
 
-def test_metadata_frames_and_bulk_data_agree_with_the_file(client, files, series):
+def test_metadata_frames_and_bulk_data_agree_with_the_file(
+    client: Client, files: list[Path], series: tuple[str, str]
+) -> None:
     models = client.retrieve_series_metadata(*series)
     assert len(models) == len(files)
     dataset = to_dataset(models[0])
@@ -73,20 +79,22 @@ def test_metadata_frames_and_bulk_data_agree_with_the_file(client, files, series
     assert client.retrieve_bulkdata(uris["7FE00010"]).content == whole.PixelData
 
 
-def test_what_is_not_there_is_a_404(client, series):
+def test_what_is_not_there_is_a_404(client: Client, series: tuple[str, str]) -> None:
     with pytest.raises(DicomwebError) as caught:
         client.retrieve_series(series[0], "1.2.3")
     assert caught.value.data["status"] == 404
 
 
-def test_wrong_credentials_are_a_401(client):
+def test_wrong_credentials_are_a_401(client: Client) -> None:
     with Client(client.url, auth=("me", "wrong")) as other, pytest.raises(DicomwebError) as caught:
         other.check()
     assert caught.value.data["status"] == 401
     client.check()
 
 
-def test_every_transfer_syntax_comes_back_byte_for_byte_and_with_the_same_pixels(real_data, tmp_path):
+def test_every_transfer_syntax_comes_back_byte_for_byte_and_with_the_same_pixels(
+    real_data: Path, tmp_path: Path
+) -> None:
     skip_without_orthanc()
     files = sorted((real_data / "transfer_syntaxes").glob("CTImage*")) + sorted(
         (real_data / "enhanced").glob("*.dcm")

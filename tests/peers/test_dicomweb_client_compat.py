@@ -7,6 +7,7 @@ import inspect
 import threading
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pydicom
@@ -32,7 +33,7 @@ def _names(kind: type) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["__init__", *_names(Theirs)])
-def test_every_method_has_the_names_order_and_defaults_of_its_arguments(name):
+def test_every_method_has_the_names_order_and_defaults_of_its_arguments(name) -> None:
     theirs, ours = (inspect.signature(getattr(kind, name)) for kind in (Theirs, Ours))
     assert [(each.name, each.default, each.kind) for each in ours.parameters.values()] == [
         (each.name, each.default, each.kind) for each in theirs.parameters.values()
@@ -80,7 +81,7 @@ CALLS = {
 
 @pytest.mark.parametrize("through", ["session", "own connections"])
 @pytest.mark.parametrize("call", CALLS)
-def test_both_return_the_same_of_the_same_server(server, call, through):
+def test_both_return_the_same_of_the_same_server(server: Running, call, through: str) -> None:
     ours = Ours(server.url, requests.session() if through == "session" else None)
     got, expected = CALLS[call](ours), CALLS[call](Theirs(server.url))
     assert type(got) is type(expected)
@@ -88,7 +89,7 @@ def test_both_return_the_same_of_the_same_server(server, call, through):
     assert got if not isinstance(got, pydicom.Dataset) else got.PixelData
 
 
-def test_iterators_are_generators_of_the_same(server):
+def test_iterators_are_generators_of_the_same(server: Running) -> None:
     client = Ours(server.url)
     for iterator, whole in (
         (client.iter_study(_instance()[0]), client.retrieve_study(_instance()[0])),
@@ -100,7 +101,7 @@ def test_iterators_are_generators_of_the_same(server):
 
 
 @pytest.mark.parametrize("through", ["session", "own connections"])
-def test_what_is_stored_is_told_and_can_be_deleted(tmp_path, through):
+def test_what_is_stored_is_told_and_can_be_deleted(tmp_path: Path, through: str) -> None:
     contents = instances(slices=2)
     with running(tmp_path / "archive", deletes=True) as server:
         client = Ours(server.url, requests.session() if through == "session" else None)
@@ -149,7 +150,7 @@ def _stub(statuses: list[int]) -> Iterator[tuple[str, list[bytes]]]:
 
 
 @pytest.mark.parametrize("through", ["session", "own connections"])
-def test_failures_are_what_callers_of_dicomweb_client_catch(through):
+def test_failures_are_what_callers_of_dicomweb_client_catch(through: str) -> None:
     session = requests.session() if through == "session" else None
     with _stub([404]) as (url, _):
         with pytest.raises(requests.HTTPError) as caught:
@@ -161,7 +162,7 @@ def test_failures_are_what_callers_of_dicomweb_client_catch(through):
 
 
 @pytest.mark.parametrize("through", ["session", "own connections"])
-def test_a_repeated_store_sends_its_bytes_again(through):
+def test_a_repeated_store_sends_its_bytes_again(through: str) -> None:
     """dicomweb-client sends nothing the second time, and counts that as a success."""
     content = _dataset(instances(slices=1, rows=256, columns=256)[0])
     content.PixelData = bytes(2 * 1024 * 1024)
@@ -178,7 +179,7 @@ def test_a_repeated_store_sends_its_bytes_again(through):
         assert len(bodies) == 3
 
 
-def test_paging_ends_on_a_server_that_ignores_the_offset(server):
+def test_paging_ends_on_a_server_that_ignores_the_offset(server: Running) -> None:
     """dicomweb-client asks for ever."""
     client = Ours(server.url)
     first = client.search_for_instances()
@@ -203,7 +204,7 @@ def test_paging_ends_on_a_server_that_ignores_the_offset(server):
         (KeyError, lambda client: client.lookup_tag("NoSuchKeyword")),
     ],
 )
-def test_wrong_arguments_raise_before_anything_is_sent(raised, call):
+def test_wrong_arguments_raise_before_anything_is_sent(raised, call) -> None:
     for kind in (Ours, Theirs):
         with pytest.raises(raised):
             call(kind("http://127.0.0.1:9/dicom-web"))

@@ -28,6 +28,8 @@ from hounsfield.locations import Delivered, Searchable, SeriesSource, Writable, 
 from hounsfield.locations.dimse_address import DimseAddress
 from hounsfield.locations.servers import add_server
 from hounsfield.phantom import PhantomSpec, write
+from hounsfield.server.archive.index.entries import Entry
+from hounsfield.server.provider.finding import Question
 from hounsfield.testing import SearchableContract, SeriesSourceContract
 from hounsfield.verbs.copy import copy
 from hounsfield.verbs.find import find
@@ -79,7 +81,7 @@ def named(archive: Archive) -> str:
         ("dicom://A@h:1/studies/1/series/2/instances/3", DimseAddress("A", "h", 1, "1", "2", "3")),
     ],
 )
-def test_an_address_is_read_and_written(text, expected):
+def test_an_address_is_read_and_written(text: str, expected: DimseAddress) -> None:
     assert DimseAddress.parse(text) == expected
     assert DimseAddress.parse(str(expected)) == expected
 
@@ -89,12 +91,12 @@ def test_an_address_is_read_and_written(text, expected):
     ["dicom://", "dicom://host:104", "dicom://A@h:0", "dicom://A@h:99999", "dicom://A@h:1/series/2",
      "dicom://A@h:1/studies", "dicom://A@h:1/studies/x", "dicom://ABCDEFGHIJKLMNOPQ@h:1", "dicom://A@h:1/studies/1/2"],
 )  # fmt: skip
-def test_what_is_no_address_is_refused(text):
+def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(LocationError):
         open_location(text)
 
 
-def test_studies_series_and_instances_are_found(named, files):
+def test_studies_series_and_instances_are_found(named: str, files: list[Path]) -> None:
     whole = pydicom.dcmread(files[0])
     [study] = find("ct:", filters={"PatientID": whole.PatientID})
     assert study.address == f"ct:/studies/{whole.StudyInstanceUID}"
@@ -113,14 +115,16 @@ def test_studies_series_and_instances_are_found(named, files):
     assert len(list(find("ct:", filters={"PatientName": " ".join(reversed(words))}, fuzzy=True))) == 1
 
 
-def test_load_is_the_folder_bit_for_bit(named, files):
+def test_load_is_the_folder_bit_for_bit(named: str, files: list[Path]) -> None:
     [series] = find("ct:", level="series")
     ours, theirs = load(files[0].parent), load(series.address)
     assert np.array_equal(np.asarray(ours.array), np.asarray(theirs.array))
     assert np.array_equal(ours.affine, theirs.affine)
 
 
-def test_a_copy_has_every_data_set_and_a_second_one_moves_nothing(named, files, tmp_path):
+def test_a_copy_has_every_data_set_and_a_second_one_moves_nothing(
+    named: str, files: list[Path], tmp_path: Path
+) -> None:
     summary = copy("ct:", tmp_path / "copy")
     assert summary.complete and summary.counts["moved"] == len(files), summary.told
     there = {path.stem: data_set(path.read_bytes()) for path in (tmp_path / "copy").rglob("*.dcm")}
@@ -134,7 +138,7 @@ def test_a_copy_has_every_data_set_and_a_second_one_moves_nothing(named, files, 
 
 
 @pytest.mark.parametrize("start", [running_dcmqrscp, running_orthanc_dimse])
-def test_a_copy_to_a_peer_is_verified(start, tmp_path):
+def test_a_copy_to_a_peer_is_verified(start, tmp_path: Path) -> None:
     skip_without_dcmtk()
     if start is running_orthanc_dimse:
         skip_without_orthanc()
@@ -147,7 +151,7 @@ def test_a_copy_to_a_peer_is_verified(start, tmp_path):
         assert copy(tmp_path / "other", "ct:").counts["present"] == 4
 
 
-def test_a_copy_to_a_peer_that_only_stores(files, tmp_path):
+def test_a_copy_to_a_peer_that_only_stores(files: list[Path], tmp_path: Path) -> None:
     skip_without_dcmtk()
     with running_storescp(tmp_path / "in") as port:
         summary = copy(files[0].parent, f"dicom://STORESCP@127.0.0.1:{port}")
@@ -203,7 +207,7 @@ class TestSearchable(SearchableContract):
         return set(held(server))
 
 
-def test_one_instance_by_its_address(server):
+def test_one_instance_by_its_address(server: Dimse) -> None:
     (study, series, instance), content = next(iter(held(server).items()))
     address = (
         f"dicom://HOUNSFIELD@127.0.0.1:{server.port}/studies/{study}/series/{series}/instances/{instance}"
@@ -216,7 +220,9 @@ def test_one_instance_by_its_address(server):
     assert not isinstance(place, Writable)
 
 
-def test_an_instance_that_cannot_be_had_is_named_and_the_others_come(tmp_path, files):
+def test_an_instance_that_cannot_be_had_is_named_and_the_others_come(
+    tmp_path: Path, files: list[Path]
+) -> None:
     with dimse_server(tmp_path / "server") as server:
         contents = [path.read_bytes() for path in files]
         assert len(list(store(server.peer(), map(sendable, contents), never))) == 10
@@ -231,13 +237,15 @@ def test_an_instance_that_cannot_be_had_is_named_and_the_others_come(tmp_path, f
             load(address)
 
 
-def test_what_comes_short_is_asked_for_again_by_its_uids(tmp_path, files, monkeypatch):
+def test_what_comes_short_is_asked_for_again_by_its_uids(
+    tmp_path: Path, files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """139 of 140: a peer that forgets one, says success, and has it when it is asked for it by its UID."""
     from hounsfield.server.provider import retrieving
 
     original = retrieving.wanted
 
-    def forgetful(archive, content, transfer_syntax, model):
+    def forgetful(archive, content, transfer_syntax, model) -> list[Entry]:
         found = original(archive, content, transfer_syntax, model)
         return found[:-1] if len(found) > 5 else found
 
@@ -254,13 +262,15 @@ def test_what_comes_short_is_asked_for_again_by_its_uids(tmp_path, files, monkey
         assert len(came) == len({each.instance for each in came}) == 10
 
 
-def test_a_peer_that_matches_anything_is_not_believed(tmp_path, monkeypatch):
+def test_a_peer_that_matches_anything_is_not_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Keys that a peer ignores: what does not match is left out, and what cannot be told is said."""
     from hounsfield.server.provider import finding
 
     original = finding.read_question
 
-    def careless(content, transfer_syntax, model):
+    def careless(content, transfer_syntax, model) -> Question:
         question = original(content, transfer_syntax, model)
         query = question.query
         return finding.replace(question, query=finding.replace(query, matches=()), ignored=())
@@ -281,7 +291,7 @@ def test_a_peer_that_matches_anything_is_not_believed(tmp_path, monkeypatch):
         assert len(warnings) < 2
 
 
-def test_texts_without_a_character_set(tmp_path):
+def test_texts_without_a_character_set(tmp_path: Path) -> None:
     from hounsfield.dimse.client import Match
     from hounsfield.locations.dimse.charsets import decoded
 
@@ -302,7 +312,7 @@ def test_texts_without_a_character_set(tmp_path):
     assert str(decoded(answer(latin, b"ISO_IR 100"), "GB18030").PatientName).strip() == "Müller^Jörg"
 
 
-def test_a_server_by_name_and_its_settings_make_sense(tmp_path):
+def test_a_server_by_name_and_its_settings_make_sense(tmp_path: Path) -> None:
     with pytest.raises(LocationError, match="no address of a DIMSE peer"):
         add_server("bad", {"url": "dicom://nothing"})
         open_location("bad:")
@@ -324,7 +334,9 @@ def run(*arguments: object) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
-def test_the_command_names_tests_finds_and_copies(archive, files, tmp_path):
+def test_the_command_names_tests_finds_and_copies(
+    archive: Archive, files: list[Path], tmp_path: Path
+) -> None:
     url = f"dicom://{archive.title}@127.0.0.1:{archive.port}"
     code, out = run("servers", "add", "ct", url, "--ae-title", "ME", "--receive-port", archive.our_port)
     assert code == 0, out
@@ -342,7 +354,7 @@ def test_the_command_names_tests_finds_and_copies(archive, files, tmp_path):
     assert code == 2 and "dicom:// addresses" in out
 
 
-def test_a_rejection_is_explained_by_the_command(tmp_path):
+def test_a_rejection_is_explained_by_the_command(tmp_path: Path) -> None:
     with dimse_server(tmp_path / "server", title="ARCHIVE") as server:
         assert run("servers", "add", "ct", f"dicom://OTHER@127.0.0.1:{server.port}")[0] == 0
         code, out = run("servers", "test", "ct")

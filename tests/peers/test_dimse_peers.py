@@ -28,7 +28,7 @@ from hounsfield.dimse.negotiation import EXPLICIT, IMPLICIT
 from hounsfield.dimse.receiving import ReceivedFile
 from hounsfield.dimse.requestor import Peer, Timeouts
 from hounsfield.dimse.retrieving import RetrieveEnd, get, move
-from hounsfield.dimse.services import PATIENT_ROOT, STUDY_ROOT
+from hounsfield.dimse.services import PATIENT_ROOT, STUDY_ROOT, InformationModel
 from hounsfield.errors import DimseError, LocationError
 from hounsfield.phantom import PhantomSpec, write
 
@@ -80,7 +80,7 @@ def sendable(path: Path) -> Sendable:
     )
 
 
-def never(instance, syntaxes):
+def never(instance, syntaxes) -> None:
     raise AssertionError(f"{instance.name} need not be recoded to {syntaxes}")
 
 
@@ -95,12 +95,12 @@ def paths(folder: Path):
     return lambda: folder / f"{next(numbers)}.part"
 
 
-def test_echo(archive):
+def test_echo(archive: Archive) -> None:
     echo(peer_of(archive))
 
 
 @pytest.mark.parametrize("model", [STUDY_ROOT, PATIENT_ROOT], ids=lambda each: each.name)
-def test_find_goes_down_the_levels(archive, files, model):
+def test_find_goes_down_the_levels(archive: Archive, files: list[Path], model: InformationModel) -> None:
     peer = peer_of(archive)
     whole = pydicom.dcmread(files[0])
     keys = {"PatientID": str(whole.PatientID)}
@@ -133,7 +133,9 @@ def retrieved(found: Iterator[ReceivedFile | RetrieveEnd]) -> tuple[dict[str, Pa
 
 
 @pytest.mark.parametrize("how", ["get", "move"])
-def test_a_series_comes_as_it_was_stored(archive, files, how, tmp_path):
+def test_a_series_comes_as_it_was_stored(
+    archive: Archive, files: list[Path], how: str, tmp_path: Path
+) -> None:
     peer = peer_of(archive)
     whole = pydicom.dcmread(files[0])
     wanted = asked(
@@ -154,7 +156,7 @@ def test_a_series_comes_as_it_was_stored(archive, files, how, tmp_path):
         assert meta.MediaStorageSOPInstanceUID == pydicom.dcmread(path).SOPInstanceUID
 
 
-def test_some_instances_by_a_list_of_uids(archive, files, tmp_path):
+def test_some_instances_by_a_list_of_uids(archive: Archive, files: list[Path], tmp_path: Path) -> None:
     whole = [pydicom.dcmread(path) for path in files[:3]]
     wanted = asked(
         "IMAGE",
@@ -175,7 +177,9 @@ def test_some_instances_by_a_list_of_uids(archive, files, tmp_path):
     assert set(received) == {str(each.SOPInstanceUID) for each in whole}
 
 
-def test_a_move_to_somebody_unknown_names_the_administrators_line(archive, files, tmp_path):
+def test_a_move_to_somebody_unknown_names_the_administrators_line(
+    archive: Archive, files: list[Path], tmp_path: Path
+) -> None:
     peer = peer_of(archive, calling="STRANGER")
     wanted = asked("STUDY", StudyInstanceUID=str(pydicom.dcmread(files[0]).StudyInstanceUID))
     with pytest.raises(DimseError) as caught:
@@ -186,14 +190,14 @@ def test_a_move_to_somebody_unknown_names_the_administrators_line(archive, files
     assert archive.title == "ORTHANC" or line in str(caught.value)
 
 
-def test_store_to_an_archive_and_the_same_again(archive, tmp_path):
+def test_store_to_an_archive_and_the_same_again(archive: Archive, tmp_path: Path) -> None:
     other = write(PhantomSpec(slices=5, transfer_syntax="implicit", seed=7), tmp_path / "phantom")
     for _ in range(2):
         stored = list(store(peer_of(archive), map(sendable, other), never))
         assert [each.kind for each in stored] == ["success"] * 5, stored
 
 
-def test_storescp_has_what_was_sent(files, tmp_path):
+def test_storescp_has_what_was_sent(files: list[Path], tmp_path: Path) -> None:
     skip_without_dcmtk()
     with running_storescp(tmp_path / "in", "+xa") as port:
         peer = Peer("127.0.0.1", port, "STORESCP")
@@ -209,13 +213,13 @@ def test_storescp_has_what_was_sent(files, tmp_path):
         assert data_set(there) == data_set(path)
 
 
-def test_only_what_the_peer_refuses_is_recoded(files, tmp_path):
+def test_only_what_the_peer_refuses_is_recoded(files: list[Path], tmp_path: Path) -> None:
     skip_without_dcmtk()
     rle = write(PhantomSpec(slices=12, transfer_syntax="rle"), tmp_path / "rle")
     plain = {each.sop_instance: each.data for each in map(sendable, files)}
     given: list[tuple[str, tuple[str, ...]]] = []
 
-    def recode(instance, syntaxes):
+    def recode(instance, syntaxes) -> Sendable:
         given.append((instance.transfer_syntax, tuple(syntaxes)))
         return Sendable(
             instance.name,
@@ -232,10 +236,10 @@ def test_only_what_the_peer_refuses_is_recoded(files, tmp_path):
         assert given == [(RLE, (EXPLICIT, IMPLICIT))] * 12
 
 
-def test_what_cannot_be_read_or_is_of_no_class_fails_alone(files, tmp_path):
+def test_what_cannot_be_read_or_is_of_no_class_fails_alone(files: list[Path], tmp_path: Path) -> None:
     skip_without_dcmtk()
 
-    def broken():
+    def broken() -> None:
         raise OSError("gone")
 
     odd = Sendable("odd", "1.2.3.4", "1.2.3", EXPLICIT, lambda: [b""])
@@ -251,7 +255,7 @@ def test_what_cannot_be_read_or_is_of_no_class_fails_alone(files, tmp_path):
     assert "SOP class" in next(each.reason for each in stored if each.instance.name == "odd")
 
 
-def test_rejections_say_what_to_do(files, tmp_path):
+def test_rejections_say_what_to_do(files: list[Path], tmp_path: Path) -> None:
     skip_without_dcmtk()
     with running_dcmqrscp(tmp_path / "qr") as archive:
         with pytest.raises(DimseError, match="called AE title not recognised") as caught:
@@ -260,7 +264,7 @@ def test_rejections_say_what_to_do(files, tmp_path):
         assert "ask its administrator for its AE title" in str(caught.value)
 
 
-def test_an_unknown_caller_gets_the_line_for_the_administrator(tmp_path):
+def test_an_unknown_caller_gets_the_line_for_the_administrator(tmp_path: Path) -> None:
     from pynetdicom import AE, evt
     from pynetdicom.sop_class import Verification
 
@@ -278,7 +282,7 @@ def test_an_unknown_caller_gets_the_line_for_the_administrator(tmp_path):
         server.shutdown()
 
 
-def test_nobody_there_and_somebody_who_says_nothing():
+def test_nobody_there_and_somebody_who_says_nothing() -> None:
     import socket
 
     with pytest.raises(DimseError, match="nothing listens there"):
@@ -288,7 +292,7 @@ def test_nobody_there_and_somebody_who_says_nothing():
         with pytest.raises(DimseError, match=r"silent for 0.2 s"):
             echo(Peer("127.0.0.1", port, "PACS", timeouts=Timeouts(response=0.2)))
 
-        def web_server():
+        def web_server() -> None:
             listener.accept()[0].close()
             sock, _ = listener.accept()
             with sock:
@@ -302,7 +306,7 @@ def test_nobody_there_and_somebody_who_says_nothing():
         thread.join()
 
 
-def test_tls_with_certificates_on_both_sides(files, tmp_path):
+def test_tls_with_certificates_on_both_sides(files: list[Path], tmp_path: Path) -> None:
     skip_without_dcmtk()
     cert, key = certificate(tmp_path / "pacs")
     our_cert, our_key = certificate(tmp_path / "me")

@@ -28,7 +28,7 @@ from hounsfield.dimse.negotiation import EXPLICIT, IMPLICIT
 from hounsfield.dimse.receiving import ReceivedFile
 from hounsfield.dimse.requestor import Peer
 from hounsfield.dimse.retrieving import get
-from hounsfield.dimse.services import PATIENT_ROOT, STUDY_ROOT
+from hounsfield.dimse.services import PATIENT_ROOT, STUDY_ROOT, InformationModel
 from hounsfield.errors import DimseError, LocationError
 from hounsfield.phantom import PhantomSpec, write
 from hounsfield.server.http.limits import Limits
@@ -53,7 +53,9 @@ def asked(level: str, **keys: str | list[str]):
     return lambda syntax: encode_identifier(identifier(level, keys), syntax)
 
 
-def found(server: Dimse, level: str, model=STUDY_ROOT, **keys: str) -> list[pydicom.Dataset]:
+def found(
+    server: Dimse, level: str, model: InformationModel = STUDY_ROOT, **keys: str
+) -> list[pydicom.Dataset]:
     return [
         decode_identifier(each.identifier, each.transfer_syntax)
         for each in find(server.peer(), model.find, asked(level, **keys))
@@ -67,7 +69,7 @@ def of(path: Path) -> str:
 # C-ECHO and who may ask.
 
 
-def test_echoscu_is_answered_and_a_wrong_title_is_not(server):
+def test_echoscu_is_answered_and_a_wrong_title_is_not(server: Dimse) -> None:
     skip_without_dcmtk()
     dcmtk("echoscu", "-aec", "HOUNSFIELD", "127.0.0.1", server.port)
     assert "Called AE Title Not Recognized" in dcmtk(
@@ -75,7 +77,7 @@ def test_echoscu_is_answered_and_a_wrong_title_is_not(server):
     )
 
 
-def test_only_named_peers_from_their_address_may_ask_elsewhere_than_on_this_machine(tmp_path):
+def test_only_named_peers_from_their_address_may_ask_elsewhere_than_on_this_machine(tmp_path: Path) -> None:
     with pytest.raises(LocationError, match="no peer is named"):
         door("HOUNSFIELD", "10.0.0.2", 11112)
     made = door("HOUNSFIELD", "10.0.0.2", 11112, peers=["CT1@127.0.0.1:104"])
@@ -95,7 +97,7 @@ def test_only_named_peers_from_their_address_may_ask_elsewhere_than_on_this_mach
             door("HOUNSFIELD", "10.0.0.2", 11112, peers=[wrong])
 
 
-def test_tls_with_a_certificate_of_the_peer(tmp_path):
+def test_tls_with_a_certificate_of_the_peer(tmp_path: Path) -> None:
     cert, key = certificate(tmp_path / "server")
     theirs, their_key = certificate(tmp_path / "peer")
     with dimse_server(tmp_path / "archive", certificate=(str(cert), str(key)), ca=str(theirs)) as server:
@@ -113,7 +115,7 @@ def test_tls_with_a_certificate_of_the_peer(tmp_path):
 # C-STORE.
 
 
-def test_storescu_and_dcmsend_store_what_they_have(server, files, tmp_path):
+def test_storescu_and_dcmsend_store_what_they_have(server: Dimse, files: list[Path], tmp_path: Path) -> None:
     skip_without_dcmtk()
     store_with_dcmtk(server.port, "HOUNSFIELD", files[:5])
     dcmtk("dcmsend", "-aec", "HOUNSFIELD", "127.0.0.1", server.port, *files[5:])
@@ -130,7 +132,7 @@ def test_storescu_and_dcmsend_store_what_they_have(server, files, tmp_path):
 
 
 @pytest.mark.parametrize("syntax", ["implicit", "explicit-big-endian", "deflated", "rle", "jpeg-ls"])
-def test_any_accepted_syntax_is_stored_as_it_comes(server, syntax):
+def test_any_accepted_syntax_is_stored_as_it_comes(server: Dimse, syntax: str) -> None:
     contents = instances(transfer_syntax=syntax)
     stored = list(store(server.peer(), map(sendable, contents), never))
     assert {each.kind for each in stored} == {"success"}, stored
@@ -140,7 +142,7 @@ def test_any_accepted_syntax_is_stored_as_it_comes(server, syntax):
         assert read(there[uids(content)[2]]).pixel_array.shape == (32, 32)
 
 
-def test_the_same_again_is_a_success_and_other_bytes_are_refused(server):
+def test_the_same_again_is_a_success_and_other_bytes_are_refused(server: Dimse) -> None:
     content, *_ = instances()
     other = version(content, 1)
     for given, status in ((content, 0), (content, 0), (other, 0x0111), (content, 0)):
@@ -150,7 +152,7 @@ def test_the_same_again_is_a_success_and_other_bytes_are_refused(server):
     assert data_set(there) == data_set(content)
 
 
-def test_what_came_by_stow_is_the_same_when_it_comes_by_c_store(server):
+def test_what_came_by_stow_is_the_same_when_it_comes_by_c_store(server: Dimse) -> None:
     from hounsfield.server.ingest.upload import Upload
 
     content, *_ = instances()
@@ -163,7 +165,7 @@ def test_what_came_by_stow_is_the_same_when_it_comes_by_c_store(server):
     assert list(server.stored().values()) == [content]
 
 
-def test_replacing_where_the_server_replaces(tmp_path):
+def test_replacing_where_the_server_replaces(tmp_path: Path) -> None:
     content, *_ = instances()
     with dimse_server(tmp_path / "archive", replace=True) as server:
         for number in range(3):
@@ -173,7 +175,7 @@ def test_replacing_where_the_server_replaces(tmp_path):
         assert read(there).PatientName == "VERSION^2"
 
 
-def test_what_does_not_fit_is_refused_with_its_status_and_nothing_is_kept(server):
+def test_what_does_not_fit_is_refused_with_its_status_and_nothing_is_kept(server: Dimse) -> None:
     content, *_ = instances()
     good = sendable(content)
 
@@ -198,7 +200,7 @@ def test_what_does_not_fit_is_refused_with_its_status_and_nothing_is_kept(server
     assert stored.status == 0
 
 
-def test_too_large_an_instance_is_out_of_resources_and_read_past(tmp_path):
+def test_too_large_an_instance_is_out_of_resources_and_read_past(tmp_path: Path) -> None:
     large, small = instances(slices=1, rows=512, columns=512)[0], instances(slices=1)[0]
     with dimse_server(tmp_path / "archive", limits=Limits(instance=100_000)) as server:
         stored = list(store(server.peer(), [sendable(large), sendable(small)], never))
@@ -206,7 +208,7 @@ def test_too_large_an_instance_is_out_of_resources_and_read_past(tmp_path):
         assert stored[0].status == 0xA700
 
 
-def test_a_full_disk_is_a700(server, monkeypatch):
+def test_a_full_disk_is_a700(server: Dimse, monkeypatch: pytest.MonkeyPatch) -> None:
     import errno
 
     from hounsfield.server.archive.store import incoming
@@ -216,7 +218,7 @@ def test_a_full_disk_is_a700(server, monkeypatch):
     if original is None:
         pytest.skip("the store syncs elsewhere")
 
-    def full(descriptor):
+    def full(descriptor) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(incoming.os, "fdatasync", full)
@@ -229,7 +231,7 @@ def test_a_full_disk_is_a700(server, monkeypatch):
     assert stored.status == 0
 
 
-def test_a_meta_group_in_the_data_set_is_left_out(server):
+def test_a_meta_group_in_the_data_set_is_left_out(server: Dimse) -> None:
     content, *_ = instances()
     whole = sendable(content)
     given = Sendable("odd", whole.sop_class, whole.sop_instance, whole.transfer_syntax, lambda: [content])
@@ -238,7 +240,7 @@ def test_a_meta_group_in_the_data_set_is_left_out(server):
     assert [data_set(each) for each in server.stored().values()] == [data_set(content)]
 
 
-def test_four_associations_at_once(server):
+def test_four_associations_at_once(server: Dimse) -> None:
     groups = [instances(slices=8, seed=seed) for seed in range(4)]
     outcomes: list[list[object]] = [[] for _ in groups]
 
@@ -254,11 +256,11 @@ def test_four_associations_at_once(server):
     assert len(server.stored()) == 32
 
 
-def test_a_peer_that_vanishes_within_an_instance_leaves_nothing(server):
+def test_a_peer_that_vanishes_within_an_instance_leaves_nothing(server: Dimse) -> None:
     content, *_ = instances()
     given = sendable(content)
 
-    def torn():
+    def torn() -> Iterator[bytes]:
         yield data_set(content)[:1000]
         raise OSError("pulled out")
 
@@ -290,7 +292,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dimse]:
         yield server
 
 
-def test_studies_are_found_by_every_kind_of_matching(searched):
+def test_studies_are_found_by_every_kind_of_matching(searched: Dimse) -> None:
     def names(**keys: str) -> list[str]:
         return sorted(
             str(each.PatientName) for each in found(searched, "STUDY", **{"PatientName": "", **keys})
@@ -307,7 +309,7 @@ def test_studies_are_found_by_every_kind_of_matching(searched):
     assert names(StudyInstanceUID="1.2.3") == []
 
 
-def test_an_answer_has_what_was_asked_for_in_the_peers_characters(searched):
+def test_an_answer_has_what_was_asked_for_in_the_peers_characters(searched: Dimse) -> None:
     [study] = found(searched, "STUDY", PatientID="122", PatientName="", StudyInstanceUID="", AccessionNumber="",
                     ModalitiesInStudy="", NumberOfStudyRelatedInstances="", PatientComments="")  # fmt: skip
     assert study.SpecificCharacterSet == "ISO_IR 192"
@@ -326,7 +328,7 @@ def test_an_answer_has_what_was_asked_for_in_the_peers_characters(searched):
     assert "SpecificCharacterSet" not in plain
 
 
-def test_series_images_and_patients(searched):
+def test_series_images_and_patients(searched: Dimse) -> None:
     [study] = found(searched, "STUDY", PatientID="121", StudyInstanceUID="")
     [series] = found(
         searched, "SERIES", StudyInstanceUID=str(study.StudyInstanceUID), SeriesInstanceUID="", Modality="CT"
@@ -350,7 +352,7 @@ def test_series_images_and_patients(searched):
     assert not any(each.StudyInstanceUID for each in patients if "StudyInstanceUID" in each)
 
 
-def test_a_key_that_is_not_matched_is_said_to_be_so(searched):
+def test_a_key_that_is_not_matched_is_said_to_be_so(searched: Dimse) -> None:
     matches = list(find(searched.peer(), STUDY_ROOT.find, asked("STUDY", SOPClassUID="1.2", PatientID="120")))
     assert [each.unmatched for each in matches] == [True]
     with pytest.raises(DimseError, match="does not match SOP class"):
@@ -359,11 +361,11 @@ def test_a_key_that_is_not_matched_is_said_to_be_so(searched):
         list(find(searched.peer(), STUDY_ROOT.find, asked("NONSENSE", PatientID="")))
 
 
-def test_a_search_is_cancelled(searched):
+def test_a_search_is_cancelled(searched: Dimse) -> None:
     assert len(list(find(searched.peer(), STUDY_ROOT.find, asked("STUDY", PatientID=""), limit=2))) == 2
 
 
-def test_findscu_and_pynetdicom_read_the_answers(searched):
+def test_findscu_and_pynetdicom_read_the_answers(searched: Dimse) -> None:
     skip_without_dcmtk()
     out = dcmtk("findscu", "-S", "-aec", "HOUNSFIELD", "-k", "QueryRetrieveLevel=STUDY", "-k", "PatientName=BETA*",
                 "-k", "StudyInstanceUID", "127.0.0.1", searched.port)  # fmt: skip
@@ -392,7 +394,7 @@ def filled(server: Dimse, files: list[Path]) -> Dimse:
     return server
 
 
-def test_getscu_and_movescu_retrieve(tmp_path, files):
+def test_getscu_and_movescu_retrieve(tmp_path: Path, files: list[Path]) -> None:
     skip_without_dcmtk()
     study = str(pydicom.dcmread(files[0]).StudyInstanceUID)
     with running_storescp(tmp_path / "moved", title="WS") as port, dimse_server(
@@ -413,7 +415,9 @@ def test_getscu_and_movescu_retrieve(tmp_path, files):
         assert ("C-MOVE /dimse", 0, [study]) in did
 
 
-def test_a_move_to_a_peer_that_is_down_fails_every_instance_and_says_so(tmp_path, files):
+def test_a_move_to_a_peer_that_is_down_fails_every_instance_and_says_so(
+    tmp_path: Path, files: list[Path]
+) -> None:
     skip_without_dcmtk()
     port = free_port()
     with dimse_server(tmp_path / "archive", peers=[f"WS@127.0.0.1:{port}"]) as server:
@@ -426,7 +430,7 @@ def test_a_move_to_a_peer_that_is_down_fails_every_instance_and_says_so(tmp_path
         echo(server.peer())
 
 
-def test_an_instance_is_converted_only_where_the_peer_does_not_take_it(server, tmp_path):
+def test_an_instance_is_converted_only_where_the_peer_does_not_take_it(server: Dimse, tmp_path: Path) -> None:
     contents = instances(transfer_syntax="rle", slices=3)
     plain = instances(slices=3)
     assert {each.kind for each in store(server.peer(), map(sendable, contents), never)} == {"success"}
@@ -450,7 +454,7 @@ def test_an_instance_is_converted_only_where_the_peer_does_not_take_it(server, t
         assert pixels == {uids(content)[2]: read(content).pixel_array.tobytes() for content in plain}
 
 
-def test_what_fails_is_counted_and_listed(filled, files, tmp_path):
+def test_what_fails_is_counted_and_listed(filled: Dimse, files: list[Path], tmp_path: Path) -> None:
     study = str(pydicom.dcmread(files[0]).StudyInstanceUID)
     lost, *_ = files
     stored = next(Path(filled.deployment.folder).rglob(f"{of(lost)}.dcm"))
@@ -471,14 +475,14 @@ def test_what_fails_is_counted_and_listed(filled, files, tmp_path):
     assert len(received) == 8
 
 
-def test_pynetdicom_retrieves_one_instance_by_its_uid(filled, files):
+def test_pynetdicom_retrieves_one_instance_by_its_uid(filled: Dimse, files: list[Path]) -> None:
     from pynetdicom import AE, build_role, evt
     from pynetdicom.sop_class import CTImageStorage
     from pynetdicom.sop_class import PatientRootQueryRetrieveInformationModelGet as Get
 
     received: list[str] = []
 
-    def keep(event):
+    def keep(event) -> int:
         received.append(str(event.dataset.SOPInstanceUID))
         return 0
 
@@ -516,7 +520,7 @@ def committed(server: Dimse, request: pydicom.Dataset, title: str, reports: list
     from pynetdicom.sop_class import StorageCommitmentPushModel as Push
     from pynetdicom.sop_class import StorageCommitmentPushModelInstance as Well
 
-    def reported(event):
+    def reported(event) -> tuple[int, None]:
         reports.append(event.event_information)
         return 0, None
 
@@ -533,7 +537,7 @@ def committed(server: Dimse, request: pydicom.Dataset, title: str, reports: list
     association.release()
 
 
-def test_commitment_over_the_same_association(filled, files):
+def test_commitment_over_the_same_association(filled: Dimse, files: list[Path]) -> None:
     reports: list[pydicom.Dataset] = []
     references = [(CT, of(files[0])), (CT, "1.2.3"), ("1.2.840.10008.5.1.4.1.1.4", of(files[1]))]
     committed(filled, commitment(references), "ME", reports)
@@ -546,14 +550,16 @@ def test_commitment_over_the_same_association(filled, files):
     ]
 
 
-def test_a_named_peer_gets_its_commitment_over_an_association_of_its_own(tmp_path, files):
+def test_a_named_peer_gets_its_commitment_over_an_association_of_its_own(
+    tmp_path: Path, files: list[Path]
+) -> None:
     from pynetdicom import AE, evt
     from pynetdicom.sop_class import StorageCommitmentPushModel as Push
 
     reports: list[pydicom.Dataset] = []
     types: list[int] = []
 
-    def reported(event):
+    def reported(event) -> tuple[int, None]:
         types.append(event.event_type)
         reports.append(event.event_information)
         return 0, None
@@ -580,7 +586,7 @@ def test_a_named_peer_gets_its_commitment_over_an_association_of_its_own(tmp_pat
 # The command.
 
 
-def test_the_command_speaks_dimse_too(tmp_path, files):
+def test_the_command_speaks_dimse_too(tmp_path: Path, files: list[Path]) -> None:
     import re
     import subprocess
     import sys
@@ -604,5 +610,5 @@ def test_the_command_speaks_dimse_too(tmp_path, files):
             assert process.wait(30) is not None
 
 
-def test_a_peer_with_our_client_sees_an_archive(filled):
+def test_a_peer_with_our_client_sees_an_archive(filled: Dimse) -> None:
     echo(Peer("127.0.0.1", filled.port, "HOUNSFIELD"))

@@ -25,7 +25,7 @@ from hounsfield.client import Client
 from hounsfield.phantom import PhantomSpec, write
 
 
-def test_this_projects_client_stores_searches_retrieves_and_loads(tmp_path):
+def test_this_projects_client_stores_searches_retrieves_and_loads(tmp_path: Path) -> None:
     paths = write(PhantomSpec(slices=5, rows=32, columns=32), tmp_path / "phantom")
     with running(tmp_path / "archive") as server, Client(server.url) as client:
         result = client.store_instances(paths)
@@ -48,7 +48,7 @@ def _orthanc(url: str, path: str, told: dict) -> dict:
         return json.loads(answer.read() or b"{}")
 
 
-def test_orthanc_stores_to_the_server_and_retrieves_from_it(tmp_path):
+def test_orthanc_stores_to_the_server_and_retrieves_from_it(tmp_path: Path) -> None:
     skip_without_orthanc()
     contents = instances(slices=4)
     study = path_of(contents[0], "study").rpartition("/")[2]
@@ -99,7 +99,7 @@ def _node_module() -> Path | None:
     return None
 
 
-def test_nodes_dicomweb_client_is_served(tmp_path):
+def test_nodes_dicomweb_client_is_served(tmp_path: Path) -> None:
     module = _node_module()
     if module is None or shutil.which("node") is None:
         pytest.skip("npm's dicomweb-client is not here; npm install dicomweb-client, and NODE_PATH to it")
@@ -163,7 +163,7 @@ def _certificate(folder: Path) -> tuple[Path, Path]:
     return certificate, private
 
 
-def test_the_command_speaks_tls(tmp_path):
+def test_the_command_speaks_tls(tmp_path: Path) -> None:
     certificate, key = _certificate(tmp_path)
     server = start(str(tmp_path / "archive"), "--tls-cert", str(certificate), "--tls-key", str(key))
     try:

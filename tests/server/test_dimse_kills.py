@@ -6,6 +6,7 @@ import contextlib
 import random
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ THREADS = 4
 
 
 @pytest.fixture(scope="module")
-def zygote():
+def zygote() -> Iterator[Zygote]:
     found = Zygote()
     yield found
     found.close()
@@ -100,7 +101,7 @@ def _kill_again_and_again(zygote: Zygote, folder: Path, rounds: int, seed: int) 
 
 
 @pytest.mark.timeout(300)
-def test_an_acknowledged_c_store_survives_sixty_kills(zygote, tmp_path):
+def test_an_acknowledged_c_store_survives_sixty_kills(zygote, tmp_path: Path) -> None:
     acknowledged = _kill_again_and_again(zygote, tmp_path, 60, seed=1)
     assert acknowledged > 60  # else the kills came too early to say anything
 
@@ -108,5 +109,5 @@ def test_an_acknowledged_c_store_survives_sixty_kills(zygote, tmp_path):
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("seed", range(1000, 6000, 1000))
-def test_an_acknowledged_c_store_survives_many_more_kills(zygote, tmp_path, seed):
+def test_an_acknowledged_c_store_survives_many_more_kills(zygote, tmp_path: Path, seed) -> None:
     _kill_again_and_again(zygote, tmp_path, 100, seed)

@@ -6,11 +6,14 @@ import base64
 import contextlib
 import json
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import jwt
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from httpx2._client import Client
 from server_support import STOW, body, client, instances, path_of, served
 
 from hounsfield.cli import main
@@ -22,7 +25,7 @@ from hounsfield.server.http.limits import Limits
 
 
 @contextlib.contextmanager
-def opened(folder, **options):
+def opened(folder, **options) -> Iterator[Client]:
     deployment = Deployment(str(folder), **options)
     archive = deployment.open(first=True)
     try:
@@ -36,7 +39,7 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def test_tokens_have_scopes_and_are_kept_hashed(tmp_path):
+def test_tokens_have_scopes_and_are_kept_hashed(tmp_path: Path) -> None:
     file = CredentialFile(tmp_path / ".hounsfield" / "credentials.json")
     reader, writer = file.add_token("reader", ["read"]), file.add_token("writer", ["read", "write"])
     assert reader not in file.path.read_text() and file.path.stat().st_mode & 0o777 == 0o600
@@ -59,14 +62,14 @@ def test_tokens_have_scopes_and_are_kept_hashed(tmp_path):
         assert http.get("/openapi.json").status_code == 200
 
 
-def test_a_token_expires(tmp_path):
+def test_a_token_expires(tmp_path: Path) -> None:
     file = CredentialFile(tmp_path / "c.json")
     token = file.add_token("short", ["read"], days=1e-9)
     time.sleep(0.01)
     assert file.token(token) is None
 
 
-def test_passwords_by_basic_authentication(tmp_path):
+def test_passwords_by_basic_authentication(tmp_path: Path) -> None:
     file = CredentialFile(tmp_path / ".hounsfield" / "credentials.json")
     file.add_password("anna", "correct horse", ["read"])
     assert "correct" not in file.path.read_text()
@@ -82,10 +85,10 @@ def test_passwords_by_basic_authentication(tmp_path):
         assert http.get("/studies", headers={"Authorization": "Basic §".encode("latin-1")}).status_code == 401
 
 
-def test_the_command_makes_lists_and_revokes_tokens(tmp_path):
+def test_the_command_makes_lists_and_revokes_tokens(tmp_path: Path) -> None:
     runner = CliRunner()
 
-    def run(*arguments):
+    def run(*arguments) -> Result:
         return runner.invoke(main, ["tokens", *arguments, "--archive", str(tmp_path)], standalone_mode=False)
 
     token = run("add", "viewer").stdout.strip()
@@ -103,7 +106,7 @@ class Provider:
         self.key = rsa.generate_private_key(65537, 2048)
         self.url = ""
 
-    async def __call__(self, scope, receive, send):
+    async def __call__(self, scope, receive, send) -> None:
         jwk = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self.key.public_key())) | {
             "kid": "1",
             "use": "sig",
@@ -117,7 +120,7 @@ class Provider:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": content})
 
-    def token(self, *, key=None, algorithm="RS256", **claims) -> str:
+    def token(self, *, key: None = None, algorithm: str = "RS256", **claims) -> str:
         told = {
             "iss": self.url,
             "aud": "hounsfield",
@@ -128,7 +131,7 @@ class Provider:
         return jwt.encode(told | claims, key or self.key, algorithm=algorithm, headers={"kid": "1"})
 
 
-def test_openid_tokens_are_held_against_the_providers_keys(tmp_path):
+def test_openid_tokens_are_held_against_the_providers_keys(tmp_path: Path) -> None:
     provider = Provider()
     with served(provider) as url:
         provider.url = url
@@ -153,13 +156,13 @@ def test_openid_tokens_are_held_against_the_providers_keys(tmp_path):
                 assert http.get("/studies", headers=bearer(token)).status_code == 401, what
 
 
-def test_openid_scopes_may_come_as_roles_in_another_claim():
+def test_openid_scopes_may_come_as_roles_in_another_claim() -> None:
     verifier = OpenId("https://i", "a", claim="realm_access.roles")
     assert verifier._granted({"realm_access": {"roles": ["hounsfield:write", "x"]}}) == {"write"}
     assert verifier._granted({}) == frozenset()
 
 
-def test_another_address_than_loopback_needs_credentials(tmp_path):
+def test_another_address_than_loopback_needs_credentials(tmp_path: Path) -> None:
     with pytest.raises(HounsfieldError, match="insecure"):
         Deployment(str(tmp_path), host="0.0.0.0").access()
     Deployment(str(tmp_path), host="0.0.0.0", insecure=True).access()
@@ -167,7 +170,7 @@ def test_another_address_than_loopback_needs_credentials(tmp_path):
     assert Deployment(str(tmp_path), host="0.0.0.0").access().authenticators
 
 
-def test_a_server_without_credentials_answers_to_its_own_names_only(tmp_path):
+def test_a_server_without_credentials_answers_to_its_own_names_only(tmp_path: Path) -> None:
     with opened(tmp_path) as http:
         assert http.get("/studies").status_code == 200
         assert http.get("/studies", headers={"Host": "localhost:1"}).status_code == 200
@@ -180,7 +183,7 @@ def test_a_server_without_credentials_answers_to_its_own_names_only(tmp_path):
         )
 
 
-def test_pages_of_other_origins_may_not_unless_told(tmp_path):
+def test_pages_of_other_origins_may_not_unless_told(tmp_path: Path) -> None:
     preflight = {"Origin": "https://viewer.example", "Access-Control-Request-Method": "GET"}
     with opened(tmp_path / "one") as http:
         assert "access-control-allow-origin" not in http.options("/studies", headers=preflight).headers
@@ -203,7 +206,9 @@ def test_pages_of_other_origins_may_not_unless_told(tmp_path):
         ({"X-Forwarded-Prefix": "/pacs", "X-Forwarded-Host": "h"}, "http://h/pacs/dicom-web/"),
     ],
 )
-def test_urls_are_those_that_the_client_sees_through_a_proxy(tmp_path, headers, expected):
+def test_urls_are_those_that_the_client_sees_through_a_proxy(
+    tmp_path: Path, headers: dict[str, str], expected: str
+) -> None:
     contents = instances()
     with opened(tmp_path) as http:
         http.post("/studies", content=body(contents), headers={"Content-Type": STOW})
@@ -215,7 +220,7 @@ def test_urls_are_those_that_the_client_sees_through_a_proxy(tmp_path, headers, 
         assert not model["00081190"]["Value"][0].startswith(expected)
 
 
-def test_the_audit_log_says_who_touched_which_study_and_nothing_of_the_patient(tmp_path):
+def test_the_audit_log_says_who_touched_which_study_and_nothing_of_the_patient(tmp_path: Path) -> None:
     file = CredentialFile(tmp_path / ".hounsfield" / "credentials.json")
     token = file.add_token("anna", ["read", "write"])
     contents = instances(patient_name="Secret^Name")
@@ -233,7 +238,7 @@ def test_the_audit_log_says_who_touched_which_study_and_nothing_of_the_patient(t
     assert "Secret" not in json.dumps(lines)
 
 
-def test_every_answer_says_that_nothing_in_it_may_run(tmp_path):
+def test_every_answer_says_that_nothing_in_it_may_run(tmp_path: Path) -> None:
     with opened(tmp_path) as http:
         for path in ("/studies", "/studies/1.2/metadata", "/openapi.json"):
             answer = http.get(path)
@@ -247,13 +252,13 @@ def test_every_answer_says_that_nothing_in_it_may_run(tmp_path):
 @pytest.mark.parametrize(
     "path", ["/%2e%2e/%2e%2e/etc/passwd", "/..%2f..%2fetc/passwd", "/assets/../../../x", "/a%00b"]
 )
-def test_pages_come_from_their_folder_only(tmp_path, path):
+def test_pages_come_from_their_folder_only(tmp_path: Path, path: str) -> None:
     with opened(tmp_path) as http:
         root = str(http.base_url).replace("/dicom-web/", "")
         assert http.get(root + path).status_code in {400, 404}
 
 
-def test_methods_that_are_not_there_are_405_with_allow(tmp_path):
+def test_methods_that_are_not_there_are_405_with_allow(tmp_path: Path) -> None:
     with opened(tmp_path) as http:
         answer = http.put("/studies", content=b"")
         assert (
@@ -264,7 +269,7 @@ def test_methods_that_are_not_there_are_405_with_allow(tmp_path):
         assert http.options("/studies").headers["allow"] == "GET, HEAD, OPTIONS, POST"
 
 
-def test_capabilities_are_told_as_openapi_and_as_wadl_of_the_same_resources(tmp_path):
+def test_capabilities_are_told_as_openapi_and_as_wadl_of_the_same_resources(tmp_path: Path) -> None:
     from xml.etree import ElementTree
 
     name = "{http://wadl.dev.java.net/2009/02}"
@@ -293,13 +298,13 @@ def test_capabilities_are_told_as_openapi_and_as_wadl_of_the_same_resources(tmp_
         assert http.options("/studies").status_code == 204
 
 
-def test_too_many_at_once_are_told_to_come_back(tmp_path):
+def test_too_many_at_once_are_told_to_come_back(tmp_path: Path) -> None:
     with opened(tmp_path, limits=Limits(requests=0)) as http:
         answer = http.get("/studies")
         assert answer.status_code == 503 and answer.headers["retry-after"]
 
 
-def test_metrics_and_health_and_readiness(tmp_path):
+def test_metrics_and_health_and_readiness(tmp_path: Path) -> None:
     contents = instances()
     with opened(tmp_path) as http:
         http.post("/studies", content=body(contents), headers={"Content-Type": STOW})
@@ -310,7 +315,7 @@ def test_metrics_and_health_and_readiness(tmp_path):
         assert path_of(contents[0], "study").rpartition("/")[2] not in text
 
 
-def test_log_lines_are_json_without_patient_data(tmp_path, caplog):
+def test_log_lines_are_json_without_patient_data(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     import logging
 
     from hounsfield.server.ops.logs import JsonFormatter

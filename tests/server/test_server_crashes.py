@@ -21,33 +21,33 @@ make the index once more: nothing is lost, which is why no state of the model sa
 
 
 @pytest.mark.timeout(1200)
-def test_death_at_any_step_breaks_no_promise():
+def test_death_at_any_step_breaks_no_promise() -> None:
     assert broken("store", "replace", "delete", "reindex", "start", "import", "watch", fault="death") == {}
 
 
 @pytest.mark.timeout(1200)
-def test_death_at_any_step_over_an_object_store_breaks_no_promise():
+def test_death_at_any_step_over_an_object_store_breaks_no_promise() -> None:
     assert broken("store", "replace", "start", fault="death", store="objects") == {}
 
 
 @pytest.mark.timeout(1200)
-def test_an_error_of_the_disk_at_any_step_breaks_no_promise():
+def test_an_error_of_the_disk_at_any_step_breaks_no_promise() -> None:
     assert broken("replace", "reindex", "import", fault="EIO") == {}
 
 
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("fault", ["ENOSPC", "short", "short, then ENOSPC"])
-def test_a_disk_that_is_full_at_any_step_breaks_no_promise(fault):
+def test_a_disk_that_is_full_at_any_step_breaks_no_promise(fault: str) -> None:
     assert broken("store", fault=fault) == {}
 
 
 @pytest.mark.timeout(1200)
-def test_a_power_failure_at_any_moment_breaks_no_promise():
+def test_a_power_failure_at_any_moment_breaks_no_promise() -> None:
     assert broken(*POWER, fault="power", limit=25) == {}
 
 
 @pytest.mark.timeout(1200)
-def test_without_any_one_of_its_syncs_a_power_failure_breaks_a_promise():
+def test_without_any_one_of_its_syncs_a_power_failure_breaks_a_promise() -> None:
     found = objections("first store", "first import", "store and import", "delete", "store and reindex")
     silent = [site for site, objection in found.items() if objection is None]
     assert [site for site in silent if not site.startswith(HEALED)] == []
@@ -77,12 +77,12 @@ def syncs() -> set[str]:
 @pytest.mark.parametrize("store", ["folder", "objects"])
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_any_fault_at_any_step_breaks_no_promise(scenario, fault, store):
+def test_any_fault_at_any_step_breaks_no_promise(scenario: str, fault, store: str) -> None:
     assert broken(scenario, fault=fault, store=store) == {}
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("scenario", POWER)
-def test_a_power_failure_in_very_many_ways_breaks_no_promise(scenario):
+def test_a_power_failure_in_very_many_ways_breaks_no_promise(scenario: str) -> None:
     assert broken(scenario, fault="power", limit=5000) == {}

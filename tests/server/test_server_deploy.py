@@ -12,12 +12,15 @@ import socket
 import ssl
 import subprocess
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from ssl import SSLContext
 
 import httpx2
 import pytest
 import yaml
+from httpx2._client import Client
 from server_postgres import postgres
 from server_support import AS_STORED, STOW, Process, body, instances, parts_of, path_of, start
 from test_server_peers import _certificate
@@ -47,7 +50,7 @@ def token(file: Path, name: str, *scopes: str) -> str:
 
 
 @contextlib.contextmanager
-def nginx(folder: Path, port: int, ports: list[int]):
+def nginx(folder: Path, port: int, ports: list[int]) -> Iterator[SSLContext]:
     """nginx with the documented configuration; only where it listens and whom it asks are others'."""
     certificate, key = _certificate(folder)
     text = (DEPLOY / "nginx.conf").read_text("utf-8")
@@ -78,7 +81,7 @@ def nginx(folder: Path, port: int, ports: list[int]):
 
 
 @contextlib.contextmanager
-def deployed(folder: Path, database: str, credentials: Path):
+def deployed(folder: Path, database: str, credentials: Path) -> Iterator[tuple[Client, list[Process]]]:
     """Two servers, each in a folder of its own, over one PostgreSQL and one folder of files, behind nginx."""
     shared = ("--database", database, "--store", str(folder / "files"), "--credentials", str(credentials))
     servers = [start(str(folder / name), *shared, "--workers", "1") for name in ("one", "two")]
@@ -109,7 +112,7 @@ def _wait_for(http: httpx2.Client) -> None:
 
 @pytest.mark.skipif(NGINX is None, reason="apt-get install nginx-light")
 @pytest.mark.timeout(180)
-def test_two_servers_behind_the_documented_nginx_are_one_archive(tmp_path):
+def test_two_servers_behind_the_documented_nginx_are_one_archive(tmp_path: Path) -> None:
     with postgres() as database:
         credentials = tmp_path / "credentials.json"
         may = {"Authorization": f"Bearer {token(credentials, 'scanner', 'read', 'write')}"}
@@ -156,7 +159,7 @@ def _survives_one(http: httpx2.Client, may: dict[str, str], servers: list[Proces
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="apt-get install systemd")
-def test_the_unit_is_one_that_systemd_takes(tmp_path):
+def test_the_unit_is_one_that_systemd_takes(tmp_path: Path) -> None:
     text = (DEPLOY / "hounsfield.service").read_text("utf-8")
     program = "/opt/hounsfield/bin/hounsfield"
     assert text.count(f"ExecStart={program} ") == 1
@@ -170,7 +173,7 @@ def test_the_unit_is_one_that_systemd_takes(tmp_path):
     assert serve.make_context("serve", shlex.split(command)).params["folder"] == Path("/var/lib/hounsfield")
 
 
-def test_the_compose_file_hangs_together():
+def test_the_compose_file_hangs_together() -> None:
     """Docker's own check needs its daemon; what is named is there, and the command is one that serve takes."""
     told = yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))
     services, volumes = told["services"], told["volumes"]
@@ -201,7 +204,7 @@ def test_the_compose_file_hangs_together():
     assert str(options["folder"]) in folders and str(Path(options["credentials"]).parent) in folders
 
 
-def test_proxies_are_addresses_and_networks_and_never_names():
+def test_proxies_are_addresses_and_networks_and_never_names() -> None:
     proxies = TrustedProxies(("10.1.2.3", "172.30.42.0/24", "fd00::/8"))
     for inside in ("10.1.2.3", "172.30.42.7", "::ffff:172.30.42.7", "fd12::1"):
         assert inside in proxies

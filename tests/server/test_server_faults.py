@@ -8,8 +8,10 @@ import shutil
 import signal
 import socket
 import time
+from pathlib import Path
 
 import pytest
+from httpx2._models import Response
 from server_support import (
     AS_STORED,
     STOW,
@@ -31,7 +33,7 @@ from hounsfield.server.archive.store.incoming import LEAST_FREE_BYTES
 from hounsfield.server.deployment import Deployment
 
 
-def get_when_ready(server: Running, path: str, seconds: float = 20.0):
+def get_when_ready(server: Running, path: str, seconds: float = 20.0) -> Response:
     """The first answer that is no 503; every 503 on the way says when to come back."""
     deadline = time.monotonic() + seconds
     while True:
@@ -42,7 +44,7 @@ def get_when_ready(server: Running, path: str, seconds: float = 20.0):
         time.sleep(0.05)
 
 
-def _damage(file) -> None:
+def _damage(file: Path | None) -> None:
     size = file.stat().st_size
     with file.open("r+b") as stream:
         for start_ in range(0, size, 4096):
@@ -51,7 +53,7 @@ def _damage(file) -> None:
 
 
 @pytest.mark.parametrize("fault", ["removed", "damaged", "emptied"])
-def test_a_lost_index_is_made_anew_while_the_server_runs(tmp_path, fault):
+def test_a_lost_index_is_made_anew_while_the_server_runs(tmp_path: Path, fault: str) -> None:
     contents = instances()
     with running(tmp_path) as server:
         server.store(contents)
@@ -74,7 +76,7 @@ def test_a_lost_index_is_made_anew_while_the_server_runs(tmp_path, fault):
 
 
 @pytest.mark.parametrize("fault", ["removed", "damaged", "nonsense"])
-def test_a_start_without_a_sound_index_makes_one(tmp_path, fault):
+def test_a_start_without_a_sound_index_makes_one(tmp_path: Path, fault: str) -> None:
     contents = instances()
     with running(tmp_path) as server:
         server.store(contents)
@@ -89,7 +91,7 @@ def test_a_start_without_a_sound_index_makes_one(tmp_path, fault):
         assert len(server.get(path_of(contents[0], "series") + "/instances").json()) == 3
 
 
-def test_a_full_disk_is_a_507_and_loses_nothing(tmp_path):
+def test_a_full_disk_is_a_507_and_loses_nothing(tmp_path: Path) -> None:
     contents = instances(rows=128, columns=128)
     with running(tmp_path) as server:
         server.store(contents[:1])
@@ -107,7 +109,9 @@ def test_a_full_disk_is_a_507_and_loses_nothing(tmp_path):
         assert server.archive.index.totals() == (1, 1, 3)
 
 
-def test_a_disk_that_is_nearly_full_takes_nothing_in_and_serves_on(tmp_path, monkeypatch):
+def test_a_disk_that_is_nearly_full_takes_nothing_in_and_serves_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     contents = instances()
     statvfs = os.statvfs
     with running(tmp_path) as server:
@@ -126,7 +130,7 @@ def test_a_disk_that_is_nearly_full_takes_nothing_in_and_serves_on(tmp_path, mon
         assert server.store(contents).status_code == 200
 
 
-def test_a_database_that_is_not_there_is_named_at_the_start_without_its_password(tmp_path):
+def test_a_database_that_is_not_there_is_named_at_the_start_without_its_password(tmp_path: Path) -> None:
     from hounsfield.server.archive.index.database import IndexUnavailable
 
     with socket.socket() as held:
@@ -139,14 +143,16 @@ def test_a_database_that_is_not_there_is_named_at_the_start_without_its_password
     assert "secret" not in str(told.value)
 
 
-def test_an_index_that_cannot_grow_is_a_503_and_catches_up_later(tmp_path, monkeypatch):
+def test_an_index_that_cannot_grow_is_a_503_and_catches_up_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from hounsfield.server.archive.index.database import IndexUnavailable
 
     contents = instances()
     with running(tmp_path) as server:
         add = server.archive.index.add
 
-        def fail(records, **_):
+        def fail(records, **_) -> None:
             raise IndexUnavailable("the index cannot be used: disk is full")
 
         monkeypatch.setattr(server.archive.index, "add", fail)
@@ -156,7 +162,7 @@ def test_an_index_that_cannot_grow_is_a_503_and_catches_up_later(tmp_path, monke
         assert server.archive.index.totals() == (1, 1, 3)
 
 
-def test_a_read_only_folder_is_a_503_and_recovers(tmp_path):
+def test_a_read_only_folder_is_a_503_and_recovers(tmp_path: Path) -> None:
     if os.geteuid() == 0:
         # Root may write anywhere: the server becomes nobody.
         tmp_path.chmod(0o777)
@@ -170,7 +176,7 @@ def test_a_read_only_folder_is_a_503_and_recovers(tmp_path):
         _, url = zygote.start(folder, user=65534 if os.geteuid() == 0 else None)
         with client(url) as http:
 
-            def store(parts):
+            def store(parts: list[bytes]) -> Response:
                 return http.post("/studies", content=body(parts), headers={"Content-Type": STOW})
 
             assert store(contents[:1]).status_code == 200
@@ -187,7 +193,7 @@ def test_a_read_only_folder_is_a_503_and_recovers(tmp_path):
         zygote.close()
 
 
-def test_a_folder_that_vanishes_is_a_503(tmp_path):
+def test_a_folder_that_vanishes_is_a_503(tmp_path: Path) -> None:
     contents = instances()
     with running(tmp_path) as server:
         incoming = tmp_path / ".hounsfield" / "incoming"
@@ -197,7 +203,7 @@ def test_a_folder_that_vanishes_is_a_503(tmp_path):
         assert server.store(contents).status_code == 200
 
 
-def test_a_file_that_vanished_is_a_clear_error_and_disturbs_no_other(tmp_path):
+def test_a_file_that_vanished_is_a_clear_error_and_disturbs_no_other(tmp_path: Path) -> None:
     contents = instances()
     with running(tmp_path) as server:
         server.store(contents)
@@ -207,7 +213,7 @@ def test_a_file_that_vanished_is_a_clear_error_and_disturbs_no_other(tmp_path):
         assert server.get(path_of(contents[1]), AS_STORED).status_code == 200
 
 
-def test_what_was_published_but_not_indexed_is_indexed_at_the_next_start(tmp_path):
+def test_what_was_published_but_not_indexed_is_indexed_at_the_next_start(tmp_path: Path) -> None:
     contents = instances()
     deployment = Deployment(str(tmp_path))
     archive = deployment.open(first=True)
@@ -227,7 +233,7 @@ def test_what_was_published_but_not_indexed_is_indexed_at_the_next_start(tmp_pat
         assert server.get(path_of(contents[2])).status_code == 404
 
 
-def test_a_removal_that_was_interrupted_is_finished_at_the_next_start(tmp_path):
+def test_a_removal_that_was_interrupted_is_finished_at_the_next_start(tmp_path: Path) -> None:
     contents = instances()
     with running(tmp_path) as server:
         server.store(contents)
@@ -239,7 +245,7 @@ def test_a_removal_that_was_interrupted_is_finished_at_the_next_start(tmp_path):
         assert not list(tmp_path.rglob("*.dcm"))
 
 
-def test_a_second_server_on_the_same_archive_is_refused_in_words(tmp_path):
+def test_a_second_server_on_the_same_archive_is_refused_in_words(tmp_path: Path) -> None:
     with running(tmp_path):
         import subprocess
         import sys
@@ -253,7 +259,7 @@ def test_a_second_server_on_the_same_archive_is_refused_in_words(tmp_path):
         assert len(second.stderr.strip().splitlines()) == 1
 
 
-def test_the_command_serves_says_where_and_stops_gracefully(tmp_path):
+def test_the_command_serves_says_where_and_stops_gracefully(tmp_path: Path) -> None:
     contents = instances()
     server = start(str(tmp_path), "--workers", "2")
     try:
@@ -274,7 +280,7 @@ def test_the_command_serves_says_where_and_stops_gracefully(tmp_path):
         assert again.archive.index.totals() == (1, 1, 3)
 
 
-def test_a_request_in_flight_is_finished_before_a_stop(tmp_path):
+def test_a_request_in_flight_is_finished_before_a_stop(tmp_path: Path) -> None:
     contents = instances(slices=8, rows=256, columns=256)
     zygote = Zygote()
     try:
@@ -291,7 +297,7 @@ def test_a_request_in_flight_is_finished_before_a_stop(tmp_path):
         zygote.close()
 
 
-def test_a_reindex_finds_everything_again(tmp_path):
+def test_a_reindex_finds_everything_again(tmp_path: Path) -> None:
     contents = instances() + instances(series_number=2)
     with running(tmp_path) as server:
         server.store(contents)
@@ -301,7 +307,7 @@ def test_a_reindex_finds_everything_again(tmp_path):
         assert server.archive.index.totals() == (1, 2, 6)
 
 
-def test_an_archive_of_a_newer_version_is_refused(tmp_path):
+def test_an_archive_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     from hounsfield.server.archive.index.tables import schema
 
     with running(tmp_path) as server, server.archive.index._transaction() as connection:
@@ -312,7 +318,7 @@ def test_an_archive_of_a_newer_version_is_refused(tmp_path):
     lock.release(deployment.lock)
 
 
-def test_an_archive_of_an_older_version_is_brought_up_to_date(tmp_path):
+def test_an_archive_of_an_older_version_is_brought_up_to_date(tmp_path: Path) -> None:
     from hounsfield.server.archive.index.tables import VERSION, arrivals, schema
 
     contents = instances()

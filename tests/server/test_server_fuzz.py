@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 
 import fuzz_search
 import fuzz_separate
@@ -23,28 +24,28 @@ APART = fuzz_separate.seeds()
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[fuzz_store.Target]:
     target = fuzz_store.Target(tmp_path_factory.mktemp("store"))
     yield target
     target.close()
 
 
 @pytest.fixture(scope="module")
-def apart(tmp_path_factory):
+def apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[fuzz_separate.SeparateTarget]:
     target = fuzz_separate.SeparateTarget(tmp_path_factory.mktemp("apart"))
     yield target
     target.close()
 
 
 @pytest.fixture(scope="module")
-def search(tmp_path_factory):
+def search(tmp_path_factory: pytest.TempPathFactory) -> Iterator[fuzz_search.Target]:
     target = fuzz_search.Target(tmp_path_factory.mktemp("search"))
     yield target
     target.close()
 
 
 @pytest.mark.parametrize("seed", BODIES, ids=range(len(BODIES)))
-def test_seeds_of_stores_end_well(store, seed):
+def test_seeds_of_stores_end_well(store, seed) -> None:
     store.one_input(seed)
 
 
@@ -63,12 +64,12 @@ def mutated(seed: bytes, changes: list[tuple[int, bytes]], cut: int) -> bytes:
 
 @settings(max_examples=60, **SETTINGS)
 @given(st.sampled_from(BODIES), _CHANGES, st.integers(0, 3000))
-def test_mutated_stores_end_well(store, seed, changes, cut):
+def test_mutated_stores_end_well(store, seed: bytes, changes: list[tuple[int, bytes]], cut: int) -> None:
     store.one_input(mutated(seed, changes, cut))
 
 
 @pytest.mark.parametrize("seed", APART, ids=range(len(APART)))
-def test_seeds_of_metadata_and_bulk_data_are_stored(apart, seed):
+def test_seeds_of_metadata_and_bulk_data_are_stored(apart, seed) -> None:
     kind = MediaType.parse(apart.kinds[seed[0]])
     result = apart.stored(kind, seed[2:], 100)
     assert [each.outcome for each in result.instances] == ["stored"], result
@@ -78,11 +79,13 @@ def test_seeds_of_metadata_and_bulk_data_are_stored(apart, seed):
 
 @settings(max_examples=100, **SETTINGS)
 @given(st.sampled_from(APART), _CHANGES, st.integers(0, 9000))
-def test_mutated_metadata_and_bulk_data_end_well(apart, seed, changes, cut):
+def test_mutated_metadata_and_bulk_data_end_well(
+    apart, seed: bytes, changes: list[tuple[int, bytes]], cut: int
+) -> None:
     apart.one_input(mutated(seed, changes, cut if cut < 3000 else 0))
 
 
-def test_a_searched_attribute_written_as_long_binary_is_stored(store):
+def test_a_searched_attribute_written_as_long_binary_is_stored(store) -> None:
     """Found by the target: header text with the URI of bulk data where a value is looked for."""
     dataset = pydicom.dcmread(io.BytesIO(BODIES[0][2:]))
     for tag, vr in ((0x00100020, "OB"), (0x00080060, "OW")):
@@ -94,11 +97,11 @@ def test_a_searched_attribute_written_as_long_binary_is_stored(store):
 
 
 @pytest.mark.parametrize("seed", fuzz_search.SEEDS, ids=range(len(fuzz_search.SEEDS)))
-def test_seeds_of_searches_end_well(search, seed):
+def test_seeds_of_searches_end_well(search, seed: bytes) -> None:
     search.one_input(seed)
 
 
 @settings(max_examples=100, **SETTINGS)
 @given(st.binary(max_size=120))
-def test_any_query_ends_well(search, data):
+def test_any_query_ends_well(search, data: bytes) -> None:
     search.one_input(data)

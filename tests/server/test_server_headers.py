@@ -11,6 +11,7 @@ import pydicom
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.strategies._internal.core import DataObject
 from server_support import AS_STORED, STOW, body, client, instances, parts_of, path_of, served, uids
 
 from hounsfield.attributes import header_text
@@ -66,11 +67,11 @@ def _without_padding(value):
     return value.strip() if isinstance(value, str) else value
 
 
-def test_the_walk_and_pydicom_agree_on_every_file_of_pydicom():
+def test_the_walk_and_pydicom_agree_on_every_file_of_pydicom() -> None:
     assert [each for path in _pydicoms() for each in _differences(path)] == []
 
 
-def test_the_walk_and_pydicom_agree_on_real_ct(real_data):
+def test_the_walk_and_pydicom_agree_on_real_ct(real_data: Path) -> None:
     files = [
         path
         for folder in ("odd", "transfer_syntaxes", "enhanced")
@@ -81,7 +82,7 @@ def test_the_walk_and_pydicom_agree_on_real_ct(real_data):
 
 @settings(max_examples=300)
 @given(st.data())
-def test_any_header_gives_text_or_one_of_our_errors(data):
+def test_any_header_gives_text_or_one_of_our_errors(data: DataObject) -> None:
     content = bytearray(instances(slices=1, rows=4, columns=4, private_tags=True)[0])
     for _ in range(data.draw(st.integers(1, 6))):
         position = data.draw(st.integers(132, len(content) - 33))
@@ -93,7 +94,7 @@ def test_any_header_gives_text_or_one_of_our_errors(data):
     json.loads(text.text().replace(INSTANCE_URL, ""))
 
 
-def test_a_transfer_syntax_with_a_quote_or_a_control_character_is_text():
+def test_a_transfer_syntax_with_a_quote_or_a_control_character_is_text() -> None:
     content = instances(slices=1, rows=4, columns=4)[0]
     meta = content.index(b"\x02\x00\x10\x00")
     for odd in (b'1.2.840.10008.1.2."', b"1.2.840.10008.1\x03.21"):
@@ -103,7 +104,7 @@ def test_a_transfer_syntax_with_a_quote_or_a_control_character_is_text():
         assert told["00083002"]["Value"] == [odd.decode()]
 
 
-def test_nesting_without_end_is_refused():
+def test_nesting_without_end_is_refused() -> None:
     dataset = pydicom.dcmread(io.BytesIO(instances(slices=1, rows=4, columns=4)[0]))
     item = pydicom.Dataset()
     for _ in range(200):
@@ -118,7 +119,7 @@ def test_nesting_without_end_is_refused():
 
 
 @pytest.mark.parametrize("kind", ["folder", "zip", "dicomweb"])
-def test_any_location_can_be_served_where_it_lies(tmp_path, kind):
+def test_any_location_can_be_served_where_it_lies(tmp_path: Path, kind: str) -> None:
     folder = tmp_path / "scan"
     paths = write(PhantomSpec(slices=4, rows=24, columns=24), folder)
     contents = [path.read_bytes() for path in paths]
@@ -158,7 +159,7 @@ def test_any_location_can_be_served_where_it_lies(tmp_path, kind):
         assert library.search("study", Resource(""), Query(), limit=5).remaining == 0
 
 
-def test_a_private_creator_is_text_even_where_the_file_lost_its_vr():
+def test_a_private_creator_is_text_even_where_the_file_lost_its_vr() -> None:
     content = instances(slices=1, rows=8, columns=8)[0]
     dataset = pydicom.dcmread(io.BytesIO(content))
     dataset.private_block(0x0011, "A MAKER", create=True).add_new(0x01, "SH", "x")

@@ -7,13 +7,17 @@ import json
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from server_support import AS_STORED, STOW, body, client, instances, path_of, running, until
+from schemathesis.schemas import APIOperation
+from server_support import AS_STORED, STOW, Running, body, client, instances, path_of, running, until
 from server_zygote import Zygote
 
 from hounsfield.errors import DicomwebError
@@ -28,14 +32,14 @@ SETTINGS = {"suppress_health_check": [HealthCheck.function_scoped_fixture, Healt
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with running(tmp_path_factory.mktemp("archive"), limits=Limits(seconds=2.0)) as found:
         assert found.store(CONTENTS).status_code == 200
         yield found
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory):
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server in a process of its own, with the guard on heads, that waits for nothing longer than a second."""
     patch = pytest.MonkeyPatch()
     patch.setenv("HOUNSFIELD_TEST_HEAD_SECONDS", "1")
@@ -68,7 +72,7 @@ def incoming(server) -> list:
 
 
 @pytest.mark.parametrize("cut", [10, 200, len(WHOLE) // 2, len(WHOLE) - 3])
-def test_a_client_that_vanishes_leaves_nothing_behind(server, cut):
+def test_a_client_that_vanishes_leaves_nothing_behind(server, cut: int) -> None:
     before = server.archive.index.totals()
     with connect(server.url) as link:
         link.sendall(post_head(server.url, len(WHOLE)) + WHOLE[:cut])
@@ -76,7 +80,7 @@ def test_a_client_that_vanishes_leaves_nothing_behind(server, cut):
     assert server.archive.index.totals() == before
 
 
-def test_a_body_that_stops_coming_is_given_up(server):
+def test_a_body_that_stops_coming_is_given_up(server) -> None:
     with connect(server.url) as link:
         link.sendall(post_head(server.url, len(WHOLE)) + WHOLE[:300])
         answer = link.recv(4096)
@@ -84,7 +88,7 @@ def test_a_body_that_stops_coming_is_given_up(server):
     assert until(lambda: not incoming(server))
 
 
-def test_clients_that_drip_do_not_disturb_the_others(server):
+def test_clients_that_drip_do_not_disturb_the_others(server) -> None:
     slow = [connect(server.url) for _ in range(40)]
     try:
         for link in slow[:20]:
@@ -100,7 +104,7 @@ def test_clients_that_drip_do_not_disturb_the_others(server):
             link.close()
 
 
-def test_a_client_that_does_not_read_is_given_up(tmp_path):
+def test_a_client_that_does_not_read_is_given_up(tmp_path: Path) -> None:
     big = instances(slices=8, rows=1024, columns=1024)
     with running(tmp_path, limits=Limits(seconds=0.5)) as server:
         server.store(big)
@@ -118,7 +122,7 @@ def test_a_client_that_does_not_read_is_given_up(tmp_path):
         link.close()
 
 
-def _active(server) -> int:
+def _active(server: Running) -> int:
     """Requests that are being answered, this question among them."""
     (line,) = [
         each for each in server.get("/metrics").text.splitlines() if each.startswith("hounsfield_active")
@@ -140,7 +144,7 @@ def _received(link: socket.socket) -> bytes:
      b"POST /dicom-web/studies HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
      b"POST /dicom-web/studies HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n"],
 )  # fmt: skip
-def test_garbage_is_hung_up_on(guarded, garbage):
+def test_garbage_is_hung_up_on(guarded, garbage: bytes) -> None:
     with connect(guarded) as link:
         link.sendall(garbage)
         link.settimeout(10)
@@ -151,7 +155,7 @@ def test_garbage_is_hung_up_on(guarded, garbage):
         assert http.get("/studies").status_code == 200
 
 
-def test_a_head_that_never_ends_is_hung_up_on(guarded):
+def test_a_head_that_never_ends_is_hung_up_on(guarded) -> None:
     with connect(guarded) as link:
         link.sendall(b"GET /dicom-web/studies HTTP/1.1\r\nHost: 127.0.0.1\r\n")
         sent = 0
@@ -163,7 +167,7 @@ def test_a_head_that_never_ends_is_hung_up_on(guarded):
         assert sent < 40 * connection.HEAD_BYTES
 
 
-def test_a_long_body_is_no_long_head(guarded):
+def test_a_long_body_is_no_long_head(guarded) -> None:
     with client(guarded) as http:
         for _ in range(3):
             assert http.post("/studies", content=WHOLE * 1, headers={"Content-Type": STOW}).status_code == 200
@@ -181,7 +185,9 @@ def test_a_long_body_is_no_long_head(guarded):
         [STOW, "multipart/related", 'multipart/related; type="application/dicom"', "application/dicom"]
     ),
 )
-def test_no_store_makes_a_5xx_and_nothing_unsound_gets_in(server, changes, cut, content_type):
+def test_no_store_makes_a_5xx_and_nothing_unsound_gets_in(
+    server, changes: list[tuple[int, bytes]], cut: int, content_type: str
+) -> None:
     data = bytearray(WHOLE)
     for position, change in changes:
         data[position : position + len(change)] = change
@@ -216,7 +222,7 @@ def test_no_store_makes_a_5xx_and_nothing_unsound_gets_in(server, changes, cut, 
         max_size=4,
     ),
 )  # fmt: skip
-def test_no_query_makes_a_5xx(server, path, pairs):
+def test_no_query_makes_a_5xx(server, path: str, pairs: list[tuple[str, str]]) -> None:
     from urllib.parse import urlencode
 
     query = urlencode([(key, value) for key, value in pairs], errors="surrogatepass")
@@ -232,21 +238,21 @@ def test_no_query_makes_a_5xx(server, path, pairs):
                                "application/dicom; transfer-syntax=", "image/jls; transfer-syntax=1.2"])),
     st.text(alphabet=st.characters(max_codepoint=126, min_codepoint=33), max_size=20),
 )  # fmt: skip
-def test_no_header_makes_a_5xx(server, rendition, accept, other):
+def test_no_header_makes_a_5xx(server, rendition: str, accept, other) -> None:
     headers = {"Accept": accept.strip(), "Range": other, "If-None-Match": other, "Forwarded": other}
     answer = server.http.get(path_of(CONTENTS[0]) + rendition, headers=headers)
     assert answer.status_code < 500, answer.text
 
 
 @schemathesis.serializer("multipart/related", "application/dicom")
-def _as_bytes(_, value):
+def _as_bytes(_, value) -> bytes:
     """What schemathesis makes up goes as it is, or between delimiters of its own."""
     if isinstance(value, bytes):
         return value
     return str(value).encode("utf-8", "replace")
 
 
-def test_the_openapi_document_is_true(tmp_path):
+def test_the_openapi_document_is_true(tmp_path: Path) -> None:
     """schemathesis asks everything that the document offers, in and out of its schemas: never a 5xx."""
     with running(tmp_path, deletes=True) as server:
         server.store(CONTENTS)
@@ -254,10 +260,10 @@ def test_the_openapi_document_is_true(tmp_path):
         schema = schemathesis.openapi.from_dict(document)
         seen = set()
 
-        def asked(operation):
+        def asked(operation: APIOperation[Any, Any, Any, Any] | Any) -> None:
             @settings(max_examples=6, database=None, **SETTINGS)
             @given(case=operation.as_strategy())
-            def ask(case):
+            def ask(case) -> None:
                 answer = case.call(base_url=server.url)
                 assert answer.status_code < 500, (case.method, case.path, answer.text)
                 seen.add(case.path)
@@ -271,7 +277,7 @@ def test_the_openapi_document_is_true(tmp_path):
         assert json.dumps(document)
 
 
-def test_a_body_that_drips_is_given_up_and_leaves_its_place_to_others(tmp_path):
+def test_a_body_that_drips_is_given_up_and_leaves_its_place_to_others(tmp_path: Path) -> None:
     with running(tmp_path, limits=Limits(seconds=0.6, stores=1)) as server, connect(server.url) as link:
         link.sendall(post_head(server.url, 10**6))
         for byte in WHOLE[:200]:
@@ -285,7 +291,7 @@ def test_a_body_that_drips_is_given_up_and_leaves_its_place_to_others(tmp_path):
         assert server.store(CONTENTS).status_code == 200
 
 
-def test_a_client_takes_no_more_places_than_it_leaves_to_others():
+def test_a_client_takes_no_more_places_than_it_leaves_to_others() -> None:
     places, held = FairShare(32, "stores"), contextlib.ExitStack()
 
     def got(client: str) -> int:
@@ -307,7 +313,7 @@ def test_a_client_takes_no_more_places_than_it_leaves_to_others():
         pass
 
 
-def test_bodies_that_drip_from_one_client_leave_places_to_the_stores_of_others(tmp_path):
+def test_bodies_that_drip_from_one_client_leave_places_to_the_stores_of_others(tmp_path: Path) -> None:
     """By their addresses, which a proxy tells here."""
     with running(tmp_path) as server:
         slow = [connect(server.url) for _ in range(64)]
@@ -331,12 +337,12 @@ def test_bodies_that_drip_from_one_client_leave_places_to_the_stores_of_others(t
 FILM = instances(slices=160, rows=256, columns=256)
 
 
-def film(server) -> str:
+def film(server: Running) -> str:
     server.store(FILM)
     return path_of(FILM[0], "series") + "/rendered"
 
 
-def test_an_answer_that_takes_too_long_is_a_503_and_the_place_is_free_again(tmp_path):
+def test_an_answer_that_takes_too_long_is_a_503_and_the_place_is_free_again(tmp_path: Path) -> None:
     with running(tmp_path, limits=Limits(answer=0.1, heavy=1)) as server:
         path = film(server)
         answer = server.get(path, "video/mp4")
@@ -345,10 +351,10 @@ def test_an_answer_that_takes_too_long_is_a_503_and_the_place_is_free_again(tmp_
         assert until(lambda: server.get(path_of(FILM[0]) + "/thumbnail").status_code == 200)
 
 
-def test_whoever_waits_too_long_for_a_turn_is_told(tmp_path, monkeypatch):
+def test_whoever_waits_too_long_for_a_turn_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, begin = threading.Event(), Deadline.begin
 
-    def noticed(deadline):
+    def noticed(deadline) -> None:
         begin(deadline)
         begun.set()
 
@@ -363,7 +369,7 @@ def test_whoever_waits_too_long_for_a_turn_is_told(tmp_path, monkeypatch):
         assert first.result().status_code == 200
 
 
-def test_a_client_that_vanishes_frees_the_place_that_its_picture_took(tmp_path):
+def test_a_client_that_vanishes_frees_the_place_that_its_picture_took(tmp_path: Path) -> None:
     with running(tmp_path, limits=Limits(heavy=1)) as server:
         path = film(server)
         for _ in range(8):  # that many films would take minutes

@@ -77,7 +77,7 @@ def file_of(folder: Path, content: bytes) -> Path:
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("step", (1000, BLOCK, 10**6))
-def test_a_digest_is_the_same_however_the_bytes_come(size, step):
+def test_a_digest_is_the_same_however_the_bytes_come(size: int, step: int) -> None:
     content = content_of(size)
     hasher = Hasher()
     for start in range(0, size, step):
@@ -90,7 +90,7 @@ def test_a_digest_is_the_same_however_the_bytes_come(size, step):
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_a_checked_stream_reads_like_any_other(size):
+def test_a_checked_stream_reads_like_any_other(size: int) -> None:
     content = content_of(size)
     digest, _ = digest_of(BytesSource("x", content))
     with CheckedSource(BytesSource("x", content), "1.2", size, digest.blocks).open() as stream:
@@ -113,7 +113,7 @@ def test_a_checked_stream_reads_like_any_other(size):
 
 @pytest.mark.parametrize("at", (0, BLOCK - 1, BLOCK, 2 * BLOCK + 16))
 @pytest.mark.parametrize("bit", (0, 7))
-def test_every_read_that_touches_a_damaged_block_fails_and_no_other(at, bit):
+def test_every_read_that_touches_a_damaged_block_fails_and_no_other(at: int, bit: int) -> None:
     content = bytearray(content_of(2 * BLOCK + 17))
     digest, size = digest_of(BytesSource("x", bytes(content)))
     content[at] ^= 1 << bit
@@ -139,7 +139,7 @@ def test_every_read_that_touches_a_damaged_block_fails_and_no_other(at, bit):
 
 
 @pytest.mark.parametrize("change", (-1, 1))
-def test_more_or_fewer_bytes_are_damage_before_any_is_read(change):
+def test_more_or_fewer_bytes_are_damage_before_any_is_read(change: int) -> None:
     content = content_of(BLOCK)
     digest, size = digest_of(BytesSource("x", content))
     source = CheckedSource(BytesSource("x", content_of(BLOCK + change)), "1.2", size, digest.blocks)
@@ -177,7 +177,7 @@ def ways(content: bytes) -> dict[str, tuple[str, str]]:
 
 
 @pytest.mark.parametrize("where", ("header", "pixels", "last byte"))
-def test_a_flipped_bit_is_a_500_that_names_the_instance_on_every_way(tmp_path, where):
+def test_a_flipped_bit_is_a_500_that_names_the_instance_on_every_way(tmp_path: Path, where: str) -> None:
     contents = instances()
     with running(tmp_path) as server:
         server.store(contents)
@@ -199,7 +199,7 @@ def test_a_flipped_bit_is_a_500_that_names_the_instance_on_every_way(tmp_path, w
             assert server.get(path_of(content), AS_STORED).status_code == 200
 
 
-def test_of_an_instance_of_many_blocks_only_what_touches_the_damaged_one_is_refused(tmp_path):
+def test_of_an_instance_of_many_blocks_only_what_touches_the_damaged_one_is_refused(tmp_path: Path) -> None:
     contents = instances(rows=256, columns=256)
     assert len(contents[0]) > 2 * BLOCK
     with running(tmp_path) as server:
@@ -216,7 +216,9 @@ def test_of_an_instance_of_many_blocks_only_what_touches_the_damaged_one_is_refu
         assert part.status_code == 500
 
 
-def test_a_body_that_is_found_damaged_on_its_way_is_torn_off(tmp_path, caplog):
+def test_a_body_that_is_found_damaged_on_its_way_is_torn_off(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     contents = instances(slices=20, rows=256, columns=256)
     assert sum(map(len, contents)) > WHOLE
     with running(tmp_path) as server:
@@ -238,7 +240,7 @@ def test_a_body_that_is_found_damaged_on_its_way_is_torn_off(tmp_path, caplog):
 
 
 @pytest.mark.parametrize("side", (256, 1100))
-def test_a_copy_of_a_series_with_a_damaged_instance_brings_all_the_others(tmp_path, side):
+def test_a_copy_of_a_series_with_a_damaged_instance_brings_all_the_others(tmp_path: Path, side: int) -> None:
     """And says which one it could not have: also where a single one is too large for an error before it begins."""
     contents = instances(slices=6 if side > 1000 else 20, rows=side, columns=side)
     assert (len(contents[0]) > WHOLE) == (side > 1000) and sum(map(len, contents)) > WHOLE
@@ -252,7 +254,7 @@ def test_a_copy_of_a_series_with_a_damaged_instance_brings_all_the_others(tmp_pa
     assert not file_of(tmp_path / "out", contents[3]).exists()
 
 
-def test_copy_verify_heals_what_is_damaged_at_its_target(tmp_path):
+def test_copy_verify_heals_what_is_damaged_at_its_target(tmp_path: Path) -> None:
     contents = instances(slices=5)
     source = tmp_path / "source"
     source.mkdir()
@@ -271,7 +273,7 @@ def test_copy_verify_heals_what_is_damaged_at_its_target(tmp_path):
     assert verified(tmp_path / "archive")[0] == 0
 
 
-def test_a_file_that_is_gone_or_cut_is_a_5xx_that_names_the_instance(tmp_path):
+def test_a_file_that_is_gone_or_cut_is_a_5xx_that_names_the_instance(tmp_path: Path) -> None:
     contents = instances()
     with running(tmp_path) as server:
         server.store(contents)
@@ -285,7 +287,7 @@ def test_a_file_that_is_gone_or_cut_is_a_5xx_that_names_the_instance(tmp_path):
                 assert any(uids(each)[2] in answer.text for each in contents[:2]), path
 
 
-def test_a_damaged_header_in_the_index_is_a_500_that_names_the_instance(tmp_path):
+def test_a_damaged_header_in_the_index_is_a_500_that_names_the_instance(tmp_path: Path) -> None:
     contents = instances()
     with running(tmp_path) as server:
         server.store(contents)
@@ -317,7 +319,9 @@ def test_a_damaged_header_in_the_index_is_a_500_that_names_the_instance(tmp_path
         ("instances", "brief", "/instances"),
     ],
 )
-def test_searches_show_no_text_that_is_damaged_in_the_index(tmp_path, table, column, path):
+def test_searches_show_no_text_that_is_damaged_in_the_index(
+    tmp_path: Path, table: str, column: str, path: str
+) -> None:
     (content,) = instances(slices=1)
     with running(tmp_path) as server:
         server.store([content])
@@ -342,7 +346,7 @@ def test_searches_show_no_text_that_is_damaged_in_the_index(tmp_path, table, col
 # Where digests are
 
 
-def test_the_sha_256_lies_with_the_file_and_survives_the_index(tmp_path):
+def test_the_sha_256_lies_with_the_file_and_survives_the_index(tmp_path: Path) -> None:
     contents = instances()
     with running(tmp_path) as server:
         server.store(contents)
@@ -358,8 +362,8 @@ def test_the_sha_256_lies_with_the_file_and_survives_the_index(tmp_path):
 
 @pytest.mark.parametrize("private", (0, 2 * BLOCK))
 def test_a_header_that_is_damaged_when_the_index_is_made_anew_is_told_and_describes_nothing(
-    tmp_path, private
-):
+    tmp_path: Path, private: int
+) -> None:
     """Also one that ends behind the first block."""
     contents = [with_private(content, private) for content in instances()]
     with running(tmp_path) as server:
@@ -384,7 +388,7 @@ def test_a_header_that_is_damaged_when_the_index_is_made_anew_is_told_and_descri
     assert verified(tmp_path)[0] == 0
 
 
-def test_a_file_whose_uids_are_damaged_is_indexed_under_no_others(tmp_path):
+def test_a_file_whose_uids_are_damaged_is_indexed_under_no_others(tmp_path: Path) -> None:
     contents = instances()
     with running(tmp_path) as server:
         server.store(contents)
@@ -395,7 +399,7 @@ def test_a_file_whose_uids_are_damaged_is_indexed_under_no_others(tmp_path):
         assert server.archive.index.totals() == (1, 1, 2)
 
 
-def test_a_damaged_instance_is_whole_again_once_it_is_stored_again(tmp_path):
+def test_a_damaged_instance_is_whole_again_once_it_is_stored_again(tmp_path: Path) -> None:
     """What the error tells to do is what helps, and other bytes are refused as ever."""
     contents = instances()
     with running(tmp_path) as server:
@@ -413,7 +417,7 @@ def test_a_damaged_instance_is_whole_again_once_it_is_stored_again(tmp_path):
     assert verified(tmp_path)[0] == 0
 
 
-def test_a_version_that_a_crash_left_behind_has_its_own_digest(tmp_path):
+def test_a_version_that_a_crash_left_behind_has_its_own_digest(tmp_path: Path) -> None:
     (content,) = instances(slices=1)
     other = read(content)
     other.PatientID = "ANOTHER"
@@ -446,7 +450,7 @@ def old_archive(folder: Path, contents: list[bytes]) -> None:
     index.close()
 
 
-def test_archives_without_digests_are_adopted_and_protected_from_the_first_read_on(tmp_path):
+def test_archives_without_digests_are_adopted_and_protected_from_the_first_read_on(tmp_path: Path) -> None:
     contents = instances()
     old_archive(tmp_path, contents)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.dcm")}
@@ -463,7 +467,7 @@ def test_archives_without_digests_are_adopted_and_protected_from_the_first_read_
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.dcm")} == before
 
 
-def test_the_very_large_of_an_old_archive_wait_for_a_check(tmp_path):
+def test_the_very_large_of_an_old_archive_wait_for_a_check(tmp_path: Path) -> None:
     from hounsfield.server.archive.index import Entry
 
     with running(tmp_path) as server:
@@ -479,7 +483,7 @@ def test_the_very_large_of_an_old_archive_wait_for_a_check(tmp_path):
             assert bool(learnt._found) == learns
 
 
-def test_whole_instances_say_their_digest(tmp_path):
+def test_whole_instances_say_their_digest(tmp_path: Path) -> None:
     (content,) = instances(slices=1)
     expected = sha_256(content)
     with running(tmp_path) as server:
@@ -491,7 +495,7 @@ def test_whole_instances_say_their_digest(tmp_path):
         assert head.headers["Repr-Digest"] == expected
 
 
-def test_whatever_is_sent_whole_says_its_digest_as_it_is_sent(tmp_path):
+def test_whatever_is_sent_whole_says_its_digest_as_it_is_sent(tmp_path: Path) -> None:
     contents = instances()
     with running(tmp_path) as server:
         server.store(contents)
@@ -533,8 +537,10 @@ def test_whatever_is_sent_whole_says_its_digest_as_it_is_sent(tmp_path):
 
 
 @pytest.mark.parametrize("system", ("no extended attributes in this file system", "none in this system"))
-def test_without_extended_attributes_the_index_alone_protects(tmp_path, monkeypatch, system):
-    def refuse(*_):
+def test_without_extended_attributes_the_index_alone_protects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str
+) -> None:
+    def refuse(*_) -> None:
         raise OSError(errno.ENOTSUP, system)
 
     for name in ("setxattr", "getxattr"):
@@ -564,7 +570,7 @@ def verified(*arguments: object) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
-def test_verify_finds_what_is_damaged_gone_or_wrong_in_the_index_and_nothing_else(tmp_path):
+def test_verify_finds_what_is_damaged_gone_or_wrong_in_the_index_and_nothing_else(tmp_path: Path) -> None:
     contents = instances(slices=6)
     with running(tmp_path) as server:
         server.store(contents)
@@ -583,7 +589,7 @@ def test_verify_finds_what_is_damaged_gone_or_wrong_in_the_index_and_nothing_els
     assert status == 1 and "6 个实例" in output and "内容不一致" in output and "文件缺失" in output
 
 
-def test_verify_puts_right_what_is_wrong_in_the_index_alone(tmp_path):
+def test_verify_puts_right_what_is_wrong_in_the_index_alone(tmp_path: Path) -> None:
     contents = instances()
     with running(tmp_path) as server:
         server.store(contents)
@@ -603,7 +609,7 @@ def test_verify_puts_right_what_is_wrong_in_the_index_alone(tmp_path):
             assert parts_of(server.get(path_of(content), AS_STORED))[0][1] == content
 
 
-def test_verify_leaves_files_to_their_owners(tmp_path):
+def test_verify_leaves_files_to_their_owners(tmp_path: Path) -> None:
     from hounsfield.phantom import PhantomSpec, write
 
     write(PhantomSpec(slices=2, rows=32, columns=32), tmp_path / "theirs")
@@ -618,7 +624,7 @@ def test_verify_leaves_files_to_their_owners(tmp_path):
     assert not any(os.listxattr(path) for path in (tmp_path / "theirs").iterdir())
 
 
-def test_verify_works_beside_a_server_and_gives_old_archives_their_digests(tmp_path):
+def test_verify_works_beside_a_server_and_gives_old_archives_their_digests(tmp_path: Path) -> None:
     contents = instances()
     old_archive(tmp_path, contents)
     with running(tmp_path):
@@ -629,7 +635,9 @@ def test_verify_works_beside_a_server_and_gives_old_archives_their_digests(tmp_p
     assert json.loads(verified(tmp_path, "--json")[1])["noted"] == 0
 
 
-def test_a_check_that_was_stopped_goes_on_where_it_was(tmp_path, monkeypatch):
+def test_a_check_that_was_stopped_goes_on_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from hounsfield.server.ops import verification
 
     contents = instances(slices=6)
@@ -643,7 +651,7 @@ def test_a_check_that_was_stopped_goes_on_where_it_was(tmp_path, monkeypatch):
     class Stop(Exception):
         pass
 
-    def stop(state):
+    def stop(state) -> None:
         if state.instances == 4:
             raise Stop
 
@@ -658,7 +666,7 @@ def test_a_check_that_was_stopped_goes_on_where_it_was(tmp_path, monkeypatch):
     deployment.close(archive)
 
 
-def test_verify_keeps_to_its_rate_and_hours(tmp_path, monkeypatch):
+def test_verify_keeps_to_its_rate_and_hours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from hounsfield.runs import Pace
 
     contents = instances()
@@ -673,7 +681,9 @@ def test_verify_keeps_to_its_rate_and_hours(tmp_path, monkeypatch):
     assert status == 2 and "window of the day" in output
 
 
-def test_what_is_removed_or_replaced_during_a_check_is_no_damage(tmp_path, monkeypatch):
+def test_what_is_removed_or_replaced_during_a_check_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from hounsfield.server.ops import verification
 
     contents = instances()
@@ -696,7 +706,7 @@ def test_what_is_removed_or_replaced_during_a_check_is_no_damage(tmp_path, monke
         assert result.damaged == () and result.instances == 3
 
 
-def test_one_check_at_a_time(tmp_path):
+def test_one_check_at_a_time(tmp_path: Path) -> None:
     from hounsfield.server.ops.verification import _alone
 
     with running(tmp_path):
@@ -707,7 +717,7 @@ def test_one_check_at_a_time(tmp_path):
     assert verified(tmp_path)[0] == 0
 
 
-def test_what_the_last_check_found_is_in_the_metrics(tmp_path):
+def test_what_the_last_check_found_is_in_the_metrics(tmp_path: Path) -> None:
     contents = instances()
     with running(tmp_path) as server:
         server.store(contents)
@@ -722,7 +732,7 @@ def test_what_the_last_check_found_is_in_the_metrics(tmp_path):
     assert abs(float(metrics["hounsfield_verify_end_timestamp_seconds"]) - time.time()) < 60
 
 
-def test_verify_wants_an_archive(tmp_path):
+def test_verify_wants_an_archive(tmp_path: Path) -> None:
     status, output = verified(tmp_path / "nothing")
     assert status == 1 and "no archive" in output
     assert not (tmp_path / "nothing").exists()

@@ -6,6 +6,7 @@ import gzip
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -28,13 +29,15 @@ def series() -> list[bytes]:
 
 
 @pytest.fixture
-def server(tmp_path, series) -> Iterator[Running]:
+def server(tmp_path: Path, series: list[bytes]) -> Iterator[Running]:
     with running(tmp_path) as found:
         assert found.store(series).status_code == 200
         yield found
 
 
-def test_what_is_written_as_it_goes_out_is_what_is_made_at_once(server, series, monkeypatch):
+def test_what_is_written_as_it_goes_out_is_what_is_made_at_once(
+    server: Running, series: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = path_of(series[0], "study") + "/metadata"
     whole = server.get(path)
     assert int(whole.headers["content-length"]) == len(whole.content)
@@ -50,7 +53,9 @@ def test_what_is_written_as_it_goes_out_is_what_is_made_at_once(server, series, 
     assert server.get(path, **{"If-None-Match": whole.headers["etag"]}).status_code == 304
 
 
-def test_what_is_written_as_it_goes_out_is_compressed_for_who_asks(server, series, monkeypatch):
+def test_what_is_written_as_it_goes_out_is_compressed_for_who_asks(
+    server: Running, series: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = path_of(series[0], "study") + "/metadata"
     whole = server.get(path)
     monkeypatch.setattr(streams, "WHOLE", 0)
@@ -61,14 +66,18 @@ def test_what_is_written_as_it_goes_out_is_compressed_for_who_asks(server, serie
     assert gzip.decompress(packed) == whole.content
 
 
-def test_head_of_what_is_written_as_it_goes_out_has_no_body(server, series, monkeypatch):
+def test_head_of_what_is_written_as_it_goes_out_has_no_body(
+    server: Running, series: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(streams, "WHOLE", 0)
     answer = server.http.head(path_of(series[0], "study") + "/metadata")
     assert (answer.status_code, answer.content) == (200, b"")
     assert server.http.head("/studies/1.2/metadata").status_code == 404
 
 
-def test_what_is_removed_meanwhile_is_left_out(server, series, monkeypatch):
+def test_what_is_removed_meanwhile_is_left_out(
+    server: Running, series: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(index, "LOT_BYTES", 1)
     names = [uids(each) for each in series]
     coming = server.archive.headers(Resource("", names[0][0]))
@@ -78,7 +87,7 @@ def test_what_is_removed_meanwhile_is_left_out(server, series, monkeypatch):
     assert [entry.instance for entry, _ in coming] == [names[3][2]]
 
 
-def test_headers_of_a_huge_study_take_a_bounded_piece_of_memory(tmp_path):
+def test_headers_of_a_huge_study_take_a_bounded_piece_of_memory(tmp_path: Path) -> None:
     """20 000 instances of one series: 190 MB of text."""
     count = 20_000
     with running(tmp_path) as server:
@@ -112,7 +121,7 @@ def many(count: int) -> Iterator[Record]:
         yield replace(record, instance=uid, key=uid, header=header)
 
 
-def test_an_answer_that_breaks_off_is_not_taken_for_a_whole_one(tmp_path):
+def test_an_answer_that_breaks_off_is_not_taken_for_a_whole_one(tmp_path: Path) -> None:
     with running(tmp_path) as server:
         server.archive.index.add(list(many(4000)))
         (study, *_) = {entry.study for entry in server.archive.entries(Resource(""))}

@@ -207,7 +207,9 @@ class Pair:
 
 @pytest.mark.parametrize("lot", range(len(rounds())))
 @pytest.mark.filterwarnings("ignore")
-def test_the_server_tells_what_dicomweb_clients_file_reader_tells_of_all_of_pydicoms_files(tmp_path, lot):
+def test_the_server_tells_what_dicomweb_clients_file_reader_tells_of_all_of_pydicoms_files(
+    tmp_path: Path, lot
+) -> None:
     logging.disable(logging.ERROR)
     files = rounds()[lot]
     try:
@@ -232,7 +234,7 @@ def test_the_server_tells_what_dicomweb_clients_file_reader_tells_of_all_of_pydi
 
 
 @pytest.mark.filterwarnings("ignore:Expected explicit VR")
-def test_a_data_set_without_vrs_under_an_explicit_syntax_is_stored_whole(tmp_path):
+def test_a_data_set_without_vrs_under_an_explicit_syntax_is_stored_whole(tmp_path: Path) -> None:
     path = FILES / MISLABELLED
     with running(tmp_path / "archive") as server:
         assert server.store([path.read_bytes()]).status_code == 200
@@ -248,7 +250,7 @@ def test_a_data_set_without_vrs_under_an_explicit_syntax_is_stored_whole(tmp_pat
         assert dataset.PixelData[24:2000] in frame.content
 
 
-def test_a_difference_without_a_reason_is_seen(tmp_path):
+def test_a_difference_without_a_reason_is_seen(tmp_path: Path) -> None:
     """The rules above do not explain away a value that is wrong."""
     assert searched("PatientID", {"vr": "LO", "Value": ["1"]}, {"vr": "LO", "Value": ["2"]}) == ""
     assert searched("NumberOfStudyRelatedSeries", {"Value": [2]}, {"Value": [1]}) == ""

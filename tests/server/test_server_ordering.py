@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from server_postgres import postgres
-from server_support import instances, running
+from server_support import Running, instances, running
 from sqlalchemy import text
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -52,7 +53,7 @@ def records() -> list[Record]:
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def index(request, tmp_path_factory):
+def index(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
     if request.param == "sqlite":
         folder = tmp_path_factory.mktemp("index")
         found = Index(f"sqlite:///{folder / 'index.sqlite'}")
@@ -70,7 +71,7 @@ def index(request, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with running(tmp_path_factory.mktemp("archive")) as found:
         found.archive.index.add(records())
         yield found
@@ -100,15 +101,15 @@ def told(answer) -> list[str]:
         ("", "012345"),
     ],
 )
-def test_studies_come_in_the_order_asked_for(server, order, expected):
+def test_studies_come_in_the_order_asked_for(server, order: str, expected: str) -> None:
     assert "".join(told(server.get(f"/studies?orderby={order}"))) == expected
 
 
-def test_an_order_may_be_told_in_several_parameters(server):
+def test_an_order_may_be_told_in_several_parameters(server) -> None:
     assert "".join(told(server.get("/studies?orderby=-StudyDate&ORDERBY=PatientName"))) == "430215"
 
 
-def test_an_order_holds_below_and_with_what_is_matched(server):
+def test_an_order_holds_below_and_with_what_is_matched(server) -> None:
     assert "".join(told(server.get("/studies?StudyDate=20240101-&orderby=-StudyDate,-PatientID"))) == "430"
     assert told(server.get("/studies/1.2.5/series?orderby=-SeriesNumber")) == ["5.0", "5.1", "5.2"]
     assert told(server.get("/studies/1.2.5/series?orderby=SeriesNumber")) == ["5.2", "5.1", "5.0"]
@@ -118,7 +119,7 @@ def test_an_order_holds_below_and_with_what_is_matched(server):
     assert told(across) == ["1.1.1", "1.1.0", "4.0.1"]
 
 
-def test_an_order_holds_for_attributes_without_a_column(server):
+def test_an_order_holds_for_attributes_without_a_column(server) -> None:
     """Which are matched on header texts."""
     path = '/instances?ImageComments=""&emptyvaluematching=true&orderby=-PatientID,SOPInstanceUID'
     assert told(server.get(f"{path}&limit=4&offset=1")) == ["5.0.1", "5.1.0", "5.1.1", "5.2.0"]
@@ -138,7 +139,7 @@ def test_an_order_holds_for_attributes_without_a_column(server):
         "/instances?orderby=" + ",".join(sortable("instance")),
     ],
 )
-def test_what_cannot_be_ordered_by_is_refused(server, path):
+def test_what_cannot_be_ordered_by_is_refused(server, path: str) -> None:
     answer = server.get(path)
     assert answer.status_code == 400
     assert answer.json()["expected"]
@@ -150,7 +151,9 @@ def test_what_cannot_be_ordered_by_is_refused(server, path):
     keys=st.lists(st.tuples(st.sampled_from(["", "-"]), st.integers(0, 100)), max_size=4),
     limit=st.integers(1, 4),
 )
-def test_pages_of_any_order_are_the_whole_of_it(index, level: Level, keys, limit):
+def test_pages_of_any_order_are_the_whole_of_it(
+    index, level: Level, keys: list[tuple[str, int]], limit: int
+) -> None:
     names = list(sortable(level))
     order = ",".join(sign + names[number % len(names)] for sign, number in keys)
     whole = index.search(level, EVERYTHING, Query.parse(f"orderby={order}"))
@@ -165,7 +168,7 @@ def test_pages_of_any_order_are_the_whole_of_it(index, level: Level, keys, limit
     assert sorted(got) == sorted(index.search(level, EVERYTHING, Query()).models)
 
 
-def test_databases_agree_on_an_order(index):
+def test_databases_agree_on_an_order(index) -> None:
     """Names and numbers, dates and what has none; see `test_studies_come_in_the_order_asked_for`."""
     for order, expected in (("-StudyDate,PatientName", "430215"), ("PatientName,-PatientID", "413502")):
         models = index.search("study", EVERYTHING, Query.parse(f"orderby={order}")).models
@@ -177,7 +180,7 @@ def test_databases_agree_on_an_order(index):
     "order",
     ["StudyDate", "-StudyDate", "PatientName", "PatientID", "AccessionNumber", "-StudyDate,-StudyTime"],
 )
-def test_the_usual_orders_are_read_off_an_index(index, order):
+def test_the_usual_orders_are_read_off_an_index(index, order: str) -> None:
     dialect = {"sqlite": sqlite, "postgresql": postgresql}[index._engine.dialect.name].dialect()
     statement = _Plan(dialect.name, "study", EVERYTHING, Query.parse(f"orderby={order}")).keys().limit(101)
     sql = str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
@@ -194,7 +197,7 @@ def test_the_usual_orders_are_read_off_an_index(index, order):
             assert "Scan using studies_" in plan and "->  Sort" not in plan, plan
 
 
-def test_an_index_of_an_older_version_learns_to_read_the_newest_first(index):
+def test_an_index_of_an_older_version_learns_to_read_the_newest_first(index) -> None:
     if index._engine.dialect.name == "postgresql":
         with index._transaction() as connection:
             connection.execute(text("DROP INDEX studies_newest"))
@@ -208,12 +211,12 @@ def test_an_index_of_an_older_version_learns_to_read_the_newest_first(index):
             assert connection.execute(found).scalar() == 1
 
 
-def test_orders_of_more_rows_than_are_read_at_once(index, monkeypatch):
+def test_orders_of_more_rows_than_are_read_at_once(index, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = index.search("instance", EVERYTHING, Query.parse("orderby=-SOPInstanceUID"))
     monkeypatch.setattr(searching, "ROWS", 3)
     assert index.search("instance", EVERYTHING, Query.parse("orderby=-SOPInstanceUID")) == whole
 
 
-def test_the_rest_is_counted_in_any_order(server):
+def test_the_rest_is_counted_in_any_order(server) -> None:
     answer = server.get("/studies?orderby=-PatientID&limit=4")
     assert parse_warnings(answer.headers["warning"])[0].remaining == 2

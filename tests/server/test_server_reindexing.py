@@ -8,15 +8,18 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from open_archives import ALL, current, opened, store
-from server_postgres import postgres
+from server_postgres import Postgres, postgres
 from server_promises import disagreements
 from server_support import AS_STORED, client, instances, parts_of, path_of, running, start, uids, version
 
 from hounsfield.ct.instance import FileSource
+from hounsfield.ct.instance.source import Source
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.errors import LocationError
 from hounsfield.server.archive import reindexing
@@ -29,13 +32,13 @@ CONTENTS = [content for number in range(4) for content in instances(slices=3, ro
 
 
 @pytest.fixture(scope="module")
-def database():
+def database() -> Iterator[Postgres]:
     with postgres() as found:
         yield found
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def shared(request, tmp_path):
+def shared(request: pytest.FixtureRequest, tmp_path: Path) -> dict[Any, Any]:
     """What two servers over one archive share; over SQLite there is one server only."""
     if request.param == "sqlite":
         return {}
@@ -57,7 +60,7 @@ class Interrupted(BaseException):
     pass
 
 
-def test_an_interrupted_reindex_leaves_the_index_as_it_was(tmp_path, shared):
+def test_an_interrupted_reindex_leaves_the_index_as_it_was(tmp_path: Path, shared) -> None:
     with opened(tmp_path / "one", **shared) as archive:
         store(archive, *CONTENTS)
         before = archive.entries(ALL)
@@ -76,7 +79,7 @@ def test_an_interrupted_reindex_leaves_the_index_as_it_was(tmp_path, shared):
         assert not list(tmp_path.rglob("*.new*"))
 
 
-def test_what_others_store_replace_and_remove_during_a_reindex_counts(tmp_path, shared):
+def test_what_others_store_replace_and_remove_during_a_reindex_counts(tmp_path: Path, shared) -> None:
     more = instances(slices=3, rows=8, columns=8, seed=50)
     with contextlib.ExitStack() as stack:
         one = stack.enter_context(opened(tmp_path / "one", **shared))
@@ -104,7 +107,9 @@ def test_what_others_store_replace_and_remove_during_a_reindex_counts(tmp_path, 
         assert current(one) == wanted | expected(more[2])
 
 
-def test_a_change_between_the_last_look_and_the_swap_counts(tmp_path, shared, monkeypatch):
+def test_a_change_between_the_last_look_and_the_swap_counts(
+    tmp_path: Path, shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Another server's transaction that is under way when nobody may write any more is waited for, and seen."""
     more = instances(slices=2, rows=8, columns=8, seed=51)
     with contextlib.ExitStack() as stack:
@@ -132,7 +137,7 @@ def test_a_change_between_the_last_look_and_the_swap_counts(tmp_path, shared, mo
         assert current(one) == current(other) == expected(*CONTENTS, *more)
 
 
-def test_readers_are_not_disturbed_by_a_reindex(tmp_path, shared):
+def test_readers_are_not_disturbed_by_a_reindex(tmp_path: Path, shared) -> None:
     with contextlib.ExitStack() as stack:
         one = stack.enter_context(opened(tmp_path / "one", **shared))
         other = stack.enter_context(opened(tmp_path / "two", **shared)) if shared else one
@@ -167,7 +172,9 @@ def test_readers_are_not_disturbed_by_a_reindex(tmp_path, shared):
         assert current(one) == wanted
 
 
-def test_digests_and_files_in_place_are_still_known_after_a_reindex(tmp_path, shared, monkeypatch):
+def test_digests_and_files_in_place_are_still_known_after_a_reindex(
+    tmp_path: Path, shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
     owner = tmp_path / "owner"
     owner.mkdir()
     (owner / "a.dcm").write_bytes(CONTENTS[-1])
@@ -186,14 +193,16 @@ def test_digests_and_files_in_place_are_still_known_after_a_reindex(tmp_path, sh
         assert len(archive.entries(ALL)) == 4
 
 
-def test_what_cannot_be_read_now_stays_in_the_index(tmp_path, shared, monkeypatch):
+def test_what_cannot_be_read_now_stays_in_the_index(
+    tmp_path: Path, shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with opened(tmp_path / "one", **shared) as archive:
         store(archive, *CONTENTS[:3])
         path = Path(archive.store.name, archive.entries(ALL)[1].key)
         path.chmod(0)
         real = archive.store.source
 
-        def source(key):
+        def source(key) -> Source:
             if key.endswith(path.name):
                 raise LocationError("the disk does not answer", where=key)
             return real(key)
@@ -207,19 +216,19 @@ def test_what_cannot_be_read_now_stays_in_the_index(tmp_path, shared, monkeypatc
         assert current(archive) == expected(*CONTENTS[:3])
 
 
-def _failing(real, name, keys):
+def _failing(real, name: str, keys) -> Iterator[tuple[Any, Any]]:
     class Unreadable:
-        def __init__(self, key):
+        def __init__(self, key) -> None:
             self.name = key
 
-        def open(self):
+        def open(self) -> None:
             raise LocationError("the disk does not answer", where=self.name)
 
     for key in keys:
         yield key, Unreadable(key) if key.endswith(name) else real(key)
 
 
-def test_one_reindex_at_a_time_over_a_shared_database(tmp_path, database):
+def test_one_reindex_at_a_time_over_a_shared_database(tmp_path: Path, database) -> None:
     with (
         opened(tmp_path / "one", database=database.url) as archive,
         opened(tmp_path / "two", database=database.url) as other,
@@ -229,7 +238,7 @@ def test_one_reindex_at_a_time_over_a_shared_database(tmp_path, database):
         other.reindex()
 
 
-def test_a_damaged_index_that_is_made_anew_is_not_ready(tmp_path):
+def test_a_damaged_index_that_is_made_anew_is_not_ready(tmp_path: Path) -> None:
     with running(tmp_path) as server:
         server.store(CONTENTS[:2])
         assert server.get("/ready").status_code == 200
@@ -241,7 +250,9 @@ def test_a_damaged_index_that_is_made_anew_is_not_ready(tmp_path):
         assert server.get("/ready").status_code == 200
 
 
-def test_what_was_stored_into_a_damaged_index_meanwhile_is_in_the_new_one(tmp_path, monkeypatch):
+def test_what_was_stored_into_a_damaged_index_meanwhile_is_in_the_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Another process that has not met the damage stores on until the new file is there."""
     with opened(tmp_path) as archive:
         store(archive, *CONTENTS[:3])
@@ -249,7 +260,7 @@ def test_what_was_stored_into_a_damaged_index_meanwhile_is_in_the_new_one(tmp_pa
 
         real = module.fill
 
-        def slow(archive, index):
+        def slow(archive, index) -> None:
             real(archive, index)
             store(archive, *CONTENTS[3:6])
 
@@ -259,7 +270,7 @@ def test_what_was_stored_into_a_damaged_index_meanwhile_is_in_the_new_one(tmp_pa
         assert current(archive) == expected(*CONTENTS[:6])
 
 
-def test_a_server_that_is_killed_while_it_reindexes_loses_nothing(tmp_path):
+def test_a_server_that_is_killed_while_it_reindexes_loses_nothing(tmp_path: Path) -> None:
     contents = [
         content for number in range(4) for content in instances(slices=50, rows=8, columns=8, seed=number)
     ]

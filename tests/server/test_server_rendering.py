@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 from PIL import Image
 from pydicom.data import get_testdata_file
-from server_support import instances, parts_of, path_of, running, uids
+from server_support import Running, instances, parts_of, path_of, running, uids
 
 import hounsfield
+from hounsfield.ct.volume import Volume
 from hounsfield.ct.windowing import apply_window, window
 from hounsfield.phantom import PhantomSpec, write
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory):
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, list[bytes], Volume]]:
     folder = tmp_path_factory.mktemp("phantom")
     spec = PhantomSpec(slices=5, rows=40, columns=48, tags={"WindowCenter": 50, "WindowWidth": 350})
     contents = [path.read_bytes() for path in write(spec, folder)]
@@ -46,7 +49,7 @@ def slice_of(scene, content) -> np.ndarray:
         ("?window=40,80,linear", "40/80"),
     ],
 )
-def test_a_picture_is_the_windowed_slice(scene, query, shown):
+def test_a_picture_is_the_windowed_slice(scene, query: str, shown: str) -> None:
     server, contents, _ = scene
     got = image(server.get(path_of(contents[2]) + "/rendered" + query, "image/png"))
     assert np.array_equal(got, apply_window(slice_of(scene, contents[2]), window(shown)))
@@ -55,13 +58,13 @@ def test_a_picture_is_the_windowed_slice(scene, query, shown):
 @pytest.mark.parametrize(
     ("accept", "kind"), [("image/jpeg", "JPEG"), ("*/*", "JPEG"), ("image/gif", "GIF"), ("image/png", "PNG")]
 )
-def test_the_kind_is_what_is_accepted(scene, accept, kind):
+def test_the_kind_is_what_is_accepted(scene, accept: str, kind: str) -> None:
     server, contents, _ = scene
     answer = server.get(path_of(contents[0]) + "/rendered", accept)
     assert Image.open(io.BytesIO(answer.content)).format == kind
 
 
-def test_a_viewport_crops_scales_and_flips(scene):
+def test_a_viewport_crops_scales_and_flips(scene) -> None:
     server, contents, _ = scene
     whole = image(server.get(path_of(contents[2]) + "/rendered", "image/png"))
     flipped = image(server.get(path_of(contents[2]) + "/rendered?viewport=48,40,0,0,-48,40", "image/png"))
@@ -77,12 +80,12 @@ def test_a_viewport_crops_scales_and_flips(scene):
 @pytest.mark.parametrize("query", ["viewport=0,0", "viewport=99999,99999", "viewport=1", "viewport=5,5,90,90,10,10",
                                    "window=1", "window=1,0", "window=x,y", "window=1,2,3", "quality=0", "quality=x",
                                    "nonsense=1", "viewport=nan,nan"])  # fmt: skip
-def test_what_makes_no_sense_is_400(scene, query):
+def test_what_makes_no_sense_is_400(scene, query: str) -> None:
     server, contents, _ = scene
     assert server.get(f"{path_of(contents[0])}/rendered?{query}").status_code == 400
 
 
-def test_quality_counts(scene):
+def test_quality_counts(scene) -> None:
     server, contents, _ = scene
     sizes = [
         len(server.get(f"{path_of(contents[2])}/rendered?quality={q}", "image/jpeg").content) for q in (5, 95)
@@ -90,7 +93,7 @@ def test_quality_counts(scene):
     assert sizes[0] < sizes[1]
 
 
-def test_a_series_comes_in_parts_or_as_a_film_in_the_order_of_the_volume(scene):
+def test_a_series_comes_in_parts_or_as_a_film_in_the_order_of_the_volume(scene) -> None:
     server, contents, volume = scene
     path = path_of(contents[0], "series") + "/rendered"
     parts = parts_of(server.get(path, 'multipart/related; type="image/png"'))
@@ -106,8 +109,8 @@ def test_a_series_comes_in_parts_or_as_a_film_in_the_order_of_the_volume(scene):
 
 
 def test_without_the_extra_a_film_is_a_406_that_names_it_and_what_else_is_accepted_is_made(
-    scene, monkeypatch
-):
+    scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server, contents, _ = scene
     monkeypatch.setitem(sys.modules, "av", None)
     path = path_of(contents[0], "series") + "/rendered"
@@ -116,14 +119,14 @@ def test_without_the_extra_a_film_is_a_406_that_names_it_and_what_else_is_accept
     assert server.get(path, "video/mp4, image/gif;q=0.5").headers["content-type"] == "image/gif"
 
 
-def test_thumbnails_are_small(scene):
+def test_thumbnails_are_small(scene) -> None:
     server, contents, _ = scene
     for level in ("study", "series", "instance"):
         assert max(image(server.get(path_of(contents[0], level) + "/thumbnail")).shape) == 128
     assert image(server.get(path_of(contents[0]) + "/thumbnail?viewport=20,20")).shape[1] == 20
 
 
-def test_frames_are_rendered_by_number(tmp_path):
+def test_frames_are_rendered_by_number(tmp_path: Path) -> None:
     (content,) = instances(multiframe="enhanced", slices=3)
     with running(tmp_path) as server:
         server.store([content])
@@ -136,7 +139,7 @@ def test_frames_are_rendered_by_number(tmp_path):
     "name", ["SC_rgb_rle.dcm", "examples_palette.dcm", "examples_ybr_color.dcm", "MR_small.dcm", "SC_rgb_small_odd.dcm",
              "examples_rgb_color.dcm", "SC_ybr_full_422_uncompressed.dcm", "examples_jpeg2k.dcm"],
 )  # fmt: skip
-def test_colour_and_other_images_are_rendered_too(tmp_path, name):
+def test_colour_and_other_images_are_rendered_too(tmp_path: Path, name: str) -> None:
     import pathlib
 
     content = pathlib.Path(get_testdata_file(name)).read_bytes()
@@ -146,7 +149,7 @@ def test_colour_and_other_images_are_rendered_too(tmp_path, name):
         assert got.std() > 1
 
 
-def test_what_has_no_picture_is_406(tmp_path):
+def test_what_has_no_picture_is_406(tmp_path: Path) -> None:
     import pathlib
 
     content = pathlib.Path(get_testdata_file("rtplan.dcm")).read_bytes()
@@ -155,7 +158,7 @@ def test_what_has_no_picture_is_406(tmp_path):
         assert server.get(path_of(content) + "/rendered").status_code == 406
 
 
-def test_wado_uri_gives_dicom_and_pictures(scene):
+def test_wado_uri_gives_dicom_and_pictures(scene) -> None:
     server, contents, _ = scene
     study, series, instance = uids(contents[0])
     query = f"/wado?requestType=WADO&studyUID={study}&seriesUID={series}&objectUID={instance}"

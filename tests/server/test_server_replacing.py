@@ -6,6 +6,7 @@ import contextlib
 import threading
 from itertools import permutations
 from pathlib import Path
+from typing import Any
 
 import open_archives
 import pytest
@@ -29,7 +30,7 @@ def current(archive: Archive) -> list[bytes]:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_servers_that_replace_one_instance_at_once_agree_with_the_files(tmp_path, kind):
+def test_servers_that_replace_one_instance_at_once_agree_with_the_files(tmp_path: Path, kind: str) -> None:
     with contextlib.ExitStack() as stack:
         options = {}
         if kind == "postgresql":
@@ -57,7 +58,7 @@ def test_servers_that_replace_one_instance_at_once_agree_with_the_files(tmp_path
         assert disagreements(one) == []
 
 
-def test_an_answer_that_began_before_a_replacement_ends_as_it_began(tmp_path):
+def test_an_answer_that_began_before_a_replacement_ends_as_it_began(tmp_path: Path) -> None:
     with running(tmp_path, replace=True) as server:
         server.store([CONTENT, OTHER])
         before = server.archive.entries(ALL)
@@ -72,7 +73,7 @@ def test_an_answer_that_began_before_a_replacement_ends_as_it_began(tmp_path):
         assert [content for _, content in got] == [version(CONTENT, 2), version(OTHER, 2)]
 
 
-def test_a_removal_takes_all_versions_with_it(tmp_path):
+def test_a_removal_takes_all_versions_with_it(tmp_path: Path) -> None:
     with running(tmp_path, replace=True, deletes=True) as server:
         server.store([CONTENT, OTHER])
         for number in range(3):
@@ -88,7 +89,7 @@ def test_a_removal_takes_all_versions_with_it(tmp_path):
         assert not list(tmp_path.rglob("*.dcm"))
 
 
-def test_a_version_that_was_replaced_goes_after_a_while_and_at_the_next_start(tmp_path):
+def test_a_version_that_was_replaced_goes_after_a_while_and_at_the_next_start(tmp_path: Path) -> None:
     with opened(tmp_path) as archive:
         store(archive, CONTENT)
         store(archive, version(CONTENT, 1))
@@ -100,7 +101,7 @@ def test_a_version_that_was_replaced_goes_after_a_while_and_at_the_next_start(tm
         assert current(archive) == [version(CONTENT, 1)]
 
 
-def test_study_and_series_say_what_the_newest_version_says(tmp_path):
+def test_study_and_series_say_what_the_newest_version_says(tmp_path: Path) -> None:
     with running(tmp_path, replace=True) as server:
         server.store([CONTENT, OTHER])
         server.store([version(CONTENT, 5), version(OTHER, 5)])
@@ -110,14 +111,14 @@ def test_study_and_series_say_what_the_newest_version_says(tmp_path):
         assert server.archive.index.totals() == (1, 1, 2)
 
 
-def test_versions_of_one_instance_in_one_request_follow_each_other(tmp_path):
+def test_versions_of_one_instance_in_one_request_follow_each_other(tmp_path: Path) -> None:
     with opened(tmp_path) as archive:
         store(archive, CONTENT, version(CONTENT, 1), version(CONTENT, 2), OTHER)
         assert current(archive) == [version(CONTENT, 2), OTHER]
         assert archive.index.totals() == (1, 1, 2)
 
 
-def test_a_content_that_comes_back_is_a_version_of_its_own(tmp_path):
+def test_a_content_that_comes_back_is_a_version_of_its_own(tmp_path: Path) -> None:
     with opened(tmp_path) as archive:
         for content in (CONTENT, version(CONTENT, 1), CONTENT):
             store(archive, content)
@@ -126,7 +127,7 @@ def test_a_content_that_comes_back_is_a_version_of_its_own(tmp_path):
         assert disagreements(archive) == []
 
 
-def test_without_the_policy_other_bytes_are_refused_whatever_version_counts(tmp_path):
+def test_without_the_policy_other_bytes_are_refused_whatever_version_counts(tmp_path: Path) -> None:
     with opened(tmp_path) as archive:
         store(archive, CONTENT)
         store(archive, version(CONTENT, 1))
@@ -137,7 +138,7 @@ def test_without_the_policy_other_bytes_are_refused_whatever_version_counts(tmp_
         assert disagreements(server.archive) == []
 
 
-def test_an_index_made_anew_knows_which_version_counts(tmp_path):
+def test_an_index_made_anew_knows_which_version_counts(tmp_path: Path) -> None:
     with opened(tmp_path) as archive:
         store(archive, CONTENT, OTHER)
         for number in range(11):
@@ -150,7 +151,7 @@ def test_an_index_made_anew_knows_which_version_counts(tmp_path):
         assert disagreements(archive) == []
 
 
-def test_a_file_that_vanished_can_be_stored_again(tmp_path):
+def test_a_file_that_vanished_can_be_stored_again(tmp_path: Path) -> None:
     with running(tmp_path) as server:
         server.store([CONTENT])
         (path,) = tmp_path.rglob("*.dcm")
@@ -161,7 +162,7 @@ def test_a_file_that_vanished_can_be_stored_again(tmp_path):
         assert disagreements(server.archive) == []
 
 
-def test_a_damaged_instance_is_good_again_when_it_is_stored_again(tmp_path):
+def test_a_damaged_instance_is_good_again_when_it_is_stored_again(tmp_path: Path) -> None:
     with running(tmp_path) as server:
         server.store([CONTENT, OTHER])
         path = next(path for path in tmp_path.rglob("*.dcm") if path.read_bytes() == CONTENT)
@@ -175,7 +176,7 @@ def test_a_damaged_instance_is_good_again_when_it_is_stored_again(tmp_path):
 
 
 @pytest.mark.parametrize("replaces", [False, True])
-def test_what_is_stored_goes_before_a_file_that_is_only_indexed(tmp_path, replaces):
+def test_what_is_stored_goes_before_a_file_that_is_only_indexed(tmp_path: Path, replaces: bool) -> None:
     owner = tmp_path / "owner"
     owner.mkdir()
     (owner / "a.dcm").write_bytes(CONTENT)
@@ -192,7 +193,7 @@ def test_what_is_stored_goes_before_a_file_that_is_only_indexed(tmp_path, replac
         assert archive.index.totals() == (1, 1, 1)
 
 
-def test_a_file_in_place_that_changed_is_never_missing_and_never_mixed(tmp_path):
+def test_a_file_in_place_that_changed_is_never_missing_and_never_mixed(tmp_path: Path) -> None:
     path = tmp_path / "owner" / "a.dcm"
     path.parent.mkdir()
     path.write_bytes(CONTENT)
@@ -224,7 +225,7 @@ def _files(folder: Path) -> list[object]:
     return [FileSource(path) for path in sorted(folder.glob("*.dcm"))]
 
 
-def test_versions_in_any_order_leave_the_highest_in_the_index(tmp_path):
+def test_versions_in_any_order_leave_the_highest_in_the_index(tmp_path: Path) -> None:
     """The order of transactions is that of numbers, whichever comes first."""
     with opened(tmp_path) as archive:
         records = [
@@ -245,13 +246,15 @@ def test_versions_in_any_order_leave_the_highest_in_the_index(tmp_path):
             index.close()
 
 
-def test_an_instance_that_is_removed_while_it_is_stored_again_is_stored(tmp_path, monkeypatch):
+def test_an_instance_that_is_removed_while_it_is_stored_again_is_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its row stands in the way of ours, and is gone when we look: seen with PostgreSQL, where nobody waits."""
     from hounsfield.server.archive.index import writing
 
     places, looked = writing._places, []
 
-    def gone_at_first(connection, wanted):
+    def gone_at_first(connection, wanted) -> dict[Any, Any] | dict[tuple[int, str], tuple[int, str]]:
         looked.append(wanted)
         return {} if len(looked) == 1 else places(connection, wanted)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -36,7 +38,9 @@ def compressed() -> list[bytes]:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory, series, compressed):
+def server(
+    tmp_path_factory: pytest.TempPathFactory, series: list[bytes], compressed: list[bytes]
+) -> Iterator[Running]:
     with running(tmp_path_factory.mktemp("archive")) as found:
         assert found.store(series).status_code == 200
         assert found.store(compressed).status_code == 200
@@ -44,7 +48,9 @@ def server(tmp_path_factory, series, compressed):
 
 
 @pytest.mark.parametrize("level", ["study", "series", "instance"])
-def test_a_resource_comes_back_as_the_bytes_that_were_stored(server: Running, series, level):
+def test_a_resource_comes_back_as_the_bytes_that_were_stored(
+    server: Running, series: list[bytes], level: str
+) -> None:
     answer = server.get(path_of(series[0], level), AS_STORED)
     assert answer.status_code == 200
     assert int(answer.headers["content-length"]) == len(answer.content)
@@ -66,27 +72,31 @@ def test_a_resource_comes_back_as_the_bytes_that_were_stored(server: Running, se
         "multipart/related",
     ],
 )
-def test_without_a_transfer_syntax_it_is_explicit_little_endian(server: Running, compressed, accept):
+def test_without_a_transfer_syntax_it_is_explicit_little_endian(
+    server: Running, compressed: list[bytes], accept: str
+) -> None:
     ((headers, content),) = parts_of(server.get(path_of(compressed[0]), accept))
     assert headers["content-type"].endswith("1.2.840.10008.1.2.1")
     assert read(content).file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.1"
     assert np.array_equal(read(content).pixel_array, cells(compressed[0]))
 
 
-def test_one_instance_comes_alone_to_who_accepts_dicom_alone(server: Running, series):
+def test_one_instance_comes_alone_to_who_accepts_dicom_alone(server: Running, series: list[bytes]) -> None:
     answer = server.get(path_of(series[0]), "application/dicom; transfer-syntax=*")
     assert answer.headers["content-type"].startswith("application/dicom")
     assert answer.content == series[0]
 
 
-def test_several_instances_never_come_as_one(server: Running, series):
+def test_several_instances_never_come_as_one(server: Running, series: list[bytes]) -> None:
     assert server.get(path_of(series[0], "series"), "application/dicom").status_code == 406
 
 
 @pytest.mark.parametrize(
     "target", [JPEG_LS, "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.201"]
 )
-def test_another_transfer_syntax_is_made_losslessly(server: Running, series, target):
+def test_another_transfer_syntax_is_made_losslessly(
+    server: Running, series: list[bytes], target: str
+) -> None:
     accept = f'multipart/related; type="application/dicom"; transfer-syntax={target}'
     ((headers, content),) = parts_of(server.get(path_of(series[0]), accept))
     assert headers["content-type"].endswith(target)
@@ -96,13 +106,13 @@ def test_another_transfer_syntax_is_made_losslessly(server: Running, series, tar
 
 
 @pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2", "1.2.840.10008.1.2.2", "1.2.3.4"])
-def test_implicit_and_big_endian_never_leave(server: Running, series, syntax):
+def test_implicit_and_big_endian_never_leave(server: Running, series: list[bytes], syntax: str) -> None:
     accept = f'multipart/related; type="application/dicom"; transfer-syntax={syntax}'
     assert server.get(path_of(series[0]), accept).status_code == 406
 
 
 @pytest.mark.parametrize("keyword", ["implicit", "explicit-big-endian"])
-def test_what_is_stored_in_an_encoding_that_may_not_leave_is_converted(tmp_path, keyword):
+def test_what_is_stored_in_an_encoding_that_may_not_leave_is_converted(tmp_path: Path, keyword: str) -> None:
     stored = instances(transfer_syntax=keyword)
     with running(tmp_path) as server:
         assert server.store(stored).status_code == 200
@@ -111,7 +121,7 @@ def test_what_is_stored_in_an_encoding_that_may_not_leave_is_converted(tmp_path,
         assert np.array_equal(read(content).pixel_array, read(stored[0]).pixel_array)
 
 
-def test_metadata_is_what_pydicom_reads(server: Running, series):
+def test_metadata_is_what_pydicom_reads(server: Running, series: list[bytes]) -> None:
     answer = server.get(path_of(series[0], "series") + "/metadata", "application/dicom+json")
     models = answer.json()
     assert len(models) == len(series)
@@ -126,14 +136,14 @@ def test_metadata_is_what_pydicom_reads(server: Running, series):
         assert list(model) == sorted(model)
 
 
-def test_metadata_comes_as_xml_to_who_asks(server: Running, series):
+def test_metadata_comes_as_xml_to_who_asks(server: Running, series: list[bytes]) -> None:
     answer = server.get(path_of(series[0]) + "/metadata", 'multipart/related; type="application/dicom+xml"')
     ((headers, content),) = parts_of(answer)
     assert headers["content-type"] == "application/dicom+xml"
     assert b"NativeDicomModel" in content
 
 
-def test_unchanged_metadata_is_not_sent_again_and_changed_is(tmp_path, series):
+def test_unchanged_metadata_is_not_sent_again_and_changed_is(tmp_path: Path, series: list[bytes]) -> None:
     with running(tmp_path) as server:
         server.store(series[:1])
         path = path_of(series[0], "series") + "/metadata"
@@ -145,7 +155,7 @@ def test_unchanged_metadata_is_not_sent_again_and_changed_is(tmp_path, series):
         assert later.status_code == 200 and len(later.json()) == len(series)
 
 
-def test_bulk_data_uris_lead_to_the_pixels(server: Running, series):
+def test_bulk_data_uris_lead_to_the_pixels(server: Running, series: list[bytes]) -> None:
     (model,) = server.get(path_of(series[0]) + "/metadata").json()
     uri = model["7FE00010"]["BulkDataURI"]
     assert (
@@ -158,7 +168,7 @@ def test_bulk_data_uris_lead_to_the_pixels(server: Running, series):
     assert content == read(series[0]).PixelData
 
 
-def test_frames_come_in_the_order_asked(tmp_path):
+def test_frames_come_in_the_order_asked(tmp_path: Path) -> None:
     (stored,) = instances(multiframe="enhanced", slices=4)
     with running(tmp_path) as server:
         server.store([stored])
@@ -193,7 +203,9 @@ def test_frames_come_in_the_order_asked(tmp_path):
         ('multipart/related; type="image/jp2"', "image/jp2", "1.2.840.10008.1.2.4.90"),
     ],
 )
-def test_frames_come_in_the_coding_asked_for(server: Running, compressed, accept, kind, syntax):
+def test_frames_come_in_the_coding_asked_for(
+    server: Running, compressed: list[bytes], accept: str, kind: str, syntax: str
+) -> None:
     ((headers, content),) = parts_of(server.get(path_of(compressed[0]) + "/frames/1", accept))
     assert headers["content-type"] == f"{kind}; transfer-syntax={syntax}"
     if syntax == "1.2.840.10008.1.2.1":
@@ -202,7 +214,7 @@ def test_frames_come_in_the_coding_asked_for(server: Running, compressed, accept
         assert content[:2] == b"\xff\xd8"
 
 
-def test_a_frame_comes_alone_to_who_asks(server: Running, series):
+def test_a_frame_comes_alone_to_who_asks(server: Running, series: list[bytes]) -> None:
     answer = server.get(path_of(series[0]) + "/frames/1", "application/octet-stream")
     assert answer.content == read(series[0]).PixelData
 
@@ -210,7 +222,9 @@ def test_a_frame_comes_alone_to_who_asks(server: Running, series):
 @pytest.mark.parametrize(
     ("asked", "start", "stop"), [("bytes=0-9", 0, 10), ("bytes=100-", 100, None), ("bytes=-20", -20, None)]
 )
-def test_a_range_of_an_instance_or_bulk_value(server: Running, series, asked, start, stop):
+def test_a_range_of_an_instance_or_bulk_value(
+    server: Running, series: list[bytes], asked: str, start: int, stop: int | None
+) -> None:
     answer = server.get(path_of(series[0]), "application/dicom; transfer-syntax=*", Range=asked)
     assert answer.status_code == 206
     assert answer.content == series[0][start:stop]
@@ -222,12 +236,12 @@ def test_a_range_of_an_instance_or_bulk_value(server: Running, series, asked, st
     )
 
 
-def test_a_range_that_is_not_there_is_416(server: Running, series):
+def test_a_range_that_is_not_there_is_416(server: Running, series: list[bytes]) -> None:
     answer = server.get(path_of(series[0]), "application/dicom; transfer-syntax=*", Range="bytes=99999999-")
     assert answer.status_code == 416
 
 
-def test_head_tells_the_same_without_a_body(server: Running, series):
+def test_head_tells_the_same_without_a_body(server: Running, series: list[bytes]) -> None:
     path = path_of(series[0], "series")
     head = server.http.head(path, headers={"Accept": AS_STORED})
     got = server.get(path, AS_STORED)
@@ -236,7 +250,7 @@ def test_head_tells_the_same_without_a_body(server: Running, series):
     assert head.headers["etag"] == got.headers["etag"]
 
 
-def test_accept_may_stand_in_the_query(server: Running, series):
+def test_accept_may_stand_in_the_query(server: Running, series: list[bytes]) -> None:
     answer = server.get(path_of(series[0]) + "/metadata?accept=application/json", "image/png")
     assert answer.headers["content-type"] == "application/json"
 
@@ -244,18 +258,18 @@ def test_accept_may_stand_in_the_query(server: Running, series):
 @pytest.mark.parametrize(
     "path", ["/studies/1.2.3", "/studies/1.2.3/metadata", "/studies/1.2.3/series/4/instances/5/frames/1"]
 )
-def test_what_is_not_there_is_404(server: Running, path):
+def test_what_is_not_there_is_404(server: Running, path: str) -> None:
     assert server.get(f"/studies/1.2.3{path}").status_code == 404
 
 
 @pytest.mark.parametrize(
     "path", ["/studies/..%2f..", "/studies/1.2.x", "/studies/1..2", "/studies/" + "1" * 65]
 )
-def test_what_is_no_uid_is_refused_before_anything_is_opened(server: Running, path):
+def test_what_is_no_uid_is_refused_before_anything_is_opened(server: Running, path: str) -> None:
     assert server.get(path).status_code in {400, 404}
 
 
-def test_gzip_is_for_text_only(server: Running, series):
+def test_gzip_is_for_text_only(server: Running, series: list[bytes]) -> None:
     text = server.get(path_of(series[0], "series") + "/metadata", **{"Accept-Encoding": "gzip"})
     assert text.headers["content-encoding"] == "gzip" and len(text.json()) == len(series)
     pixels = server.get(path_of(series[0]), AS_STORED, **{"Accept-Encoding": "gzip"})
@@ -290,7 +304,7 @@ def bits(syntax: str) -> tuple[bytes, np.ndarray]:
 
 
 @pytest.mark.parametrize("syntax", [EXPLICIT, "1.2.840.10008.1.2"])
-def test_single_bits_are_served_frame_by_frame_and_whole(tmp_path, syntax):
+def test_single_bits_are_served_frame_by_frame_and_whole(tmp_path: Path, syntax: str) -> None:
     content, wanted = bits(syntax)
     with running(tmp_path) as server:
         assert server.store([content]).status_code == 200
@@ -305,7 +319,7 @@ def test_single_bits_are_served_frame_by_frame_and_whole(tmp_path, syntax):
         assert np.array_equal(np.asarray(Image.open(io.BytesIO(picture.content))) > 127, wanted[1] > 0)
 
 
-def test_a_frame_that_is_not_all_there_is_422_and_not_served(tmp_path):
+def test_a_frame_that_is_not_all_there_is_422_and_not_served(tmp_path: Path) -> None:
     dataset = pydicom.dcmread(io.BytesIO(instances(slices=1, rows=8, columns=8)[0]))
     dataset.NumberOfFrames = 2
     out = io.BytesIO()
@@ -316,7 +330,7 @@ def test_a_frame_that_is_not_all_there_is_422_and_not_served(tmp_path):
         assert server.get(path_of(out.getvalue()) + "/frames/2").status_code == 422
 
 
-def test_a_lossy_coding_that_is_asked_for_says_so(tmp_path):
+def test_a_lossy_coding_that_is_asked_for_says_so(tmp_path: Path) -> None:
     content = instances(slices=1)[0]
     with running(tmp_path) as server:
         server.store([content])
@@ -327,7 +341,7 @@ def test_a_lossy_coding_that_is_asked_for_says_so(tmp_path):
         assert np.abs(got.pixel_array.astype(int) - read(content).pixel_array).max() < 200
 
 
-def test_dicomweb_client_stores_and_gets_back_the_same(tmp_path):
+def test_dicomweb_client_stores_and_gets_back_the_same(tmp_path: Path) -> None:
     from dicomweb_client import DICOMwebClient
 
     names = ["CT_small.dcm", "MR_small.dcm", "JPEG2000.dcm", "rtplan.dcm", "SC_rgb_rle.dcm", "reportsi.dcm"]

@@ -50,7 +50,7 @@ def http(tmp_path: Path) -> Iterator[object]:
         lock.release(deployment.lock)
 
 
-def test_a_route_that_is_posted_to_is_no_store(http) -> None:
+def test_a_route_that_is_posted_to_is_no_store(http: object) -> None:
     answer = http.post("/studies/1.2.3/echo", content=b"so it is", headers={"Content-Type": "text/plain"})
 
     assert answer.status_code == 200
@@ -58,16 +58,16 @@ def test_a_route_that_is_posted_to_is_no_store(http) -> None:
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-def test_a_body_that_is_no_upload_is_short(http) -> None:
+def test_a_body_that_is_no_upload_is_short(http: object) -> None:
     assert http.post("/studies/1.2/echo", content=b"x" * 100).status_code == 200
     assert http.post("/studies/1.2/echo", content=b"x" * 101).status_code == 413
 
 
-def test_an_upload_has_its_body_as_it_arrives(http) -> None:
+def test_an_upload_has_its_body_as_it_arrives(http: object) -> None:
     assert http.post("/measured", content=b"x" * 5_000_000).json() == {"size": 5_000_000}
 
 
-def test_stores_and_metrics_are_rows_like_others(http) -> None:
+def test_stores_and_metrics_are_rows_like_others(http: object) -> None:
     contents = instances()
     assert http.post("/studies", content=body(contents), headers={"Content-Type": STOW}).status_code == 200
     assert "hounsfield_instances 3.0" in http.get("/metrics").text

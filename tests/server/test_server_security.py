@@ -17,6 +17,8 @@ import sys
 import time
 import urllib.parse
 import zlib
+from collections.abc import Iterator
+from pathlib import Path
 
 import jwt
 import pydicom
@@ -38,7 +40,7 @@ LIAR = {"slices": 1, "rows": 8, "columns": 8}
 
 
 @pytest.fixture
-def server(tmp_path):
+def server(tmp_path: Path) -> Iterator[Running]:
     with running(tmp_path) as found:
         yield found
 
@@ -78,7 +80,9 @@ def paths(server: Running, content: bytes) -> list[str]:
      {"SamplesPerPixel": 60000}, {"NumberOfFrames": 0}, {"BitsAllocated": 7}],
     ids=str,
 )  # fmt: skip
-def test_headers_that_promise_enormous_pixels_make_neither_a_5xx_nor_a_large_allocation(server, syntax, lie):
+def test_headers_that_promise_enormous_pixels_make_neither_a_5xx_nor_a_large_allocation(
+    server, syntax: str, lie: dict[str, int]
+) -> None:
     import tracemalloc
 
     content = edited(instances(**LIAR, transfer_syntax=syntax)[0], **lie)
@@ -95,7 +99,7 @@ def test_headers_that_promise_enormous_pixels_make_neither_a_5xx_nor_a_large_all
         tracemalloc.stop()
 
 
-def test_a_deflated_bomb_is_refused(server):
+def test_a_deflated_bomb_is_refused(server) -> None:
     header = pydicom.dcmread(io.BytesIO(instances(**LIAR)[0]), stop_before_pixels=True)
     header.file_meta.TransferSyntaxUID = pydicom.uid.UID("1.2.840.10008.1.2.1.99")
     out = io.BytesIO()
@@ -110,7 +114,7 @@ def test_a_deflated_bomb_is_refused(server):
     assert server.get("/studies").json() == []
 
 
-def test_an_instance_that_would_fill_the_memory_is_refused_unread(tmp_path):
+def test_an_instance_that_would_fill_the_memory_is_refused_unread(tmp_path: Path) -> None:
     with_pixels = pydicom.dcmread(io.BytesIO(instances(slices=1, rows=512, columns=512)[0]))
     document = pydicom.dcmread(io.BytesIO(instances(**LIAR, seed=4)[0]))
     del document.PixelData
@@ -139,7 +143,9 @@ def with_private_elements(content: bytes, count: int, vr: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(("syntax", "vr"), [("explicit", b"SH"), ("explicit", b"ZZ"), ("implicit", b"")])
-def test_instances_of_very_many_elements_are_refused_unread(tmp_path, monkeypatch, syntax, vr):
+def test_instances_of_very_many_elements_are_refused_unread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, syntax: str, vr: bytes
+) -> None:
     content = instances(slices=1, transfer_syntax=syntax)[0]
     few, many = (with_private_elements(content, count, vr) for count in (800, 1001))
     with running(tmp_path, limits=Limits(elements=1000)) as server:
@@ -149,7 +155,7 @@ def test_instances_of_very_many_elements_are_refused_unread(tmp_path, monkeypatc
         assert answer.status_code == 409 and "more than 1000 data elements" in answer.text
 
 
-def test_pixels_in_millions_of_empty_fragments_are_refused(server, monkeypatch):
+def test_pixels_in_millions_of_empty_fragments_are_refused(server, monkeypatch: pytest.MonkeyPatch) -> None:
     content = instances(**LIAR, transfer_syntax="jpeg-ls")[0]
     end = b"\xfe\xff\xdd\xe0\0\0\0\0"
     assert content.endswith(end)
@@ -159,7 +165,7 @@ def test_pixels_in_millions_of_empty_fragments_are_refused(server, monkeypatch):
     assert server.store([content]).status_code == 200
 
 
-def test_what_is_decoded_at_once_stays_below_a_limit(tmp_path):
+def test_what_is_decoded_at_once_stays_below_a_limit(tmp_path: Path) -> None:
     content = instances(slices=1, rows=64, columns=64)[0]
     with running(tmp_path, limits=Limits(decoded=64 * 64 * 2 - 1)) as server:
         server.store([content])
@@ -172,7 +178,7 @@ def test_what_is_decoded_at_once_stays_below_a_limit(tmp_path):
         assert server.get(path_of(content) + "/frames/1").status_code == 200
 
 
-def test_more_pictures_than_the_limit_are_not_begun(tmp_path):
+def test_more_pictures_than_the_limit_are_not_begun(tmp_path: Path) -> None:
     contents = instances(slices=5, rows=8, columns=8)
     with running(tmp_path, limits=Limits(pictures=4)) as server:
         server.store(contents)
@@ -190,12 +196,12 @@ def test_more_pictures_than_the_limit_are_not_begun(tmp_path):
      "SeriesNumber=" + "1," * 20_000, "StudyDescription=" + "a" * 2000, f"limit={10**18}", "a" * 60_000],
     ids=lambda query: query[:20],
 )  # fmt: skip
-def test_searches_for_very_much_are_400_and_not_a_fault_of_the_index(server, query):
+def test_searches_for_very_much_are_400_and_not_a_fault_of_the_index(server, query: str) -> None:
     path = "/series" if query.startswith("SeriesNumber") else "/studies"
     assert server.get(f"{path}?{query}").status_code == 400
 
 
-def test_the_longest_searches_that_are_let_through_are_answered(server):
+def test_the_longest_searches_that_are_let_through_are_answered(server) -> None:
     server.store(instances(**LIAR))
     for query in ("ModalitiesInStudy=" + ",".join(["C*"] * 199), "StudyInstanceUID=" + ",".join(["1.2"] * 1900),
                   "fuzzymatching=true&PatientName=" + "%20a" * 190, "PatientName=" + "*a" * 500,
@@ -203,7 +209,7 @@ def test_the_longest_searches_that_are_let_through_are_answered(server):
         assert server.get(f"/studies?{query}").status_code == 200, query[:30]
 
 
-def test_no_wildcards_take_long():
+def test_no_wildcards_take_long() -> None:
     for pattern, text in (("*a" * 30_000 + "b", "a" * 200_000), ("*a?" * 300 + "b", "a" * 60_000),
                           ("?" * 1000 + "*" + "?" * 1000, "a" * 60_000), ("*" * 60_000, "a")):  # fmt: skip
         begun = time.process_time()
@@ -212,7 +218,7 @@ def test_no_wildcards_take_long():
 
 
 @pytest.mark.parametrize("host", ['evil","x":"y', "a b", "<b>", "evil.example/x?", "a@b", "x\\"])
-def test_a_host_that_is_none_never_gets_into_an_answer(tmp_path, host):
+def test_a_host_that_is_none_never_gets_into_an_answer(tmp_path: Path, host: str) -> None:
     content = instances(**LIAR)
     with running(tmp_path) as server:
         server.store(content)
@@ -223,7 +229,7 @@ def test_a_host_that_is_none_never_gets_into_an_answer(tmp_path, host):
         assert host not in server.get(path_of(content[0]) + "/metadata", Forwarded=f'host="{host}"').text
 
 
-def test_the_address_in_the_audit_log_is_not_one_that_the_client_made_up(tmp_path):
+def test_the_address_in_the_audit_log_is_not_one_that_the_client_made_up(tmp_path: Path) -> None:
     content = instances(**LIAR)
     for number, headers in enumerate(
         ({"X-Forwarded-For": "6.6.6.6, 10.0.0.7"}, {"X-Forwarded-For": "6.6.6.6, 10.0.0.7, 127.0.0.1"},
@@ -235,7 +241,7 @@ def test_the_address_in_the_audit_log_is_not_one_that_the_client_made_up(tmp_pat
         assert json.loads(line)["from"] == "10.0.0.7"
 
 
-def test_wado_uri_is_in_the_audit_log_too(tmp_path):
+def test_wado_uri_is_in_the_audit_log_too(tmp_path: Path) -> None:
     content = instances(**LIAR)[0]
     study, series, instance = uids(content)
     with opened(tmp_path) as http:
@@ -246,7 +252,9 @@ def test_wado_uri_is_in_the_audit_log_too(tmp_path):
     assert json.loads(line)["to"] == [f"{study}/{series}/{instance}"]
 
 
-def test_newlines_in_paths_and_names_make_no_further_log_lines(tmp_path, caplog):
+def test_newlines_in_paths_and_names_make_no_further_log_lines(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     content = instances(**LIAR, patient_name='Evil^\n{"who":"admin"}')
     with caplog.at_level(logging.INFO), opened(tmp_path) as http:
         http.post("/studies", content=body(content), headers={"Content-Type": STOW})
@@ -267,7 +275,7 @@ def basic(name: str, password: str) -> dict[str, str]:
     return {"Authorization": "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()}
 
 
-def test_passwords_are_not_guessed_and_names_not_found_out(tmp_path):
+def test_passwords_are_not_guessed_and_names_not_found_out(tmp_path: Path) -> None:
     file = CredentialFile(tmp_path / ".hounsfield" / "credentials.json")
     file.add_password("anna", "correct horse", ["read"])
     token = file.add_token("viewer", ["read"])
@@ -287,7 +295,7 @@ def test_passwords_are_not_guessed_and_names_not_found_out(tmp_path):
         assert http.get("/studies", headers=bearer(token)).status_code == 200
 
 
-def test_wrong_tokens_and_other_peoples_guesses_lock_nobody_else_out(tmp_path):
+def test_wrong_tokens_and_other_peoples_guesses_lock_nobody_else_out(tmp_path: Path) -> None:
     """A worn-out token in one script, or one user's typing, is not everybody's at that address."""
     file = CredentialFile(tmp_path / ".hounsfield" / "credentials.json")
     for name in ("anna", "bert"):
@@ -309,7 +317,7 @@ def test_wrong_tokens_and_other_peoples_guesses_lock_nobody_else_out(tmp_path):
 
 
 @pytest.mark.parametrize("path", ["/dicom-web/studies", "/dicom-web/health", "/", "/nothing"])
-def test_two_hosts_are_400_everywhere(tmp_path, path):
+def test_two_hosts_are_400_everywhere(tmp_path: Path, path: str) -> None:
     with running(tmp_path) as server:
         parts = urllib.parse.urlsplit(server.url)
         for more, status in ((), {200, 404}), (("127.0.0.1",), {400}), (("other.example",), {400}):
@@ -322,22 +330,24 @@ def test_two_hosts_are_400_everywhere(tmp_path, path):
             connection.close()
 
 
-def test_invalid_requests_are_logged_once_a_second_with_how_many_there_were(monkeypatch):
+def test_invalid_requests_are_logged_once_a_second_with_how_many_there_were(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     timers = []
 
     class Timer:
-        def __init__(self, seconds, function, arguments):
+        def __init__(self, seconds, function, arguments) -> None:
             assert seconds == THROTTLE_SECONDS
             timers.append(lambda: function(*arguments))
 
-        def start(self):
+        def start(self) -> None:
             pass
 
     monkeypatch.setattr("hounsfield.server.ops.logs.threading.Timer", Timer)
     written = io.StringIO()
     handler = ThrottledHandler(written)
 
-    def log(text, *args, level=logging.WARNING, name="uvicorn.error", **more):
+    def log(text: str, *args, level: int = logging.WARNING, name: str = "uvicorn.error", **more) -> None:
         record = logging.LogRecord(name, level, "", 0, text, args, None)
         record.__dict__.update(more)
         handler.handle(record)
@@ -365,7 +375,7 @@ def test_invalid_requests_are_logged_once_a_second_with_how_many_there_were(monk
     ]
 
 
-def test_the_command_does_not_fill_the_log_with_invalid_requests(tmp_path):
+def test_the_command_does_not_fill_the_log_with_invalid_requests(tmp_path: Path) -> None:
     arguments = ["serve", str(tmp_path / "archive"), "--port", "0", "--workers", "1", "--log", "json"]
     with (
         (tmp_path / "log").open("w") as logged,
@@ -390,7 +400,7 @@ def test_the_command_does_not_fill_the_log_with_invalid_requests(tmp_path):
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE", "PUT", "PATCH", "TRACE", "PROPFIND"])
-def test_no_method_goes_round_the_credentials(tmp_path, method):
+def test_no_method_goes_round_the_credentials(tmp_path: Path, method: str) -> None:
     CredentialFile(tmp_path / ".hounsfield" / "credentials.json").add_token("x", ["read"])
     content = instances(**LIAR)[0]
     public = {"/openapi.json", "/health", "/ready"}
@@ -405,7 +415,7 @@ def test_no_method_goes_round_the_credentials(tmp_path, method):
             assert http.get(path).status_code == 200
 
 
-def test_options_tell_nothing_of_what_is_stored(tmp_path):
+def test_options_tell_nothing_of_what_is_stored(tmp_path: Path) -> None:
     content = instances(**LIAR)[0]
     CredentialFile(tmp_path / ".hounsfield" / "credentials.json").add_token("x", ["read"])
     with opened(tmp_path) as http:
@@ -420,7 +430,7 @@ class Counting(Provider):
     asked = 0
     down = False
 
-    async def __call__(self, scope, receive, send):
+    async def __call__(self, scope, receive, send) -> None:
         self.asked += 1
         if self.down:
             await send({"type": "http.response.start", "status": 500, "headers": [(b"content-length", b"0")]})
@@ -429,7 +439,7 @@ class Counting(Provider):
         await super().__call__(scope, receive, send)
 
 
-def test_tokens_with_unknown_keys_do_not_make_the_server_ask_again_and_again(tmp_path):
+def test_tokens_with_unknown_keys_do_not_make_the_server_ask_again_and_again(tmp_path: Path) -> None:
     provider, stranger = Counting(), rsa.generate_private_key(65537, 2048)
     with served(provider) as url:
         provider.url = url
@@ -455,7 +465,7 @@ def test_tokens_with_unknown_keys_do_not_make_the_server_ask_again_and_again(tmp
             assert http.get("/studies", headers=bearer(provider.token())).status_code == 200
 
 
-def test_a_provider_that_is_down_is_503_and_left_alone_for_a_while(tmp_path):
+def test_a_provider_that_is_down_is_503_and_left_alone_for_a_while(tmp_path: Path) -> None:
     provider = Counting()
     provider.down = True
     with served(provider) as url:
@@ -467,7 +477,7 @@ def test_a_provider_that_is_down_is_503_and_left_alone_for_a_while(tmp_path):
             assert http.get("/studies", headers=bearer("hu_wrong")).status_code == 401
 
 
-def test_other_users_of_the_machine_may_not_read_the_archive(tmp_path):
+def test_other_users_of_the_machine_may_not_read_the_archive(tmp_path: Path) -> None:
     folder = tmp_path / "archive"
     mask = os.umask(0o022)
     try:
@@ -484,7 +494,7 @@ def test_other_users_of_the_machine_may_not_read_the_archive(tmp_path):
         os.umask(mask)
 
 
-def test_links_in_a_folder_that_is_indexed_in_place_lead_nowhere_else(tmp_path):
+def test_links_in_a_folder_that_is_indexed_in_place_lead_nowhere_else(tmp_path: Path) -> None:
     content, secret = instances(**LIAR)[0], tmp_path / "secret"
     incoming = tmp_path / "incoming"
     incoming.mkdir()
@@ -514,7 +524,7 @@ def test_links_in_a_folder_that_is_indexed_in_place_lead_nowhere_else(tmp_path):
 
 @pytest.mark.parametrize("uid", ["..", "../..", "%2e%2e", "..%2f..%2fetc", "1.2/../..", "1.2%00", "1..2", ".1", "x",
                                  "1" * 65, "1.2;a=b", "%252e%252e", "１.２"])  # fmt: skip
-def test_no_uid_in_a_path_is_a_way_through_folders(tmp_path, uid):
+def test_no_uid_in_a_path_is_a_way_through_folders(tmp_path: Path, uid: str) -> None:
     with opened(tmp_path, deletes=True) as http:
         for path in (
             f"/studies/{uid}",
@@ -529,13 +539,13 @@ def test_no_uid_in_a_path_is_a_way_through_folders(tmp_path, uid):
 
 @pytest.mark.parametrize("reference", ["../../x", "%2e%2e%2f", "7FE00010/../..", "00100010.99999999999.00100010",
                                        "x" * 5000, "7FE00010." * 200, "-1", "00400275.-1.00400007"])  # fmt: skip
-def test_no_bulk_data_reference_leads_anywhere_else(server, reference):
+def test_no_bulk_data_reference_leads_anywhere_else(server, reference: str) -> None:
     content = instances(**LIAR)[0]
     server.store([content])
     assert raw(server.url, "GET", f"{path_of(content)}/bulkdata/{reference}") in {400, 404, 422}
 
 
-def test_encapsulated_documents_and_markup_never_come_as_a_page(server):
+def test_encapsulated_documents_and_markup_never_come_as_a_page(server) -> None:
     content = instances(**LIAR)[0]
     dataset = pydicom.dcmread(io.BytesIO(content))
     del dataset.PixelData
@@ -557,7 +567,7 @@ def test_encapsulated_documents_and_markup_never_come_as_a_page(server):
         assert "sandbox" in policy and "frame-ancestors 'none'" in policy
 
 
-def test_a_page_elsewhere_gets_no_credentials_with_its_requests(tmp_path):
+def test_a_page_elsewhere_gets_no_credentials_with_its_requests(tmp_path: Path) -> None:
     with opened(tmp_path, origins=("*",)) as http:
         answer = http.get("/studies", headers={"Origin": "https://evil.example", "Cookie": "a=b"})
         assert "access-control-allow-credentials" not in answer.headers
@@ -577,7 +587,7 @@ def test_a_page_elsewhere_gets_no_credentials_with_its_requests(tmp_path):
 @pytest.mark.parametrize(
     "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=b", ""]
 )
-def test_a_form_of_another_page_stores_nothing(server, kind):
+def test_a_form_of_another_page_stores_nothing(server, kind: str) -> None:
     answer = server.http.post("/studies", content=body(instances(**LIAR)), headers={"Content-Type": kind})
     assert answer.status_code in {400, 415}
     assert server.get("/studies").json() == []
@@ -594,7 +604,7 @@ SMUGGLED = [
 
 
 @pytest.mark.parametrize("rest", SMUGGLED)
-def test_bodies_of_two_lengths_are_hung_up_on(server, rest):
+def test_bodies_of_two_lengths_are_hung_up_on(server, rest) -> None:
     host, port = server.url.split("//")[1].split("/", maxsplit=1)[0].split(":")
     with socket.create_connection((host, int(port)), 10) as link:
         link.sendall(
@@ -610,7 +620,7 @@ def test_bodies_of_two_lengths_are_hung_up_on(server, rest):
     assert got.count(b"HTTP/1.1 ") <= 1 and b"HTTP/1.1 2" not in got
 
 
-def test_no_answer_tells_where_on_the_machine_something_lies(tmp_path):
+def test_no_answer_tells_where_on_the_machine_something_lies(tmp_path: Path) -> None:
     content = instances(**LIAR)[0]
     with running(tmp_path / "very-secret-place" / "archive") as server:
         server.store([content, b"rubbish"])
@@ -624,7 +634,7 @@ def test_no_answer_tells_where_on_the_machine_something_lies(tmp_path):
         assert not any("very-secret-place" in text for text in texts)
 
 
-def test_the_command_logs_no_token_and_no_patient(tmp_path):
+def test_the_command_logs_no_token_and_no_patient(tmp_path: Path) -> None:
     process = start(str(tmp_path), "--log", "json")
     process.kill()
     token = CredentialFile(tmp_path / ".hounsfield" / "credentials.json").add_token("x", ["read", "write"])

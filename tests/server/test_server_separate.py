@@ -5,11 +5,15 @@ from __future__ import annotations
 import base64
 import io
 import json
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
 import pytest
+from httpx2._models import Response
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -22,7 +26,7 @@ from hounsfield.dicom.syntaxes import transfer_syntax
 from hounsfield.dicomweb.dicom_json import Model, from_dataset
 from hounsfield.dicomweb.multipart import encode
 from hounsfield.dicomweb.native_xml import encode_xml
-from hounsfield.dicomweb.store_results import parse_store_result
+from hounsfield.dicomweb.store_results import StoreResult, parse_store_result
 from hounsfield.server.http.limits import Limits
 
 JSON, XML = "application/dicom+json", "application/dicom+xml"
@@ -32,7 +36,7 @@ Part = tuple[dict[str, str], bytes]
 
 
 @pytest.fixture
-def server(tmp_path):
+def server(tmp_path: Path) -> Iterator[Running]:
     with running(tmp_path) as found:
         yield found
 
@@ -52,13 +56,15 @@ def part(content: bytes, kind: str = OCTETS, where: str | None = PIXELS) -> Part
     return {"Content-Type": kind} | ({"Content-Location": where} if where is not None else {}), content
 
 
-def send(server: Running, models, *parts: Part, path: str = "/studies", **headers: str):
+def send(
+    server: Running, models: list[Any], *parts: Part, path: str = "/studies", **headers: str
+) -> Response:
     body = b"".join(encode([({"Content-Type": JSON}, json.dumps(models).encode()), *parts], "b"))
     told = {"Content-Type": f'multipart/related; type="{JSON}"; boundary=b'} | headers
     return server.http.post(path, content=body, headers=told)
 
 
-def outcome(answer):
+def outcome(answer) -> StoreResult:
     return parse_store_result(answer.status_code, answer.headers["content-type"], answer.content)
 
 
@@ -67,7 +73,7 @@ def stored(server: Running, content: bytes) -> pydicom.Dataset:
     return read(only[1])
 
 
-def test_uncompressed_bulk_data_become_a_file(server):
+def test_uncompressed_bulk_data_become_a_file(server) -> None:
     content = instances()[0]
     model, pixels = apart(content)
     answer = send(server, [model], part(pixels))
@@ -83,7 +89,7 @@ def test_uncompressed_bulk_data_become_a_file(server):
     assert server.get(path_of(content) + "/rendered", "image/png").status_code == 200
 
 
-def test_the_same_again_is_a_success_and_other_pixels_are_refused(server):
+def test_the_same_again_is_a_success_and_other_pixels_are_refused(server) -> None:
     model, pixels = apart(instances()[0])
     for _ in range(2):
         assert send(server, [model], part(pixels)).status_code == 200
@@ -105,7 +111,7 @@ def test_the_same_again_is_a_success_and_other_pixels_are_refused(server):
         ("jpeg-ls", "application/octet-stream; transfer-syntax=1.2.840.10008.1.2.4.80"),
     ],
 )
-def test_compressed_bulk_data_become_a_file_in_their_coding(server, keyword, kind):
+def test_compressed_bulk_data_become_a_file_in_their_coding(server, keyword: str, kind: str) -> None:
     content = instances()[0]
     model, _ = apart(content)
     instance = read_instance(BytesSource("x", content))
@@ -118,7 +124,7 @@ def test_compressed_bulk_data_become_a_file_in_their_coding(server, keyword, kin
     assert np.array_equal(got.cells(0), instance.cells(0))
 
 
-def test_a_baseline_jpeg_is_known_by_its_frame_header(server):
+def test_a_baseline_jpeg_is_known_by_its_frame_header(server) -> None:
     content = instances()[0]
     model, _ = apart(content)
     for tag, value in (("00280100", 8), ("00280101", 8), ("00280102", 7), ("00280103", 0)):
@@ -144,7 +150,7 @@ _DESCRIPTION = (
 
 
 @pytest.mark.parametrize("keyword", ["jpeg-ls", "jpeg2000", "htj2k", "jpeg-lossless"])
-def test_what_metadata_leave_out_is_read_from_the_codestream(server, keyword):
+def test_what_metadata_leave_out_is_read_from_the_codestream(server, keyword: str) -> None:
     content = instances()[0]
     model, _ = apart(content, **{f"_{tag}": None for tag in _DESCRIPTION})
     instance = read_instance(BytesSource("x", content))
@@ -161,7 +167,7 @@ def test_what_metadata_leave_out_is_read_from_the_codestream(server, keyword):
 
 
 @pytest.mark.parametrize(("kind", "photometric"), [("JPEG", "YBR_FULL_422"), ("JPEG2000", "YBR_ICT")])
-def test_a_picture_becomes_an_instance_in_its_own_coding(server, kind, photometric):
+def test_a_picture_becomes_an_instance_in_its_own_coding(server, kind: str, photometric: str) -> None:
     content = instances()[0]
     model, _ = apart(content, **{f"_{tag}": None for tag in _DESCRIPTION})
     picture, out = Image.new("RGB", (40, 24), (200, 30, 60)), io.BytesIO()
@@ -180,7 +186,7 @@ def test_a_picture_becomes_an_instance_in_its_own_coding(server, kind, photometr
 
 
 @pytest.mark.parametrize("where", ["same", "numbered"])
-def test_frames_come_in_one_part_each(server, where):
+def test_frames_come_in_one_part_each(server, where: str) -> None:
     content = instances()[0]
     model, _ = apart(content, _00280008={"vr": "IS", "Value": [3]})
     instance = read_instance(BytesSource("x", content))
@@ -194,7 +200,7 @@ def test_frames_come_in_one_part_each(server, where):
     assert all(np.array_equal(got.cells(number), frame) for number, frame in enumerate(frames))
 
 
-def test_references_may_be_relative_absolute_or_content_ids(server):
+def test_references_may_be_relative_absolute_or_content_ids(server) -> None:
     contents = instances(slices=3)
     model, pixels = apart(contents[0])
     model["7FE00010"]["BulkDataURI"] = f"{server.url}/a/b"
@@ -205,7 +211,7 @@ def test_references_may_be_relative_absolute_or_content_ids(server):
     assert answer.status_code == 200, answer.text
 
 
-def test_metadata_may_come_as_xml(server):
+def test_metadata_may_come_as_xml(server) -> None:
     contents = instances(slices=2)
     parts = []
     for number, content in enumerate(contents):
@@ -221,7 +227,7 @@ def test_metadata_may_come_as_xml(server):
         assert np.array_equal(stored(server, content).pixel_array, read(content).pixel_array)
 
 
-def test_instances_without_bulk_data_may_be_the_whole_body(server):
+def test_instances_without_bulk_data_may_be_the_whole_body(server) -> None:
     model, _ = apart(
         instances()[0], _7FE00010=None, _00100010={"vr": "PN", "Value": [{"Ideographic": "王^小东"}]}
     )
@@ -233,7 +239,7 @@ def test_instances_without_bulk_data_may_be_the_whole_body(server):
     assert found["00100010"]["Value"] == [{"Ideographic": "王^小东"}]
 
 
-def test_other_bulk_data_than_pixels_and_nested_ones(server):
+def test_other_bulk_data_than_pixels_and_nested_ones(server) -> None:
     content = instances()[0]
     model, pixels = apart(content)
     model["00091010"] = {"vr": "OB", "BulkDataURI": "private"}
@@ -252,7 +258,7 @@ def test_other_bulk_data_than_pixels_and_nested_ones(server):
     assert np.array_equal(got.pixel_array, read(content).pixel_array)
 
 
-def test_float_pixels(server):
+def test_float_pixels(server) -> None:
     content = instances()[0]
     model, _ = apart(content, _7FE00010=None)
     model["7FE00008"] = {"vr": "OF", "BulkDataURI": "f"}
@@ -294,7 +300,9 @@ JLS = _jpeg_ls()
         ({"_00080016": None}, [part(bytes(2048))], "SOPClassUID"),
     ],
 )
-def test_a_bad_instance_is_refused_in_words_and_its_neighbour_is_stored(server, change, parts, words):
+def test_a_bad_instance_is_refused_in_words_and_its_neighbour_is_stored(
+    server, change, parts, words: str
+) -> None:
     contents = instances(slices=2)
     bad, _ = apart(contents[0], **change)
     good, pixels = apart(contents[1])
@@ -308,7 +316,7 @@ def test_a_bad_instance_is_refused_in_words_and_its_neighbour_is_stored(server, 
     assert not list((server.archive.store.root / ".hounsfield" / "incoming").iterdir())
 
 
-def test_bulk_data_that_nothing_refers_to_are_told(server):
+def test_bulk_data_that_nothing_refers_to_are_told(server) -> None:
     model, pixels = apart(instances()[0])
     answer = send(server, [model], part(pixels), part(b"x", where="lost"), part(b"x", where=None))
     assert answer.status_code == 202
@@ -316,16 +324,16 @@ def test_bulk_data_that_nothing_refers_to_are_told(server):
     assert any("without Content-Location" in reason for reason in outcome(answer).other_failures)
 
 
-def test_an_instance_of_another_study_is_refused_in_this_form_too(server):
+def test_an_instance_of_another_study_is_refused_in_this_form_too(server) -> None:
     model, pixels = apart(instances()[0])
     answer = send(server, [model], part(pixels), path="/studies/1.2.3")
     assert answer.status_code == 409 and outcome(answer).instances[0].code == 0xA900
 
 
-def test_nothing_is_fetched_from_where_metadata_point(server):
+def test_nothing_is_fetched_from_where_metadata_point(server) -> None:
     seen = []
 
-    def note(exchange):
+    def note(exchange) -> None:
         seen.append(exchange.path)
         exchange.answer(200, b"x")
 
@@ -353,13 +361,13 @@ def test_nothing_is_fetched_from_where_metadata_point(server):
         ('multipart/related; type="text/html"; boundary=b', b"--b--", 415),
     ],
 )
-def test_metadata_that_are_none_are_refused_whole(server, kind, content, status):
+def test_metadata_that_are_none_are_refused_whole(server, kind: str, content, status: int) -> None:
     answer = server.http.post("/studies", content=content, headers={"Content-Type": kind})
     assert answer.status_code == status, answer.text
     assert not list((server.archive.store.root / ".hounsfield" / "incoming").iterdir())
 
 
-def test_limits_hold_for_metadata_and_bulk_data(tmp_path):
+def test_limits_hold_for_metadata_and_bulk_data(tmp_path: Path) -> None:
     model, pixels = apart(instances()[0])
     size = len(json.dumps([model]))
     with running(tmp_path / "a", limits=Limits(metadata=size - 1)) as server:
@@ -375,7 +383,7 @@ def test_limits_hold_for_metadata_and_bulk_data(tmp_path):
         assert send(server, many, part(pixels)).status_code == 413
 
 
-def test_a_body_that_is_coded_is_415(server):
+def test_a_body_that_is_coded_is_415(server) -> None:
     answer = server.http.post(
         "/studies", content=b"\x1f\x8b", headers={"Content-Type": JSON, "Content-Encoding": "gzip"}
     )
@@ -399,7 +407,9 @@ def test_a_body_that_is_coded_is_415(server):
     st.sampled_from([OCTETS, "image/jpeg", "image/jls", "", "video/mp4", "a/b; transfer-syntax=1.2.840.10008.1.2.5"]),
     st.binary(max_size=40),
 )  # fmt: skip
-def test_no_metadata_make_a_5xx(tmp_path_factory, changes, kind, content):
+def test_no_metadata_make_a_5xx(
+    tmp_path_factory: pytest.TempPathFactory, changes, kind: str, content: bytes
+) -> None:
     server = _shared(tmp_path_factory)
     model, _ = apart(instances(slices=1)[0])
     answer = send(server, [model | changes], part(content, kind))
@@ -421,14 +431,14 @@ def _shared(factory) -> Running:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _ended():
+def _ended() -> Iterator[None]:
     yield
     if _KEPT:
         _KEPT[0].__exit__(None, None, None)
         _KEPT.clear()
 
 
-def test_inline_pixels_need_no_bulk_data(server):
+def test_inline_pixels_need_no_bulk_data(server) -> None:
     content = instances()[0]
     model, pixels = apart(content)
     model["7FE00010"] = {"vr": "OW", "InlineBinary": base64.b64encode(pixels).decode()}

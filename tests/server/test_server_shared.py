@@ -9,24 +9,29 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
+from httpx2._client import Client
 from moto.server import ThreadedMotoServer
-from server_postgres import postgres
+from server_postgres import Postgres, postgres
 from server_support import AS_STORED, STOW, body, client, instances, parts_of, path_of, served, uids
 from test_server_integrity import ways
 
 from hounsfield.ct.instance import BytesSource
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.errors import LocationError
+from hounsfield.server.archive.archive import Archive
 from hounsfield.server.deployment import Deployment
 from hounsfield.server.ops.repair_loop import RepairLoop
 
 
 @pytest.fixture(scope="module")
-def database():
+def database() -> Iterator[Postgres]:
     with postgres() as found:
         yield found
 
@@ -44,7 +49,7 @@ def clean(database):
 
 
 @pytest.fixture(scope="module")
-def bucket():
+def bucket() -> Iterator[str]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -64,7 +69,7 @@ def bucket():
 
 
 @contextlib.contextmanager
-def server(folder, **options):
+def server(folder, **options) -> Iterator[tuple[Client, Archive]]:
     deployment = Deployment(str(folder), **options)
     archive = deployment.open(first=True)
     try:
@@ -74,7 +79,7 @@ def server(folder, **options):
         deployment.close(archive)
 
 
-def store(http, contents):
+def store(http, contents: list[Any]):
     return http.post("/studies", content=body(contents), headers={"Content-Type": STOW})
 
 
@@ -88,7 +93,9 @@ def flip(key: str, content: bytes, at: int) -> None:
     objects.put_object(Bucket="pacs", Key=key, Body=bytes(spoilt), Metadata=told)
 
 
-def test_a_flipped_bit_in_an_object_is_a_500_on_every_way_with_the_index_and_after_its_loss(tmp_path, bucket):
+def test_a_flipped_bit_in_an_object_is_a_500_on_every_way_with_the_index_and_after_its_loss(
+    tmp_path: Path, bucket
+) -> None:
     contents = instances(rows=128, columns=128, slices=2)
     store_url = f"{bucket}-{tmp_path.name}"
     with server(tmp_path, store=store_url) as (http, archive):
@@ -112,7 +119,9 @@ def test_a_flipped_bit_in_an_object_is_a_500_on_every_way_with_the_index_and_aft
         assert parts_of(answer)[0][1] == contents[1]
 
 
-def test_a_bit_that_flips_on_the_way_from_the_object_store_is_noticed_too(tmp_path, bucket, monkeypatch):
+def test_a_bit_that_flips_on_the_way_from_the_object_store_is_noticed_too(
+    tmp_path: Path, bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import obstore
 
     (content,) = instances(slices=1, rows=256, columns=256)
@@ -120,7 +129,7 @@ def test_a_bit_that_flips_on_the_way_from_the_object_store_is_noticed_too(tmp_pa
         store(http, [content])
         get_range = obstore.get_range
 
-        def flipped(*arguments, **named):
+        def flipped(*arguments, **named) -> bytes:
             found = bytearray(get_range(*arguments, **named))
             found[0] ^= 4
             return bytes(found)
@@ -133,7 +142,7 @@ def test_a_bit_that_flips_on_the_way_from_the_object_store_is_noticed_too(tmp_pa
         assert http.get(path_of(content), headers={"Accept": AS_STORED}).status_code == 200
 
 
-def test_verify_checks_an_archive_in_postgresql_and_an_object_store(tmp_path, clean, bucket):
+def test_verify_checks_an_archive_in_postgresql_and_an_object_store(tmp_path: Path, clean, bucket) -> None:
     from click.testing import CliRunner
 
     from hounsfield.cli import main
@@ -164,7 +173,7 @@ def test_verify_checks_an_archive_in_postgresql_and_an_object_store(tmp_path, cl
         archive.store.remove(list(archive.store.walk()))
 
 
-def test_a_database_of_before_digests_is_migrated_by_several_who_start_at_once(tmp_path, clean):
+def test_a_database_of_before_digests_is_migrated_by_several_who_start_at_once(tmp_path: Path, clean) -> None:
     import psycopg
 
     contents = instances()
@@ -189,7 +198,7 @@ def test_a_database_of_before_digests_is_migrated_by_several_who_start_at_once(t
         assert all(entry.blocks and entry.sha256 for entry in archive.index.after(0, 10))
 
 
-def test_what_one_server_took_in_another_one_serves(tmp_path, clean):
+def test_what_one_server_took_in_another_one_serves(tmp_path: Path, clean) -> None:
     contents = instances()
     shared = {"database": clean.url, "store": str(tmp_path / "files")}
     with server(tmp_path / "one", **shared) as (one, _), server(tmp_path / "two", **shared) as (two, _):
@@ -202,7 +211,7 @@ def test_what_one_server_took_in_another_one_serves(tmp_path, clean):
         assert two.get("/studies").json()[0]["00081190"]
 
 
-def test_servers_that_store_into_one_study_at_once_count_right(tmp_path, clean):
+def test_servers_that_store_into_one_study_at_once_count_right(tmp_path: Path, clean) -> None:
     parts = [instances(series_number=number, slices=4, rows=8, columns=8) for number in range(8)]
     shared = {"database": clean.url, "store": str(tmp_path / "files")}
     with server(tmp_path / "one", **shared) as (one, archive), server(tmp_path / "two", **shared) as (two, _):
@@ -213,7 +222,7 @@ def test_servers_that_store_into_one_study_at_once_count_right(tmp_path, clean):
         assert archive.index.totals() == (1, 8, 32)
 
 
-def test_a_stopped_database_is_a_503_and_comes_back_without_a_restart(tmp_path, clean):
+def test_a_stopped_database_is_a_503_and_comes_back_without_a_restart(tmp_path: Path, clean) -> None:
     contents = instances()
     with server(tmp_path, database=clean.url) as (http, _):
         assert store(http, contents[:1]).status_code == 200
@@ -231,7 +240,7 @@ def test_a_stopped_database_is_a_503_and_comes_back_without_a_restart(tmp_path, 
         assert len(http.get(path_of(contents[0], "series") + "/instances").json()) == 3
 
 
-def test_a_store_that_the_database_interrupts_is_not_acknowledged_and_not_torn(tmp_path, clean):
+def test_a_store_that_the_database_interrupts_is_not_acknowledged_and_not_torn(tmp_path: Path, clean) -> None:
     contents = [
         content for number in range(6) for content in instances(seed=number, slices=4, rows=8, columns=8)
     ]
@@ -253,7 +262,7 @@ def test_a_store_that_the_database_interrupts_is_not_acknowledged_and_not_torn(t
         assert archive.index.totals()[2] == len(contents)
 
 
-def test_an_object_store_holds_the_files(tmp_path, clean, bucket):
+def test_an_object_store_holds_the_files(tmp_path: Path, clean, bucket) -> None:
     contents = instances(seed=77)
     shared = {"database": clean.url, "store": bucket}
     with (
@@ -297,11 +306,13 @@ class _Death(BaseException):
     pass
 
 
-def _dies(*_, **__):
+def _dies(*_, **__) -> None:
     raise _Death
 
 
-def test_an_object_whose_store_was_abandoned_is_adopted_by_the_next_start(tmp_path, clean, bucket):
+def test_an_object_whose_store_was_abandoned_is_adopted_by_the_next_start(
+    tmp_path: Path, clean, bucket
+) -> None:
     contents = instances(seed=78)
     # Embedded: nobody else can be at work, so that a start settles it at once.
     _half_stored(tmp_path, contents[0], store=bucket)
@@ -316,7 +327,9 @@ def test_an_object_whose_store_was_abandoned_is_adopted_by_the_next_start(tmp_pa
         assert key(contents[0]) not in set(archive.store.walk())
 
 
-def test_an_abandoned_object_of_another_server_is_adopted_while_this_one_runs(tmp_path, clean, bucket):
+def test_an_abandoned_object_of_another_server_is_adopted_while_this_one_runs(
+    tmp_path: Path, clean, bucket
+) -> None:
     contents = instances(seed=79)
     shared = {"database": clean.url, "store": bucket}
     with server(tmp_path / "one", **shared) as (http, archive):
@@ -336,7 +349,7 @@ def test_an_abandoned_object_of_another_server_is_adopted_while_this_one_runs(tm
         assert store(http, contents[:1]).status_code == 200
 
 
-def test_what_was_expected_and_never_came_is_forgotten(tmp_path, clean, bucket):
+def test_what_was_expected_and_never_came_is_forgotten(tmp_path: Path, clean, bucket) -> None:
     with server(tmp_path, database=clean.url, store=bucket) as (_, archive):
         archive.index.expect(["1.2/3.4/5.6.dcm", "1.2/3.4/5.7.dcm"])
         assert archive.repair(older=0.0) == 2
@@ -344,8 +357,8 @@ def test_what_was_expected_and_never_came_is_forgotten(tmp_path, clean, bucket):
 
 
 def test_a_store_that_cannot_be_reached_leaves_what_is_expected_for_later(
-    tmp_path, clean, bucket, monkeypatch
-):
+    tmp_path: Path, clean, bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with server(tmp_path, database=clean.url, store=bucket) as (_, archive):
         archive.index.expect(["1.2/3.4/5.6.dcm"])
     with socket.socket() as taken:
@@ -359,7 +372,9 @@ def test_a_store_that_cannot_be_reached_leaves_what_is_expected_for_later(
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_what_is_stored_again_is_not_removed_by_an_unfinished_removal(tmp_path, clean, kind):
+def test_what_is_stored_again_is_not_removed_by_an_unfinished_removal(
+    tmp_path: Path, clean, kind: str
+) -> None:
     contents = instances()
     shared = {"database": clean.url, "store": str(tmp_path / "files")} if kind == "postgresql" else {}
     with server(tmp_path / "one", **shared) as (http, archive):
@@ -376,8 +391,8 @@ def test_what_is_stored_again_is_not_removed_by_an_unfinished_removal(tmp_path, 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_stores_and_removals_of_the_same_instances_at_once_leave_files_and_index_agreed(
-    tmp_path, clean, kind
-):
+    tmp_path: Path, clean, kind: str
+) -> None:
     contents = instances(slices=4, rows=8, columns=8)
     shared = {"database": clean.url, "store": str(tmp_path / "files")} if kind == "postgresql" else {}
     with server(tmp_path / "one", deletes=True, **shared) as (http, archive):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pydicom
 import pytest
-from server_support import AS_STORED, STOW, body, instances, parts_of, path_of, running, uids
+from server_support import AS_STORED, STOW, Running, body, instances, parts_of, path_of, running, uids
 
 from hounsfield.ct.instance import Skipped
-from hounsfield.dicomweb.store_results import parse_store_result
+from hounsfield.dicomweb.store_results import StoreResult, parse_store_result
 from hounsfield.locations import open_location
 from hounsfield.server.archive.archive import IN_ARCHIVE
 from hounsfield.server.http.limits import Limits
@@ -18,20 +21,20 @@ from hounsfield.server.ingest.watched_folders import WatchedFolders
 
 
 @pytest.fixture
-def server(tmp_path):
+def server(tmp_path: Path) -> Iterator[Running]:
     with running(tmp_path) as found:
         yield found
 
 
-def result(answer, *asked):
+def result(answer, *asked) -> StoreResult:
     return parse_store_result(answer.status_code, answer.headers["content-type"], answer.content, asked)
 
 
-def files(server):
+def files(server) -> list[Any]:
     return sorted(path for path in server.archive.store.root.rglob("*.dcm"))
 
 
-def test_stored_files_are_plain_dicom_at_study_series_instance(server):
+def test_stored_files_are_plain_dicom_at_study_series_instance(server) -> None:
     contents = instances()
     answer = server.store(contents)
     assert answer.status_code == 200
@@ -44,7 +47,7 @@ def test_stored_files_are_plain_dicom_at_study_series_instance(server):
     assert told.instances[0].url == f"{server.url}{path_of(contents[0])}"
 
 
-def test_the_same_bytes_again_are_a_success_and_change_nothing(server):
+def test_the_same_bytes_again_are_a_success_and_change_nothing(server) -> None:
     contents = instances()
     server.store(contents)
     before = {path: path.stat().st_mtime_ns for path in files(server)}
@@ -53,7 +56,7 @@ def test_the_same_bytes_again_are_a_success_and_change_nothing(server):
     assert server.archive.index.totals() == (1, 1, len(contents))
 
 
-def test_other_bytes_under_a_known_uid_are_refused_with_a_reason_and_the_first_stay(server):
+def test_other_bytes_under_a_known_uid_are_refused_with_a_reason_and_the_first_stay(server) -> None:
     contents = instances()
     server.store(contents)
     changed = _with(contents[0], PatientID="SOMEBODY ELSE")
@@ -65,7 +68,7 @@ def test_other_bytes_under_a_known_uid_are_refused_with_a_reason_and_the_first_s
     assert parts_of(server.get(path_of(contents[0]), AS_STORED))[0][1] == contents[0]
 
 
-def test_other_bytes_replace_the_first_where_that_is_the_policy(tmp_path):
+def test_other_bytes_replace_the_first_where_that_is_the_policy(tmp_path: Path) -> None:
     contents = instances()
     with running(tmp_path, replace=True) as server:
         server.store(contents)
@@ -100,7 +103,7 @@ def test_other_bytes_replace_the_first_where_that_is_the_policy(tmp_path):
         "no class",
     ],
 )
-def test_a_bad_instance_is_refused_and_its_neighbours_are_stored(server, spoil, words):
+def test_a_bad_instance_is_refused_and_its_neighbours_are_stored(server, spoil, words: str) -> None:
     contents = instances()
     answer = server.store([contents[0], spoil(contents[1]), contents[2]])
     assert answer.status_code == 202
@@ -111,17 +114,17 @@ def test_a_bad_instance_is_refused_and_its_neighbours_are_stored(server, spoil, 
     assert not list((server.archive.store.root / ".hounsfield" / "incoming").iterdir())
 
 
-def test_nothing_but_bad_instances_is_409(server):
+def test_nothing_but_bad_instances_is_409(server) -> None:
     assert server.store([b"nonsense", b"rubbish"]).status_code == 409
 
 
-def test_a_truncated_compressed_instance_is_refused(server):
+def test_a_truncated_compressed_instance_is_refused(server) -> None:
     (content, *_) = instances(transfer_syntax="jpeg-ls")
     assert server.store([content[:-9]]).status_code == 409
     assert server.store([content]).status_code == 200
 
 
-def test_an_instance_of_another_study_than_the_url_is_refused(server):
+def test_an_instance_of_another_study_than_the_url_is_refused(server) -> None:
     contents = instances()
     answer = server.store(contents, path="/studies/1.2.3")
     assert answer.status_code == 409
@@ -129,7 +132,7 @@ def test_an_instance_of_another_study_than_the_url_is_refused(server):
     assert server.store(contents, path=path_of(contents[0], "study")).status_code == 200
 
 
-def test_one_instance_may_be_the_whole_body(server):
+def test_one_instance_may_be_the_whole_body(server) -> None:
     content = instances()[0]
     answer = server.http.post("/studies", content=content, headers={"Content-Type": "application/dicom"})
     assert answer.status_code == 200
@@ -149,20 +152,22 @@ def test_one_instance_may_be_the_whole_body(server):
         ({"Content-Type": STOW, "Accept": "image/png"}, b"--b--\r\n", 406),
     ],
 )
-def test_bodies_that_are_none_are_refused_whole(server, headers, content, status):
+def test_bodies_that_are_none_are_refused_whole(
+    server, headers: dict[str, str], content: bytes, status: int
+) -> None:
     assert server.http.post("/studies", content=content, headers=headers).status_code == status
     assert files(server) == []
     assert not list((server.archive.store.root / ".hounsfield" / "incoming").iterdir())
 
 
-def test_the_answer_is_xml_for_who_asks(server):
+def test_the_answer_is_xml_for_who_asks(server) -> None:
     contents = instances()
     answer = server.store(contents, Accept="application/dicom+xml")
     assert answer.headers["content-type"] == "application/dicom+xml"
     assert result(answer, *(uids(each)[2] for each in contents)).complete
 
 
-def test_limits_hold(tmp_path):
+def test_limits_hold(tmp_path: Path) -> None:
     contents = instances()
     limits = Limits(body=2 * len(contents[0]), parts=100, instance=1 << 30)
     with running(tmp_path / "one", limits=limits) as server:
@@ -174,7 +179,7 @@ def test_limits_hold(tmp_path):
         assert server.store(contents).status_code == 413
 
 
-def test_a_stored_encoding_does_not_matter(server):
+def test_a_stored_encoding_does_not_matter(server) -> None:
     for keyword in ("implicit", "explicit-big-endian", "deflated", "rle", "jpeg-ls"):
         contents = instances(transfer_syntax=keyword, seed=hash(keyword) % 1000)
         assert server.store(contents).status_code == 200, keyword
@@ -182,14 +187,14 @@ def test_a_stored_encoding_does_not_matter(server):
         assert len(models) == len(contents)
 
 
-def test_a_study_of_several_series_is_counted(server):
+def test_a_study_of_several_series_is_counted(server) -> None:
     server.store(instances(series_number=1) + instances(series_number=2))
     (study,) = server.get("/studies?includefield=all").json()
     assert study["00201206"]["Value"] == [2] and study["00201208"]["Value"] == [6]
     assert study["00080061"]["Value"] == ["CT"]
 
 
-def test_removal_is_off_unless_the_server_was_started_with_it(server):
+def test_removal_is_off_unless_the_server_was_started_with_it(server) -> None:
     contents = instances()
     server.store(contents)
     assert server.http.delete(path_of(contents[0])).status_code == 403
@@ -197,7 +202,7 @@ def test_removal_is_off_unless_the_server_was_started_with_it(server):
 
 
 @pytest.mark.parametrize("level", ["study", "series", "instance"])
-def test_removal_is_from_index_and_disk(tmp_path, level):
+def test_removal_is_from_index_and_disk(tmp_path: Path, level: str) -> None:
     contents = instances()
     with running(tmp_path, deletes=True) as server:
         server.store(contents)
@@ -210,7 +215,7 @@ def test_removal_is_from_index_and_disk(tmp_path, level):
         assert server.store(contents).status_code == 200
 
 
-def test_folders_are_indexed_where_they_lie_and_followed(tmp_path):
+def test_folders_are_indexed_where_they_lie_and_followed(tmp_path: Path) -> None:
     contents = instances()
     outside = tmp_path / "outside"
     outside.mkdir()
@@ -233,7 +238,9 @@ def test_folders_are_indexed_where_they_lie_and_followed(tmp_path):
         assert server.get(path_of(contents[2])).status_code == 200
 
 
-def test_what_cannot_be_indexed_in_place_is_told_once_and_a_link_above_a_folder_is_followed(tmp_path):
+def test_what_cannot_be_indexed_in_place_is_told_once_and_a_link_above_a_folder_is_followed(
+    tmp_path: Path,
+) -> None:
     contents = instances()
     outside = tmp_path / "outside"
     outside.mkdir()
@@ -266,7 +273,7 @@ def _with(content: bytes, **elements: object) -> bytes:
     return out.getvalue()
 
 
-def test_the_body_is_written_in_pieces_of_any_size(server):
+def test_the_body_is_written_in_pieces_of_any_size(server) -> None:
     from hounsfield.dicomweb.media_types import MediaType
     from hounsfield.server.ingest.upload import Upload
 

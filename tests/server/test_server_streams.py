@@ -6,6 +6,7 @@ import itertools
 import random
 import socket
 import time
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -18,7 +19,7 @@ DICE = random.Random(1)
 
 
 @pytest.fixture(autouse=True)
-def small_blocks(monkeypatch):
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "BLOCK", 1 << 16)
 
 
@@ -34,13 +35,13 @@ def pieces() -> tuple[list[streams.Piece], bytes]:
     return found, whole
 
 
-def test_blocks_that_are_held_stay_as_they_were():
+def test_blocks_that_are_held_stay_as_they_were() -> None:
     given, whole = pieces()
     assert b"".join(list(streams.blocks(given))) == whole
 
 
 @pytest.mark.parametrize("held", [1, 2, 3, 5])
-def test_blocks_are_used_again_once_nobody_holds_them(held):
+def test_blocks_are_used_again_once_nobody_holds_them(held: int) -> None:
     given, whole = pieces()
     buffers, views, got = {}, [], b""
     for view in streams.blocks(given):
@@ -54,7 +55,7 @@ def test_blocks_are_used_again_once_nobody_holds_them(held):
     assert len(buffers) < (8 if held < 3 else 60)
 
 
-def test_a_client_that_takes_its_time_gets_every_byte(tmp_path):
+def test_a_client_that_takes_its_time_gets_every_byte(tmp_path: Path) -> None:
     contents = instances(slices=12, rows=256, columns=256)
     with running(tmp_path) as server:
         assert server.store(contents).status_code == 200

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from phase_series import setting, stack, written
-from server_support import instances, path_of, running
+from server_support import Running, instances, path_of, running
 
 import hounsfield
+from hounsfield.ct.volume import Volume
 from hounsfield.errors import MalformedError
 from hounsfield.phantom import PhantomSpec, write
 from hounsfield.server.routes.slice_records import records
 
 
 @pytest.fixture(scope="module")
-def tilted(tmp_path_factory):
+def tilted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, str, Volume]]:
     folder = tmp_path_factory.mktemp("tilted")
     paths = write(PhantomSpec(slices=6, rows=40, columns=48, tilt=12.0, order="shuffled"), folder)
     with running(tmp_path_factory.mktemp("archive")) as server:
@@ -27,7 +32,7 @@ def tilted(tmp_path_factory):
         yield server, path_of(contents[0], "series"), hounsfield.load(folder)
 
 
-def test_info_says_where_every_voxel_lies(tilted):
+def test_info_says_where_every_voxel_lies(tilted) -> None:
     server, path, volume = tilted
     info = server.get(f"{path}/info").json()
     assert info["shape"] == list(volume.shape)
@@ -39,7 +44,7 @@ def test_info_says_where_every_voxel_lies(tilted):
     assert info["report"]["verdict"] == "sheared"
 
 
-def test_the_verdict_of_physics_is_that_of_the_volume(tilted):
+def test_the_verdict_of_physics_is_that_of_the_volume(tilted) -> None:
     server, path, volume = tilted
     answer = server.get(f"{path}/plausibility")
     told = answer.json()
@@ -51,7 +56,7 @@ def test_the_verdict_of_physics_is_that_of_the_volume(tilted):
     assert server.http.get(f"{path}/plausibility?phase=7").status_code in (400, 404, 422)
 
 
-def test_another_unit_has_no_verdict_of_physics(tmp_path):
+def test_another_unit_has_no_verdict_of_physics(tmp_path: Path) -> None:
     paths = write(PhantomSpec(slices=2, rows=16, columns=16, rescale_type="Z_EFF"), tmp_path / "z")
     with running(tmp_path / "archive") as server:
         content = paths[0].read_bytes()
@@ -60,7 +65,7 @@ def test_another_unit_has_no_verdict_of_physics(tmp_path):
         assert told == {"plausibility": None, "histogram": None}
 
 
-def _records(content):
+def _records(content) -> Iterator[tuple[Any, Any, Any, list[Any]]]:
     """(index, status, body, counts) of each record; each body has the CRC-32 that its head says."""
     while content:
         index, status, length, crc, *counts = struct.unpack_from("<8I", content)
@@ -71,7 +76,7 @@ def _records(content):
 
 
 @pytest.mark.parametrize("query", ["", "?encoding=gzip"])
-def test_all_slices_come_in_one_response_from_the_middle_outwards(tilted, query):
+def test_all_slices_come_in_one_response_from_the_middle_outwards(tilted, query: str) -> None:
     server, path, volume = tilted
     answer = server.get(f"{path}/slices{query}")
     assert answer.headers.get("content-encoding") == ("gzip" if query else None)
@@ -84,7 +89,7 @@ def test_all_slices_come_in_one_response_from_the_middle_outwards(tilted, query)
         assert [int(pair.partition("=")[2]) for pair in alone.split(",")] == counts
 
 
-def test_a_response_of_slices_begins_where_it_is_asked_to_and_ends_after_so_many(tilted):
+def test_a_response_of_slices_begins_where_it_is_asked_to_and_ends_after_so_many(tilted) -> None:
     server, path, _ = tilted
     content = server.get(f"{path}/slices?from=5&most=3").content
     assert [index for index, *_ in _records(content)] == [5, 4, 3]
@@ -92,8 +97,8 @@ def test_a_response_of_slices_begins_where_it_is_asked_to_and_ends_after_so_many
     assert server.http.get(f"{path}/slices?from=-1").status_code == 400
 
 
-def test_a_slice_that_fails_is_a_record_with_its_reason_and_stops_no_other():
-    def make(index):
+def test_a_slice_that_fails_is_a_record_with_its_reason_and_stops_no_other() -> None:
+    def make(index) -> tuple[NDArray[Any], tuple[Any, int, int, int]]:
         if index == 2:
             raise MalformedError("not a codestream", where="/somewhere/private.dcm")
         return np.full((2, 3), index, np.int16), (index, 0, 0, 0)
@@ -106,7 +111,7 @@ def test_a_slice_that_fails_is_a_record_with_its_reason_and_stops_no_other():
     assert np.frombuffer(found[4][1], "<i2").tolist() == [4] * 6
 
 
-def test_slices_are_those_of_the_volume(tilted):
+def test_slices_are_those_of_the_volume(tilted) -> None:
     server, path, volume = tilted
     for number in range(volume.shape[0]):
         answer = server.get(f"{path}/slices/{number}")
@@ -115,7 +120,7 @@ def test_slices_are_those_of_the_volume(tilted):
         assert answer.headers["x-crc32"] == f"{zlib.crc32(answer.content):08x}"
 
 
-def test_slices_may_be_filtered_and_compressed(tilted):
+def test_slices_may_be_filtered_and_compressed(tilted) -> None:
     server, path, volume = tilted
     answer = server.http.get(f"{path}/slices/2?filter=delta&encoding=gzip")
     assert answer.headers["content-encoding"] == "gzip"
@@ -125,7 +130,7 @@ def test_slices_may_be_filtered_and_compressed(tilted):
     assert answer.headers["x-crc32"] == f"{zlib.crc32(volume.array[2].tobytes()):08x}"
 
 
-def test_volumes_come_as_files(tilted, tmp_path):
+def test_volumes_come_as_files(tilted, tmp_path: Path) -> None:
     server, path, volume = tilted
     file = tmp_path / "v.nii.gz"
     file.write_bytes(server.get(f"{path}/volume?format=nifti").content)
@@ -139,14 +144,14 @@ def test_volumes_come_as_files(tilted, tmp_path):
 @pytest.mark.parametrize(
     "query", ["volume?format=stl", "slices/x", "slices/99", "info?part=7", "info?phase=-1", "info?nonsense=1"]
 )
-def test_what_cannot_be_is_refused_in_words(tilted, query):
+def test_what_cannot_be_is_refused_in_words(tilted, query: str) -> None:
     server, path, _ = tilted
     answer = server.get(f"{path}/{query}")
     assert answer.status_code in {400, 404}
     assert answer.json()["error"]
 
 
-def test_a_series_with_a_gap_is_shown_slice_by_slice_and_refused_as_a_volume(tmp_path):
+def test_a_series_with_a_gap_is_shown_slice_by_slice_and_refused_as_a_volume(tmp_path: Path) -> None:
     contents = instances(slices=6, missing=(3,))
     with running(tmp_path) as server:
         server.store(contents)
@@ -159,7 +164,7 @@ def test_a_series_with_a_gap_is_shown_slice_by_slice_and_refused_as_a_volume(tmp
         assert server.get(f"{path}/volume?gaps=fill&format=npy").status_code == 200
 
 
-def test_info_follows_what_is_stored(tmp_path):
+def test_info_follows_what_is_stored(tmp_path: Path) -> None:
     contents = instances(slices=4)
     with running(tmp_path) as server:
         server.store(contents[:2])
@@ -170,7 +175,7 @@ def test_info_follows_what_is_stored(tmp_path):
         assert (first.json()["shape"][0], later.json()["shape"][0]) == (2, 4)
 
 
-def test_what_holds_no_hounsfield_units_says_why(tmp_path):
+def test_what_holds_no_hounsfield_units_says_why(tmp_path: Path) -> None:
     import io
 
     import pydicom
@@ -185,13 +190,13 @@ def test_what_holds_no_hounsfield_units_says_why(tmp_path):
         assert info["shape"] is None and "colour" in info["reason"]
 
 
-def stored(server, folder):
+def stored(server: Running, folder) -> str:
     contents = [path.read_bytes() for path in sorted(folder.iterdir())]
     assert server.store(contents).status_code == 200
     return path_of(contents[0], "series")
 
 
-def test_phases_have_names_with_their_keys_and_values_of_their_own(tmp_path):
+def test_phases_have_names_with_their_keys_and_values_of_their_own(tmp_path: Path) -> None:
     kernels = ({"ConvolutionKernel": "A"}, {"ConvolutionKernel": "B"})
     written(tmp_path / "ct", *((stack(seed), setting(**kind)) for seed, kind in enumerate(kernels)))
     with running(tmp_path / "archive") as server:
@@ -207,8 +212,10 @@ def test_phases_have_names_with_their_keys_and_values_of_their_own(tmp_path):
 
 
 @pytest.mark.parametrize(("others", "warned"), [(1, False), (2, True)])
-def test_slices_left_out_are_a_warning_beyond_a_small_share(others, warned, tmp_path):
-    def change(dataset):
+def test_slices_left_out_are_a_warning_beyond_a_small_share(
+    others: int, warned: bool, tmp_path: Path
+) -> None:
+    def change(dataset) -> None:
         if dataset.InstanceNumber > 20:
             dataset.PixelSpacing = [9.0, 9.0]
 
@@ -220,7 +227,7 @@ def test_slices_left_out_are_a_warning_beyond_a_small_share(others, warned, tmp_
     assert info["left_out"] == [{"reason": "another Pixel Spacing than the volume's"}]
 
 
-def test_maps_of_another_unit_say_that_they_are_shown_as_whole_numbers(tmp_path):
+def test_maps_of_another_unit_say_that_they_are_shown_as_whole_numbers(tmp_path: Path) -> None:
     told = "values are shown here as whole numbers; the volume as a file keeps their fractions"
     spec = {"slices": 2, "rows": 8, "columns": 8, "rescale_type": "Z_EFF", "padding": None}
     for number, (slope, is_told) in enumerate(((0.01, True), (2.0, False))):
@@ -235,7 +242,7 @@ def test_maps_of_another_unit_say_that_they_are_shown_as_whole_numbers(tmp_path)
             assert nibabel.load(file).get_data_dtype() == np.float32
 
 
-def test_describing_a_series_decodes_nothing(tmp_path, monkeypatch):
+def test_describing_a_series_decodes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from hounsfield.ct.instance import Instance
 
     paths = write(PhantomSpec(slices=2, rows=8, columns=8, transfer_syntax="jpeg2000"), tmp_path / "ct")

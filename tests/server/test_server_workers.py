@@ -8,11 +8,13 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from httpx2._models import Response
 from prometheus_client.parser import text_string_to_metric_families
 from server_support import STOW, Process, body, client, instances, path_of, running, start, until
 
@@ -22,7 +24,7 @@ REQUESTS = 60
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     found = start(str(tmp_path_factory.mktemp("archive")), "--workers", "2")
     yield found
     found.process.send_signal(signal.SIGTERM)
@@ -40,7 +42,7 @@ def workers(server: Process) -> list[int]:
     return [int(line.split()[0]) for line in told.stdout.splitlines() if "spawn_main" in line]
 
 
-def ask(server: Process, path: str, accept: str = "*/*"):
+def ask(server: Process, path: str, accept: str = "*/*") -> Response:
     """On a connection of its own, so that any process may answer."""
     with client(server.url) as http:
         return http.get(path, headers={"Accept": accept})
@@ -57,7 +59,7 @@ def counted(server: Process, name: str, **labels: str) -> float:
     return sum(samples(server, name, **labels))
 
 
-def test_any_process_tells_what_all_of_them_counted(server):
+def test_any_process_tells_what_all_of_them_counted(server) -> None:
     contents = instances()
     with client(server.url) as http:
         assert (
@@ -78,7 +80,7 @@ def test_any_process_tells_what_all_of_them_counted(server):
     assert counted(server, "hounsfield_received_bytes_total") >= len(body(contents))
 
 
-def test_a_histogram_ends_with_all_that_it_counted(server):
+def test_a_histogram_ends_with_all_that_it_counted(server) -> None:
     ask(server, "/studies")
     name = "hounsfield_request_seconds"
     ups = samples(server, f"{name}_bucket", route="/studies", le="+Inf")
@@ -87,7 +89,7 @@ def test_a_histogram_ends_with_all_that_it_counted(server):
     assert buckets == sorted(buckets)
 
 
-def test_a_process_that_dies_is_replaced_and_what_it_counted_stays(server):
+def test_a_process_that_dies_is_replaced_and_what_it_counted_stays(server) -> None:
     before = counted(server, "hounsfield_requests_total")
     first, *_ = workers(server)
     os.kill(first, signal.SIGKILL)
@@ -97,7 +99,7 @@ def test_a_process_that_dies_is_replaced_and_what_it_counted_stays(server):
     assert counted(server, "hounsfield_requests_total") > before
 
 
-def test_processes_do_not_outlive_the_one_that_started_them(tmp_path):
+def test_processes_do_not_outlive_the_one_that_started_them(tmp_path: Path) -> None:
     server = start(str(tmp_path), "--workers", "2")
     assert until(lambda: len(workers(server)) == 2)
     assert ask(server, "/studies").status_code == 200
@@ -108,7 +110,7 @@ def test_processes_do_not_outlive_the_one_that_started_them(tmp_path):
         pass
 
 
-def test_what_a_killed_process_had_in_progress_is_no_longer_counted(server):
+def test_what_a_killed_process_had_in_progress_is_no_longer_counted(server) -> None:
     """A request that is being taken in keeps a process busy; its gauge goes with the process."""
     parts = urlsplit(server.url)
     head = (

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 
-def turned(*, x=0.0, y=0.0, z=0.0):
+def turned(*, x: float = 0.0, y: int = 0.0, z: int = 0.0) -> NDArray[Any]:
     """Rotation by degrees about the patient's axes."""
     about = np.eye(3)
     for axis, degrees in enumerate((x, y, z)):
@@ -18,7 +21,11 @@ def turned(*, x=0.0, y=0.0, z=0.0):
     return about
 
 
-def geometry(directions, spacing, origin=(-123.25, -98.5, 41.75)):
+def geometry(
+    directions,
+    spacing: tuple[float, float, float],
+    origin: tuple[float, float, float] = (-123.25, -98.5, 41.75),
+) -> NDArray[Any]:
     affine = np.eye(4)
     affine[:3, :3] = directions * spacing
     affine[:3, 3] = origin

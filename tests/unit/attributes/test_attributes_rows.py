@@ -469,7 +469,7 @@ def test_mutated_files_give_rows_or_one_of_our_errors(seed: int) -> None:
     write_lines([Listing("mutated", "", rows)], io.StringIO())
 
 
-def test_a_search_that_finds_nothing_says_so_and_two_forms_at_once_are_refused(tmp_path):
+def test_a_search_that_finds_nothing_says_so_and_two_forms_at_once_are_refused(tmp_path: Path) -> None:
     write_phantom(PhantomSpec(rows=8, columns=8, slices=1), tmp_path)
     done = CliRunner().invoke(main, ["tags", str(tmp_path), "--search", "no such thing"])
     assert (done.exit_code, done.stdout, done.stderr) == (0, "", "No attribute matches.\n")

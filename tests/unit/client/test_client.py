@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
@@ -23,7 +24,7 @@ def studies(count: int, start: int = 0) -> list[dict]:
 def paged(total: int, cap: int, warn: bool = False):
     """A server that gives at most `cap` a page."""
 
-    def respond(exchange):
+    def respond(exchange) -> None:
         asked = parse_qs(exchange.query)
         offset = int(asked.get("offset", ["0"])[0])
         count = min(cap, int(asked.get("limit", [str(cap)])[0]), max(total - offset, 0))
@@ -40,7 +41,7 @@ def paged(total: int, cap: int, warn: bool = False):
 
 @pytest.mark.parametrize("warn", [False, True])
 @pytest.mark.parametrize(("total", "cap"), [(0, 10), (7, 10), (10, 10), (25, 10), (30, 10)])
-def test_every_page_is_fetched_whatever_the_server_s_limit(total, cap, warn):
+def test_every_page_is_fetched_whatever_the_server_s_limit(total: int, cap: int, warn: bool) -> None:
     with paged(total, cap, warn) as stub, Client(stub.url) as client:
         found = client.search_for_studies()
     assert found == studies(total)
@@ -48,20 +49,20 @@ def test_every_page_is_fetched_whatever_the_server_s_limit(total, cap, warn):
 
 
 @pytest.mark.parametrize("limit", [1, 10, 12, 25, 99])
-def test_no_more_are_fetched_than_asked_for(limit):
+def test_no_more_are_fetched_than_asked_for(limit: int) -> None:
     with paged(25, 10) as stub, Client(stub.url) as client:
         assert client.search_for_studies(limit=limit) == studies(min(limit, 25))
         assert client.search_for_studies(limit=limit, offset=20) == studies(min(limit, 5), 20)
 
 
-def test_a_server_that_ignores_offset_is_noticed_and_remembered():
+def test_a_server_that_ignores_offset_is_noticed_and_remembered() -> None:
     with stub_server(lambda exchange: exchange.json(studies(5))) as stub, Client(stub.url) as client:
         assert client.search_for_studies() == studies(5)
         assert client.search_for_studies() == studies(5)
     assert len(stub.requests) == 3
 
 
-def test_a_search_that_never_ends_is_an_error():
+def test_a_search_that_never_ends_is_an_error() -> None:
     with (
         stub_server(lambda exchange: exchange.json(studies(1, exchange.number))) as stub,
         Client(stub.url, limits=Limits(pages=20)) as client,
@@ -72,16 +73,16 @@ def test_a_search_that_never_ends_is_an_error():
 
 
 @pytest.mark.parametrize("status", [200, 204])
-def test_nothing_found_is_an_empty_list_in_both_editions(status):
-    def respond(exchange):
+def test_nothing_found_is_an_empty_list_in_both_editions(status: int) -> None:
+    def respond(exchange) -> None:
         exchange.json([]) if status == 200 else exchange.raw(head(204, {}))
 
     with stub_server(respond) as stub, Client(stub.url) as client:
         assert client.search_for_studies() == []
 
 
-def test_a_search_says_what_was_meant_and_what_the_server_thinks_of_it():
-    def respond(exchange):
+def test_a_search_says_what_was_meant_and_what_the_server_thinks_of_it() -> None:
+    def respond(exchange) -> None:
         exchange.json(studies(1), Warning='299 stub: "The fuzzymatching parameter is not supported"')
 
     with stub_server(respond) as stub, Client(stub.url, prefixes=Prefixes(search="qido")) as client:
@@ -121,8 +122,8 @@ def one_part(content: bytes = b"DICM", boundary: str = "b") -> bytes:
         (MULTIPART, b"hello\r\n" + one_part() + b"bye"),
     ],
 )  # fmt: skip
-def test_an_instance_is_retrieved_in_whatever_wrapping(content_type, body):
-    def respond(exchange):
+def test_an_instance_is_retrieved_in_whatever_wrapping(content_type: str, body: bytes) -> None:
+    def respond(exchange) -> None:
         headers = {"Content-Length": str(len(body))}
         exchange.raw(head(200, {**headers, "Content-Type": content_type} if content_type else headers) + body)
 
@@ -133,7 +134,7 @@ def test_an_instance_is_retrieved_in_whatever_wrapping(content_type, body):
     assert stub.requests[0].headers["accept-encoding"] == "identity"
 
 
-def test_parts_keep_their_headers():
+def test_parts_keep_their_headers() -> None:
     body = b"--b\r\nContent-Type: image/jls; transfer-syntax=1.2\r\nContent-Location: http://h/frames/2\r\n\r\nx\r\n--b--"
     with (
         stub_server(
@@ -147,7 +148,7 @@ def test_parts_keep_their_headers():
     assert "1.2.840.10008.1.2.4.80" in stub.requests[0].headers["accept"]
 
 
-def test_frames_that_do_not_come_are_missed():
+def test_frames_that_do_not_come_are_missed() -> None:
     with (
         stub_server(lambda exchange: exchange.answer(200, one_part(), Content_Type=MULTIPART)) as stub,
         Client(stub.url) as client,
@@ -157,7 +158,7 @@ def test_frames_that_do_not_come_are_missed():
 
 
 @pytest.mark.parametrize("body", [b"--b--", b"\r\n--b--\r\n"])
-def test_no_parts_are_no_instances(body):
+def test_no_parts_are_no_instances(body: bytes) -> None:
     with (
         stub_server(lambda exchange: exchange.answer(200, body, Content_Type=MULTIPART)) as stub,
         Client(stub.url) as client,
@@ -165,8 +166,8 @@ def test_no_parts_are_no_instances(body):
         assert client.retrieve_series("1", "2") == []
 
 
-def test_the_accept_that_a_server_takes_is_found_once():
-    def respond(exchange):
+def test_the_accept_that_a_server_takes_is_found_once() -> None:
+    def respond(exchange) -> None:
         if '"' in exchange.headers["accept"] or "transfer-syntax" in exchange.headers["accept"]:
             exchange.answer(406)
         else:
@@ -181,7 +182,7 @@ def test_the_accept_that_a_server_takes_is_found_once():
     assert stub.requests[-1].headers["accept"] == "multipart/related; type=application/dicom"
 
 
-def test_a_server_that_takes_no_accept_says_so():
+def test_a_server_that_takes_no_accept_says_so() -> None:
     with (
         stub_server(lambda exchange: exchange.answer(406, b"never")) as stub,
         Client(stub.url) as client,
@@ -191,7 +192,7 @@ def test_a_server_that_takes_no_accept_says_so():
     assert len(stub.requests) == 6
 
 
-def test_parts_that_nobody_takes_are_passed_over():
+def test_parts_that_nobody_takes_are_passed_over() -> None:
     body = b"".join(encode([((), bytes([number]) * 100_000) for number in range(4)], "b"))
     with (
         stub_server(lambda exchange: exchange.answer(200, body, Content_Type=MULTIPART)) as stub,
@@ -201,10 +202,10 @@ def test_parts_that_nobody_takes_are_passed_over():
     assert taken == [b"\1", b"\3"]
 
 
-def test_a_connection_is_used_again_after_a_whole_answer():
+def test_a_connection_is_used_again_after_a_whole_answer() -> None:
     ports = set()
 
-    def respond(exchange):
+    def respond(exchange) -> None:
         ports.add(exchange.handler.client_address[1])
         exchange.answer(200, one_part() + b"\r\n", Content_Type=MULTIPART)
 
@@ -224,8 +225,10 @@ def test_a_connection_is_used_again_after_a_whole_answer():
         ("http://internal:8042/pacs/studies/1/bulk/2?x=1", None, "/web/wado/studies/1/bulk/2"),
     ],
 )
-def test_bulk_data_is_found_by_relative_and_by_wrong_addresses(uri, relative_to, path):
-    def respond(exchange):
+def test_bulk_data_is_found_by_relative_and_by_wrong_addresses(
+    uri: str, relative_to: str | None, path: str
+) -> None:
+    def respond(exchange) -> None:
         exchange.answer(200, b"value", Content_Type="application/octet-stream")
 
     with (
@@ -240,12 +243,12 @@ def test_bulk_data_is_found_by_relative_and_by_wrong_addresses(uri, relative_to,
     assert stub.requests[0].headers["range"] == "bytes=0-4"
 
 
-def test_bulk_data_that_is_not_on_the_web_is_refused():
+def test_bulk_data_that_is_not_on_the_web_is_refused() -> None:
     with Client("http://127.0.0.1:1") as client, pytest.raises(DicomwebError):
         client.retrieve_bulkdata("file:///etc/passwd")
 
 
-def test_metadata_is_dicom_json_and_stays_that():
+def test_metadata_is_dicom_json_and_stays_that() -> None:
     models = [{"00100020": {"vr": "LO", "Value": ["7"]}}]
     with stub_server(lambda exchange: exchange.json(models)) as stub, Client(stub.url) as client:
         assert client.retrieve_series_metadata("1", "2") == models
@@ -258,8 +261,8 @@ def test_metadata_is_dicom_json_and_stays_that():
     ]
 
 
-def test_pictures_are_asked_for_with_a_window():
-    def respond(exchange):
+def test_pictures_are_asked_for_with_a_window() -> None:
+    def respond(exchange) -> None:
         exchange.answer(200, b"PNG", Content_Type="image/png")
 
     with stub_server(respond) as stub, Client(stub.url) as client:
@@ -278,7 +281,7 @@ def test_pictures_are_asked_for_with_a_window():
     ]
 
 
-def test_deletes_name_what_goes():
+def test_deletes_name_what_goes() -> None:
     with stub_server(lambda exchange: exchange.raw(head(204, {}))) as stub, Client(stub.url) as client:
         client.delete_study("1")
         client.delete_series("1", "2")
@@ -290,8 +293,8 @@ def test_deletes_name_what_goes():
     ]
 
 
-def test_capabilities_and_check():
-    def respond(exchange):
+def test_capabilities_and_check() -> None:
+    def respond(exchange) -> None:
         if exchange.method == "OPTIONS":
             exchange.answer(
                 200, b"<application/>", Allow="GET, post", Server="stub", Content_Type="application/xml"
@@ -306,7 +309,7 @@ def test_capabilities_and_check():
             client.check()
 
 
-def test_a_deep_url_names_its_server():
+def test_a_deep_url_names_its_server() -> None:
     with Client("https://h/dicom-web/studies/1.2/series/3.4") as client:
         assert client.url == "https://h/dicom-web"
         assert repr(client) == "Client('https://h/dicom-web')"
@@ -315,8 +318,8 @@ def test_a_deep_url_names_its_server():
             Client(url)
 
 
-def test_a_proxy_is_asked_and_told_who_we_are():
-    def respond(exchange):
+def test_a_proxy_is_asked_and_told_who_we_are() -> None:
+    def respond(exchange) -> None:
         exchange.json([])
 
     with stub_server(respond) as proxy:
@@ -332,16 +335,16 @@ def test_a_proxy_is_asked_and_told_who_we_are():
     assert proxy.requests[0].headers["proxy-authorization"] == "Basic bWU6cGE1NQ=="
 
 
-def test_everything_works_from_asyncio():
+def test_everything_works_from_asyncio() -> None:
     body = b"".join(encode([((), b"one"), ((), b"two")], "b"))
 
-    def respond(exchange):
+    def respond(exchange) -> None:
         if exchange.path.endswith("/studies"):
             exchange.json(studies(2) if "offset" not in exchange.query else [])
         else:
             exchange.answer(200, body, Content_Type=MULTIPART)
 
-    async def work(url):
+    async def work(url: str) -> tuple[Any, list[Any], list[Any]]:
         async with AsyncClient(Client(url)) as client:
             found, series = await asyncio.gather(
                 client.search_for_studies(), client.retrieve_series("1", "2")

@@ -13,6 +13,7 @@ from pydicom.data import get_testdata_file
 from stub_server import head, stub_server
 
 from hounsfield.client import Basic, Bearer, Client, ClientCredentials, Limits, Retries, Secret, Timeouts
+from hounsfield.client.parts import Retrieved
 from hounsfield.ct.instance import BytesSource
 from hounsfield.ct.instance.reading import read_header
 from hounsfield.dicomweb.dicom_json import encode_models
@@ -45,12 +46,12 @@ def stored(*uids: str) -> bytes:
     )
 
 
-def contents(parts) -> list[bytes]:
+def contents(parts: list[Retrieved]) -> list[bytes]:
     return [part.content for part in parts]
 
 
-def test_a_repeated_store_sends_the_same_bytes_again():
-    def respond(exchange):
+def test_a_repeated_store_sends_the_same_bytes_again() -> None:
+    def respond(exchange) -> None:
         if exchange.number < 3:
             exchange.answer(503 if exchange.number == 1 else 408, b"busy")
         else:
@@ -67,8 +68,8 @@ def test_a_repeated_store_sends_the_same_bytes_again():
     assert all(int(request.headers["content-length"]) == len(request.body) for request in stub.requests)
 
 
-def test_a_store_whose_connection_breaks_is_sent_again_whole():
-    def respond(exchange):
+def test_a_store_whose_connection_breaks_is_sent_again_whole() -> None:
+    def respond(exchange) -> None:
         if exchange.number == 1:
             exchange.reset()
         else:
@@ -83,7 +84,7 @@ def test_a_store_whose_connection_breaks_is_sent_again_whole():
     ("status", "body"),
     [(200, b""), (200, stored("1.2.3")), (202, b"{}"), (409, b""), (204, b"")],
 )
-def test_what_the_answer_does_not_confirm_is_not_stored(status, body):
+def test_what_the_answer_does_not_confirm_is_not_stored(status: int, body: bytes) -> None:
     with (
         stub_server(lambda exchange: exchange.answer(status, body)) as stub,
         client_of(stub.url) as client,
@@ -93,7 +94,7 @@ def test_what_the_answer_does_not_confirm_is_not_stored(status, body):
     assert not result.complete
 
 
-def test_a_409_tells_each_instance_and_its_reason():
+def test_a_409_tells_each_instance_and_its_reason() -> None:
     refusal = StoreResult((StoredInstance(CT_UID, "refused", "", 0xA700),))
     body = encode_models([store_result_model(refusal)])
     with (
@@ -107,7 +108,7 @@ def test_a_409_tells_each_instance_and_its_reason():
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 500])
-def test_a_store_that_is_turned_away_raises_with_the_reason(status):
+def test_a_store_that_is_turned_away_raises_with_the_reason(status: int) -> None:
     with (
         stub_server(
             lambda exchange: exchange.answer(status, b'{"Message": "no", "Details": "such"}')
@@ -121,7 +122,7 @@ def test_a_store_that_is_turned_away_raises_with_the_reason(status):
     assert len(stub.requests) == 1
 
 
-def test_a_body_too_large_for_the_server_is_sent_in_halves(tmp_path):
+def test_a_body_too_large_for_the_server_is_sent_in_halves(tmp_path: Path) -> None:
     import io
 
     from pydicom import dcmread
@@ -132,7 +133,7 @@ def test_a_body_too_large_for_the_server_is_sent_in_halves(tmp_path):
         dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"9.8.7.{number}"
         copies.append(dataset)
 
-    def respond(exchange):
+    def respond(exchange) -> None:
         if exchange.body.count(b"DICM") > 2:
             exchange.answer(413)
         else:
@@ -146,7 +147,7 @@ def test_a_body_too_large_for_the_server_is_sent_in_halves(tmp_path):
     assert [each.sop_instance for each in result.instances] == [f"9.8.7.{number}" for number in range(5)]
 
 
-def test_stores_go_in_batches_of_bytes_and_one_uid_is_never_twice_in_a_batch():
+def test_stores_go_in_batches_of_bytes_and_one_uid_is_never_twice_in_a_batch() -> None:
     with (
         stub_server(lambda exchange: exchange.answer(200, stored(CT_UID))) as stub,
         client_of(stub.url) as client,
@@ -155,10 +156,10 @@ def test_stores_go_in_batches_of_bytes_and_one_uid_is_never_twice_in_a_batch():
     assert [request.body.count(CT) for request in stub.requests] == [1, 1, 1]
 
 
-def test_memory_stays_small_whatever_the_size_of_a_part(tmp_path):
+def test_memory_stays_small_whatever_the_size_of_a_part(tmp_path: Path) -> None:
     block, blocks = bytes(1 << 20), 150
 
-    def respond(exchange):
+    def respond(exchange) -> None:
         exchange.raw(head(200, {"Content-Type": MULTIPART, "Connection": "close"}) + b"--b\r\n\r\n")
         for _ in range(blocks):
             exchange.raw(block)
@@ -174,8 +175,8 @@ def test_memory_stays_small_whatever_the_size_of_a_part(tmp_path):
     assert peak < 16 << 20
 
 
-def test_later_batches_that_fail_do_not_hide_what_was_stored():
-    def respond(exchange):
+def test_later_batches_that_fail_do_not_hide_what_was_stored() -> None:
+    def respond(exchange) -> None:
         if exchange.number == 1:
             exchange.answer(200, stored(CT_UID))
         else:
@@ -188,7 +189,7 @@ def test_later_batches_that_fail_do_not_hide_what_was_stored():
     assert "disk full" in result.other_failures[0]
 
 
-def test_what_is_no_dicom_is_reported_and_not_sent():
+def test_what_is_no_dicom_is_reported_and_not_sent() -> None:
     with (
         stub_server(lambda exchange: exchange.answer(200, stored(CT_UID))) as stub,
         client_of(stub.url) as client,
@@ -203,8 +204,8 @@ CUTS = [len(BODY) - 5, len(BODY) - 60, 120_000, 50_100, 30, 3]
 
 @pytest.mark.parametrize("cut", CUTS)
 @pytest.mark.parametrize("framing", ["length", "close", "chunked", "reset"])
-def test_a_cut_retrieval_is_an_error_that_names_the_part(cut, framing):
-    def respond(exchange):
+def test_a_cut_retrieval_is_an_error_that_names_the_part(cut, framing: str) -> None:
+    def respond(exchange) -> None:
         headers = {"Content-Type": MULTIPART}
         if framing == "length":
             exchange.raw(head(200, {**headers, "Content-Length": str(len(BODY))}) + BODY[:cut])
@@ -223,8 +224,8 @@ def test_a_cut_retrieval_is_an_error_that_names_the_part(cut, framing):
         assert caught.value.data["part"] == (2 if cut > 120_000 else cut // 50_010)
 
 
-def test_a_retrieval_that_was_cut_once_is_asked_for_again():
-    def respond(exchange):
+def test_a_retrieval_that_was_cut_once_is_asked_for_again() -> None:
+    def respond(exchange) -> None:
         body = BODY[: -100 if exchange.number == 1 else None]
         exchange.raw(head(200, {"Content-Type": MULTIPART, "Connection": "close"}) + body)
         exchange.end()
@@ -234,8 +235,8 @@ def test_a_retrieval_that_was_cut_once_is_asked_for_again():
     assert len(stub.requests) == 2
 
 
-def test_streamed_parts_before_a_cut_are_whole():
-    def respond(exchange):
+def test_streamed_parts_before_a_cut_are_whole() -> None:
+    def respond(exchange) -> None:
         exchange.raw(head(200, {"Content-Type": MULTIPART, "Connection": "close"}) + BODY[:120_000])
         exchange.end()
 
@@ -247,7 +248,7 @@ def test_streamed_parts_before_a_cut_are_whole():
 
 
 @pytest.mark.parametrize("declared", [1, 3, 5, 7, 200, 10**12])
-def test_a_part_whose_length_is_a_lie_is_an_error(declared):
+def test_a_part_whose_length_is_a_lie_is_an_error(declared: int) -> None:
     body = b"--b\r\nContent-Length: %d\r\n\r\nDICM\r\n--b\r\n\r\nDICM\r\n--b--" % declared
     with (
         stub_server(lambda exchange: exchange.answer(200, body, Content_Type=MULTIPART)) as stub,
@@ -257,8 +258,8 @@ def test_a_part_whose_length_is_a_lie_is_an_error(declared):
         client.retrieve_series("1.2", "3.4")
 
 
-def test_a_drip_is_given_up():
-    def respond(exchange):
+def test_a_drip_is_given_up() -> None:
+    def respond(exchange) -> None:
         exchange.raw(head(200, {"Content-Type": MULTIPART, "Connection": "close"}))
         for _ in range(100):
             exchange.raw(b"-")
@@ -275,8 +276,8 @@ def test_a_drip_is_given_up():
         client.retrieve_series("1.2", "3.4")
 
 
-def test_silence_is_given_up():
-    def respond(exchange):
+def test_silence_is_given_up() -> None:
+    def respond(exchange) -> None:
         exchange.raw(head(200, {"Content-Type": MULTIPART, "Content-Length": "100"}) + b"--b")
         time.sleep(1)
 
@@ -289,8 +290,8 @@ def test_silence_is_given_up():
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_server_that_asks_to_wait_is_given_its_time(status):
-    def respond(exchange):
+def test_a_server_that_asks_to_wait_is_given_its_time(status: int) -> None:
+    def respond(exchange) -> None:
         if exchange.number == 1:
             exchange.answer(status, Retry_After="7")
         else:
@@ -302,7 +303,7 @@ def test_a_server_that_asks_to_wait_is_given_its_time(status):
     assert waits == [7.0]
 
 
-def test_a_wait_too_long_is_told_instead():
+def test_a_wait_too_long_is_told_instead() -> None:
     with (
         stub_server(lambda exchange: exchange.answer(503, b"maintenance", Retry_After="86400")) as stub,
         client_of(stub.url) as client,
@@ -314,7 +315,7 @@ def test_a_wait_too_long_is_told_instead():
     assert len(stub.requests) == 1
 
 
-def test_repeats_end_and_wait_longer_each_time():
+def test_repeats_end_and_wait_longer_each_time() -> None:
     waits = Waits()
     retries = Retries(attempts=4, first=1.0, sleep=waits)
     with (
@@ -327,10 +328,10 @@ def test_repeats_end_and_wait_longer_each_time():
     assert 0.5 <= waits[0] <= 1 <= waits[1] <= 2 <= waits[2] <= 4
 
 
-def test_a_delete_is_not_repeated_once_it_may_have_happened():
+def test_a_delete_is_not_repeated_once_it_may_have_happened() -> None:
     for reply, requests in (("reset", 1), (503, 3), (504, 1)):
 
-        def respond(exchange, reply=reply):
+        def respond(exchange, reply: str | int = reply) -> None:
             exchange.reset() if reply == "reset" else exchange.answer(reply)
 
         with stub_server(respond) as stub, client_of(stub.url) as client, pytest.raises(DicomwebError):
@@ -346,7 +347,7 @@ def test_a_delete_is_not_repeated_once_it_may_have_happened():
         ("", b"<x>"),
     ],
 )
-def test_a_page_where_dicom_belongs_is_a_clear_error(content_type, body):
+def test_a_page_where_dicom_belongs_is_a_clear_error(content_type: str, body: bytes) -> None:
     with (
         stub_server(lambda exchange: exchange.answer(200, body, Content_Type=content_type)) as stub,
         client_of(stub.url) as client,
@@ -357,7 +358,7 @@ def test_a_page_where_dicom_belongs_is_a_clear_error(content_type, body):
             client.retrieve_series("1.2", "3.4")
 
 
-def test_an_error_page_is_told_in_words():
+def test_an_error_page_is_told_in_words() -> None:
     page = (
         b"<html><head><style>p{}</style><title>Oops</title></head><p>The disk &amp; the tape are full</html>"
     )
@@ -370,8 +371,8 @@ def test_an_error_page_is_told_in_words():
     assert caught.value.data["reason"] == "Oops The disk & the tape are full"
 
 
-def test_redirects_in_a_circle_end():
-    def respond(exchange):
+def test_redirects_in_a_circle_end() -> None:
+    def respond(exchange) -> None:
         exchange.answer(
             302, Location="/dicom-web/b" if exchange.path.endswith("studies") else "/dicom-web/studies"
         )
@@ -385,7 +386,7 @@ def test_redirects_in_a_circle_end():
     assert len(stub.requests) == 2
 
 
-def test_redirects_without_end_end():
+def test_redirects_without_end_end() -> None:
     with (
         stub_server(lambda exchange: exchange.answer(302, Location=f"/n/{exchange.number}")) as stub,
         client_of(stub.url, limits=Limits(redirects=3)) as client,
@@ -395,10 +396,10 @@ def test_redirects_without_end_end():
     assert len(stub.requests) == 4
 
 
-def test_credentials_and_headers_stay_at_their_server():
+def test_credentials_and_headers_stay_at_their_server() -> None:
     with stub_server(lambda exchange: exchange.json([])) as other:
 
-        def respond(exchange):
+        def respond(exchange) -> None:
             exchange.answer(307, Location=f"{other.url}/elsewhere")
 
         with (
@@ -412,7 +413,7 @@ def test_credentials_and_headers_stay_at_their_server():
         assert "x-api-key" not in other.requests[0].headers
 
 
-def test_a_store_is_never_redirected_to_another_server():
+def test_a_store_is_never_redirected_to_another_server() -> None:
     with stub_server(lambda exchange: exchange.answer(200)) as other:
         with (
             stub_server(lambda exchange: exchange.answer(308, Location=other.url)) as stub,
@@ -423,8 +424,8 @@ def test_a_store_is_never_redirected_to_another_server():
         assert other.requests == []
 
 
-def test_a_store_redirected_within_its_server_arrives_whole():
-    def respond(exchange):
+def test_a_store_redirected_within_its_server_arrives_whole() -> None:
+    def respond(exchange) -> None:
         if exchange.path.endswith("/studies"):
             exchange.answer(308, Location="/new/studies/")
         else:
@@ -436,7 +437,7 @@ def test_a_store_redirected_within_its_server_arrives_whole():
 
 
 @pytest.mark.parametrize("headers", [{"X": "y" * 100_000}, {f"X-{number}": "y" for number in range(500)}])
-def test_headers_without_measure_are_an_error(headers):
+def test_headers_without_measure_are_an_error(headers: dict[str, str]) -> None:
     with (
         stub_server(lambda exchange: exchange.raw(head(200, headers))) as stub,
         client_of(stub.url) as client,
@@ -445,7 +446,7 @@ def test_headers_without_measure_are_an_error(headers):
         client.search_for_studies()
 
 
-def test_a_bomb_of_gzip_stops_at_the_limit():
+def test_a_bomb_of_gzip_stops_at_the_limit() -> None:
     bomb = gzip.compress(bytes(200_000_000), 9)
     with (
         stub_server(
@@ -459,8 +460,8 @@ def test_a_bomb_of_gzip_stops_at_the_limit():
         client.search_for_studies()
 
 
-def test_compressed_answers_are_read():
-    def respond(exchange):
+def test_compressed_answers_are_read() -> None:
+    def respond(exchange) -> None:
         content_type = MULTIPART if "series" in exchange.path else "application/dicom+json"
         body = gzip.compress(BODY if "series" in exchange.path else b"[]")
         exchange.answer(200, body, Content_Type=content_type, Content_Encoding="gzip")
@@ -471,7 +472,7 @@ def test_compressed_answers_are_read():
 
 
 def token_server(lifetime: int = 3600):
-    def respond(exchange):
+    def respond(exchange) -> None:
         if exchange.headers.get("authorization") != "Basic aWQ6c2VjcmV0":
             exchange.answer(401, b'{"error": "invalid_client"}')
         else:
@@ -480,10 +481,10 @@ def token_server(lifetime: int = 3600):
     return stub_server(respond)
 
 
-def test_a_token_that_ran_out_is_fetched_anew_once():
+def test_a_token_that_ran_out_is_fetched_anew_once() -> None:
     with token_server() as tokens:
 
-        def respond(exchange):
+        def respond(exchange) -> None:
             good = exchange.headers.get("authorization") == "Bearer token2"
             exchange.json([]) if good else exchange.answer(401, b"expired")
 
@@ -496,7 +497,7 @@ def test_a_token_that_ran_out_is_fetched_anew_once():
         assert b"grant_type=client_credentials" in tokens.requests[0].body
 
 
-def test_a_token_that_is_never_good_enough_is_an_error():
+def test_a_token_that_is_never_good_enough_is_an_error() -> None:
     with token_server() as tokens:
         auth = ClientCredentials(f"{tokens.url}/token", "id", Secret.of("secret"))
         with (
@@ -509,7 +510,7 @@ def test_a_token_that_is_never_good_enough_is_an_error():
         assert len(stub.requests) == 2
 
 
-def test_a_token_server_that_refuses_is_told_without_the_secret():
+def test_a_token_server_that_refuses_is_told_without_the_secret() -> None:
     with token_server() as tokens:
         auth = ClientCredentials(f"{tokens.url}/token", "id", Secret.of("wrong-secret"))
         with (
@@ -522,7 +523,7 @@ def test_a_token_server_that_refuses_is_told_without_the_secret():
         assert stub.requests == []
 
 
-def test_secrets_show_nowhere(caplog):
+def test_secrets_show_nowhere(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     auths = [
         Basic("user", Secret.of("s3cret")),
@@ -543,7 +544,7 @@ def test_secrets_show_nowhere(caplog):
     assert "403" in ours
 
 
-def test_secrets_come_from_where_they_are_kept(monkeypatch):
+def test_secrets_come_from_where_they_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
     monkeypatch.setenv("MY_TOKEN", "abc")
@@ -560,13 +561,13 @@ def test_secrets_come_from_where_they_are_kept(monkeypatch):
             bad.reveal()
 
 
-def test_a_command_for_a_token_runs_once_and_again_when_the_token_ran_out(tmp_path):
+def test_a_command_for_a_token_runs_once_and_again_when_the_token_ran_out(tmp_path: Path) -> None:
     import sys
 
     count = tmp_path / "count"
     script = f"f = open({str(count)!r}, 'a+'); f.write('x'); f.seek(0); print('token' + f.read())"
 
-    def respond(exchange):
+    def respond(exchange) -> None:
         good = exchange.headers["authorization"] == (
             "Bearer tokenx" if exchange.number < 4 else "Bearer tokenxx"
         )
@@ -580,7 +581,7 @@ def test_a_command_for_a_token_runs_once_and_again_when_the_token_ran_out(tmp_pa
     assert len(stub.requests) == 6
 
 
-def test_nobody_listening_is_told_at_once():
+def test_nobody_listening_is_told_at_once() -> None:
     with stub_server(lambda exchange: exchange.json([])) as stub:
         url = stub.url
     waits = Waits()

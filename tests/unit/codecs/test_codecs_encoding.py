@@ -278,7 +278,9 @@ def test_a_jpeg_is_rebuilt_byte_for_byte_from_jpeg_xl() -> None:
 @pytest.mark.parametrize(
     ("shape", "dtype"), [((128, 128), "u1"), ((128, 128), "i2"), ((96, 96, 3), "u1"), ((1, 1), "u2")], ids=str
 )
-def test_noise_that_grows_by_encoding_and_a_single_pixel_are_held(syntax, shape, dtype: str) -> None:
+def test_noise_that_grows_by_encoding_and_a_single_pixel_are_held(
+    syntax, shape: tuple[int, ...], dtype: str
+) -> None:
     limits = np.iinfo(dtype)
     array = NOISE.integers(limits.min, limits.max, shape, dtype, endpoint=True)
     colour = {"samples_per_pixel": 3, "photometric_interpretation": "RGB"} if len(shape) == 3 else {}

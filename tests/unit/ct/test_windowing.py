@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,12 +27,12 @@ from hounsfield.errors import SelectionError, UnsupportedError
         (Window(0, 100, "LINEAR_EXACT"), {-50: 0, 50: 255, 0: 127.5}),
     ],
 )
-def test_the_ends_are_where_the_standard_puts_them(shown, values):
+def test_the_ends_are_where_the_standard_puts_them(shown: Window, values: dict[str, Any]) -> None:
     found = display_values(np.array(list(values)), shown)
     assert found == pytest.approx(list(values.values()))
 
 
-def as_written(x, c, w, function, low, high):
+def as_written(x, c, w, function, low: int, high: int):
     """PS3.3 C.11.2.1.2.1, C.11.2.1.3.1 and C.11.2.1.3.2, transcribed for one number."""
     if function == "LINEAR":
         if x <= c - 0.5 - (w - 1) / 2:
@@ -54,7 +55,7 @@ def as_written(x, c, w, function, low, high):
     w=st.integers(1, 5000),
     function=st.sampled_from(["LINEAR", "LINEAR_EXACT", "SIGMOID"]),
 )
-def test_every_value_is_what_the_standard_writes(x, c, w, function):
+def test_every_value_is_what_the_standard_writes(x: int, c, w, function: str) -> None:
     try:
         expected = as_written(x, c, w, function, 0, 255)
     except OverflowError:
@@ -64,7 +65,7 @@ def test_every_value_is_what_the_standard_writes(x, c, w, function):
 
 @pytest.mark.parametrize("function", ["LINEAR", "LINEAR_EXACT", "SIGMOID"])
 @pytest.mark.parametrize("dtype", [np.int16, np.uint16, np.dtype(">i2")])
-def test_the_table_equals_the_formula(dtype, function):
+def test_the_table_equals_the_formula(dtype, function: str) -> None:
     array = np.arange(-32768, 32768).astype(dtype).reshape(256, 256)
     shown = Window(40, 400, function)
     expected = np.rint(display_values(array, shown)).astype(np.uint8)
@@ -73,14 +74,14 @@ def test_the_table_equals_the_formula(dtype, function):
     assert np.array_equal(apply_window(array, shown, invert=True), 255 - expected)
 
 
-def test_any_shape_and_any_memory_order():
+def test_any_shape_and_any_memory_order() -> None:
     array = np.arange(-60, 60, dtype=np.int16).reshape(4, 5, 6)
     whole = apply_window(array, Window(0, 100))
     assert np.array_equal(apply_window(array[::2, :, ::-1], Window(0, 100)), whole[::2, :, ::-1])
     assert np.array_equal(apply_window(array.T, Window(0, 100)), whole.T)
 
 
-def test_nothing_measured_is_black():
+def test_nothing_measured_is_black() -> None:
     array = np.array([np.nan, -np.inf, np.inf, 0], np.float32)
     for function in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
         assert apply_window(array, Window(0, 100, function))[:3].tolist() == [0, 0, 255]
@@ -108,18 +109,18 @@ def test_nothing_measured_is_black():
         ("C40/W80", 40, 80),
     ],
 )
-def test_windows_are_read_from_text(text, center, width):
+def test_windows_are_read_from_text(text: str, center: int, width: int) -> None:
     assert window(text) == Window(center, width)
 
 
-def test_an_unknown_window_is_told_the_presets():
+def test_an_unknown_window_is_told_the_presets() -> None:
     with pytest.raises(SelectionError, match=r"no window 'lumg'.*40/400.*soft-tissue, lung") as caught:
         window("lumg")
     assert "lung" in caught.value.data["choices"]
 
 
 @pytest.mark.parametrize("text", ["", "40", "40/", "/400", "40/400/3", "1e5/2", "40 400"])
-def test_text_that_is_no_window_is_refused(text):
+def test_text_that_is_no_window_is_refused(text: str) -> None:
     with pytest.raises(SelectionError):
         window(text)
 
@@ -135,17 +136,17 @@ def test_text_that_is_no_window_is_refused(text):
         (40, "CUBIC"),
     ],
 )
-def test_windows_that_the_standard_does_not_allow_are_refused(width, function):
+def test_windows_that_the_standard_does_not_allow_are_refused(width: float, function: str) -> None:
     with pytest.raises(UnsupportedError):
         Window(40, width, function)
 
 
-def test_presets_have_names_in_both_languages():
+def test_presets_have_names_in_both_languages() -> None:
     for name, preset in PRESETS.items():
         assert window(name) == window(preset.english) == window(preset.chinese) == preset.window
         assert not preset.chinese.isascii()
 
 
-def test_a_window_reads_as_it_is_written():
+def test_a_window_reads_as_it_is_written() -> None:
     assert str(Window(-600, 1500)) == "-600/1500"
     assert window(str(Window(40.5, 80))) == Window(40.5, 80)

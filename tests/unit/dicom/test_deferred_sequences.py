@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import pickle
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,9 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     tags = []
     items = FullWalk.items
 
-    def noted(self, sequence, encoding, *, depth=0):  # type: ignore[no-untyped-def]
+    def noted(
+        self, sequence, encoding, *, depth: int = 0
+    ) -> Iterator[tuple[tuple[int, bytes, int, int, int, int, bool, bool], Encoding]]:  # type: ignore[no-untyped-def]
         tags.append(sequence.tag)
         return items(self, sequence, encoding, depth=depth)
 

@@ -24,7 +24,7 @@ SEEDS = [
 
 
 @pytest.mark.parametrize("seed", SEEDS, ids=range(len(SEEDS)))
-def test_seeds_make_values_or_our_errors(seed):
+def test_seeds_make_values_or_our_errors(seed) -> None:
     target.one_input(seed)
 
 
@@ -32,7 +32,7 @@ def test_seeds_make_values_or_our_errors(seed):
     st.sampled_from(SEEDS),
     st.lists(st.tuples(st.integers(0, 300), st.binary(max_size=3)), min_size=1, max_size=5),
 )
-def test_mutated_seeds_make_values_or_our_errors(seed, changes):
+def test_mutated_seeds_make_values_or_our_errors(seed: bytes, changes: list[tuple[int, bytes]]) -> None:
     data = bytearray(seed)
     for position, change in changes:
         data[position : position + len(change)] = change
@@ -40,5 +40,5 @@ def test_mutated_seeds_make_values_or_our_errors(seed, changes):
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_make_values_or_our_errors(data):
+def test_any_bytes_make_values_or_our_errors(data: bytes) -> None:
     target.one_input(data)

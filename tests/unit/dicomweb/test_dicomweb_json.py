@@ -7,6 +7,7 @@ import io
 import json
 import math
 import string
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -51,7 +52,7 @@ NOT_SEVERAL = {"UT", "OB", "OW", "UN"}
 
 
 @st.composite
-def datasets(draw, depth=2):
+def datasets(draw, depth=2) -> Dataset:
     dataset = Dataset()
     for vr in draw(st.lists(st.sampled_from(sorted(ELEMENTS)), unique=True, max_size=6)):
         tag, value = ELEMENTS[vr]
@@ -77,7 +78,7 @@ def as_written(dataset: Dataset) -> bytes:
 
 
 @given(datasets())
-def test_a_data_set_comes_back_from_json_byte_for_byte(dataset):
+def test_a_data_set_comes_back_from_json_byte_for_byte(dataset) -> None:
     [model] = parse_models(encode_models([from_dataset(dataset)]))
     problems: list[str] = []
     back = to_dataset(model, problems=problems)
@@ -87,12 +88,12 @@ def test_a_data_set_comes_back_from_json_byte_for_byte(dataset):
 
 
 @given(datasets())
-def test_a_model_comes_back_from_xml(dataset):
+def test_a_model_comes_back_from_xml(dataset) -> None:
     model = json.loads(json.dumps(from_dataset(dataset)))
     assert parse_xml(encode_xml(model)) == as_xml_keeps_it(model)
 
 
-def as_xml_keeps_it(model):
+def as_xml_keeps_it(model) -> dict[Any, dict[Any, Any]]:
     """XML has no numbers: decimal strings come back as their characters."""
     kept = {}
     for tag, element in model.items():
@@ -111,7 +112,7 @@ def as_xml_keeps_it(model):
 @pytest.mark.parametrize(
     "name", ["CT_small.dcm", "MR_small.dcm", "rtplan.dcm", "reportsi.dcm", "examples_palette.dcm"]
 )
-def test_bundled_files_come_back_from_json(name):
+def test_bundled_files_come_back_from_json(name: str) -> None:
     dataset = dcmread(get_testdata_file(name))
     [model] = parse_models(encode_models([from_dataset(dataset)]))
     again = to_dataset(model)
@@ -144,7 +145,7 @@ def test_bundled_files_come_back_from_json(name):
         ({}, b"", False),
     ],
 )
-def test_dirt_costs_one_element_and_no_more(element, expected, told):
+def test_dirt_costs_one_element_and_no_more(element, expected, told: bool) -> None:
     problems: list[str] = []
     dataset = to_dataset(
         {"00091001": element, "00100020": {"vr": "LO", "Value": ["kept"]}}, problems=problems
@@ -160,12 +161,12 @@ def test_dirt_costs_one_element_and_no_more(element, expected, told):
     assert bool(problems) is told
 
 
-def test_a_missing_vr_comes_from_the_dictionary():
+def test_a_missing_vr_comes_from_the_dictionary() -> None:
     dataset = to_dataset({"00280010": {"Value": [512]}, "0020000d": {"Value": ["1.2"]}})
     assert (dataset.Rows, dataset.StudyInstanceUID) == (512, "1.2")
 
 
-def test_bulk_data_is_fetched_where_asked_and_told_where_not():
+def test_bulk_data_is_fetched_where_asked_and_told_where_not() -> None:
     model = {
         "7FE00010": {"vr": "OW", "BulkDataURI": "../bulk/1"},
         "00101002": {"vr": "SQ", "Value": [{}, {"00282000": {"vr": "OB", "BulkDataURI": "b"}}]},
@@ -182,7 +183,7 @@ def test_bulk_data_is_fetched_where_asked_and_told_where_not():
     assert bulk_uris(written) == {"7FE00010": "u/7FE00010", "00101002.1.00282000": "u/00101002.1.00282000"}
 
 
-def test_json_declares_utf_8_and_leaves_out_group_lengths_and_file_meta():
+def test_json_declares_utf_8_and_leaves_out_group_lengths_and_file_meta() -> None:
     dataset = dcmread(get_testdata_file("CT_small.dcm"))
     dataset.SpecificCharacterSet = "ISO_IR 100"
     dataset.add_new(0x00090000, "UL", 4)
@@ -192,12 +193,12 @@ def test_json_declares_utf_8_and_leaves_out_group_lengths_and_file_meta():
 
 
 @pytest.mark.parametrize("body", [b"", b"  ", b"[]", b"{}", b"[{}]"])
-def test_an_empty_answer_is_no_result_whichever_edition(body):
+def test_an_empty_answer_is_no_result_whichever_edition(body: bytes) -> None:
     assert parse_models(body) in ([], [{}])
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[1]", b"7", b"[" * 100_000, b"\xff", b'{"a":' * 2000])
-def test_what_is_not_dicom_json_is_our_error(body):
+def test_what_is_not_dicom_json_is_our_error(body: bytes) -> None:
     with pytest.raises(DicomwebError):
         parse_models(body)
 
@@ -230,12 +231,12 @@ json_values = st.recursive(
         ),
     )
 )
-def test_any_json_gives_a_data_set(model):
+def test_any_json_gives_a_data_set(model: dict[str, Any]) -> None:
     dataset = to_dataset(model, bulk=lambda path, uri: b"ab")
     assert isinstance(from_dataset(dataset), dict)
 
 
-def test_sequences_nested_without_end_are_our_error():
+def test_sequences_nested_without_end_are_our_error() -> None:
     model: dict = {}
     for _ in range(200):
         model = {"00101002": {"vr": "SQ", "Value": [model]}}
@@ -255,7 +256,7 @@ def test_sequences_nested_without_end_are_our_error():
         b"<NativeDicomModel>" + b"<a>" * 5000,
     ],
 )
-def test_xml_that_is_no_model_is_our_error(body):
+def test_xml_that_is_no_model_is_our_error(body: bytes) -> None:
     with pytest.raises(DicomwebError):
         parse_xml(body)
 
@@ -273,6 +274,6 @@ PIECES = [
 
 
 @given(st.lists(st.sampled_from(PIECES)))
-def test_any_nesting_of_xml_is_a_model_or_our_error(pieces):
+def test_any_nesting_of_xml_is_a_model_or_our_error(pieces: list[bytes]) -> None:
     with contextlib.suppress(DicomwebError):
         parse_xml(b"<NativeDicomModel>" + b"".join(pieces) + b"</NativeDicomModel>")

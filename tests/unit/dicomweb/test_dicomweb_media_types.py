@@ -25,13 +25,13 @@ values = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=20
 
 
 @given(tokens, tokens, st.lists(st.tuples(tokens, values), max_size=4))
-def test_what_is_written_is_read_back(kind, subtype, parameters):
+def test_what_is_written_is_read_back(kind: str, subtype, parameters: list[tuple[str, str]]) -> None:
     media_type = MediaType(f"{kind}/{subtype}", tuple(parameters))
     assert MediaType.parse(str(media_type)) == media_type
 
 
 @given(st.text(max_size=80))
-def test_any_text_is_a_media_type_or_our_error(text):
+def test_any_text_is_a_media_type_or_our_error(text: str) -> None:
     with contextlib.suppress(DicomwebError):
         MediaType.parse(text)
     parse_accept(text)
@@ -66,7 +66,9 @@ def test_any_text_is_a_media_type_or_our_error(text):
         ("multipart/related; boundary=a,b", "a,b", None, None),
     ],
 )
-def test_multipart_content_types_of_every_peer(text, boundary, kind, syntax):
+def test_multipart_content_types_of_every_peer(
+    text: str, boundary: str, kind: str, syntax: str | None
+) -> None:
     media_type = MediaType.parse(text)
     assert media_type.name == "multipart/related"
     assert media_type.parameter("boundary") == boundary
@@ -74,7 +76,7 @@ def test_multipart_content_types_of_every_peer(text, boundary, kind, syntax):
     assert media_type.transfer_syntax == syntax
 
 
-def test_accept_entries_come_by_weight():
+def test_accept_entries_come_by_weight() -> None:
     entries = parse_accept('application/json;q=0.5, multipart/related; type="a/b, c"; q=0.9, */*;q=0, x/y')
     assert [str(entry) for entry in entries] == [
         "x/y",
@@ -110,11 +112,11 @@ OFFERS = [
         ("*/*, multipart/related;q=0", 2),
     ],
 )
-def test_the_offer_that_was_asked_for_is_chosen(accept, chosen):
+def test_the_offer_that_was_asked_for_is_chosen(accept: str, chosen: int | None) -> None:
     assert negotiate(parse_accept(accept), OFFERS) == (None if chosen is None else OFFERS[chosen])
 
 
-def test_the_ladder_goes_from_the_standard_to_anything():
+def test_the_ladder_goes_from_the_standard_to_anything() -> None:
     ladder = accept_ladder()
     assert ladder[0] == 'multipart/related; type="application/dicom"; transfer-syntax=*'
     assert ladder[-1] == "*/*"
@@ -123,6 +125,6 @@ def test_the_ladder_goes_from_the_standard_to_anything():
     assert not accepts(MediaType(DICOM_JSON), offer)
 
 
-def test_a_control_character_never_reaches_a_header():
+def test_a_control_character_never_reaches_a_header() -> None:
     with pytest.raises(DicomwebError):
         str(MediaType("a/b", (("c", "d\r\ne"),)))

@@ -67,17 +67,19 @@ def closes_early(content: bytes) -> bool:
     boundaries,
     st.lists(st.integers(0, 5000), max_size=12),
 )
-def test_any_parts_in_any_chunking_come_back_as_they_were(parts, boundary, cuts):
+def test_any_parts_in_any_chunking_come_back_as_they_were(
+    parts: list[tuple[tuple[tuple[str, str], ...], bytes]], boundary: str, cuts: list[int]
+) -> None:
     body = b"".join(encode(parts, boundary))
     assert len(body) == encoded_length([(headers, len(content)) for headers, content in parts], boundary)
     assert read(body, boundary, cuts) == parts
 
 
 @given(st.lists(tricky, max_size=3), st.lists(st.integers(0, 500), max_size=20))
-def test_chunking_never_changes_what_is_read(contents, cuts):
+def test_chunking_never_changes_what_is_read(contents: list[bytes], cuts: list[int]) -> None:
     body = b"".join(encode([((), content) for content in contents], "x"))
 
-    def outcome(edges):
+    def outcome(edges) -> list[tuple[tuple[tuple[str, str], ...], bytes]] | str:
         try:
             return read(body, "x", edges)
         except DicomwebError as error:
@@ -86,7 +88,7 @@ def test_chunking_never_changes_what_is_read(contents, cuts):
     assert outcome(cuts) == outcome([]) == outcome(list(range(len(body))))
 
 
-def test_a_payload_that_holds_the_boundary_with_more_after_it_is_payload():
+def test_a_payload_that_holds_the_boundary_with_more_after_it_is_payload() -> None:
     content = b"\r\n--boundaryX\r\n--boundary x\r\n--boundary-\r\n--boundary--x"
     body = b"".join(encode([((), content)], "boundary"))
     for size in range(1, 12):
@@ -109,19 +111,19 @@ def test_a_payload_that_holds_the_boundary_with_more_after_it_is_payload():
         (b"\r\n--b--", []),
     ],
 )
-def test_what_peers_send_is_read(body, expected):
+def test_what_peers_send_is_read(body: bytes, expected) -> None:
     assert read(body, "b") == expected
     assert read(body, "b", list(range(len(body)))) == expected
 
 
-def test_the_boundary_is_found_when_the_content_type_has_none():
+def test_the_boundary_is_found_when_the_content_type_has_none() -> None:
     body = b"".join(encode([((("A", "1"),), b"one"), ((), b"two")], "found-1"))
     assert [content for _, content in read(b"hello\r\n" + body, None)] == [b"one", b"two"]
     assert [content for _, content in read(body, None, list(range(len(body))))] == [b"one", b"two"]
 
 
 @pytest.mark.parametrize("boundary", ["b", None])
-def test_every_truncation_is_an_error_that_names_the_part(boundary):
+def test_every_truncation_is_an_error_that_names_the_part(boundary: str | None) -> None:
     body = b"".join(encode([((("A", "1"),), b"one" * 5), ((), b"two" * 5)], "b"))
     whole = len(body) - len(b"\r\n")
     for length in range(whole):
@@ -137,7 +139,9 @@ def test_every_truncation_is_an_error_that_names_the_part(boundary):
     st.lists(st.one_of(tricky, st.binary(max_size=50)), max_size=4),
     st.lists(st.integers(0, 900), max_size=12),
 )
-def test_lengths_that_are_trusted_find_the_same_parts_whatever_they_hold(contents, cuts):
+def test_lengths_that_are_trusted_find_the_same_parts_whatever_they_hold(
+    contents: list[bytes], cuts: list[int]
+) -> None:
     parts = [((("content-length", str(len(content))),), content) for content in contents]
     body = b"".join(encode(parts, "x" * 20))
     assert read(body, "x" * 20, cuts, trust_lengths=True) == parts
@@ -147,7 +151,7 @@ def test_lengths_that_are_trusted_find_the_same_parts_whatever_they_hold(content
         assert read(body, "x", cuts, trust_lengths=True) == parts
 
 
-def test_the_declared_length_of_a_part_comes_with_its_end():
+def test_the_declared_length_of_a_part_comes_with_its_end() -> None:
     body = b"--b\r\nContent-Length: 5\r\n\r\nabc\r\n--b\r\ncontent-length: x\r\n\r\n\r\n--b--"
     parser = MultipartParser("b")
     ends = [event for event in [*parser.feed(body), *parser.close()] if isinstance(event, PartEnds)]
@@ -158,7 +162,7 @@ def test_the_declared_length_of_a_part_comes_with_its_end():
     "body",
     [b"--b\r\n" + b"A: 1\r\n" * 20_000, b"x" * 2_000_000, b"--b" + b" " * 2_000_000],
 )
-def test_headers_and_preambles_without_end_are_refused_before_they_fill_memory(body):
+def test_headers_and_preambles_without_end_are_refused_before_they_fill_memory(body: bytes) -> None:
     parser = MultipartParser("b")
     with pytest.raises(DicomwebError):
         for start in range(0, len(body), 65536):
@@ -167,7 +171,7 @@ def test_headers_and_preambles_without_end_are_refused_before_they_fill_memory(b
         list(parser.close())
 
 
-def test_content_comes_out_as_views_of_the_very_chunk():
+def test_content_comes_out_as_views_of_the_very_chunk() -> None:
     parser = MultipartParser("b")
     list(parser.feed(b"--b\r\n\r\n"))
     list(parser.feed(b"first"))
@@ -178,22 +182,22 @@ def test_content_comes_out_as_views_of_the_very_chunk():
 
 
 @pytest.mark.parametrize("boundary", ["line\nend", "x" * 300, "界"])
-def test_an_impossible_boundary_is_our_error(boundary):
+def test_an_impossible_boundary_is_our_error(boundary: str) -> None:
     with pytest.raises(DicomwebError):
         MultipartParser(boundary)
 
 
-def test_a_header_cannot_smuggle_a_line():
+def test_a_header_cannot_smuggle_a_line() -> None:
     with pytest.raises(DicomwebError):
         part_head("b", [("A", "1\r\nB: 2")])
 
 
-def test_boundaries_differ_and_close():
+def test_boundaries_differ_and_close() -> None:
     assert new_boundary() != new_boundary()
     assert closing("b", empty=True) == b"--b--\r\n"
 
 
-def test_long_content_full_of_beginnings_of_the_delimiter_is_kept_whatever_the_chunks():
+def test_long_content_full_of_beginnings_of_the_delimiter_is_kept_whatever_the_chunks() -> None:
     dice = random.Random(1)
     contents = [
         b"".join(dice.choices([b"\r", b"\n", b"\r\n--", b"\r\n--b", b"-", b"\0", b"b" * 3000], k=400))

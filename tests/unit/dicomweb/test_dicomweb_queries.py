@@ -34,7 +34,7 @@ counts = st.one_of(st.none(), st.integers(0, 10**9))
         ),
     )
 )
-def test_what_is_written_is_read_back(query):
+def test_what_is_written_is_read_back(query: Query) -> None:
     try:
         text = query.encode()
     except UnicodeEncodeError:
@@ -43,14 +43,14 @@ def test_what_is_written_is_read_back(query):
 
 
 @given(st.text(max_size=60))
-def test_any_text_is_a_query_or_our_error(text):
+def test_any_text_is_a_query_or_our_error(text: str) -> None:
     try:
         Query.parse(text)
     except DicomwebError as error:
         assert error.data["status"] == 400
 
 
-def test_fields_come_by_commas_repeats_keywords_tags_and_sequences():
+def test_fields_come_by_commas_repeats_keywords_tags_and_sequences() -> None:
     query = Query.parse(
         "includefield=00081030%2C00080060&includefield=patientid".replace("patientid", "PatientID")
         + "&includefield=00101002.00100020&includefield=StudyDescription"
@@ -59,14 +59,14 @@ def test_fields_come_by_commas_repeats_keywords_tags_and_sequences():
     assert Query.parse("includefield=00081030&includefield=ALL").include == ("all",)
 
 
-def test_an_order_comes_by_commas_and_repeats_each_attribute_once():
+def test_an_order_comes_by_commas_and_repeats_each_attribute_once() -> None:
     query = Query.parse("orderby=-00080020,%20PatientName,&OrderBy=StudyDate,00100020")
     assert query.order == ("-StudyDate", "PatientName", "PatientID")
     with pytest.raises(DicomwebError, match="Nonsense"):
         Query.parse("orderby=Nonsense")
 
 
-def test_what_ohif_asks_is_understood():
+def test_what_ohif_asks_is_understood() -> None:
     query = Query.parse("limit=101&offset=0&fuzzymatching=false&includefield=00081030%2C00080060")
     assert (query.limit, query.offset, query.fuzzy) == (101, 0, False)
 
@@ -84,13 +84,13 @@ def test_what_ohif_asks_is_understood():
         "limit=²",
     ],
 )
-def test_an_unknown_key_or_a_bad_value_is_400_and_never_ignored(text):
+def test_an_unknown_key_or_a_bad_value_is_400_and_never_ignored(text: str) -> None:
     with pytest.raises(DicomwebError) as caught:
         Query.parse(text)
     assert caught.value.data["status"] == 400
 
 
-def test_filters_are_built_from_any_spelling():
+def test_filters_are_built_from_any_spelling() -> None:
     query = Query.build({"00100020": "1*", "ModalitiesInStudy": ["CT", "MR"]}, include="StudyDate", limit=5)
     assert query.encode() == "PatientID=1*&ModalitiesInStudy=CT,MR&includefield=StudyDate&limit=5"
     assert query.value("(0010,0020)") == "1*"
@@ -134,16 +134,18 @@ def test_filters_are_built_from_any_spelling():
         ("US", "512", ("256",), False),
     ],
 )
-def test_each_kind_of_matching(vr, asked, found, expected):
+def test_each_kind_of_matching(
+    vr: str, asked: str | tuple[str], found: tuple[str, ...], expected: bool
+) -> None:
     assert value_matches(asked, found, vr=vr) is expected
 
 
-def test_fuzzy_names_match_by_the_beginnings_of_words():
+def test_fuzzy_names_match_by_the_beginnings_of_words() -> None:
     assert value_matches("jur mull", ("Müller^Jürgen",), vr="PN", query=Query(fuzzy=True))
     assert not value_matches("jur smith", ("Müller^Jürgen",), vr="PN", query=Query(fuzzy=True))
 
 
-def test_modalities_in_study_are_alternatives():
+def test_modalities_in_study_are_alternatives() -> None:
     model = {"00080061": {"vr": "CS", "Value": ["CT", "SR"]}, "00100020": {"vr": "LO", "Value": ["7"]}}
     assert matches(Query.build({"ModalitiesInStudy": "MR,CT", "PatientID": "7"}), model)
     assert not matches(Query.build({"ModalitiesInStudy": "MR,PT"}), model)
@@ -172,16 +174,18 @@ SEVERAL = Query(match_multiple=True)
         ("PatientID", "a\\b", ("a",), SEVERAL, True),  # VM 1: as without
     ],
 )
-def test_empty_and_multiple_value_matching(name, asked, found, query, expected):
+def test_empty_and_multiple_value_matching(
+    name: str, asked: str, found: tuple[str, ...], query: Query, expected: bool
+) -> None:
     assert value_matches(asked, found, vr=vr_of(name), name=name, query=query) is expected
 
 
-def test_keys_of_one_sequence_are_met_by_one_item_of_it():
+def test_keys_of_one_sequence_are_met_by_one_item_of_it() -> None:
     items = [{"00401001": {"vr": "SH", "Value": [value]}, "00400009": {"vr": "SH", "Value": [other]}}
              for value, other in (("R1", "S1"), ("R2", "S2"))]  # fmt: skip
     model = {"00400275": {"vr": "SQ", "Value": items}}
 
-    def asked(procedure, step):
+    def asked(procedure: str, step: str) -> Query:
         names = ("RequestedProcedureID", "ScheduledProcedureStepID")
         pairs = zip(names, (procedure, step), strict=True)
         return Query.build({f"RequestAttributesSequence.{name}": value for name, value in pairs})
@@ -192,18 +196,18 @@ def test_keys_of_one_sequence_are_met_by_one_item_of_it():
 
 
 @given(st.text("ab*?", max_size=12), st.text("ab", max_size=12))
-def test_wildcards_mean_what_a_regular_expression_says(pattern, text):
+def test_wildcards_mean_what_a_regular_expression_says(pattern: str, text) -> None:
     import re
 
     expression = "".join({"*": ".*", "?": "."}.get(each, re.escape(each)) for each in pattern)
     assert glob(pattern, text) is (re.fullmatch(expression, text) is not None)
 
 
-def test_a_hostile_wildcard_takes_no_time():
+def test_a_hostile_wildcard_takes_no_time() -> None:
     assert not glob("*a" * 2000 + "b", "a" * 5000)
 
 
-def test_values_are_read_out_of_dirty_json():
+def test_values_are_read_out_of_dirty_json() -> None:
     model = {
         "00080060": {"Value": "CT"},
         "00100010": {"vr": "PN", "Value": [{"Alphabetic": "A^B", "Phonetic": "C"}]},

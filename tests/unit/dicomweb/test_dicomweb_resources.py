@@ -17,7 +17,7 @@ uids = st.lists(st.integers(0, 99999), min_size=1, max_size=8).map(lambda parts:
 
 
 @st.composite
-def resources(draw):
+def resources(draw) -> Resource:
     depth = draw(st.integers(0, 4))
     chain = [draw(uids) for _ in range(min(depth, 3))]
     frames = tuple(draw(st.lists(st.integers(1, 9999), min_size=1, max_size=5))) if depth == 4 else ()
@@ -36,12 +36,12 @@ def resources(draw):
 
 
 @given(resources())
-def test_every_resource_is_read_back_from_its_url(resource):
+def test_every_resource_is_read_back_from_its_url(resource) -> None:
     assert Resource.parse(resource.url) == resource
 
 
 @given(resources())
-def test_walking_up_ends_at_the_service(resource):
+def test_walking_up_ends_at_the_service(resource) -> None:
     above = list(resource.ancestors())
     assert len(above) == ["service", "study", "series", "instance", "frames"].index(resource.level)
     assert all(resource.below(each) for each in above)
@@ -63,7 +63,7 @@ def test_walking_up_ends_at_the_service(resource):
         ("http://h/d/studies/1.2/instances", "study", "studies/1.2/instances"),
     ],
 )  # fmt: skip
-def test_urls_of_peers_are_read(url, level, path):
+def test_urls_of_peers_are_read(url: str, level: str, path: str) -> None:
     resource = Resource.parse(url)
     assert (resource.level, resource.path) == (level, path)
 
@@ -79,12 +79,12 @@ def test_urls_of_peers_are_read(url, level, path):
         "http://h/d/studies/1/metadata/2", "http://h/studies/dicom-web",
     ],
 )  # fmt: skip
-def test_what_is_no_resource_is_refused(url):
+def test_what_is_no_resource_is_refused(url: str) -> None:
     with pytest.raises(DicomwebError):
         Resource.parse(url)
 
 
-def test_credentials_in_a_url_are_refused_and_not_repeated():
+def test_credentials_in_a_url_are_refused_and_not_repeated() -> None:
     for url in ("http://user:secret@h/studies/1", "ftp://user:secret@h/"):
         with pytest.raises(DicomwebError) as caught:
             Resource.parse(url)
@@ -92,25 +92,25 @@ def test_credentials_in_a_url_are_refused_and_not_repeated():
 
 
 @given(st.text(max_size=100))
-def test_any_text_is_a_resource_or_our_error(text):
+def test_any_text_is_a_resource_or_our_error(text: str) -> None:
     for url in (text, "http://h/studies/" + text):
         with contextlib.suppress(DicomwebError):
             Resource.parse(url)
 
 
-def test_levels_that_skip_one_cannot_be_built():
+def test_levels_that_skip_one_cannot_be_built() -> None:
     for parts in ({"series": "1"}, {"study": "1", "instance": "2"}, {"study": "1", "frames": (1,)}):
         with pytest.raises(DicomwebError):
             Resource(BASE, **parts)
 
 
-def test_frames_keep_their_order():
+def test_frames_keep_their_order() -> None:
     assert parse_frames("3,1, 2") == (3, 1, 2)
     with pytest.raises(DicomwebError):
         parse_frames("1," * 200_000 + "1")
 
 
-def test_a_uid_is_one_safe_segment():
+def test_a_uid_is_one_safe_segment() -> None:
     assert is_uid("1.2.840.00001")
     for text in ("", ".", "..", "1.", ".1", "1/2", "1 2", "١.٢", "1" * 65, "1\n"):
         assert not is_uid(text)

@@ -31,7 +31,7 @@ RESULT = StoreResult(
 
 @pytest.mark.parametrize("xml", [False, True])
 @pytest.mark.parametrize("content_type", ["right", "", "text/plain; charset=utf-8"])
-def test_a_result_is_read_back_whatever_its_form(xml, content_type):
+def test_a_result_is_read_back_whatever_its_form(xml: bool, content_type: str) -> None:
     model = store_result_model(RESULT)
     body = encode_xml(model) if xml else encode_models([model])
     if content_type == "right":
@@ -43,7 +43,7 @@ def test_a_result_is_read_back_whatever_its_form(xml, content_type):
     assert not found.complete
 
 
-def test_an_instance_the_answer_is_silent_about_is_unconfirmed():
+def test_an_instance_the_answer_is_silent_about_is_unconfirmed() -> None:
     found = parse_store_result(200, "", b"", ["1.1", "1.1", "1.9"])
     assert [(each.sop_instance, each.outcome) for each in found.instances] == [
         ("1.1", "unconfirmed"),
@@ -52,14 +52,14 @@ def test_an_instance_the_answer_is_silent_about_is_unconfirmed():
     assert not found.complete
 
 
-def test_an_instance_in_both_lists_is_refused():
+def test_an_instance_in_both_lists_is_refused() -> None:
     item = {"00081155": {"vr": "UI", "Value": ["1.1"]}, "00081197": {"vr": "US", "Value": [272]}}
     model = {"00081199": {"vr": "SQ", "Value": [item]}, "00081198": {"vr": "SQ", "Value": [item]}}
     [one] = parse_store_result(202, "", encode_models([model]), ["1.1"]).instances
     assert (one.outcome, one.code, one.reason) == ("refused", 0x0110, "processing failure")
 
 
-def test_words_of_the_server_are_told():
+def test_words_of_the_server_are_told() -> None:
     item = {
         "00081155": {"vr": "UI", "Value": ["1.1"]},
         "00081197": {"vr": "US", "Value": [43264]},
@@ -71,7 +71,7 @@ def test_words_of_the_server_are_told():
     assert one.reason == "the data set does not match its SOP Class: PatientID is missing"
 
 
-def test_status_follows_what_happened():
+def test_status_follows_what_happened() -> None:
     stored, warned, refused = (StoredInstance("1", each) for each in ("stored", "warned", "refused"))
     assert StoreResult((stored,)).status() == 200
     assert StoreResult((stored, refused)).status() == 202
@@ -82,7 +82,7 @@ def test_status_follows_what_happened():
 
 
 @pytest.mark.parametrize("status", [400, 401, 413, 500, 503])
-def test_another_status_is_an_error_that_carries_it(status):
+def test_another_status_is_an_error_that_carries_it(status: int) -> None:
     with pytest.raises(DicomwebError) as caught:
         parse_store_result(status, "", b"")
     assert caught.value.data["status"] == status
@@ -98,7 +98,7 @@ def test_another_status_is_an_error_that_carries_it(status):
         (0, "no reason given"),
     ],
 )
-def test_reason_codes_in_words(code, text):
+def test_reason_codes_in_words(code: int, text: str) -> None:
     assert reason_text(code) == text
 
 
@@ -107,7 +107,7 @@ def test_reason_codes_in_words(code, text):
     st.text("abc:/.-", min_size=1).filter(lambda a: not a.endswith(":")),
     st.text(max_size=40),
 )
-def test_a_warning_is_read_back(code, agent, text):
+def test_a_warning_is_read_back(code: int, agent: str, text) -> None:
     text = "".join(each if each.isprintable() else " " for each in text)
     assert parse_warnings(str(PeerWarning(code, agent, text))) == (PeerWarning(code, agent, text),)
 
@@ -123,11 +123,11 @@ def test_a_warning_is_read_back(code, agent, text):
         (None, 0, None),
     ],
 )
-def test_warnings_of_peers(header, texts, remaining):
+def test_warnings_of_peers(header: str, texts: int, remaining: int | None) -> None:
     found = parse_warnings(header)
     assert len(found) == texts
     assert (found[0].remaining if found else None) == remaining
 
 
-def test_the_next_page_is_told():
+def test_the_next_page_is_told() -> None:
     assert parse_warnings(str(more_results("h", 3)))[0].remaining == 3

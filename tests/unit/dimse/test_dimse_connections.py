@@ -50,7 +50,7 @@ def serving(serve: Callable[..., None], limits: Limits = PLAIN) -> Iterator[tupl
         acceptor.stop()
 
 
-def echoing(accepted, received):
+def echoing(accepted, received) -> None:
     accepted.connection.data(received.command, 5)
     accepted.connection.write(received.context, received.command.response(0))
 
@@ -63,12 +63,12 @@ def instance(content: bytes = b"ab" * 100, uid: str = "1.2.3") -> Sendable:
     return Sendable("an instance", CT, uid, EXPLICIT, lambda: [content])
 
 
-def never(instance, syntaxes):
+def never(instance, syntaxes) -> None:
     raise AssertionError("nothing is to be recoded")
 
 
-def test_a_response_to_something_else_ends_a_search():
-    def serve(accepted, received):
+def test_a_response_to_something_else_ends_a_search() -> None:
+    def serve(accepted, received) -> None:
         accepted.connection.data(received.command, 5)
         other = Command(received.command.field, received.command.message_id + 1, sop_class=STUDY_ROOT.find)
         accepted.connection.write(received.context, other.response(0))
@@ -77,8 +77,8 @@ def test_a_response_to_something_else_ends_a_search():
         list(find(peer, STUDY_ROOT.find, asked))
 
 
-def test_a_failed_search_has_the_peers_words():
-    def serve(accepted, received):
+def test_a_failed_search_has_the_peers_words() -> None:
+    def serve(accepted, received) -> None:
         accepted.connection.data(received.command, 5)
         reply = received.command.response(0xA700, comment="too many")
         accepted.connection.write(received.context, reply)
@@ -90,8 +90,8 @@ def test_a_failed_search_has_the_peers_words():
         list(find(peer, STUDY_ROOT.find, asked))
 
 
-def test_an_abort_in_the_middle_of_a_search():
-    def serve(accepted, received):
+def test_an_abort_in_the_middle_of_a_search() -> None:
+    def serve(accepted, received) -> None:
         accepted.connection.data(received.command, 5)
         pending = received.command.response(0xFF00, has_data=True)
         accepted.connection.write(received.context, pending, [asked(received.context.transfer_syntax)])
@@ -104,10 +104,10 @@ def test_an_abort_in_the_middle_of_a_search():
             next(found)
 
 
-def test_an_association_lost_while_storing_fails_one_and_the_rest_goes_on():
+def test_an_association_lost_while_storing_fails_one_and_the_rest_goes_on() -> None:
     count = itertools.count(1)
 
-    def serve(accepted, received):
+    def serve(accepted, received) -> None:
         for _ in accepted.connection.pieces(received.command, 5):
             pass
         if next(count) == 2:
@@ -121,16 +121,16 @@ def test_an_association_lost_while_storing_fails_one_and_the_rest_goes_on():
     assert "closed the connection" in stored[1].reason or "connection lost" in stored[1].reason
 
 
-def test_a_source_that_ends_early_is_never_stored_in_part(tmp_path):
+def test_a_source_that_ends_early_is_never_stored_in_part(tmp_path: Path) -> None:
     received: list[ReceivedFile] = []
     number = itertools.count()
     sink = FileSink(lambda: tmp_path / f"{next(number)}", received.append)
 
-    def torn():
+    def torn() -> Iterator[bytes]:
         yield bytes(100_000)
         raise OSError("gone")
 
-    def serve(accepted, event):
+    def serve(accepted, event) -> None:
         take_store(accepted.connection, event, sink, 5)
 
     with serving(serve) as (_, peer):
@@ -142,8 +142,8 @@ def test_a_source_that_ends_early_is_never_stored_in_part(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(each.path.name for each in received)
 
 
-def test_a_get_whose_peer_vanishes_leaves_no_half_file(tmp_path):
-    def serve(accepted, received):
+def test_a_get_whose_peer_vanishes_leaves_no_half_file(tmp_path: Path) -> None:
+    def serve(accepted, received) -> None:
         accepted.connection.data(received.command, 5)
         context = next(
             each for each in accepted.connection.association.contexts.values() if each.sop_class == CT
@@ -160,7 +160,7 @@ def test_a_get_whose_peer_vanishes_leaves_no_half_file(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_is_a700_and_the_association_goes_on(tmp_path):
+def test_a_full_disk_is_a700_and_the_association_goes_on(tmp_path: Path) -> None:
     received: list[ReceivedFile] = []
     paths = iter([tmp_path / "no" / "folder", tmp_path / "fine"])
     sink = FileSink(lambda: next(paths), received.append)
@@ -198,7 +198,7 @@ def said(sock: socket.socket) -> bytes:
         (encode(Abort())[:1] + b"\0\0\0\0\x05.....", 6),
     ],
 )
-def test_what_is_no_association_is_aborted_with_its_reason(sent, reason):
+def test_what_is_no_association_is_aborted_with_its_reason(sent: bytes, reason: int) -> None:
     with serving(echoing) as (_, peer):
         sock, _ = raw(peer)
         sock.sendall(sent)
@@ -206,14 +206,14 @@ def test_what_is_no_association_is_aborted_with_its_reason(sent, reason):
         echo(peer)
 
 
-def test_slow_and_silent_peers_are_given_up_and_disturb_nobody():
+def test_slow_and_silent_peers_are_given_up_and_disturb_nobody() -> None:
     with serving(echoing, Limits(artim=0.5, idle=0.5)) as (acceptor, peer):
         silent, _ = raw(peer)
         dribbling, request = raw(peer)
         idle, _ = raw(peer)
         idle.sendall(request)
 
-        def dribble():
+        def dribble() -> None:
             try:
                 for byte in request:
                     dribbling.sendall(bytes([byte]))
@@ -236,7 +236,7 @@ def test_slow_and_silent_peers_are_given_up_and_disturb_nobody():
         assert acceptor.associations == 0
 
 
-def test_more_associations_than_the_limit_are_rejected_for_now():
+def test_more_associations_than_the_limit_are_rejected_for_now() -> None:
     with serving(echoing, Limits(associations=1)) as (_, peer):
         sock, request = raw(peer)
         sock.sendall(request)
@@ -255,8 +255,8 @@ def test_more_associations_than_the_limit_are_rejected_for_now():
         raise AssertionError("the closed association still counts")
 
 
-def test_a_bug_in_a_service_aborts_its_association_alone():
-    def serve(accepted, received):
+def test_a_bug_in_a_service_aborts_its_association_alone() -> None:
+    def serve(accepted, received) -> None:
         if received.command.message_id == 7:
             raise ValueError("a bug")
         echoing(accepted, received)
@@ -271,7 +271,7 @@ def test_a_bug_in_a_service_aborts_its_association_alone():
         echo(peer)
 
 
-def test_a_stop_ends_what_is_open():
+def test_a_stop_ends_what_is_open() -> None:
     with serving(echoing) as (acceptor, peer):
         sock, request = raw(peer)
         sock.sendall(request)
@@ -282,7 +282,7 @@ def test_a_stop_ends_what_is_open():
             echo(peer)
 
 
-def test_tls_wanted_and_not_spoken():
+def test_tls_wanted_and_not_spoken() -> None:
     import ssl
 
     context = ssl.create_default_context()
@@ -310,11 +310,11 @@ ELEMENT_IMPLICIT = struct.pack("<HHI", 8, 0x18, 4) + b"1.2\0"
         (b"\x02\0", True, 0),
     ],
 )
-def test_a_meta_group_within_a_data_set_is_left_out(start, implicit, stray):
+def test_a_meta_group_within_a_data_set_is_left_out(start: bytes, implicit: bool, stray: int) -> None:
     assert stray_bytes(start, implicit=implicit) == stray
 
 
-def test_a_connection_reads_what_came_before_it_broke():
+def test_a_connection_reads_what_came_before_it_broke() -> None:
     ours, theirs = socket.socketpair(socket.AF_UNIX)
     theirs.close()
     ours.close()
@@ -332,7 +332,7 @@ def test_a_connection_reads_what_came_before_it_broke():
             connection.next(5)
 
 
-def test_paths_of_received_files_are_the_callers(tmp_path: Path):
+def test_paths_of_received_files_are_the_callers(tmp_path: Path) -> None:
     received: list[ReceivedFile] = []
     sink = FileSink(lambda: tmp_path / "here", received.append)
     with serving(lambda accepted, event: take_store(accepted.connection, event, sink, 5) and None) as (

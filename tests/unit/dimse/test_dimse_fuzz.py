@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 
 @pytest.mark.parametrize("seed", target.SEEDS, ids=range(len(target.SEEDS)))
-def test_seeds_make_events_or_an_abort(seed):
+def test_seeds_make_events_or_an_abort(seed) -> None:
     target.one_input(seed)
 
 
@@ -19,7 +19,7 @@ def test_seeds_make_events_or_an_abort(seed):
     st.sampled_from(target.SEEDS),
     st.lists(st.tuples(st.integers(0, 500), st.binary(max_size=3)), min_size=1, max_size=5),
 )
-def test_mutated_seeds_make_events_or_an_abort(seed, changes):
+def test_mutated_seeds_make_events_or_an_abort(seed: bytes, changes: list[tuple[int, bytes]]) -> None:
     data = bytearray(seed)
     for position, change in changes:
         data[position : position + len(change)] = change
@@ -27,13 +27,13 @@ def test_mutated_seeds_make_events_or_an_abort(seed, changes):
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes_make_events_or_an_abort(data):
+def test_any_bytes_make_events_or_an_abort(data: bytes) -> None:
     target.one_input(data)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-def test_a_million_mutated_pdus_make_events_or_an_abort():
+def test_a_million_mutated_pdus_make_events_or_an_abort() -> None:
     dice = random.Random(20)
     for _ in range(1_000_000):
         data = bytearray(dice.choice(target.SEEDS))

@@ -7,6 +7,7 @@ other.
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -57,7 +58,11 @@ ACCEPT = AssociateAccept(
 PDUS = [REQUEST, ACCEPT, AssociateReject(1, 1, 7), ReleaseRequest(), ReleaseReply(), Abort(2, 6)]
 
 
-def everything(syntaxes=(EXPLICIT, IMPLICIT), titles=(), callers=()) -> Acceptance:
+def everything(
+    syntaxes: tuple[str, ...] = (EXPLICIT, IMPLICIT),
+    titles: set[Any] | tuple[()] = (),
+    callers: set[Any] = (),
+) -> Acceptance:
     return Acceptance(frozenset(titles), frozenset(callers), lambda _: syntaxes, is_storage)
 
 
@@ -73,7 +78,7 @@ def pair(max_pdu: int = 16384, peer_pdu: int = 16384) -> tuple[Association, Asso
     return us, them
 
 
-def message(end: Association, number: int, command: Command, data=()) -> bytes:
+def message(end: Association, number: int, command: Command, data: list[Any] | tuple[()] = ()) -> bytes:
     return b"".join(bytes(each) for page in end.send(end.contexts[number], command, data) for each in page)
 
 
@@ -96,14 +101,14 @@ def taken(end: Association, data: bytes, sizes=()) -> list[object]:
 
 
 @pytest.mark.parametrize("pdu", PDUS, ids=lambda each: type(each).__name__)
-def test_what_is_written_is_read(pdu):
+def test_what_is_written_is_read(pdu) -> None:
     written = encode(pdu)
     assert struct.unpack(">I", written[2:6])[0] == len(written) - 6
     assert decode(written[0], written[6:]) == pdu
 
 
 @pytest.mark.parametrize("pdu", PDUS, ids=lambda each: type(each).__name__)
-def test_pynetdicom_reads_ours_and_writes_the_same(pdu):
+def test_pynetdicom_reads_ours_and_writes_the_same(pdu) -> None:
     written = encode(pdu)
     kind = {1: theirs.A_ASSOCIATE_RQ, 2: theirs.A_ASSOCIATE_AC, 3: theirs.A_ASSOCIATE_RJ,
             5: theirs.A_RELEASE_RQ, 6: theirs.A_RELEASE_RP, 7: theirs.A_ABORT_RQ}[written[0]]  # fmt: skip
@@ -113,7 +118,7 @@ def test_pynetdicom_reads_ours_and_writes_the_same(pdu):
 
 
 @pytest.mark.parametrize("pdu", PDUS, ids=lambda each: type(each).__name__)
-def test_a_pdu_cut_anywhere_is_an_error_or_another_value(pdu):
+def test_a_pdu_cut_anywhere_is_an_error_or_another_value(pdu) -> None:
     written = encode(pdu)
     for stop in range(6, len(written)):
         try:
@@ -137,13 +142,13 @@ def test_a_pdu_cut_anywhere_is_an_error_or_another_value(pdu):
         (lambda r: r.replace(CT.encode(), b"1.2.840.x" + b"0" * 16), "UID"),
     ],
 )
-def test_a_proposal_that_lies_is_refused_with_its_reason(change, says):
+def test_a_proposal_that_lies_is_refused_with_its_reason(change, says: str) -> None:
     with pytest.raises(DimseError, match=says) as caught:
         decode(1, change(encode(REQUEST))[6:])
     assert caught.value.data["abort"] == 6
 
 
-def test_items_of_unknown_kind_are_skipped():
+def test_items_of_unknown_kind_are_skipped() -> None:
     written = encode(REQUEST)
     assert decode(1, written[6:] + b"\x77\x00\x00\x03abc") == REQUEST
 
@@ -163,12 +168,12 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda each: each.name)
-def test_a_command_set_is_read_as_it_was_written(command):
+def test_a_command_set_is_read_as_it_was_written(command) -> None:
     assert decode_command(encode_command(command)) == command
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda each: each.name)
-def test_pydicom_reads_a_command_set_alike(command):
+def test_pydicom_reads_a_command_set_alike(command) -> None:
     from io import BytesIO
 
     from pydicom.filereader import read_dataset
@@ -197,7 +202,7 @@ def test_pydicom_reads_a_command_set_alike(command):
         (b"\0\0\0\1\2\0\0\0\x30\0\0\0\0\x08\2\0\0\0\1\1", "Message ID"),
     ],
 )
-def test_a_command_set_that_is_none_is_an_error(content, says):
+def test_a_command_set_that_is_none_is_an_error(content: bytes, says: str) -> None:
     with pytest.raises(DimseError, match=says):
         decode_command(content)
 
@@ -208,7 +213,7 @@ def test_a_command_set_that_is_none_is_an_error(content, says):
     st.integers(7, 200),
     st.lists(st.integers(1, 100), max_size=5),
 )
-def test_a_message_arrives_whatever_the_pieces(data, sizes, max_pdu, cuts):
+def test_a_message_arrives_whatever_the_pieces(data: bytes, sizes: list[int], max_pdu: int, cuts) -> None:
     us, them = pair(peer_pdu=max_pdu)
     command = Command(Field.C_STORE, 7, True, CT, "1.2.3.4", priority=0)
     pieces, position = [], 0
@@ -219,7 +224,7 @@ def test_a_message_arrives_whatever_the_pieces(data, sizes, max_pdu, cuts):
     assert taken(them, sent, sizes) == [CommandReceived(them.contexts[3], command), data]
 
 
-def test_no_pdu_is_longer_than_the_peer_takes():
+def test_no_pdu_is_longer_than_the_peer_takes() -> None:
     us, _them = pair(peer_pdu=4096)
     sent = message(us, 3, Command(Field.C_STORE, 1, True, CT, "1.2"), [bytes(100_000)])
     position = 0
@@ -230,7 +235,7 @@ def test_no_pdu_is_longer_than_the_peer_takes():
     assert position == len(sent)
 
 
-def test_release_and_the_collision_of_two_releases():
+def test_release_and_the_collision_of_two_releases() -> None:
     us, them = pair()
     (asked,) = them.receive(us.release())
     assert asked == ReleaseRequest()
@@ -277,7 +282,7 @@ STORE = encode_command(Command(Field.C_STORE, 1, True, CT, "1.2"))
         (data_pdu(1, 1, bytes(9000)) * 8, "command set of more than", 6),
     ],
 )
-def test_what_breaks_the_protocol_is_an_abort_with_its_reason(sent, says, reason):
+def test_what_breaks_the_protocol_is_an_abort_with_its_reason(sent: bytes, says: str, reason: int) -> None:
     _, them = pair()
     with pytest.raises(DimseError, match=says) as caught:
         taken(them, sent)
@@ -286,7 +291,7 @@ def test_what_breaks_the_protocol_is_an_abort_with_its_reason(sent, says, reason
     assert taken(them, data_pdu(1, 3, ECHO)) == []
 
 
-def test_data_before_an_association_and_an_accept_of_what_was_not_proposed():
+def test_data_before_an_association_and_an_accept_of_what_was_not_proposed() -> None:
     with pytest.raises(DimseError, match="while IDLE"):
         taken(Association(), data_pdu(1, 3, ECHO))
     for results, says in [
@@ -299,7 +304,7 @@ def test_data_before_an_association_and_an_accept_of_what_was_not_proposed():
             taken(us, encode(AssociateAccept("PACS", "ME", results)))
 
 
-def test_nothing_is_sent_in_the_wrong_state():
+def test_nothing_is_sent_in_the_wrong_state() -> None:
     us = Association()
     with pytest.raises(DimseError, match="IDLE"):
         us.release()
@@ -308,7 +313,7 @@ def test_nothing_is_sent_in_the_wrong_state():
         us.request(REQUEST)
 
 
-def test_an_acceptor_says_why_it_refuses():
+def test_an_acceptor_says_why_it_refuses() -> None:
     accept = everything(titles={"PACS"}, callers={"ME"})
     assert isinstance(accept.reply(REQUEST), AssociateAccept)
     assert everything(titles={"OTHER"}).reply(REQUEST) == AssociateReject(1, 1, 7)
@@ -323,14 +328,14 @@ def test_an_acceptor_says_why_it_refuses():
     assert {each.result for each in strange.results} == {pdus.TRANSFER_SYNTAXES_REFUSED}
 
 
-def test_implicit_is_taken_only_where_nothing_else_is_offered():
+def test_implicit_is_taken_only_where_nothing_else_is_offered() -> None:
     request = AssociateRequest("A", "B", (ProposedContext(1, CT, (IMPLICIT, JPEG_LS, EXPLICIT)),))
     reply = everything(syntaxes=(IMPLICIT, EXPLICIT, JPEG_LS)).reply(request)
     assert isinstance(reply, AssociateAccept)
     assert reply.results[0].transfer_syntax == JPEG_LS
 
 
-def test_each_kind_has_a_context_and_each_class_an_uncompressed_one():
+def test_each_kind_has_a_context_and_each_class_an_uncompressed_one() -> None:
     pairs = storage_pairs([(CT, JPEG_LS), (CT, EXPLICIT), (CT, JPEG_LS)])
     assert pairs == [(CT, (JPEG_LS,)), (CT, (EXPLICIT,)), (CT, (IMPLICIT,))]
     assert storage_pairs([(CT, JPEG_LS)]) == [(CT, (JPEG_LS,)), (CT, (EXPLICIT, IMPLICIT))]
@@ -338,20 +343,20 @@ def test_each_kind_has_a_context_and_each_class_an_uncompressed_one():
     assert [each.id for each in proposed(pairs)] == [1, 3, 5]
 
 
-def test_more_kinds_than_an_association_holds_are_split():
+def test_more_kinds_than_an_association_holds_are_split() -> None:
     kinds = [(f"1.2.{number}", JPEG_LS) for number in range(200)]
     groups = list(split(kinds))
     assert sorted(kind for group in groups for kind in group) == sorted(kinds)
     assert all(len(storage_pairs(group)) <= 128 for group in groups)
 
 
-def test_statuses_mean_what_the_standard_says():
+def test_statuses_mean_what_the_standard_says() -> None:
     told = {0: "success", 0xFF00: "pending", 0xFF01: "pending", 0xFE00: "cancel", 0xB000: "warning",
             0xB007: "warning", 0xA700: "failure", 0xA801: "failure", 0xC123: "failure", 0x0122: "failure"}  # fmt: skip
     assert {status: kind_of(status) for status in told} == told
 
 
-def test_a_title_is_what_the_standard_lets_it_be():
+def test_a_title_is_what_the_standard_lets_it_be() -> None:
     assert pdus.ae_title("ME") == b"ME" + b" " * 14
     for wrong in ("", " ", "A" * 17, "Ä", "A\\B", "A\nB"):
         with pytest.raises(DimseError, match="AE title"):

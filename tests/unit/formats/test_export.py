@@ -7,7 +7,9 @@ import io
 import json
 import sys
 import zlib
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import nibabel
 import nrrd
@@ -19,6 +21,8 @@ from click.testing import CliRunner
 from grids import AFFINES, SPACING, geometry
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nibabel.filebasedimages import FileBasedImage
+from numpy.typing import NDArray
 
 from hounsfield.cli import main
 from hounsfield.ct.resample import rectify, resample
@@ -32,7 +36,9 @@ from hounsfield.verbs.load import load
 FILES = ("v.nii", "v.nii.gz", "v.nrrd", "v.mha")
 
 
-def made(name="regular", *, dtype="int16", shape=(5, 14, 11), unit="HU", **fields):
+def made(
+    name="regular", *, dtype="int16", shape: tuple[int, int, int] = (5, 14, 11), unit: str = "HU", **fields
+) -> Volume:
     generator = np.random.default_rng(7)
     array = generator.integers(-1024, 3072, shape).astype(dtype)
     if np.dtype(dtype).kind == "f":
@@ -44,7 +50,7 @@ def made(name="regular", *, dtype="int16", shape=(5, 14, 11), unit="HU", **field
     return Volume(array, affine, spacing, unit, uids, **fields)
 
 
-def voxels(volume):
+def voxels(volume) -> NDArray[Any]:
     generator = np.random.default_rng(3)
     corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(volume.shape) - 1)
     return np.concatenate([corners, generator.integers(0, volume.shape, (20, 3))])
@@ -61,7 +67,7 @@ def assert_same_to_simpleitk(path, volume):
     return image
 
 
-def assert_same_to_nibabel(path, volume):
+def assert_same_to_nibabel(path, volume) -> FileBasedImage:
     image = nibabel.load(path)
     read = np.asanyarray(image.dataobj)
     assert read.dtype == volume.array.dtype
@@ -75,7 +81,7 @@ def assert_same_to_nibabel(path, volume):
 @pytest.mark.parametrize("dtype", ["int16", "float32"])
 @pytest.mark.parametrize("name", AFFINES)
 @pytest.mark.parametrize("file", ["v.nrrd", "v.mha"])
-def test_simpleitk_finds_the_same_volume(tmp_path, file, name, dtype):
+def test_simpleitk_finds_the_same_volume(tmp_path: Path, file: str, name, dtype: str) -> None:
     volume = made(name, dtype=dtype)
     assert write_volume(volume, tmp_path / file) == (tmp_path / file,)
     assert_same_to_simpleitk(tmp_path / file, volume)
@@ -84,7 +90,7 @@ def test_simpleitk_finds_the_same_volume(tmp_path, file, name, dtype):
 @pytest.mark.parametrize("dtype", ["int16", "float32"])
 @pytest.mark.parametrize("name", [name for name in AFFINES if name != "tilted"])
 @pytest.mark.parametrize("file", ["v.nii", "v.nii.gz"])
-def test_trap_44_simpleitk_finds_nifti_where_it_belongs(tmp_path, file, name, dtype):
+def test_trap_44_simpleitk_finds_nifti_where_it_belongs(tmp_path: Path, file: str, name, dtype: str) -> None:
     volume = made(name, dtype=dtype)
     write_volume(volume, tmp_path / file)
     image = assert_same_to_simpleitk(tmp_path / file, volume)
@@ -94,7 +100,7 @@ def test_trap_44_simpleitk_finds_nifti_where_it_belongs(tmp_path, file, name, dt
 @pytest.mark.parametrize("dtype", ["int16", "float32"])
 @pytest.mark.parametrize("name", AFFINES)
 @pytest.mark.parametrize("file", ["v.nii", "v.nii.gz"])
-def test_trap_44_nibabel_finds_the_same_volume_in_ras(tmp_path, file, name, dtype):
+def test_trap_44_nibabel_finds_the_same_volume_in_ras(tmp_path: Path, file: str, name, dtype: str) -> None:
     volume = made(name, dtype=dtype)
     write_volume(volume, tmp_path / file)
     image = assert_same_to_nibabel(tmp_path / file, volume)
@@ -102,7 +108,7 @@ def test_trap_44_nibabel_finds_the_same_volume_in_ras(tmp_path, file, name, dtyp
 
 
 @pytest.mark.parametrize("name", AFFINES)
-def test_trap_35_a_sheared_nifti_has_an_sform_only(tmp_path, name):
+def test_trap_35_a_sheared_nifti_has_an_sform_only(tmp_path: Path, name) -> None:
     write_volume(made(name), tmp_path / "v.nii")
     header = nibabel.load(tmp_path / "v.nii").header
     assert int(header["sform_code"]) == 1
@@ -112,14 +118,14 @@ def test_trap_35_a_sheared_nifti_has_an_sform_only(tmp_path, name):
     assert header.get_zooms() == pytest.approx(SPACING[::-1])
 
 
-def test_trap_35_simpleitk_refuses_a_sheared_nifti_and_never_misplaces_it(tmp_path):
+def test_trap_35_simpleitk_refuses_a_sheared_nifti_and_never_misplaces_it(tmp_path: Path) -> None:
     """ITK's NIfTI reader knows no shear; were there a qform it would take that, and put slices elsewhere."""
     write_volume(made("tilted"), tmp_path / "v.nii")
     with pytest.raises(RuntimeError, match="orthonormal"):
         SimpleITK.ReadImage(str(tmp_path / "v.nii"))
 
 
-def test_trap_35_a_slight_shear_has_no_qform_that_contradicts_the_sform(tmp_path):
+def test_trap_35_a_slight_shear_has_no_qform_that_contradicts_the_sform(tmp_path: Path) -> None:
     affine = AFFINES["regular"].copy()
     affine[1, 0] += 0.003
     volume = Volume(np.zeros((200, 8, 8), np.int16), affine, SPACING)
@@ -129,7 +135,7 @@ def test_trap_35_a_slight_shear_has_no_qform_that_contradicts_the_sform(tmp_path
 
 
 @pytest.mark.parametrize("name", AFFINES)
-def test_pynrrd_finds_the_same_volume(tmp_path, name):
+def test_pynrrd_finds_the_same_volume(tmp_path: Path, name) -> None:
     volume = made(name, header={"SeriesDescription": "two\nlines: of \\ text", "StudyDate": None})
     write_volume(volume, tmp_path / "v.nrrd")
     array, header = nrrd.read(str(tmp_path / "v.nrrd"), index_order="C")
@@ -146,7 +152,7 @@ def test_pynrrd_finds_the_same_volume(tmp_path, name):
 
 @pytest.mark.parametrize("level", [0, 1, 6])
 @pytest.mark.parametrize("file", FILES)
-def test_every_level_holds_the_same_values(tmp_path, file, level):
+def test_every_level_holds_the_same_values(tmp_path: Path, file: str, level: int) -> None:
     volume = made(shape=(40, 90, 200))
     write_volume(volume, tmp_path / file, compression=Compression(level=level, threads=3))
     read = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(tmp_path / file)))
@@ -155,7 +161,7 @@ def test_every_level_holds_the_same_values(tmp_path, file, level):
 
 @pytest.mark.parametrize("file", [*FILES, "v.npy", "v.zarr"])
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32", "float64"])
-def test_other_number_types_are_kept(tmp_path, file, dtype):
+def test_other_number_types_are_kept(tmp_path: Path, file: str, dtype: str) -> None:
     volume = made(dtype=dtype)
     write_volume(volume, tmp_path / file)
     if file == "v.npy":
@@ -169,7 +175,7 @@ def test_other_number_types_are_kept(tmp_path, file, dtype):
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_views_and_big_endian_arrays_are_written_as_they_read(tmp_path, file):
+def test_views_and_big_endian_arrays_are_written_as_they_read(tmp_path: Path, file: str) -> None:
     whole = made(shape=(8, 9, 10)).array
     for array in (whole[::2, :, ::-1], whole.astype(">i2"), whole.transpose(1, 0, 2)):
         volume = Volume(array, AFFINES["regular"], SPACING)
@@ -178,7 +184,7 @@ def test_views_and_big_endian_arrays_are_written_as_they_read(tmp_path, file):
         assert np.array_equal(read, array)
 
 
-def test_the_unit_is_named_where_the_format_can(tmp_path):
+def test_the_unit_is_named_where_the_format_can(tmp_path: Path) -> None:
     volume = made(unit="Z_EFF", header={"SeriesInstanceUID": "1.2.3"})
     for file in ("v.nii", "v.nrrd", "v.mha", "v.npy", "v.zarr"):
         write_volume(volume, tmp_path / file)
@@ -191,7 +197,7 @@ def test_the_unit_is_named_where_the_format_can(tmp_path):
     assert zarr.open_group(str(tmp_path / "v.zarr")).attrs["hounsfield"]["unit"] == "Z_EFF"
 
 
-def test_npy_has_all_the_rest_beside_it(tmp_path):
+def test_npy_has_all_the_rest_beside_it(tmp_path: Path) -> None:
     volume = made("tilted", report=Report(padded=4), header={"Modality": "CT"})
     assert write_volume(volume, tmp_path / "v.npy") == (tmp_path / "v.npy", tmp_path / "v.json")
     told = json.loads((tmp_path / "v.json").read_text("utf-8"))
@@ -203,7 +209,7 @@ def test_npy_has_all_the_rest_beside_it(tmp_path):
 
 
 @pytest.mark.parametrize("file", [*FILES, "v.npy", "v.zarr"])
-def test_no_file_names_the_patient(tmp_path, file):
+def test_no_file_names_the_patient(tmp_path: Path, file: str) -> None:
     header = {"PatientName": "Roentgen^Anna", "PatientID": "RHAND1895", "SeriesInstanceUID": "1.2.3"}
     volume = made(header=header)
     for path in write_volume(volume, tmp_path / file, compression=Compression(level=0)):
@@ -215,7 +221,7 @@ def test_no_file_names_the_patient(tmp_path, file):
 
 
 @pytest.mark.parametrize("taken", ["v.npy", "v.json"])
-def test_npy_and_its_json_appear_together_or_not_at_all(tmp_path, taken):
+def test_npy_and_its_json_appear_together_or_not_at_all(tmp_path: Path, taken: str) -> None:
     (tmp_path / taken).write_text("mine")
     with pytest.raises(OutputExistsError):
         write_volume(made(), tmp_path / "v.npy")
@@ -224,14 +230,14 @@ def test_npy_and_its_json_appear_together_or_not_at_all(tmp_path, taken):
 
 
 @pytest.mark.parametrize("file", [*FILES, "v.npy", "v.zarr"])
-def test_existing_outputs_are_replaced_only_by_force(tmp_path, file):
+def test_existing_outputs_are_replaced_only_by_force(tmp_path: Path, file: str) -> None:
     write_volume(made(), tmp_path / file)
     with pytest.raises(OutputExistsError):
         write_volume(made(), tmp_path / file)
     write_volume(made("tilted"), tmp_path / file, force=True)
 
 
-def test_a_failed_write_leaves_nothing(tmp_path):
+def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     volume = made(dtype="float16")
     for file in ("v.nii", "v.nrrd", "v.mha"):
         with pytest.raises(UnsupportedError, match="float16"):
@@ -239,19 +245,19 @@ def test_a_failed_write_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_unknown_suffix_is_told_the_known_ones(tmp_path):
+def test_an_unknown_suffix_is_told_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError) as caught:
         write_volume(made(), tmp_path / "v.tif")
     for known in FORMATS:
         assert all(suffix in str(caught.value) for suffix in known.suffixes)
 
 
-def test_suffixes_are_known_in_any_case():
+def test_suffixes_are_known_in_any_case() -> None:
     assert volume_format("OUT.NII.GZ").name == "NIfTI"
     assert volume_format("a.ome.zarr").name == "OME-Zarr"
 
 
-def test_equal_volumes_give_equal_files(tmp_path):
+def test_equal_volumes_give_equal_files(tmp_path: Path) -> None:
     for file in ("v.nii.gz", "v.nrrd", "v.mha"):
         write_volume(made(), tmp_path / file)
         write_volume(made(), tmp_path / f"again.{file}", compression=Compression(threads=1))
@@ -260,7 +266,7 @@ def test_equal_volumes_give_equal_files(tmp_path):
 
 @settings(max_examples=50)
 @given(st.binary(min_size=1, max_size=3000), st.integers(0, 9), st.integers(1, 700))
-def test_the_streams_are_what_gzip_and_zlib_read(content, level, cut):
+def test_the_streams_are_what_gzip_and_zlib_read(content: bytes, level: int, cut) -> None:
     parts = [memoryview(content[start : start + cut]) for start in range(0, len(content), cut)]
     zipped, packed = io.BytesIO(), io.BytesIO()
     write_gzip(zipped, iter(parts), Compression(level=level, threads=2))
@@ -274,7 +280,7 @@ def test_the_streams_are_what_gzip_and_zlib_read(content, level, cut):
     assert zlib.decompress(packed.getvalue()) == content
 
 
-def test_blocks_hold_every_byte_once():
+def test_blocks_hold_every_byte_once() -> None:
     array = made(shape=(7, 600, 500)).array
     parts = list(blocks(array))
     assert len(parts) > 1
@@ -284,7 +290,7 @@ def test_blocks_hold_every_byte_once():
 @pytest.mark.parametrize(
     "text", ["头部平扫", "Schädel", "a\tb\x1b[0m", "x" * 5000, "type: uint8\nencoding: raw"]
 )
-def test_any_description_leaves_the_file_readable(tmp_path, text):
+def test_any_description_leaves_the_file_readable(tmp_path: Path, text: str) -> None:
     volume = made(header={"SeriesDescription": text, "PatientPosition": 3})
     for file in FILES:
         write_volume(volume, tmp_path / file)
@@ -294,7 +300,7 @@ def test_any_description_leaves_the_file_readable(tmp_path, text):
     assert header["PatientPosition"] == "3"
 
 
-def test_trap_34_a_tilted_phantom_measures_right_after_export(tmp_path):
+def test_trap_34_a_tilted_phantom_measures_right_after_export(tmp_path: Path) -> None:
     """From DICOM through the file and an independent reader back to the HU of every rod, by its place."""
     write(PhantomSpec(rows=96, columns=96, slices=24, tilt=-18.5), tmp_path / "dicom")
     volume = load(tmp_path / "dicom")
@@ -319,7 +325,7 @@ def test_trap_34_a_tilted_phantom_measures_right_after_export(tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
 @pytest.mark.parametrize("file", [*FILES, "v.npy"])
-def test_a_full_disk_is_told_with_the_output_and_leaves_nothing(tmp_path, file):
+def test_a_full_disk_is_told_with_the_output_and_leaves_nothing(tmp_path: Path, file: str) -> None:
     # Found by review: numpy's own error for the .npy was called a bug of ours.
     import resource
 
@@ -337,7 +343,9 @@ def test_a_full_disk_is_told_with_the_output_and_leaves_nothing(tmp_path, file):
 @pytest.mark.parametrize(
     ("name", "said"), [("v.nii.gz", True), ("v.nii", True), ("v.nrrd", False), ("v.mha", False)]
 )
-def test_a_tilt_that_a_reader_refuses_is_said_when_it_is_written(tmp_path, name, said):
+def test_a_tilt_that_a_reader_refuses_is_said_when_it_is_written(
+    tmp_path: Path, name: str, said: bool
+) -> None:
     write(PhantomSpec(rows=16, columns=16, slices=4, tilt=12.0), tmp_path / "scan")
     done = CliRunner().invoke(main, ["volume", str(tmp_path / "scan"), str(tmp_path / name), "--json"])
     (row,) = json.loads(done.stdout)["volumes"]

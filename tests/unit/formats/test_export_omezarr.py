@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +14,9 @@ from hounsfield.ct.volume import Volume
 from hounsfield.formats import Compression, write_volume
 
 
-def body(shape=(30, 300, 260), spacing=(2.0, 0.75, 0.75), origin=(-100.0, -80.0, 5.0)):
+def body(
+    shape=(30, 300, 260), spacing: tuple[float, float, float] = (2.0, 0.75, 0.75), origin=(-100.0, -80.0, 5.0)
+) -> Volume:
     """A ramp along x, y and z, padded outside a circle."""
     affine = np.eye(4)
     affine[:3, :3] = np.fliplr(np.diag(spacing[::-1]))
@@ -25,13 +29,13 @@ def body(shape=(30, 300, 260), spacing=(2.0, 0.75, 0.75), origin=(-100.0, -80.0,
 
 
 @pytest.fixture
-def written(tmp_path):
+def written(tmp_path: Path) -> tuple[Any, Any]:
     volume = body()
     write_volume(volume, tmp_path / "v.ome.zarr")
     return volume, tmp_path / "v.ome.zarr"
 
 
-def test_the_metadata_is_ngff_0_5(written):
+def test_the_metadata_is_ngff_0_5(written) -> None:
     _, path = written
     told = json.loads((path / "zarr.json").read_text())
     assert told["zarr_format"] == 3
@@ -48,7 +52,7 @@ def test_the_metadata_is_ngff_0_5(written):
     ]
 
 
-def test_level_0_is_the_volume_bit_for_bit(written):
+def test_level_0_is_the_volume_bit_for_bit(written) -> None:
     volume, path = written
     level = zarr.open_group(str(path), mode="r")["0"]
     assert level.dtype == np.int16
@@ -58,7 +62,7 @@ def test_level_0_is_the_volume_bit_for_bit(written):
     assert level.fill_value == -1024
 
 
-def test_lower_levels_show_the_same_place(written):
+def test_lower_levels_show_the_same_place(written) -> None:
     """The ramp is linear, so a level's voxel must hold the ramp's value at the place its metadata gives."""
     volume, path = written
     group = zarr.open_group(str(path), mode="r")
@@ -77,7 +81,7 @@ def test_lower_levels_show_the_same_place(written):
     assert group["2"].shape == (15, 75, 65)
 
 
-def test_trap_31_padding_never_bleeds_into_the_pyramid(tmp_path):
+def test_trap_31_padding_never_bleeds_into_the_pyramid(tmp_path: Path) -> None:
     volume = body()
     array = np.where(volume.array == -1024, -1024, 40).astype(np.int16)
     write_volume(Volume(array, volume.affine, volume.spacing), tmp_path / "v.zarr")
@@ -86,7 +90,7 @@ def test_trap_31_padding_never_bleeds_into_the_pyramid(tmp_path):
         assert set(np.unique(group[name][...])) == {-1024, 40}
 
 
-def test_the_exact_affine_and_report_are_in_the_attributes(tmp_path):
+def test_the_exact_affine_and_report_are_in_the_attributes(tmp_path: Path) -> None:
     volume = body()
     affine = volume.affine.copy()
     affine[1, 0] = 0.7
@@ -102,14 +106,14 @@ def test_the_exact_affine_and_report_are_in_the_attributes(tmp_path):
 
 
 @pytest.mark.parametrize("shape", [(1, 5, 4), (1, 1, 1), (3, 1, 400), (9, 515, 129)])
-def test_any_shape_has_a_pyramid_that_ends(tmp_path, shape):
+def test_any_shape_has_a_pyramid_that_ends(tmp_path: Path, shape: tuple[int, int, int]) -> None:
     volume = body(shape)
     write_volume(volume, tmp_path / "v.zarr", compression=Compression(level=0))
     group = zarr.open_group(str(tmp_path / "v.zarr"), mode="r")
     assert np.array_equal(group["0"][...], volume.array)
 
 
-def test_exact_values_stay_float(tmp_path):
+def test_exact_values_stay_float(tmp_path: Path) -> None:
     volume = body((4, 150, 140))
     array = volume.array + np.float32(0.25)
     write_volume(Volume(array, volume.affine, volume.spacing), tmp_path / "v.zarr")

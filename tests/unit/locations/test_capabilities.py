@@ -203,7 +203,9 @@ def test_a_series_that_comes_in_one_piece_is_asked_for_once(folder: Path) -> Non
         def instances(self, series: ListedSeries) -> list[str]:
             return list(self.present(series.study, series.series))
 
-        def retrieve(self, series, instances=None, *, folder=None, transfer_syntax="*"):  # type: ignore[no-untyped-def]
+        def retrieve(
+            self, series, instances: None = None, *, folder=None, transfer_syntax: str = "*"
+        ) -> Iterator[Delivered]:  # type: ignore[no-untyped-def]
             self.asked += 1
             for uid, source in self.present(series.study, series.series).items():
                 yield Delivered(series.study, series.series, uid, source)

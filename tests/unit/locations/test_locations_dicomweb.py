@@ -113,7 +113,7 @@ class TestServerWritten(WritableContract, KnowingContract):
 
 
 @pytest.mark.parametrize("depth", [0, 1, 2])
-def test_a_volume_off_a_server_equals_the_folder_s(archive, folder, depth):
+def test_a_volume_off_a_server_equals_the_folder_s(archive: StubArchive, folder: Path, depth: int) -> None:
     study, series, _ = uids(archive)
     url = archive.url + ["", f"/studies/{study}", f"/studies/{study}/series/{series}"][depth]
     ours, theirs = load(url), load(folder)
@@ -124,46 +124,50 @@ def test_a_volume_off_a_server_equals_the_folder_s(archive, folder, depth):
     assert len(retrievals(archive)) == 1
 
 
-def test_a_scan_fetches_metadata_and_no_pixels(archive, folder):
+def test_a_scan_fetches_metadata_and_no_pixels(archive: StubArchive, folder: Path) -> None:
     found = scan(archive.url)
     assert [series.verdict for series in found.series] == [series.verdict for series in scan(folder).series]
     assert retrievals(archive) == []
 
 
-def test_a_series_that_was_scanned_is_fetched_whole_once_several_are_opened(archive, folder):
+def test_a_series_that_was_scanned_is_fetched_whole_once_several_are_opened(
+    archive: StubArchive, folder: Path
+) -> None:
     [series] = scan(archive.url).series
     volume = series.load()
     assert np.array_equal(volume.array, load(folder).array)
     assert len(retrievals(archive)) <= room.SINGLY + 2 + 1
 
 
-def test_what_does_not_fit_in_memory_is_fetched_singly(archive, folder, monkeypatch):
+def test_what_does_not_fit_in_memory_is_fetched_singly(
+    archive: StubArchive, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(room, "HELD_BYTES", 6000)
     [series] = scan(archive.url).series
     assert np.array_equal(series.load().array, load(folder).array)
 
 
-def test_one_slice_is_one_request(archive):
+def test_one_slice_is_one_request(archive: StubArchive) -> None:
     [series] = scan(archive.url).series
     series.slices[3].instance.cells(0)
     assert len(retrievals(archive)) == 1
     assert "/instances/" in retrievals(archive)[0]
 
 
-def test_an_instance_is_a_location_of_one(archive):
+def test_an_instance_is_a_location_of_one(archive: StubArchive) -> None:
     study, series, instance = uids(archive)
     [source] = open_location(f"{archive.url}/studies/{study}/series/{series}/instances/{instance}").sources()
     with source.open() as stream:
         assert stream.read() == archive.contents[study, series, instance]
 
 
-def test_a_query_narrows_a_location(archive):
+def test_a_query_narrows_a_location(archive: StubArchive) -> None:
     assert len(list(open_location(f"{archive.url}/studies?PatientID=nobody").sources())) == 0
     with pytest.raises(DicomwebError):
         open_location(f"{archive.url}/studies?PatientIDD=1")
 
 
-def test_another_instance_than_asked_for_is_an_error(archive):
+def test_another_instance_than_asked_for_is_an_error(archive: StubArchive) -> None:
     study, series, _ = uids(archive)
     other = list(archive.contents.values())[1]
     key = uids(archive)
@@ -177,8 +181,10 @@ def test_another_instance_than_asked_for_is_an_error(archive):
         source.open()
 
 
-def test_a_series_whose_metadata_fails_is_skipped_with_the_reason_and_the_rest_stands(archive):
-    def fault(exchange):
+def test_a_series_whose_metadata_fails_is_skipped_with_the_reason_and_the_rest_stands(
+    archive: StubArchive,
+) -> None:
+    def fault(exchange) -> bool:
         if exchange.path.endswith("/metadata"):
             exchange.answer(500, b"index broken")
             return True
@@ -192,7 +198,7 @@ def test_a_series_whose_metadata_fails_is_skipped_with_the_reason_and_the_rest_s
         list(open_location(f"{archive.url}/studies/{uids(archive)[0]}/series/{uids(archive)[1]}").sources())
 
 
-def test_a_named_server_is_a_location(archive, tmp_path):
+def test_a_named_server_is_a_location(archive: StubArchive, tmp_path: Path) -> None:
     (tmp_path / "servers.toml").write_text(
         f'[pacs]\nurl = "{archive.url}"\nauth = {{ kind = "basic", user = "me", password = "word" }}\n'
     )
@@ -208,7 +214,7 @@ def test_a_named_server_is_a_location(archive, tmp_path):
         open_location("nope:/studies/1")
 
 
-def test_a_location_travels_to_a_worker_as_its_address_and_without_credentials(archive):
+def test_a_location_travels_to_a_worker_as_its_address_and_without_credentials(archive: StubArchive) -> None:
     study = uids(archive)[0]
     address = f"{archive.url}/studies/{study}".replace("http://", "http://me:word@")
     place = open_location(address)
@@ -219,14 +225,14 @@ def test_a_location_travels_to_a_worker_as_its_address_and_without_credentials(a
     assert [source.name for source in there.sources()] == [source.name for source in place.sources()]
 
 
-def test_credentials_in_an_address_are_used_and_not_shown(archive):
+def test_credentials_in_an_address_are_used_and_not_shown(archive: StubArchive) -> None:
     location = open_location(archive.url.replace("http://", "http://me:word@"))
     assert "word" not in location.name + repr(location)
     next(iter(location.sources()))
     assert archive.stub.requests[0].headers["authorization"] == "Basic bWU6d29yZA=="
 
 
-def test_load_from_orthanc_equals_load_from_the_folder(folder, tmp_path):
+def test_load_from_orthanc_equals_load_from_the_folder(folder: Path, tmp_path: Path) -> None:
     skip_without_orthanc()
     with running_orthanc(tmp_path / "orthanc") as url, Client(url) as client:
         assert client.store_instances(sorted(folder.iterdir())).complete
@@ -238,7 +244,7 @@ def test_load_from_orthanc_equals_load_from_the_folder(folder, tmp_path):
     assert ours.report.to_json() == theirs.report.to_json()
 
 
-def test_what_metadata_does_not_tell_is_not_made_up(archive):
+def test_what_metadata_does_not_tell_is_not_made_up(archive: StubArchive) -> None:
     told = CliRunner().invoke(main, ["info", archive.url])
     assert told.exit_code == 0
     assert "transfer syntax not given by the server" in told.stdout

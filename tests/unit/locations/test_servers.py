@@ -9,6 +9,7 @@ import stat
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -39,7 +40,7 @@ def run(*arguments: str) -> str:
     return found.output
 
 
-def test_servers_come_and_go(file):
+def test_servers_come_and_go(file: Path) -> None:
     assert read_servers() == {}
     run("add", "pacs", "https://h/dicom-web")
     run("add", "other", "http://o")
@@ -63,7 +64,7 @@ values = st.recursive(
 
 
 @given(st.dictionaries(st.text(), values, max_size=3))
-def test_what_is_written_is_read_back(settings):
+def test_what_is_written_is_read_back(settings: dict[str, Any | int | str]) -> None:
     try:
         text = f"x = {_toml(settings)}"
         text.encode()
@@ -82,7 +83,7 @@ WAYS = [
 
 
 @pytest.mark.parametrize(("options", "authorization"), WAYS)
-def test_each_way_to_enter(file, monkeypatch, options, authorization):
+def test_each_way_to_enter(file: Path, monkeypatch: pytest.MonkeyPatch, options, authorization) -> None:
     monkeypatch.setenv("PW", "s3cret")
     with stub_server(lambda exchange: exchange.json([])) as stub:
         shown = run("add", "pacs", f"{stub.url}/web", "--header", "X-Kind=test", *options)
@@ -95,10 +96,10 @@ def test_each_way_to_enter(file, monkeypatch, options, authorization):
     assert stub.requests[0].headers["x-kind"] == "test"
 
 
-def test_oauth2_and_prefixes(file, monkeypatch):
+def test_oauth2_and_prefixes(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PW", "s3cret")
 
-    def respond(exchange):
+    def respond(exchange) -> None:
         if exchange.path == "/token":
             exchange.json({"access_token": "t", "expires_in": 60})
         else:
@@ -122,7 +123,7 @@ def test_oauth2_and_prefixes(file, monkeypatch):
      ["--oauth-token-url", "http://h", "--password-env", "PW"], ["--header", "nonsense"],
      ["--user", "me", "--password-env", "A", "--password-keyring", "B"]],
 )  # fmt: skip
-def test_options_that_do_not_go_together_are_wrong_usage(file, options):
+def test_options_that_do_not_go_together_are_wrong_usage(file: Path, options: list[str]) -> None:
     found = CliRunner().invoke(main, ["servers", "add", "pacs", "http://h", *options])
     assert found.exit_code == 2
     assert not file.exists()
@@ -144,7 +145,7 @@ def test_options_that_do_not_go_together_are_wrong_usage(file, options):
         '[pacs]\nurl = "http://h"\ntimeouts = { wait = 1 }\n',
     ],
 )
-def test_a_file_that_makes_no_sense_is_an_error_that_repeats_no_secret(file, text):
+def test_a_file_that_makes_no_sense_is_an_error_that_repeats_no_secret(file: Path, text: str) -> None:
     file.parent.mkdir()
     file.write_text(text)
     with pytest.raises((LocationError, DicomwebError)) as caught:
@@ -152,7 +153,7 @@ def test_a_file_that_makes_no_sense_is_an_error_that_repeats_no_secret(file, tex
     assert "s3cret" not in str(caught.value)
 
 
-def test_a_server_that_does_not_answer_is_told(file):
+def test_a_server_that_does_not_answer_is_told(file: Path) -> None:
     with stub_server(lambda exchange: exchange.answer(404)) as stub:
         run("add", "pacs", stub.url)
         found = CliRunner().invoke(main, ["servers", "test", "pacs"])
@@ -211,7 +212,7 @@ def certificates(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_an_own_authority_and_a_client_certificate(certificates):
+def test_an_own_authority_and_a_client_certificate(certificates: Path) -> None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(certificates / "ca.pem"))
     context.load_cert_chain(certificates / "server.pem", certificates / "server.key")
     context.verify_mode = ssl.CERT_REQUIRED

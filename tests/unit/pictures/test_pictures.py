@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 from grids import AFFINES
+from numpy.typing import NDArray
 from PIL import Image
 
 from hounsfield.ct.volume import Volume
@@ -24,11 +27,12 @@ from hounsfield.pictures import (
     write_film,
     write_picture,
 )
+from hounsfield.pictures.compose import Picture
 
 PLAIN = Look(window("brain"), plain=True)
 
 
-def head(shape=(12, 60, 50), spacing=(2.5, 0.5, 0.5), **fields):
+def head(shape=(12, 60, 50), spacing: tuple[float, float, float] = (2.5, 0.5, 0.5), **fields) -> Volume:
     """A disc of brain, brighter slice by slice and to the patient's left, in air."""
     affine = np.eye(4)
     affine[:3, :3] = np.fliplr(np.diag(spacing[::-1]))
@@ -39,18 +43,18 @@ def head(shape=(12, 60, 50), spacing=(2.5, 0.5, 0.5), **fields):
     return Volume(array, affine, spacing, uids=uids, **fields)
 
 
-def pixels(picture):
+def pixels(picture: Picture) -> NDArray[Any]:
     return np.asarray(picture.image)
 
 
-def test_a_plain_slice_is_the_windowed_array_pixel_for_pixel():
+def test_a_plain_slice_is_the_windowed_array_pixel_for_pixel() -> None:
     volume = head()
     for number in range(12):
         picture = slice_picture(volume, number=number, look=PLAIN)
         assert np.array_equal(pixels(picture), apply_window(volume.array[number], window("brain")))
 
 
-def test_black_and_white_change_places_on_the_display_only():
+def test_black_and_white_change_places_on_the_display_only() -> None:
     volume = head()
     shown = pixels(slice_picture(volume, look=PLAIN))
     inverted = pixels(slice_picture(volume, look=Look(window("brain"), invert=True, plain=True)))
@@ -60,7 +64,7 @@ def test_black_and_white_change_places_on_the_display_only():
 @pytest.mark.parametrize(
     ("plane", "high", "wide"), [("axial", 30, 25), ("coronal", 30, 25), ("sagittal", 30, 30)]
 )
-def test_trap_45_pixels_are_square_in_the_patient(plane, high, wide):
+def test_trap_45_pixels_are_square_in_the_patient(plane: str, high: int, wide: int) -> None:
     """12 slices of 2.5 mm, 60 rows and 50 columns of 0.5 mm: millimetres, not voxels, set the shape."""
     picture = slice_picture(head(), plane=plane, look=PLAIN)
     height, width = pixels(picture).shape
@@ -68,14 +72,14 @@ def test_trap_45_pixels_are_square_in_the_patient(plane, high, wide):
     assert width * picture.scale == pytest.approx(wide, abs=0.5)
 
 
-def test_trap_45_row_and_column_spacing_are_not_confused():
+def test_trap_45_row_and_column_spacing_are_not_confused() -> None:
     affine = np.eye(4)
     affine[:3, :3] = np.fliplr(np.diag([0.5, 1.0, 2.0]))
     volume = Volume(np.zeros((3, 40, 40), np.int16), affine, (2.0, 1.0, 0.5))
     assert pixels(slice_picture(volume, look=PLAIN)).shape == (80, 40)
 
 
-def test_a_window_is_applied_after_interpolation():
+def test_a_window_is_applied_after_interpolation() -> None:
     """Between −1000 and 80 HU half way is −460: black in a brain window, not mid grey."""
     volume = head(shape=(1, 4, 4), spacing=(1.0, 1.0, 1.0))
     volume.array[...] = -1000
@@ -88,12 +92,12 @@ def test_a_window_is_applied_after_interpolation():
 
 
 @pytest.mark.parametrize("size", [1, 7, 333, 2000])
-def test_the_longest_side_is_what_is_asked(size):
+def test_the_longest_side_is_what_is_asked(size: int) -> None:
     for make in (slice_picture, planes_picture):
         assert max(make(head(), look=Look(size=size)).image.size) == pytest.approx(size, abs=8)
 
 
-def test_words_are_drawn_unless_plain():
+def test_words_are_drawn_unless_plain() -> None:
     volume = head()
     told = pixels(slice_picture(volume, look=Look(window("brain"), size=512)))
     plain = pixels(slice_picture(volume, look=Look(window("brain"), size=512, plain=True)))
@@ -108,12 +112,12 @@ def test_words_are_drawn_unless_plain():
         assert corner.max() > 200
 
 
-def test_captioned_pictures_are_large_enough_to_read():
+def test_captioned_pictures_are_large_enough_to_read() -> None:
     assert max(slice_picture(head()).image.size) == 512
     assert max(slice_picture(head(shape=(2, 700, 600))).image.size) == 700
 
 
-def test_a_slice_is_chosen_by_number_position_or_middle():
+def test_a_slice_is_chosen_by_number_position_or_middle() -> None:
     volume = head()
     assert slice_picture(volume, number=3).facts["SOPInstanceUID"] == "1.2.3"
     assert slice_picture(volume, position=25.9).facts["SOPInstanceUID"] == "1.2.10"
@@ -122,7 +126,7 @@ def test_a_slice_is_chosen_by_number_position_or_middle():
         slice_picture(volume, number=12)
 
 
-def test_a_montage_shows_slices_from_first_to_last_in_order():
+def test_a_montage_shows_slices_from_first_to_last_in_order() -> None:
     volume = head()
     picture = montage_picture(volume, 2, 3, look=Look(window("brain"), plain=True, size=3 * 50 + 0))
     canvas = pixels(picture)
@@ -138,7 +142,7 @@ def test_a_montage_shows_slices_from_first_to_last_in_order():
     assert "SOPInstanceUID" not in picture.facts
 
 
-def test_a_montage_of_fewer_slices_than_tiles_leaves_the_rest_black():
+def test_a_montage_of_fewer_slices_than_tiles_leaves_the_rest_black() -> None:
     volume = head(shape=(2, 60, 50))
     canvas = pixels(montage_picture(volume, 2, 2, look=PLAIN))
     assert canvas[: canvas.shape[0] // 2 - 2].max() > 0
@@ -146,13 +150,13 @@ def test_a_montage_of_fewer_slices_than_tiles_leaves_the_rest_black():
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(0, 3), (3, 0), (101, 1)])
-def test_impossible_montages_are_refused(rows, columns):
+def test_impossible_montages_are_refused(rows: int, columns: int) -> None:
     with pytest.raises(SelectionError, match="montage"):
         montage_picture(head(), rows, columns)
 
 
 @pytest.mark.parametrize("grid", AFFINES)
-def test_three_planes_stand_side_by_side_at_one_scale(grid):
+def test_three_planes_stand_side_by_side_at_one_scale(grid) -> None:
     affine = AFFINES[grid]
     normal = np.cross(affine[:3, 1], affine[:3, 2])
     spacing = (abs(affine[:3, 0] @ normal) / np.linalg.norm(normal), 0.48828125, 0.48828125)
@@ -164,7 +168,7 @@ def test_three_planes_stand_side_by_side_at_one_scale(grid):
     assert planes_picture(volume).image.width >= 1100
 
 
-def test_mip_and_minip_are_what_their_names_say():
+def test_mip_and_minip_are_what_their_names_say() -> None:
     volume = head()
     volume.array[5, 30, 25] = 3000
     volume.array[7, 28, 20] = -1000
@@ -178,7 +182,7 @@ def test_mip_and_minip_are_what_their_names_say():
     assert np.array_equal(pixels(slab), apply_window(volume.array[8:11].max(axis=0), look.window))
 
 
-def test_png_tells_window_place_and_instance(tmp_path):
+def test_png_tells_window_place_and_instance(tmp_path: Path) -> None:
     volume = head(header={"SeriesInstanceUID": "1.2.3", "PatientName": "Roentgen^Anna"})
     path = write_picture(slice_picture(volume, look=PLAIN), tmp_path / "a.png")
     with Image.open(path) as image:
@@ -193,7 +197,7 @@ def test_png_tells_window_place_and_instance(tmp_path):
     assert b"Roentgen" not in path.read_bytes()
 
 
-def test_jpeg_quality_is_a_choice(tmp_path):
+def test_jpeg_quality_is_a_choice(tmp_path: Path) -> None:
     picture = slice_picture(head(), look=Look(window("brain")))
     sizes = [write_picture(picture, tmp_path / f"{q}.jpg", quality=q).stat().st_size for q in (20, 92)]
     assert sizes[0] < sizes[1]
@@ -206,7 +210,7 @@ def test_jpeg_quality_is_a_choice(tmp_path):
         write_picture(picture, tmp_path / "0.jpg", quality=0)
 
 
-def test_pictures_are_replaced_only_by_force(tmp_path):
+def test_pictures_are_replaced_only_by_force(tmp_path: Path) -> None:
     picture = slice_picture(head())
     write_picture(picture, tmp_path / "a.png")
     with pytest.raises(OutputExistsError):
@@ -218,7 +222,7 @@ def test_pictures_are_replaced_only_by_force(tmp_path):
 
 
 @pytest.mark.parametrize("shape", [(12, 60, 50), (5, 61, 53)])
-def test_a_film_shows_every_slice_in_order(tmp_path, shape):
+def test_a_film_shows_every_slice_in_order(tmp_path: Path, shape: tuple[int, int, int]) -> None:
     volume = head(shape=shape)
     look = Look(Window(50, 100), plain=True)
     path = write_film(volume, tmp_path / "f.mp4", fps=8, look=look)
@@ -236,7 +240,7 @@ def test_a_film_shows_every_slice_in_order(tmp_path, shape):
         assert np.abs(part - still).mean() < 4
 
 
-def test_a_film_through_a_tilted_volume_follows_the_patient(tmp_path):
+def test_a_film_through_a_tilted_volume_follows_the_patient(tmp_path: Path) -> None:
     affine = AFFINES["tilted"]
     volume = Volume(
         np.full((8, 24, 20), 40, np.int16), affine, (2.5 * np.cos(np.radians(18.5)), 0.48828125, 0.48828125)
@@ -247,12 +251,12 @@ def test_a_film_through_a_tilted_volume_follows_the_patient(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a folder that nobody can write")
-def test_a_film_that_cannot_be_written_says_where():
+def test_a_film_that_cannot_be_written_says_where() -> None:
     with pytest.raises(LocationError, match=r"f\.mp4: cannot be written"):
         write_film(head(), "/proc/f.mp4")
 
 
-def test_impossible_films_are_refused(tmp_path):
+def test_impossible_films_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError, match="not MP4"):
         write_film(head(), tmp_path / "f.avi")
     with pytest.raises(SelectionError, match="a second"):
@@ -261,7 +265,7 @@ def test_impossible_films_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("size", [0, -3, 10_000])
-def test_impossible_sizes_are_refused(size):
+def test_impossible_sizes_are_refused(size: int) -> None:
     with pytest.raises(SelectionError, match="size"):
         Look(size=size)
 
@@ -269,11 +273,11 @@ def test_impossible_sizes_are_refused(size):
 @pytest.mark.parametrize(
     ("part", "preset"), [("HEAD", "brain"), ("chest ", "lung"), ("", "soft-tissue"), (None, "soft-tissue")]
 )
-def test_the_first_window_suits_the_body_part(part, preset):
+def test_the_first_window_suits_the_body_part(part: str | None, preset: str) -> None:
     assert default_window(head(header={"BodyPartExamined": part})) == window(preset)
 
 
-def test_trap_22_maps_in_other_units_are_shown_whole():
+def test_trap_22_maps_in_other_units_are_shown_whole() -> None:
     volume = head()
     volume.array[...] = np.linspace(5, 15, volume.array.size).reshape(volume.shape)
     shown = default_window(Volume(volume.array, volume.affine, volume.spacing, "Z_EFF"))
@@ -284,7 +288,7 @@ def test_trap_22_maps_in_other_units_are_shown_whole():
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 8, 8), (3, 1, 5), (2, 3, 2)])
-def test_the_smallest_volumes_have_pictures(tmp_path, shape):
+def test_the_smallest_volumes_have_pictures(tmp_path: Path, shape: tuple[int, int, int]) -> None:
     volume = head(shape=shape)
     for number, picture in enumerate(
         (
@@ -298,7 +302,7 @@ def test_the_smallest_volumes_have_pictures(tmp_path, shape):
     write_film(volume, tmp_path / "f.mp4")
 
 
-def test_trap_34_a_real_tilted_head_is_as_wide_in_every_plane(tmp_path, real_data):
+def test_trap_34_a_real_tilted_head_is_as_wide_in_every_plane(tmp_path: Path, real_data: Path) -> None:
     """The skull's width is the same wherever the slices lean, to the pixel and a slice's step."""
     from hounsfield import load
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from PIL import Image
 
 from hounsfield.cli import main
@@ -19,14 +21,14 @@ SMALL = PhantomSpec(rows=48, columns=48, slices=6)
 
 
 @pytest.fixture(scope="module")
-def one(tmp_path_factory):
+def one(tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("one")
     write(SMALL, folder)
     return folder
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory):
+def two(tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("two")
     for number, missing in ((1, ()), (2, (2,))):
         spec = replace(SMALL, series_number=number, series_description="Head / 头", missing=missing)
@@ -34,7 +36,7 @@ def two(tmp_path_factory):
     return folder
 
 
-def run(*arguments):
+def run(*arguments) -> Result:
     return CliRunner().invoke(main, ["image", *map(str, arguments)])
 
 
@@ -54,7 +56,7 @@ def run(*arguments):
         ("--minip", "--plane", "axial", "--slab", "5"),
     ],
 )
-def test_every_kind_of_picture(one, tmp_path, options):
+def test_every_kind_of_picture(one, tmp_path: Path, options: tuple[str, ...]) -> None:
     result = run(one, tmp_path / "a.png", *options)
     assert result.exit_code == 0
     assert "6×48×48" in result.output
@@ -64,7 +66,7 @@ def test_every_kind_of_picture(one, tmp_path, options):
         assert image.text["Unit"] == "HU"
 
 
-def test_a_tilted_or_truncated_series_is_drawn_with_the_options_of_volume(tmp_path):
+def test_a_tilted_or_truncated_series_is_drawn_with_the_options_of_volume(tmp_path: Path) -> None:
     paths = write(replace(SMALL, tilt=12.0), tmp_path / "in")
     paths[-1].write_bytes(paths[-1].read_bytes()[:-100])
     assert run(tmp_path / "in", tmp_path / "a.png").exit_code == 1
@@ -75,11 +77,11 @@ def test_a_tilted_or_truncated_series_is_drawn_with_the_options_of_volume(tmp_pa
     assert any("truncated" in warning for warning in row["warnings"])
 
 
-def pictures(folder):
+def pictures(folder) -> list[Any]:
     return sorted(path.name for path in folder.iterdir() if not path.name.startswith("hounsfield"))
 
 
-def test_pictures_are_drawn_once(two, tmp_path):
+def test_pictures_are_drawn_once(two, tmp_path: Path) -> None:
     for kept in (False, True):
         result = run(two, tmp_path / "out", "--json", "--workers", "2")
         assert [row["kept"] for row in json.loads(result.output)["pictures"]] == [kept, False]
@@ -88,14 +90,14 @@ def test_pictures_are_drawn_once(two, tmp_path):
     assert pictures(tmp_path / "out") == ["1-Head-头.png"]
 
 
-def test_the_slice_asked_for_is_the_slice_shown(one, tmp_path):
+def test_the_slice_asked_for_is_the_slice_shown(one, tmp_path: Path) -> None:
     for name, text in (("number", "5"), ("place", "3.75mm"), ("middle", "middle")):
         assert run(one, tmp_path / f"{name}.png", "--slice", text).exit_code == 0
     shown = {path.stem: Image.open(path).text["Position"] for path in tmp_path.iterdir()}
     assert shown == {"number": "H 3.8 mm", "place": "H 3.8 mm", "middle": "H 1.2 mm"}
 
 
-def test_a_film_by_suffix_or_by_option(one, tmp_path):
+def test_a_film_by_suffix_or_by_option(one, tmp_path: Path) -> None:
     assert run(one, tmp_path / "a.mp4").exit_code == 0
     assert run(one, tmp_path / "b.mp4", "--mp4", "25").exit_code == 0
     for name, rate in (("a", 12), ("b", 25)):
@@ -107,7 +109,9 @@ def test_a_film_by_suffix_or_by_option(one, tmp_path):
 @pytest.mark.parametrize(
     ("name", "more"), [("a.mp4", ()), ("out", ("--mp4", "5")), ("out", ("--format", "mp4"))]
 )
-def test_a_film_without_the_extra_is_an_error_before_anything_is_read(two, tmp_path, monkeypatch, name, more):
+def test_a_film_without_the_extra_is_an_error_before_anything_is_read(
+    two, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, more: tuple[str, ...]
+) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
     monkeypatch.setattr("hounsfield.cli.loading.scanned", lambda *_, **__: pytest.fail("it was read"))
     result = run(two, tmp_path / name, *more)
@@ -115,7 +119,7 @@ def test_a_film_without_the_extra_is_an_error_before_anything_is_read(two, tmp_p
     assert not (tmp_path / name).exists()
 
 
-def test_a_folder_gets_a_picture_of_each_series_and_a_reason_for_each_other(two, tmp_path):
+def test_a_folder_gets_a_picture_of_each_series_and_a_reason_for_each_other(two, tmp_path: Path) -> None:
     result = run(two, tmp_path / "out", "--json", "--format", "jpg")
     assert result.exit_code == 1
     made, not_made = json.loads(result.output)["pictures"]
@@ -126,20 +130,20 @@ def test_a_folder_gets_a_picture_of_each_series_and_a_reason_for_each_other(two,
     assert pictures(tmp_path / "out") == ["1-Head-头.jpg"]
 
 
-def test_missing_slices_are_bridged_on_request(two, tmp_path):
+def test_missing_slices_are_bridged_on_request(two, tmp_path: Path) -> None:
     result = run(two, tmp_path / "out", "--gaps", "interpolate", "--mp4", "5")
     assert result.exit_code == 0
     assert pictures(tmp_path / "out") == ["1-Head-头.mp4", "2-Head-头.mp4"]
 
 
-def test_series_of_the_same_name_do_not_overwrite_each_other(tmp_path):
+def test_series_of_the_same_name_do_not_overwrite_each_other(tmp_path: Path) -> None:
     for seed in (1, 2):
         write(replace(SMALL, seed=seed), tmp_path / "in" / str(seed))
     assert run(tmp_path / "in", tmp_path / "out").exit_code == 0
     assert pictures(tmp_path / "out") == ["1-Phantom-2.png", "1-Phantom.png"]
 
 
-def test_several_series_and_one_file_is_a_choice_to_make(two, tmp_path):
+def test_several_series_and_one_file_is_a_choice_to_make(two, tmp_path: Path) -> None:
     result = run(two, tmp_path / "a.png")
     assert result.exit_code == 1
     assert "2 series" in result.stderr
@@ -160,7 +164,9 @@ def test_several_series_and_one_file_is_a_choice_to_make(two, tmp_path):
         ("a.png", ("--mip", "--slab", "0"), "a slab of 0 mm"),
     ],
 )
-def test_errors_are_one_line_and_leave_nothing(one, tmp_path, name, options, message):
+def test_errors_are_one_line_and_leave_nothing(
+    one, tmp_path: Path, name: str, options: tuple[str, ...], message: str
+) -> None:
     result = run(one, tmp_path / name, *options)
     assert result.exit_code == 1
     assert message in result.stderr
@@ -185,18 +191,18 @@ def test_errors_are_one_line_and_leave_nothing(one, tmp_path, name, options, mes
         ("--quality", "0"),
     ],
 )
-def test_wrong_usage_is_status_2(one, tmp_path, options):
+def test_wrong_usage_is_status_2(one, tmp_path: Path, options: tuple[str, ...]) -> None:
     assert run(one, tmp_path / "a.png", *options).exit_code == 2
 
 
-def test_a_film_of_no_pictures_a_second_is_no_picture_either(one, tmp_path):
+def test_a_film_of_no_pictures_a_second_is_no_picture_either(one, tmp_path: Path) -> None:
     result = run(one, tmp_path / "out", "--mp4", "0")
     assert result.exit_code == 1
     assert "0 pictures a second" in result.output
     assert pictures(tmp_path / "out") == []
 
 
-def test_an_existing_picture_is_kept_without_force(one, tmp_path):
+def test_an_existing_picture_is_kept_without_force(one, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("mine")
     result = run(one, tmp_path / "a.png")
     assert result.exit_code == 1
@@ -205,7 +211,7 @@ def test_an_existing_picture_is_kept_without_force(one, tmp_path):
     assert run(one, tmp_path / "a.png", "--force").exit_code == 0
 
 
-def test_real_series_become_pictures_and_localizers_do_not(real_data, tmp_path):
+def test_real_series_become_pictures_and_localizers_do_not(real_data: Path, tmp_path: Path) -> None:
     result = run(real_data / "philips_phantom", tmp_path / "out", "--json")
     assert result.exit_code == 0
     rows = json.loads(result.output)["pictures"]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from grids import AFFINES, HEAD_FIRST, SPACING, geometry, turned
+from numpy.typing import NDArray
 
 from hounsfield.ct.volume import Volume
 from hounsfield.errors import GeometryError, SelectionError
 from hounsfield.pictures import acquired_plane, nearest, stack
-from hounsfield.pictures.planes import SampledStack, letters, slab_range
+from hounsfield.pictures.planes import Cut, SampledStack, letters, slab_range
 
 PLANES = ("axial", "coronal", "sagittal")
 SHAPE = (24, 40, 36)
@@ -28,12 +31,12 @@ GRIDS = {
 }
 
 
-def spacing_of(affine):
+def spacing_of(affine) -> tuple[Any, ...]:
     normal = np.cross(affine[:3, 1], affine[:3, 2])
     return (abs(affine[:3, 0] @ normal) / np.linalg.norm(normal), *np.linalg.norm(affine[:3, 1:3], axis=0))
 
 
-def filled(affine, value_at, shape=SHAPE, dtype=np.float32):
+def filled(affine, value_at, shape: tuple[int, int, int] = SHAPE, dtype=np.float32) -> Volume:
     """A volume whose voxels hold a function of their LPS position."""
     places = np.einsum("ij,j...->i...", affine[:3, :3], np.indices(shape)) + affine[:3, 3].reshape(3, 1, 1, 1)
     uids = tuple(f"1.{index}" for index in range(shape[0]))
@@ -45,7 +48,7 @@ def ramp(places):
     return 2 * x + 3 * y - 5 * z
 
 
-def places_of(cut):
+def places_of(cut: Cut):
     rows, columns = np.indices(cut.values.shape)
     return (
         cut.corner[:, None, None]
@@ -56,7 +59,7 @@ def places_of(cut):
 
 @pytest.mark.parametrize("plane", PLANES)
 @pytest.mark.parametrize("grid", GRIDS)
-def test_trap_43_every_value_of_a_plane_is_the_patient_s_at_that_place(grid, plane):
+def test_trap_43_every_value_of_a_plane_is_the_patient_s_at_that_place(grid, plane: str) -> None:
     """A linear field is interpolated exactly, so a plane anywhere must show the field's own values."""
     volume = filled(GRIDS[grid], ramp)
     planes = stack(volume, plane)
@@ -79,7 +82,7 @@ def test_trap_43_every_value_of_a_plane_is_the_patient_s_at_that_place(grid, pla
 
 @pytest.mark.parametrize("plane", PLANES)
 @pytest.mark.parametrize("grid", [name for name in GRIDS if name != "oblique"])
-def test_trap_43_planes_are_held_as_a_radiologist_holds_them(grid, plane):
+def test_trap_43_planes_are_held_as_a_radiologist_holds_them(grid, plane: str) -> None:
     volume = filled(GRIDS[grid], ramp)
     planes = stack(volume, plane)
     cut = planes.cut(len(planes.positions) // 2)
@@ -89,24 +92,24 @@ def test_trap_43_planes_are_held_as_a_radiologist_holds_them(grid, plane):
     assert np.linalg.norm(right) == pytest.approx(cut.spacing[1])
 
 
-def test_an_oblique_acquisition_tells_both_letters():
+def test_an_oblique_acquisition_tells_both_letters() -> None:
     volume = filled(AFFINES["oblique"], ramp)
     assert stack(volume, "axial").cut(2).edges == ("RA", "LP", "AL", "PR")
 
 
-def test_letters_of_directions():
+def test_letters_of_directions() -> None:
     assert letters(np.array([1.0, 0, 0])) == "L"
     assert letters(np.array([0, 0.95, -0.31])) == "P"
     assert letters(np.array([0.7, 0.714, 0.01])) == "PL"
 
 
 @pytest.mark.parametrize("grid", GRIDS)
-def test_trap_34_a_ball_is_found_at_its_place_in_all_three_planes(grid):
+def test_trap_34_a_ball_is_found_at_its_place_in_all_three_planes(grid) -> None:
     affine = GRIDS[grid]
     centre = (affine @ [12, 20, 18, 1])[:3]
     reach = 4.0
 
-    def ball(places):
+    def ball(places) -> NDArray[Any]:
         return np.where(np.linalg.norm(places - centre.reshape(3, 1, 1, 1), axis=0) < reach, 500, 0)
 
     volume = filled(affine, ball, dtype=np.int16)
@@ -122,7 +125,7 @@ def test_trap_34_a_ball_is_found_at_its_place_in_all_three_planes(grid):
 
 @pytest.mark.parametrize("plane", PLANES)
 @pytest.mark.parametrize("grid", ["tilted", "oblique"])
-def test_trap_31_padding_never_bleeds_into_a_sampled_plane(grid, plane):
+def test_trap_31_padding_never_bleeds_into_a_sampled_plane(grid: str, plane: str) -> None:
     volume = filled(GRIDS[grid], lambda places: np.full(places.shape[1:], 40), dtype=np.int16)
     volume.array[:, :8] = -1024
     volume.array[:, :, 30:] = -1024
@@ -131,7 +134,7 @@ def test_trap_31_padding_never_bleeds_into_a_sampled_plane(grid, plane):
         assert set(np.unique(planes.cut(number).values.round(3))) <= {-1024, 40}
 
 
-def test_acquired_slices_are_shown_as_they_are():
+def test_acquired_slices_are_shown_as_they_are() -> None:
     volume = filled(AFFINES["tilted"], ramp, dtype=np.int16)
     planes = stack(volume, "axial")
     assert acquired_plane(volume) == "axial"
@@ -144,7 +147,7 @@ def test_acquired_slices_are_shown_as_they_are():
 
 @pytest.mark.parametrize("plane", PLANES)
 @pytest.mark.parametrize("grid", ["regular", "tilted", "oblique", "coronal", "sheared to the side"])
-def test_a_projection_is_the_extreme_of_its_planes(grid, plane):
+def test_a_projection_is_the_extreme_of_its_planes(grid: str, plane: str) -> None:
     generator = np.random.default_rng(5)
     noise = generator.normal(0, 3, SHAPE)
     volume = filled(GRIDS[grid], lambda places: ramp(places) + noise)
@@ -162,7 +165,7 @@ def test_a_projection_is_the_extreme_of_its_planes(grid, plane):
         assert np.array_equal(planes.extreme(first, last, highest=False), cuts.min(axis=0))
 
 
-def test_trap_34_a_projection_through_a_tilt_shows_a_ball_where_it_is():
+def test_trap_34_a_projection_through_a_tilt_shows_a_ball_where_it_is() -> None:
     affine = AFFINES["tilted"]
     centre = (affine @ [12, 20, 18, 1])[:3]
     volume = filled(
@@ -177,7 +180,7 @@ def test_trap_34_a_projection_through_a_tilt_shows_a_ball_where_it_is():
         assert np.linalg.norm(away) < 1.6
 
 
-def test_positions_and_slabs():
+def test_positions_and_slabs() -> None:
     volume = filled(AFFINES["regular"], ramp)
     planes = stack(volume, "axial")
     assert planes.positions == pytest.approx(41.75 + 2.5 * np.arange(24))
@@ -191,7 +194,7 @@ def test_positions_and_slabs():
     assert stack(volume, "sagittal").cut(0).place == "R 123.2 mm"
 
 
-def test_what_is_not_there_is_refused():
+def test_what_is_not_there_is_refused() -> None:
     planes = stack(filled(AFFINES["regular"], ramp), "axial")
     with pytest.raises(SelectionError, match=r"no plane at 400 mm \(expected 41.8 … 99.2 mm\)"):
         nearest(planes, 400)
@@ -203,7 +206,7 @@ def test_what_is_not_there_is_refused():
 
 @pytest.mark.parametrize("plane", PLANES)
 @pytest.mark.parametrize("grid", ["regular", "tilted"])
-def test_a_single_slice_has_planes_too(grid, plane):
+def test_a_single_slice_has_planes_too(grid: str, plane: str) -> None:
     affine = AFFINES[grid]
     volume = Volume(np.zeros((1, 20, 20), np.int16), affine, spacing_of(affine))
     planes = stack(volume, plane)
