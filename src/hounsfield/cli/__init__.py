@@ -20,9 +20,11 @@ from typing import Any
 
 import click
 
-from hounsfield.cli.options import examples, verbose, wants_verbose
+from hounsfield.cli.options import examples, language, verbose, wants_verbose
+from hounsfield.cli.wording import Context, usage_error
 from hounsfield.errors import HounsfieldError, without_decoders
 from hounsfield.formats.table import FORMATS
+from hounsfield.language import choose, described, say, translated
 
 VERBS = {
     "find": "List the studies, series or instances that match.",
@@ -61,7 +63,7 @@ class Verbs(click.Group):
         command = getattr(importlib.import_module(f"{__name__}.{cmd_name}"), cmd_name)
         if not isinstance(command, click.Command):
             raise TypeError(f"hounsfield.cli.{cmd_name}.{cmd_name} is not a click command")
-        _accept_verbose(command)
+        _accept_everywhere(command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -101,6 +103,7 @@ class Verbs(click.Group):
         if sys.stdout.errors == "strict" and hasattr(sys.stdout, "reconfigure"):
             # A patient's name that the console cannot show is no reason to stop.
             sys.stdout.reconfigure(errors="backslashreplace")
+        choose(None)
         try:
             status = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
         except click.ClickException as error:
@@ -113,13 +116,15 @@ class Verbs(click.Group):
         return status
 
 
-def _accept_verbose(command: click.Command) -> None:
-    """Give a verb, and whatever it groups, the option `--verbose` that it need not declare itself."""
-    if all("--verbose" not in option.opts for option in command.params):
-        verbose(command)
+def _accept_everywhere(command: click.Command) -> None:
+    """Give a verb, and whatever it groups, `--lang` and `--verbose`, which it need not declare itself."""
+    command.context_class = Context
+    for name, option in (("--lang", language), ("--verbose", verbose)):
+        if all(name not in declared.opts for declared in command.params):
+            option(command)
     if isinstance(command, click.Group):
         for part in command.commands.values():
-            _accept_verbose(part)
+            _accept_everywhere(part)
 
 
 def _explain(error: BaseException, *, verbose: bool) -> int:
@@ -133,9 +138,9 @@ def _explain(error: BaseException, *, verbose: bool) -> int:
     if verbose:
         _print("".join(traceback.format_exception(error)).rstrip())
     if isinstance(error, (KeyboardInterrupt, click.Abort, EOFError)):
-        _print("\nhounsfield: interrupted")
+        _print(f"\nhounsfield: {translated('interrupted')}")
         return INTERRUPTED
-    _print(f"hounsfield: error: {_line(error)}")
+    _print(f"hounsfield: {translated('error')}: {_line(error)}")
     return FAILED
 
 
@@ -143,17 +148,20 @@ def _line(error: BaseException) -> str:
     from hounsfield.cli.terminal import printable
 
     if isinstance(error, HounsfieldError):
-        return printable(str(error))
+        return printable(described(error))
     if isinstance(error, MemoryError):
-        return "not enough memory; choose one series, or a smaller dtype"
+        return translated("not enough memory; choose one series, or a smaller dtype")
     if isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename else ""
-        return printable(f"{place}{error.strerror}; check the path, its permissions and the free space")
-    said = " ".join(str(error).split())
-    return printable(
-        f"{type(error).__name__}: {said}; this is a bug of hounsfield and not your fault: "
-        "please report it with the command and what it prints with --verbose"
+        remedy = translated("check the path, its permissions and the free space")
+        return printable(f"{place}{error.strerror}; {remedy}")
+    said = say(
+        "{kind}: {said}; this is a bug of hounsfield and not your fault: "
+        "please report it with the command and what it prints with --verbose",
+        kind=type(error).__name__,
+        said=" ".join(str(error).split()),
     )
+    return printable(translated(said))
 
 
 def _show_usage(error: click.ClickException) -> None:
@@ -162,10 +170,11 @@ def _show_usage(error: click.ClickException) -> None:
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         error.show()
         return
-    message = " ".join(error.format_message().split())
+    message = " ".join(usage_error(error).split())
     if isinstance(error, click.UsageError) and error.ctx is not None:
-        message = f"{message.rstrip('.')}; try '{error.ctx.command_path} --help'"
-    _print(f"hounsfield: error: {printable(message)}")
+        tried = say("try '{command} --help'", command=error.ctx.command_path)
+        message = f"{message.rstrip('.')}; {translated(tried)}"
+    _print(f"hounsfield: {translated('error')}: {printable(message)}")
 
 
 def _print(text: str) -> None:
@@ -194,6 +203,7 @@ def _print(text: str) -> None:
         "hounsfield image scan/ lung.png --window lung",
     ),
 )
+@language
 @verbose
 @click.version_option(package_name="hounsfield", prog_name="hounsfield")
 @click.pass_context
@@ -201,3 +211,6 @@ def main(ctx: click.Context) -> None:
     """The command without a verb prints its help."""
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
+
+
+main.context_class = Context

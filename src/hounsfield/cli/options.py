@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 import click
 
-from hounsfield.language import say
+from hounsfield.language import Language, choose, chosen, say
 
 
 class FiniteRange(click.FloatRange):
@@ -103,14 +103,31 @@ def force(command: Command) -> Command:
 
 
 def lang(command: Command) -> Command:
-    """`lang: str`: "en" or "zh", the language of names that a person reads."""
+    """`lang: str`: "en" or "zh", the language of what a person reads, for verbs that write more than messages in it."""
+    return _language(command, takes=True)
+
+
+def language(command: Command) -> Command:
+    """`--lang`, before or after the verb; no parameter: `hounsfield.language.chosen()` says."""
+    return _language(command, takes=False)
+
+
+def _language(command: Command, *, takes: bool) -> Command:
     return click.option(
         "--lang",
         type=click.Choice(["en", "zh"]),
-        default="en",
-        show_default=True,
-        help="Language of the names: English or Chinese.",
+        show_default="by HOUNSFIELD_LANG, or the locale",
+        is_eager=True,
+        expose_value=takes,
+        callback=_choose_language,
+        help="Language of names, messages and help: English or Chinese.",
     )(command)
+
+
+def _choose_language(_: click.Context, __: click.Parameter, value: Language | None) -> Language:
+    if value is not None:
+        choose(value)
+    return chosen()
 
 
 def isolate(command: Command) -> Command:

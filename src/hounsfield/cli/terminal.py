@@ -12,11 +12,13 @@ import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import click
+
+from hounsfield.language import Sentence, translated
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -75,8 +77,8 @@ def width() -> int:
 
 
 def echo(text: str = "", *, err: bool = False) -> None:
-    """Print one plain line, its control characters shown."""
-    click.echo(printable(text), err=err)
+    """Print one plain line in the language that was chosen, its control characters shown."""
+    click.echo(printable(translated(text)), err=err)
 
 
 def table(
@@ -94,6 +96,7 @@ def table(
     if as_json:
         print_json(rows)
         return
+    columns = [replace(column, heading=translated(column.heading)) for column in columns]
     screen = console()
     cells = [[_cell(row.get(column.key)) for column in columns] for row in rows]
     if not screen.is_terminal:
@@ -230,7 +233,7 @@ def progress(description: str, total: float | None = None) -> Iterator[Progress]
         TimeRemainingColumn(),
     )
     with Bars(*parts, console=screen, transient=True) as bars:
-        task = bars.add_task(printable(description), total=total)
+        task = bars.add_task(printable(translated(description)), total=total)
         yield _Bar(
             lambda count: bars.advance(task, count),
             lambda expected: bars.update(task, total=expected),
@@ -261,7 +264,9 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return translated("yes" if value else "no")
+    if isinstance(value, Sentence):
+        value = translated(value)
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, (list, tuple)):
