@@ -9,8 +9,8 @@ import click
 
 from hounsfield.cli import options
 from hounsfield.cli.batches import absolute, at_once, engine_for, recorded, rows_of, show
-from hounsfield.cli.terminal import Column, echo, print_json, progress, table
-from hounsfield.language import say
+from hounsfield.cli.terminal import Column, echo, labelled, print_json, progress, table
+from hounsfield.language import chosen, say, translated
 
 if TYPE_CHECKING:
     from hounsfield.runs import Engine
@@ -143,7 +143,7 @@ def _one(
 
 def _show(found: Checked) -> None:
     physics = found.plausibility
-    lines = [("physics", f"{physics.verdict}: {'; '.join(physics.sentences())}")]
+    lines = [("physics", f"{translated(physics.verdict)}: {'; '.join(physics.sentences(chosen()))}")]
     if found.series is not None:
         lines.append(("series", f"{found.series.name} ({found.series.series.uid})"))
     if found.values is not None:
@@ -154,9 +154,11 @@ def _show(found: Checked) -> None:
         lines.append(("place", found.geometry.sentence))
     echo(f"{found.name} · {'×'.join(map(str, found.shape))}")
     for label, text in lines:
-        echo(f"  {label:<9} {text}")
-    kind = "what its DICOM says" if found.values is not None else "plausible as HU"
-    echo(f"  {'so':<9} {kind if found.is_right else f'not {kind}'}")
+        labelled(label, text)
+    if found.values is not None:
+        labelled("so", say("what its DICOM says") if found.is_right else say("not what its DICOM says"))
+    else:
+        labelled("so", say("plausible as HU") if found.is_right else say("not plausible as HU"))
 
 
 def _table(
@@ -193,13 +195,14 @@ def _table(
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:
     """One line of the table."""
-    said = [row[key]["sentence"] for key in ("values", "geometry") if row.get(key)]
+    sentence = "sentence_zh" if chosen() == "zh" else "sentence"
+    said = [row[key][sentence] for key in ("values", "geometry") if row.get(key)]
     if "error" not in row and not said:
         physics = row["plausibility"]
-        said = [physics["verdict"], *(each["sentence"] for each in physics["evidence"])]
+        said = [translated(physics["verdict"]), *(each[sentence] for each in physics["evidence"])]
     return {
         "volume": Path(row["volume"]).name,
         "series": (row.get("series") or {}).get("name", ""),
-        "right": "yes" if row["right"] else "no",
+        "right": bool(row["right"]),
         "note": row.get("error") or "; ".join(said),
     }

@@ -81,6 +81,13 @@ def echo(text: str = "", *, err: bool = False) -> None:
     click.echo(printable(translated(text)), err=err)
 
 
+def labelled(label: str, text: str) -> None:
+    """Print a line of facts: its label in a column of nine cells, then the text, both in the language chosen."""
+    from rich.cells import set_cell_size
+
+    echo(f"  {set_cell_size(translated(label), 9)} {translated(text)}")
+
+
 def table(
     rows: Iterable[Mapping[str, Any]],
     columns: Sequence[Column],

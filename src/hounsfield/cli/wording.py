@@ -126,7 +126,7 @@ def _folded(text: str, width: int) -> Iterator[str]:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """What is not broken: a Chinese sign, or a word of others with its space."""
+    """Pieces that are not broken: a Chinese sign, or a word of others with its space."""
     word = ""
     for sign in text:
         if _cells(sign) == 2:

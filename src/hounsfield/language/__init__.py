@@ -8,8 +8,9 @@ from hounsfield.language.sentences import (
     choose,
     chosen,
     described,
+    listed,
     say,
     translated,
 )
 
-__all__ = ["Language", "Sentence", "choose", "chosen", "described", "say", "translated"]
+__all__ = ["Language", "Sentence", "choose", "chosen", "described", "listed", "say", "translated"]

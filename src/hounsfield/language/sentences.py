@@ -8,7 +8,8 @@ the catalogue is said in English; a test finds those.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
 from types import MappingProxyType
@@ -20,6 +21,9 @@ Language = Literal["en", "zh"]
 
 VARIABLES = ("HOUNSFIELD_LANG", "LC_ALL", "LC_MESSAGES", "LANG")
 """Environment variables that choose the language, the first that is set before the others."""
+
+_BETWEEN = MappingProxyType({"; ": "；", ", ": "、", " and ": "和", " or ": "或"})
+_LIST = re.compile(r"\{\w+\}((; |, | and | or | · )\{\w+\})*")
 
 _asked: list[Language] = []
 
@@ -42,6 +46,12 @@ def say(template: str, /, **values: object) -> Sentence:
     return Sentence(template.format(**texts), template, texts)
 
 
+def listed(parts: Sequence[str], between: str = "; ") -> Sentence:
+    """Return the parts as one sentence with `between` between them, each of which can be translated."""
+    names = [f"part{number}" for number in range(len(parts))]
+    return say(between.join(f"{{{name}}}" for name in names), **dict(zip(names, parts, strict=True)))
+
+
 def translated(text: str, language: Language | None = None) -> str:
     """Return `text` in `language`, by default the one that was chosen; as it is where the catalogue lacks it."""
     if (language or chosen()) == "en":
@@ -50,7 +60,11 @@ def translated(text: str, language: Language | None = None) -> str:
         return chinese().get(text, text)
     known = chinese().get(text.template)
     if known is None:
-        return str(text)
+        if not _LIST.fullmatch(text.template):
+            return str(text)
+        known = text.template
+        for english, other in _BETWEEN.items():
+            known = known.replace(english, other)
     return known.format(**{name: translated(each, "zh") for name, each in text.values.items()})
 
 

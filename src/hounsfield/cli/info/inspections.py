@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from rich.cells import set_cell_size
 from rich.text import Text
 
 from hounsfield.cli.terminal import console, printable
 from hounsfield.ct.geometry import TILT_FLAG_DEGREES, Verdict
 from hounsfield.ct.plausibility import Plausibility
+from hounsfield.language import Sentence, chosen, listed, say, translated
 from hounsfield.verbs.inspect import Histogram, Inspection, Trust
 
 if TYPE_CHECKING:
@@ -52,7 +54,7 @@ def show(item: Inspection, columns: int) -> None:
     )
     screen.print(Text(printable(heading), style="bold"))
     for label, value in _lines(item):
-        _print_hanging(screen, Text(f"  {label:<9}", style="dim"), value)
+        _print_hanging(screen, Text(f"  {set_cell_size(translated(label), 9)}", style="dim"), value)
     _show_trust(item)
     if item.histogram is not None:
         screen.print()
@@ -61,6 +63,11 @@ def show(item: Inspection, columns: int) -> None:
 
 
 def _lines(item: Inspection) -> list[tuple[str, str]]:
+    left_out = (
+        [say("{count}: {reason}", count=len(item.left_out), reason=item.left_out[0][1])]
+        if item.left_out
+        else []
+    )
     return [
         ("series", item.uid),
         ("volume", _geometry(item)),
@@ -70,24 +77,36 @@ def _lines(item: Inspection) -> list[tuple[str, str]]:
         ("padding", _padding(item)),
         *([("range", _range(item))] if item.histogram is not None else []),
         *([("physics", _physics(item.plausibility))] if item.plausibility is not None else []),
-        *([("left out", f"{len(item.left_out)}: {item.left_out[0][1]}")] if item.left_out else []),
+        *(("left out", each) for each in left_out),
     ]
 
 
 def _geometry(item: Inspection) -> str:
     rows, columns = item.matrix
-    text = (
-        f"{item.verdict}: {'1 slice' if item.slices == 1 else f'{item.slices} slices'} of {rows} × {columns}"
-    )
+    count = say("1 slice") if item.slices == 1 else say("{count} slices", count=item.slices)
+    verdict = say(str(item.verdict))
+    parts = [
+        say(
+            "{verdict}: {count} of {rows} × {columns}",
+            verdict=verdict,
+            count=count,
+            rows=rows,
+            columns=columns,
+        )
+    ]
     *apart, between_rows, between_columns = _spacing(item) or (0.0, 0.0)
-    text += "".join(f", {_length(step)} mm apart" for step in apart)
+    parts += [say("{mm} mm apart", mm=_length(step)) for step in apart]
     if item.spacing is not None:
-        text += f", pixels {between_rows:.4g} × {between_columns:.4g} mm"
+        parts.append(
+            say("pixels {rows} × {columns} mm", rows=f"{between_rows:.4g}", columns=f"{between_columns:.4g}")
+        )
     if item.tilt_degrees > TILT_FLAG_DEGREES:
-        text += f", tilted {item.tilt_degrees:.2f}°"
+        parts.append(say("tilted {degrees}°", degrees=f"{item.tilt_degrees:.2f}"))
     if item.missing:
-        text += f", {item.missing} missing"
-    return text + (f", {len(item.phases)} phases: {_listed(item.phases)}" if len(item.phases) > 1 else "")
+        parts.append(say("{count} missing", count=item.missing))
+    if len(item.phases) > 1:
+        parts.append(say("{count} phases: {names}", count=len(item.phases), names=_listed(item.phases)))
+    return listed(parts, ", ")
 
 
 def _listed(names: tuple[str, ...]) -> str:
@@ -110,94 +129,106 @@ def _spacing(item: Inspection) -> tuple[float, ...]:
 
 def _values(item: Inspection) -> str:
     slope, intercept = item._half(0), item._half(1)
-    pair = f"Rescale Slope (0028,1053) {_number(slope)}, Intercept (0028,1052) {_number(intercept)}"
+    pair = say(
+        "Rescale Slope (0028,1053) {slope}, Intercept (0028,1052) {intercept}",
+        slope=_number(slope),
+        intercept=_number(intercept),
+    )
     if None in item.rescale:
-        return f"{item.unit} by Modality LUT Sequence (0028,3000)"
+        return say("{unit} by Modality LUT Sequence (0028,3000)", unit=item.unit)
     if item.already_hounsfield:
-        kind = "already HU" if item.is_hounsfield else "no rescale"
-        return f"{kind} (slope 1, intercept 0): {pair}"
-    return f"stored values → {item.unit}: {_formula(item)}; {pair}"
+        kind = say("already HU") if item.is_hounsfield else say("no rescale")
+        return say("{kind} (slope 1, intercept 0): {pair}", kind=kind, pair=pair)
+    return say("stored values → {unit}: {formula}; {pair}", unit=item.unit, formula=_formula(item), pair=pair)
 
 
-def _formula(item: Inspection) -> str:
+def _formula(item: Inspection) -> Sentence:
     slope, intercept = item._half(0), item._half(1)
     if None in item.rescale:
-        return "Modality LUT"
+        return say("Modality LUT")
     if isinstance(slope, list) or isinstance(intercept, list) or slope is None or intercept is None:
-        return "differs by slice"
+        return say("differs by slice")
     sign = "−" if intercept < 0 else "+"
-    return f"stored × {slope:g} {sign} {abs(intercept):g}"
+    line = f"{slope:g} {sign} {abs(intercept):g}"
+    return say("stored × {line}", line=line)
 
 
 def _number(value: float | list[float] | None) -> str:
     if value is None:
-        return "none"
+        return say("none")
     return f"{value[0]:g} … {value[-1]:g}" if isinstance(value, list) else f"{value:g}"
 
 
 def _stored(item: Inspection) -> str:
-    syntaxes = ", ".join(
-        name if len(item.syntaxes) == 1 else f"{name} × {n}" for name, n in item.syntaxes.items()
-    )
-    bits = ""
+    parts: list[str] = []
     if item.bits is not None:
         allocated, stored, signed = item.bits
-        bits = f"{stored} of {allocated} bits, {'signed' if signed else 'unsigned'} · "
-    size = f" · {item.pixel_bytes / 1e6:.1f} MB of pixels" if item.pixel_bytes else ""
-    return f"{bits}{syntaxes}{size}{' · lossy' if item.lossy else ''}"
+        sign = say("signed") if signed else say("unsigned")
+        parts.append(
+            say("{stored} of {allocated} bits, {sign}", stored=stored, allocated=allocated, sign=sign)
+        )
+    syntaxes = (name if len(item.syntaxes) == 1 else f"{name} × {n}" for name, n in item.syntaxes.items())
+    parts.append(", ".join(syntaxes))
+    if item.pixel_bytes:
+        parts.append(say("{megabytes} MB of pixels", megabytes=f"{item.pixel_bytes / 1e6:.1f}"))
+    if item.lossy:
+        parts.append(say("lossy"))
+    return listed(parts, " · ")
 
 
 def _compressed(item: Inspection) -> str:
     """The short form of `compress --estimate`, without loss."""
-    sizes = ", ".join(
-        f"{size / 1e6:.1f} MB as {keyword} ({item.pixel_bytes / size:.1f}×)"
+    sizes = [
+        say(
+            "{megabytes} MB as {keyword} ({ratio}×)",
+            megabytes=f"{size / 1e6:.1f}",
+            keyword=keyword,
+            ratio=f"{item.pixel_bytes / size:.1f}",
+        )
         for keyword, size in item.compressed.items()
         if size
-    )
-    return f"{sizes}, without loss"
+    ]
+    return say("{sizes}, without loss", sizes=listed(sizes, ", "))
 
 
 def _padding(item: Inspection) -> str:
     declared = item.padding_declared
-    text = "none declared"
+    parts = [say("none declared")]
     if declared is not None:
-        text = (
-            f"declared {declared[0]}"
-            if declared[0] == declared[1]
-            else f"declared {declared[0]} … {declared[1]}"
-        )
-        text += " (stored value)"
-    if item.counts is None:
-        return text
-    found = f"{item.counts.padded:,} voxels held it and are now −1024" if declared is not None else ""
-    below = f"{item.counts.clamped:,} voxels below −1024 were raised to it" if item.counts.clamped else ""
-    return "; ".join(part for part in (text, found, below) if part)
+        low, high = declared
+        parts = [say("declared {value} (stored value)", value=str(low) if low == high else f"{low} … {high}")]
+    if item.counts is not None and declared is not None:
+        parts.append(say("{count} voxels held it and are now −1024", count=f"{item.counts.padded:,}"))
+    if item.counts is not None and item.counts.clamped:
+        parts.append(say("{count} voxels below −1024 were raised to it", count=f"{item.counts.clamped:,}"))
+    return listed(parts)
 
 
 def _range(item: Inspection) -> str:
     histogram = item.histogram
     assert histogram is not None
     low, high = histogram.range
-    return f"{low:.6g} … {high:.6g} {item.unit}, median {histogram.percentile(0.5):.6g}"
+    ends, median = f"{low:.6g} … {high:.6g} {item.unit}", f"{histogram.percentile(0.5):.6g}"
+    return say("{ends}, median {median}", ends=ends, median=median)
 
 
 def _physics(found: Plausibility) -> str:
     """Return what the numbers themselves say, with its evidence."""
-    return f"{found.verdict}: {'; '.join(found.sentences())}"
+    return f"{translated(found.verdict)}: {'; '.join(found.sentences(chosen()))}"
 
 
 def _show_trust(item: Inspection) -> None:
     screen, trust = console(), item.trust
-    screen.print(
-        Text.assemble(("  trust    ", "dim"), (str(trust), f"bold {_COLOURS[trust]}"), f": {_TRUST[trust]}")
-    )
+    lead = Text(f"  {set_cell_size(translated('trust'), 9)}", style="dim")
+    said = (translated(trust), f"bold {_COLOURS[trust]}")
+    screen.print(Text.assemble(lead, said, f": {translated(_TRUST[trust])}"))
     for caution in item.cautions:
         _print_hanging(screen, Text("           – "), caution)
 
 
 def _print_hanging(screen: Console, lead: Text, value: str) -> None:
     """`lead` and `value` on lines of the terminal's width, set under the first; on one line in a pipe."""
-    lines = Text(printable(value)).wrap(screen, max(20, screen.width - lead.cell_len))
+    lines = Text(printable(translated(value))).wrap(screen, max(20, screen.width - lead.cell_len))
     for number, line in enumerate(lines):
         line.rstrip()
         screen.print(Text.assemble(" " * lead.cell_len if number else lead, line), soft_wrap=True)
@@ -221,7 +252,7 @@ def histogram_lines(histogram: Histogram, columns: int, unit: str) -> list[str]:
     axis, labels = ["─"] * columns, [" "] * (columns + 12)
     marks = [(low, f"{low:.6g}"), (high, f"{high:.6g} {unit}")]
     if unit.startswith("HU"):
-        marks += [(value, name) for value, name in _LANDMARKS if low < value < high]
+        marks += [(value, translated(name)) for value, name in _LANDMARKS if low < value < high]
     taken: list[range] = []
     for value, name in marks:
         place = min(int((value - edges[0]) / (edges[-1] - edges[0]) * columns), columns - 1)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hounsfield.ct.geometry import normal_of
+from hounsfield.language import Sentence, listed, say
 
 PLACE_TOLERANCE_MM = 0.05
 """Distance that is no difference: NIfTI keeps single precision, DICOM positions have few decimals; the smallest
@@ -87,15 +88,13 @@ class Alignment:
     def is_plain(self) -> bool:
         return self == Alignment()
 
-    def sentence(self) -> str:
+    def sentence(self) -> Sentence:
         """Return what is turned in the file, as a person says it; "" for nothing."""
-        parts = []
-        if self.axes != (0, 1, 2):
-            parts.append(f"its axes are {', '.join(_AXES[self.axes.index(axis)] for axis in range(3))}")
-        flips = [name for name, flip in zip(_AXES, self.flipped, strict=True) if flip]
-        if flips:
-            parts.append(f"{' and '.join(flips)} run the other way")
-        return "; ".join(parts)
+        order = listed([say(_AXES[self.axes.index(axis)]) for axis in range(3)], ", ")
+        turned = say("its axes are {order}", order=order) if self.axes != (0, 1, 2) else say("")
+        names = [say(name) for name, flip in zip(_AXES, self.flipped, strict=True) if flip]
+        flips = say("{axes} run the other way", axes=listed(names, " and ")) if names else say("")
+        return say("{turned}; {flips}", turned=turned, flips=flips) if turned and flips else turned or flips
 
 
 def alignments(file: Sequence[int], series: Sequence[int]) -> list[Alignment]:
@@ -147,16 +146,18 @@ class Placement:
 def place(affine: Floats | None, shape: Sequence[int], grid: Grid, alignment: Alignment) -> Placement:
     """Hold the affine of a file of that shape, its values aligned so, against the grid of the series."""
     if affine is None:
-        return Placement("none", None, "the file has no affine: where it lies is not known")
+        return Placement("none", None, say("the file has no affine: where it lies is not known"))
     turned = alignment.affine_of(affine, shape)
     apart = _corners(turned, grid.shape) - grid.corners()
     distances = np.linalg.norm(apart, axis=2)
     largest = float(distances.max())
     if largest <= PLACE_TOLERANCE_MM:
-        return Placement("equal", largest, f"at the same place, within {largest:.2f} mm")
+        same = say("at the same place, within {mm} mm", mm=f"{largest:.2f}")
+        return Placement("equal", largest, same)
     where = _where(int(distances.max(axis=1).argmax()), len(grid.origins))
     verdict, why = _explained(apart, turned, affine, shape, grid, alignment)
-    return Placement(verdict, largest, f"{largest:.2f} mm apart {where}: {why}")
+    said = say("{mm} mm apart {where}: {why}", mm=f"{largest:.2f}", where=where, why=why)
+    return Placement(verdict, largest, said)
 
 
 def _corners(affine: Floats, shape: tuple[int, int, int]) -> Floats:
@@ -167,32 +168,35 @@ def _corners(affine: Floats, shape: tuple[int, int, int]) -> Floats:
     return corners
 
 
-def _where(index: int, count: int) -> str:
+def _where(index: int, count: int) -> Sentence:
     if count == 1:
-        return "in its slice"
-    return {0: "at the first slice", count - 1: "at the last slice"}.get(index, f"at slice {index + 1}")
+        return say("in its slice")
+    ends = {0: say("at the first slice"), count - 1: say("at the last slice")}
+    return ends.get(index, say("at slice {number}", number=index + 1))
 
 
 def _explained(
     apart: Floats, turned: Floats, affine: Floats, shape: Sequence[int], grid: Grid, alignment: Alignment
-) -> tuple[str, str]:
+) -> tuple[str, Sentence]:
     """(verdict, why) of a file that lies elsewhere."""
     moved = apart.mean(axis=(0, 1))
     if np.linalg.norm(apart - moved, axis=2).max() <= PLACE_TOLERANCE_MM:
-        return "shifted", f"everything is shifted by ({', '.join(f'{mm:.2f}' for mm in moved)}) mm (LPS)"
+        by = ", ".join(f"{mm:.2f}" for mm in moved)
+        return "shifted", say("everything is shifted by ({mm}) mm (LPS)", mm=by)
     if alignment != align(affine, shape, grid):
-        return "turned", "the values lie otherwise than its affine says: an axis was flipped or swapped"
+        return "turned", say("the values lie otherwise than its affine says: an axis was flipped or swapped")
     along = (
         np.linalg.norm(apart - apart[:, :1], axis=2).max() <= PLACE_TOLERANCE_MM
     )  # a slice moves as a whole
     straight = np.linalg.norm(grid.corners() - _corners(grid.affine, grid.shape), axis=2).max()
     if along and straight > PLACE_TOLERANCE_MM:
-        return "uneven", "the slices of the series have no even step, which an affine cannot say"
+        return "uneven", say("the slices of the series have no even step, which an affine cannot say")
     if along and grid.tilt_degrees > SHEAR_DEGREES and _is_upright(turned, grid):
-        return "tilt", f"the gantry tilt of {grid.tilt_degrees:.1f}° is not in its affine"
+        tilt = f"{grid.tilt_degrees:.1f}"
+        return "tilt", say("the gantry tilt of {degrees}° is not in its affine", degrees=tilt)
     if along:
-        return "other", "the slices have another step in its affine"
-    return "other", "its affine is another one"
+        return "other", say("the slices have another step in its affine")
+    return "other", say("its affine is another one")
 
 
 def _is_upright(turned: Floats, grid: Grid) -> bool:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hounsfield.language import Sentence, say
+
 FLOOR = -1024.0
 """HU at or below which nothing was measured: padding, and what a clamp may have raised."""
 
@@ -64,11 +66,12 @@ def compare_values(file: Array, hu: Array, rescale: tuple[float, float] = (1.0, 
     """
     largest, at_floor = _differences(file, hu)
     if largest == 0.0 and at_floor <= AIR_LIKE:
-        return ValueAgreement("equal", 1.0, 0.0, 0.0, "equal: bit for bit what the DICOM says")
+        return ValueAgreement("equal", 1.0, 0.0, 0.0, say("equal: bit for bit what the DICOM says"))
     if largest == 0.0:
-        return ValueAgreement(
-            "padded", 1.0, 0.0, 0.0, f"equal, but {at_floor:.0f} where nothing was measured, which is no air"
+        why = say(
+            "equal, but {number} where nothing was measured, which is no air", number=_number(at_floor, "d")
         )
+        return ValueAgreement("padded", 1.0, 0.0, 0.0, why)
     line = _Line.through(*_sampled(file, hu))
     return _named(line, largest, rescale)
 
@@ -171,62 +174,89 @@ class _Line:
 def _named(line: _Line, largest: float, rescale: tuple[float, float]) -> ValueAgreement:
     """The fit as something that people do to values."""
     if abs(line.correlation) < RELATED:
-        why = f"no line through HU explains the values (correlation {line.correlation:.2f}): another series, or "
-        why += "a resampled one"
+        why = say(
+            "no line through HU explains the values (correlation {correlation}): another series, or a resampled one",
+            correlation=f"{line.correlation:.2f}",
+        )
         return ValueAgreement("differs", line.slope, line.offset, largest, why)
     if line.is_like(1.0, 0.0):
         return ValueAgreement(*_near(line, largest))
     verdict, why = _changed(line, rescale)
-    return ValueAgreement(verdict, line.slope, line.offset, largest, f"file = {_formula(line)}: {why}")
+    said = say("file = {formula}: {why}", formula=_formula(line), why=why)
+    return ValueAgreement(verdict, line.slope, line.offset, largest, said)
 
 
 def _near(line: _Line, largest: float) -> tuple[str, float, float, float, str]:
     """Return what may be on the scale of HU and yet not equal."""
     if largest <= ROUNDED:
-        verdict, why = "rounded", f"HU rounded to whole numbers, by {largest:.2f} at most"
-    elif line.is_low_clipped or line.is_high_clipped:
-        ends = [f"below {line.low:g}"] if line.is_low_clipped else []
-        ends += [f"above {line.high:g}"] if line.is_high_clipped else []
-        verdict, why = "clipped", f"HU clipped {' and '.join(ends)}"
+        verdict, why = (
+            "rounded",
+            say("HU rounded to whole numbers, by {largest} at most", largest=f"{largest:.2f}"),
+        )
+    elif line.is_low_clipped and line.is_high_clipped:
+        verdict, why = (
+            "clipped",
+            say("HU clipped below {low} and above {high}", low=_number(line.low), high=_number(line.high)),
+        )
+    elif line.is_low_clipped:
+        verdict, why = "clipped", say("HU clipped below {low}", low=_number(line.low))
+    elif line.is_high_clipped:
+        verdict, why = "clipped", say("HU clipped above {high}", high=_number(line.high))
     else:
-        verdict = "noise"
-        why = f"HU, but noise or a filter changed them: SD {line.spread:.2f}, {largest:.0f} HU at most"
-    return verdict, line.slope, line.offset, largest, why.replace("-", "−")
+        verdict, why = (
+            "noise",
+            say(
+                "HU, but noise or a filter changed them: SD {spread}, {largest} HU at most",
+                spread=f"{line.spread:.2f}",
+                largest=f"{largest:.0f}",
+            ),
+        )
+    return verdict, line.slope, line.offset, largest, why
 
 
-def _changed(line: _Line, rescale: tuple[float, float]) -> tuple[str, str]:
+def _changed(line: _Line, rescale: tuple[float, float]) -> tuple[str, Sentence]:
     """(verdict, why) of another scale than that of HU."""
     if line.is_low_clipped and line.is_high_clipped:
-        ends = sorted(((line.low - line.offset) / line.slope, (line.high - line.offset) / line.slope))
-        return "windowed", f"a window of {ends[0]:.0f} … {ends[1]:.0f} HU: a picture, not values".replace(
-            "-", "−"
+        low, high = sorted(((line.low - line.offset) / line.slope, (line.high - line.offset) / line.slope))
+        return "windowed", say(
+            "a window of {low} … {high} HU: a picture, not values",
+            low=_number(low, "d"),
+            high=_number(high, "d"),
         )
     if line.slope < 0:
-        return "inverted", "the values are inverted"
-    end = line.low if line.is_low_clipped else line.high
-    clip = (
-        f", and clipped at {end:g}".replace("-", "−") if line.is_low_clipped or line.is_high_clipped else ""
-    )
+        return "inverted", say("the values are inverted")
+    verdict, why = _cause(line, rescale)
+    if line.is_low_clipped or line.is_high_clipped:
+        end = _number(line.low if line.is_low_clipped else line.high)
+        why = say("{why}, and clipped at {end}", why=why, end=end)
+    return verdict, why
+
+
+def _cause(line: _Line, rescale: tuple[float, float]) -> tuple[str, Sentence]:
     slope, intercept = rescale
+    lost = say("stored values, without Rescale Slope and Intercept")
     causes = (
-        ("rescaled-twice", slope, intercept, "the rescale was applied twice"),
+        ("rescaled-twice", slope, intercept, say("the rescale was applied twice")),
+        ("offset-lost", 1.0 / slope, -intercept / slope, lost),
         (
-            "offset-lost",
+            "slope-lost",
             1.0 / slope,
-            -intercept / slope,
-            "stored values, without Rescale Slope and Intercept",
+            intercept - intercept / slope,
+            say("Rescale Slope {slope} was left out", slope=f"{slope:g}"),
         ),
-        ("slope-lost", 1.0 / slope, intercept - intercept / slope, f"Rescale Slope {slope:g} was left out"),
-        ("offset-lost", 1.0, -FLOOR, "an offset was left out"),
-        ("offset-lost", 1.0, 1000.0, "CT numbers on which water is 1000"),
+        ("offset-lost", 1.0, -FLOOR, say("an offset was left out")),
+        ("offset-lost", 1.0, 1000.0, say("CT numbers on which water is 1000")),
     )
-    verdict, why = next(
-        ((verdict, why) for verdict, a, b, why in causes if line.is_like(a, b)), ("scaled", "another scale")
-    )
-    return verdict, f"{why}{clip}"
+    found = ((verdict, why) for verdict, a, b, why in causes if line.is_like(a, b))
+    return next(found, ("scaled", say("another scale")))
 
 
 def _formula(line: _Line) -> str:
     sign = "−" if line.offset < 0 else "+"
     slope = f"{line.slope:.3f}" if abs(line.slope) >= 0.1 else f"{line.slope:.4g}"
     return f"{slope} × HU {sign} {abs(line.offset):.4g}".replace("-", "−")
+
+
+def _number(value: float, kind: str = "g") -> str:
+    """A number with a true minus sign; `kind` "d" is a whole one."""
+    return (f"{value:.0f}" if kind == "d" else f"{value:g}").replace("-", "−")

@@ -33,7 +33,7 @@ from hounsfield.ct.series.phases import Phase
 from hounsfield.ct.volume import Volume
 from hounsfield.errors import HounsfieldError, SelectionError
 from hounsfield.formats import write_volume
-from hounsfield.language import say
+from hounsfield.language import say, translated
 from hounsfield.locations import Location
 from hounsfield.locations.volume_files import VolumeFile, is_volume, open_volume
 from hounsfield.verbs.load import Scan, load, scan
@@ -132,8 +132,8 @@ class Checked:
             "volume": self.name,
             "shape": list(self.shape),
             "right": self.is_right,
-            "values": values and _plain(values, ("verdict", "slope", "offset", "largest", "sentence")),
-            "geometry": geometry and _plain(geometry, ("verdict", "largest_mm", "sentence")),
+            "values": values and _plain(values, ("verdict", "slope", "offset", "largest")),
+            "geometry": geometry and _plain(geometry, ("verdict", "largest_mm")),
             "axes": self.alignment
             and {"axes": list(self.alignment.axes), "flipped": list(self.alignment.flipped)},
             "series": series
@@ -328,8 +328,9 @@ def fix(checked: Checked, out: str | PathLike[str], *, force: bool = False) -> t
     return write_volume(loaded, Path(out) if "://" not in str(out) else str(out), force=force)
 
 
-def _plain(item: object, names: tuple[str, ...]) -> dict[str, Any]:
-    return {name: _finite(getattr(item, name)) for name in names}
+def _plain(item: ValueAgreement | Placement, names: tuple[str, ...]) -> dict[str, Any]:
+    facts = {name: _finite(getattr(item, name)) for name in names}
+    return {**facts, "sentence": str(item.sentence), "sentence_zh": translated(item.sentence, "zh")}
 
 
 def _finite(value: Any) -> Any:
