@@ -24,7 +24,18 @@ from hounsfield.language.sentences import chinese
 
 SOURCE = Path(__file__).parents[2] / "src/hounsfield"
 
-SAID = {"say", "translated", "_refuse", "echo", "fail", "progress", "labelled", "Column", "UsageError", "BadParameter"}
+SAID = {
+    "say",
+    "translated",
+    "_refuse",
+    "echo",
+    "fail",
+    "progress",
+    "labelled",
+    "Column",
+    "UsageError",
+    "BadParameter",
+}
 """Calls whose constant arguments a person reads, beside those of errors."""
 
 NAMED = {"expected", "remedy", "found", "where", "heading"}
