@@ -32,6 +32,7 @@ SAID = {
     "fail",
     "progress",
     "labelled",
+    "Skipped",
     "Column",
     "UsageError",
     "BadParameter",
@@ -57,14 +58,20 @@ def _of_call(call: ast.Call) -> Iterator[str]:
     name = getattr(call.func, "id", getattr(call.func, "attr", ""))
     if not (name in SAID or name.endswith("Error")) or name == "TypeError" or name == "ValueError":
         return
-    arguments = call.args[1:2] if name in ("Column", "_refuse") else call.args[:1]
+    arguments = call.args[1:2] if name in ("Column", "_refuse", "Skipped") else call.args[:1]
     for argument in [*arguments, *(each.value for each in call.keywords if each.arg in NAMED)]:
         yield from _constants(argument)
 
 
+def is_sentence(text: str) -> bool:
+    """Return whether there are words in it, beside the names of its values and the parts of an address."""
+    words = re.sub(r"\{\w+\}", "", text)
+    return bool(WORD.search(words)) and (" " in text or "/" not in text)
+
+
 def _constants(node: ast.expr) -> Iterator[str]:
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        if WORD.search(re.sub(r"\{\w+\}", "", node.value)):
+        if is_sentence(node.value):
             yield node.value
     elif isinstance(node, ast.IfExp):
         yield from _constants(node.body)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import itertools
 import os
 import sys
 import traceback
@@ -24,7 +25,7 @@ from hounsfield.cli.options import examples, language, verbose, wants_verbose
 from hounsfield.cli.wording import Context, usage_error
 from hounsfield.errors import HounsfieldError, without_decoders
 from hounsfield.formats.table import FORMATS
-from hounsfield.language import choose, described, say, translated
+from hounsfield.language import Language, choose, described, say, translated
 
 VERBS = {
     "find": "List the studies, series or instances that match.",
@@ -103,7 +104,7 @@ class Verbs(click.Group):
         if sys.stdout.errors == "strict" and hasattr(sys.stdout, "reconfigure"):
             # A patient's name that the console cannot show is no reason to stop.
             sys.stdout.reconfigure(errors="backslashreplace")
-        choose(None)
+        choose(_language_in(sys.argv[1:] if args is None else args))
         try:
             status = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
         except click.ClickException as error:
@@ -114,6 +115,13 @@ class Verbs(click.Group):
         if standalone_mode:
             sys.exit(status)
         return status
+
+
+def _language_in(args: Sequence[str]) -> Language | None:
+    """Return the language that the words of a command ask for, wherever: `--help --lang zh` is in Chinese, too."""
+    words = [part for word in args for part in (word.split("=", 1) if word.startswith("--lang=") else [word])]
+    asked = dict(itertools.pairwise(words)).get("--lang")
+    return "zh" if asked == "zh" else "en" if asked == "en" else None
 
 
 def _accept_everywhere(command: click.Command) -> None:
@@ -140,7 +148,7 @@ def _explain(error: BaseException, *, verbose: bool) -> int:
     if isinstance(error, (KeyboardInterrupt, click.Abort, EOFError)):
         _print(f"\nhounsfield: {translated('interrupted')}")
         return INTERRUPTED
-    _print(f"hounsfield: {translated('error')}: {_line(error)}")
+    _print(translated(say("hounsfield: error: {line}", line=_line(error))))
     return FAILED
 
 
@@ -153,15 +161,16 @@ def _line(error: BaseException) -> str:
         return translated("not enough memory; choose one series, or a smaller dtype")
     if isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename else ""
-        remedy = translated("check the path, its permissions and the free space")
-        return printable(f"{place}{error.strerror}; {remedy}")
-    said = say(
+        remedy = say("check the path, its permissions and the free space")
+        said = say("{place}{reason}; {remedy}", place=place, reason=error.strerror, remedy=remedy)
+        return printable(translated(said))
+    bug = say(
         "{kind}: {said}; this is a bug of hounsfield and not your fault: "
         "please report it with the command and what it prints with --verbose",
         kind=type(error).__name__,
         said=" ".join(str(error).split()),
     )
-    return printable(translated(said))
+    return printable(translated(bug))
 
 
 def _show_usage(error: click.ClickException) -> None:
@@ -172,9 +181,14 @@ def _show_usage(error: click.ClickException) -> None:
         return
     message = " ".join(usage_error(error).split())
     if isinstance(error, click.UsageError) and error.ctx is not None:
-        tried = say("try '{command} --help'", command=error.ctx.command_path)
-        message = f"{message.rstrip('.')}; {translated(tried)}"
-    _print(f"hounsfield: {translated('error')}: {printable(message)}")
+        message = translated(
+            say(
+                "{message}; try '{command} --help'",
+                message=message.rstrip(".。"),
+                command=error.ctx.command_path,
+            )
+        )
+    _print(translated(say("hounsfield: error: {line}", line=printable(message))))
 
 
 def _print(text: str) -> None:

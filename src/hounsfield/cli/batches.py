@@ -15,7 +15,7 @@ import click
 from hounsfield.cli.options import FiniteRange
 from hounsfield.cli.terminal import Column, echo, print_json, progress, table
 from hounsfield.errors import HounsfieldError
-from hounsfield.language import say
+from hounsfield.language import listed, say
 from hounsfield.outputs.results import Status, word_of
 
 if TYPE_CHECKING:
@@ -246,14 +246,22 @@ def show_skipped(skipped: Iterable[Skipped]) -> None:
     echo(say("Left out: {sum}", sum=sum(map(len, by_reason.values()))))
     for reason, names in by_reason.items():
         shown = ", ".join(name.rpartition("/")[2] or name for name in names[:_NAMES])
-        echo(f"  {len(names):>4} × {reason}: {shown}{' …' if len(names) > _NAMES else ''}")
+        more = " …" if len(names) > _NAMES else ""
+        echo(
+            say("  {count} × {reason}: {names}", count=f"{len(names):>4}", reason=reason, names=shown + more)
+        )
 
 
 def _totals(rows: list[dict[str, Any]], pages: Path | None) -> str:
     counted = Counter(_line(item)["status"] for item in rows)
-    line = ", ".join(f"{counted[status]} {status}" for status in sorted(counted, key=_STATUSES.index))
-    line = f"{len(rows)} series: {line}"
-    return f"\n{line}" + (f"; to look through: {pages}" if pages is not None and pages.is_file() else "")
+    each = [
+        say("{count} {status}", count=counted[status], status=say(status))
+        for status in sorted(counted, key=_STATUSES.index)
+    ]
+    line = say("\n{count} series: {counts}", count=len(rows), counts=listed(each, ", "))
+    if pages is None or not pages.is_file():
+        return line
+    return say("{line}; to look through: {pages}", line=line, pages=pages)
 
 
 def _line(item: dict[str, Any]) -> dict[str, Any]:

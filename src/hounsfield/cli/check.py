@@ -10,7 +10,7 @@ import click
 from hounsfield.cli import options
 from hounsfield.cli.batches import absolute, at_once, engine_for, recorded, rows_of, show
 from hounsfield.cli.terminal import Column, echo, labelled, print_json, progress, table
-from hounsfield.language import chosen, say, translated
+from hounsfield.language import Sentence, chosen, listed, say, translated
 
 if TYPE_CHECKING:
     from hounsfield.runs import Engine
@@ -143,7 +143,10 @@ def _one(
 
 def _show(found: Checked) -> None:
     physics = found.plausibility
-    lines = [("physics", f"{translated(physics.verdict)}: {'; '.join(physics.sentences(chosen()))}")]
+    evidence = listed([Sentence(each) for each in physics.sentences(chosen())])
+    lines: list[tuple[str, str]] = [
+        ("physics", say("{verdict}: {evidence}", verdict=say(str(physics.verdict)), evidence=evidence))
+    ]
     if found.series is not None:
         lines.append(("series", f"{found.series.name} ({found.series.series.uid})"))
     if found.values is not None:

@@ -24,10 +24,14 @@ class HelpFormatter(click.HelpFormatter):
     """A help page that looks up every sentence in the catalogue."""
 
     def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
-        super().write_usage(prog, args, prefix or f"{translated('Usage:')} ")
+        usage = translated("Usage:")
+        super().write_usage(prog, args, prefix or (f"{usage} " if chosen() == "en" else usage))
 
     def write_heading(self, heading: str) -> None:
-        super().write_heading(translated(heading))
+        if chosen() == "en":
+            super().write_heading(heading)
+        else:
+            self.write(f"{'':>{self.current_indent}}{translated(heading)}：\n")
 
     def write_text(self, text: str) -> None:
         if chosen() == "en":
@@ -108,8 +112,17 @@ def _lines(said: str, width: int) -> Iterator[str]:
     text, _, extra = " ".join(inspect.cleandoc(said).split("\n")).partition("  [")
     whole = translated(" ".join(text.split()))
     if extra:
-        whole += " [" + extra.replace("default: ", "默认 ").replace("required", "必需")
+        whole += f" [{'；'.join(_extra(each) for each in extra.removesuffix(']').split('; '))}]"
     yield from _folded(whole, width)
+
+
+def _extra(said: str) -> str:
+    """Return an entry of the brackets behind an option: its default, its range, that it is required."""
+    name, _, value = said.partition(": ")
+    if not value:
+        return translated(said)
+    inner = value.removeprefix("(").removesuffix(")")
+    return f"{translated(name)}：{translated(inner)}"
 
 
 def _folded(text: str, width: int) -> Iterator[str]:

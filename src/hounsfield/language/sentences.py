@@ -42,8 +42,14 @@ class Sentence(str):
 
 def say(template: str, /, **values: object) -> Sentence:
     """Return `template` with `values` in its braces, as English text that can be translated."""
-    texts = {name: each if isinstance(each, str) else str(each) for name, each in values.items()}
+    texts = {name: _text(each) for name, each in values.items()}
     return Sentence(template.format(**texts), template, texts)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, HounsfieldError):
+        return of_error(value)
+    return value if isinstance(value, str) else str(value)
 
 
 def listed(parts: Sequence[str], between: str = "; ") -> Sentence:
@@ -68,17 +74,23 @@ def translated(text: str, language: Language | None = None) -> str:
     return known.format(**{name: translated(each, "zh") for name, each in text.values.items()})
 
 
+def of_error(error: HounsfieldError) -> Sentence:
+    """Return an error in one line, as its `str` is: where, what was found, what was expected, what to do."""
+    said: str = error.found
+    if error.where is not None:
+        said = say("{where}: {found}", where=error.where, found=said)
+    if error.expected is not None:
+        said = say("{found} (expected {expected})", found=said, expected=error.expected)
+    if error.remedy is not None:
+        said = say("{found}; {remedy}", found=said, remedy=error.remedy)
+    return said if isinstance(said, Sentence) else Sentence(said)
+
+
 def described(error: HounsfieldError, language: Language | None = None) -> str:
-    """Return an error in one line: where, what was found, what was expected, what to do."""
+    """Return an error in one line, in `language` or the one that was chosen; nothing in it moves a terminal."""
     if (language or chosen()) == "en":
         return str(error)
-    text = translated(error.found, "zh")
-    if error.where is not None:
-        text = f"{translated(error.where, 'zh')}：{text}"
-    if error.expected is not None:
-        text += f"（应为：{translated(error.expected, 'zh')}）"
-    if error.remedy is not None:
-        text += f"；{translated(error.remedy, 'zh')}"
+    text = translated(of_error(error), "zh")
     return "".join(sign if sign.isprintable() else "\ufffd" for sign in " ".join(text.split()))
 
 

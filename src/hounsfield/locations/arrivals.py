@@ -6,6 +6,7 @@ from pathlib import Path
 
 from hounsfield.ct.instance.source import FileSource, Skipped
 from hounsfield.errors import HounsfieldError
+from hounsfield.language import say
 from hounsfield.locations.location import Delivered
 from hounsfield.locations.uids import written_uids
 
@@ -32,5 +33,5 @@ def arrived(
         return Skipped(name, error.found)
     if uids[:2] != (study, series) or instance not in {None, uids[2]}:
         path.unlink(missing_ok=True)
-        return Skipped(uids[2], f"came where {asked} was asked for")
+        return Skipped(uids[2], say("came where {asked} was asked for", asked=asked))
     return Delivered(*uids, FileSource(path), size, path)

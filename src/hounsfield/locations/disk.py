@@ -165,7 +165,7 @@ def _judged(entry: os.DirEntry[str], entered: set[tuple[int, int]]) -> FileSourc
             return _judged_folder(entry, entered)
         regular = entry.is_file()
     except OSError as error:
-        return Skipped(entry.path, f"cannot be read: {error.strerror}")
+        return Skipped(entry.path, say("cannot be read: {strerror}", strerror=error.strerror))
     if not regular:
         # Opening a pipe would wait for ever.
         lost = entry.is_symlink() and not os.path.exists(entry.path)  # noqa: PTH110 (never raises)

@@ -33,14 +33,14 @@ def summary(item: Inspection) -> dict[str, Any]:
     """One row of the short table."""
     return {
         "name": item.name,
-        "verdict": str(item.verdict),
+        "verdict": say(str(item.verdict)),
         "slices": item.slices,
         "matrix": "×".join(map(str, item.matrix)),
         "spacing": " × ".join(f"{mm:.3g}" for mm in _spacing(item)),
         "unit": item.unit,
         "rescale": _formula(item),
         "syntax": ", ".join(item.syntaxes),
-        "trust": str(item.trust),
+        "trust": say(str(item.trust)),
     }
 
 
@@ -214,14 +214,16 @@ def _range(item: Inspection) -> str:
 
 def _physics(found: Plausibility) -> str:
     """Return what the numbers themselves say, with its evidence."""
-    return f"{translated(found.verdict)}: {'; '.join(found.sentences(chosen()))}"
+    sentences = listed([Sentence(each) for each in found.sentences(chosen())])
+    return say("{verdict}: {evidence}", verdict=say(str(found.verdict)), evidence=sentences)
 
 
 def _show_trust(item: Inspection) -> None:
     screen, trust = console(), item.trust
     lead = Text(f"  {set_cell_size(translated('trust'), 9)}", style="dim")
     said = (translated(trust), f"bold {_COLOURS[trust]}")
-    screen.print(Text.assemble(lead, said, f": {translated(_TRUST[trust])}"))
+    colon = ": " if chosen() == "en" else "："
+    screen.print(Text.assemble(lead, said, f"{colon}{translated(_TRUST[trust])}"))
     for caution in item.cautions:
         _print_hanging(screen, Text("           – "), caution)
 

@@ -18,6 +18,7 @@ from hounsfield.dicomweb.dicom_json import Model
 from hounsfield.dicomweb.queries import Query
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.errors import DicomwebError
+from hounsfield.language import say
 from hounsfield.locations.archives.names import natural
 from hounsfield.locations.dicomweb.fetching import DicomwebSource, SeriesFetch, StoredSource
 from hounsfield.locations.dicomweb.searching import search_server
@@ -143,7 +144,7 @@ class DicomwebLocation:
             try:
                 yield DicomwebSource(series.at(instance=uid), fetch, known[uid])
             except DicomwebError as error:
-                yield Skipped(f"{series.url}/instances/{uid[:64]}", error.found)
+                yield Skipped(say("{url}/instances/{uid}", url=series.url, uid=uid[:64]), error.found)
 
 
 @dataclass(frozen=True, slots=True)

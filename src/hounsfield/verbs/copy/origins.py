@@ -15,6 +15,7 @@ from pathlib import Path
 from hounsfield.ct.instance import Skipped, Source
 from hounsfield.dicomweb.uids import is_uid
 from hounsfield.errors import HounsfieldError, LocationError
+from hounsfield.language import say
 from hounsfield.locations import Delivered, ListedSeries, Location, SeriesSource
 from hounsfield.locations.headers import read_headers
 from hounsfield.runs import Result, Status
@@ -139,7 +140,7 @@ def _grouped(place: Location, skipped: list[Skipped]) -> Iterator[SeriesTask]:
         if not (is_uid(study) and is_uid(series) and is_uid(uid)):
             skipped.append(Skipped(source.name, "no study, series or SOP Instance UID"))
         elif found.setdefault((study, series), {}).setdefault(uid, source) is not source:
-            skipped.append(Skipped(source.name, f"a second file of {uid}; the first was taken"))
+            skipped.append(Skipped(source.name, say("a second file of {uid}; the first was taken", uid=uid)))
         else:
             words = (header.text("SeriesNumber"), header.text("SeriesDescription"))
             names.setdefault((study, series), " ".join(filter(None, words)))
