@@ -188,7 +188,13 @@ def _suffix_of(out: Path | str, asked: str | None, *, is_one: bool) -> str:
         return asked or _SUFFIXES[0]
     name = Path(out).name.lower()
     if asked is not None and not name.endswith(asked):
-        raise click.UsageError(f"--format {asked} is for a folder of volumes; OUT is one by its name, {name}")
+        raise click.UsageError(
+            say(
+                "--format {asked} is for a folder of volumes; OUT is one by its name, {name}",
+                asked=asked,
+                name=name,
+            )
+        )
     return asked or max((suffix for suffix in _SUFFIXES if name.endswith(suffix)), key=len)
 
 

@@ -90,7 +90,7 @@ def format_for(path: str | Path, keyword: str | None) -> VolumeFormat:
     # DICOM is known by its content, the others by their suffixes.
     if not found.sourced and not str(path).lower().endswith(found.suffixes):
         raise UnsupportedError(
-            f"{Path(path).name} is no name for {found.name}",
+            say("{name} is no name for {name2}", name=Path(path).name, name2=found.name),
             expected=" or ".join(found.suffixes),
             where=str(path),
         )

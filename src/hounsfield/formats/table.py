@@ -79,7 +79,9 @@ class VolumeFormat:
         """
         if like and not self.sourced:
             raise UnsupportedError(
-                f"{self.name} names no patient and study", where=str(path), remedy="leave like= out"
+                say("{name} names no patient and study", name=self.name),
+                where=str(path),
+                remedy="leave like= out",
             )
         if self.sourced:
             paths: tuple[Path, ...] = named(self.writer)(volume, path, force, compression, like)
@@ -204,7 +206,8 @@ def format_by_keyword(name: str) -> VolumeFormat:
         if name.lower() in (each.keyword, *each.suffixes):
             return each
     raise UnsupportedError(
-        f"no format {name!r} for a volume", expected=", ".join(each.keyword for each in volume_formats())
+        say("no format {name} for a volume", name=repr(name)),
+        expected=", ".join(each.keyword for each in volume_formats()),
     )
 
 

@@ -10,6 +10,7 @@ from hounsfield.ct.series import Series
 from hounsfield.ct.volume import Volume
 from hounsfield.errors import MalformedError, UnsupportedError
 from hounsfield.formats import format_for, write_volume
+from hounsfield.language import say
 from hounsfield.locations.volumes import VolumeSlice
 from hounsfield.verbs.load import scan
 
@@ -38,7 +39,9 @@ def save(
     found = format_for(path, format)
     if like is not None and not found.sourced:
         raise UnsupportedError(
-            f"{found.name} names no patient and study", where=str(path), remedy="leave like= out"
+            say("{name} names no patient and study", name=found.name),
+            where=str(path),
+            remedy="leave like= out",
         )
     series = like if isinstance(like, Series) or like is None else series_like(like, volume)
     headers = () if series is None else headers_of(series)

@@ -20,6 +20,7 @@ from hounsfield.ct.units import UNSPECIFIED
 from hounsfield.ct.volume import Volume
 from hounsfield.errors import GeometryError, UnsupportedError
 from hounsfield.formats.dicom.scale import Scale, decimal
+from hounsfield.language import say
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -248,7 +249,9 @@ def _refuse(volume: Volume) -> None:
     modality = str(volume.header.get("Modality") or "CT")
     if modality != "CT":
         raise UnsupportedError(
-            f"Modality is {modality}", expected="a CT", remedy="write .nii.gz, .nrrd or .mha instead"
+            say("Modality is {modality}", modality=modality),
+            expected="a CT",
+            remedy="write .nii.gz, .nrrd or .mha instead",
         )
     axes = [volume.affine[:3, axis] / np.linalg.norm(volume.affine[:3, axis]) for axis in (2, 1)]
     if not is_orthonormal(tuple(float(part) for axis in axes for part in axis)):

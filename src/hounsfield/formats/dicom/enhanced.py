@@ -31,6 +31,7 @@ from hounsfield.formats.dicom.attributes import (
     sources,
 )
 from hounsfield.formats.dicom.scale import Scale, decimal, scale_of
+from hounsfield.language import say
 from hounsfield.outputs import whole_file
 
 if TYPE_CHECKING:
@@ -69,8 +70,8 @@ def _enhanced(volume: Volume, like: Sequence[Dataset]) -> Dataset:
     size = int(np.prod(volume.shape)) * 2
     if size > LARGEST_PIXELS:
         raise UnsupportedError(
-            f"{size} bytes of pixels",
-            expected=f"at most {LARGEST_PIXELS} in one file",
+            say("{size} bytes of pixels", size=size),
+            expected=say("at most {largest_pixels} in one file", largest_pixels=LARGEST_PIXELS),
             remedy="--format dicom",
         )
     scale, kind = scale_of(volume), _type(volume)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from hounsfield.ct.volume import PADDING_HU, Volume
 from hounsfield.errors import UnsupportedError
+from hounsfield.language import say
 
 _TWELVE_BITS, _SIXTEEN_BITS = 1 << 12, 1 << 16
 _EXACT_HALVINGS = 10
@@ -67,9 +68,9 @@ def scale_of(volume: Volume) -> Scale:
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         count = int(array.size - np.count_nonzero(np.isfinite(array)))
         raise UnsupportedError(
-            f"{count} values that are no numbers",
+            say("{count} values that are no numbers", count=count),
             expected="finite values, which is all that DICOM holds",
-            remedy=f"set them to {volume.padding_value}",
+            remedy=say("set them to {padding_value}", padding_value=volume.padding_value),
         )
     low, high = float(array.min()), float(array.max())
     if array.dtype.kind != "f" or all(bool((each == np.rint(each)).all()) for each in array):
