@@ -171,5 +171,22 @@ def test_wado_uri_gives_dicom_and_pictures(scene) -> None:
         query.replace("WADO&", "X&"),
         f"{query}&anonymize=yes",
         f"{query}&windowCenter=1",
+        f"{query}&region=0,0,2,1",
+        f"{query}&region=0.5,0,0.5,1",
+        f"{query}&region=a,b",
     ):
         assert server.get(bad).status_code == 400
+
+
+def test_wado_uri_gives_a_region(scene):
+    server, contents, _ = scene
+    study, series, instance = uids(contents[0])
+    query = f"/wado?requestType=WADO&studyUID={study}&seriesUID={series}&objectUID={instance}&contentType=image/png"
+    whole = image(server.get(query))
+    height, width = whole.shape[:2]
+    region = image(server.get(f"{query}&region=0.5,0.25,1,0.75"))
+    assert np.array_equal(region, whole[height // 4 : 3 * height // 4, width // 2 :])
+    assert (
+        image(server.get(f"{query}&region=0.5,0.25,1,0.75&columns={width}&rows={height}")).shape
+        == whole.shape
+    )

@@ -358,3 +358,90 @@ def test_dicomweb_client_stores_and_gets_back_the_same(tmp_path: Path) -> None:
             stored = wanted.file_meta.TransferSyntaxUID
             # Implicit VR is never sent.
             assert got.file_meta.TransferSyntaxUID == (EXPLICIT if stored == "1.2.840.10008.1.2" else stored)
+
+
+_EVERY_RESOURCE = ("", "/metadata", "/rendered", "/thumbnail", "/bulkdata", "/pixeldata")
+
+
+@pytest.mark.parametrize("accept", ["application/x-unknown", "text/html", "no media type", "image/tiff"])
+@pytest.mark.parametrize("level", ["study", "series", "instance"])
+def test_an_unknown_accept_is_406_on_every_resource(server: Running, series, level, accept):
+    for resource in _EVERY_RESOURCE:
+        answer = server.get(path_of(series[0], level) + resource, accept)
+        assert answer.status_code == 406, resource
+        assert answer.json()["expected"]
+    for path in (
+        "/studies",
+        "/series",
+        f"{path_of(series[0])}/frames/1",
+        f"{path_of(series[0])}/bulkdata/7FE00010",
+    ):
+        assert server.get(path, accept).status_code == 406, path
+
+
+@pytest.mark.parametrize("accept", ["", "*/*"])
+def test_without_an_accept_instances_come_in_parts_as_they_are_stored(server: Running, compressed, accept):
+    answer = server.http.get(path_of(compressed[0], "series"), headers={"Accept": accept})
+    assert sorted(content for _, content in parts_of(answer)) == sorted(compressed)
+    frame = server.http.get(f"{path_of(compressed[0])}/frames/1", headers={"Accept": accept})
+    assert "image/jls" in frame.headers["content-type"]
+
+
+def test_image_jpg_is_image_jpeg(server: Running, series):
+    answer = server.get(path_of(series[0]) + "/rendered", "image/jpg")
+    assert answer.status_code == 200 and answer.headers["content-type"] == "image/jpeg"
+    parts = parts_of(
+        server.get(path_of(series[0], "series") + "/rendered", 'multipart/related; type="image/jpg"')
+    )
+    assert {headers["content-type"] for headers, _ in parts} == {"image/jpeg"}
+
+
+@pytest.mark.parametrize("level", ["study", "series", "instance"])
+@pytest.mark.parametrize("kind", ["pixeldata", "bulkdata"])
+def test_pixels_of_all_instances_come_in_one_answer(server: Running, series, compressed, level, kind):
+    octets = 'multipart/related; type="application/octet-stream"'
+    for contents in (series, compressed):
+        wanted = contents if level != "instance" else contents[:1]
+        answer = server.get(f"{path_of(contents[0], level)}/{kind}", octets)
+        assert answer.status_code == 200
+        assert int(answer.headers["content-length"]) == len(answer.content)
+        got = parts_of(answer)
+        expected = {content: cells(content).tobytes() for content in wanted}
+        assert sorted(content for _, content in got) == sorted(expected.values())
+        for headers, content in got:
+            # Each part is what its own address gives.
+            alone = server.get(headers["content-location"].removeprefix(server.url), octets)
+            assert [part for _, part in parts_of(alone)] == [content]
+    stored = parts_of(
+        server.get(
+            f"{path_of(compressed[0], level)}/{kind}", OCTETS.replace("application/octet-stream", "image/jls")
+        )
+    )
+    assert {headers["content-type"] for headers, _ in stored} == {f"image/jls; transfer-syntax={JPEG_LS}"}
+
+
+def test_bulk_data_are_all_long_values_and_pixel_data_the_pixels_alone(tmp_path):
+    dataset = read(instances(slices=1)[0])
+    dataset.add_new(0x00091010, "OB", bytes(range(256)) * 40)
+    item = pydicom.Dataset()
+    item.add_new(0x00091011, "OB", b"ab" * 5000)
+    dataset.ReferencedImageSequence = [item]
+    stream = io.BytesIO()
+    dataset.save_as(stream)
+    content = stream.getvalue()
+    with running(tmp_path / "archive") as server:
+        server.store([content])
+        got = parts_of(server.get(f"{path_of(content)}/bulkdata", OCTETS))
+        assert {headers["content-location"].rpartition("/bulkdata/")[2]: part for headers, part in got} == {
+            "00091010": bytes(range(256)) * 40,
+            "00081140.0.00091011": b"ab" * 5000,
+            "7FE00010": dataset.PixelData,
+        }
+        assert len(parts_of(server.get(f"{path_of(content)}/pixeldata", OCTETS))) == 1
+        del dataset.PixelData
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
+        dataset.SeriesInstanceUID = "1.2.4"
+        stream = io.BytesIO()
+        dataset.save_as(stream)
+        server.store([stream.getvalue()])
+        assert server.get(f"{path_of(stream.getvalue())}/pixeldata", OCTETS).status_code == 404

@@ -371,3 +371,37 @@ def _everything() -> Resource:
     from hounsfield.dicomweb.resources import Resource
 
     return Resource("")
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        ("/studies", "StudyDate=2024-13-45"),
+        ("/studies", "StudyDate=20240230"),
+        ("/studies", "StudyDate=yesterday"),
+        ("/studies", "StudyDate=20240101-soon"),
+        ("/studies", "StudyDate=-"),
+        ("/studies", "StudyTime=2560"),
+        ("/studies", "PatientBirthDate=01.02.1999"),
+        ("/series", "SeriesNumber=first"),
+        ("/instances", "Rows=wide"),
+        ("/instances", "AcquisitionDateTime=20240101250000"),
+        ("/instances", "KVP=120%20kV"),
+        ("/instances", "ScheduledProcedureStepSequence.ScheduledProcedureStepStartDate=x"),
+    ],
+)
+def test_a_date_time_or_number_that_is_none_is_400(server, path, query):
+    """It would match nothing, and a typing error would look like an archive without the study."""
+    answer = server.get(f"{path}?{query}")
+    assert answer.status_code == 400
+    assert query.partition("=")[0] in answer.json()["error"]
+    assert any(word in answer.json()["expected"] for word in ("date", "time", "number"))
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["StudyDate=2024", "StudyDate=202402-", "StudyDate=-20240229", "StudyDate=2024-02-29", "StudyDate=", "StudyDate=*",
+     "StudyTime=09:30", "StudyTime=093000.5-235960", 'StudyDate=""&emptyvaluematching=true'],
+)  # fmt: skip
+def test_dates_and_times_in_part_and_ranges_of_them_are_searched(server, query):
+    assert server.get(f"/studies?{query}").status_code == 200

@@ -284,3 +284,14 @@ def test_the_body_is_written_in_pieces_of_any_size(server) -> None:
         upload.feed([whole[start : start + 7]])
     assert upload.finish().complete
     assert [path.read_bytes() for path in files(server)] == sorted(contents, key=path_of)
+
+
+def test_explicit_data_under_an_implicit_syntax_are_refused_with_the_true_reason(server):
+    content = instances(slices=1)[0]
+    assert content.count(b"1.2.840.10008.1.2.1\0") == 1
+    # The same length, so that the file meta group stays whole.
+    mislabelled = content.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2\0\0\0")
+    answer = server.store([mislabelled])
+    assert answer.status_code == 409
+    assert "Explicit VR" in answer.text and "Implicit VR Little Endian" in answer.text
+    assert server.store([content]).status_code == 200

@@ -6,6 +6,7 @@ One meaning for the folder search of the command line and for a server that has 
 
 from __future__ import annotations
 
+import datetime
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +16,8 @@ from typing import Any
 from hounsfield.dicom.vr import NUMBERS, SINGLE_VALUE, TEMPORAL, TEXT
 from hounsfield.dicomweb.attributes import items, may_have_several, values, vr_of
 from hounsfield.dicomweb.queries import Query
+from hounsfield.errors import DicomwebError
+from hounsfield.language import say
 
 Matcher = Callable[[str], bool]
 
@@ -230,6 +233,54 @@ def _bounds(asked: str, vr: str) -> tuple[str, str]:
     if not mark:
         return _moment(low, vr), _moment(low, vr)
     return _moment(low, vr), _moment(high, vr)
+
+
+_FORMS = {
+    "DA": re.compile(r"\d{4}(\d{2}(\d{2})?)?", re.ASCII),
+    "TM": re.compile(r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?", re.ASCII),
+    "DT": re.compile(r"\d{4}(\d{2}(\d{2}(\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?)?)?)?", re.ASCII),
+}
+_EXPECTED = {
+    "DA": "a date such as 20240131, or a range a-b, a- or -b",
+    "TM": "a time such as 093000, or a range a-b, a- or -b",
+    "DT": "a date and time such as 20240131093000, or a range a-b, a- or -b",
+}
+
+
+def check_value(name: str, asked: str, *, match_empty: bool = False) -> None:
+    """Raise `DicomwebError` 400 for a date, time or number that is none: it would match nothing, without a word."""
+    vr = vr_of(name)
+    if is_universal(asked) or (match_empty and asked.strip() == EMPTY):
+        return
+    if vr in TEMPORAL:
+        ends = [end for end in _bounds(asked, vr) if end]
+        if not ends or not all(_is_moment(end, vr) for end in ends):
+            raise _no_value(name, asked, _EXPECTED[vr])
+    elif vr in _NUMBERS:
+        for each in asked.replace("\\", ",").split(","):
+            if not isinstance(_as_number(each), float):
+                raise _no_value(name, asked, "a number")
+
+
+def _is_moment(text: str, vr: str) -> bool:
+    """Return whether `text` is a date or time that exists, or the beginning of one."""
+    if _FORMS[vr].fullmatch(text) is None:
+        return False
+    day, clock = ("", text) if vr == "TM" else (text[:8], text[8:])
+    try:
+        if day:
+            datetime.date(int(day[:4]), int(day[4:6] or 1), int(day[6:8] or 1))
+        # The 60th is a leap second (PS3.5 6.2).
+        second = 59 if clock[4:6] == "60" else int(clock[4:6] or 0)
+        datetime.time(int(clock[:2] or 0), int(clock[2:4] or 0), second)
+    except ValueError:
+        return False
+    return True
+
+
+def _no_value(name: str, asked: str, expected: str) -> DicomwebError:
+    what = say("{name}={value} cannot be matched", name=name, value=repr(asked[:40]))
+    return DicomwebError(what, expected=expected, status=400)
 
 
 def _split_zoned(text: str) -> tuple[str, str]:

@@ -37,6 +37,9 @@ DEFAULT_TRANSFER_SYNTAX = {
 }
 """The transfer syntax of a media type when none is named (PS3.18 8.7.3, Table 8.7.3-5)."""
 
+_OTHER_NAMES = {"image/jpg": "image/jpeg", "image/x-jls": "image/jls", "image/x-dicom-rle": "image/dicom-rle"}
+"""What peers write, and former editions had, for the media types of Table 8.7.3-5."""
+
 MAX_MEDIA_TYPES = 1000
 """Media types in one Accept header; more is no request but an attack."""
 
@@ -112,9 +115,12 @@ def multipart(inner: str, *, boundary: str | None = None, transfer_syntax: str |
 
 
 def parse_accept(text: str) -> tuple[Accepted, ...]:
-    """The entries of an Accept header (or `?accept=`, PS3.18 8.3.3.1), best first; empty text accepts anything."""
+    """The entries of an Accept header (or `?accept=`, PS3.18 8.3.3.1), best first.
+
+    An empty text accepts anything, one without any media type nothing.
+    """
     entries = []
-    for entry in _scan(text, ";,") or [MediaType("*/*")]:
+    for entry in _scan(text, ";,") if text.strip() else [MediaType("*/*")]:
         entries.append(Accepted(entry.without("q"), _weight(entry.parameter("q"))))
     return tuple(sorted(entries, key=lambda entry: -entry.quality))
 
@@ -190,7 +196,8 @@ def _scan(text: str, marks: str) -> list[MediaType]:
                 parameters.append((key.lower(), value))
         position += 1
         if "/" in name or name == "*":
-            found.append(MediaType(name.lower() if name != "*" else "*/*", tuple(parameters)))
+            lower = name.lower() if name != "*" else "*/*"
+            found.append(MediaType(_OTHER_NAMES.get(lower, lower), tuple(parameters)))
         if len(found) > MAX_MEDIA_TYPES:
             raise DicomwebError("too many media types in one header", status=400)
     return found

@@ -17,7 +17,9 @@ from hounsfield.attributes.header_text import read_header_text
 from hounsfield.ct.instance import Instance, Source
 from hounsfield.ct.instance.reading import open_pixels
 from hounsfield.dicom.encapsulation import missing_bytes
-from hounsfield.dicom.uids import DEFLATED
+from hounsfield.dicom.full_walk import FullWalk
+from hounsfield.dicom.part10 import file_parts, first_encoding
+from hounsfield.dicom.uids import DEFLATED, IMPLICIT_LITTLE
 from hounsfield.errors import HounsfieldError, LocationError, TruncatedError
 from hounsfield.server.archive.index import Record
 from hounsfield.server.archive.index.records import record_of
@@ -83,6 +85,11 @@ def validate(
         if instance is not None and record.instance != instance:
             reason = "its SOP Instance UID is not the one that it was sent under"
             return Refused(MISMATCH, reason, record.instance, record.sop_class)
+        if record.syntax == IMPLICIT_LITTLE and _is_explicit(source, size):
+            reason = (
+                "its data set is in Explicit VR, and its Transfer Syntax UID says Implicit VR Little Endian"
+            )
+            return Refused(NOT_UNDERSTOOD, reason, record.instance, record.sop_class)
         return _problem(record, text.instance, size, study, header) or record
     except LocationError:
         raise
@@ -94,12 +101,23 @@ def validate(
         return Refused(FAILED, "internal server error")
 
 
+def _is_explicit(source: Source, size: int) -> bool:
+    """Return whether the data set of a file begins with an element in Explicit VR, whatever the file says."""
+    with source.open() as stream:
+        walk = FullWalk(stream, size)
+        parts = file_parts(walk)
+        return not first_encoding(walk.read(parts.begin, 8), parts.syntax).implicit
+
+
 def _problem(record: Record, instance: Instance, size: int, study: str | None, header: int) -> Refused | None:
     def refused(code: int, reason: str) -> Refused:
         return Refused(code, reason, record.instance, record.sop_class)
 
     if not record.sop_class:
         return refused(MISMATCH, "no SOP Class UID")
+    if record.syntax == IMPLICIT_LITTLE and _is_explicit(instance.source, size):
+        reason = "its data set is in Explicit VR, and its Transfer Syntax UID says Implicit VR Little Endian"
+        return refused(NOT_UNDERSTOOD, reason)
     if study is not None and record.study != study:
         return refused(MISMATCH, "its study is not the one in the URL")
     if instance.header.pixels is not None:

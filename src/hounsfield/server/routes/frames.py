@@ -1,8 +1,8 @@
-"""WADO-RS frames and bulk data (PS3.18 10.4.1.1.2, 10.4.1.1.6, 10.5 of frames): pixels and long values alone."""
+"""WADO-RS frames (PS3.18 10.4.1.1.6): pixels alone, as they are stored or coded anew."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from functools import partial
 
 from hounsfield.ct.instance import Instance, read_instance
@@ -17,20 +17,18 @@ from hounsfield.dicomweb.media_types import (
     multipart,
 )
 from hounsfield.dicomweb.resources import parse_frames
-from hounsfield.errors import DicomwebError, MalformedError, UnsupportedError
+from hounsfield.errors import DicomwebError, MalformedError
 from hounsfield.language import say
 from hounsfield.server.http.collection import Member, collection
 from hounsfield.server.http.request import Request
 from hounsfield.server.http.response import NOT_ACCEPTABLE, Response, etag, not_modified
-from hounsfield.server.http.streams import Multipart, Piece, blocks
+from hounsfield.server.http.streams import Piece
 from hounsfield.server.rendering.frames import frame_bytes, frame_size, is_bits, is_plain
 from hounsfield.server.routes.retrieve import found
 from hounsfield.server.state import AppState
 
 MAX_FRAMES = 1 << 20
 """Frames in one answer."""
-
-_PIXELS = "7FE00010"
 
 
 def frames(state: AppState, request: Request) -> Response:
@@ -52,7 +50,7 @@ def frames(state: AppState, request: Request) -> Response:
     tag = etag(entry.path, entry.changed, numbers, str(chosen))
     if (same := not_modified(request, tag)) is not None:
         return same
-    return _sent(state, request, instance, numbers, chosen, tag, f"{request.base}/{entry.path}/frames")
+    return sent(state, request, instance, numbers, chosen, tag, f"{request.base}/{entry.path}/frames")
 
 
 def choose(accept: tuple[Accepted, ...], instance: Instance, *, alone: bool) -> MediaType:
@@ -112,7 +110,7 @@ def _can_be_made(instance: Instance, name: str, wanted: str) -> bool:
     return readable and (known.encapsulated or wanted == EXPLICIT_LITTLE_ENDIAN)
 
 
-def _sent(
+def sent(
     state: AppState,
     request: Request,
     instance: Instance,
@@ -121,35 +119,52 @@ def _sent(
     tag: str,
     base: str,
 ) -> Response:
+    """The frames, in parts or one alone, in the media type that was chosen; `base`: the URL before their numbers."""
     inner = chosen.content
     syntax = inner.transfer_syntax or EXPLICIT_LITTLE_ENDIAN
-    if syntax != instance.header.transfer_syntax and instance.header.pixels is not None:
-        decoded = frame_size(instance)
-        if decoded > state.limits.frame:
-            raise DicomwebError(
-                say("a frame of {decoded} bytes to convert", decoded=decoded),
-                expected=say("at most {frame}", frame=state.limits.frame),
-                status=413,
-            )
     if chosen.name != MULTIPART:
+        _check_size(state, instance, syntax)
         content = frame_bytes(instance, numbers[0] - 1, syntax)
         return Response(content, str(inner), headers={"ETag": tag}, length=len(content),
                       part=lambda start, stop: iter([content[start:stop]]))  # fmt: skip
+    members = frame_members(state, instance, numbers, chosen, base)
+    return collection(members, partial(parts_of, inner.name, syntax), tag=tag, head=request.method == "HEAD")
+
+
+def frame_members(
+    state: AppState, instance: Instance, numbers: Sequence[int], chosen: MediaType, base: str, name: str = ""
+) -> list[Member]:
+    """Frames as parts of an answer; `name` is that of their instance, for messages."""
+    inner = chosen.content
+    syntax = inner.transfer_syntax or EXPLICIT_LITTLE_ENDIAN
+    _check_size(state, instance, syntax)
     size = _native_size(instance, syntax)
     content_type = f"{inner.name}; transfer-syntax={syntax}"
-    members = [
+    return [
         Member(
-            f"frame {number}",
+            f"{name} frame {number}".strip(),
             (("Content-Type", content_type), ("Content-Location", f"{base}/{number}")),
             size,
             partial(_frame, state, instance, number - 1, syntax, size),
         )
         for number in numbers
     ]
-    return collection(members, partial(_parts_of, inner.name, syntax), tag=tag, head=request.method == "HEAD")
 
 
-def _parts_of(inner: str, syntax: str, boundary: str) -> MediaType:
+def _check_size(state: AppState, instance: Instance, syntax: str) -> None:
+    """Raise `DicomwebError` 413 for frames that are too large to be converted."""
+    if syntax == instance.header.transfer_syntax or instance.header.pixels is None:
+        return
+    decoded = frame_size(instance)
+    if decoded > state.limits.frame:
+        raise DicomwebError(
+            say("a frame of {decoded} bytes to convert", decoded=decoded),
+            expected=say("at most {frame}", frame=state.limits.frame),
+            status=413,
+        )
+
+
+def parts_of(inner: str, syntax: str, boundary: str) -> MediaType:
     return multipart(inner, transfer_syntax=syntax, boundary=boundary)
 
 
@@ -170,71 +185,3 @@ def _frame(state: AppState, instance: Instance, frame: int, syntax: str, size: i
         raise MalformedError(say("frame {number} is truncated", number=frame + 1), where=instance.name)
     start = pixels.offset + frame * size
     return instance.source, start, start + size
-
-
-def bulk_data(state: AppState, request: Request) -> Response:
-    """One long value by its path of tags and item numbers, as metadata refers to it."""
-    request.known()
-    entry = found(state, request)[0]
-    source = state.library.source(entry)
-    instance = read_instance(source)
-    path = request.names["reference"].strip("/")
-    tag = etag(entry.path, entry.changed, path)
-    if (same := not_modified(request, tag)) is not None:
-        return same
-    pixels = instance.header.pixels
-    if path.upper() == _PIXELS and pixels is not None and not is_plain(instance):
-        chosen = choose(request.accept, instance, alone=entry.frames == 1)
-        if entry.frames > MAX_FRAMES:
-            raise MalformedError(
-                say("{frames} frames", frames=entry.frames),
-                expected=say("at most {max_frames}", max_frames=MAX_FRAMES),
-                where=entry.instance,
-            )
-        numbers = tuple(range(1, entry.frames + 1))
-        return _sent(state, request, instance, numbers, chosen, tag, f"{request.base}/{entry.path}/frames")
-    part: Callable[[int, int], Piece]
-    if pixels is not None and pixels.length is not None and path.upper() in {_PIXELS, "7FE00008", "7FE00009"}:
-        start, length = pixels.offset, pixels.length
-        part = lambda first, last: (source, start + first, start + last)  # noqa: E731
-    else:
-        # Beside pixels an instance is read in one piece.
-        with state.decoding.taken(0 if pixels is not None else entry.size or 0):
-            value = _value(instance, path)
-        length = len(value)
-        part = lambda first, last: value[first:last]  # noqa: E731
-    return _octets(request, part, length, tag)
-
-
-def _octets(request: Request, part: Callable[[int, int], Piece], length: int, tag: str) -> Response:
-    for entry in request.accept:
-        inner = entry.media_type.content.name
-        if entry.quality <= 0 or inner not in {OCTETS, "*/*", "application/*", "multipart/*", MULTIPART}:
-            continue
-        if entry.media_type.name in {MULTIPART, "multipart/*"}:
-            made = Multipart([((("Content-Type", OCTETS),), length, lambda: part(0, length))])
-            media_type = str(multipart(OCTETS, boundary=made.boundary))
-            return Response(blocks(made.pieces()), media_type, length=made.length, headers={"ETag": tag})
-        return Response(
-            blocks([part(0, length)]), OCTETS, length=length, headers={"ETag": tag},
-            part=lambda first, last: blocks([part(first, last)]),
-        )  # fmt: skip
-    raise DicomwebError("bulk data are available in one media type", expected=OCTETS, status=406)
-
-
-def _value(instance: Instance, path: str) -> bytes:
-    """The value at a path such as `00091010` or `00400275.0.00091010`."""
-    absent = DicomwebError("no such bulk data here", expected="a path that metadata gave", status=404)
-    steps = path.split(".")
-    dataset = instance.dataset()
-    try:
-        for tag, number in zip(steps[:-1:2], steps[1::2], strict=True):
-            dataset = dataset[int(tag, 16)].value[int(number)]
-        value = dataset[int(steps[-1], 16)].value
-    except (KeyError, ValueError, TypeError, IndexError, AttributeError, OverflowError) as error:
-        raise absent from error
-    if isinstance(value, bytes):
-        return value
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace")
-    raise UnsupportedError("the value is not bulk data", status=404)

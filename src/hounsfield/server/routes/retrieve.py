@@ -61,10 +61,10 @@ def retrieve(state: AppState, request: Request) -> Response:
     if not wanted.in_parts:
         return _alone(state, entries[0], _target(entries[0], wanted.syntax), tag)
     members = [_member(state, request, entry, wanted.syntax) for entry in entries]
-    return collection(members, partial(_parts_of, DICOM), tag=tag, head=request.method == "HEAD")
+    return collection(members, partial(parts_of, DICOM), tag=tag, head=request.method == "HEAD")
 
 
-def _parts_of(inner: str, boundary: str) -> MediaType:
+def parts_of(inner: str, boundary: str) -> MediaType:
     return multipart(inner, boundary=boundary)
 
 

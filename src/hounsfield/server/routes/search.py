@@ -6,6 +6,7 @@ from typing import cast
 
 from hounsfield.attributes.header_text import INSTANCE_URL
 from hounsfield.dicomweb.dicom_json import parse_models
+from hounsfield.dicomweb.matching import check_value
 from hounsfield.dicomweb.media_types import DICOM_JSON, DICOM_XML, MULTIPART, MediaType, multipart, negotiate
 from hounsfield.dicomweb.native_xml import encode_xml
 from hounsfield.dicomweb.queries import Query
@@ -27,6 +28,8 @@ def search(state: AppState, request: Request) -> Response:
         raise DicomwebError(NOT_ACCEPTABLE, expected=DICOM_JSON, status=406)
     level = cast(Level, _LEVELS[request.path.rstrip("/").rpartition("/")[2]])
     query = Query.parse(request.parameters)
+    for name, value in query.matches:
+        check_value(name, value, match_empty=bool(query.match_empty))
     page = state.library.search(level, request.scope, query, limit=state.limits.page)
     text = "[" + ",".join(page.models) + "]"
     body = text.replace(INSTANCE_URL, request.base).encode("utf-8", "surrogatepass")

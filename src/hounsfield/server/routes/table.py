@@ -5,6 +5,7 @@ from __future__ import annotations
 from hounsfield.server.http.request import Request
 from hounsfield.server.http.response import Response
 from hounsfield.server.routes import (
+    bulk_data,
     capabilities,
     delete,
     frames,
@@ -54,9 +55,22 @@ _PIXELS = (
     ),
     Endpoint(
         f"{INSTANCE}/bulkdata/{{reference:path}}",
-        frames.bulk_data,
+        bulk_data.bulk_data,
         "One long value",
         produces=("application/octet-stream",),
+    ),
+    *(
+        Endpoint(
+            f"{path}/{name}",
+            function,
+            f"{described} of one {what}",
+            produces=('multipart/related; type="application/octet-stream"',),
+        )
+        for path, what in ((STUDY, "study"), (SERIES, "series"), (INSTANCE, "instance"))
+        for name, function, described in (
+            ("bulkdata", bulk_data.all_bulk_data, "All long values"),
+            ("pixeldata", bulk_data.pixel_data, "The pixels"),
+        )
     ),
 )
 
