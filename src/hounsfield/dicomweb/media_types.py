@@ -38,7 +38,7 @@ DEFAULT_TRANSFER_SYNTAX = {
 """The transfer syntax of a media type when none is named (PS3.18 8.7.3, Table 8.7.3-5)."""
 
 _OTHER_NAMES = {"image/jpg": "image/jpeg", "image/x-jls": "image/jls", "image/x-dicom-rle": "image/dicom-rle"}
-"""What peers write, and former editions had, for the media types of Table 8.7.3-5."""
+"""Names that peers write, and former editions had, for media types of Table 8.7.3-5."""
 
 MAX_MEDIA_TYPES = 1000
 """Media types in one Accept header; more is no request but an attack."""

@@ -85,11 +85,6 @@ def validate(
         if instance is not None and record.instance != instance:
             reason = "its SOP Instance UID is not the one that it was sent under"
             return Refused(MISMATCH, reason, record.instance, record.sop_class)
-        if record.syntax == IMPLICIT_LITTLE and _is_explicit(source, size):
-            reason = (
-                "its data set is in Explicit VR, and its Transfer Syntax UID says Implicit VR Little Endian"
-            )
-            return Refused(NOT_UNDERSTOOD, reason, record.instance, record.sop_class)
         return _problem(record, text.instance, size, study, header) or record
     except LocationError:
         raise
@@ -101,34 +96,40 @@ def validate(
         return Refused(FAILED, "internal server error")
 
 
-def _is_explicit(source: Source, size: int) -> bool:
-    """Return whether the data set of a file begins with an element in Explicit VR, whatever the file says."""
-    with source.open() as stream:
-        walk = FullWalk(stream, size)
-        parts = file_parts(walk)
-        return not first_encoding(walk.read(parts.begin, 8), parts.syntax).implicit
-
-
 def _problem(record: Record, instance: Instance, size: int, study: str | None, header: int) -> Refused | None:
     def refused(code: int, reason: str) -> Refused:
         return Refused(code, reason, record.instance, record.sop_class)
 
     if not record.sop_class:
         return refused(MISMATCH, "no SOP Class UID")
-    if record.syntax == IMPLICIT_LITTLE and _is_explicit(instance.source, size):
-        reason = "its data set is in Explicit VR, and its Transfer Syntax UID says Implicit VR Little Endian"
-        return refused(NOT_UNDERSTOOD, reason)
     if study is not None and record.study != study:
         return refused(MISMATCH, "its study is not the one in the URL")
-    if instance.header.pixels is not None:
-        missing = _missing_bytes(instance, size)
-        if missing:
-            return refused(NOT_UNDERSTOOD, f"truncated: {missing}")
-    elif instance.header.pixels is None and size <= WALKED_BYTES and (missing := _missing_elements(instance)):
-        return refused(NOT_UNDERSTOOD, f"truncated: {missing}")
+    if wrong := _mislabelled(record, instance, size) or _truncated(instance, size):
+        return refused(NOT_UNDERSTOOD, wrong)
     if len(record.header) > header:
         return refused(NO_ROOM, f"a header of more than {header} bytes")
     return None
+
+
+def _mislabelled(record: Record, instance: Instance, size: int) -> str:
+    """Return what a Transfer Syntax UID says wrongly of the VRs; "" where it is right, or harmless."""
+    if record.syntax != IMPLICIT_LITTLE:
+        return ""
+    with instance.source.open() as stream:
+        walk = FullWalk(stream, size)
+        parts = file_parts(walk)
+        if first_encoding(walk.read(parts.begin, 8), parts.syntax).implicit:
+            return ""
+    return "its data set is in Explicit VR, and its Transfer Syntax UID says Implicit VR Little Endian"
+
+
+def _truncated(instance: Instance, size: int) -> str:
+    """Return what a file lacks of what it declares; "" for nothing that is known."""
+    if instance.header.pixels is not None:
+        missing = _missing_bytes(instance, size)
+    else:
+        missing = _missing_elements(instance) if size <= WALKED_BYTES else ""
+    return f"truncated: {missing}" if missing else ""
 
 
 def _missing_bytes(instance: Instance, size: int) -> str:

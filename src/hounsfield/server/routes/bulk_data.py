@@ -133,7 +133,7 @@ def _numbers(entry: Entry) -> range:
 def _opened(
     state: AppState, entry: Entry, instance: Instance, path: str
 ) -> tuple[Callable[[int, int], Piece], int]:
-    """What gives a range of a value's bytes, and how many it has."""
+    """Function that gives a range of a value's bytes, and how many it has."""
     pixels, source = instance.header.pixels, instance.source
     if pixels is not None and pixels.length is not None and path.upper() in {_PIXELS, *_OTHER_PIXELS}:
         start, length = pixels.offset, pixels.length
