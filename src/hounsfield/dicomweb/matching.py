@@ -247,10 +247,10 @@ _EXPECTED = {
 }
 
 
-def check_value(name: str, asked: str, *, match_empty: bool = False) -> None:
+def check_value(name: str, asked: str) -> None:
     """Raise `DicomwebError` 400 for a date, time or number that is none: it would match nothing, without a word."""
     vr = vr_of(name)
-    if is_universal(asked) or (match_empty and asked.strip() == EMPTY):
+    if is_universal(asked) or asked.strip() == EMPTY:
         return
     if vr in TEMPORAL:
         ends = [end for end in _bounds(asked, vr) if end]

@@ -29,7 +29,7 @@ def search(state: AppState, request: Request) -> Response:
     level = cast(Level, _LEVELS[request.path.rstrip("/").rpartition("/")[2]])
     query = Query.parse(request.parameters)
     for name, value in query.matches:
-        check_value(name, value, match_empty=bool(query.match_empty))
+        check_value(name, value)
     page = state.library.search(level, request.scope, query, limit=state.limits.page)
     text = "[" + ",".join(page.models) + "]"
     body = text.replace(INSTANCE_URL, request.base).encode("utf-8", "surrogatepass")
