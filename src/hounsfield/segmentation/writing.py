@@ -5,6 +5,7 @@ Every frame names the slice that it was made on; contours lie on the slices' pla
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from datetime import datetime
 from importlib.metadata import version
@@ -70,22 +71,25 @@ def to_seg(
         raise UnsupportedError(
             "segments that overlap", expected="one label a voxel", remedy="write BINARY: --to seg"
         )
-    made = hd.seg.Segmentation(
-        source_images=datasets,
-        pixel_array=_pixels(masks, segments, places),
-        segmentation_type=hd.seg.SegmentationTypeValues(kind),
-        segment_descriptions=[_description(hd, place, each) for place, each in enumerate(segments, 1)],
-        series_instance_uid=hd.UID(),
-        series_number=_number_of(datasets[0]),
-        sop_instance_uid=hd.UID(),
-        instance_number=1,
-        manufacturer=_MAKER,
-        manufacturer_model_name=_MODEL,
-        software_versions=version("hounsfield"),
-        device_serial_number="0",
-        series_description=(description or "Segmentation")[:64],
-        omit_empty_frames=True,
-    )
+    # pydicom has opinions on names of people, which are the series' own.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made = hd.seg.Segmentation(
+            source_images=datasets,
+            pixel_array=_pixels(masks, segments, places),
+            segmentation_type=hd.seg.SegmentationTypeValues(kind),
+            segment_descriptions=[_description(hd, place, each) for place, each in enumerate(segments, 1)],
+            series_instance_uid=hd.UID(),
+            series_number=_number_of(datasets[0]),
+            sop_instance_uid=hd.UID(),
+            instance_number=1,
+            manufacturer=_MAKER,
+            manufacturer_model_name=_MODEL,
+            software_versions=version("hounsfield"),
+            device_serial_number="0",
+            series_description=(description or "Segmentation")[:64],
+            omit_empty_frames=True,
+        )
     # Names of segments may be in any script, whatever that of the series is.
     made.SpecificCharacterSet = "ISO_IR 192"
     dataset: Dataset = made

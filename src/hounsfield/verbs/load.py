@@ -62,6 +62,15 @@ class Scan:
             matches = begun if len(begun) == 1 else []
         if len(matches) == 1:
             return matches[0]
+        if not self.series and not matches and not self.captures and self.masks:
+            raise SelectionError(
+                say(
+                    "no CT series in it but segments: {listed}",
+                    listed="; ".join(each.name for each in self.masks),
+                ),
+                where=self.location,
+                remedy="read them onto a CT: hounsfield.masks(location, volume), hounsfield measure CT --mask …",
+            )
         if not self.series and not matches and not self.captures:
             why = f": {self.skipped[0].name}: {self.skipped[0].reason}" if self.skipped else ""
             more = len(self.skipped) - 1
@@ -128,19 +137,19 @@ def scan(
     read = instances(location, skipped=skipped)
     captures: list[Series] = []
     held: list[FoundMasks] = []
-    read = _noting_masks(read, held)
-    found = find_series(
-        read if seen is None else _told(read, seen), captures=captures, unit=unit, split_by=split_by
-    )
+    read = _without_masks(read if seen is None else _told(read, seen), held)
+    found = find_series(read, captures=captures, unit=unit, split_by=split_by)
     name = str(location) if isinstance(location, (str, PathLike)) else location.name
     return Scan(name, found[0], (*skipped, *found[1]), tuple(captures), tuple(held))
 
 
-def _noting_masks(read: Iterator[Instance], held: list[FoundMasks]) -> Iterator[Instance]:
+def _without_masks(read: Iterator[Instance], held: list[FoundMasks]) -> Iterator[Instance]:
+    """The instances that are no masks; those that are go to `held`, and are neither series nor left out."""
     for instance in read:
         if (found := found_masks(instance)) is not None:
             held.append(found)
-        yield instance
+        else:
+            yield instance
 
 
 def _told(read: Iterator[Instance], seen: Callable[[], None]) -> Iterator[Instance]:

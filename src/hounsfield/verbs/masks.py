@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hounsfield.ct.instance import Instance
+from hounsfield.ct.instance import BytesSource, Instance, has_metadata, read_instance
 from hounsfield.ct.roi import read_rois
 from hounsfield.ct.series import Series
 from hounsfield.ct.volume import Volume
@@ -56,9 +56,7 @@ def masks(
     if path is not None and path.exists() and is_volume(path, _head(path)):
         return _labels(path, volume, nearest)
     found = _chosen(find_masks(instances(location)), which, location)
-    if found.kind == "RTSTRUCT":
-        return read_rtstruct(found.instance, volume)
-    return read_seg(found.instance, volume, nearest=nearest)
+    return _read(found, volume, nearest)
 
 
 def masks_of_series(
@@ -69,18 +67,26 @@ def masks_of_series(
     Raises what `masks` raises; `SelectionError` where several are there and none is of this series.
     """
     path = Path(location)
-    if path.is_file() or (path.exists() and is_volume(path, _head(path))):
+    if (path.is_file() and path.suffix.lower() == ".json") or (
+        path.exists() and is_volume(path, _head(path))
+    ):
         return [masks(location, volume, nearest=nearest)]
     found = find_masks(instances(location))
     own = [each for each in found if each.referenced_series() == series.uid]
     if not own:
         own = [_chosen(found, None, location)]
-    return [
-        read_rtstruct(each.instance, volume)
-        if each.kind == "RTSTRUCT"
-        else read_seg(each.instance, volume, nearest=nearest)
-        for each in own
-    ]
+    return [_read(each, volume, nearest) for each in own]
+
+
+def _read(found: FoundMasks, volume: Volume, nearest: bool | None) -> Masks:
+    """The masks of one object; of one that a server holds all bytes are fetched first, once."""
+    instance = found.instance
+    if has_metadata(instance.source):
+        with instance.source.open() as stream:
+            instance = read_instance(BytesSource(instance.name, stream.read()))
+    if found.kind == "RTSTRUCT":
+        return read_rtstruct(instance, volume)
+    return read_seg(instance, volume, nearest=nearest)
 
 
 def write_labels(found: Masks, volume: Volume, out: str | Path, *, force: bool = False) -> tuple[str, ...]:

@@ -90,7 +90,7 @@ def info(
         echo(say("failed: {name}: {error}", name=name, error=error), err=True)
     if failed:
         raise click.exceptions.Exit(1)
-    if not looked and not as_json:
+    if not looked and not as_json and not (found.masks and series is None):
         found.choose()  # nothing to tell of is an error, as for every other verb
 
 
