@@ -117,3 +117,31 @@ def _contour(volume: Volume, kind: str, points: NDArray[np.float64], uids: bool)
         image.ReferencedSOPInstanceUID = volume.uids[round(float(points[0, 0]))]
         item.ContourImageSequence = [image]
     return item
+
+
+def write_dose(path: Path, volume: Volume, dose: NDArray[np.float64], affine: NDArray[np.float64]) -> None:
+    """An RT Dose of `dose` (slices, rows, columns) in Gy on a grid of its own, `affine` as a volume's, upright."""
+    scaling = float(dose.max()) / 60000
+    dataset = pydicom.Dataset()
+    dataset.file_meta = pydicom.dataset.FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.SOPClassUID, dataset.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.481.2", generate_uid()
+    dataset.StudyInstanceUID, dataset.SeriesInstanceUID = generate_uid(), generate_uid()
+    dataset.Modality, dataset.SeriesDescription = "RTDOSE", "Plan dose"
+    dataset.FrameOfReferenceUID = volume.header.get("FrameOfReferenceUID", "")
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
+    dataset.NumberOfFrames, dataset.Rows, dataset.Columns = dose.shape
+    dataset.BitsAllocated = dataset.BitsStored = 16
+    dataset.HighBit, dataset.PixelRepresentation = 15, 0
+    dataset.DoseUnits, dataset.DoseType, dataset.DoseSummationType = "GY", "PHYSICAL", "PLAN"
+    dataset.DoseGridScaling = f"{scaling:.10g}"
+    steps = [np.linalg.norm(affine[:3, axis]) for axis in range(3)]
+    dataset.GridFrameOffsetVector = [f"{number * steps[0]:.6g}" for number in range(dose.shape[0])]
+    dataset.FrameIncrementPointer = 0x3004000C
+    dataset.ImagePositionPatient = [f"{mm:.8g}" for mm in affine[:3, 3]]
+    dataset.ImageOrientationPatient = [
+        f"{part:.8g}" for axis in (2, 1) for part in affine[:3, axis] / steps[axis]
+    ]
+    dataset.PixelSpacing = [f"{steps[1]:.8g}", f"{steps[2]:.8g}"]
+    dataset.PixelData = np.rint(dose / scaling).astype("<u2").tobytes()
+    pydicom.dcmwrite(path, dataset, enforce_file_format=True)

@@ -29,6 +29,7 @@ _COLUMNS = (
         "hounsfield check head.nii.gz",
         "hounsfield check head.nii.gz scan/",
         "hounsfield check head.nii.gz scan/ --fix right.nii.gz",
+        "hounsfield check head.nii.gz scan/ --view",
         "hounsfield check volumes/ study/ --report checked/ --workers 8",
     )
 )
@@ -51,6 +52,9 @@ _COLUMNS = (
     metavar="FOLDER",
     help="With a folder of volumes: results, ledger and pages go here.",
 )
+@click.option(
+    "--view", "is_viewed", is_flag=True, help="Look at both in the browser, side by side and as a difference."
+)
 @options.isolate
 @at_once
 @recorded
@@ -63,6 +67,7 @@ def check(
     phase: int | None,
     out: Path | None,
     report: Path | None,
+    is_viewed: bool,
     workers: int | None,
     cluster: str | None,
     fail_fast: bool,
@@ -83,8 +88,10 @@ def check(
     if not volumes:
         _refuse(report is not None or ledger is not None, "--report and --ledger are for a folder of volumes")
         _refuse(out is not None and location is None, "--fix writes from DICOM: give its LOCATION")
-        _one(volume, location, series, phase, out, force, as_json)
+        _refuse(is_viewed and location is None, "--view holds it against DICOM: give its LOCATION")
+        _one(volume, location, series, phase, out, force, as_json, is_viewed)
         return
+    _refuse(is_viewed, "--view is for one volume")
     _refuse(out is not None or phase is not None, "--fix and --phase are for one volume")
     _refuse(ledger is not None and report is None, "--ledger needs --report")
     where = None if location is None else absolute(location)
@@ -122,6 +129,7 @@ def _one(
     out: Path | None,
     force: bool,
     as_json: bool,
+    is_viewed: bool,
 ) -> None:
     from hounsfield.outputs import refuse_existing
     from hounsfield.verbs import check as verb
@@ -137,6 +145,12 @@ def _one(
         _show(found)
         for path in written:
             echo(say("  fixed     {path}", path=path))
+    if is_viewed and location is not None and found.series is not None:
+        from hounsfield.cli.showing import show as show_page
+        from hounsfield.server.local_viewer import local_viewer
+
+        with local_viewer(location, series=found.series.series.uid, held_against=volume) as shown:
+            show_page(shown.app, shown.fragment, port=0, browser=True)
     if not found.is_right:
         raise click.exceptions.Exit(1)
 

@@ -13,14 +13,17 @@ from urllib.parse import urlencode
 from starlette.applications import Starlette
 
 from hounsfield.attributes.header_text import INSTANCE_URL
+from hounsfield.ct.instance import Skipped, Source, read_instance
 from hounsfield.dicomweb.queries import Query
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.errors import SelectionError
 from hounsfield.language import say
 from hounsfield.locations import Location, as_location
+from hounsfield.outputs.scratch import ScratchFolder
 from hounsfield.server.app import make_app
 from hounsfield.server.archive.read_only_library import ReadOnlyLibrary
 from hounsfield.server.auth.access import Access
+from hounsfield.server.rendering.beside import volumes_beside
 from hounsfield.server.state import AppState
 from hounsfield.viewer import page
 
@@ -44,13 +47,20 @@ class LocalViewer:
 
 @contextlib.contextmanager
 def local_viewer(
-    location: str | Path | Location, *, series: str | None = None, language: str | None = None
+    location: str | Path | Location,
+    *,
+    series: str | None = None,
+    language: str | None = None,
+    held_against: str | Path | None = None,
 ) -> Iterator[LocalViewer]:
     """`location` as an application. `series`: which to open, by number, description, UID or its beginning.
 
-    Raises `LocationError` where it cannot be read, `SelectionError` where it holds nothing to show.
+    `held_against`: a volume to be shown beside it, and the difference of the two. Raises `LocationError` where one
+    cannot be read, `SelectionError` where there is nothing to show.
     """
-    library = ReadOnlyLibrary(as_location(location))
+    place = as_location(location)
+    library = ReadOnlyLibrary(place if held_against is None else _Both(place, as_location(held_against)))
+    scratch = ScratchFolder()
     try:
         skipped = tuple((each.name, each.reason) for each in library.skipped)
         found = library.search("series", Resource(""), Query.parse(_QUERY), limit=MOST_SERIES)
@@ -60,11 +70,38 @@ def local_viewer(
             raise SelectionError(
                 say("no DICOM in it{why}", why=why), where=library.name, remedy="check the location"
             )
-        chosen = _chosen(rows, series, library.name)
-        app = make_app(AppState(library, access=Access(hosts=HOSTS)), pages=page())
-        yield LocalViewer(app, _fragment(chosen, language), len(rows), skipped)
+        if held_against is None:
+            fragment = _fragment(_chosen(rows, series, library.name), language)
+        else:
+            other = _first_series(as_location(held_against))
+            fragment = _comparison(
+                _chosen([row for row in rows if row.series != other], series, place.name),
+                rows,
+                other,
+                language,
+            )
+        beside = volumes_beside(library.skipped, library.others, scratch.path)
+        app = make_app(AppState(library, access=Access(hosts=HOSTS), beside=beside), pages=page())
+        yield LocalViewer(app, fragment, len(rows), skipped)
     finally:
         library.close()
+        scratch.cleanup()
+
+
+@dataclass(frozen=True, slots=True)
+class _Both:
+    """Two locations as one."""
+
+    one: Location
+    other: Location
+
+    @property
+    def name(self) -> str:
+        return f"{self.one.name}, {self.other.name}"
+
+    def sources(self) -> Iterator[Source | Skipped]:
+        yield from self.one.sources()
+        yield from self.other.sources()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +155,29 @@ def _chosen(rows: list[_Row], wanted: str | None, where: str) -> _Row | None:
         remedy="choose one with --series, by UID, number or description",
         choices=choices,
     )
+
+
+def _first_series(location: Location) -> str:
+    """The Series Instance UID of the first instance of a location, "" where it has none."""
+    for source in location.sources():
+        if not isinstance(source, Skipped):
+            return read_instance(source).header.text("SeriesInstanceUID")
+    return ""
+
+
+def _comparison(chosen: _Row | None, rows: list[_Row], other: str, language: str | None) -> str:
+    """The fragment of three panes: the series, what is held against it, and the series under the difference."""
+    beside = next((row for row in rows if row.series == other), None)
+    if chosen is None or beside is None:
+        return _fragment(chosen, language)
+    query = {"study": chosen.study, "series": chosen.series}
+    query |= {"2-study": beside.study, "2-series": beside.series}
+    query |= {"3-study": chosen.study, "3-series": chosen.series}
+    query["3-layers"] = f"minus~{beside.study}~{beside.series}"
+    query["panel"] = "layers"
+    if language is not None:
+        query["lang"] = language
+    return f"#/?{urlencode(query)}"
 
 
 def _fragment(chosen: _Row | None, language: str | None) -> str:

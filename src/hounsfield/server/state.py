@@ -17,6 +17,7 @@ from hounsfield.server.http.memory_budget import MemoryBudget
 from hounsfield.server.ops.access_log import AccessLog
 from hounsfield.server.ops.metrics import Metrics
 from hounsfield.server.ops.verification import Verified
+from hounsfield.server.rendering.layers import VolumeBeside
 from hounsfield.server.rendering.volumes import VolumeCache
 
 THREADS = 24
@@ -35,6 +36,8 @@ class AppState:
     """The file of findings of `hounsfield verify`."""
     access: Access = field(default_factory=Access)
     access_log: AccessLog = field(default_factory=AccessLog)
+    beside: tuple[VolumeBeside, ...] = ()
+    """Volume files beside what is served, which may be laid over a series."""
 
     def __post_init__(self) -> None:
         self.metrics = Metrics()

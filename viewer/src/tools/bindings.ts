@@ -17,7 +17,7 @@ export type Command =
   | "next" | "previous" | "first" | "last" | "pageNext" | "pagePrevious" | "nextSeries" | "previousSeries"
   | "zoomIn" | "zoomOut" | "fit" | "actual" | "left" | "right" | "turnRight" | "turnLeft" | "flipHorizontal" | "flipVertical"
   | "invert" | "cine" | "reset" | "undo" | "redo" | "remove" | "help" | "escape" | "stack" | "planes" | "alone" | "interpolate"
-  | "panelNumbers" | "panelTags" | "panelMeasure" | "png" | "goTo" | `tool:${Tool}` | `preset${number}`;
+  | "panelNumbers" | "panelTags" | "panelMeasure" | "panelLayers" | "layersOff" | "png" | "goTo" | `tool:${Tool}` | `preset${number}`;
 
 /** In the order of the help. */
 export const KEYS: readonly (readonly [string, Command])[] = [
@@ -52,6 +52,8 @@ export const KEYS: readonly (readonly [string, Command])[] = [
   ["j", "panelNumbers"],
   ["g", "panelTags"],
   ["k", "panelMeasure"],
+  ["q", "panelLayers"],
+  [",", "layersOff"],
   ["Ctrl+s", "png"],
   ["?", "help"],
   ["Escape", "escape"],

@@ -4,6 +4,7 @@ import { useEffect } from "preact/hooks";
 import { Announcer } from "./announcer";
 import { Help } from "./help";
 import { Icon } from "./icons";
+import { LayersPanel } from "./layers_panel";
 import { MeasurePanel } from "./measure_panel";
 import { NumbersPanel } from "./numbers_panel";
 import type { PaneState } from "./pane_state";
@@ -50,7 +51,7 @@ function Viewer() {
 
 function SidePanel({ pane }: { pane: PaneState }) {
   const w = words.value;
-  const title = { numbers: w.numbers, tags: w.tags, measure: w.measurements, "": "" }[panel.value];
+  const title = { numbers: w.numbers, tags: w.tags, measure: w.measurements, layers: w.layers, "": "" }[panel.value];
   return (
     <aside class="panel" aria-label={title}>
       <div class="panel-head">
@@ -62,6 +63,7 @@ function SidePanel({ pane }: { pane: PaneState }) {
       <div class="panel-body">
         {panel.value === "numbers" && <NumbersPanel pane={pane} />}
         {panel.value === "tags" && <TagsPanel pane={pane} />}
+        {panel.value === "layers" && <LayersPanel pane={pane} />}
         {panel.value === "measure" && <MeasurePanel pane={pane} />}
       </div>
     </aside>

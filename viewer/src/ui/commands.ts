@@ -73,6 +73,7 @@ const onPane: Partial<Record<Command, (pane: PaneState) => void>> = {
   interpolate: (pane) => (pane.smooth.value = !pane.smooth.value),
   cine: play,
   reset: (pane) => pane.reset(),
+  layersOff: (pane) => pane.layers.toggleAll(),
   stack: (pane) => (pane.layout.value = "stack"),
   planes: (pane) => void (pane.model.hasPlanes && (pane.layout.value = "planes")),
   alone: toggleAlone,
@@ -91,6 +92,7 @@ const onPage: Partial<Record<Command, () => void>> = {
   panelNumbers: () => toggle("numbers"),
   panelTags: () => toggle("tags"),
   panelMeasure: () => toggle("measure"),
+  panelLayers: () => toggle("layers"),
 };
 
 /** Only what is seen is deleted by a key; the panel deletes anything that it lists. */

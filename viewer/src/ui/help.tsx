@@ -14,6 +14,7 @@ const NAMES: Partial<Record<Command, Word>> = {
   panelNumbers: "numbers",
   panelTags: "tags",
   panelMeasure: "measurements",
+  panelLayers: "layers",
 };
 
 function actionName(action: DragAction): string {

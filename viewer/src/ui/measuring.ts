@@ -131,7 +131,9 @@ export function commit(item: Measurement): void {
   chosen.value = item.id;
 }
 
-export const unitLabel = (unit: string): string => (isHounsfield(unit) ? "HU" : unit === "unspecified" || !unit ? "" : unit);
+/** DICOM writes units in capitals (PS3.3 C.8.8.3). */
+const WRITTEN: Readonly<Record<string, string>> = { unspecified: "", GY: "Gy", RELATIVE: "" };
+export const unitLabel = (unit: string): string => (isHounsfield(unit) ? "HU" : (WRITTEN[unit] ?? unit));
 
 const short = (value: number): string => String(+value.toFixed(1)).replace("-", "−");
 /** With its tenth even where that is 0; never −0.0. */

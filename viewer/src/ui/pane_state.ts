@@ -9,6 +9,7 @@ import { planeSteps, PLANES, stepThrough, type Frame, type Grid, type PlaneName 
 import type { Slab } from "../volume/sample";
 import type { Vec3 } from "../volume/vector";
 import { ANY, isHounsfield, type Choice } from "../wire/info";
+import { PaneLayers } from "./layers";
 import { acquire, release, type SeriesModel } from "./series_model";
 import { cineRate } from "./settings";
 
@@ -47,10 +48,12 @@ export class PaneState {
   readonly look = computed(() => ({ window: this.window.value, invert: this.inverted.value !== (this.model.info.value?.inverted ?? false), colours: this.colours.value, threshold: this.threshold.value }));
   readonly palette = computed(() => palette(this.look.value, false));
   readonly planePalette = computed(() => palette(this.look.value, true));
+  readonly layers: PaneLayers;
   private readonly stops: (() => void)[] = [];
 
   constructor(study: string, series: string, start: number | null, choice: Choice = ANY) {
     this.model = acquire(study, series, start, choice);
+    this.layers = new PaneLayers(this.model);
     this.stops.push(
       effect(() => this.settle(start)),
       effect(() => {
@@ -113,6 +116,13 @@ export class PaneState {
     });
   }
 
+  /** Goes to a voxel, whole or between, of (slice, row, column). */
+  lookAtVoxel(index: Vec3): void {
+    const place = this.model.lps(index);
+    if (place) this.lookAt(place);
+    else this.goTo(index[0]);
+  }
+
   scrollPlane(view: PlaneName, steps: number): void {
     const [grid, cross] = [this.model.grid, this.cross.value];
     if (grid && cross) this.lookAt(stepThrough(grid, view, this.frame.value, cross, steps));
@@ -167,6 +177,7 @@ export class PaneState {
   close(): void {
     this.playing.value = false;
     for (const stop of this.stops) stop();
+    this.layers.close();
     release(this.model);
   }
 }

@@ -2,6 +2,7 @@
 
 import { signal } from "@preact/signals";
 import type { Point } from "../volume/raster";
+import type { Vec3 } from "../volume/vector";
 import { isHounsfield } from "../wire/info";
 import { unitLabel } from "./measuring";
 import { active, panel } from "./session";
@@ -23,6 +24,24 @@ function chainOf(view: ViewValues, slice: number, value: number): string {
   return chain(value, sliceFacts(model, slice), unitLabel(model.info.value?.unit ?? ""), mended(view, slice, value), words.value);
 }
 
+/** What the layers say of a voxel: segments by name, values with their unit. */
+function layersAt(view: ViewValues, index: Vec3, lps: Vec3 | null): string[] {
+  return view.pane.layers.shown.value.flatMap((layer) => {
+    const info = layer.model.info.value;
+    void layer.model.version.value;
+    if (!info || !layer.visible.value) return [];
+    if (layer.hasLabels) {
+      const names = new Map(info.segments.map((each) => [each.index, each.label]));
+      const shown = layer.model.labelsAt(index).filter((label) => layer.styles.value.get(label)?.visible);
+      return shown.map((label) => names.get(label) ?? String(label));
+    }
+    const value = layer.model.valueAt(index, lps);
+    if (value === null) return [];
+    const digits = layer.kind === "RTDOSE" ? value.toFixed(2) : `${value > 0 ? "+" : ""}${+value.toPrecision(5)}`;
+    return [`${layer.kind === "difference" ? "Δ " : ""}${minus(digits)} ${unitLabel(info.unit)}`.trim()];
+  });
+}
+
 export function Readout() {
   const w = words.value;
   const at = readout.value;
@@ -37,11 +56,17 @@ export function Readout() {
       </footer>
     );
   }
+  const said = layersAt(at.view, found.index, found.lps);
   return (
     <footer class="readout" data-value={found.value} data-voxel={found.index.join(",")} data-index={found.exact.join(",")} data-lps={found.lps?.join(",")}>
       <button class="chain" onClick={() => (panel.value = "tags")} title={w.conversion}>
         {chainOf(at.view, found.index[0], found.value)}
       </button>
+      {said.length > 0 && (
+        <span class="layers-at" title={w.layers}>
+          {said.join(" · ")}
+        </span>
+      )}
       <span title={w.voxel}>[{found.index.join(", ")}]</span>
       {found.lps && <span class="lps">{found.lps.map((mm, axis) => `${"LPS"[axis]} ${minus(mm.toFixed(1).replace(/^-0\.0$/, "0.0"))}`).join("  ")} mm</span>}
     </footer>

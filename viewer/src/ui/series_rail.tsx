@@ -4,7 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { Series } from "../wire/lists";
 import { thumbnail } from "../wire/pictures";
 import { Icon } from "./icons";
-import { active, MOST_PANES, panes, railOpen, show, showBeside, siblings } from "./session";
+import { active, MOST_PANES, panel, panes, railOpen, show, showBeside, siblings } from "./session";
 import { words } from "./settings";
 import { fill } from "./words";
 
@@ -18,6 +18,7 @@ export function SeriesRail() {
           key={series.uid}
           series={series}
           current={active.value?.model.series === series.uid}
+          layer={layerOf(series)}
           open={() => show(series.study, series.uid)}
           beside={panes.value.length < MOST_PANES ? () => void showBeside(series.study, series.uid) : null}
         />
@@ -26,14 +27,32 @@ export function SeriesRail() {
   );
 }
 
+/** What turns a series on and off as a layer of the one that is looked at; null where it is none of it. */
+function layerOf(series: Series): CardProps["layer"] {
+  const layers = active.value?.layers;
+  const listed = layers?.found.value?.filter((each) => each.series === series.uid) ?? [];
+  if (!layers || !listed.length) return null;
+  const on = listed.some((each) => layers.get(each.id)?.visible.value);
+  const toggle = (): void => {
+    for (const each of listed) {
+      const there = layers.get(each.id);
+      if (there) there.visible.value = !on;
+      else if (!on) layers.add(each.id, each.kind, each.name);
+    }
+    panel.value = "layers";
+  };
+  return { on, toggle };
+}
+
 interface CardProps {
+  readonly layer?: { readonly on: boolean; readonly toggle: () => void } | null | undefined;
   readonly series: Series;
   readonly current: boolean;
   readonly open: () => void;
   readonly beside: (() => void) | null;
 }
 
-export function SeriesCard({ series, current, open, beside }: CardProps) {
+export function SeriesCard({ series, current, layer, open, beside }: CardProps) {
   const w = words.value;
   const title = [series.number, series.description].filter((part) => part !== undefined && part !== "").join(" · ") || series.modality;
   return (
@@ -45,7 +64,12 @@ export function SeriesCard({ series, current, open, beside }: CardProps) {
           {[series.modality, fill(series.instances === 1 ? w.oneImage : w.manyImages, { n: series.instances ?? "?" })].filter(Boolean).join(" · ")}
         </span>
       </button>
-      {beside && (
+      {layer && (
+        <button class="small as-layer" role="switch" aria-checked={layer.on} title={`${w.showLayer}: ${w.asLayer}`} aria-label={`${w.showLayer}: ${title} ${w.asLayer}`} onClick={layer.toggle}>
+          <Icon name={layer.on ? "eye" : "eyeOff"} />
+        </button>
+      )}
+      {beside && !layer && (
         <button class="small beside" title={w.compareWith} aria-label={`${w.compareWith}: ${title}`} onClick={beside}>
           <Icon name="compare" />
         </button>

@@ -1,15 +1,15 @@
 // What is open: panes side by side, the chosen tool, the panel, the measurements. One per page.
 
 import { batch, computed, effect, signal } from "@preact/signals";
-import { toIndex } from "../volume/affine";
 import { History } from "../tools/history";
 import type { Measurement } from "../tools/measurements";
 import type { Tool } from "../tools/registry";
 import type { Choice } from "../wire/info";
 import { seriesOf, type Series } from "../wire/lists";
+import { follow } from "./linking";
 import { PaneState } from "./pane_state";
 
-export type Panel = "numbers" | "tags" | "measure" | "";
+export type Panel = "numbers" | "tags" | "measure" | "layers" | "";
 export const MOST_PANES = 4;
 
 export const panes = signal<readonly PaneState[]>([]);
@@ -140,24 +140,10 @@ effect(() => {
   );
 });
 
-const frameOf = (pane: PaneState): string => pane.model.info.value?.header["FrameOfReferenceUID"] ?? "";
-
-/** Whether two panes show places of one frame of reference, so that scrolling one can move the other. */
-export function sharePlace(a: PaneState, b: PaneState): boolean {
-  return !!a.model.grid && !!b.model.grid && frameOf(a) !== "" && frameOf(a) === frameOf(b);
-}
-
-/** Linked by place: the others go where the active one is, as far as they reach there. */
+/** Linked: the others go where the active one is, as far as they reach there. */
 effect(() => {
   const lead = active.value;
   const place = lead?.cross.value;
   if (!lead || !place || !linked.value) return;
-  for (const pane of panes.value) {
-    const { model } = pane;
-    if (pane === lead || !sharePlace(lead, pane) || !model.inverse) continue;
-    const at = toIndex(model.inverse, place).map(Math.round);
-    const within = (axis: number): boolean => at[axis]! >= 0 && at[axis]! < model.grid!.shape[axis]!;
-    if (within(0) && within(1) && within(2)) pane.lookAt(place);
-    else if (within(0)) pane.goTo(at[0]!);
-  }
+  for (const pane of panes.value) if (pane !== lead) follow(lead, place, pane, panes.value);
 });

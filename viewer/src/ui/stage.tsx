@@ -6,16 +6,19 @@ import { wheelNotches } from "../tools/wheel";
 import { PLANES, type PlaneName } from "../volume/planes";
 import { minus } from "./chain";
 import { Icon } from "./icons";
+import { Legends } from "./legend";
 import { isKind } from "../tools/registry";
+import { goTogether } from "./linking";
 import { measureWaiting } from "./measuring";
 import { LAYOUTS, type Layout, type PaneState, type ViewName } from "./pane_state";
-import { active, activeId, alone, closePane, linked, panes, sharePlace, toggleAlone, tool } from "./session";
+import { active, activeId, alone, closePane, linked, panes, toggleAlone, tool } from "./session";
 import { say } from "./reasons";
 import { cineRate, CINE_RATES, language, words } from "./settings";
 import { SliceNumber } from "./slice_number";
 import { shortly, Trouble } from "./trouble";
 import { someSlices, verdictName } from "./judgement";
 import { View } from "./view";
+import { otherSeries } from "../wire/layers";
 import { fill } from "./words";
 
 export function Stage() {
@@ -39,6 +42,7 @@ function Pane({ pane }: { pane: PaneState }) {
       <Views pane={pane} />
       <Caption pane={pane} several={several} />
       {several && <PaneButtons pane={pane} />}
+      <Legends pane={pane} />
       <Overlays pane={pane} />
     </section>
   );
@@ -71,13 +75,23 @@ export function seriesTitle(pane: PaneState): string {
   return [header["SeriesNumber"], header["SeriesDescription"]].filter(Boolean).join(" · ") || words.value.series;
 }
 
+/** Of the differences that cover the series. */
+function differenceNames(pane: PaneState): string[] {
+  const shown = pane.layers.shown.value.filter((layer) => layer.kind === "difference" && layer.visible.value);
+  const other = (id: string): PaneState | undefined => panes.value.find((each) => each.model.series === otherSeries(id));
+  return shown.map((layer) => {
+    const name = layer.name || (other(layer.id) ? seriesTitle(other(layer.id)!) : "");
+    return `${words.value.layerDifference}${name ? `: ${name} − ${seriesTitle(pane)}` : ""}`;
+  });
+}
+
 function Caption({ pane, several }: { pane: PaneState; several: boolean }) {
   const w = words.value;
   const lead = active.value;
-  const apart = several && linked.value && lead && lead !== pane && pane.model.info.value && !sharePlace(lead, pane);
+  const apart = several && linked.value && lead && lead !== pane && pane.model.info.value && !goTogether(lead, pane, panes.value);
   return (
     <div class="caption">
-      <span class="caption-title">{seriesTitle(pane)}</span>
+      <span class="caption-title">{differenceNames(pane).join(" · ") || seriesTitle(pane)}</span>
       {pane.model.hasPlanes && (several || (pane.layout.value !== "stack" && pane.layout.value !== "planes")) && <LayoutChoice pane={pane} />}
       {apart && <small>{w.linkRefused}</small>}
     </div>

@@ -145,6 +145,7 @@ export function Toolbar() {
         <div class="group panels" role="group" aria-label={w.panels}>
           <PanelButton name="numbers" icon="numbers" word="numbers" command="panelNumbers" />
           <PanelButton name="tags" icon="tags" word="tags" command="panelTags" />
+          <PanelButton name="layers" icon="layers" word="layers" command="panelLayers" />
           <PanelButton name="measure" icon="measure" word="measurements" command="panelMeasure" />
         </div>
         <PageButtons />

@@ -20,12 +20,25 @@ export function explain(error: Error, w: Words): string {
 
 /** In one line: in English the server's own words, which say more; in Chinese what kind of trouble it is. */
 export function shortly(error: Error): string {
-  return language.value === "en" ? error.message : explain(error, words.value);
+  return language.value === "en" && !isLost(error) ? error.message : explain(error, words.value);
 }
+
+/** Why something could not be, without a status: in Chinese where the server says it so. */
+export function reasonOf(error: Error): string {
+  if (isLost(error)) return words.value.lost;
+  // Rather in English than not at all.
+  if (language.value === "zh" && error instanceof WireError && error.chinese) return error.chinese;
+  return error.message.replace(/^\d{3} /, "");
+}
+
+/** A server that does not answer says nothing: what the browser calls that helps nobody. */
+const isLost = (error: Error): boolean => error instanceof WireError && error.kind === "lost";
 
 /** The server's own words, which are English: in Chinese only for who asks for them. */
 function OwnWords({ error }: { error: Error }) {
+  if (isLost(error)) return null;
   if (language.value === "en") return <p>{error.message}</p>;
+  if (error instanceof WireError && error.chinese) return <p>{error.chinese}</p>;
   return (
     <details>
       <summary>{words.value.ownWords}</summary>

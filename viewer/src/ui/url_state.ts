@@ -6,13 +6,14 @@ import { COLOUR_MAPS } from "../render/colour_maps";
 import { UPRIGHT, type Pose } from "../render/pose";
 import { TOOLS } from "../tools/registry";
 import type { Vec3 } from "../volume/vector";
+import { layersText, readLayers } from "./layers_address";
 import { LAYOUTS, type PaneState, type ViewName } from "./pane_state";
 import { alone, closeAll, linked, panel, panes, show, showBeside, toggleAlone, tool, type Panel } from "./session";
 import { isLanguage, isTheme, language, theme } from "./settings";
 
 export const searchText = signal("");
 const VIEWS: readonly ViewName[] = ["stack", "axial", "coronal", "sagittal"];
-const PANELS: readonly Panel[] = ["numbers", "tags", "measure"];
+const PANELS: readonly Panel[] = ["numbers", "tags", "measure", "layers"];
 
 const short = (value: number): string => String(+value.toFixed(3));
 const poseText = (pose: Pose): string => [pose.zoom, pose.x, pose.y, pose.turn].map(short).join(",") + (pose.flip ? ",f" : "");
@@ -41,6 +42,7 @@ function writePane(pane: PaneState, query: URLSearchParams, prefix: string): voi
   put("smooth", pane.smooth.value ? null : "0");
   const threshold = pane.threshold.value;
   put("threshold", threshold && `${threshold.low},${threshold.high}`);
+  put("layers", layersText(pane.layers));
   if (pane.layout.value === "stack") return;
   put("layout", pane.layout.value);
   put("cross", pane.cross.value && pane.cross.value.map(short).join(","));
@@ -62,6 +64,7 @@ function readPane(pane: PaneState, query: URLSearchParams, prefix: string): void
   pane.smooth.value = get("smooth") !== "0";
   const threshold = numbers(get("threshold"), 2);
   if (threshold) pane.threshold.value = { low: threshold[0]!, high: threshold[1]! };
+  readLayers(pane.layers, get("layers") ?? "");
   pane.layout.value = LAYOUTS.find((known) => known === get("layout")) ?? "stack";
   const cross = numbers(get("cross"), 3);
   if (cross) pane.cross.value = cross as unknown as Vec3;
@@ -111,7 +114,7 @@ function address(): string {
   }
   query.set("lang", language.value);
   if (theme.value !== "system") query.set("theme", theme.value);
-  return `#/?${query.toString().replaceAll("%2C", ",")}`;
+  return `#/?${query.toString().replaceAll("%2C", ",").replaceAll("%21", "!").replaceAll("%7E", "~")}`;
 }
 
 const QUIET_MS = 150;

@@ -9,6 +9,7 @@ import type { Measurement } from "../tools/measurements";
 import { isKind, toolOf } from "../tools/registry";
 import { isVisible, lines, pointsOn, visible } from "./measuring";
 import { attachGestures } from "./gestures";
+import { LayerDrawing } from "./layer_drawing";
 import { interaction, type ViewPort } from "./interaction";
 import type { PaneState, ViewName } from "./pane_state";
 import { PictureLoader } from "./picture_loader";
@@ -29,6 +30,7 @@ const CROSS: Record<ViewName, readonly [string, string]> = {
 export class ViewDrawing implements ViewPort {
   readonly values: ViewValues;
   private readonly picture = new Picture();
+  private readonly layers = new LayerDrawing();
   private readonly loader = new PictureLoader(() => this.schedule());
   private size: Pane = { width: 0, height: 0 };
   private draft: Measurement | null = null;
@@ -79,6 +81,7 @@ export class ViewDrawing implements ViewPort {
     // A slice that is there does not change when others come.
     if (view !== "stack" || !pane.model.slices?.get(pane.slice.value)) void pane.model.version.value;
     void [pane.palette.value, pane.cross.value, pane.frame.value, pane.slab.value, pane.layout.value];
+    pane.layers.watch();
     void [measurements.value, chosen.value, words.value, tool.value];
     this.schedule();
   }
@@ -111,6 +114,7 @@ export class ViewDrawing implements ViewPort {
     if (raster) {
       this.latest = poseMatrix(this.values.pane.poses.peek()[this.values.view], raster, this.size);
       shown = this.drawPixels(context, raster, this.latest);
+      if (shown) this.layers.draw(context, this.values, this.latest, devicePixelRatio);
       this.drawOver(over, this.latest);
     }
     if (shown) this.below.dataset["drawn"] = String(++this.drawn);

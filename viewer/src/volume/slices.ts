@@ -58,6 +58,11 @@ export class Slices {
     return this.values[index];
   }
 
+  /** The slice now looked at. */
+  get looked(): number {
+    return this.centre;
+  }
+
   /** Whether `index` is the slice now looked at. */
   isLookedAt(index: number): boolean {
     return index === this.centre;

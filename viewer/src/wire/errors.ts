@@ -9,6 +9,8 @@ export class WireError extends Error {
     readonly kind: WireFailure,
     message: string,
     readonly status = 0,
+    /** The same in Chinese, where the server says it. */
+    readonly chinese = "",
   ) {
     super(message);
     this.name = "WireError";
@@ -18,23 +20,23 @@ export class WireError extends Error {
 /** The error that an answer other than 2xx stands for; its text is whatever the server said, shortened. */
 export async function refusal(answer: Response): Promise<WireError> {
   const kind = answer.status === 401 || answer.status === 403 ? "unauthorized" : answer.status === 404 ? "missing" : "refused";
-  return new WireError(kind, `${answer.status} ${await reason(answer)}`.trim(), answer.status);
+  const { english, chinese } = await reason(answer);
+  return new WireError(kind, `${answer.status} ${english}`.trim(), answer.status, chinese);
 }
 
-async function reason(answer: Response): Promise<string> {
+async function reason(answer: Response): Promise<{ english: string; chinese: string }> {
   const text = await answer.text().catch(() => "");
   try {
     const body: unknown = JSON.parse(text);
     if (body && typeof body === "object") {
-      for (const key of ["error", "message", "detail", "reason"]) {
-        const said = (body as Record<string, unknown>)[key];
-        if (typeof said === "string") return said.slice(0, 400);
-      }
+      const said = (key: string): string => String((body as Record<string, unknown>)[key] ?? "").slice(0, 400);
+      const english = ["error", "message", "detail", "reason"].map(said).find(Boolean);
+      if (english) return { english: said("expected") ? `${english} (${said("expected")})` : english, chinese: said("error_zh") };
     }
   } catch {
     // Not JSON: the text itself.
   }
-  return text.trim().slice(0, 400) || answer.statusText;
+  return { english: text.trim().slice(0, 400) || answer.statusText, chinese: "" };
 }
 
 /** `fetch` whose every failure is a `WireError`; a lost server is told from one that refuses. */

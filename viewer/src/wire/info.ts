@@ -159,7 +159,7 @@ function parsePart(item: unknown): Part {
   };
 }
 
-function parseAffine(value: unknown): number[][] | null {
+export function parseAffine(value: unknown): number[][] | null {
   if (value === null || value === undefined) return null;
   if (!Array.isArray(value) || value.length !== 4) throw malformed("a 4×4 affine");
   return value.map((row) => optionalNumbers(row, 4, "affine")!);

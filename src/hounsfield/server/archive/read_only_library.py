@@ -24,7 +24,8 @@ _BATCH = 200
 
 
 class ReadOnlyLibrary:
-    """A library over `location`. `skipped` lists what is no instance, with reasons. To be closed."""
+    """A library over `location`. `skipped` lists what is no instance, with reasons, and `others` those of them that can
+    be opened, by name. To be closed."""
 
     def __init__(self, location: Location) -> None:
         """Reads every header. Raises `LocationError` when the location cannot be read at all."""
@@ -33,6 +34,7 @@ class ReadOnlyLibrary:
         self._index = Index(f"sqlite:///{self._folder.path / 'index.sqlite'}")
         self._sources: dict[str, Source] = {}
         self.skipped: list[Skipped] = []
+        self.others: dict[str, Source] = {}
         self._index.prepare()
         self._read()
 
@@ -55,6 +57,11 @@ class ReadOnlyLibrary:
                     source.name: source for source, each in zip(batch, found, strict=True) if each in records
                 }
                 self._index.add(records)
+                self.others |= {
+                    source.name: source
+                    for source, each in zip(batch, found, strict=True)
+                    if isinstance(each, Skipped)
+                }
 
     def _named(self) -> Iterator[Source]:
         for source in self._location.sources():

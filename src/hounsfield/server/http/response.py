@@ -26,6 +26,7 @@ from hounsfield.errors import (
     SelectionError,
     UnsupportedError,
 )
+from hounsfield.language import translated
 from hounsfield.server.http.request import Request
 
 AGENT = "hounsfield"
@@ -106,6 +107,8 @@ def error_response(error: HounsfieldError) -> Response:
         status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
     # Where on this machine something lies is nobody else's business.
     described: dict[str, Any] = {"status": status, "error": error.found}
+    if (chinese := translated(error.found, "zh")) != error.found:
+        described["error_zh"] = chinese
     if error.expected:
         described["expected"] = error.expected
     if error.remedy and status < 500:

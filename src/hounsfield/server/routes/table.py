@@ -9,6 +9,7 @@ from hounsfield.server.routes import (
     capabilities,
     delete,
     frames,
+    layers,
     metrics,
     rendered,
     retrieve,
@@ -127,6 +128,38 @@ _VOLUMES = (
     ),
 )
 
+_LAYERS = (
+    Endpoint(
+        f"{SERIES}/layers",
+        layers.layers,
+        "Segmentations, structures, label maps and doses that lie over a series",
+        produces=("application/json",),
+        parameters=_CHOICE,
+        heavy=True,
+    ),
+    Endpoint(
+        f"{SERIES}/layers/{{layer}}",
+        layers.layer,
+        "One layer: its grid, its segments and what is measured in them",
+        produces=("application/json",),
+        parameters=_CHOICE,
+        heavy=True,
+    ),
+    Endpoint(
+        f"{SERIES}/layers/{{layer}}/slices",
+        layers.layer_slices,
+        "The slices of a layer that hold anything, in one response",
+        produces=("application/octet-stream",),
+        parameters=(
+            *_CHOICE,
+            ("array", "which of its arrays, from 0"),
+            ("from", "the slice that comes first; by default the middle one"),
+            ("encoding", "identity or gzip"),
+        ),
+        heavy=True,
+    ),
+)
+
 _PICTURES = ("image/jpeg", "image/png", "image/gif", "video/mp4")
 _LOOK = (
     ("window", "centre,width,function, or a preset's name"),
@@ -222,6 +255,6 @@ _SELF = (
 )
 
 ENDPOINTS: tuple[Endpoint, ...] = (
-    *(*_SEARCHES, *_RETRIEVALS, *_METADATA, *_PIXELS, *_VOLUMES, *_RENDERED, _WADO_URI),
+    *(*_SEARCHES, *_RETRIEVALS, *_METADATA, *_PIXELS, *_VOLUMES, *_LAYERS, *_RENDERED, _WADO_URI),
     *(*_STORES, *_REMOVALS, *_PAGE, *_SELF),
 )

@@ -45,7 +45,7 @@ def info(state: AppState, request: Request) -> Response:
     study, series = request.scope.study, request.scope.series
     described: dict[str, Any] = {"study": study, "series": series}
     try:
-        stack = scanned.chosen(_number(request, "part"), _number(request, "phase"))
+        stack = scanned.chosen(number_of(request, "part"), number_of(request, "phase"))
     except SelectionError as error:
         if scanned.parts:
             raise
@@ -72,7 +72,7 @@ def plausibility(state: AppState, request: Request) -> Response:
     tag = etag(scanned.version, "plausibility", request.query_text)
     if (same := not_modified(request, tag)) is not None:
         return same
-    stack = scanned.chosen(_number(request, "part"), _number(request, "phase"))
+    stack = scanned.chosen(number_of(request, "part"), number_of(request, "phase"))
     stack.check(0, state.limits.frame)
     slices, unit = stack.slices, stack.series.unit
     key = (
@@ -232,11 +232,11 @@ def slice_values(state: AppState, request: Request) -> Response:
         )
     number = int(text)
     scanned = state.volumes.scan(request.scope)
-    coding = _coding(request)
+    coding = coding_of(request)
     tag = etag(scanned.version, number, request.query_text, coding)
     if (same := not_modified(request, tag)) is not None:
         return same
-    stack = scanned.chosen(_number(request, "part"), _number(request, "phase"))
+    stack = scanned.chosen(number_of(request, "part"), number_of(request, "phase"))
     stack.check(number, state.limits.frame)
     values, counts = stack.hounsfield(number)
     raw = values.astype("<i2", copy=False)
@@ -263,18 +263,18 @@ def slices(state: AppState, request: Request) -> Response:
     """Every slice in one response, from one outwards: records of head and values."""
     request.known("part", "phase", "from", "most", "encoding")
     scanned = state.volumes.scan(request.scope)
-    stack = scanned.chosen(_number(request, "part"), _number(request, "phase"))
+    stack = scanned.chosen(number_of(request, "part"), number_of(request, "phase"))
     count = len(stack.slices)
     stack.check(0, state.limits.frame)
-    start = _number(request, "from")
-    order = islice(outwards(count, count // 2 if start is None else start), _number(request, "most"))
+    start = number_of(request, "from")
+    order = islice(outwards(count, count // 2 if start is None else start), number_of(request, "most"))
 
     def make(number: int) -> Made:
         stack.check(number, state.limits.frame)
         values, counts = stack.hounsfield(number)
         return values, (counts.padded, counts.clamped, counts.saturated, counts.rounded)
 
-    return record_response(records(order, make), _coding(request))
+    return record_response(records(order, make), coding_of(request))
 
 
 def record_response(content: Iterator[bytes], coding: str | None) -> Response:
@@ -298,7 +298,7 @@ def deltas(values: np.ndarray[Any, np.dtype[Any]]) -> np.ndarray[Any, np.dtype[A
     return out
 
 
-def _coding(request: Request) -> str | None:
+def coding_of(request: Request) -> str | None:
     """Return the content coding: none for a client on this machine, unless it names a coding itself."""
     asked = request.parameter("encoding")
     if asked is not None:
@@ -339,7 +339,7 @@ def volume(state: AppState, request: Request) -> Response:
     tag = etag(scanned.version, name, request.query_text)
     if (same := not_modified(request, tag)) is not None:
         return same
-    stack = scanned.chosen(_number(request, "part"), None)
+    stack = scanned.chosen(number_of(request, "part"), None)
     series = stack.series
     needed = (
         len(series.slices)
@@ -352,7 +352,7 @@ def volume(state: AppState, request: Request) -> Response:
             expected=say("at most {decoded}", decoded=state.limits.decoded),
             status=413,
         )
-    phase = _number(request, "phase")
+    phase = number_of(request, "phase")
     with state.decoding.taken(needed):
         made: Volume = state.volumes.value(
             (request.scope.series, scanned.version, stack.part, phase, options),
@@ -395,7 +395,8 @@ def _then_removed(path: Path, size: int, folder: ScratchFolder) -> Blocks:
         folder.cleanup()
 
 
-def _number(request: Request, name: str) -> int | None:
+def number_of(request: Request, name: str) -> int | None:
+    """The parameter `name`, a whole number from 0 on; None where it is not there."""
     text = request.parameter(name)
     if text is None:
         return None

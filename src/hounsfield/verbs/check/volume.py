@@ -241,7 +241,7 @@ def _held_against(
     ranked = _ranked(subject, fitting)
     results = []
     for candidate in ranked[:MOST_COMPARED]:
-        results.append(_compared(subject, candidate, judged))
+        results.append(compare(subject, candidate, judged))
         if results[-1].is_right:
             break
     best = min(results, key=_quality)
@@ -297,8 +297,12 @@ def _by_place(subject: Subject, candidate: Candidate) -> Alignment:
     return asked or alignments(shape, candidate.shape)[0]
 
 
-def _compared(subject: Subject, candidate: Candidate, judged: Plausibility) -> Checked:
-    """The volume against one series, turned as its affine asks or, where that fits less well, as its values do."""
+def compare(subject: Subject, candidate: Candidate, judged: Plausibility | None = None) -> Checked:
+    """The volume against one series, turned as its affine asks or, where that fits less well, as its values do.
+
+    `judged`: its plausibility, where that is known already. Both have the same lengths, in some order.
+    """
+    judged = judged or subject.plausibility
     hu = candidate.values()
     shape: Any = subject.values.shape
     alignment = _by_place(subject, candidate)
