@@ -9,7 +9,7 @@ import numpy as np
 
 from hounsfield.ct.volume import Volume
 from hounsfield.errors import SelectionError
-from hounsfield.language import translated
+from hounsfield.language import say, translated
 from hounsfield.server.rendering.layers import Layer, values_layer, whole
 from hounsfield.server.rendering.volumes import Stack
 from hounsfield.verbs.check.volume import Candidate, compare, subject_of
@@ -25,7 +25,7 @@ def compared(stack: Stack, other: Path | Volume) -> Layer:
     if not stack.series.phases or sorted(subject.values.shape) != sorted(volume.shape):
         sides = "×".join(map(str, subject.values.shape))
         raise SelectionError(
-            f"{sides} voxels",
+            say("{sides} voxels", sides=sides),
             expected="×".join(map(str, volume.shape)),
             where=subject.name,
             remedy="resample the one onto the other first",

@@ -13,6 +13,7 @@ from hounsfield.ct.instance import Instance, read_instance
 from hounsfield.dicomweb.queries import Query
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.errors import DicomwebError, HounsfieldError, SelectionError
+from hounsfield.language import say
 from hounsfield.segmentation import Masks, measure, read_rtstruct, read_seg
 from hounsfield.segmentation.found import KINDS, found_masks
 from hounsfield.server.http.request import Request
@@ -75,7 +76,7 @@ def layer_slices(state: AppState, request: Request) -> Response:
     made = _made(state, request)
     number = number_of(request, "array") or 0
     if number >= len(made.arrays):
-        raise SelectionError(f"no array {number}", expected=f"0 … {len(made.arrays) - 1}")
+        raise SelectionError(say("no array {number}", number=number), expected=f"0 … {len(made.arrays) - 1}")
     planes = made.arrays[number]
     start = number_of(request, "from")
     order = outwards(made.shape[0], made.shape[0] // 2 if start is None else start)
@@ -172,7 +173,9 @@ def _made(state: AppState, request: Request) -> Layer:
     needed = len(stack.slices) * int(np.prod(stack.slices[0].shape))
     if needed * 4 > state.limits.decoded:
         raise DicomwebError(
-            f"a series of {needed} voxels", expected=f"at most {state.limits.decoded // 4}", status=413
+            say("a series of {count} voxels", count=needed),
+            expected=say("at most {most}", most=state.limits.decoded // 4),
+            status=413,
         )
     identifier = request.names["layer"]
     version = state.library.version(Resource(request.base))
@@ -191,7 +194,9 @@ def _make(state: AppState, request: Request, stack: Stack, identifier: str) -> L
     chosen = next((each for each in _found(state, request) if each.identifier == identifier), None)
     if chosen is None:
         raise SelectionError(
-            f"no layer {identifier[:64]}", expected="one that the list of layers has", where=stack.series.name
+            say("no layer {name}", name=identifier[:64]),
+            expected="one that the list of layers has",
+            where=stack.series.name,
         )
     if chosen.kind == "RTDOSE":
         return _dose(state, request, chosen)
@@ -219,7 +224,7 @@ def _dose(state: AppState, request: Request, chosen: _Found) -> Layer:
                 loaded = part.load(phase=number if len(part.phases) > 1 else None, dtype="float32")
                 return values_layer(loaded.array, loaded.affine, loaded.unit)
     reasons = "; ".join(sorted({str(each.reason) for each in scanned.skipped}))
-    raise SelectionError(f"no dose grid{f': {reasons}' if reasons else ''}", where=chosen.name)
+    raise SelectionError(say("no dose grid: {reasons}", reasons=reasons), where=chosen.name)
 
 
 def _difference(state: AppState, request: Request, stack: Stack, other: str) -> Layer:
@@ -229,7 +234,7 @@ def _difference(state: AppState, request: Request, stack: Stack, other: str) -> 
         return compared(stack, beside.path)
     study, _, series = other.partition("~")
     if not study or not series:
-        raise DicomwebError("no other series", expected="minus~STUDY~SERIES", status=400)
+        raise DicomwebError("no other series", expected="minus~{study}~{series}", status=400)
     scanned = state.volumes.scan(Resource(request.base, study, series))
     taken = scanned.chosen(None, None)
     return compared(stack, whole(taken, dtype="float32", clamp=False)[0])
