@@ -8,7 +8,11 @@ import type { Grid } from "../volume/planes";
 import { samplePlane, OUTSIDE } from "../volume/sample";
 import type { Vec3 } from "../volume/vector";
 import { isDifference, layerInfo, layersOf, layerSlices, type LayerInfo, type LayerKind, type Listed } from "../wire/layers";
+import type { Word } from "./words";
 import type { SeriesModel } from "./series_model";
+
+/** What the kinds of layers are called. */
+export const KIND_WORDS: Readonly<Record<LayerKind, Word>> = { SEG: "layerSeg", RTSTRUCT: "layerStruct", labels: "layerLabels", RTDOSE: "layerDose", difference: "layerDifference" };
 
 const NOTICE_MS = 150;
 

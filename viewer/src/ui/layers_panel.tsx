@@ -3,22 +3,20 @@
 import type { LayerInfo, Segment } from "../wire/layers";
 import { isDifference, minus } from "../wire/layers";
 import { Icon } from "./icons";
-import { FILL_MODES, type PaneLayer } from "./layers";
+import { FILL_MODES, KIND_WORDS, type PaneLayer } from "./layers";
 import { unitLabel } from "./measuring";
 import type { PaneState } from "./pane_state";
 import { panes } from "./session";
 import { language, words } from "./settings";
 import { seriesTitle } from "./stage";
 import { reasonOf } from "./trouble";
-import { fill, type Word } from "./words";
+import { fill } from "./words";
 
 export interface Offer {
   readonly id: string;
   readonly kind: PaneLayer["kind"];
   readonly name: string;
 }
-
-export const KIND_WORDS: Readonly<Record<PaneLayer["kind"], Word>> = { SEG: "layerSeg", RTSTRUCT: "layerStruct", labels: "layerLabels", RTDOSE: "layerDose", difference: "layerDifference" };
 
 /** The series that are open beside this one and have as many voxels: the difference to each. */
 function differencesOf(pane: PaneState): Offer[] {

@@ -1,11 +1,10 @@
 // The scales of layers that have one, on the image: a dose in its unit, a difference from less to more.
 
 import { differenceColour, washColour } from "../render/layer_colours";
-import type { PaneLayer } from "./layers";
+import { KIND_WORDS, type PaneLayer } from "./layers";
 import { unitLabel } from "./measuring";
 import type { PaneState } from "./pane_state";
 import { words } from "./settings";
-import { KIND_WORDS } from "./layers_panel";
 
 const STEPS = 48;
 const HEIGHT = 144;

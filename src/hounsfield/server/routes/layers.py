@@ -234,7 +234,7 @@ def _difference(state: AppState, request: Request, stack: Stack, other: str) -> 
         return compared(stack, beside.path)
     study, _, series = other.partition("~")
     if not study or not series:
-        raise DicomwebError("no other series", expected="minus~{study}~{series}", status=400)
+        raise DicomwebError("no other series", expected=f"{MINUS}1.2.3~1.2.4", status=400)
     scanned = state.volumes.scan(Resource(request.base, study, series))
     taken = scanned.chosen(None, None)
     return compared(stack, whole(taken, dtype="float32", clamp=False)[0])
