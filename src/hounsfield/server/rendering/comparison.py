@@ -33,18 +33,18 @@ def compared(stack: Stack, other: Path | Volume) -> Layer:
     found = compare(subject, Candidate(stack.series, stack.phase, stack.series.phases[stack.phase]))
     assert found.alignment is not None
     turned = found.alignment.apply(subject.values)[shown]
-    told = found.to_json()
+    described = found.to_json()
     for name in ("values", "geometry"):
         sentence = getattr(found, name).sentence
-        told[name] |= {"sentence_zh": translated(sentence, "zh")}
+        described[name] |= {"sentence_zh": translated(sentence, "zh")}
     if not found.alignment.is_plain:
         sentence = found.alignment.sentence()
-        told["axes"] |= {"sentence": str(sentence), "sentence_zh": translated(sentence, "zh")}
+        described["axes"] |= {"sentence": str(sentence), "sentence_zh": translated(sentence, "zh")}
     difference = np.empty(turned.shape, np.float32)
     for place, index in enumerate(shown):
         # Both with the floor that values in HU are shown with: padding of whatever value is no difference.
         plane = turned[place].astype(np.float32)
         floored = np.maximum(plane, volume.padding_value) if volume.is_hounsfield else plane
         np.subtract(floored, volume.array[index], out=difference[place], casting="unsafe")
-    facts: dict[str, Any] = {"check": told}
+    facts: dict[str, Any] = {"check": described}
     return values_layer(difference, volume.affine, volume.unit, **facts)

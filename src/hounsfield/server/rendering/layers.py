@@ -95,11 +95,11 @@ _MEASURED = ("voxels", "ml", "left_out", "mean", "sd", "minimum", "maximum", "me
 
 
 def _segment(place: int, measured: Measured) -> dict[str, Any]:
-    told = measured.to_json(histogram=False)
+    described = measured.to_json(histogram=False)
     segment = measured.segment
     out: dict[str, Any] = {"index": place + 1, "number": segment.number, "label": segment.name}
     out |= {"array": segment.layer, "colour": list(segment.colour or PALETTE[place % len(PALETTE)])}
-    out |= {name: told.get(name) for name in _MEASURED}
+    out |= {name: described.get(name) for name in _MEASURED}
     if segment.kind is not None:
         out["type"] = segment.kind.meaning
     return out
@@ -113,9 +113,9 @@ def values_layer(values: NDArray[Any], affine: NDArray[np.float64], unit: str, *
     plain = largest <= LARGEST_STEP and bool((finite == np.rint(finite)).all())
     scale = 1.0 if plain or not largest else largest / LARGEST_STEP
     planes = {index: np.rint(plane / scale).astype(np.int16) for index, plane in enumerate(finite)}
-    told = {"unit": unit, "scale": scale, "range": [low, high], **facts}
+    described = {"unit": unit, "scale": scale, "range": [low, high], **facts}
     slices, rows, columns = values.shape
-    return Layer((slices, rows, columns), affine, (planes,), told)
+    return Layer((slices, rows, columns), affine, (planes,), described)
 
 
 def _both(warnings: tuple[str, ...]) -> list[dict[str, str]]:

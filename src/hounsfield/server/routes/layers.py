@@ -34,7 +34,7 @@ from hounsfield.server.routes.volumes import coding_of, number_of, record_respon
 from hounsfield.server.state import AppState
 
 MINUS = "minus~"
-"""What the identifier of a difference begins with; behind it the study and series that this one is taken from."""
+"""Beginning of the identifier of a difference; behind it the study and series that this one is taken from."""
 
 MOST_LAYERS = 500
 _MODALITIES = ("SEG", "RTSTRUCT", "RTDOSE")
@@ -59,7 +59,7 @@ class _Found:
 
 
 def layers(state: AppState, request: Request) -> Response:
-    """What may be laid over a series: by headers, and by the numbers of volume files beside it."""
+    """The list of what may be laid over a series: by headers, and by the numbers of volume files beside it."""
     request.known("part", "phase")
     return as_json({"layers": [each.to_json() for each in _found(state, request)]})
 
