@@ -75,14 +75,14 @@ def receive_pynetdicom(port: str, folder: str) -> None:
 def archive(port: str, folder: str) -> None:
     """Our archive; its HTTP port is the next one."""
     from hounsfield.server.deployment import Deployment
-    from hounsfield.server.provider.opening import door
+    from hounsfield.server.provider.endpoint import endpoint
     from hounsfield.server.supervisor import Address, serve
 
     serve(
         Deployment(folder),
         Address(port=int(port) + 1),
         on_ready=lambda _: None,
-        door=door("HOUNSFIELD", "127.0.0.1", int(port)),
+        dimse=endpoint("HOUNSFIELD", "127.0.0.1", int(port)),
     )
 
 

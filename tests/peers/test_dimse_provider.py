@@ -1,4 +1,4 @@
-"""The archive's DIMSE door, called by DCMTK's programs, by pynetdicom and by our own client."""
+"""The archive's DIMSE endpoint, called by DCMTK's programs, by pynetdicom and by our own client."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import itertools
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pydicom
 import pytest
@@ -32,7 +33,7 @@ from hounsfield.dimse.services import PATIENT_ROOT, STUDY_ROOT, InformationModel
 from hounsfield.errors import DimseError, LocationError
 from hounsfield.phantom import PhantomSpec, write
 from hounsfield.server.http.limits import Limits
-from hounsfield.server.provider.opening import door
+from hounsfield.server.provider.endpoint import endpoint
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 RLE = "1.2.840.10008.1.2.5"
@@ -49,7 +50,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return write(PhantomSpec(slices=9, rows=64, columns=64), tmp_path_factory.mktemp("phantom"))
 
 
-def asked(level: str, **keys: str | list[str]):
+def asked(level: str, **keys: str | list[str]) -> Any:
     return lambda syntax: encode_identifier(identifier(level, keys), syntax)
 
 
@@ -79,8 +80,8 @@ def test_echoscu_is_answered_and_a_wrong_title_is_not(server: Dimse) -> None:
 
 def test_only_named_peers_from_their_address_may_ask_elsewhere_than_on_this_machine(tmp_path: Path) -> None:
     with pytest.raises(LocationError, match="no peer is named"):
-        door("HOUNSFIELD", "10.0.0.2", 11112)
-    made = door("HOUNSFIELD", "10.0.0.2", 11112, peers=["CT1@127.0.0.1:104"])
+        endpoint("HOUNSFIELD", "10.0.0.2", 11112)
+    made = endpoint("HOUNSFIELD", "10.0.0.2", 11112, peers=["CT1@127.0.0.1:104"])
     assert not made.everybody
     from hounsfield.dimse.pdus import AssociateRequest
     from hounsfield.server.provider.peers import Admission
@@ -94,7 +95,7 @@ def test_only_named_peers_from_their_address_may_ask_elsewhere_than_on_this_mach
     assert admission.refusal(AssociateRequest("OTHER", "CT1", ()), "127.0.0.1") is not None
     for wrong in ("CT1", "CT1@host", "CT1@host:0", "@host:104", "A" * 17 + "@host:104"):
         with pytest.raises(LocationError, match="no DICOM peer"):
-            door("HOUNSFIELD", "10.0.0.2", 11112, peers=[wrong])
+            endpoint("HOUNSFIELD", "10.0.0.2", 11112, peers=[wrong])
 
 
 def test_tls_with_a_certificate_of_the_peer(tmp_path: Path) -> None:
@@ -179,7 +180,7 @@ def test_what_does_not_fit_is_refused_with_its_status_and_nothing_is_kept(server
     content, *_ = instances()
     good = sendable(content)
 
-    def changed(**other) -> Sendable:
+    def changed(**other: Any) -> Sendable:
         values = {name: getattr(good, name) for name in Sendable.__slots__} | other
         return Sendable(**values)
 
@@ -218,7 +219,7 @@ def test_a_full_disk_is_a700(server: Dimse, monkeypatch: pytest.MonkeyPatch) -> 
     if original is None:
         pytest.skip("the store syncs elsewhere")
 
-    def full(descriptor) -> None:
+    def full(descriptor: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(incoming.os, "fdatasync", full)
@@ -482,7 +483,7 @@ def test_pynetdicom_retrieves_one_instance_by_its_uid(filled: Dimse, files: list
 
     received: list[str] = []
 
-    def keep(event) -> int:
+    def keep(event: Any) -> int:
         received.append(str(event.dataset.SOPInstanceUID))
         return 0
 
@@ -520,7 +521,7 @@ def committed(server: Dimse, request: pydicom.Dataset, title: str, reports: list
     from pynetdicom.sop_class import StorageCommitmentPushModel as Push
     from pynetdicom.sop_class import StorageCommitmentPushModelInstance as Well
 
-    def reported(event) -> tuple[int, None]:
+    def reported(event: Any) -> tuple[int, None]:
         reports.append(event.event_information)
         return 0, None
 
@@ -559,7 +560,7 @@ def test_a_named_peer_gets_its_commitment_over_an_association_of_its_own(
     reports: list[pydicom.Dataset] = []
     types: list[int] = []
 
-    def reported(event) -> tuple[int, None]:
+    def reported(event: Any) -> tuple[int, None]:
         types.append(event.event_type)
         reports.append(event.event_information)
         return 0, None

@@ -18,13 +18,13 @@ from hounsfield.dimse.requestor import Peer, Timeouts
 from hounsfield.server.archive.archive import Archive
 from hounsfield.server.deployment import Deployment
 from hounsfield.server.http.limits import Limits
-from hounsfield.server.provider.opening import door
+from hounsfield.server.provider.endpoint import endpoint
 from hounsfield.server.supervisor import answering
 
 
 @dataclass(frozen=True)
 class Dimse:
-    """A running archive with a DIMSE door."""
+    """A running archive with a DIMSE endpoint."""
 
     archive: Archive
     deployment: Deployment
@@ -54,12 +54,12 @@ class Dimse:
 def dimse_server(
     folder: Path, *, replace: bool = False, limits: Limits | None = None, **options: Any
 ) -> Iterator[Dimse]:
-    """An archive in `folder`; `options` are those of `opening.door`."""
+    """An archive in `folder`; `options` are those of `endpoint.endpoint`."""
     deployment = Deployment(str(folder), replace=replace, limits=limits or Limits())
     archive = deployment.open(first=True)
     title = options.pop("title", "HOUNSFIELD")
     try:
-        with answering(deployment.state(archive), door(title, "127.0.0.1", 0, **options)) as provider:
+        with answering(deployment.state(archive), endpoint(title, "127.0.0.1", 0, **options)) as provider:
             yield Dimse(archive, deployment, int(provider.address.rpartition(":")[2]))
     finally:
         deployment.close(archive)

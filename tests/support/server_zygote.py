@@ -107,7 +107,7 @@ def serve(folder: str, options: dict[str, Any]) -> None:
     from hounsfield.server import deployment
     from hounsfield.server.deployment import Deployment
     from hounsfield.server.http import connection
-    from hounsfield.server.provider.opening import door
+    from hounsfield.server.provider.endpoint import endpoint
     from hounsfield.server.supervisor import Address
     from hounsfield.server.supervisor import serve as run
 
@@ -122,7 +122,7 @@ def serve(folder: str, options: dict[str, Any]) -> None:
             Deployment(folder, **options),
             Address(port=0),
             on_ready=lambda url: url.startswith("http") and print(os.getpid(), url, flush=True),
-            door=door("HOUNSFIELD", "127.0.0.1", dicom_port) if dicom_port else None,
+            dimse=endpoint("HOUNSFIELD", "127.0.0.1", dicom_port) if dicom_port else None,
         )
     except HounsfieldError as error:
         print("failed:", error, flush=True)

@@ -56,6 +56,7 @@ def encode_value(
     """
     if not text:
         return b""
+    # A backslash is a character in texts of one value (LT, ST, UT, UR: PS3.5 6.4), and a separator in all others.
     values = [text] if vr in SINGLE_VALUE else text.split("\\")
     if vm and not _right_number(len(values), vm):
         raise MalformedError(
@@ -70,6 +71,8 @@ def encode_value(
         tags = [find_tag(value) for value in values]
         content = b"".join(struct.pack(order, tag >> 16, tag & 0xFFFF) for tag in tags)
     elif vr in LOCALIZED:
+        # Checked as characters, encoded value by value: limits count characters (PS3.5 6.2), and escape sequences of
+        # ISO 2022 begin anew behind each backslash (PS3.5 6.1.2.5.3). In GB18030 a second byte may be 5C, too.
         content = b"\\".join(_encoded(_checked(value, vr, what), vr, charsets, what) for value in values)
     elif vr in _PATTERNS:
         content = b"\\".join(_checked(value, vr, what).encode("ascii") for value in values)

@@ -95,24 +95,24 @@ def serve(folder: Path, **options: Any) -> None:
         on_ready=lambda url: echo(
             say("{which} at {url}", which="DIMSE" if url.startswith("dicom:") else "DICOMweb", url=url)
         ),
-        door=_door(options),
+        dimse=_dimse_endpoint(options),
     )
 
 
-def _door(options: dict[str, Any]) -> Any:
+def _dimse_endpoint(options: dict[str, Any]) -> Any:
     """Return where DIMSE peers may call; None for nowhere."""
     if options["dicom_port"] is None:
         if options["dicom_peers"] or options["dicom_tls"] or options["dicom_ca"]:
             raise click.UsageError("--dicom-peer, --dicom-tls and --dicom-ca need --dicom-port")
         return None
-    from hounsfield.server.provider.opening import door
+    from hounsfield.server.provider.endpoint import endpoint
 
     if options["dicom_tls"] and options["tls_cert"] is None:
         raise click.UsageError("--dicom-tls needs --tls-cert and --tls-key")
     if options["dicom_ca"] and not options["dicom_tls"]:
         raise click.UsageError("--dicom-ca needs --dicom-tls")
     certificate = (options["tls_cert"], options["tls_key"]) if options["dicom_tls"] else None
-    return door(
+    return endpoint(
         options["ae_title"],
         options["host"],
         options["dicom_port"],

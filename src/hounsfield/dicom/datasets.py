@@ -14,9 +14,10 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from hounsfield.dicom.charsets import is_foreign
+from hounsfield.dicom.content import Content
 from hounsfield.dicom.encoding import PIXEL_TAGS, UNDEFINED, Encoding
 from hounsfield.dicom.fast_walk import PixelElement
-from hounsfield.dicom.full_walk import Content, Element, FullWalk
+from hounsfield.dicom.full_walk import Element, FullWalk
 from hounsfield.dicom.part10 import DataSet, FileParts, file_parts, open_data_set
 from hounsfield.dicom.vr import KNOWN, dictionary_vr
 from hounsfield.errors import MalformedError, TruncatedError

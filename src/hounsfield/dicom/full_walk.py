@@ -7,12 +7,11 @@ given, never values. What lies within a sequence of defined length does not deci
 
 from __future__ import annotations
 
-import io
-import mmap
 from collections.abc import Iterator
 from struct import Struct
-from typing import BinaryIO, NamedTuple, TypeAlias
+from typing import NamedTuple
 
+from hounsfield.dicom.content import ContentReader
 from hounsfield.dicom.encoding import (
     DELIMITERS,
     IMPLICIT_VR_LITTLE,
@@ -28,8 +27,6 @@ from hounsfield.dicom.vr import KNOWN, LONG, SHORT
 from hounsfield.errors import MalformedError, TruncatedError
 from hounsfield.language import say
 
-Content: TypeAlias = "bytes | bytearray | memoryview | mmap.mmap | BinaryIO"
-
 PIXEL_DATA = 0x7FE00010
 MAX_ELEMENTS = 200_000
 """Elements in one data set or item; no CT has a hundredth of it."""
@@ -40,7 +37,6 @@ _EXPLICIT = {True: Struct("<HH2sH").unpack_from, False: Struct(">HH2sH").unpack_
 _SHORT_LENGTH = {True: Struct("<H").unpack_from, False: Struct(">H").unpack_from}
 _LONG_LENGTH = {True: Struct("<I").unpack_from, False: Struct(">I").unpack_from}
 _ZEROS = bytes(8)
-_WINDOW = 1 << 14
 _BLOCK = 1 << 16
 
 
@@ -61,41 +57,8 @@ class Element(NamedTuple):
     cut: bool = False
 
 
-class FullWalk:
+class FullWalk(ContentReader):
     """Walks over the elements of one content; every position is absolute in it."""
-
-    def __init__(self, content: Content, size: int | None = None) -> None:
-        self._held: bytes | bytearray | memoryview | mmap.mmap | None = None
-        self._window, self._window_start = b"", 0
-        if isinstance(content, (bytes, bytearray, memoryview, mmap.mmap)):
-            self._held = content
-            self.size = len(content) if size is None else size
-        else:
-            self.stream: BinaryIO = content
-            self.size = content.seek(0, io.SEEK_END) if size is None else size
-
-    def read(self, start: int, length: int) -> bytes:
-        """`length` bytes at `start`, fewer at the end of the content."""
-        length = min(length, self.size - start)
-        if length <= 0:
-            return b""
-        if self._held is not None:
-            return bytes(self._held[start : start + length])
-        offset = start - self._window_start
-        if offset < 0 or offset + length > len(self._window):
-            if length >= _WINDOW:
-                return self._read(start, length)
-            # A walk reads a few bytes at a time, and the stream may have no buffer.
-            self._window, self._window_start = self._read(start, min(_WINDOW, self.size - start)), start
-            offset = 0
-        return self._window[offset : offset + length]
-
-    def _read(self, start: int, length: int) -> bytes:
-        self.stream.seek(start)
-        content = self.stream.read(length)
-        while content and len(content) < length and (more := self.stream.read(length - len(content))):
-            content += more
-        return content
 
     def value(self, element: Element) -> bytes:
         return self.read(element.value, element.end - element.value)

@@ -125,6 +125,7 @@ class FilePlan:
     def jobs(self) -> Iterator[Step]:
         """Yield what is to be done, series after series; then `others`, which belong to none."""
         for lot in self._lots(self.series):
+            # On disk before work on any of them begins; a lot at a time, since each append waits for the disk.
             self.place.ledger.append(*map(self._started, lot))
             for begun in lot:
                 self._begun[begun.series.key] = begun

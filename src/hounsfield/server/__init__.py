@@ -7,8 +7,8 @@ From top to bottom, each importing only what is below it:
 - `app` the ASGI application: requests in, `routes` run, responses out;
 - `routes` one table of everything that can be requested, one module a theme; `state` what all of them share;
 - `provider` the same archive for DIMSE peers;
-- `ingest` the one door by which instances come in; `rendering` frames, pictures and volumes; `ops` metrics, logs,
-  repair and verification;
+- `ingest` validation and storage of instances, whichever protocol brought them; `rendering` frames, pictures and
+  volumes; `ops` metrics, logs, repair and verification;
 - `archive` stored instances: store, index, integrity; `auth` who may do what;
 - `http` requests, responses, connections and their limits.
 """

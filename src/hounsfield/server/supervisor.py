@@ -29,8 +29,8 @@ from hounsfield.server.ingest.watched_folders import SECONDS
 from hounsfield.server.ops.logs import JsonFormatter, PlainFormatter, ThrottledHandler
 from hounsfield.server.ops.metrics import count_together
 from hounsfield.server.ops.repair_loop import RepairLoop
+from hounsfield.server.provider.endpoint import Endpoint
 from hounsfield.server.provider.provider import Provider
-from hounsfield.server.provider.request import Door
 from hounsfield.server.state import AppState
 from hounsfield.viewer import page
 
@@ -97,11 +97,11 @@ def serve(
     workers: int = 1,
     watching: bool = False,
     on_ready: Callable[[str], None] = print,
-    door: Door | None = None,
+    dimse: Endpoint | None = None,
 ) -> None:
     """Serve until a signal stops it; `on_ready` gets the URL once requests are accepted.
 
-    `workers`: processes that answer HTTP. `watching`: follow adopted folders, too. `door`: where DIMSE peers may call;
+    `workers`: processes that answer HTTP. `watching`: follow adopted folders, too. `dimse`: where DIMSE peers may call;
     this process answers them, and `on_ready` gets that address before the URL.
     """
     keep_memory()
@@ -116,8 +116,8 @@ def serve(
                 count_together(held.enter_context(tempfile.TemporaryDirectory(prefix="hounsfield-metrics-")))
             state = deployment.state(archive)
             ready = partial(on_ready, address.url(listening) + deployment.prefix)
-            if door is not None:
-                provider = held.enter_context(answering(state, door))
+            if dimse is not None:
+                provider = held.enter_context(answering(state, dimse))
                 on_ready(provider.address)
             if watching:
                 watched.watch(SECONDS)
@@ -132,10 +132,10 @@ def serve(
 
 
 @contextlib.contextmanager
-def answering(state: AppState, door: Door) -> Iterator[Provider]:
-    """Answer DIMSE peers at `door` while the block runs."""
+def answering(state: AppState, endpoint: Endpoint) -> Iterator[Provider]:
+    """Answer DIMSE peers at `endpoint` while the block runs."""
     require_isolation()
-    provider = Provider(state, door)
+    provider = Provider(state, endpoint)
     provider.start()
     try:
         yield provider

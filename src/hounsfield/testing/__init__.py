@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import pytest
 
-pytest.register_assert_rewrite(*(f"hounsfield.testing.{name}" for name in ("codecs", "formats", "locations")))
+pytest.register_assert_rewrite(
+    *(f"hounsfield.testing.{name}" for name in ("codecs", "formats", "locations", "sources"))
+)
 
 from hounsfield.testing.codecs import CodecContract  # noqa: E402 (assertions are rewritten from here on)
 from hounsfield.testing.formats import FormatContract  # noqa: E402
@@ -19,10 +21,10 @@ from hounsfield.testing.locations import (  # noqa: E402
     NamedByUidContract,
     SearchableContract,
     SeriesSourceContract,
-    SourceContract,
     WritableContract,
     phantom_instances,
 )
+from hounsfield.testing.sources import SourceContract  # noqa: E402
 
 __all__ = [
     "CodecContract",

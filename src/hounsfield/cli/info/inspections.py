@@ -10,9 +10,10 @@ from rich.text import Text
 
 from hounsfield.cli.terminal import console, printable
 from hounsfield.ct.geometry import TILT_FLAG_DEGREES, Verdict
+from hounsfield.ct.histogram import Histogram
 from hounsfield.ct.plausibility import Plausibility
 from hounsfield.language import Sentence, chosen, listed, say, translated
-from hounsfield.verbs.inspect import Histogram, Inspection, Trust
+from hounsfield.verbs.inspect import Inspection, Trust
 
 if TYPE_CHECKING:
     from rich.console import Console

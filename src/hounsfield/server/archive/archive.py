@@ -99,6 +99,8 @@ class Archive:
 
         Raises `LocationError` or `IndexUnavailable`; then nothing may be acknowledged, and nothing is torn.
         """
+        # Files first, then rows: a crash between leaves files without rows, which the next start indexes. A row without
+        # its file would be an instance that is listed and cannot be read.
         arrived = [(_with_digest(record, arrival.digest), arrival) for record, arrival in arrived]
         publication = Publication(self.store, self.index, replaces=self.replace)
         taken = publication.publish(arrived)
@@ -107,6 +109,7 @@ class Archive:
             for each, (_, arrival) in zip(taken, arrived, strict=True)
             if each.outcome != "other"
         ]
+        # Names are durable only once their folders are synced, and no row may name what a power cut can take away.
         self.store.settle([record.key for record, _ in kept])
         with self._lock:
             late, self._late = self._late, []
@@ -121,6 +124,7 @@ class Archive:
             self._standing(each, arrival, beaten) for each, (_, arrival) in zip(taken, arrived, strict=True)
         ]
         self._keep_present(taken, arrived)
+        # Marks of what is on its way go last: until the index has the rows, they tell the next start where to look.
         for _, arrival in (*late, *kept):
             arrival.confirm()
         for _, arrival in arrived:

@@ -1,3 +1,3 @@
-"""The door of the archive: bytes on their way in, validated and stored, whichever protocol brought them."""
+"""Ingest: bytes on their way into the archive, validated and stored, whichever protocol brought them."""
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ def commit(request: Request) -> Outcome:
         )
     report = answer(request.state.archive, request.content, request.context.transfer_syntax)
     request.connection.write(request.context, request.command.response(SUCCESS))
-    peer = request.door.peer(request.caller)
+    peer = request.endpoint.peer(request.caller)
     if peer is not None:
         report_later(peer, report)
     else:

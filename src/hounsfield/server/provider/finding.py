@@ -82,7 +82,7 @@ def find(request: Request) -> Outcome:
     """Answer a C-FIND: every match, some of them with each system call, until the peer cancels."""
     model = next(each for each in MODELS if each.find == request.context.sop_class)
     question = read_question(request.content, request.context.transfer_syntax, model)
-    answers = question.answers(request.door.title, request.context.transfer_syntax)
+    answers = question.answers(request.endpoint.title, request.context.transfer_syntax)
     status = PENDING_UNSUPPORTED if question.ignored else PENDING
     pending = request.command.response(status, has_data=True)
     results = question.results(request.state.archive)

@@ -20,9 +20,10 @@ from hounsfield.errors import DimseError, HounsfieldError
 from hounsfield.server.archive.index.database import IndexUnavailable
 from hounsfield.server.ops.access_log import Entry
 from hounsfield.server.provider.commitment import commit
+from hounsfield.server.provider.endpoint import Endpoint
 from hounsfield.server.provider.finding import find
 from hounsfield.server.provider.peers import Admission
-from hounsfield.server.provider.request import Door, Outcome, Request
+from hounsfield.server.provider.request import Outcome, Request
 from hounsfield.server.provider.retrieving import get, move
 from hounsfield.server.provider.storing import StoreService
 from hounsfield.server.state import AppState
@@ -51,19 +52,19 @@ _CLASSES = frozenset(sop_class for _, sop_class in SERVICES)
 
 
 class Provider:
-    """The DIMSE services over one archive, at one door."""
+    """The DIMSE services over one archive, at one endpoint."""
 
-    def __init__(self, state: AppState, door: Door) -> None:
-        self._state, self._door = state, door
-        self._admission = Admission(door.title, door.named, door.everybody)
+    def __init__(self, state: AppState, endpoint: Endpoint) -> None:
+        self._state, self._endpoint = state, endpoint
+        self._admission = Admission(endpoint.title, endpoint.named, endpoint.everybody)
         self._acceptance = Acceptance(frozenset(), frozenset(), _syntaxes, is_storage)
         self._audited: dict[int, set[str]] = {}
-        listener = listen(door.host, door.port)
+        listener = listen(endpoint.host, endpoint.port)
         self._acceptor = Acceptor(
-            listener, self._decide, self._serve, door.limits, door.tls, closed=self._closed
+            listener, self._decide, self._serve, endpoint.limits, endpoint.tls, closed=self._closed
         )
-        host = f"[{door.host}]" if ":" in door.host else door.host
-        self.address = f"dicom://{door.title}@{host}:{listener.getsockname()[1]}"
+        host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
+        self.address = f"dicom://{endpoint.title}@{host}:{listener.getsockname()[1]}"
 
     def start(self) -> None:
         self._acceptor.start()
@@ -92,7 +93,7 @@ class Provider:
         if received.command.field == Field.C_CANCEL or received.command.is_response:
             accepted.connection.data(received.command, accepted.limits.idle)
             return  # what it is about has ended already
-        request = Request(self._state, self._door, accepted, received.context, received.command)
+        request = Request(self._state, self._endpoint, accepted, received.context, received.command)
         begun = time.perf_counter()
         outcome = Outcome(PROCESSING_FAILURE)
         self._state.metrics.begin()

@@ -244,7 +244,7 @@ def move(request: Request) -> Outcome:
     """C-MOVE: the instances go to a named peer, over associations of our own."""
     model = next(each for each in MODELS if each.move == request.context.sop_class)
     title = request.command.destination or ""
-    peer = request.door.peer(title)
+    peer = request.endpoint.peer(title)
     if peer is None:
         raise DimseError(
             say("{title} is no named peer", title=repr(title[:16])), status=MOVE_DESTINATION_UNKNOWN
