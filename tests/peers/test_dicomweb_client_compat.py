@@ -33,7 +33,7 @@ def _names(kind: type) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["__init__", *_names(Theirs)])
-def test_every_method_has_the_names_order_and_defaults_of_its_arguments(name) -> None:
+def test_every_method_has_the_names_order_and_defaults_of_its_arguments(name: Any) -> None:
     theirs, ours = (inspect.signature(getattr(kind, name)) for kind in (Theirs, Ours))
     assert [(each.name, each.default, each.kind) for each in ours.parameters.values()] == [
         (each.name, each.default, each.kind) for each in theirs.parameters.values()
@@ -81,7 +81,7 @@ CALLS = {
 
 @pytest.mark.parametrize("through", ["session", "own connections"])
 @pytest.mark.parametrize("call", CALLS)
-def test_both_return_the_same_of_the_same_server(server: Running, call, through: str) -> None:
+def test_both_return_the_same_of_the_same_server(server: Running, call: Any, through: str) -> None:
     ours = Ours(server.url, requests.session() if through == "session" else None)
     got, expected = CALLS[call](ours), CALLS[call](Theirs(server.url))
     assert type(got) is type(expected)
@@ -204,7 +204,7 @@ def test_paging_ends_on_a_server_that_ignores_the_offset(server: Running) -> Non
         (KeyError, lambda client: client.lookup_tag("NoSuchKeyword")),
     ],
 )
-def test_wrong_arguments_raise_before_anything_is_sent(raised, call) -> None:
+def test_wrong_arguments_raise_before_anything_is_sent(raised: Any, call: Any) -> None:
     for kind in (Ours, Theirs):
         with pytest.raises(raised):
             call(kind("http://127.0.0.1:9/dicom-web"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -138,7 +139,7 @@ def test_a_copy_has_every_data_set_and_a_second_one_moves_nothing(
 
 
 @pytest.mark.parametrize("start", [running_dcmqrscp, running_orthanc_dimse])
-def test_a_copy_to_a_peer_is_verified(start, tmp_path: Path) -> None:
+def test_a_copy_to_a_peer_is_verified(start: Any, tmp_path: Path) -> None:
     skip_without_dcmtk()
     if start is running_orthanc_dimse:
         skip_without_orthanc()
@@ -245,7 +246,7 @@ def test_what_comes_short_is_asked_for_again_by_its_uids(
 
     original = retrieving.wanted
 
-    def forgetful(archive, content, transfer_syntax, model) -> list[Entry]:
+    def forgetful(archive: Any, content: Any, transfer_syntax: Any, model: Any) -> list[Entry]:
         found = original(archive, content, transfer_syntax, model)
         return found[:-1] if len(found) > 5 else found
 
@@ -270,7 +271,7 @@ def test_a_peer_that_matches_anything_is_not_believed(
 
     original = finding.read_question
 
-    def careless(content, transfer_syntax, model) -> Question:
+    def careless(content: Any, transfer_syntax: Any, model: Any) -> Question:
         question = original(content, transfer_syntax, model)
         query = question.query
         return finding.replace(question, query=finding.replace(query, matches=()), ignored=())

@@ -6,6 +6,7 @@ import itertools
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pydicom
 import pytest
@@ -62,7 +63,7 @@ def peer_of(archive: Archive, **options: object) -> Peer:
     return Peer("127.0.0.1", archive.port, archive.title, **given)  # type: ignore[arg-type]
 
 
-def asked(level: str, **keys: str | list[str]):
+def asked(level: str, **keys: str | list[str]) -> Any:
     return lambda syntax: encode_identifier(identifier(level, keys), syntax)
 
 
@@ -80,7 +81,7 @@ def sendable(path: Path) -> Sendable:
     )
 
 
-def never(instance, syntaxes) -> None:
+def never(instance: Any, syntaxes: Any) -> None:
     raise AssertionError(f"{instance.name} need not be recoded to {syntaxes}")
 
 
@@ -90,7 +91,7 @@ def data_set(path: Path) -> bytes:
     return path.read_bytes()[144 + meta.FileMetaInformationGroupLength :]
 
 
-def paths(folder: Path):
+def paths(folder: Path) -> Any:
     numbers = itertools.count()
     return lambda: folder / f"{next(numbers)}.part"
 
@@ -219,7 +220,7 @@ def test_only_what_the_peer_refuses_is_recoded(files: list[Path], tmp_path: Path
     plain = {each.sop_instance: each.data for each in map(sendable, files)}
     given: list[tuple[str, tuple[str, ...]]] = []
 
-    def recode(instance, syntaxes) -> Sendable:
+    def recode(instance: Any, syntaxes: Any) -> Sendable:
         given.append((instance.transfer_syntax, tuple(syntaxes)))
         return Sendable(
             instance.name,

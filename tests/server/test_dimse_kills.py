@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dimse_peers import free_port
@@ -101,7 +102,7 @@ def _kill_again_and_again(zygote: Zygote, folder: Path, rounds: int, seed: int) 
 
 
 @pytest.mark.timeout(300)
-def test_an_acknowledged_c_store_survives_sixty_kills(zygote, tmp_path: Path) -> None:
+def test_an_acknowledged_c_store_survives_sixty_kills(zygote: Zygote, tmp_path: Path) -> None:
     acknowledged = _kill_again_and_again(zygote, tmp_path, 60, seed=1)
     assert acknowledged > 60  # else the kills came too early to say anything
 
@@ -109,5 +110,5 @@ def test_an_acknowledged_c_store_survives_sixty_kills(zygote, tmp_path: Path) ->
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("seed", range(1000, 6000, 1000))
-def test_an_acknowledged_c_store_survives_many_more_kills(zygote, tmp_path: Path, seed) -> None:
+def test_an_acknowledged_c_store_survives_many_more_kills(zygote: Zygote, tmp_path: Path, seed: Any) -> None:
     _kill_again_and_again(zygote, tmp_path, 100, seed)

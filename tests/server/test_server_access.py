@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import jwt
 import pytest
@@ -25,7 +26,7 @@ from hounsfield.server.http.limits import Limits
 
 
 @contextlib.contextmanager
-def opened(folder, **options) -> Iterator[Client]:
+def opened(folder: Path, **options: Any) -> Iterator[Client]:
     deployment = Deployment(str(folder), **options)
     archive = deployment.open(first=True)
     try:
@@ -88,7 +89,7 @@ def test_passwords_by_basic_authentication(tmp_path: Path) -> None:
 def test_the_command_makes_lists_and_revokes_tokens(tmp_path: Path) -> None:
     runner = CliRunner()
 
-    def run(*arguments) -> Result:
+    def run(*arguments: Any) -> Result:
         return runner.invoke(main, ["tokens", *arguments, "--archive", str(tmp_path)], standalone_mode=False)
 
     token = run("add", "viewer").stdout.strip()
@@ -106,7 +107,7 @@ class Provider:
         self.key = rsa.generate_private_key(65537, 2048)
         self.url = ""
 
-    async def __call__(self, scope, receive, send) -> None:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         jwk = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self.key.public_key())) | {
             "kid": "1",
             "use": "sig",
@@ -120,7 +121,7 @@ class Provider:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": content})
 
-    def token(self, *, key: None = None, algorithm: str = "RS256", **claims) -> str:
+    def token(self, *, key: None = None, algorithm: str = "RS256", **claims: Any) -> str:
         told = {
             "iss": self.url,
             "aud": "hounsfield",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
+from httpx2._models import Response
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, generate_frames
@@ -114,13 +116,15 @@ PLANTS: dict[str, tuple[Callable[[], bytes], bool, bool]] = {
 
 
 @pytest.fixture(scope="module", params=PLANTS)
-def planted(request, tmp_path_factory) -> Iterator[tuple[Running, str]]:
+def planted(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Running, str]]:
     with running(tmp_path_factory.mktemp("archive")) as server:
         assert server.store([*_good().values(), PLANTS[request.param][0]()]).status_code == 200
         yield server, request.param
 
 
-def _by_uid(answer) -> dict[str, bytes]:
+def _by_uid(answer: Response) -> dict[str, bytes]:
     return {_uid(headers): content for headers, content in parts_of(answer)}
 
 
@@ -130,7 +134,9 @@ def _uid(headers: dict[str, str]) -> str:
 
 @pytest.mark.parametrize("path", [f"/studies/{STUDY}", PATH])
 @pytest.mark.parametrize("accept", [DEFAULT, JPEG_LS, AS_STORED])
-def test_the_other_instances_come_as_they_come_alone(planted, path, accept):
+def test_the_other_instances_come_as_they_come_alone(
+    planted: tuple[Running, str], path: str, accept: str
+) -> None:
     server, plant = planted
     answer = server.get(path, accept)
     as_it_is = accept == AS_STORED or (plant == "a torn codestream" and accept == JPEG_LS)
@@ -161,7 +167,7 @@ def test_the_other_instances_come_as_they_come_alone(planted, path, accept):
     "path",
     [f"/studies/{STUDY}/metadata", f"{PATH}/metadata", f"{PATH}/instances", f"/studies/{STUDY}/instances"],
 )
-def test_metadata_and_searches_name_all_in_json_and_xml(planted, path):
+def test_metadata_and_searches_name_all_in_json_and_xml(planted: tuple[Running, str], path: str) -> None:
     server, _ = planted
     every = {*_good(), BAD}
     models = server.get(path, "application/dicom+json").json()
@@ -172,14 +178,16 @@ def test_metadata_and_searches_name_all_in_json_and_xml(planted, path):
 
 
 @pytest.mark.parametrize("path", ["/studies", "/series", f"/studies/{STUDY}/series"])
-def test_searches_above_instances_are_answered_in_json_and_xml(planted, path):
+def test_searches_above_instances_are_answered_in_json_and_xml(
+    planted: tuple[Running, str], path: str
+) -> None:
     server, _ = planted
     assert len(server.get(path, "application/dicom+json").json()) == 1
     assert len(parts_of(server.get(path, XML))) == 1
 
 
 @pytest.mark.parametrize("path", [f"/studies/{STUDY}", PATH])
-def test_pictures_of_the_others_come_and_one_stands_for_all(planted, path):
+def test_pictures_of_the_others_come_and_one_stands_for_all(planted: tuple[Running, str], path: str) -> None:
     server, plant = planted
     answer = server.get(f"{path}/rendered", 'multipart/related; type="image/png"')
     found = {_uid(headers) for headers, _ in parts_of(answer)}
@@ -190,7 +198,7 @@ def test_pictures_of_the_others_come_and_one_stands_for_all(planted, path):
     assert server.get(f"{path}/rendered", "image/png").status_code == 200
 
 
-def test_control_characters_are_replaced_in_xml_and_kept_in_json(planted):
+def test_control_characters_are_replaced_in_xml_and_kept_in_json(planted: tuple[Running, str]) -> None:
     server, plant = planted
     if plant != "control characters":
         return
@@ -203,7 +211,7 @@ def test_control_characters_are_replaced_in_xml_and_kept_in_json(planted):
     assert found["00204000"]["Value"] == ["first\r\nsecond\ufffd"]
 
 
-def test_a_compressed_icon_is_decoded(planted):
+def test_a_compressed_icon_is_decoded(planted: tuple[Running, str]) -> None:
     server, plant = planted
     if plant != "a compressed icon":
         return
@@ -221,7 +229,7 @@ def _frames(torn: int | None, count: int = 4) -> bytes:
     return _saved(dataset)
 
 
-def test_the_other_frames_come(tmp_path):
+def test_the_other_frames_come(tmp_path: Path) -> None:
     octets = 'multipart/related; type="application/octet-stream"'
     with running(tmp_path / "archive") as server:
         server.store([_frames(torn=2)])
@@ -239,7 +247,9 @@ def test_the_other_frames_come(tmp_path):
         assert bulk.status_code == 206 and len(parts_of(bulk)) == 3
 
 
-def test_what_takes_too_long_to_make_first_is_made_on_the_way(tmp_path, monkeypatch):
+def test_what_takes_too_long_to_make_first_is_made_on_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Clients give up on an answer that does not begin; what then fails tears the answer off after all the others."""
     monkeypatch.setattr(collection, "PATIENCE", -1.0)
     monkeypatch.setattr(sending, "WHOLE", 0)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
+from typing import Any
 
 import pytest
 from server_crash_points import FAULTS, POWER, SCENARIOS, broken, objections
@@ -77,7 +78,7 @@ def syncs() -> set[str]:
 @pytest.mark.parametrize("store", ["folder", "objects"])
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_any_fault_at_any_step_breaks_no_promise(scenario: str, fault, store: str) -> None:
+def test_any_fault_at_any_step_breaks_no_promise(scenario: str, fault: Any, store: str) -> None:
     assert broken(scenario, fault=fault, store=store) == {}
 
 

@@ -9,6 +9,7 @@ import signal
 import socket
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from httpx2._models import Response
@@ -152,7 +153,7 @@ def test_an_index_that_cannot_grow_is_a_503_and_catches_up_later(
     with running(tmp_path) as server:
         add = server.archive.index.add
 
-        def fail(records, **_) -> None:
+        def fail(records: Any, **_: Any) -> None:
             raise IndexUnavailable("the index cannot be used: disk is full")
 
         monkeypatch.setattr(server.archive.index, "add", fail)

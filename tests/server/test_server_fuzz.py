@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from typing import Any
 
 import fuzz_search
 import fuzz_separate
@@ -45,7 +46,7 @@ def search(tmp_path_factory: pytest.TempPathFactory) -> Iterator[fuzz_search.Tar
 
 
 @pytest.mark.parametrize("seed", BODIES, ids=range(len(BODIES)))
-def test_seeds_of_stores_end_well(store, seed) -> None:
+def test_seeds_of_stores_end_well(store: fuzz_store.Target, seed: Any) -> None:
     store.one_input(seed)
 
 
@@ -64,12 +65,14 @@ def mutated(seed: bytes, changes: list[tuple[int, bytes]], cut: int) -> bytes:
 
 @settings(max_examples=60, **SETTINGS)
 @given(st.sampled_from(BODIES), _CHANGES, st.integers(0, 3000))
-def test_mutated_stores_end_well(store, seed: bytes, changes: list[tuple[int, bytes]], cut: int) -> None:
+def test_mutated_stores_end_well(
+    store: fuzz_store.Target, seed: bytes, changes: list[tuple[int, bytes]], cut: int
+) -> None:
     store.one_input(mutated(seed, changes, cut))
 
 
 @pytest.mark.parametrize("seed", APART, ids=range(len(APART)))
-def test_seeds_of_metadata_and_bulk_data_are_stored(apart, seed) -> None:
+def test_seeds_of_metadata_and_bulk_data_are_stored(apart: fuzz_separate.SeparateTarget, seed: Any) -> None:
     kind = MediaType.parse(apart.kinds[seed[0]])
     result = apart.stored(kind, seed[2:], 100)
     assert [each.outcome for each in result.instances] == ["stored"], result
@@ -80,12 +83,12 @@ def test_seeds_of_metadata_and_bulk_data_are_stored(apart, seed) -> None:
 @settings(max_examples=100, **SETTINGS)
 @given(st.sampled_from(APART), _CHANGES, st.integers(0, 9000))
 def test_mutated_metadata_and_bulk_data_end_well(
-    apart, seed: bytes, changes: list[tuple[int, bytes]], cut: int
+    apart: fuzz_separate.SeparateTarget, seed: bytes, changes: list[tuple[int, bytes]], cut: int
 ) -> None:
     apart.one_input(mutated(seed, changes, cut if cut < 3000 else 0))
 
 
-def test_a_searched_attribute_written_as_long_binary_is_stored(store) -> None:
+def test_a_searched_attribute_written_as_long_binary_is_stored(store: fuzz_store.Target) -> None:
     """Found by the target: header text with the URI of bulk data where a value is looked for."""
     dataset = pydicom.dcmread(io.BytesIO(BODIES[0][2:]))
     for tag, vr in ((0x00100020, "OB"), (0x00080060, "OW")):
@@ -97,11 +100,11 @@ def test_a_searched_attribute_written_as_long_binary_is_stored(store) -> None:
 
 
 @pytest.mark.parametrize("seed", fuzz_search.SEEDS, ids=range(len(fuzz_search.SEEDS)))
-def test_seeds_of_searches_end_well(search, seed: bytes) -> None:
+def test_seeds_of_searches_end_well(search: fuzz_search.Target, seed: bytes) -> None:
     search.one_input(seed)
 
 
 @settings(max_examples=100, **SETTINGS)
 @given(st.binary(max_size=120))
-def test_any_query_ends_well(search, data: bytes) -> None:
+def test_any_query_ends_well(search: fuzz_search.Target, data: bytes) -> None:
     search.one_input(data)

@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pydicom
 import pytest
@@ -59,7 +60,7 @@ def _differences(path: Path) -> list[str]:
     return found
 
 
-def _without_padding(value):
+def _without_padding(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_padding(each) for key, each in value.items()}
     if isinstance(value, list):

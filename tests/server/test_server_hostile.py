@@ -67,12 +67,12 @@ def post_head(url: str, length: int) -> bytes:
     return "\r\n".join((*lines, "", "")).encode()
 
 
-def incoming(server) -> list:
+def incoming(server: Running) -> list:
     return list((server.archive.store.root / ".hounsfield" / "incoming").iterdir())
 
 
 @pytest.mark.parametrize("cut", [10, 200, len(WHOLE) // 2, len(WHOLE) - 3])
-def test_a_client_that_vanishes_leaves_nothing_behind(server, cut: int) -> None:
+def test_a_client_that_vanishes_leaves_nothing_behind(server: Running, cut: int) -> None:
     before = server.archive.index.totals()
     with connect(server.url) as link:
         link.sendall(post_head(server.url, len(WHOLE)) + WHOLE[:cut])
@@ -80,7 +80,7 @@ def test_a_client_that_vanishes_leaves_nothing_behind(server, cut: int) -> None:
     assert server.archive.index.totals() == before
 
 
-def test_a_body_that_stops_coming_is_given_up(server) -> None:
+def test_a_body_that_stops_coming_is_given_up(server: Running) -> None:
     with connect(server.url) as link:
         link.sendall(post_head(server.url, len(WHOLE)) + WHOLE[:300])
         answer = link.recv(4096)
@@ -88,7 +88,7 @@ def test_a_body_that_stops_coming_is_given_up(server) -> None:
     assert until(lambda: not incoming(server))
 
 
-def test_clients_that_drip_do_not_disturb_the_others(server) -> None:
+def test_clients_that_drip_do_not_disturb_the_others(server: Running) -> None:
     slow = [connect(server.url) for _ in range(40)]
     try:
         for link in slow[:20]:
@@ -144,7 +144,7 @@ def _received(link: socket.socket) -> bytes:
      b"POST /dicom-web/studies HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
      b"POST /dicom-web/studies HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n"],
 )  # fmt: skip
-def test_garbage_is_hung_up_on(guarded, garbage: bytes) -> None:
+def test_garbage_is_hung_up_on(guarded: str, garbage: bytes) -> None:
     with connect(guarded) as link:
         link.sendall(garbage)
         link.settimeout(10)
@@ -155,7 +155,7 @@ def test_garbage_is_hung_up_on(guarded, garbage: bytes) -> None:
         assert http.get("/studies").status_code == 200
 
 
-def test_a_head_that_never_ends_is_hung_up_on(guarded) -> None:
+def test_a_head_that_never_ends_is_hung_up_on(guarded: str) -> None:
     with connect(guarded) as link:
         link.sendall(b"GET /dicom-web/studies HTTP/1.1\r\nHost: 127.0.0.1\r\n")
         sent = 0
@@ -167,7 +167,7 @@ def test_a_head_that_never_ends_is_hung_up_on(guarded) -> None:
         assert sent < 40 * connection.HEAD_BYTES
 
 
-def test_a_long_body_is_no_long_head(guarded) -> None:
+def test_a_long_body_is_no_long_head(guarded: str) -> None:
     with client(guarded) as http:
         for _ in range(3):
             assert http.post("/studies", content=WHOLE * 1, headers={"Content-Type": STOW}).status_code == 200
@@ -186,7 +186,7 @@ def test_a_long_body_is_no_long_head(guarded) -> None:
     ),
 )
 def test_no_store_makes_a_5xx_and_nothing_unsound_gets_in(
-    server, changes: list[tuple[int, bytes]], cut: int, content_type: str
+    server: Running, changes: list[tuple[int, bytes]], cut: int, content_type: str
 ) -> None:
     data = bytearray(WHOLE)
     for position, change in changes:
@@ -222,7 +222,7 @@ def test_no_store_makes_a_5xx_and_nothing_unsound_gets_in(
         max_size=4,
     ),
 )  # fmt: skip
-def test_no_query_makes_a_5xx(server, path: str, pairs: list[tuple[str, str]]) -> None:
+def test_no_query_makes_a_5xx(server: Running, path: str, pairs: list[tuple[str, str]]) -> None:
     from urllib.parse import urlencode
 
     query = urlencode([(key, value) for key, value in pairs], errors="surrogatepass")
@@ -238,14 +238,14 @@ def test_no_query_makes_a_5xx(server, path: str, pairs: list[tuple[str, str]]) -
                                "application/dicom; transfer-syntax=", "image/jls; transfer-syntax=1.2"])),
     st.text(alphabet=st.characters(max_codepoint=126, min_codepoint=33), max_size=20),
 )  # fmt: skip
-def test_no_header_makes_a_5xx(server, rendition: str, accept, other) -> None:
+def test_no_header_makes_a_5xx(server: Running, rendition: str, accept: str, other: str) -> None:
     headers = {"Accept": accept.strip(), "Range": other, "If-None-Match": other, "Forwarded": other}
     answer = server.http.get(path_of(CONTENTS[0]) + rendition, headers=headers)
     assert answer.status_code < 500, answer.text
 
 
 @schemathesis.serializer("multipart/related", "application/dicom")
-def _as_bytes(_, value) -> bytes:
+def _as_bytes(_: Any, value: Any) -> bytes:
     """What schemathesis makes up goes as it is, or between delimiters of its own."""
     if isinstance(value, bytes):
         return value
@@ -263,7 +263,7 @@ def test_the_openapi_document_is_true(tmp_path: Path) -> None:
         def asked(operation: APIOperation[Any, Any, Any, Any] | Any) -> None:
             @settings(max_examples=6, database=None, **SETTINGS)
             @given(case=operation.as_strategy())
-            def ask(case) -> None:
+            def ask(case: Any) -> None:
                 answer = case.call(base_url=server.url)
                 assert answer.status_code < 500, (case.method, case.path, answer.text)
                 seen.add(case.path)
@@ -354,7 +354,7 @@ def test_an_answer_that_takes_too_long_is_a_503_and_the_place_is_free_again(tmp_
 def test_whoever_waits_too_long_for_a_turn_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, begin = threading.Event(), Deadline.begin
 
-    def noticed(deadline) -> None:
+    def noticed(deadline: Any) -> None:
         begin(deadline)
         begun.set()
 

@@ -13,6 +13,7 @@ import sqlite3
 import time
 import zlib
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pydicom
@@ -540,7 +541,7 @@ def test_whatever_is_sent_whole_says_its_digest_as_it_is_sent(tmp_path: Path) ->
 def test_without_extended_attributes_the_index_alone_protects(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str
 ) -> None:
-    def refuse(*_) -> None:
+    def refuse(*_: Any) -> None:
         raise OSError(errno.ENOTSUP, system)
 
     for name in ("setxattr", "getxattr"):
@@ -651,7 +652,7 @@ def test_a_check_that_was_stopped_goes_on_where_it_was(
     class Stop(Exception):
         pass
 
-    def stop(state) -> None:
+    def stop(state: Any) -> None:
         if state.instances == 4:
             raise Stop
 
@@ -693,7 +694,7 @@ def test_what_is_removed_or_replaced_during_a_check_is_no_damage(
         server.store(contents)
         check, at = verification._check, path_of(contents[0])
 
-        def meanwhile(archive, entry, pace):
+        def meanwhile(archive: Any, entry: Any, pace: Any) -> Any:
             if entry.instance == uids(contents[0])[2]:
                 assert server.http.delete(at).status_code == 204
             if entry.instance == uids(contents[1])[2]:

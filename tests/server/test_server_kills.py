@@ -196,12 +196,14 @@ def _kill_replacing(zygote: Zygote, folder: Path, rounds: int, seed: int, **opti
 
 
 @pytest.mark.timeout(240)
-def test_a_replaced_instance_survives_thirty_kills_in_one_version(zygote, tmp_path: Path) -> None:
+def test_a_replaced_instance_survives_thirty_kills_in_one_version(zygote: Zygote, tmp_path: Path) -> None:
     assert _kill_replacing(zygote, tmp_path, 30, seed=3) > 30
 
 
 @pytest.mark.timeout(240)
-def test_a_replaced_instance_survives_kills_of_a_server_over_postgresql(zygote, tmp_path: Path) -> None:
+def test_a_replaced_instance_survives_kills_of_a_server_over_postgresql(
+    zygote: Zygote, tmp_path: Path
+) -> None:
     with postgres() as database:
         assert _kill_replacing(zygote, tmp_path / "files", 10, seed=4, database=database.url) > 10
 
@@ -209,18 +211,20 @@ def test_a_replaced_instance_survives_kills_of_a_server_over_postgresql(zygote, 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("seed", range(30000, 35000, 1000))
-def test_a_replaced_instance_survives_many_more_kills(zygote, tmp_path: Path, seed) -> None:
+def test_a_replaced_instance_survives_many_more_kills(zygote: Zygote, tmp_path: Path, seed: Any) -> None:
     _kill_replacing(zygote, tmp_path, 100, seed)
 
 
 @pytest.mark.timeout(240)
-def test_an_acknowledged_instance_survives_fifty_kills(zygote, tmp_path: Path) -> None:
+def test_an_acknowledged_instance_survives_fifty_kills(zygote: Zygote, tmp_path: Path) -> None:
     acknowledged = _kill_again_and_again(zygote, tmp_path, 50, seed=1)
     assert acknowledged > 50  # else the kills came too early to say anything
 
 
 @pytest.mark.timeout(240)
-def test_an_acknowledged_instance_survives_kills_of_a_server_over_postgresql(zygote, tmp_path: Path) -> None:
+def test_an_acknowledged_instance_survives_kills_of_a_server_over_postgresql(
+    zygote: Zygote, tmp_path: Path
+) -> None:
     with postgres() as database:
         acknowledged = _kill_again_and_again(zygote, tmp_path / "files", 10, seed=2, database=database.url)
     assert acknowledged > 10
@@ -229,7 +233,7 @@ def test_an_acknowledged_instance_survives_kills_of_a_server_over_postgresql(zyg
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("seed", range(1000, 11000, 1000))
-def test_an_acknowledged_instance_survives_many_more_kills(zygote, tmp_path: Path, seed) -> None:
+def test_an_acknowledged_instance_survives_many_more_kills(zygote: Zygote, tmp_path: Path, seed: Any) -> None:
     _kill_again_and_again(zygote, tmp_path, 100, seed)
 
 
@@ -237,7 +241,7 @@ def test_an_acknowledged_instance_survives_many_more_kills(zygote, tmp_path: Pat
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("seed", range(20000, 25000, 1000))
 def test_an_acknowledged_instance_survives_many_more_kills_over_postgresql(
-    zygote, tmp_path: Path, seed
+    zygote: Zygote, tmp_path: Path, seed: Any
 ) -> None:
     with postgres() as database:
         _kill_again_and_again(zygote, tmp_path / "files", 100, seed, database=database.url)

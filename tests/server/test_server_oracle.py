@@ -208,7 +208,7 @@ class Pair:
 @pytest.mark.parametrize("lot", range(len(rounds())))
 @pytest.mark.filterwarnings("ignore")
 def test_the_server_tells_what_dicomweb_clients_file_reader_tells_of_all_of_pydicoms_files(
-    tmp_path: Path, lot
+    tmp_path: Path, lot: Any
 ) -> None:
     logging.disable(logging.ERROR)
     files = rounds()[lot]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from httpx2._models import Response
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from server_postgres import postgres
@@ -77,7 +78,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield found
 
 
-def told(answer) -> list[str]:
+def told(answer: Response) -> list[str]:
     """The last UIDs of the results' URLs without 1.2; the rest of these headers is that of the phantom."""
     assert answer.status_code == 200, answer.text
     return [model["00081190"]["Value"][0].rpartition("/1.2.")[2] for model in answer.json()]
@@ -101,15 +102,15 @@ def told(answer) -> list[str]:
         ("", "012345"),
     ],
 )
-def test_studies_come_in_the_order_asked_for(server, order: str, expected: str) -> None:
+def test_studies_come_in_the_order_asked_for(server: Running, order: str, expected: str) -> None:
     assert "".join(told(server.get(f"/studies?orderby={order}"))) == expected
 
 
-def test_an_order_may_be_told_in_several_parameters(server) -> None:
+def test_an_order_may_be_told_in_several_parameters(server: Running) -> None:
     assert "".join(told(server.get("/studies?orderby=-StudyDate&ORDERBY=PatientName"))) == "430215"
 
 
-def test_an_order_holds_below_and_with_what_is_matched(server) -> None:
+def test_an_order_holds_below_and_with_what_is_matched(server: Running) -> None:
     assert "".join(told(server.get("/studies?StudyDate=20240101-&orderby=-StudyDate,-PatientID"))) == "430"
     assert told(server.get("/studies/1.2.5/series?orderby=-SeriesNumber")) == ["5.0", "5.1", "5.2"]
     assert told(server.get("/studies/1.2.5/series?orderby=SeriesNumber")) == ["5.2", "5.1", "5.0"]
@@ -119,7 +120,7 @@ def test_an_order_holds_below_and_with_what_is_matched(server) -> None:
     assert told(across) == ["1.1.1", "1.1.0", "4.0.1"]
 
 
-def test_an_order_holds_for_attributes_without_a_column(server) -> None:
+def test_an_order_holds_for_attributes_without_a_column(server: Running) -> None:
     """Which are matched on header texts."""
     path = '/instances?ImageComments=""&emptyvaluematching=true&orderby=-PatientID,SOPInstanceUID'
     assert told(server.get(f"{path}&limit=4&offset=1")) == ["5.0.1", "5.1.0", "5.1.1", "5.2.0"]
@@ -139,7 +140,7 @@ def test_an_order_holds_for_attributes_without_a_column(server) -> None:
         "/instances?orderby=" + ",".join(sortable("instance")),
     ],
 )
-def test_what_cannot_be_ordered_by_is_refused(server, path: str) -> None:
+def test_what_cannot_be_ordered_by_is_refused(server: Running, path: str) -> None:
     answer = server.get(path)
     assert answer.status_code == 400
     assert answer.json()["expected"]
@@ -152,7 +153,7 @@ def test_what_cannot_be_ordered_by_is_refused(server, path: str) -> None:
     limit=st.integers(1, 4),
 )
 def test_pages_of_any_order_are_the_whole_of_it(
-    index, level: Level, keys: list[tuple[str, int]], limit: int
+    index: Index, level: Level, keys: list[tuple[str, int]], limit: int
 ) -> None:
     names = list(sortable(level))
     order = ",".join(sign + names[number % len(names)] for sign, number in keys)
@@ -168,7 +169,7 @@ def test_pages_of_any_order_are_the_whole_of_it(
     assert sorted(got) == sorted(index.search(level, EVERYTHING, Query()).models)
 
 
-def test_databases_agree_on_an_order(index) -> None:
+def test_databases_agree_on_an_order(index: Index) -> None:
     """Names and numbers, dates and what has none; see `test_studies_come_in_the_order_asked_for`."""
     for order, expected in (("-StudyDate,PatientName", "430215"), ("PatientName,-PatientID", "413502")):
         models = index.search("study", EVERYTHING, Query.parse(f"orderby={order}")).models
@@ -180,7 +181,7 @@ def test_databases_agree_on_an_order(index) -> None:
     "order",
     ["StudyDate", "-StudyDate", "PatientName", "PatientID", "AccessionNumber", "-StudyDate,-StudyTime"],
 )
-def test_the_usual_orders_are_read_off_an_index(index, order: str) -> None:
+def test_the_usual_orders_are_read_off_an_index(index: Index, order: str) -> None:
     dialect = {"sqlite": sqlite, "postgresql": postgresql}[index._engine.dialect.name].dialect()
     statement = _Plan(dialect.name, "study", EVERYTHING, Query.parse(f"orderby={order}")).keys().limit(101)
     sql = str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
@@ -197,7 +198,7 @@ def test_the_usual_orders_are_read_off_an_index(index, order: str) -> None:
             assert "Scan using studies_" in plan and "->  Sort" not in plan, plan
 
 
-def test_an_index_of_an_older_version_learns_to_read_the_newest_first(index) -> None:
+def test_an_index_of_an_older_version_learns_to_read_the_newest_first(index: Index) -> None:
     if index._engine.dialect.name == "postgresql":
         with index._transaction() as connection:
             connection.execute(text("DROP INDEX studies_newest"))
@@ -211,12 +212,12 @@ def test_an_index_of_an_older_version_learns_to_read_the_newest_first(index) -> 
             assert connection.execute(found).scalar() == 1
 
 
-def test_orders_of_more_rows_than_are_read_at_once(index, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_orders_of_more_rows_than_are_read_at_once(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = index.search("instance", EVERYTHING, Query.parse("orderby=-SOPInstanceUID"))
     monkeypatch.setattr(searching, "ROWS", 3)
     assert index.search("instance", EVERYTHING, Query.parse("orderby=-SOPInstanceUID")) == whole
 
 
-def test_the_rest_is_counted_in_any_order(server) -> None:
+def test_the_rest_is_counted_in_any_order(server: Running) -> None:
     answer = server.get("/studies?orderby=-PatientID&limit=4")
     assert parse_warnings(answer.headers["warning"])[0].remaining == 2

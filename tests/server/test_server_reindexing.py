@@ -60,7 +60,7 @@ class Interrupted(BaseException):
     pass
 
 
-def test_an_interrupted_reindex_leaves_the_index_as_it_was(tmp_path: Path, shared) -> None:
+def test_an_interrupted_reindex_leaves_the_index_as_it_was(tmp_path: Path, shared: dict[Any, Any]) -> None:
     with opened(tmp_path / "one", **shared) as archive:
         store(archive, *CONTENTS)
         before = archive.entries(ALL)
@@ -79,7 +79,9 @@ def test_an_interrupted_reindex_leaves_the_index_as_it_was(tmp_path: Path, share
         assert not list(tmp_path.rglob("*.new*"))
 
 
-def test_what_others_store_replace_and_remove_during_a_reindex_counts(tmp_path: Path, shared) -> None:
+def test_what_others_store_replace_and_remove_during_a_reindex_counts(
+    tmp_path: Path, shared: dict[Any, Any]
+) -> None:
     more = instances(slices=3, rows=8, columns=8, seed=50)
     with contextlib.ExitStack() as stack:
         one = stack.enter_context(opened(tmp_path / "one", **shared))
@@ -108,7 +110,7 @@ def test_what_others_store_replace_and_remove_during_a_reindex_counts(tmp_path: 
 
 
 def test_a_change_between_the_last_look_and_the_swap_counts(
-    tmp_path: Path, shared, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, shared: dict[Any, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another server's transaction that is under way when nobody may write any more is waited for, and seen."""
     more = instances(slices=2, rows=8, columns=8, seed=51)
@@ -137,7 +139,7 @@ def test_a_change_between_the_last_look_and_the_swap_counts(
         assert current(one) == current(other) == expected(*CONTENTS, *more)
 
 
-def test_readers_are_not_disturbed_by_a_reindex(tmp_path: Path, shared) -> None:
+def test_readers_are_not_disturbed_by_a_reindex(tmp_path: Path, shared: dict[Any, Any]) -> None:
     with contextlib.ExitStack() as stack:
         one = stack.enter_context(opened(tmp_path / "one", **shared))
         other = stack.enter_context(opened(tmp_path / "two", **shared)) if shared else one
@@ -173,7 +175,7 @@ def test_readers_are_not_disturbed_by_a_reindex(tmp_path: Path, shared) -> None:
 
 
 def test_digests_and_files_in_place_are_still_known_after_a_reindex(
-    tmp_path: Path, shared, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, shared: dict[Any, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     owner = tmp_path / "owner"
     owner.mkdir()
@@ -194,7 +196,7 @@ def test_digests_and_files_in_place_are_still_known_after_a_reindex(
 
 
 def test_what_cannot_be_read_now_stays_in_the_index(
-    tmp_path: Path, shared, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, shared: dict[Any, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with opened(tmp_path / "one", **shared) as archive:
         store(archive, *CONTENTS[:3])
@@ -202,7 +204,7 @@ def test_what_cannot_be_read_now_stays_in_the_index(
         path.chmod(0)
         real = archive.store.source
 
-        def source(key) -> Source:
+        def source(key: Any) -> Source:
             if key.endswith(path.name):
                 raise LocationError("the disk does not answer", where=key)
             return real(key)
@@ -216,9 +218,9 @@ def test_what_cannot_be_read_now_stays_in_the_index(
         assert current(archive) == expected(*CONTENTS[:3])
 
 
-def _failing(real, name: str, keys) -> Iterator[tuple[Any, Any]]:
+def _failing(real: Any, name: str, keys: Any) -> Iterator[tuple[Any, Any]]:
     class Unreadable:
-        def __init__(self, key) -> None:
+        def __init__(self, key: Any) -> None:
             self.name = key
 
         def open(self) -> None:
@@ -228,7 +230,7 @@ def _failing(real, name: str, keys) -> Iterator[tuple[Any, Any]]:
         yield key, Unreadable(key) if key.endswith(name) else real(key)
 
 
-def test_one_reindex_at_a_time_over_a_shared_database(tmp_path: Path, database) -> None:
+def test_one_reindex_at_a_time_over_a_shared_database(tmp_path: Path, database: Postgres) -> None:
     with (
         opened(tmp_path / "one", database=database.url) as archive,
         opened(tmp_path / "two", database=database.url) as other,
@@ -260,7 +262,7 @@ def test_what_was_stored_into_a_damaged_index_meanwhile_is_in_the_new_one(
 
         real = module.fill
 
-        def slow(archive, index) -> None:
+        def slow(archive: Any, index: Any) -> None:
             real(archive, index)
             store(archive, *CONTENTS[3:6])
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from httpx2._models import Response
 from PIL import Image
 from pydicom.data import get_testdata_file
 from server_support import Running, instances, parts_of, path_of, running, uids
@@ -30,12 +31,12 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, l
         yield server, contents, hounsfield.load(folder, clamp=False)
 
 
-def image(answer) -> np.ndarray:
+def image(answer: Response) -> np.ndarray:
     assert answer.status_code == 200, answer.text
     return np.asarray(Image.open(io.BytesIO(answer.content)))
 
 
-def slice_of(scene, content) -> np.ndarray:
+def slice_of(scene: tuple[Running, list[bytes], Volume], content: bytes) -> np.ndarray:
     _, _, volume = scene
     return volume.array[volume.uids.index(uids(content)[2])]
 
@@ -49,7 +50,9 @@ def slice_of(scene, content) -> np.ndarray:
         ("?window=40,80,linear", "40/80"),
     ],
 )
-def test_a_picture_is_the_windowed_slice(scene, query: str, shown: str) -> None:
+def test_a_picture_is_the_windowed_slice(
+    scene: tuple[Running, list[bytes], Volume], query: str, shown: str
+) -> None:
     server, contents, _ = scene
     got = image(server.get(path_of(contents[2]) + "/rendered" + query, "image/png"))
     assert np.array_equal(got, apply_window(slice_of(scene, contents[2]), window(shown)))
@@ -58,13 +61,15 @@ def test_a_picture_is_the_windowed_slice(scene, query: str, shown: str) -> None:
 @pytest.mark.parametrize(
     ("accept", "kind"), [("image/jpeg", "JPEG"), ("*/*", "JPEG"), ("image/gif", "GIF"), ("image/png", "PNG")]
 )
-def test_the_kind_is_what_is_accepted(scene, accept: str, kind: str) -> None:
+def test_the_kind_is_what_is_accepted(
+    scene: tuple[Running, list[bytes], Volume], accept: str, kind: str
+) -> None:
     server, contents, _ = scene
     answer = server.get(path_of(contents[0]) + "/rendered", accept)
     assert Image.open(io.BytesIO(answer.content)).format == kind
 
 
-def test_a_viewport_crops_scales_and_flips(scene) -> None:
+def test_a_viewport_crops_scales_and_flips(scene: tuple[Running, list[bytes], Volume]) -> None:
     server, contents, _ = scene
     whole = image(server.get(path_of(contents[2]) + "/rendered", "image/png"))
     flipped = image(server.get(path_of(contents[2]) + "/rendered?viewport=48,40,0,0,-48,40", "image/png"))
@@ -80,12 +85,12 @@ def test_a_viewport_crops_scales_and_flips(scene) -> None:
 @pytest.mark.parametrize("query", ["viewport=0,0", "viewport=99999,99999", "viewport=1", "viewport=5,5,90,90,10,10",
                                    "window=1", "window=1,0", "window=x,y", "window=1,2,3", "quality=0", "quality=x",
                                    "nonsense=1", "viewport=nan,nan"])  # fmt: skip
-def test_what_makes_no_sense_is_400(scene, query: str) -> None:
+def test_what_makes_no_sense_is_400(scene: tuple[Running, list[bytes], Volume], query: str) -> None:
     server, contents, _ = scene
     assert server.get(f"{path_of(contents[0])}/rendered?{query}").status_code == 400
 
 
-def test_quality_counts(scene) -> None:
+def test_quality_counts(scene: tuple[Running, list[bytes], Volume]) -> None:
     server, contents, _ = scene
     sizes = [
         len(server.get(f"{path_of(contents[2])}/rendered?quality={q}", "image/jpeg").content) for q in (5, 95)
@@ -93,7 +98,9 @@ def test_quality_counts(scene) -> None:
     assert sizes[0] < sizes[1]
 
 
-def test_a_series_comes_in_parts_or_as_a_film_in_the_order_of_the_volume(scene) -> None:
+def test_a_series_comes_in_parts_or_as_a_film_in_the_order_of_the_volume(
+    scene: tuple[Running, list[bytes], Volume],
+) -> None:
     server, contents, volume = scene
     path = path_of(contents[0], "series") + "/rendered"
     parts = parts_of(server.get(path, 'multipart/related; type="image/png"'))
@@ -109,7 +116,7 @@ def test_a_series_comes_in_parts_or_as_a_film_in_the_order_of_the_volume(scene) 
 
 
 def test_without_the_extra_a_film_is_a_406_that_names_it_and_what_else_is_accepted_is_made(
-    scene, monkeypatch: pytest.MonkeyPatch
+    scene: tuple[Running, list[bytes], Volume], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server, contents, _ = scene
     monkeypatch.setitem(sys.modules, "av", None)
@@ -119,7 +126,7 @@ def test_without_the_extra_a_film_is_a_406_that_names_it_and_what_else_is_accept
     assert server.get(path, "video/mp4, image/gif;q=0.5").headers["content-type"] == "image/gif"
 
 
-def test_thumbnails_are_small(scene) -> None:
+def test_thumbnails_are_small(scene: tuple[Running, list[bytes], Volume]) -> None:
     server, contents, _ = scene
     for level in ("study", "series", "instance"):
         assert max(image(server.get(path_of(contents[0], level) + "/thumbnail")).shape) == 128
@@ -158,7 +165,7 @@ def test_what_has_no_picture_is_406(tmp_path: Path) -> None:
         assert server.get(path_of(content) + "/rendered").status_code == 406
 
 
-def test_wado_uri_gives_dicom_and_pictures(scene) -> None:
+def test_wado_uri_gives_dicom_and_pictures(scene: tuple[Running, list[bytes], Volume]) -> None:
     server, contents, _ = scene
     study, series, instance = uids(contents[0])
     query = f"/wado?requestType=WADO&studyUID={study}&seriesUID={series}&objectUID={instance}"

@@ -254,7 +254,9 @@ def test_an_instance_that_is_removed_while_it_is_stored_again_is_stored(
 
     places, looked = writing._places, []
 
-    def gone_at_first(connection, wanted) -> dict[Any, Any] | dict[tuple[int, str], tuple[int, str]]:
+    def gone_at_first(
+        connection: Any, wanted: Any
+    ) -> dict[Any, Any] | dict[tuple[int, str], tuple[int, str]]:
         looked.append(wanted)
         return {} if len(looked) == 1 else places(connection, wanted)
 

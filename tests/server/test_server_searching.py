@@ -8,9 +8,11 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pydicom
 import pytest
+from httpx2._models import Response
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from server_support import Running, instances, path_of, running, uids
@@ -35,7 +37,7 @@ NAMES = [
 DATES = ["20240101", "20240229", "19991231", ""]
 
 
-def study(number: int, **tags) -> list[bytes]:
+def study(number: int, **tags: Any) -> list[bytes]:
     """A small study with its own tags."""
     known = {"StudyDate": DATES[number % len(DATES)], "StudyID": str(number)} | tags
     if number in {6, 9}:
@@ -58,7 +60,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield found
 
 
-def patients(answer) -> list[str]:
+def patients(answer: Response) -> list[str]:
     assert answer.status_code == 200, answer.text
     return [model["00100020"]["Value"][0] for model in answer.json()]
 
@@ -91,25 +93,25 @@ def patients(answer) -> list[str]:
         ("StudyDescription=nothing*", set()),
     ],
 )
-def test_studies_match(server, query: str, expected) -> None:
+def test_studies_match(server: Running, query: str, expected: Any) -> None:
     found = patients(server.get(f"/studies?{query}"))
     # The second series of one study came in a study of its own patient, if the phantom says so.
     assert set(found) - {"HU-PHANTOM"} == expected - {"HU-PHANTOM"}
     assert len(found) == len(set(found))
 
 
-def test_an_empty_result_is_an_empty_list(server) -> None:
+def test_an_empty_result_is_an_empty_list(server: Running) -> None:
     answer = server.get("/studies?PatientID=NOBODY")
     assert (answer.status_code, answer.json()) == (200, [])
 
 
-def test_uids_may_be_a_list(server) -> None:
+def test_uids_may_be_a_list(server: Running) -> None:
     wanted = [uids(study(number)[0])[0] for number in (1, 4)]
     answer = server.get("/studies?StudyInstanceUID=" + ",".join(wanted))
     assert patients(answer) == ["P001", "P004"]
 
 
-def test_series_and_instances_are_searched_below_and_across(server) -> None:
+def test_series_and_instances_are_searched_below_and_across(server: Running) -> None:
     content = study(2)[0]
     assert len(server.get(path_of(content, "study") + "/series").json()) == 1
     assert len(server.get(path_of(content, "study") + "/instances").json()) == 2
@@ -131,7 +133,7 @@ def one_of(content: bytes) -> bytes:
     )
 
 
-def test_answers_hold_what_the_standard_asks_for(server) -> None:
+def test_answers_hold_what_the_standard_asks_for(server: Running) -> None:
     (model,) = server.get("/studies?PatientID=P001").json()
     required = "00080020 00080030 00080050 00080056 00080061 00080090 00081190 00100010 00100020 00100030"
     assert set(required.split()) <= set(model)
@@ -168,7 +170,7 @@ def test_required_attributes_are_told_empty_where_files_do_not_have_them(tmp_pat
         assert instance["00200013"] == {"vr": "IS"} and list(instance) == sorted(instance)
 
 
-def test_further_fields_are_included_and_lower_ones_are_not(server) -> None:
+def test_further_fields_are_included_and_lower_ones_are_not(server: Running) -> None:
     (model,) = server.get(
         "/studies?PatientID=P001&includefield=00080080,InstitutionName&includefield=KVP"
     ).json()
@@ -179,7 +181,7 @@ def test_further_fields_are_included_and_lower_ones_are_not(server) -> None:
     assert {"00200032", "00281053", "0020000D", "00100020", "00080060"} <= set(everything)
 
 
-def test_attributes_without_a_column_are_matched_too(server) -> None:
+def test_attributes_without_a_column_are_matched_too(server: Running) -> None:
     assert len(server.get("/instances?PatientID=P001&ImageType=ORIGINAL").json()) == 2
     assert server.get("/instances?PatientID=P001&ImageType=DERIVED").json() == []
 
@@ -187,13 +189,13 @@ def test_attributes_without_a_column_are_matched_too(server) -> None:
 @pytest.mark.parametrize("query", ["Patient=1", "PatienID=1", "limit=x", "limit=-1", "offset=1e3", "fuzzymatching=1",
                                    "Modality=CT", "SOPInstanceUID=1.2", "NumberOfStudyRelatedSeries=1", "%FF=1",
                                    "PatientID=%00"])  # fmt: skip
-def test_what_makes_no_sense_is_refused_and_not_ignored(server, query: str) -> None:
+def test_what_makes_no_sense_is_refused_and_not_ignored(server: Running, query: str) -> None:
     answer = server.get(f"/studies?{query}")
     assert answer.status_code == 400
     assert answer.json()["error"]
 
 
-def test_pages_are_stable_and_say_what_is_left(server) -> None:
+def test_pages_are_stable_and_say_what_is_left(server: Running) -> None:
     everything = patients(server.get("/studies"))
     got: list[str] = []
     for offset in itertools.count(0, 5):
@@ -209,7 +211,7 @@ def test_pages_are_stable_and_say_what_is_left(server) -> None:
     assert server.get("/studies?offset=1000").json() == []
 
 
-def test_a_server_gives_no_more_than_its_limit(server) -> None:
+def test_a_server_gives_no_more_than_its_limit(server: Running) -> None:
     answer = server.get("/instances?limit=100000")
     assert len(answer.json()) == 20
     assert parse_warnings(answer.headers["warning"])[0].remaining == 5
@@ -226,7 +228,7 @@ def test_a_server_gives_no_more_than_its_limit(server) -> None:
         ('ModalitiesInStudy=""', set()),
     ],
 )
-def test_what_is_empty_is_found(server, query: str, expected) -> None:
+def test_what_is_empty_is_found(server: Running, query: str, expected: Any) -> None:
     found = set(patients(server.get(f"/studies?{query}&emptyvaluematching=true")))
     assert found - {"HU-PHANTOM"} == expected
     assert "warning" not in server.get("/studies?emptyvaluematching=true&limit=100").headers
@@ -248,7 +250,7 @@ def test_what_is_no_date_or_number_is_not_empty(tmp_path: Path) -> None:
         assert len(found) == 1
 
 
-def edited(content: bytes, **values) -> bytes:
+def edited(content: bytes, **values: Any) -> bytes:
     """`content` with values that pydicom would not let pass."""
     from pydicom.config import IGNORE
     from pydicom.dataelem import DataElement
@@ -263,7 +265,7 @@ def edited(content: bytes, **values) -> bytes:
     return out.getvalue()
 
 
-def test_any_of_an_attributes_values_matches_and_each_asked_must_where_several_are(server) -> None:
+def test_any_of_an_attributes_values_matches_and_each_asked_must_where_several_are(server: Running) -> None:
     for value in ("ORIGINAL", "PRIMARY", "AXIAL", "PRI*"):
         assert len(server.get(f"/instances?PatientID=P001&ImageType={value}").json()) == 2
     assert patients(server.get("/studies?OtherPatientIDs=SECOND")) == ["P006", "P009"]
@@ -275,7 +277,7 @@ def test_any_of_an_attributes_values_matches_and_each_asked_must_where_several_a
     assert server.get(f"/instances?PatientID=P001&ImageType=AXIAL,DERIVED{several}").json() == []
 
 
-def test_modalities_in_study_are_all_there_where_several_are_asked_for(server) -> None:
+def test_modalities_in_study_are_all_there_where_several_are_asked_for(server: Running) -> None:
     both = server.get("/studies?ModalitiesInStudy=CT\\SR&multiplevaluematching=true")
     assert len(patients(both)) == 1
     assert patients(server.get("/studies?ModalitiesInStudy=CT\\MR&multiplevaluematching=true")) == []
@@ -283,7 +285,7 @@ def test_modalities_in_study_are_all_there_where_several_are_asked_for(server) -
     assert {each["00080060"]["Value"][0] for each in of_series} == {"CT", "SR"}
 
 
-def test_results_come_as_xml_to_who_asks(server) -> None:
+def test_results_come_as_xml_to_who_asks(server: Running) -> None:
     answer = server.get("/studies?PatientID=P001", 'multipart/related; type="application/dicom+xml"')
     assert answer.status_code == 200 and b"NativeDicomModel" in answer.content
 
@@ -296,7 +298,7 @@ def test_results_come_as_xml_to_who_asks(server) -> None:
         "/studies?ModalitiesInStudy=CT%2CMR&limit=101&offset=0&StudyDate=20200101-20301231",
     ],
 )
-def test_the_requests_of_ohif_are_answered(server, path: str) -> None:
+def test_the_requests_of_ohif_are_answered(server: Running, path: str) -> None:
     assert server.get(path, "application/dicom+json").status_code == 200
     content = study(1)[0]
     fields = "includefield=00080021%2C00080031%2C0008103E%2C00200011"
@@ -316,7 +318,9 @@ def test_the_requests_of_ohif_are_answered(server, path: str) -> None:
         ("series", {"SeriesInstanceUID": "1.2"}, {}),
     ],
 )
-def test_searches_are_answered_by_an_index(server, level: str, filters: dict[str, str], flags) -> None:
+def test_searches_are_answered_by_an_index(
+    server: Running, level: str, filters: dict[str, str], flags: Any
+) -> None:
     query = replace(Query.build(filters), **flags)
     statement = _Plan("sqlite", level, _everything(), query).rows().limit(101)
     text = str(statement.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}))
@@ -353,14 +357,16 @@ _PATTERNS = st.one_of(
     empty=st.booleans(),
     several=st.booleans(),
 )
-def test_sql_matches_as_the_plain_matcher_does(server, name: str, value, fuzzy: bool, empty, several) -> None:
+def test_sql_matches_as_the_plain_matcher_does(
+    server: Running, name: str, value: str, fuzzy: bool, empty: bool, several: bool
+) -> None:
     query = Query(((name, value),), fuzzy=fuzzy, match_empty=empty, match_multiple=several)
     found = server.archive.search("study", _everything(), query, limit=100)
     wanted = [model for model in _all_models(server) if matches(query, model)]
     assert len(found.models) == len(wanted)
 
 
-def _all_models(server) -> list[dict]:
+def _all_models(server: Running) -> list[dict]:
     if not _MODELS:
         _MODELS.extend(server.get("/studies?includefield=all").json())
     return _MODELS

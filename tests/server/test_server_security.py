@@ -19,6 +19,7 @@ import urllib.parse
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import jwt
 import pydicom
@@ -54,7 +55,7 @@ def raw(base: str, method: str, path: str) -> int:
         return link.getresponse().status
 
 
-def edited(content: bytes, **values) -> bytes:
+def edited(content: bytes, **values: Any) -> bytes:
     dataset = pydicom.dcmread(io.BytesIO(content))
     for name, value in values.items():
         setattr(dataset, name, value)
@@ -81,7 +82,7 @@ def paths(server: Running, content: bytes) -> list[str]:
     ids=str,
 )  # fmt: skip
 def test_headers_that_promise_enormous_pixels_make_neither_a_5xx_nor_a_large_allocation(
-    server, syntax: str, lie: dict[str, int]
+    server: Running, syntax: str, lie: dict[str, int]
 ) -> None:
     import tracemalloc
 
@@ -99,7 +100,7 @@ def test_headers_that_promise_enormous_pixels_make_neither_a_5xx_nor_a_large_all
         tracemalloc.stop()
 
 
-def test_a_deflated_bomb_is_refused(server) -> None:
+def test_a_deflated_bomb_is_refused(server: Running) -> None:
     header = pydicom.dcmread(io.BytesIO(instances(**LIAR)[0]), stop_before_pixels=True)
     header.file_meta.TransferSyntaxUID = pydicom.uid.UID("1.2.840.10008.1.2.1.99")
     out = io.BytesIO()
@@ -155,7 +156,9 @@ def test_instances_of_very_many_elements_are_refused_unread(
         assert answer.status_code == 409 and "more than 1000 data elements" in answer.text
 
 
-def test_pixels_in_millions_of_empty_fragments_are_refused(server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pixels_in_millions_of_empty_fragments_are_refused(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
     content = instances(**LIAR, transfer_syntax="jpeg-ls")[0]
     end = b"\xfe\xff\xdd\xe0\0\0\0\0"
     assert content.endswith(end)
@@ -196,12 +199,12 @@ def test_more_pictures_than_the_limit_are_not_begun(tmp_path: Path) -> None:
      "SeriesNumber=" + "1," * 20_000, "StudyDescription=" + "a" * 2000, f"limit={10**18}", "a" * 60_000],
     ids=lambda query: query[:20],
 )  # fmt: skip
-def test_searches_for_very_much_are_400_and_not_a_fault_of_the_index(server, query: str) -> None:
+def test_searches_for_very_much_are_400_and_not_a_fault_of_the_index(server: Running, query: str) -> None:
     path = "/series" if query.startswith("SeriesNumber") else "/studies"
     assert server.get(f"{path}?{query}").status_code == 400
 
 
-def test_the_longest_searches_that_are_let_through_are_answered(server) -> None:
+def test_the_longest_searches_that_are_let_through_are_answered(server: Running) -> None:
     server.store(instances(**LIAR))
     for query in ("ModalitiesInStudy=" + ",".join(["C*"] * 199), "StudyInstanceUID=" + ",".join(["1.2"] * 1900),
                   "fuzzymatching=true&PatientName=" + "%20a" * 190, "PatientName=" + "*a" * 500,
@@ -336,7 +339,7 @@ def test_invalid_requests_are_logged_once_a_second_with_how_many_there_were(
     timers = []
 
     class Timer:
-        def __init__(self, seconds, function, arguments) -> None:
+        def __init__(self, seconds: Any, function: Any, arguments: Any) -> None:
             assert seconds == THROTTLE_SECONDS
             timers.append(lambda: function(*arguments))
 
@@ -347,7 +350,9 @@ def test_invalid_requests_are_logged_once_a_second_with_how_many_there_were(
     written = io.StringIO()
     handler = ThrottledHandler(written)
 
-    def log(text: str, *args, level: int = logging.WARNING, name: str = "uvicorn.error", **more) -> None:
+    def log(
+        text: str, *args: Any, level: int = logging.WARNING, name: str = "uvicorn.error", **more: Any
+    ) -> None:
         record = logging.LogRecord(name, level, "", 0, text, args, None)
         record.__dict__.update(more)
         handler.handle(record)
@@ -430,7 +435,7 @@ class Counting(Provider):
     asked = 0
     down = False
 
-    async def __call__(self, scope, receive, send) -> None:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.asked += 1
         if self.down:
             await send({"type": "http.response.start", "status": 500, "headers": [(b"content-length", b"0")]})
@@ -539,13 +544,13 @@ def test_no_uid_in_a_path_is_a_way_through_folders(tmp_path: Path, uid: str) -> 
 
 @pytest.mark.parametrize("reference", ["../../x", "%2e%2e%2f", "7FE00010/../..", "00100010.99999999999.00100010",
                                        "x" * 5000, "7FE00010." * 200, "-1", "00400275.-1.00400007"])  # fmt: skip
-def test_no_bulk_data_reference_leads_anywhere_else(server, reference: str) -> None:
+def test_no_bulk_data_reference_leads_anywhere_else(server: Running, reference: str) -> None:
     content = instances(**LIAR)[0]
     server.store([content])
     assert raw(server.url, "GET", f"{path_of(content)}/bulkdata/{reference}") in {400, 404, 422}
 
 
-def test_encapsulated_documents_and_markup_never_come_as_a_page(server) -> None:
+def test_encapsulated_documents_and_markup_never_come_as_a_page(server: Running) -> None:
     content = instances(**LIAR)[0]
     dataset = pydicom.dcmread(io.BytesIO(content))
     del dataset.PixelData
@@ -587,7 +592,7 @@ def test_a_page_elsewhere_gets_no_credentials_with_its_requests(tmp_path: Path) 
 @pytest.mark.parametrize(
     "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=b", ""]
 )
-def test_a_form_of_another_page_stores_nothing(server, kind: str) -> None:
+def test_a_form_of_another_page_stores_nothing(server: Running, kind: str) -> None:
     answer = server.http.post("/studies", content=body(instances(**LIAR)), headers={"Content-Type": kind})
     assert answer.status_code in {400, 415}
     assert server.get("/studies").json() == []
@@ -604,7 +609,7 @@ SMUGGLED = [
 
 
 @pytest.mark.parametrize("rest", SMUGGLED)
-def test_bodies_of_two_lengths_are_hung_up_on(server, rest) -> None:
+def test_bodies_of_two_lengths_are_hung_up_on(server: Running, rest: Any) -> None:
     host, port = server.url.split("//")[1].split("/", maxsplit=1)[0].split(":")
     with socket.create_connection((host, int(port)), 10) as link:
         link.sendall(

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
+from _pytest.tmpdir import TempPathFactory
 from httpx2._models import Response
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -41,7 +42,7 @@ def server(tmp_path: Path) -> Iterator[Running]:
         yield found
 
 
-def apart(content: bytes, **changes) -> tuple[Model, bytes]:
+def apart(content: bytes, **changes: Any) -> tuple[Model, bytes]:
     """(metadata, pixels) of an instance; `changes` by tag, None to remove."""
     dataset = read(content)
     model = from_dataset(dataset, bulk=lambda path, value: PIXELS if path == "7FE00010" else None)
@@ -64,7 +65,7 @@ def send(
     return server.http.post(path, content=body, headers=told)
 
 
-def outcome(answer) -> StoreResult:
+def outcome(answer: Response) -> StoreResult:
     return parse_store_result(answer.status_code, answer.headers["content-type"], answer.content)
 
 
@@ -73,7 +74,7 @@ def stored(server: Running, content: bytes) -> pydicom.Dataset:
     return read(only[1])
 
 
-def test_uncompressed_bulk_data_become_a_file(server) -> None:
+def test_uncompressed_bulk_data_become_a_file(server: Running) -> None:
     content = instances()[0]
     model, pixels = apart(content)
     answer = send(server, [model], part(pixels))
@@ -89,7 +90,7 @@ def test_uncompressed_bulk_data_become_a_file(server) -> None:
     assert server.get(path_of(content) + "/rendered", "image/png").status_code == 200
 
 
-def test_the_same_again_is_a_success_and_other_pixels_are_refused(server) -> None:
+def test_the_same_again_is_a_success_and_other_pixels_are_refused(server: Running) -> None:
     model, pixels = apart(instances()[0])
     for _ in range(2):
         assert send(server, [model], part(pixels)).status_code == 200
@@ -111,7 +112,7 @@ def test_the_same_again_is_a_success_and_other_pixels_are_refused(server) -> Non
         ("jpeg-ls", "application/octet-stream; transfer-syntax=1.2.840.10008.1.2.4.80"),
     ],
 )
-def test_compressed_bulk_data_become_a_file_in_their_coding(server, keyword: str, kind: str) -> None:
+def test_compressed_bulk_data_become_a_file_in_their_coding(server: Running, keyword: str, kind: str) -> None:
     content = instances()[0]
     model, _ = apart(content)
     instance = read_instance(BytesSource("x", content))
@@ -124,7 +125,7 @@ def test_compressed_bulk_data_become_a_file_in_their_coding(server, keyword: str
     assert np.array_equal(got.cells(0), instance.cells(0))
 
 
-def test_a_baseline_jpeg_is_known_by_its_frame_header(server) -> None:
+def test_a_baseline_jpeg_is_known_by_its_frame_header(server: Running) -> None:
     content = instances()[0]
     model, _ = apart(content)
     for tag, value in (("00280100", 8), ("00280101", 8), ("00280102", 7), ("00280103", 0)):
@@ -150,7 +151,7 @@ _DESCRIPTION = (
 
 
 @pytest.mark.parametrize("keyword", ["jpeg-ls", "jpeg2000", "htj2k", "jpeg-lossless"])
-def test_what_metadata_leave_out_is_read_from_the_codestream(server, keyword: str) -> None:
+def test_what_metadata_leave_out_is_read_from_the_codestream(server: Running, keyword: str) -> None:
     content = instances()[0]
     model, _ = apart(content, **{f"_{tag}": None for tag in _DESCRIPTION})
     instance = read_instance(BytesSource("x", content))
@@ -167,7 +168,9 @@ def test_what_metadata_leave_out_is_read_from_the_codestream(server, keyword: st
 
 
 @pytest.mark.parametrize(("kind", "photometric"), [("JPEG", "YBR_FULL_422"), ("JPEG2000", "YBR_ICT")])
-def test_a_picture_becomes_an_instance_in_its_own_coding(server, kind: str, photometric: str) -> None:
+def test_a_picture_becomes_an_instance_in_its_own_coding(
+    server: Running, kind: str, photometric: str
+) -> None:
     content = instances()[0]
     model, _ = apart(content, **{f"_{tag}": None for tag in _DESCRIPTION})
     picture, out = Image.new("RGB", (40, 24), (200, 30, 60)), io.BytesIO()
@@ -186,7 +189,7 @@ def test_a_picture_becomes_an_instance_in_its_own_coding(server, kind: str, phot
 
 
 @pytest.mark.parametrize("where", ["same", "numbered"])
-def test_frames_come_in_one_part_each(server, where: str) -> None:
+def test_frames_come_in_one_part_each(server: Running, where: str) -> None:
     content = instances()[0]
     model, _ = apart(content, _00280008={"vr": "IS", "Value": [3]})
     instance = read_instance(BytesSource("x", content))
@@ -200,7 +203,7 @@ def test_frames_come_in_one_part_each(server, where: str) -> None:
     assert all(np.array_equal(got.cells(number), frame) for number, frame in enumerate(frames))
 
 
-def test_references_may_be_relative_absolute_or_content_ids(server) -> None:
+def test_references_may_be_relative_absolute_or_content_ids(server: Running) -> None:
     contents = instances(slices=3)
     model, pixels = apart(contents[0])
     model["7FE00010"]["BulkDataURI"] = f"{server.url}/a/b"
@@ -211,7 +214,7 @@ def test_references_may_be_relative_absolute_or_content_ids(server) -> None:
     assert answer.status_code == 200, answer.text
 
 
-def test_metadata_may_come_as_xml(server) -> None:
+def test_metadata_may_come_as_xml(server: Running) -> None:
     contents = instances(slices=2)
     parts = []
     for number, content in enumerate(contents):
@@ -227,7 +230,7 @@ def test_metadata_may_come_as_xml(server) -> None:
         assert np.array_equal(stored(server, content).pixel_array, read(content).pixel_array)
 
 
-def test_instances_without_bulk_data_may_be_the_whole_body(server) -> None:
+def test_instances_without_bulk_data_may_be_the_whole_body(server: Running) -> None:
     model, _ = apart(
         instances()[0], _7FE00010=None, _00100010={"vr": "PN", "Value": [{"Ideographic": "王^小东"}]}
     )
@@ -239,7 +242,7 @@ def test_instances_without_bulk_data_may_be_the_whole_body(server) -> None:
     assert found["00100010"]["Value"] == [{"Ideographic": "王^小东"}]
 
 
-def test_other_bulk_data_than_pixels_and_nested_ones(server) -> None:
+def test_other_bulk_data_than_pixels_and_nested_ones(server: Running) -> None:
     content = instances()[0]
     model, pixels = apart(content)
     model["00091010"] = {"vr": "OB", "BulkDataURI": "private"}
@@ -258,7 +261,7 @@ def test_other_bulk_data_than_pixels_and_nested_ones(server) -> None:
     assert np.array_equal(got.pixel_array, read(content).pixel_array)
 
 
-def test_float_pixels(server) -> None:
+def test_float_pixels(server: Running) -> None:
     content = instances()[0]
     model, _ = apart(content, _7FE00010=None)
     model["7FE00008"] = {"vr": "OF", "BulkDataURI": "f"}
@@ -301,7 +304,7 @@ JLS = _jpeg_ls()
     ],
 )
 def test_a_bad_instance_is_refused_in_words_and_its_neighbour_is_stored(
-    server, change, parts, words: str
+    server: Running, change: Any, parts: Any, words: str
 ) -> None:
     contents = instances(slices=2)
     bad, _ = apart(contents[0], **change)
@@ -316,7 +319,7 @@ def test_a_bad_instance_is_refused_in_words_and_its_neighbour_is_stored(
     assert not list((server.archive.store.root / ".hounsfield" / "incoming").iterdir())
 
 
-def test_bulk_data_that_nothing_refers_to_are_told(server) -> None:
+def test_bulk_data_that_nothing_refers_to_are_told(server: Running) -> None:
     model, pixels = apart(instances()[0])
     answer = send(server, [model], part(pixels), part(b"x", where="lost"), part(b"x", where=None))
     assert answer.status_code == 202
@@ -324,16 +327,16 @@ def test_bulk_data_that_nothing_refers_to_are_told(server) -> None:
     assert any("without Content-Location" in reason for reason in outcome(answer).other_failures)
 
 
-def test_an_instance_of_another_study_is_refused_in_this_form_too(server) -> None:
+def test_an_instance_of_another_study_is_refused_in_this_form_too(server: Running) -> None:
     model, pixels = apart(instances()[0])
     answer = send(server, [model], part(pixels), path="/studies/1.2.3")
     assert answer.status_code == 409 and outcome(answer).instances[0].code == 0xA900
 
 
-def test_nothing_is_fetched_from_where_metadata_point(server) -> None:
+def test_nothing_is_fetched_from_where_metadata_point(server: Running) -> None:
     seen = []
 
-    def note(exchange) -> None:
+    def note(exchange: Any) -> None:
         seen.append(exchange.path)
         exchange.answer(200, b"x")
 
@@ -361,7 +364,9 @@ def test_nothing_is_fetched_from_where_metadata_point(server) -> None:
         ('multipart/related; type="text/html"; boundary=b', b"--b--", 415),
     ],
 )
-def test_metadata_that_are_none_are_refused_whole(server, kind: str, content, status: int) -> None:
+def test_metadata_that_are_none_are_refused_whole(
+    server: Running, kind: str, content: Any, status: int
+) -> None:
     answer = server.http.post("/studies", content=content, headers={"Content-Type": kind})
     assert answer.status_code == status, answer.text
     assert not list((server.archive.store.root / ".hounsfield" / "incoming").iterdir())
@@ -383,7 +388,7 @@ def test_limits_hold_for_metadata_and_bulk_data(tmp_path: Path) -> None:
         assert send(server, many, part(pixels)).status_code == 413
 
 
-def test_a_body_that_is_coded_is_415(server) -> None:
+def test_a_body_that_is_coded_is_415(server: Running) -> None:
     answer = server.http.post(
         "/studies", content=b"\x1f\x8b", headers={"Content-Type": JSON, "Content-Encoding": "gzip"}
     )
@@ -408,7 +413,7 @@ def test_a_body_that_is_coded_is_415(server) -> None:
     st.binary(max_size=40),
 )  # fmt: skip
 def test_no_metadata_make_a_5xx(
-    tmp_path_factory: pytest.TempPathFactory, changes, kind: str, content: bytes
+    tmp_path_factory: pytest.TempPathFactory, changes: Any, kind: str, content: bytes
 ) -> None:
     server = _shared(tmp_path_factory)
     model, _ = apart(instances(slices=1)[0])
@@ -423,7 +428,7 @@ def test_no_metadata_make_a_5xx(
 _KEPT: list = []
 
 
-def _shared(factory) -> Running:
+def _shared(factory: TempPathFactory) -> Running:
     if not _KEPT:
         context = running(factory.mktemp("fuzzed"), replace=True)
         _KEPT.extend((context, context.__enter__()))
@@ -438,7 +443,7 @@ def _ended() -> Iterator[None]:
         _KEPT.clear()
 
 
-def test_inline_pixels_need_no_bulk_data(server) -> None:
+def test_inline_pixels_need_no_bulk_data(server: Running) -> None:
     content = instances()[0]
     model, pixels = apart(content)
     model["7FE00010"] = {"vr": "OW", "InlineBinary": base64.b64encode(pixels).decode()}

@@ -17,6 +17,7 @@ from typing import Any
 import boto3
 import pytest
 from httpx2._client import Client
+from httpx2._models import Response
 from moto.server import ThreadedMotoServer
 from server_postgres import Postgres, postgres
 from server_support import AS_STORED, STOW, body, client, instances, parts_of, path_of, served, uids
@@ -37,7 +38,7 @@ def database() -> Iterator[Postgres]:
 
 
 @pytest.fixture
-def clean(database):
+def clean(database: Postgres) -> Postgres:
     """The database, with nothing of an earlier test in it."""
     from hounsfield.server.archive.index import Index
 
@@ -69,7 +70,7 @@ def bucket() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def server(folder, **options) -> Iterator[tuple[Client, Archive]]:
+def server(folder: Path, **options: Any) -> Iterator[tuple[Client, Archive]]:
     deployment = Deployment(str(folder), **options)
     archive = deployment.open(first=True)
     try:
@@ -79,7 +80,7 @@ def server(folder, **options) -> Iterator[tuple[Client, Archive]]:
         deployment.close(archive)
 
 
-def store(http, contents: list[Any]):
+def store(http: Client, contents: list[Any]) -> Response:
     return http.post("/studies", content=body(contents), headers={"Content-Type": STOW})
 
 
@@ -94,7 +95,7 @@ def flip(key: str, content: bytes, at: int) -> None:
 
 
 def test_a_flipped_bit_in_an_object_is_a_500_on_every_way_with_the_index_and_after_its_loss(
-    tmp_path: Path, bucket
+    tmp_path: Path, bucket: str
 ) -> None:
     contents = instances(rows=128, columns=128, slices=2)
     store_url = f"{bucket}-{tmp_path.name}"
@@ -120,7 +121,7 @@ def test_a_flipped_bit_in_an_object_is_a_500_on_every_way_with_the_index_and_aft
 
 
 def test_a_bit_that_flips_on_the_way_from_the_object_store_is_noticed_too(
-    tmp_path: Path, bucket, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import obstore
 
@@ -129,7 +130,7 @@ def test_a_bit_that_flips_on_the_way_from_the_object_store_is_noticed_too(
         store(http, [content])
         get_range = obstore.get_range
 
-        def flipped(*arguments, **named) -> bytes:
+        def flipped(*arguments: Any, **named: Any) -> bytes:
             found = bytearray(get_range(*arguments, **named))
             found[0] ^= 4
             return bytes(found)
@@ -142,7 +143,9 @@ def test_a_bit_that_flips_on_the_way_from_the_object_store_is_noticed_too(
         assert http.get(path_of(content), headers={"Accept": AS_STORED}).status_code == 200
 
 
-def test_verify_checks_an_archive_in_postgresql_and_an_object_store(tmp_path: Path, clean, bucket) -> None:
+def test_verify_checks_an_archive_in_postgresql_and_an_object_store(
+    tmp_path: Path, clean: Any, bucket: str
+) -> None:
     from click.testing import CliRunner
 
     from hounsfield.cli import main
@@ -173,7 +176,9 @@ def test_verify_checks_an_archive_in_postgresql_and_an_object_store(tmp_path: Pa
         archive.store.remove(list(archive.store.walk()))
 
 
-def test_a_database_of_before_digests_is_migrated_by_several_who_start_at_once(tmp_path: Path, clean) -> None:
+def test_a_database_of_before_digests_is_migrated_by_several_who_start_at_once(
+    tmp_path: Path, clean: Any
+) -> None:
     import psycopg
 
     contents = instances()
@@ -198,7 +203,7 @@ def test_a_database_of_before_digests_is_migrated_by_several_who_start_at_once(t
         assert all(entry.blocks and entry.sha256 for entry in archive.index.after(0, 10))
 
 
-def test_what_one_server_took_in_another_one_serves(tmp_path: Path, clean) -> None:
+def test_what_one_server_took_in_another_one_serves(tmp_path: Path, clean: Any) -> None:
     contents = instances()
     shared = {"database": clean.url, "store": str(tmp_path / "files")}
     with server(tmp_path / "one", **shared) as (one, _), server(tmp_path / "two", **shared) as (two, _):
@@ -211,7 +216,7 @@ def test_what_one_server_took_in_another_one_serves(tmp_path: Path, clean) -> No
         assert two.get("/studies").json()[0]["00081190"]
 
 
-def test_servers_that_store_into_one_study_at_once_count_right(tmp_path: Path, clean) -> None:
+def test_servers_that_store_into_one_study_at_once_count_right(tmp_path: Path, clean: Any) -> None:
     parts = [instances(series_number=number, slices=4, rows=8, columns=8) for number in range(8)]
     shared = {"database": clean.url, "store": str(tmp_path / "files")}
     with server(tmp_path / "one", **shared) as (one, archive), server(tmp_path / "two", **shared) as (two, _):
@@ -222,7 +227,7 @@ def test_servers_that_store_into_one_study_at_once_count_right(tmp_path: Path, c
         assert archive.index.totals() == (1, 8, 32)
 
 
-def test_a_stopped_database_is_a_503_and_comes_back_without_a_restart(tmp_path: Path, clean) -> None:
+def test_a_stopped_database_is_a_503_and_comes_back_without_a_restart(tmp_path: Path, clean: Any) -> None:
     contents = instances()
     with server(tmp_path, database=clean.url) as (http, _):
         assert store(http, contents[:1]).status_code == 200
@@ -240,7 +245,9 @@ def test_a_stopped_database_is_a_503_and_comes_back_without_a_restart(tmp_path: 
         assert len(http.get(path_of(contents[0], "series") + "/instances").json()) == 3
 
 
-def test_a_store_that_the_database_interrupts_is_not_acknowledged_and_not_torn(tmp_path: Path, clean) -> None:
+def test_a_store_that_the_database_interrupts_is_not_acknowledged_and_not_torn(
+    tmp_path: Path, clean: Any
+) -> None:
     contents = [
         content for number in range(6) for content in instances(seed=number, slices=4, rows=8, columns=8)
     ]
@@ -262,7 +269,7 @@ def test_a_store_that_the_database_interrupts_is_not_acknowledged_and_not_torn(t
         assert archive.index.totals()[2] == len(contents)
 
 
-def test_an_object_store_holds_the_files(tmp_path: Path, clean, bucket) -> None:
+def test_an_object_store_holds_the_files(tmp_path: Path, clean: Any, bucket: str) -> None:
     contents = instances(seed=77)
     shared = {"database": clean.url, "store": bucket}
     with (
@@ -288,7 +295,7 @@ def test_an_object_store_holds_the_files(tmp_path: Path, clean, bucket) -> None:
         assert list(archive.store.walk()) == []
 
 
-def _half_stored(folder, content: bytes, **shared) -> None:
+def _half_stored(folder: Path, content: bytes, **shared: Any) -> None:
     """What a server leaves that dies between the put of an instance and its index."""
     deployment = Deployment(str(folder), **shared)
     archive = deployment.open(first=True)
@@ -306,12 +313,12 @@ class _Death(BaseException):
     pass
 
 
-def _dies(*_, **__) -> None:
+def _dies(*_: Any, **__: Any) -> None:
     raise _Death
 
 
 def test_an_object_whose_store_was_abandoned_is_adopted_by_the_next_start(
-    tmp_path: Path, clean, bucket
+    tmp_path: Path, clean: Any, bucket: str
 ) -> None:
     contents = instances(seed=78)
     # Embedded: nobody else can be at work, so that a start settles it at once.
@@ -328,7 +335,7 @@ def test_an_object_whose_store_was_abandoned_is_adopted_by_the_next_start(
 
 
 def test_an_abandoned_object_of_another_server_is_adopted_while_this_one_runs(
-    tmp_path: Path, clean, bucket
+    tmp_path: Path, clean: Any, bucket: str
 ) -> None:
     contents = instances(seed=79)
     shared = {"database": clean.url, "store": bucket}
@@ -349,7 +356,7 @@ def test_an_abandoned_object_of_another_server_is_adopted_while_this_one_runs(
         assert store(http, contents[:1]).status_code == 200
 
 
-def test_what_was_expected_and_never_came_is_forgotten(tmp_path: Path, clean, bucket) -> None:
+def test_what_was_expected_and_never_came_is_forgotten(tmp_path: Path, clean: Any, bucket: str) -> None:
     with server(tmp_path, database=clean.url, store=bucket) as (_, archive):
         archive.index.expect(["1.2/3.4/5.6.dcm", "1.2/3.4/5.7.dcm"])
         assert archive.repair(older=0.0) == 2
@@ -357,7 +364,7 @@ def test_what_was_expected_and_never_came_is_forgotten(tmp_path: Path, clean, bu
 
 
 def test_a_store_that_cannot_be_reached_leaves_what_is_expected_for_later(
-    tmp_path: Path, clean, bucket, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, clean: Any, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with server(tmp_path, database=clean.url, store=bucket) as (_, archive):
         archive.index.expect(["1.2/3.4/5.6.dcm"])
@@ -373,7 +380,7 @@ def test_a_store_that_cannot_be_reached_leaves_what_is_expected_for_later(
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_what_is_stored_again_is_not_removed_by_an_unfinished_removal(
-    tmp_path: Path, clean, kind: str
+    tmp_path: Path, clean: Any, kind: str
 ) -> None:
     contents = instances()
     shared = {"database": clean.url, "store": str(tmp_path / "files")} if kind == "postgresql" else {}
@@ -391,7 +398,7 @@ def test_what_is_stored_again_is_not_removed_by_an_unfinished_removal(
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_stores_and_removals_of_the_same_instances_at_once_leave_files_and_index_agreed(
-    tmp_path: Path, clean, kind: str
+    tmp_path: Path, clean: Any, kind: str
 ) -> None:
     contents = instances(slices=4, rows=8, columns=8)
     shared = {"database": clean.url, "store": str(tmp_path / "files")} if kind == "postgresql" else {}

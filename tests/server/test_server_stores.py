@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from test_server_shared import bucket  # noqa: F401 (a fixture)
@@ -29,7 +30,7 @@ BYTES = b"an instance" * 1000
 KEY = ("1.2.3", "1.2.4", "1.2.5")
 
 
-def arrived(store, content: bytes = BYTES):
+def arrived(store: ObjectStore, content: bytes = BYTES) -> Any:
     """An arrival in pieces, synced."""
     arrival = store.arrival()
     for start in range(0, len(content), 4000):
@@ -38,12 +39,12 @@ def arrived(store, content: bytes = BYTES):
     return arrival
 
 
-def content_of(store, key: str):
+def content_of(store: ObjectStore, key: str) -> Any:
     with store.source(key).open() as stream:
         return stream.read()
 
 
-def another_process(store) -> subprocess.Popen[str]:
+def another_process(store: ObjectStore) -> subprocess.Popen[str]:
     """One that has an arrival of seven bytes under way, and does nothing more."""
     script = (
         "import sys, time\nfrom pathlib import Path\nfrom hounsfield.server.archive.store.incoming import Incoming\n"
@@ -60,7 +61,7 @@ def another_process(store) -> subprocess.Popen[str]:
 class StoreContract:
     """What `hounsfield.server.archive.store` promises; a subclass gives the fixture `store`."""
 
-    def test_an_arrival_is_seen_from_its_publication_on(self, store) -> None:
+    def test_an_arrival_is_seen_from_its_publication_on(self, store: ObjectStore) -> None:
         key = key_of(*KEY)
         assert store.owns(key)
         arrival = arrived(store)
@@ -73,7 +74,7 @@ class StoreContract:
         assert store.size(key) == len(BYTES) and list(store.walk()) == [key]
         assert list(store.leftovers(0.0)) == []
 
-    def test_what_is_there_is_never_touched(self, store) -> None:
+    def test_what_is_there_is_never_touched(self, store: ObjectStore) -> None:
         key = key_of(*KEY)
         arrived(store).publish(key)
         assert arrived(store).publish(key) == "present" and arrived(store).equals(key)
@@ -81,7 +82,7 @@ class StoreContract:
         assert other.publish(key) == "other" and not other.equals(key)
         assert content_of(store, key) == BYTES
 
-    def test_versions_lie_side_by_side(self, store) -> None:
+    def test_versions_lie_side_by_side(self, store: ObjectStore) -> None:
         keys = [key_of(*KEY, version) for version in (1, 2, 10)]
         for number, key in enumerate(keys):
             assert arrived(store, BYTES + bytes([number])).publish(key) == "stored"
@@ -93,14 +94,14 @@ class StoreContract:
         assert set(store.versions(keys[:1])) == set(keys[1:])
         assert not arrived(store).equals(keys[0])
 
-    def test_several_who_publish_under_one_key_do_not_overwrite_each_other(self, store) -> None:
+    def test_several_who_publish_under_one_key_do_not_overwrite_each_other(self, store: ObjectStore) -> None:
         arrivals = [arrived(store, BYTES + bytes([number])) for number in range(8)]
         with ThreadPoolExecutor(8) as pool:
             outcomes = list(pool.map(lambda arrival: arrival.publish(key_of(*KEY)), arrivals))
         assert sorted(outcomes) == ["other"] * 7 + ["stored"]
         assert content_of(store, key_of(*KEY))[-1] == outcomes.index("stored")
 
-    def test_a_source_can_be_read_from_anywhere(self, store) -> None:
+    def test_a_source_can_be_read_from_anywhere(self, store: ObjectStore) -> None:
         key = key_of(*KEY)
         arrived(store).publish(key)
         with store.source(key).open() as stream:
@@ -109,7 +110,9 @@ class StoreContract:
             stream.seek(-5, 2)
             assert stream.read() == BYTES[-5:]
 
-    def test_a_file_that_is_indexed_where_it_lies_is_read_where_it_lies(self, store, tmp_path: Path) -> None:
+    def test_a_file_that_is_indexed_where_it_lies_is_read_where_it_lies(
+        self, store: ObjectStore, tmp_path: Path
+    ) -> None:
         path = (tmp_path / "elsewhere").resolve()
         path.write_bytes(BYTES)
         assert not store.owns(str(path))
@@ -120,7 +123,7 @@ class StoreContract:
         with pytest.raises(LocationError):
             store.source(str(path)).open()
 
-    def test_the_digest_lies_with_the_bytes(self, store) -> None:
+    def test_the_digest_lies_with_the_bytes(self, store: ObjectStore) -> None:
         key = key_of(*KEY)
         arrival = arrived(store)
         assert arrival.digest == digest_of(BytesSource("x", BYTES))[0]
@@ -130,7 +133,7 @@ class StoreContract:
         assert store.seal(key_of("9.9", "9.8", "9.7")) is None
 
     def test_what_somebody_works_on_is_nothing_left_behind_however_old_it_is(
-        self, store, tmp_path: Path
+        self, store: ObjectStore, tmp_path: Path
     ) -> None:
         arrival = arrived(store)
         others = another_process(store)
@@ -147,7 +150,7 @@ class StoreContract:
         assert arrival.publish(key_of(*KEY)) == "stored"
 
     def test_nothing_is_taken_in_when_the_disk_is_nearly_full(
-        self, store, monkeypatch: pytest.MonkeyPatch
+        self, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         statvfs = os.statvfs
 
@@ -164,21 +167,21 @@ class StoreContract:
         assert failed.value.data["status"] == 507
         arrival.discard()
 
-    def test_nothing_is_found_where_nothing_is(self, store) -> None:
+    def test_nothing_is_found_where_nothing_is(self, store: ObjectStore) -> None:
         key = key_of("9.9", "9.8", "9.7")
         assert store.size(key) is None
         with pytest.raises(LocationError):
             content_of(store, key)
         store.remove([key])
 
-    def test_a_removal_is_complete(self, store) -> None:
+    def test_a_removal_is_complete(self, store: ObjectStore) -> None:
         keys = [key_of("1.2", "1.3", f"1.4.{number}") for number in range(3)]
         for key in keys:
             arrived(store).publish(key)
         store.remove(keys[:2])
         assert list(store.walk()) == keys[2:]
 
-    def test_a_discarded_arrival_leaves_nothing_behind(self, store) -> None:
+    def test_a_discarded_arrival_leaves_nothing_behind(self, store: ObjectStore) -> None:
         for content in (BYTES, b""):
             arrival = store.arrival()
             if content:
@@ -187,7 +190,7 @@ class StoreContract:
             arrival.discard()
         assert list(store.leftovers(0.0)) == [] and list(store.walk()) == []
 
-    def test_what_was_on_its_way_is_found_when_it_is_old_enough(self, store) -> None:
+    def test_what_was_on_its_way_is_found_when_it_is_old_enough(self, store: ObjectStore) -> None:
         arrived(store)
         assert list(store.leftovers(60.0)) == []
         ((state, left),) = store.leftovers(0.0)
@@ -195,7 +198,7 @@ class StoreContract:
         left.discard()
         assert list(store.leftovers(0.0)) == []
 
-    def test_it_says_whether_it_can_be_used(self, store) -> None:
+    def test_it_says_whether_it_can_be_used(self, store: ObjectStore) -> None:
         store.check()
 
 
@@ -206,7 +209,7 @@ class TestFolderStore(StoreContract):
         found.prepare()
         return found
 
-    def test_a_publication_of_which_the_index_may_not_know_is_told_apart(self, store) -> None:
+    def test_a_publication_of_which_the_index_may_not_know_is_told_apart(self, store: ObjectStore) -> None:
         arrival = arrived(store)
         arrival.publish(key_of(*KEY))
         arrival.discard()
@@ -219,7 +222,7 @@ class TestFolderStore(StoreContract):
 
 class TestObjectStore(StoreContract):
     @pytest.fixture
-    def store(self, tmp_path: Path, bucket) -> Iterator[ObjectStore]:  # noqa: F811
+    def store(self, tmp_path: Path, bucket: str) -> Iterator[ObjectStore]:  # noqa: F811
         found = open_objects(f"{bucket}-{tmp_path.name}", tmp_path / "spool")
         yield found
         found.remove(list(found.walk()))
@@ -241,7 +244,7 @@ def test_what_is_no_key_of_a_version_is_told_apart(key: str) -> None:
     assert parts_of(key) is None
 
 
-def test_a_folder_is_imported_into_an_archive_whose_store_is_a_bucket(tmp_path: Path, bucket) -> None:  # noqa: F811
+def test_a_folder_is_imported_into_an_archive_whose_store_is_a_bucket(tmp_path: Path, bucket: str) -> None:  # noqa: F811
     write(PhantomSpec(rows=16, columns=16, slices=3), tmp_path / "old")
     deployment = Deployment(str(tmp_path / "archive"), store=f"{bucket}-imported")
     archive = deployment.open(first=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pydicom
 import pytest
+from httpx2._models import Response
 from server_support import AS_STORED, STOW, Running, body, instances, parts_of, path_of, running, uids
 
 from hounsfield.ct.instance import Skipped
@@ -26,15 +27,15 @@ def server(tmp_path: Path) -> Iterator[Running]:
         yield found
 
 
-def result(answer, *asked) -> StoreResult:
+def result(answer: Response, *asked: Any) -> StoreResult:
     return parse_store_result(answer.status_code, answer.headers["content-type"], answer.content, asked)
 
 
-def files(server) -> list[Any]:
+def files(server: Running) -> list[Any]:
     return sorted(path for path in server.archive.store.root.rglob("*.dcm"))
 
 
-def test_stored_files_are_plain_dicom_at_study_series_instance(server) -> None:
+def test_stored_files_are_plain_dicom_at_study_series_instance(server: Running) -> None:
     contents = instances()
     answer = server.store(contents)
     assert answer.status_code == 200
@@ -47,7 +48,7 @@ def test_stored_files_are_plain_dicom_at_study_series_instance(server) -> None:
     assert told.instances[0].url == f"{server.url}{path_of(contents[0])}"
 
 
-def test_the_same_bytes_again_are_a_success_and_change_nothing(server) -> None:
+def test_the_same_bytes_again_are_a_success_and_change_nothing(server: Running) -> None:
     contents = instances()
     server.store(contents)
     before = {path: path.stat().st_mtime_ns for path in files(server)}
@@ -56,7 +57,7 @@ def test_the_same_bytes_again_are_a_success_and_change_nothing(server) -> None:
     assert server.archive.index.totals() == (1, 1, len(contents))
 
 
-def test_other_bytes_under_a_known_uid_are_refused_with_a_reason_and_the_first_stay(server) -> None:
+def test_other_bytes_under_a_known_uid_are_refused_with_a_reason_and_the_first_stay(server: Running) -> None:
     contents = instances()
     server.store(contents)
     changed = _with(contents[0], PatientID="SOMEBODY ELSE")
@@ -103,7 +104,9 @@ def test_other_bytes_replace_the_first_where_that_is_the_policy(tmp_path: Path) 
         "no class",
     ],
 )
-def test_a_bad_instance_is_refused_and_its_neighbours_are_stored(server, spoil, words: str) -> None:
+def test_a_bad_instance_is_refused_and_its_neighbours_are_stored(
+    server: Running, spoil: Any, words: str
+) -> None:
     contents = instances()
     answer = server.store([contents[0], spoil(contents[1]), contents[2]])
     assert answer.status_code == 202
@@ -114,17 +117,17 @@ def test_a_bad_instance_is_refused_and_its_neighbours_are_stored(server, spoil, 
     assert not list((server.archive.store.root / ".hounsfield" / "incoming").iterdir())
 
 
-def test_nothing_but_bad_instances_is_409(server) -> None:
+def test_nothing_but_bad_instances_is_409(server: Running) -> None:
     assert server.store([b"nonsense", b"rubbish"]).status_code == 409
 
 
-def test_a_truncated_compressed_instance_is_refused(server) -> None:
+def test_a_truncated_compressed_instance_is_refused(server: Running) -> None:
     (content, *_) = instances(transfer_syntax="jpeg-ls")
     assert server.store([content[:-9]]).status_code == 409
     assert server.store([content]).status_code == 200
 
 
-def test_an_instance_of_another_study_than_the_url_is_refused(server) -> None:
+def test_an_instance_of_another_study_than_the_url_is_refused(server: Running) -> None:
     contents = instances()
     answer = server.store(contents, path="/studies/1.2.3")
     assert answer.status_code == 409
@@ -132,7 +135,7 @@ def test_an_instance_of_another_study_than_the_url_is_refused(server) -> None:
     assert server.store(contents, path=path_of(contents[0], "study")).status_code == 200
 
 
-def test_one_instance_may_be_the_whole_body(server) -> None:
+def test_one_instance_may_be_the_whole_body(server: Running) -> None:
     content = instances()[0]
     answer = server.http.post("/studies", content=content, headers={"Content-Type": "application/dicom"})
     assert answer.status_code == 200
@@ -153,14 +156,14 @@ def test_one_instance_may_be_the_whole_body(server) -> None:
     ],
 )
 def test_bodies_that_are_none_are_refused_whole(
-    server, headers: dict[str, str], content: bytes, status: int
+    server: Running, headers: dict[str, str], content: bytes, status: int
 ) -> None:
     assert server.http.post("/studies", content=content, headers=headers).status_code == status
     assert files(server) == []
     assert not list((server.archive.store.root / ".hounsfield" / "incoming").iterdir())
 
 
-def test_the_answer_is_xml_for_who_asks(server) -> None:
+def test_the_answer_is_xml_for_who_asks(server: Running) -> None:
     contents = instances()
     answer = server.store(contents, Accept="application/dicom+xml")
     assert answer.headers["content-type"] == "application/dicom+xml"
@@ -179,7 +182,7 @@ def test_limits_hold(tmp_path: Path) -> None:
         assert server.store(contents).status_code == 413
 
 
-def test_a_stored_encoding_does_not_matter(server) -> None:
+def test_a_stored_encoding_does_not_matter(server: Running) -> None:
     for keyword in ("implicit", "explicit-big-endian", "deflated", "rle", "jpeg-ls"):
         contents = instances(transfer_syntax=keyword, seed=hash(keyword) % 1000)
         assert server.store(contents).status_code == 200, keyword
@@ -187,14 +190,14 @@ def test_a_stored_encoding_does_not_matter(server) -> None:
         assert len(models) == len(contents)
 
 
-def test_a_study_of_several_series_is_counted(server) -> None:
+def test_a_study_of_several_series_is_counted(server: Running) -> None:
     server.store(instances(series_number=1) + instances(series_number=2))
     (study,) = server.get("/studies?includefield=all").json()
     assert study["00201206"]["Value"] == [2] and study["00201208"]["Value"] == [6]
     assert study["00080061"]["Value"] == ["CT"]
 
 
-def test_removal_is_off_unless_the_server_was_started_with_it(server) -> None:
+def test_removal_is_off_unless_the_server_was_started_with_it(server: Running) -> None:
     contents = instances()
     server.store(contents)
     assert server.http.delete(path_of(contents[0])).status_code == 403
@@ -273,7 +276,7 @@ def _with(content: bytes, **elements: object) -> bytes:
     return out.getvalue()
 
 
-def test_the_body_is_written_in_pieces_of_any_size(server) -> None:
+def test_the_body_is_written_in_pieces_of_any_size(server: Running) -> None:
     from hounsfield.dicomweb.media_types import MediaType
     from hounsfield.server.ingest.upload import Upload
 

@@ -32,7 +32,7 @@ def tilted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, 
         yield server, path_of(contents[0], "series"), hounsfield.load(folder)
 
 
-def test_info_says_where_every_voxel_lies(tilted) -> None:
+def test_info_says_where_every_voxel_lies(tilted: tuple[Running, str, Volume]) -> None:
     server, path, volume = tilted
     info = server.get(f"{path}/info").json()
     assert info["shape"] == list(volume.shape)
@@ -44,7 +44,7 @@ def test_info_says_where_every_voxel_lies(tilted) -> None:
     assert info["report"]["verdict"] == "sheared"
 
 
-def test_the_verdict_of_physics_is_that_of_the_volume(tilted) -> None:
+def test_the_verdict_of_physics_is_that_of_the_volume(tilted: tuple[Running, str, Volume]) -> None:
     server, path, volume = tilted
     answer = server.get(f"{path}/plausibility")
     told = answer.json()
@@ -65,7 +65,7 @@ def test_another_unit_has_no_verdict_of_physics(tmp_path: Path) -> None:
         assert told == {"plausibility": None, "histogram": None}
 
 
-def _records(content) -> Iterator[tuple[Any, Any, Any, list[Any]]]:
+def _records(content: bytes) -> Iterator[tuple[Any, Any, Any, list[Any]]]:
     """(index, status, body, counts) of each record; each body has the CRC-32 that its head says."""
     while content:
         index, status, length, crc, *counts = struct.unpack_from("<8I", content)
@@ -76,7 +76,9 @@ def _records(content) -> Iterator[tuple[Any, Any, Any, list[Any]]]:
 
 
 @pytest.mark.parametrize("query", ["", "?encoding=gzip"])
-def test_all_slices_come_in_one_response_from_the_middle_outwards(tilted, query: str) -> None:
+def test_all_slices_come_in_one_response_from_the_middle_outwards(
+    tilted: tuple[Running, str, Volume], query: str
+) -> None:
     server, path, volume = tilted
     answer = server.get(f"{path}/slices{query}")
     assert answer.headers.get("content-encoding") == ("gzip" if query else None)
@@ -89,7 +91,9 @@ def test_all_slices_come_in_one_response_from_the_middle_outwards(tilted, query:
         assert [int(pair.partition("=")[2]) for pair in alone.split(",")] == counts
 
 
-def test_a_response_of_slices_begins_where_it_is_asked_to_and_ends_after_so_many(tilted) -> None:
+def test_a_response_of_slices_begins_where_it_is_asked_to_and_ends_after_so_many(
+    tilted: tuple[Running, str, Volume],
+) -> None:
     server, path, _ = tilted
     content = server.get(f"{path}/slices?from=5&most=3").content
     assert [index for index, *_ in _records(content)] == [5, 4, 3]
@@ -98,7 +102,7 @@ def test_a_response_of_slices_begins_where_it_is_asked_to_and_ends_after_so_many
 
 
 def test_a_slice_that_fails_is_a_record_with_its_reason_and_stops_no_other() -> None:
-    def make(index) -> tuple[NDArray[Any], tuple[Any, int, int, int]]:
+    def make(index: Any) -> tuple[NDArray[Any], tuple[Any, int, int, int]]:
         if index == 2:
             raise MalformedError("not a codestream", where="/somewhere/private.dcm")
         return np.full((2, 3), index, np.int16), (index, 0, 0, 0)
@@ -111,7 +115,7 @@ def test_a_slice_that_fails_is_a_record_with_its_reason_and_stops_no_other() -> 
     assert np.frombuffer(found[4][1], "<i2").tolist() == [4] * 6
 
 
-def test_slices_are_those_of_the_volume(tilted) -> None:
+def test_slices_are_those_of_the_volume(tilted: tuple[Running, str, Volume]) -> None:
     server, path, volume = tilted
     for number in range(volume.shape[0]):
         answer = server.get(f"{path}/slices/{number}")
@@ -120,7 +124,7 @@ def test_slices_are_those_of_the_volume(tilted) -> None:
         assert answer.headers["x-crc32"] == f"{zlib.crc32(answer.content):08x}"
 
 
-def test_slices_may_be_filtered_and_compressed(tilted) -> None:
+def test_slices_may_be_filtered_and_compressed(tilted: tuple[Running, str, Volume]) -> None:
     server, path, volume = tilted
     answer = server.http.get(f"{path}/slices/2?filter=delta&encoding=gzip")
     assert answer.headers["content-encoding"] == "gzip"
@@ -130,7 +134,7 @@ def test_slices_may_be_filtered_and_compressed(tilted) -> None:
     assert answer.headers["x-crc32"] == f"{zlib.crc32(volume.array[2].tobytes()):08x}"
 
 
-def test_volumes_come_as_files(tilted, tmp_path: Path) -> None:
+def test_volumes_come_as_files(tilted: tuple[Running, str, Volume], tmp_path: Path) -> None:
     server, path, volume = tilted
     file = tmp_path / "v.nii.gz"
     file.write_bytes(server.get(f"{path}/volume?format=nifti").content)
@@ -144,7 +148,7 @@ def test_volumes_come_as_files(tilted, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "query", ["volume?format=stl", "slices/x", "slices/99", "info?part=7", "info?phase=-1", "info?nonsense=1"]
 )
-def test_what_cannot_be_is_refused_in_words(tilted, query: str) -> None:
+def test_what_cannot_be_is_refused_in_words(tilted: tuple[Running, str, Volume], query: str) -> None:
     server, path, _ = tilted
     answer = server.get(f"{path}/{query}")
     assert answer.status_code in {400, 404}
@@ -190,7 +194,7 @@ def test_what_holds_no_hounsfield_units_says_why(tmp_path: Path) -> None:
         assert info["shape"] is None and "colour" in info["reason"]
 
 
-def stored(server: Running, folder) -> str:
+def stored(server: Running, folder: Path) -> str:
     contents = [path.read_bytes() for path in sorted(folder.iterdir())]
     assert server.store(contents).status_code == 200
     return path_of(contents[0], "series")
@@ -215,7 +219,7 @@ def test_phases_have_names_with_their_keys_and_values_of_their_own(tmp_path: Pat
 def test_slices_left_out_are_a_warning_beyond_a_small_share(
     others: int, warned: bool, tmp_path: Path
 ) -> None:
-    def change(dataset) -> None:
+    def change(dataset: Any) -> None:
         if dataset.InstanceNumber > 20:
             dataset.PixelSpacing = [9.0, 9.0]
 

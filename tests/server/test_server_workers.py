@@ -59,7 +59,7 @@ def counted(server: Process, name: str, **labels: str) -> float:
     return sum(samples(server, name, **labels))
 
 
-def test_any_process_tells_what_all_of_them_counted(server) -> None:
+def test_any_process_tells_what_all_of_them_counted(server: Process) -> None:
     contents = instances()
     with client(server.url) as http:
         assert (
@@ -80,7 +80,7 @@ def test_any_process_tells_what_all_of_them_counted(server) -> None:
     assert counted(server, "hounsfield_received_bytes_total") >= len(body(contents))
 
 
-def test_a_histogram_ends_with_all_that_it_counted(server) -> None:
+def test_a_histogram_ends_with_all_that_it_counted(server: Process) -> None:
     ask(server, "/studies")
     name = "hounsfield_request_seconds"
     ups = samples(server, f"{name}_bucket", route="/studies", le="+Inf")
@@ -89,7 +89,7 @@ def test_a_histogram_ends_with_all_that_it_counted(server) -> None:
     assert buckets == sorted(buckets)
 
 
-def test_a_process_that_dies_is_replaced_and_what_it_counted_stays(server) -> None:
+def test_a_process_that_dies_is_replaced_and_what_it_counted_stays(server: Process) -> None:
     before = counted(server, "hounsfield_requests_total")
     first, *_ = workers(server)
     os.kill(first, signal.SIGKILL)
@@ -110,7 +110,7 @@ def test_processes_do_not_outlive_the_one_that_started_them(tmp_path: Path) -> N
         pass
 
 
-def test_what_a_killed_process_had_in_progress_is_no_longer_counted(server) -> None:
+def test_what_a_killed_process_had_in_progress_is_no_longer_counted(server: Process) -> None:
     """A request that is being taken in keeps a process busy; its gauge goes with the process."""
     parts = urlsplit(server.url)
     head = (

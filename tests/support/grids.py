@@ -22,7 +22,7 @@ def turned(*, x: float = 0.0, y: int = 0.0, z: int = 0.0) -> NDArray[Any]:
 
 
 def geometry(
-    directions,
+    directions: Any,
     spacing: tuple[float, float, float],
     origin: tuple[float, float, float] = (-123.25, -98.5, 41.75),
 ) -> NDArray[Any]:
@@ -36,7 +36,7 @@ HEAD_FIRST = np.array([[0, 0, 1], [0, 1, 0], [1, 0, 0]], float)
 SPACING = (2.5, 0.48828125, 0.48828125)
 
 
-def tilted_affine():
+def tilted_affine() -> NDArray[Any]:
     tilt = np.radians(-18.5)
     affine = geometry(HEAD_FIRST, SPACING)
     affine[:3, 1] = 0.48828125 * np.array([0, np.cos(tilt), np.sin(tilt)])

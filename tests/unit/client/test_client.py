@@ -21,10 +21,10 @@ def studies(count: int, start: int = 0) -> list[dict]:
     return [{"0020000D": {"vr": "UI", "Value": [f"1.{number}"]}} for number in range(start, start + count)]
 
 
-def paged(total: int, cap: int, warn: bool = False):
+def paged(total: int, cap: int, warn: bool = False) -> Any:
     """A server that gives at most `cap` a page."""
 
-    def respond(exchange) -> None:
+    def respond(exchange: Any) -> None:
         asked = parse_qs(exchange.query)
         offset = int(asked.get("offset", ["0"])[0])
         count = min(cap, int(asked.get("limit", [str(cap)])[0]), max(total - offset, 0))
@@ -74,7 +74,7 @@ def test_a_search_that_never_ends_is_an_error() -> None:
 
 @pytest.mark.parametrize("status", [200, 204])
 def test_nothing_found_is_an_empty_list_in_both_editions(status: int) -> None:
-    def respond(exchange) -> None:
+    def respond(exchange: Any) -> None:
         exchange.json([]) if status == 200 else exchange.raw(head(204, {}))
 
     with stub_server(respond) as stub, Client(stub.url) as client:
@@ -82,7 +82,7 @@ def test_nothing_found_is_an_empty_list_in_both_editions(status: int) -> None:
 
 
 def test_a_search_says_what_was_meant_and_what_the_server_thinks_of_it() -> None:
-    def respond(exchange) -> None:
+    def respond(exchange: Any) -> None:
         exchange.json(studies(1), Warning='299 stub: "The fuzzymatching parameter is not supported"')
 
     with stub_server(respond) as stub, Client(stub.url, prefixes=Prefixes(search="qido")) as client:
@@ -123,7 +123,7 @@ def one_part(content: bytes = b"DICM", boundary: str = "b") -> bytes:
     ],
 )  # fmt: skip
 def test_an_instance_is_retrieved_in_whatever_wrapping(content_type: str, body: bytes) -> None:
-    def respond(exchange) -> None:
+    def respond(exchange: Any) -> None:
         headers = {"Content-Length": str(len(body))}
         exchange.raw(head(200, {**headers, "Content-Type": content_type} if content_type else headers) + body)
 
@@ -167,7 +167,7 @@ def test_no_parts_are_no_instances(body: bytes) -> None:
 
 
 def test_the_accept_that_a_server_takes_is_found_once() -> None:
-    def respond(exchange) -> None:
+    def respond(exchange: Any) -> None:
         if '"' in exchange.headers["accept"] or "transfer-syntax" in exchange.headers["accept"]:
             exchange.answer(406)
         else:
@@ -205,7 +205,7 @@ def test_parts_that_nobody_takes_are_passed_over() -> None:
 def test_a_connection_is_used_again_after_a_whole_answer() -> None:
     ports = set()
 
-    def respond(exchange) -> None:
+    def respond(exchange: Any) -> None:
         ports.add(exchange.handler.client_address[1])
         exchange.answer(200, one_part() + b"\r\n", Content_Type=MULTIPART)
 
@@ -228,7 +228,7 @@ def test_a_connection_is_used_again_after_a_whole_answer() -> None:
 def test_bulk_data_is_found_by_relative_and_by_wrong_addresses(
     uri: str, relative_to: str | None, path: str
 ) -> None:
-    def respond(exchange) -> None:
+    def respond(exchange: Any) -> None:
         exchange.answer(200, b"value", Content_Type="application/octet-stream")
 
     with (
@@ -262,7 +262,7 @@ def test_metadata_is_dicom_json_and_stays_that() -> None:
 
 
 def test_pictures_are_asked_for_with_a_window() -> None:
-    def respond(exchange) -> None:
+    def respond(exchange: Any) -> None:
         exchange.answer(200, b"PNG", Content_Type="image/png")
 
     with stub_server(respond) as stub, Client(stub.url) as client:
@@ -294,7 +294,7 @@ def test_deletes_name_what_goes() -> None:
 
 
 def test_capabilities_and_check() -> None:
-    def respond(exchange) -> None:
+    def respond(exchange: Any) -> None:
         if exchange.method == "OPTIONS":
             exchange.answer(
                 200, b"<application/>", Allow="GET, post", Server="stub", Content_Type="application/xml"
@@ -319,7 +319,7 @@ def test_a_deep_url_names_its_server() -> None:
 
 
 def test_a_proxy_is_asked_and_told_who_we_are() -> None:
-    def respond(exchange) -> None:
+    def respond(exchange: Any) -> None:
         exchange.json([])
 
     with stub_server(respond) as proxy:
@@ -338,7 +338,7 @@ def test_a_proxy_is_asked_and_told_who_we_are() -> None:
 def test_everything_works_from_asyncio() -> None:
     body = b"".join(encode([((), b"one"), ((), b"two")], "b"))
 
-    def respond(exchange) -> None:
+    def respond(exchange: Any) -> None:
         if exchange.path.endswith("/studies"):
             exchange.json(studies(2) if "offset" not in exchange.query else [])
         else:

@@ -7,6 +7,7 @@ import logging
 import time
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydicom.data import get_testdata_file
@@ -35,7 +36,7 @@ class Waits(list):
         self.append(seconds)
 
 
-def client_of(url: str, **options) -> Client:
+def client_of(url: str, **options: Any) -> Client:
     options.setdefault("retries", Retries(attempts=3, sleep=Waits()))
     return Client(url + "/dicom-web", **options)
 
@@ -51,7 +52,7 @@ def contents(parts: list[Retrieved]) -> list[bytes]:
 
 
 def test_a_repeated_store_sends_the_same_bytes_again() -> None:
-    def respond(exchange) -> None:
+    def respond(exchange: Any) -> None:
         if exchange.number < 3:
             exchange.answer(503 if exchange.number == 1 else 408, b"busy")
         else:
@@ -69,7 +70,7 @@ def test_a_repeated_store_sends_the_same_bytes_again() -> None:
 
 
 def test_a_store_whose_connection_breaks_is_sent_again_whole() -> None:
-    def respond(exchange) -> None:
+    def respond(exchange: Any) -> None:
         if exchange.number == 1:
             exchange.reset()
         else:
@@ -133,7 +134,7 @@ def test_a_body_too_large_for_the_server_is_sent_in_halves(tmp_path: Path) -> No
         dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"9.8.7.{number}"
         copies.append(dataset)
 
-    def respond(exchange) -> None:
+    def respond(exchange: Any) -> None:
         if exchange.body.count(b"DICM") > 2:
             exchange.answer(413)
         else:
@@ -159,7 +160,7 @@ def test_stores_go_in_batches_of_bytes_and_one_uid_is_never_twice_in_a_batch() -
 def test_memory_stays_small_whatever_the_size_of_a_part(tmp_path: Path) -> None:
     block, blocks = bytes(1 << 20), 150
 
-    def respond(exchange) -> None:
+    def respond(exchange: Any) -> None:
         exchange.raw(head(200, {"Content-Type": MULTIPART, "Connection": "close"}) + b"--b\r\n\r\n")
         for _ in range(blocks):
             exchange.raw(block)
@@ -176,7 +177,7 @@ def test_memory_stays_small_whatever_the_size_of_a_part(tmp_path: Path) -> None:
 
 
 def test_later_batches_that_fail_do_not_hide_what_was_stored() -> None:
-    def respond(exchange) -> None:
+    def respond(exchange: Any) -> None:
         if exchange.number == 1:
             exchange.answer(200, stored(CT_UID))
         else:
@@ -204,8 +205,8 @@ CUTS = [len(BODY) - 5, len(BODY) - 60, 120_000, 50_100, 30, 3]
 
 @pytest.mark.parametrize("cut", CUTS)
 @pytest.mark.parametrize("framing", ["length", "close", "chunked", "reset"])
-def test_a_cut_retrieval_is_an_error_that_names_the_part(cut, framing: str) -> None:
-    def respond(exchange) -> None:
+def test_a_cut_retrieval_is_an_error_that_names_the_part(cut: Any, framing: str) -> None:
+    def respond(exchange: Any) -> None:
         headers = {"Content-Type": MULTIPART}
         if framing == "length":
             exchange.raw(head(200, {**headers, "Content-Length": str(len(BODY))}) + BODY[:cut])
@@ -225,7 +226,7 @@ def test_a_cut_retrieval_is_an_error_that_names_the_part(cut, framing: str) -> N
 
 
 def test_a_retrieval_that_was_cut_once_is_asked_for_again() -> None:
-    def respond(exchange) -> None:
+    def respond(exchange: Any) -> None:
         body = BODY[: -100 if exchange.number == 1 else None]
         exchange.raw(head(200, {"Content-Type": MULTIPART, "Connection": "close"}) + body)
         exchange.end()
@@ -236,7 +237,7 @@ def test_a_retrieval_that_was_cut_once_is_asked_for_again() -> None:
 
 
 def test_streamed_parts_before_a_cut_are_whole() -> None:
-    def respond(exchange) -> None:
+    def respond(exchange: Any) -> None:
         exchange.raw(head(200, {"Content-Type": MULTIPART, "Connection": "close"}) + BODY[:120_000])
         exchange.end()
 
@@ -259,7 +260,7 @@ def test_a_part_whose_length_is_a_lie_is_an_error(declared: int) -> None:
 
 
 def test_a_drip_is_given_up() -> None:
-    def respond(exchange) -> None:
+    def respond(exchange: Any) -> None:
         exchange.raw(head(200, {"Content-Type": MULTIPART, "Connection": "close"}))
         for _ in range(100):
             exchange.raw(b"-")
@@ -277,7 +278,7 @@ def test_a_drip_is_given_up() -> None:
 
 
 def test_silence_is_given_up() -> None:
-    def respond(exchange) -> None:
+    def respond(exchange: Any) -> None:
         exchange.raw(head(200, {"Content-Type": MULTIPART, "Content-Length": "100"}) + b"--b")
         time.sleep(1)
 
@@ -291,7 +292,7 @@ def test_silence_is_given_up() -> None:
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_server_that_asks_to_wait_is_given_its_time(status: int) -> None:
-    def respond(exchange) -> None:
+    def respond(exchange: Any) -> None:
         if exchange.number == 1:
             exchange.answer(status, Retry_After="7")
         else:
@@ -331,7 +332,7 @@ def test_repeats_end_and_wait_longer_each_time() -> None:
 def test_a_delete_is_not_repeated_once_it_may_have_happened() -> None:
     for reply, requests in (("reset", 1), (503, 3), (504, 1)):
 
-        def respond(exchange, reply: str | int = reply) -> None:
+        def respond(exchange: Any, reply: str | int = reply) -> None:
             exchange.reset() if reply == "reset" else exchange.answer(reply)
 
         with stub_server(respond) as stub, client_of(stub.url) as client, pytest.raises(DicomwebError):
@@ -372,7 +373,7 @@ def test_an_error_page_is_told_in_words() -> None:
 
 
 def test_redirects_in_a_circle_end() -> None:
-    def respond(exchange) -> None:
+    def respond(exchange: Any) -> None:
         exchange.answer(
             302, Location="/dicom-web/b" if exchange.path.endswith("studies") else "/dicom-web/studies"
         )
@@ -399,7 +400,7 @@ def test_redirects_without_end_end() -> None:
 def test_credentials_and_headers_stay_at_their_server() -> None:
     with stub_server(lambda exchange: exchange.json([])) as other:
 
-        def respond(exchange) -> None:
+        def respond(exchange: Any) -> None:
             exchange.answer(307, Location=f"{other.url}/elsewhere")
 
         with (
@@ -425,7 +426,7 @@ def test_a_store_is_never_redirected_to_another_server() -> None:
 
 
 def test_a_store_redirected_within_its_server_arrives_whole() -> None:
-    def respond(exchange) -> None:
+    def respond(exchange: Any) -> None:
         if exchange.path.endswith("/studies"):
             exchange.answer(308, Location="/new/studies/")
         else:
@@ -461,7 +462,7 @@ def test_a_bomb_of_gzip_stops_at_the_limit() -> None:
 
 
 def test_compressed_answers_are_read() -> None:
-    def respond(exchange) -> None:
+    def respond(exchange: Any) -> None:
         content_type = MULTIPART if "series" in exchange.path else "application/dicom+json"
         body = gzip.compress(BODY if "series" in exchange.path else b"[]")
         exchange.answer(200, body, Content_Type=content_type, Content_Encoding="gzip")
@@ -471,8 +472,8 @@ def test_compressed_answers_are_read() -> None:
         assert contents(client.retrieve_series("1.2", "3.4")) == [content for _, content in PARTS]
 
 
-def token_server(lifetime: int = 3600):
-    def respond(exchange) -> None:
+def token_server(lifetime: int = 3600) -> Any:
+    def respond(exchange: Any) -> None:
         if exchange.headers.get("authorization") != "Basic aWQ6c2VjcmV0":
             exchange.answer(401, b'{"error": "invalid_client"}')
         else:
@@ -484,7 +485,7 @@ def token_server(lifetime: int = 3600):
 def test_a_token_that_ran_out_is_fetched_anew_once() -> None:
     with token_server() as tokens:
 
-        def respond(exchange) -> None:
+        def respond(exchange: Any) -> None:
             good = exchange.headers.get("authorization") == "Bearer token2"
             exchange.json([]) if good else exchange.answer(401, b"expired")
 
@@ -567,7 +568,7 @@ def test_a_command_for_a_token_runs_once_and_again_when_the_token_ran_out(tmp_pa
     count = tmp_path / "count"
     script = f"f = open({str(count)!r}, 'a+'); f.write('x'); f.seek(0); print('token' + f.read())"
 
-    def respond(exchange) -> None:
+    def respond(exchange: Any) -> None:
         good = exchange.headers["authorization"] == (
             "Bearer tokenx" if exchange.number < 4 else "Bearer tokenxx"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -53,7 +54,7 @@ def is_refused(array: np.ndarray, keyword: str, **changes: int | str) -> bool:
 
 @pytest.mark.parametrize("syntax", LOSSLESS, ids=lambda s: s.keyword)
 @pytest.mark.parametrize("dtype", ["u1", "i1", "u2", "i2", "u4", "i4"])
-def test_lossless_holds_the_whole_range_of_every_type(syntax, dtype: str) -> None:
+def test_lossless_holds_the_whole_range_of_every_type(syntax: Any, dtype: str) -> None:
     limits = np.iinfo(dtype)
     array = NOISE.integers(limits.min, limits.max, (33, 21), dtype, endpoint=True)
     array[0, :2] = limits.min, limits.max
@@ -66,7 +67,7 @@ def test_lossless_holds_the_whole_range_of_every_type(syntax, dtype: str) -> Non
 
 @pytest.mark.parametrize("syntax", LOSSLESS, ids=lambda s: s.keyword)
 @pytest.mark.parametrize("signed", [False, True])
-def test_lossless_keeps_twelve_bits_and_bits_above_them(syntax, signed: bool) -> None:
+def test_lossless_keeps_twelve_bits_and_bits_above_them(syntax: Any, signed: bool) -> None:
     low = -2048 if signed else 0
     array = NOISE.integers(low, low + 4096, (16, 16)).astype("i2" if signed else "u2")
     twelve = {"bits_stored": 12, "high_bit": 11}
@@ -78,7 +79,7 @@ def test_lossless_keeps_twelve_bits_and_bits_above_them(syntax, signed: bool) ->
 @pytest.mark.parametrize("syntax", LOSSLESS, ids=lambda s: s.keyword)
 @pytest.mark.parametrize("dtype", ["u1", "i1", "u2", "i2", "u4", "i4"])
 @pytest.mark.parametrize("bits", [1, 2, 7, 8, 9, 12])
-def test_lossless_keeps_cells_of_which_few_bits_are_used(syntax, dtype: str, bits: int) -> None:
+def test_lossless_keeps_cells_of_which_few_bits_are_used(syntax: Any, dtype: str, bits: int) -> None:
     array = few_bits(dtype, bits)
     if bits > array.dtype.itemsize * 8:
         return
@@ -93,7 +94,7 @@ def test_lossless_keeps_cells_of_which_few_bits_are_used(syntax, dtype: str, bit
 )
 @pytest.mark.parametrize("dtype", ["u1", "u2", "u4"])
 @pytest.mark.parametrize("bits", [1, 5, 8, 12])
-def test_lossy_codes_cells_of_which_few_bits_are_used(syntax, dtype: str, bits: int) -> None:
+def test_lossy_codes_cells_of_which_few_bits_are_used(syntax: Any, dtype: str, bits: int) -> None:
     array = few_bits(dtype, bits)
     if bits > array.dtype.itemsize * 8:
         return
@@ -122,7 +123,7 @@ def test_jpeg2000_keeps_few_bits_in_cells_of_four_bytes_and_says_how_few(kind: s
 @pytest.mark.parametrize("syntax", LOSSLESS, ids=lambda s: s.keyword)
 @pytest.mark.parametrize("dtype", ["u1", "u2"])
 @pytest.mark.parametrize("photometric", ["RGB", "YBR_FULL"])
-def test_lossless_keeps_colour(syntax, dtype: str, photometric: str) -> None:
+def test_lossless_keeps_colour(syntax: Any, dtype: str, photometric: str) -> None:
     array = NOISE.integers(0, np.iinfo(dtype).max, (12, 19, 3), dtype, endpoint=True)
     if is_refused(array, syntax.keyword, photometric_interpretation=photometric):
         assert photometric == "YBR_FULL"
@@ -132,7 +133,7 @@ def test_lossless_keeps_colour(syntax, dtype: str, photometric: str) -> None:
 
 
 @pytest.mark.parametrize("syntax", LOSSLESS, ids=lambda s: s.keyword)
-def test_lossless_keeps_a_real_slice_with_its_padding(syntax, real_data: Path) -> None:
+def test_lossless_keeps_a_real_slice_with_its_padding(syntax: Any, real_data: Path) -> None:
     (array,) = decoded(real_data / "transfer_syntaxes" / "CTImage.dcm")
     assert np.array_equal(round_trip(array, syntax.keyword), array)
 
@@ -214,7 +215,7 @@ def test_jpeg_refuses_what_it_cannot_hold() -> None:
 @pytest.mark.parametrize(
     "syntax", [s for s in LOSSY if s.keyword != "jpeg-extended"], ids=lambda s: s.keyword
 )
-def test_lossy_colour_comes_back_close_and_its_space_is_named(syntax) -> None:
+def test_lossy_colour_comes_back_close_and_its_space_is_named(syntax: Any) -> None:
     array = np.stack([smooth(255, "u1"), smooth(200, "u1"), smooth(100, "u1")], axis=-1)
     given_format = form(array, photometric_interpretation="RGB")
     written = encoded_photometric(syntax, "RGB")
@@ -279,7 +280,7 @@ def test_a_jpeg_is_rebuilt_byte_for_byte_from_jpeg_xl() -> None:
     ("shape", "dtype"), [((128, 128), "u1"), ((128, 128), "i2"), ((96, 96, 3), "u1"), ((1, 1), "u2")], ids=str
 )
 def test_noise_that_grows_by_encoding_and_a_single_pixel_are_held(
-    syntax, shape: tuple[int, ...], dtype: str
+    syntax: Any, shape: tuple[int, ...], dtype: str
 ) -> None:
     limits = np.iinfo(dtype)
     array = NOISE.integers(limits.min, limits.max, shape, dtype, endpoint=True)

@@ -21,7 +21,7 @@ TILT = np.radians(-18.5)
 
 def affine_of(
     step: tuple[Any | int, ...],
-    row,
+    row: Any,
     column: tuple[Any | float | int, ...],
     origin: tuple[float, float, float] = (-10.0, 20.0, 30.0),
 ) -> NDArray[Any]:
@@ -30,7 +30,7 @@ def affine_of(
     return affine
 
 
-def tilted(array, *, step=2.5, pixel=0.5) -> Volume:
+def tilted(array: Any, *, step: Any = 2.5, pixel: Any = 0.5) -> Volume:
     """Slices of a gantry at −18.5°, stacked along the table."""
     down = pixel * np.array([0, np.cos(TILT), np.sin(TILT)])
     affine = affine_of((0, 0, step), down, (pixel, 0, 0))
@@ -39,7 +39,7 @@ def tilted(array, *, step=2.5, pixel=0.5) -> Volume:
     )
 
 
-def upright(array, *, step: float = 2.0, pixel=0.5, **fields) -> Volume:
+def upright(array: NDArray[Any], *, step: float = 2.0, pixel: float = 0.5, **fields: Any) -> Volume:
     affine = affine_of((0, 0, step), (0, pixel, 0), (pixel, 0, 0))
     return Volume(array, affine, (step, pixel, pixel), **fields)
 

@@ -32,7 +32,7 @@ def test_the_ends_are_where_the_standard_puts_them(shown: Window, values: dict[s
     assert found == pytest.approx(list(values.values()))
 
 
-def as_written(x, c, w, function, low: int, high: int):
+def as_written(x: int, c: int, w: Any, function: str, low: int, high: int) -> int:
     """PS3.3 C.11.2.1.2.1, C.11.2.1.3.1 and C.11.2.1.3.2, transcribed for one number."""
     if function == "LINEAR":
         if x <= c - 0.5 - (w - 1) / 2:
@@ -55,7 +55,7 @@ def as_written(x, c, w, function, low: int, high: int):
     w=st.integers(1, 5000),
     function=st.sampled_from(["LINEAR", "LINEAR_EXACT", "SIGMOID"]),
 )
-def test_every_value_is_what_the_standard_writes(x: int, c, w, function: str) -> None:
+def test_every_value_is_what_the_standard_writes(x: int, c: int, w: int, function: str) -> None:
     try:
         expected = as_written(x, c, w, function, 0, 255)
     except OverflowError:
@@ -65,7 +65,7 @@ def test_every_value_is_what_the_standard_writes(x: int, c, w, function: str) ->
 
 @pytest.mark.parametrize("function", ["LINEAR", "LINEAR_EXACT", "SIGMOID"])
 @pytest.mark.parametrize("dtype", [np.int16, np.uint16, np.dtype(">i2")])
-def test_the_table_equals_the_formula(dtype, function: str) -> None:
+def test_the_table_equals_the_formula(dtype: Any, function: str) -> None:
     array = np.arange(-32768, 32768).astype(dtype).reshape(256, 256)
     shown = Window(40, 400, function)
     expected = np.rint(display_values(array, shown)).astype(np.uint8)

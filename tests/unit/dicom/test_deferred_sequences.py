@@ -7,6 +7,7 @@ import io
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydicom import Dataset
@@ -43,7 +44,7 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     items = FullWalk.items
 
     def noted(
-        self, sequence, encoding, *, depth: int = 0
+        self, sequence: Any, encoding: Any, *, depth: int = 0
     ) -> Iterator[tuple[tuple[int, bytes, int, int, int, int, bool, bool], Encoding]]:  # type: ignore[no-untyped-def]
         tags.append(sequence.tag)
         return items(self, sequence, encoding, depth=depth)

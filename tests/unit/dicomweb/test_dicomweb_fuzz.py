@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import fuzz_dicomweb as target
 import pytest
 from hypothesis import given
@@ -24,7 +26,7 @@ SEEDS = [
 
 
 @pytest.mark.parametrize("seed", SEEDS, ids=range(len(SEEDS)))
-def test_seeds_make_values_or_our_errors(seed) -> None:
+def test_seeds_make_values_or_our_errors(seed: Any) -> None:
     target.one_input(seed)
 
 

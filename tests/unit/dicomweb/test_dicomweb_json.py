@@ -52,7 +52,7 @@ NOT_SEVERAL = {"UT", "OB", "OW", "UN"}
 
 
 @st.composite
-def datasets(draw, depth=2) -> Dataset:
+def datasets(draw: Any, depth: Any = 2) -> Dataset:
     dataset = Dataset()
     for vr in draw(st.lists(st.sampled_from(sorted(ELEMENTS)), unique=True, max_size=6)):
         tag, value = ELEMENTS[vr]
@@ -78,7 +78,7 @@ def as_written(dataset: Dataset) -> bytes:
 
 
 @given(datasets())
-def test_a_data_set_comes_back_from_json_byte_for_byte(dataset) -> None:
+def test_a_data_set_comes_back_from_json_byte_for_byte(dataset: Dataset) -> None:
     [model] = parse_models(encode_models([from_dataset(dataset)]))
     problems: list[str] = []
     back = to_dataset(model, problems=problems)
@@ -88,12 +88,12 @@ def test_a_data_set_comes_back_from_json_byte_for_byte(dataset) -> None:
 
 
 @given(datasets())
-def test_a_model_comes_back_from_xml(dataset) -> None:
+def test_a_model_comes_back_from_xml(dataset: Dataset) -> None:
     model = json.loads(json.dumps(from_dataset(dataset)))
     assert parse_xml(encode_xml(model)) == as_xml_keeps_it(model)
 
 
-def as_xml_keeps_it(model) -> dict[Any, dict[Any, Any]]:
+def as_xml_keeps_it(model: Any) -> dict[Any, dict[Any, Any]]:
     """XML has no numbers: decimal strings come back as their characters."""
     kept = {}
     for tag, element in model.items():
@@ -145,7 +145,7 @@ def test_bundled_files_come_back_from_json(name: str) -> None:
         ({}, b"", False),
     ],
 )
-def test_dirt_costs_one_element_and_no_more(element, expected, told: bool) -> None:
+def test_dirt_costs_one_element_and_no_more(element: Any, expected: Any, told: bool) -> None:
     problems: list[str] = []
     dataset = to_dataset(
         {"00091001": element, "00100020": {"vr": "LO", "Value": ["kept"]}}, problems=problems

@@ -25,7 +25,7 @@ values = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=20
 
 
 @given(tokens, tokens, st.lists(st.tuples(tokens, values), max_size=4))
-def test_what_is_written_is_read_back(kind: str, subtype, parameters: list[tuple[str, str]]) -> None:
+def test_what_is_written_is_read_back(kind: str, subtype: str, parameters: list[tuple[str, str]]) -> None:
     media_type = MediaType(f"{kind}/{subtype}", tuple(parameters))
     assert MediaType.parse(str(media_type)) == media_type
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from itertools import chain
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -79,7 +80,7 @@ def test_any_parts_in_any_chunking_come_back_as_they_were(
 def test_chunking_never_changes_what_is_read(contents: list[bytes], cuts: list[int]) -> None:
     body = b"".join(encode([((), content) for content in contents], "x"))
 
-    def outcome(edges) -> list[tuple[tuple[tuple[str, str], ...], bytes]] | str:
+    def outcome(edges: list[Any]) -> list[tuple[tuple[tuple[str, str], ...], bytes]] | str:
         try:
             return read(body, "x", edges)
         except DicomwebError as error:
@@ -111,7 +112,7 @@ def test_a_payload_that_holds_the_boundary_with_more_after_it_is_payload() -> No
         (b"\r\n--b--", []),
     ],
 )
-def test_what_peers_send_is_read(body: bytes, expected) -> None:
+def test_what_peers_send_is_read(body: bytes, expected: Any) -> None:
     assert read(body, "b") == expected
     assert read(body, "b", list(range(len(body)))) == expected
 

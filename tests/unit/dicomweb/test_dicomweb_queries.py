@@ -196,7 +196,7 @@ def test_keys_of_one_sequence_are_met_by_one_item_of_it() -> None:
 
 
 @given(st.text("ab*?", max_size=12), st.text("ab", max_size=12))
-def test_wildcards_mean_what_a_regular_expression_says(pattern: str, text) -> None:
+def test_wildcards_mean_what_a_regular_expression_says(pattern: str, text: str) -> None:
     import re
 
     expression = "".join({"*": ".*", "?": "."}.get(each, re.escape(each)) for each in pattern)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,7 +18,7 @@ uids = st.lists(st.integers(0, 99999), min_size=1, max_size=8).map(lambda parts:
 
 
 @st.composite
-def resources(draw) -> Resource:
+def resources(draw: Any) -> Resource:
     depth = draw(st.integers(0, 4))
     chain = [draw(uids) for _ in range(min(depth, 3))]
     frames = tuple(draw(st.lists(st.integers(1, 9999), min_size=1, max_size=5))) if depth == 4 else ()
@@ -36,12 +37,12 @@ def resources(draw) -> Resource:
 
 
 @given(resources())
-def test_every_resource_is_read_back_from_its_url(resource) -> None:
+def test_every_resource_is_read_back_from_its_url(resource: Resource) -> None:
     assert Resource.parse(resource.url) == resource
 
 
 @given(resources())
-def test_walking_up_ends_at_the_service(resource) -> None:
+def test_walking_up_ends_at_the_service(resource: Resource) -> None:
     above = list(resource.ancestors())
     assert len(above) == ["service", "study", "series", "instance", "frames"].index(resource.level)
     assert all(resource.below(each) for each in above)

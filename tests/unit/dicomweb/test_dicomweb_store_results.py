@@ -107,7 +107,7 @@ def test_reason_codes_in_words(code: int, text: str) -> None:
     st.text("abc:/.-", min_size=1).filter(lambda a: not a.endswith(":")),
     st.text(max_size=40),
 )
-def test_a_warning_is_read_back(code: int, agent: str, text) -> None:
+def test_a_warning_is_read_back(code: int, agent: str, text: str) -> None:
     text = "".join(each if each.isprintable() else " " for each in text)
     assert parse_warnings(str(PeerWarning(code, agent, text))) == (PeerWarning(code, agent, text),)
 

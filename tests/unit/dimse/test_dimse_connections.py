@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,7 +51,7 @@ def serving(serve: Callable[..., None], limits: Limits = PLAIN) -> Iterator[tupl
         acceptor.stop()
 
 
-def echoing(accepted, received) -> None:
+def echoing(accepted: Any, received: Any) -> None:
     accepted.connection.data(received.command, 5)
     accepted.connection.write(received.context, received.command.response(0))
 
@@ -63,12 +64,12 @@ def instance(content: bytes = b"ab" * 100, uid: str = "1.2.3") -> Sendable:
     return Sendable("an instance", CT, uid, EXPLICIT, lambda: [content])
 
 
-def never(instance, syntaxes) -> None:
+def never(instance: Any, syntaxes: Any) -> None:
     raise AssertionError("nothing is to be recoded")
 
 
 def test_a_response_to_something_else_ends_a_search() -> None:
-    def serve(accepted, received) -> None:
+    def serve(accepted: Any, received: Any) -> None:
         accepted.connection.data(received.command, 5)
         other = Command(received.command.field, received.command.message_id + 1, sop_class=STUDY_ROOT.find)
         accepted.connection.write(received.context, other.response(0))
@@ -78,7 +79,7 @@ def test_a_response_to_something_else_ends_a_search() -> None:
 
 
 def test_a_failed_search_has_the_peers_words() -> None:
-    def serve(accepted, received) -> None:
+    def serve(accepted: Any, received: Any) -> None:
         accepted.connection.data(received.command, 5)
         reply = received.command.response(0xA700, comment="too many")
         accepted.connection.write(received.context, reply)
@@ -91,7 +92,7 @@ def test_a_failed_search_has_the_peers_words() -> None:
 
 
 def test_an_abort_in_the_middle_of_a_search() -> None:
-    def serve(accepted, received) -> None:
+    def serve(accepted: Any, received: Any) -> None:
         accepted.connection.data(received.command, 5)
         pending = received.command.response(0xFF00, has_data=True)
         accepted.connection.write(received.context, pending, [asked(received.context.transfer_syntax)])
@@ -107,7 +108,7 @@ def test_an_abort_in_the_middle_of_a_search() -> None:
 def test_an_association_lost_while_storing_fails_one_and_the_rest_goes_on() -> None:
     count = itertools.count(1)
 
-    def serve(accepted, received) -> None:
+    def serve(accepted: Any, received: Any) -> None:
         for _ in accepted.connection.pieces(received.command, 5):
             pass
         if next(count) == 2:
@@ -130,7 +131,7 @@ def test_a_source_that_ends_early_is_never_stored_in_part(tmp_path: Path) -> Non
         yield bytes(100_000)
         raise OSError("gone")
 
-    def serve(accepted, event) -> None:
+    def serve(accepted: Any, event: Any) -> None:
         take_store(accepted.connection, event, sink, 5)
 
     with serving(serve) as (_, peer):
@@ -143,7 +144,7 @@ def test_a_source_that_ends_early_is_never_stored_in_part(tmp_path: Path) -> Non
 
 
 def test_a_get_whose_peer_vanishes_leaves_no_half_file(tmp_path: Path) -> None:
-    def serve(accepted, received) -> None:
+    def serve(accepted: Any, received: Any) -> None:
         accepted.connection.data(received.command, 5)
         context = next(
             each for each in accepted.connection.association.contexts.values() if each.sop_class == CT
@@ -256,7 +257,7 @@ def test_more_associations_than_the_limit_are_rejected_for_now() -> None:
 
 
 def test_a_bug_in_a_service_aborts_its_association_alone() -> None:
-    def serve(accepted, received) -> None:
+    def serve(accepted: Any, received: Any) -> None:
         if received.command.message_id == 7:
             raise ValueError("a bug")
         echoing(accepted, received)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import fuzz_dimse as target
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 
 @pytest.mark.parametrize("seed", target.SEEDS, ids=range(len(target.SEEDS)))
-def test_seeds_make_events_or_an_abort(seed) -> None:
+def test_seeds_make_events_or_an_abort(seed: Any) -> None:
     target.one_input(seed)
 
 

@@ -82,7 +82,7 @@ def message(end: Association, number: int, command: Command, data: list[Any] | t
     return b"".join(bytes(each) for page in end.send(end.contexts[number], command, data) for each in page)
 
 
-def taken(end: Association, data: bytes, sizes=()) -> list[object]:
+def taken(end: Association, data: bytes, sizes: tuple[()] | list[int] = ()) -> list[object]:
     """The events of `data`, given in pieces of these sizes; data sets joined."""
     found: list[object] = []
     held = b""
@@ -101,14 +101,14 @@ def taken(end: Association, data: bytes, sizes=()) -> list[object]:
 
 
 @pytest.mark.parametrize("pdu", PDUS, ids=lambda each: type(each).__name__)
-def test_what_is_written_is_read(pdu) -> None:
+def test_what_is_written_is_read(pdu: Any) -> None:
     written = encode(pdu)
     assert struct.unpack(">I", written[2:6])[0] == len(written) - 6
     assert decode(written[0], written[6:]) == pdu
 
 
 @pytest.mark.parametrize("pdu", PDUS, ids=lambda each: type(each).__name__)
-def test_pynetdicom_reads_ours_and_writes_the_same(pdu) -> None:
+def test_pynetdicom_reads_ours_and_writes_the_same(pdu: Any) -> None:
     written = encode(pdu)
     kind = {1: theirs.A_ASSOCIATE_RQ, 2: theirs.A_ASSOCIATE_AC, 3: theirs.A_ASSOCIATE_RJ,
             5: theirs.A_RELEASE_RQ, 6: theirs.A_RELEASE_RP, 7: theirs.A_ABORT_RQ}[written[0]]  # fmt: skip
@@ -118,7 +118,7 @@ def test_pynetdicom_reads_ours_and_writes_the_same(pdu) -> None:
 
 
 @pytest.mark.parametrize("pdu", PDUS, ids=lambda each: type(each).__name__)
-def test_a_pdu_cut_anywhere_is_an_error_or_another_value(pdu) -> None:
+def test_a_pdu_cut_anywhere_is_an_error_or_another_value(pdu: Any) -> None:
     written = encode(pdu)
     for stop in range(6, len(written)):
         try:
@@ -142,7 +142,7 @@ def test_a_pdu_cut_anywhere_is_an_error_or_another_value(pdu) -> None:
         (lambda r: r.replace(CT.encode(), b"1.2.840.x" + b"0" * 16), "UID"),
     ],
 )
-def test_a_proposal_that_lies_is_refused_with_its_reason(change, says: str) -> None:
+def test_a_proposal_that_lies_is_refused_with_its_reason(change: Any, says: str) -> None:
     with pytest.raises(DimseError, match=says) as caught:
         decode(1, change(encode(REQUEST))[6:])
     assert caught.value.data["abort"] == 6
@@ -168,12 +168,12 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda each: each.name)
-def test_a_command_set_is_read_as_it_was_written(command) -> None:
+def test_a_command_set_is_read_as_it_was_written(command: Any) -> None:
     assert decode_command(encode_command(command)) == command
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda each: each.name)
-def test_pydicom_reads_a_command_set_alike(command) -> None:
+def test_pydicom_reads_a_command_set_alike(command: Any) -> None:
     from io import BytesIO
 
     from pydicom.filereader import read_dataset
@@ -213,7 +213,9 @@ def test_a_command_set_that_is_none_is_an_error(content: bytes, says: str) -> No
     st.integers(7, 200),
     st.lists(st.integers(1, 100), max_size=5),
 )
-def test_a_message_arrives_whatever_the_pieces(data: bytes, sizes: list[int], max_pdu: int, cuts) -> None:
+def test_a_message_arrives_whatever_the_pieces(
+    data: bytes, sizes: list[int], max_pdu: int, cuts: list[int]
+) -> None:
     us, them = pair(peer_pdu=max_pdu)
     command = Command(Field.C_STORE, 7, True, CT, "1.2.3.4", priority=0)
     pieces, position = [], 0

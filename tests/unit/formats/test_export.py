@@ -37,7 +37,12 @@ FILES = ("v.nii", "v.nii.gz", "v.nrrd", "v.mha")
 
 
 def made(
-    name="regular", *, dtype="int16", shape: tuple[int, int, int] = (5, 14, 11), unit: str = "HU", **fields
+    name: Any = "regular",
+    *,
+    dtype: str = "int16",
+    shape: tuple[int, int, int] = (5, 14, 11),
+    unit: str = "HU",
+    **fields: Any,
 ) -> Volume:
     generator = np.random.default_rng(7)
     array = generator.integers(-1024, 3072, shape).astype(dtype)
@@ -50,13 +55,13 @@ def made(
     return Volume(array, affine, spacing, unit, uids, **fields)
 
 
-def voxels(volume) -> NDArray[Any]:
+def voxels(volume: Volume) -> NDArray[Any]:
     generator = np.random.default_rng(3)
     corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(volume.shape) - 1)
     return np.concatenate([corners, generator.integers(0, volume.shape, (20, 3))])
 
 
-def assert_same_to_simpleitk(path, volume):
+def assert_same_to_simpleitk(path: Path, volume: Volume) -> Any:
     image = SimpleITK.ReadImage(str(path))
     read = SimpleITK.GetArrayFromImage(image)
     assert read.dtype == volume.array.dtype
@@ -67,7 +72,7 @@ def assert_same_to_simpleitk(path, volume):
     return image
 
 
-def assert_same_to_nibabel(path, volume) -> FileBasedImage:
+def assert_same_to_nibabel(path: Path, volume: Volume) -> FileBasedImage:
     image = nibabel.load(path)
     read = np.asanyarray(image.dataobj)
     assert read.dtype == volume.array.dtype
@@ -81,7 +86,7 @@ def assert_same_to_nibabel(path, volume) -> FileBasedImage:
 @pytest.mark.parametrize("dtype", ["int16", "float32"])
 @pytest.mark.parametrize("name", AFFINES)
 @pytest.mark.parametrize("file", ["v.nrrd", "v.mha"])
-def test_simpleitk_finds_the_same_volume(tmp_path: Path, file: str, name, dtype: str) -> None:
+def test_simpleitk_finds_the_same_volume(tmp_path: Path, file: str, name: Any, dtype: str) -> None:
     volume = made(name, dtype=dtype)
     assert write_volume(volume, tmp_path / file) == (tmp_path / file,)
     assert_same_to_simpleitk(tmp_path / file, volume)
@@ -90,7 +95,9 @@ def test_simpleitk_finds_the_same_volume(tmp_path: Path, file: str, name, dtype:
 @pytest.mark.parametrize("dtype", ["int16", "float32"])
 @pytest.mark.parametrize("name", [name for name in AFFINES if name != "tilted"])
 @pytest.mark.parametrize("file", ["v.nii", "v.nii.gz"])
-def test_trap_44_simpleitk_finds_nifti_where_it_belongs(tmp_path: Path, file: str, name, dtype: str) -> None:
+def test_trap_44_simpleitk_finds_nifti_where_it_belongs(
+    tmp_path: Path, file: str, name: Any, dtype: str
+) -> None:
     volume = made(name, dtype=dtype)
     write_volume(volume, tmp_path / file)
     image = assert_same_to_simpleitk(tmp_path / file, volume)
@@ -100,7 +107,9 @@ def test_trap_44_simpleitk_finds_nifti_where_it_belongs(tmp_path: Path, file: st
 @pytest.mark.parametrize("dtype", ["int16", "float32"])
 @pytest.mark.parametrize("name", AFFINES)
 @pytest.mark.parametrize("file", ["v.nii", "v.nii.gz"])
-def test_trap_44_nibabel_finds_the_same_volume_in_ras(tmp_path: Path, file: str, name, dtype: str) -> None:
+def test_trap_44_nibabel_finds_the_same_volume_in_ras(
+    tmp_path: Path, file: str, name: Any, dtype: str
+) -> None:
     volume = made(name, dtype=dtype)
     write_volume(volume, tmp_path / file)
     image = assert_same_to_nibabel(tmp_path / file, volume)
@@ -108,7 +117,7 @@ def test_trap_44_nibabel_finds_the_same_volume_in_ras(tmp_path: Path, file: str,
 
 
 @pytest.mark.parametrize("name", AFFINES)
-def test_trap_35_a_sheared_nifti_has_an_sform_only(tmp_path: Path, name) -> None:
+def test_trap_35_a_sheared_nifti_has_an_sform_only(tmp_path: Path, name: Any) -> None:
     write_volume(made(name), tmp_path / "v.nii")
     header = nibabel.load(tmp_path / "v.nii").header
     assert int(header["sform_code"]) == 1
@@ -135,7 +144,7 @@ def test_trap_35_a_slight_shear_has_no_qform_that_contradicts_the_sform(tmp_path
 
 
 @pytest.mark.parametrize("name", AFFINES)
-def test_pynrrd_finds_the_same_volume(tmp_path: Path, name) -> None:
+def test_pynrrd_finds_the_same_volume(tmp_path: Path, name: Any) -> None:
     volume = made(name, header={"SeriesDescription": "two\nlines: of \\ text", "StudyDate": None})
     write_volume(volume, tmp_path / "v.nrrd")
     array, header = nrrd.read(str(tmp_path / "v.nrrd"), index_order="C")
@@ -266,7 +275,7 @@ def test_equal_volumes_give_equal_files(tmp_path: Path) -> None:
 
 @settings(max_examples=50)
 @given(st.binary(min_size=1, max_size=3000), st.integers(0, 9), st.integers(1, 700))
-def test_the_streams_are_what_gzip_and_zlib_read(content: bytes, level: int, cut) -> None:
+def test_the_streams_are_what_gzip_and_zlib_read(content: bytes, level: int, cut: int) -> None:
     parts = [memoryview(content[start : start + cut]) for start in range(0, len(content), cut)]
     zipped, packed = io.BytesIO(), io.BytesIO()
     write_gzip(zipped, iter(parts), Compression(level=level, threads=2))

@@ -15,7 +15,9 @@ from hounsfield.formats import Compression, write_volume
 
 
 def body(
-    shape=(30, 300, 260), spacing: tuple[float, float, float] = (2.0, 0.75, 0.75), origin=(-100.0, -80.0, 5.0)
+    shape: tuple[int, int, int] = (30, 300, 260),
+    spacing: tuple[float, float, float] = (2.0, 0.75, 0.75),
+    origin: tuple[float, float, float] = (-100.0, -80.0, 5.0),
 ) -> Volume:
     """A ramp along x, y and z, padded outside a circle."""
     affine = np.eye(4)
@@ -35,7 +37,7 @@ def written(tmp_path: Path) -> tuple[Any, Any]:
     return volume, tmp_path / "v.ome.zarr"
 
 
-def test_the_metadata_is_ngff_0_5(written) -> None:
+def test_the_metadata_is_ngff_0_5(written: tuple[Any, Any]) -> None:
     _, path = written
     told = json.loads((path / "zarr.json").read_text())
     assert told["zarr_format"] == 3
@@ -52,7 +54,7 @@ def test_the_metadata_is_ngff_0_5(written) -> None:
     ]
 
 
-def test_level_0_is_the_volume_bit_for_bit(written) -> None:
+def test_level_0_is_the_volume_bit_for_bit(written: tuple[Any, Any]) -> None:
     volume, path = written
     level = zarr.open_group(str(path), mode="r")["0"]
     assert level.dtype == np.int16
@@ -62,7 +64,7 @@ def test_level_0_is_the_volume_bit_for_bit(written) -> None:
     assert level.fill_value == -1024
 
 
-def test_lower_levels_show_the_same_place(written) -> None:
+def test_lower_levels_show_the_same_place(written: tuple[Any, Any]) -> None:
     """The ramp is linear, so a level's voxel must hold the ramp's value at the place its metadata gives."""
     volume, path = written
     group = zarr.open_group(str(path), mode="r")

@@ -6,6 +6,7 @@ import ast
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -204,7 +205,7 @@ def test_a_series_that_comes_in_one_piece_is_asked_for_once(folder: Path) -> Non
             return list(self.present(series.study, series.series))
 
         def retrieve(
-            self, series, instances: None = None, *, folder=None, transfer_syntax: str = "*"
+            self, series: Any, instances: None = None, *, folder: None = None, transfer_syntax: str = "*"
         ) -> Iterator[Delivered]:  # type: ignore[no-untyped-def]
             self.asked += 1
             for uid, source in self.present(series.study, series.series).items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -184,7 +185,7 @@ def test_another_instance_than_asked_for_is_an_error(archive: StubArchive) -> No
 def test_a_series_whose_metadata_fails_is_skipped_with_the_reason_and_the_rest_stands(
     archive: StubArchive,
 ) -> None:
-    def fault(exchange) -> bool:
+    def fault(exchange: Any) -> bool:
         if exchange.path.endswith("/metadata"):
             exchange.answer(500, b"index broken")
             return True

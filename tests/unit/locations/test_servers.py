@@ -83,7 +83,9 @@ WAYS = [
 
 
 @pytest.mark.parametrize(("options", "authorization"), WAYS)
-def test_each_way_to_enter(file: Path, monkeypatch: pytest.MonkeyPatch, options, authorization) -> None:
+def test_each_way_to_enter(
+    file: Path, monkeypatch: pytest.MonkeyPatch, options: Any, authorization: Any
+) -> None:
     monkeypatch.setenv("PW", "s3cret")
     with stub_server(lambda exchange: exchange.json([])) as stub:
         shown = run("add", "pacs", f"{stub.url}/web", "--header", "X-Kind=test", *options)
@@ -99,7 +101,7 @@ def test_each_way_to_enter(file: Path, monkeypatch: pytest.MonkeyPatch, options,
 def test_oauth2_and_prefixes(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PW", "s3cret")
 
-    def respond(exchange) -> None:
+    def respond(exchange: Any) -> None:
         if exchange.path == "/token":
             exchange.json({"access_token": "t", "expires_in": 60})
         else:

@@ -32,7 +32,11 @@ from hounsfield.pictures.compose import Picture
 PLAIN = Look(window("brain"), plain=True)
 
 
-def head(shape=(12, 60, 50), spacing: tuple[float, float, float] = (2.5, 0.5, 0.5), **fields) -> Volume:
+def head(
+    shape: tuple[int, int, int] = (12, 60, 50),
+    spacing: tuple[float, float, float] = (2.5, 0.5, 0.5),
+    **fields: Any,
+) -> Volume:
     """A disc of brain, brighter slice by slice and to the patient's left, in air."""
     affine = np.eye(4)
     affine[:3, :3] = np.fliplr(np.diag(spacing[::-1]))
@@ -156,7 +160,7 @@ def test_impossible_montages_are_refused(rows: int, columns: int) -> None:
 
 
 @pytest.mark.parametrize("grid", AFFINES)
-def test_three_planes_stand_side_by_side_at_one_scale(grid) -> None:
+def test_three_planes_stand_side_by_side_at_one_scale(grid: Any) -> None:
     affine = AFFINES[grid]
     normal = np.cross(affine[:3, 1], affine[:3, 2])
     spacing = (abs(affine[:3, 0] @ normal) / np.linalg.norm(normal), 0.48828125, 0.48828125)

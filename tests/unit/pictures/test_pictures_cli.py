@@ -21,14 +21,14 @@ SMALL = PhantomSpec(rows=48, columns=48, slices=6)
 
 
 @pytest.fixture(scope="module")
-def one(tmp_path_factory: pytest.TempPathFactory):
+def one(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("one")
     write(SMALL, folder)
     return folder
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory):
+def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("two")
     for number, missing in ((1, ()), (2, (2,))):
         spec = replace(SMALL, series_number=number, series_description="Head / 头", missing=missing)
@@ -36,7 +36,7 @@ def two(tmp_path_factory: pytest.TempPathFactory):
     return folder
 
 
-def run(*arguments) -> Result:
+def run(*arguments: Any) -> Result:
     return CliRunner().invoke(main, ["image", *map(str, arguments)])
 
 
@@ -56,7 +56,7 @@ def run(*arguments) -> Result:
         ("--minip", "--plane", "axial", "--slab", "5"),
     ],
 )
-def test_every_kind_of_picture(one, tmp_path: Path, options: tuple[str, ...]) -> None:
+def test_every_kind_of_picture(one: Path, tmp_path: Path, options: tuple[str, ...]) -> None:
     result = run(one, tmp_path / "a.png", *options)
     assert result.exit_code == 0
     assert "6×48×48" in result.output
@@ -77,11 +77,11 @@ def test_a_tilted_or_truncated_series_is_drawn_with_the_options_of_volume(tmp_pa
     assert any("truncated" in warning for warning in row["warnings"])
 
 
-def pictures(folder) -> list[Any]:
+def pictures(folder: Path) -> list[Any]:
     return sorted(path.name for path in folder.iterdir() if not path.name.startswith("hounsfield"))
 
 
-def test_pictures_are_drawn_once(two, tmp_path: Path) -> None:
+def test_pictures_are_drawn_once(two: Path, tmp_path: Path) -> None:
     for kept in (False, True):
         result = run(two, tmp_path / "out", "--json", "--workers", "2")
         assert [row["kept"] for row in json.loads(result.output)["pictures"]] == [kept, False]
@@ -90,14 +90,14 @@ def test_pictures_are_drawn_once(two, tmp_path: Path) -> None:
     assert pictures(tmp_path / "out") == ["1-Head-头.png"]
 
 
-def test_the_slice_asked_for_is_the_slice_shown(one, tmp_path: Path) -> None:
+def test_the_slice_asked_for_is_the_slice_shown(one: Path, tmp_path: Path) -> None:
     for name, text in (("number", "5"), ("place", "3.75mm"), ("middle", "middle")):
         assert run(one, tmp_path / f"{name}.png", "--slice", text).exit_code == 0
     shown = {path.stem: Image.open(path).text["Position"] for path in tmp_path.iterdir()}
     assert shown == {"number": "H 3.8 mm", "place": "H 3.8 mm", "middle": "H 1.2 mm"}
 
 
-def test_a_film_by_suffix_or_by_option(one, tmp_path: Path) -> None:
+def test_a_film_by_suffix_or_by_option(one: Path, tmp_path: Path) -> None:
     assert run(one, tmp_path / "a.mp4").exit_code == 0
     assert run(one, tmp_path / "b.mp4", "--mp4", "25").exit_code == 0
     for name, rate in (("a", 12), ("b", 25)):
@@ -110,7 +110,7 @@ def test_a_film_by_suffix_or_by_option(one, tmp_path: Path) -> None:
     ("name", "more"), [("a.mp4", ()), ("out", ("--mp4", "5")), ("out", ("--format", "mp4"))]
 )
 def test_a_film_without_the_extra_is_an_error_before_anything_is_read(
-    two, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, more: tuple[str, ...]
+    two: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, more: tuple[str, ...]
 ) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
     monkeypatch.setattr("hounsfield.cli.loading.scanned", lambda *_, **__: pytest.fail("it was read"))
@@ -119,7 +119,9 @@ def test_a_film_without_the_extra_is_an_error_before_anything_is_read(
     assert not (tmp_path / name).exists()
 
 
-def test_a_folder_gets_a_picture_of_each_series_and_a_reason_for_each_other(two, tmp_path: Path) -> None:
+def test_a_folder_gets_a_picture_of_each_series_and_a_reason_for_each_other(
+    two: Path, tmp_path: Path
+) -> None:
     result = run(two, tmp_path / "out", "--json", "--format", "jpg")
     assert result.exit_code == 1
     made, not_made = json.loads(result.output)["pictures"]
@@ -130,7 +132,7 @@ def test_a_folder_gets_a_picture_of_each_series_and_a_reason_for_each_other(two,
     assert pictures(tmp_path / "out") == ["1-Head-头.jpg"]
 
 
-def test_missing_slices_are_bridged_on_request(two, tmp_path: Path) -> None:
+def test_missing_slices_are_bridged_on_request(two: Path, tmp_path: Path) -> None:
     result = run(two, tmp_path / "out", "--gaps", "interpolate", "--mp4", "5")
     assert result.exit_code == 0
     assert pictures(tmp_path / "out") == ["1-Head-头.mp4", "2-Head-头.mp4"]
@@ -143,7 +145,7 @@ def test_series_of_the_same_name_do_not_overwrite_each_other(tmp_path: Path) -> 
     assert pictures(tmp_path / "out") == ["1-Phantom-2.png", "1-Phantom.png"]
 
 
-def test_several_series_and_one_file_is_a_choice_to_make(two, tmp_path: Path) -> None:
+def test_several_series_and_one_file_is_a_choice_to_make(two: Path, tmp_path: Path) -> None:
     result = run(two, tmp_path / "a.png")
     assert result.exit_code == 1
     assert "2 series" in result.stderr
@@ -165,7 +167,7 @@ def test_several_series_and_one_file_is_a_choice_to_make(two, tmp_path: Path) ->
     ],
 )
 def test_errors_are_one_line_and_leave_nothing(
-    one, tmp_path: Path, name: str, options: tuple[str, ...], message: str
+    one: Path, tmp_path: Path, name: str, options: tuple[str, ...], message: str
 ) -> None:
     result = run(one, tmp_path / name, *options)
     assert result.exit_code == 1
@@ -191,18 +193,18 @@ def test_errors_are_one_line_and_leave_nothing(
         ("--quality", "0"),
     ],
 )
-def test_wrong_usage_is_status_2(one, tmp_path: Path, options: tuple[str, ...]) -> None:
+def test_wrong_usage_is_status_2(one: Path, tmp_path: Path, options: tuple[str, ...]) -> None:
     assert run(one, tmp_path / "a.png", *options).exit_code == 2
 
 
-def test_a_film_of_no_pictures_a_second_is_no_picture_either(one, tmp_path: Path) -> None:
+def test_a_film_of_no_pictures_a_second_is_no_picture_either(one: Path, tmp_path: Path) -> None:
     result = run(one, tmp_path / "out", "--mp4", "0")
     assert result.exit_code == 1
     assert "0 pictures a second" in result.output
     assert pictures(tmp_path / "out") == []
 
 
-def test_an_existing_picture_is_kept_without_force(one, tmp_path: Path) -> None:
+def test_an_existing_picture_is_kept_without_force(one: Path, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("mine")
     result = run(one, tmp_path / "a.png")
     assert result.exit_code == 1

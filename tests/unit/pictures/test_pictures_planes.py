@@ -31,24 +31,26 @@ GRIDS = {
 }
 
 
-def spacing_of(affine) -> tuple[Any, ...]:
+def spacing_of(affine: Any) -> tuple[Any, ...]:
     normal = np.cross(affine[:3, 1], affine[:3, 2])
     return (abs(affine[:3, 0] @ normal) / np.linalg.norm(normal), *np.linalg.norm(affine[:3, 1:3], axis=0))
 
 
-def filled(affine, value_at, shape: tuple[int, int, int] = SHAPE, dtype=np.float32) -> Volume:
+def filled(
+    affine: Any, value_at: Any, shape: tuple[int, int, int] = SHAPE, dtype: Any = np.float32
+) -> Volume:
     """A volume whose voxels hold a function of their LPS position."""
     places = np.einsum("ij,j...->i...", affine[:3, :3], np.indices(shape)) + affine[:3, 3].reshape(3, 1, 1, 1)
     uids = tuple(f"1.{index}" for index in range(shape[0]))
     return Volume(value_at(places).astype(dtype), affine, spacing_of(affine), uids=uids)
 
 
-def ramp(places):
+def ramp(places: Any) -> Any:
     x, y, z = places
     return 2 * x + 3 * y - 5 * z
 
 
-def places_of(cut: Cut):
+def places_of(cut: Cut) -> Any:
     rows, columns = np.indices(cut.values.shape)
     return (
         cut.corner[:, None, None]
@@ -59,7 +61,7 @@ def places_of(cut: Cut):
 
 @pytest.mark.parametrize("plane", PLANES)
 @pytest.mark.parametrize("grid", GRIDS)
-def test_trap_43_every_value_of_a_plane_is_the_patient_s_at_that_place(grid, plane: str) -> None:
+def test_trap_43_every_value_of_a_plane_is_the_patient_s_at_that_place(grid: Any, plane: str) -> None:
     """A linear field is interpolated exactly, so a plane anywhere must show the field's own values."""
     volume = filled(GRIDS[grid], ramp)
     planes = stack(volume, plane)
@@ -82,7 +84,7 @@ def test_trap_43_every_value_of_a_plane_is_the_patient_s_at_that_place(grid, pla
 
 @pytest.mark.parametrize("plane", PLANES)
 @pytest.mark.parametrize("grid", [name for name in GRIDS if name != "oblique"])
-def test_trap_43_planes_are_held_as_a_radiologist_holds_them(grid, plane: str) -> None:
+def test_trap_43_planes_are_held_as_a_radiologist_holds_them(grid: Any, plane: str) -> None:
     volume = filled(GRIDS[grid], ramp)
     planes = stack(volume, plane)
     cut = planes.cut(len(planes.positions) // 2)
@@ -104,12 +106,12 @@ def test_letters_of_directions() -> None:
 
 
 @pytest.mark.parametrize("grid", GRIDS)
-def test_trap_34_a_ball_is_found_at_its_place_in_all_three_planes(grid) -> None:
+def test_trap_34_a_ball_is_found_at_its_place_in_all_three_planes(grid: Any) -> None:
     affine = GRIDS[grid]
     centre = (affine @ [12, 20, 18, 1])[:3]
     reach = 4.0
 
-    def ball(places) -> NDArray[Any]:
+    def ball(places: Any) -> NDArray[Any]:
         return np.where(np.linalg.norm(places - centre.reshape(3, 1, 1, 1), axis=0) < reach, 500, 0)
 
     volume = filled(affine, ball, dtype=np.int16)

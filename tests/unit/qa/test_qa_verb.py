@@ -1,9 +1,13 @@
 """The verb `qa`: JSON, exit status, page and ledger over files."""
 
+from __future__ import annotations
+
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from hounsfield.cli import main
 from hounsfield.phantom import PhantomSpec
@@ -12,17 +16,17 @@ from hounsfield.phantom.qa import Scan, write
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("qa") / "scan"
     write(Scan(shape=(52, 220, 220), spacing=(4.0, 1.0, 1.0), thickness=4.0, noise=4.0, roll=5.0), place)
     return place
 
 
-def run(*words):
+def run(*words: Any) -> Result:
     return CliRunner().invoke(main, ["qa", *map(str, words)])
 
 
-def test_json_page_curve_and_ledger_of_a_phantom(folder, tmp_path):
+def test_json_page_curve_and_ledger_of_a_phantom(folder: Any, tmp_path: Path) -> None:
     out = tmp_path / "out"
     done = run(folder, out, "--json", "--curve", "ed", "--use-plastics", "--lang", "zh")
     assert done.exit_code == 0, done.output
@@ -47,7 +51,7 @@ def test_json_page_curve_and_ledger_of_a_phantom(folder, tmp_path):
     assert json.loads((out / "qa.json").read_text(encoding="utf-8"))["series"] == [series]
 
 
-def test_exit_status_says_broken_refused_or_measured(folder, tmp_path):
+def test_exit_status_says_broken_refused_or_measured(folder: Any, tmp_path: Path) -> None:
     limits = tmp_path / "mine.json"
     row = {"quantity": "insert:Teflon", "low": 1100, "high": 1200, "source": "physics, 2024"}
     limits.write_text(json.dumps({"name": "mine", "limits": [row]}))
@@ -59,14 +63,14 @@ def test_exit_status_says_broken_refused_or_measured(folder, tmp_path):
     assert "Teflon" not in wrong.stdout
 
 
-def test_a_body_is_no_phantom_of_the_field(tmp_path):
+def test_a_body_is_no_phantom_of_the_field(tmp_path: Path) -> None:
     write_body(PhantomSpec(rows=96, columns=96, slices=12), tmp_path / "body")
     done = run(tmp_path / "body")
     assert done.exit_code == 1
     assert "no phantom" in done.stderr
 
 
-def test_demo_writes_a_phantom_of_the_field_that_qa_finds(tmp_path):
+def test_demo_writes_a_phantom_of_the_field_that_qa_finds(tmp_path: Path) -> None:
     out = tmp_path / "catphan"
     made = CliRunner().invoke(main, ["demo", "--phantom", "catphan503", "--out", str(out), "--json"])
     assert made.exit_code == 0, made.output

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -30,7 +31,7 @@ def test_registering_again_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("syntax", [s for s in ENCODERS if s.lossless], ids=lambda s: s.keyword)
-def test_compress_and_pixel_array_round_trip(syntax) -> None:
+def test_compress_and_pixel_array_round_trip(syntax: Any) -> None:
     dataset = dataset_of(phantom())
     dataset.compress(syntax.uid, encoding_plugin=LABEL)
     buffer = io.BytesIO()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -98,7 +99,7 @@ def test_an_executor_of_processes_does_the_same(tmp_path: Path) -> None:
 def test_jobs_are_taken_only_as_they_are_worked_on(tmp_path: Path) -> None:
     content, taken = saved(image(phantom())), 0
 
-    def endless():
+    def endless() -> Iterator[Job]:
         nonlocal taken
         while True:
             taken += 1

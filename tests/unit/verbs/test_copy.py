@@ -72,7 +72,9 @@ def single_instances(archive: StubArchive) -> list[str]:
     return [each.path for each in archive.stub.requests if each.path.split("/")[-2:-1] == ["instances"]]
 
 
-def test_a_server_s_series_becomes_a_folder_of_the_same_bytes(archive, folder, tmp_path):
+def test_a_server_s_series_becomes_a_folder_of_the_same_bytes(
+    archive: StubArchive, folder: Path, tmp_path: Path
+) -> None:
     summary = quick(archive.url, tmp_path / "out")
     assert counts(summary) == (COUNT, 0, 0, 0)
     assert bytes_below(tmp_path / "out") == bytes_below(folder)
@@ -84,14 +86,16 @@ def test_a_server_s_series_becomes_a_folder_of_the_same_bytes(archive, folder, t
     assert not any("instances" in path for path in archive.stub.paths)
 
 
-def test_a_second_copy_moves_nothing(archive, tmp_path):
+def test_a_second_copy_moves_nothing(archive: StubArchive, tmp_path: Path) -> None:
     quick(archive.url, tmp_path)
     before = len(whole_series(archive))
     assert counts(quick(archive.url, tmp_path)) == (0, COUNT, 0, 0)
     assert len(whole_series(archive)) == before
 
 
-def test_what_is_missing_or_cut_is_fetched_again_and_nothing_else(archive, folder, tmp_path):
+def test_what_is_missing_or_cut_is_fetched_again_and_nothing_else(
+    archive: StubArchive, folder: Path, tmp_path: Path
+) -> None:
     quick(archive.url, tmp_path)
     first, second = sorted(tmp_path.rglob("*.dcm"))[:2]
     first.unlink()
@@ -101,11 +105,11 @@ def test_what_is_missing_or_cut_is_fetched_again_and_nothing_else(archive, folde
     assert bytes_below(tmp_path) == bytes_below(folder)
 
 
-def cutting(times: int, length: int):
+def cutting(times: int, length: int) -> Any:
     """Cuts the first `times` answers to a retrieval after `length` bytes."""
     cut = [0]
 
-    def fault(exchange):
+    def fault(exchange: Any) -> bool:
         if exchange.method != "GET" or exchange.path.split("/")[-2] not in {"series", "instances"}:
             return False
         cut[0] += 1
@@ -120,14 +124,16 @@ def cutting(times: int, length: int):
     return fault
 
 
-def test_a_cut_transfer_goes_on_where_it_was_cut(archive, folder, tmp_path):
+def test_a_cut_transfer_goes_on_where_it_was_cut(archive: StubArchive, folder: Path, tmp_path: Path) -> None:
     archive.fault = cutting(2, 20_000)
     archive.fault.contents = list(archive.contents.values())
     assert counts(quick(archive.url, tmp_path)) == (COUNT, 0, 0, 0)
     assert bytes_below(tmp_path) == bytes_below(folder)
 
 
-def test_a_transfer_that_is_always_cut_keeps_what_came_and_says_what_did_not(archive, folder, tmp_path):
+def test_a_transfer_that_is_always_cut_keeps_what_came_and_says_what_did_not(
+    archive: StubArchive, folder: Path, tmp_path: Path
+) -> None:
     archive.fault = cutting(10_000, 20_000)
     archive.fault.contents = list(archive.contents.values())
     summary = quick(archive.url, tmp_path)
@@ -143,11 +149,11 @@ def test_a_transfer_that_is_always_cut_keeps_what_came_and_says_what_did_not(arc
     assert bytes_below(tmp_path) == bytes_below(folder)
 
 
-def test_what_a_server_does_not_send_is_asked_for_and_then_told(archive, tmp_path):
+def test_what_a_server_does_not_send_is_asked_for_and_then_told(archive: StubArchive, tmp_path: Path) -> None:
     contents = list(archive.contents.values())
     missing = list(archive.contents)[-1][2]
 
-    def fault(exchange):
+    def fault(exchange: Any) -> bool:
         if exchange.path.endswith(missing):
             exchange.answer(404, b"lost")
             return True
@@ -166,7 +172,7 @@ def test_what_a_server_does_not_send_is_asked_for_and_then_told(archive, tmp_pat
     assert "lost" in summary.told[0].reason
 
 
-def test_a_part_that_is_not_what_was_asked_for_does_not_count(archive, tmp_path):
+def test_a_part_that_is_not_what_was_asked_for_does_not_count(archive: StubArchive, tmp_path: Path) -> None:
     other = dcmread(io.BytesIO(next(iter(archive.contents.values()))))
     other.SeriesInstanceUID = "1.2.3"
     stream = io.BytesIO()
@@ -181,7 +187,7 @@ def test_a_part_that_is_not_what_was_asked_for_does_not_count(archive, tmp_path)
     assert not list(tmp_path.rglob("*.partial"))
 
 
-def test_a_folder_goes_to_a_server_once(archive, folder, tmp_path):
+def test_a_folder_goes_to_a_server_once(archive: StubArchive, folder: Path, tmp_path: Path) -> None:
     with stub_archive() as target:
         summary = quick(folder, target.url)
         assert counts(summary) == (COUNT, 0, 0, 0)
@@ -190,8 +196,8 @@ def test_a_folder_goes_to_a_server_once(archive, folder, tmp_path):
         assert len([each for each in target.stub.requests if each.method == "POST"]) == 1
 
 
-def test_what_the_target_refuses_or_does_not_confirm_is_told(folder):
-    def silent(exchange):
+def test_what_the_target_refuses_or_does_not_confirm_is_told(folder: Path) -> None:
+    def silent(exchange: Any) -> Any:
         if exchange.method == "POST":
             exchange.json([{}], status=200)
         return exchange.method == "POST"
@@ -201,7 +207,7 @@ def test_what_the_target_refuses_or_does_not_confirm_is_told(folder):
     assert counts(summary) == (0, 0, 0, COUNT)
     assert "does not mention" in summary.told[0].reason
 
-    def full(exchange):
+    def full(exchange: Any) -> Any:
         if exchange.method == "POST":
             exchange.answer(507, b"disk full")
         return exchange.method == "POST"
@@ -212,20 +218,20 @@ def test_what_the_target_refuses_or_does_not_confirm_is_told(folder):
     assert "disk full" in summary.told[0].reason
 
 
-def test_server_to_server_streams_through_and_resumes(archive):
+def test_server_to_server_streams_through_and_resumes(archive: StubArchive) -> None:
     with stub_archive(list(archive.contents.values())[:4]) as target:
         assert counts(quick(archive.url, target.url)) == (COUNT - 4, 4, 0, 0)
         assert target.contents == archive.contents
 
 
-def test_only_what_an_address_names_is_copied(archive, tmp_path):
+def test_only_what_an_address_names_is_copied(archive: StubArchive, tmp_path: Path) -> None:
     study, series, instance = next(iter(archive.contents))
     url = f"{archive.url}/studies/{study}/series/{series}/instances/{instance}"
     assert counts(quick(url, tmp_path)) == (1, 0, 0, 0)
     assert counts(quick(url, tmp_path)) == (0, 1, 0, 0)
 
 
-def test_a_folder_to_a_folder_never_overwrites(folder, tmp_path):
+def test_a_folder_to_a_folder_never_overwrites(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for path in folder.iterdir():
         (tmp_path / "in" / path.name).write_bytes(path.read_bytes())
@@ -239,7 +245,9 @@ def test_a_folder_to_a_folder_never_overwrites(folder, tmp_path):
     assert [each.name.rpartition("/")[2] for each in summary.skipped] == ["notes.txt"]
 
 
-def test_places_that_make_no_sense_are_errors_at_once(archive, folder, tmp_path):
+def test_places_that_make_no_sense_are_errors_at_once(
+    archive: StubArchive, folder: Path, tmp_path: Path
+) -> None:
     study, series, _ = next(iter(archive.contents))
     (tmp_path / "file").write_text("x")
     for source, target in (
@@ -256,18 +264,20 @@ def test_places_that_make_no_sense_are_errors_at_once(archive, folder, tmp_path)
         copy(folder, tmp_path / "out", transfer_syntax="jpeg-ls")
 
 
-def test_progress_is_told_for_every_instance(archive, tmp_path):
+def test_progress_is_told_for_every_instance(archive: StubArchive, tmp_path: Path) -> None:
     settled, expected = [], []
     copy(archive.url, tmp_path, progress=settled.append, expect=expected.append)
     assert [each.status for each in settled] == ["done"] * COUNT
 
 
-def test_a_copy_that_was_killed_is_finished_by_the_next(archive, folder, tmp_path):
+def test_a_copy_that_was_killed_is_finished_by_the_next(
+    archive: StubArchive, folder: Path, tmp_path: Path
+) -> None:
     half, go_on = threading.Event(), threading.Event()
     parts = [((("Content-Type", "application/dicom"),), content) for content in archive.contents.values()]
     body = b"".join(encode(parts, "b"))
 
-    def stall(exchange):
+    def stall(exchange: Any) -> bool:
         if exchange.path.split("/")[-2:-1] != ["series"]:
             return False
         exchange.raw(head(200, {"Content-Type": MULTIPART, "Connection": "close"}) + body[: len(body) // 2])
@@ -290,7 +300,7 @@ def test_a_copy_that_was_killed_is_finished_by_the_next(archive, folder, tmp_pat
     assert sorted(path.read_bytes() for path in (tmp_path / "out").rglob("*.dcm")) == bytes_below(folder)
 
 
-def test_the_command_tells_and_fails_where_something_is_missing(archive, tmp_path):
+def test_the_command_tells_and_fails_where_something_is_missing(archive: StubArchive, tmp_path: Path) -> None:
     good = CliRunner().invoke(main, ["copy", archive.url, str(tmp_path / "out"), "--json"])
     told = json.loads(good.stdout)
     assert (good.exit_code, told["moved"], told["complete"]) == (0, COUNT, True)
@@ -320,7 +330,9 @@ def three(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["folder", "server"])
-def test_the_ledger_tells_of_each_series_and_a_second_copy_keeps_them(three, tmp_path, kind):
+def test_the_ledger_tells_of_each_series_and_a_second_copy_keeps_them(
+    three: Path, tmp_path: Path, kind: str
+) -> None:
     with stub_archive() as target:
         out = tmp_path / "out" if kind == "folder" else target.url
         more = [] if kind == "folder" else ["--ledger", tmp_path / "out" / LEDGER_NAME]
@@ -339,7 +351,7 @@ def test_the_ledger_tells_of_each_series_and_a_second_copy_keeps_them(three, tmp
         assert {"hounsfield.csv", "hounsfield.html"} <= {each.name for each in (tmp_path / "out").iterdir()}
 
 
-def test_a_series_off_a_server_is_recorded_by_number_and_description(three, tmp_path):
+def test_a_series_off_a_server_is_recorded_by_number_and_description(three: Path, tmp_path: Path) -> None:
     with stub_archive(path.read_bytes() for path in three.rglob("*.dcm")) as source:
         assert told(source.url, tmp_path / "out")[0] == 0
     names = sorted(record.series for record in ledger_of(tmp_path / "out").values())
@@ -347,7 +359,7 @@ def test_a_series_off_a_server_is_recorded_by_number_and_description(three, tmp_
     assert names[1] in (tmp_path / "out" / "hounsfield.html").read_text("utf-8")
 
 
-def test_what_changed_joined_or_was_lost_is_copied_and_the_rest_is_kept(three, tmp_path):
+def test_what_changed_joined_or_was_lost_is_copied_and_the_rest_is_kept(three: Path, tmp_path: Path) -> None:
     told(three, tmp_path / "out")
     (lost,) = list((tmp_path / "out").rglob("*.dcm"))[:1]
     series = lost.parent.name
@@ -363,7 +375,7 @@ def test_what_changed_joined_or_was_lost_is_copied_and_the_rest_is_kept(three, t
     )
 
 
-def test_a_series_of_a_server_that_gains_an_instance_is_no_longer_kept(folder, tmp_path):
+def test_a_series_of_a_server_that_gains_an_instance_is_no_longer_kept(folder: Path, tmp_path: Path) -> None:
     contents = [path.read_bytes() for path in sorted(folder.iterdir())]
     with stub_archive(contents[:-1]) as archive:
         assert told(archive.url, tmp_path / "out")[1]["moved"] == COUNT - 1
@@ -374,7 +386,7 @@ def test_a_series_of_a_server_that_gains_an_instance_is_no_longer_kept(folder, t
     assert ledger_of(tmp_path / "out").popitem()[1].bytes == sum(map(len, contents))
 
 
-def test_a_series_that_failed_is_recorded_and_tried_again(three, tmp_path):
+def test_a_series_that_failed_is_recorded_and_tried_again(three: Path, tmp_path: Path) -> None:
     with stub_archive(fault=refuse_posts) as target:
         more = ["--ledger", tmp_path / "run" / LEDGER_NAME]
         status, first = told(three, target.url, *more)
@@ -386,13 +398,13 @@ def test_a_series_that_failed_is_recorded_and_tried_again(three, tmp_path):
         assert [record.status for record in ledger_of(tmp_path / "run").values()] == ["done"] * 3
 
 
-def refuse_posts(exchange):
+def refuse_posts(exchange: Any) -> Any:
     if exchange.method == "POST":
         exchange.answer(507, b"disk full")
     return exchange.method == "POST"
 
 
-def test_fail_fast_begins_no_series_after_one_that_is_not_whole(three, tmp_path):
+def test_fail_fast_begins_no_series_after_one_that_is_not_whole(three: Path, tmp_path: Path) -> None:
     for number in range(3, 9):
         write(
             PhantomSpec(rows=24, columns=24, slices=1, seed=number, series_number=number), three / str(number)
@@ -403,7 +415,7 @@ def test_fail_fast_begins_no_series_after_one_that_is_not_whole(three, tmp_path)
     assert 1 <= len(told_["series"]) < 9
 
 
-def test_a_file_that_disappears_fails_its_series_and_the_rest_is_copied(three, tmp_path):
+def test_a_file_that_disappears_fails_its_series_and_the_rest_is_copied(three: Path, tmp_path: Path) -> None:
     class Vanishing:
         """Takes a file away once all headers are read."""
 
@@ -420,7 +432,7 @@ def test_a_file_that_disappears_fails_its_series_and_the_rest_is_copied(three, t
     assert sorted(each.status for each in summary.series) == ["done", "done", "failed"]
 
 
-def test_a_full_disk_fails_what_does_not_fit_and_the_next_copy_finishes(three, tmp_path):
+def test_a_full_disk_fails_what_does_not_fit_and_the_next_copy_finishes(three: Path, tmp_path: Path) -> None:
     write(PhantomSpec(rows=256, columns=256, slices=2, seed=9, series_number=9), three / "9")
     program = (
         "import resource, sys\n"
@@ -443,7 +455,9 @@ def altered(content: bytes) -> bytes:
     return content[:-1] + bytes([content[-1] ^ 1])
 
 
-def test_verify_finds_other_bytes_under_the_same_uid_on_a_server(archive, folder, tmp_path):
+def test_verify_finds_other_bytes_under_the_same_uid_on_a_server(
+    archive: StubArchive, folder: Path, tmp_path: Path
+) -> None:
     contents = [path.read_bytes() for path in sorted(folder.iterdir())]
     with stub_archive([altered(contents[0]), *contents[1:4]]) as target:
         assert counts(quick(folder, target.url)) == (COUNT - 4, 4, 0, 0)
@@ -453,7 +467,7 @@ def test_verify_finds_other_bytes_under_the_same_uid_on_a_server(archive, folder
             assert "other bytes" in summary.told[0].reason
 
 
-def test_verify_finds_what_a_server_did_to_what_it_was_sent(folder):
+def test_verify_finds_what_a_server_did_to_what_it_was_sent(folder: Path) -> None:
     with stub_archive() as target:
         add = target.add
         target.add = lambda content: add(altered(content))
@@ -462,7 +476,9 @@ def test_verify_finds_what_a_server_did_to_what_it_was_sent(folder):
     assert "not what was sent" in summary.told[0].reason
 
 
-def test_verify_finds_a_file_that_changed_though_its_size_did_not(archive, tmp_path):
+def test_verify_finds_a_file_that_changed_though_its_size_did_not(
+    archive: StubArchive, tmp_path: Path
+) -> None:
     quick(archive.url, tmp_path / "out")
     changed = next((tmp_path / "out").rglob("*.dcm"))
     changed.write_bytes(altered(changed.read_bytes()))
@@ -472,7 +488,7 @@ def test_verify_finds_a_file_that_changed_though_its_size_did_not(archive, tmp_p
     assert not list(tmp_path.rglob("*.partial"))
 
 
-def test_file_meta_of_a_server_s_own_is_no_difference(folder):
+def test_file_meta_of_a_server_s_own_is_no_difference(folder: Path) -> None:
     (path, *_) = sorted(folder.iterdir())
     dataset = dcmread(path)
     dataset.file_meta.ImplementationVersionName = "ANOTHER"
@@ -486,7 +502,7 @@ def test_file_meta_of_a_server_s_own_is_no_difference(folder):
     assert same != instance_digest(BytesSource("x", other))
 
 
-def test_a_copy_to_our_own_server_is_verified(folder, tmp_path):
+def test_a_copy_to_our_own_server_is_verified(folder: Path, tmp_path: Path) -> None:
     from server_support import running
 
     with running(tmp_path / "archive") as server:
@@ -496,21 +512,21 @@ def test_a_copy_to_our_own_server_is_verified(folder, tmp_path):
     assert bytes_below(tmp_path / "out") == bytes_below(folder)
 
 
-def test_a_copy_to_an_orthanc_is_verified(folder, tmp_path):
+def test_a_copy_to_an_orthanc_is_verified(folder: Path, tmp_path: Path) -> None:
     skip_without_orthanc()
     with running_orthanc(tmp_path / "a") as one:
         assert counts(copy(folder, one, verify=True)) == (COUNT, 0, 0, 0)
         assert counts(copy(folder, one, verify=True)) == (0, COUNT, 0, 0)
 
 
-def test_worker_processes_copy_by_the_words_for_both_ends(three, tmp_path):
+def test_worker_processes_copy_by_the_words_for_both_ends(three: Path, tmp_path: Path) -> None:
     with stub_archive() as target:
         assert counts(copy(three, target.url, engine=processes(2))) == (12, 0, 0, 0)
         assert counts(copy(target.url, tmp_path / "out", engine=processes(2), verify=True)) == (12, 0, 0, 0)
     assert bytes_below(tmp_path / "out") == bytes_below(three)
 
 
-def test_two_orthancs_and_back_give_the_same_bytes(folder, tmp_path):
+def test_two_orthancs_and_back_give_the_same_bytes(folder: Path, tmp_path: Path) -> None:
     skip_without_orthanc()
     with running_orthanc(tmp_path / "a") as one, running_orthanc(tmp_path / "b") as other:
         assert counts(quick(folder, one)) == (COUNT, 0, 0, 0)

@@ -54,13 +54,13 @@ OTHERS = (
 )
 
 
-def test_the_next_run_removes_what_a_killed_one_left_and_nothing_else(folder, tmp_path):
+def test_the_next_run_removes_what_a_killed_one_left_and_nothing_else(folder: Path, tmp_path: Path) -> None:
     left = leave(tmp_path / "out", *LEFT, *OTHERS)
     assert moved(copy(folder, tmp_path / "out")) == COUNT
     assert [path.name for path in left if path.exists()] == list(OTHERS)
 
 
-def test_what_another_copy_is_about_to_write_is_left_to_it(folder, tmp_path):
+def test_what_another_copy_is_about_to_write_is_left_to_it(folder: Path, tmp_path: Path) -> None:
     with storing_below(tmp_path / "out"):
         left = leave(tmp_path / "out", *LEFT)
         copy(folder, tmp_path / "out")
@@ -69,7 +69,9 @@ def test_what_another_copy_is_about_to_write_is_left_to_it(folder, tmp_path):
     assert not any(path.exists() for path in left)
 
 
-def test_what_a_killed_one_left_is_named_by_a_scan_and_taken_for_no_image(folder, tmp_path):
+def test_what_a_killed_one_left_is_named_by_a_scan_and_taken_for_no_image(
+    folder: Path, tmp_path: Path
+) -> None:
     (path, *_) = sorted(folder.iterdir())
     left = leave(tmp_path, *LEFT)
     for each in left:
@@ -80,8 +82,8 @@ def test_what_a_killed_one_left_is_named_by_a_scan_and_taken_for_no_image(folder
 
 
 def test_a_copy_that_is_killed_between_servers_leaves_nothing_that_the_next_does_not_remove(
-    tmp_path, monkeypatch
-):
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     script = "import time\nfrom hounsfield.outputs.scratch import ScratchFolder\nmade = ScratchFolder()\n"
     script += "(made.path / 'patient').write_bytes(b'x')\nprint(made.path, flush=True)\ntime.sleep(60)"

@@ -9,9 +9,10 @@ import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from orthanc import running_orthanc, skip_without_orthanc
 from stub_archive import StubArchive, stub_archive
 
@@ -51,7 +52,7 @@ def names(found: Iterator[Found], keyword: str = "SOPInstanceUID") -> list[str]:
 
 
 @pytest.mark.parametrize("level", ["study", "series", "instance"])
-def test_a_folder_and_a_server_hold_the_same(archive, folder, level):
+def test_a_folder_and_a_server_hold_the_same(archive: StubArchive, folder: Path, level: str) -> None:
     keyword = {"study": "StudyInstanceUID", "series": "SeriesInstanceUID", "instance": "SOPInstanceUID"}[
         level
     ]
@@ -65,7 +66,9 @@ def test_a_folder_and_a_server_hold_the_same(archive, folder, level):
         )
 
 
-def test_addresses_in_archives_and_of_studies_beside_others_are_locations_of_that_alone(folder, tmp_path):
+def test_addresses_in_archives_and_of_studies_beside_others_are_locations_of_that_alone(
+    folder: Path, tmp_path: Path
+) -> None:
     for name in ("a/1", "a/2", "b"):
         (tmp_path / "all" / name).mkdir(parents=True)
     one = sorted((folder / "one").rglob("*.dcm"))
@@ -81,7 +84,7 @@ def test_addresses_in_archives_and_of_studies_beside_others_are_locations_of_tha
         assert level == "instance" or str(tmp_path / "all" / "a") in addresses
 
 
-def test_files_are_counted_and_what_is_none_is_told(folder):
+def test_files_are_counted_and_what_is_none_is_told(folder: Path) -> None:
     skipped: list[Skipped] = []
     found = list(find(folder, skipped=skipped))
     assert sorted(each.value("NumberOfStudyRelatedInstances") for each in found) == ["2", "3"]
@@ -89,7 +92,7 @@ def test_files_are_counted_and_what_is_none_is_told(folder):
     assert [Path(each.name).name for each in skipped] == ["notes.txt"]
 
 
-def test_files_match_by_every_kind_of_matching(folder):
+def test_files_match_by_every_kind_of_matching(folder: Path) -> None:
     uid = next(find(folder)).value("StudyInstanceUID")
     assert len(list(find(folder, filters={"StudyInstanceUID": [uid, "1.2"]}))) == 1
     assert len(list(find(folder, filters={"Modality": "MR,CT"}))) == 2
@@ -100,8 +103,10 @@ def test_files_match_by_every_kind_of_matching(folder):
         list(find(folder, filters={"NoSuchThing": "1"}))
 
 
-def test_a_server_that_searches_no_series_across_studies_is_searched_study_by_study(archive):
-    def fault(exchange):
+def test_a_server_that_searches_no_series_across_studies_is_searched_study_by_study(
+    archive: StubArchive,
+) -> None:
+    def fault(exchange: Any) -> bool:
         if exchange.path == "/dicom-web/series":
             exchange.answer(400, b"not supported")
             return True
@@ -111,8 +116,8 @@ def test_a_server_that_searches_no_series_across_studies_is_searched_study_by_st
     assert len(list(find(archive.url, level="series"))) == 2
 
 
-def test_a_server_s_warnings_are_passed_on():
-    def fault(exchange):
+def test_a_server_s_warnings_are_passed_on() -> None:
+    def fault(exchange: Any) -> bool:
         exchange.json([], Warning='299 stub: "fuzzymatching is not supported"')
         return True
 
@@ -136,20 +141,20 @@ def test_a_server_s_warnings_are_passed_on():
         ("20240101-", "20240101-"),
     ],
 )
-def test_dates_as_people_write_them(text, expected):
+def test_dates_as_people_write_them(text: str, expected: str) -> None:
     assert date_range(text) == expected
 
 
 @pytest.mark.parametrize(
     "text", ["soon", "2024-13", "2024-02-30", "24", "2024-1", "0000", "1..2", "2024-02..2024-01"]
 )
-def test_what_is_no_date_is_an_error(text):
+def test_what_is_no_date_is_an_error(text: str) -> None:
     with pytest.raises(SelectionError):
         date_range(text)
 
 
-def test_the_command_prints_tables_json_and_csv(archive, folder):
-    def run(*arguments: str):
+def test_the_command_prints_tables_json_and_csv(archive: StubArchive, folder: Path) -> None:
+    def run(*arguments: str) -> Result:
         return CliRunner().invoke(main, ["find", *arguments])
 
     assert run(str(folder), "--csv", "--json").exit_code == 2
@@ -171,7 +176,7 @@ def test_the_command_prints_tables_json_and_csv(archive, folder):
     assert run(str(folder), "--date", "soon").exit_code == 1
 
 
-def test_what_could_run_in_a_spreadsheet_does_not(folder, tmp_path):
+def test_what_could_run_in_a_spreadsheet_does_not(folder: Path, tmp_path: Path) -> None:
     from pydicom import dcmread
 
     dataset = dcmread(next(folder.rglob("*.dcm")))
@@ -181,7 +186,7 @@ def test_what_could_run_in_a_spreadsheet_does_not(folder, tmp_path):
     assert ",'=cmd" in shown
 
 
-def test_an_orthanc_is_searched_by_every_option(folder, tmp_path):
+def test_an_orthanc_is_searched_by_every_option(folder: Path, tmp_path: Path) -> None:
     skip_without_orthanc()
     with running_orthanc(tmp_path / "orthanc") as url, Client(url) as client:
         client.store_instances(sorted(folder.rglob("*.dcm")))
