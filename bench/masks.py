@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,9 @@ from typing import Any
 
 import numpy as np
 from measuring import peak_mb
+
+_CPU_BEFORE = [0.0]
+"""Processor seconds of this process when the clock started."""
 
 SEGMENTS = 104
 SHAPE = (300, 512, 512)
@@ -96,13 +100,18 @@ def prepare(folder: Path) -> None:
     hounsfield.write_volume(volume, folder / "ct.nrrd")
 
 
+def _started() -> float:
+    _CPU_BEFORE[0] = time.process_time()
+    return time.perf_counter()
+
+
 def ours(folder: Path, name: str) -> tuple[float, int]:
     import hounsfield
     from hounsfield.segmentation import measure
 
     volume = volume_of(folder)
     before = peak_mb()
-    start = time.perf_counter()
+    start = _started()
     masks = hounsfield.masks(folder / f"{name}.dcm", volume)
     if name == "rtstruct":
         return time.perf_counter() - start, _told(sum(masks.counts().values()), before)
@@ -116,7 +125,7 @@ def highdicom_simpleitk(folder: Path, name: str) -> tuple[float, int]:
 
     volume = volume_of(folder)
     before = peak_mb()
-    start = time.perf_counter()
+    start = _started()
     found = highdicom.seg.segread(folder / f"{name}.dcm").get_volume(combine_segments=True)
     statistics = SimpleITK.LabelIntensityStatisticsImageFilter()
     image = SimpleITK.GetImageFromArray(volume.array[: found.shape[0]])
@@ -126,7 +135,7 @@ def highdicom_simpleitk(folder: Path, name: str) -> tuple[float, int]:
 
 
 def plastimatch(folder: Path, name: str) -> tuple[float, int]:
-    start = time.perf_counter()
+    start = _started()
     out = folder / "plastimatch.nrrd"
     subprocess.run(
         [
@@ -146,7 +155,11 @@ def plastimatch(folder: Path, name: str) -> tuple[float, int]:
 
 
 def _told(count: int, before: float) -> int:
-    print(json.dumps({"voxels": count, "mb": round(peak_mb() - before)}), file=sys.stderr)
+    used = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = sum(each.ru_utime + each.ru_stime for each in used) - _CPU_BEFORE[0]
+    print(
+        json.dumps({"voxels": count, "mb": round(peak_mb() - before), "cpu": round(cpu, 2)}), file=sys.stderr
+    )
     return count
 
 
@@ -185,7 +198,8 @@ def main() -> None:
             facts = json.loads(told.stderr.strip().splitlines()[-1])
             memory = f"{facts['mb']:>6} MB above the CT" if facts["voxels"] else ""
             print(
-                f"{name:<10} {contender:<26} {float(told.stdout):>7.2f} s {facts['voxels']:>10} voxels {memory}"
+                f"{name:<10} {contender:<26} {float(told.stdout):>7.2f} s ({facts['cpu']:.2f} CPU) "
+                f"{facts['voxels']:>10} voxels {memory}"
             )
 
 

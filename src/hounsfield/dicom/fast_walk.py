@@ -105,6 +105,26 @@ def scan_elements(
         return None
 
 
+def trace_without_pixels(buffer: bytes) -> Trace | None:
+    """Return where the elements lie of a file that has no pixels and is all of `buffer`; None where it is not of the
+    plain kind.
+    """
+    trace = Trace(buffer)
+    values: dict[int, bytes] = {}
+    try:
+        meta = {TRANSFER_SYNTAX: b"UI"}
+        trace.data_set = _walk_explicit(buffer, 132, len(buffer), _PAST_META, None, values, meta)
+        syntax = values.get(TRANSFER_SYNTAX, b"").rstrip(b"\0 ")
+        if buffer[128:132] != b"DICM" or not syntax or syntax in _NOT_LITTLE_EXPLICIT:
+            return None
+        trace.implicit = syntax in _IMPLICIT_SYNTAXES
+        walk = _walk_implicit if trace.implicit else _walk_explicit
+        trace.pixels = walk(buffer, trace.data_set, len(buffer), _PIXELS, trace.spans)
+    except (struct.error, Unrecognised):
+        return None
+    return trace if trace.pixels == len(buffer) else None
+
+
 def _scan(buffer: bytes, wanted: dict[int, bytes], trace: Trace | None) -> Elements | None:
     """One pass over the buffered header; None when it ends before Pixel Data does begin."""
     values: dict[int, bytes] = {}

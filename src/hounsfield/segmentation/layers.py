@@ -16,8 +16,8 @@ from hounsfield.segmentation.masks import HIGHEST_LABEL, Labels, Masks, Segment
 MOST_LAYERS = 64
 """Segments that may lie upon each other at one voxel; more is damage, and would cost an array each."""
 
-Box = tuple[int, slice, slice]
-"""Slice, rows and columns."""
+Box = tuple[int | slice, slice, slice]
+"""Slice (or slices), rows and columns."""
 
 
 class Layers:
@@ -54,6 +54,26 @@ class Layers:
         while not self._is_free(layer, number, box, inside):
             layer = self._moved(number, layer)
         self._arrays[layer][box][inside] = number
+        self._boxes.setdefault(number, []).append(box)
+
+    def put_voxels(self, number: int, voxels: NDArray[np.int64]) -> None:
+        """Add voxels, indexes into the flat grid, to a segment."""
+        if not len(voxels):
+            return
+        layer = self._layer_of.setdefault(number, 0)
+        while True:
+            there = self._arrays[layer].reshape(-1)[voxels]
+            if not ((there != 0) & (there != number)).any():
+                break
+            layer = self._moved(number, layer)
+        self._arrays[layer].reshape(-1)[voxels] = number
+        _, rows, columns = self._shape
+        row, column = voxels // columns % rows, voxels % columns
+        box = (
+            slice(int(voxels[0]) // (rows * columns), int(voxels[-1]) // (rows * columns) + 1),
+            slice(int(row.min()), int(row.max()) + 1),
+            slice(int(column.min()), int(column.max()) + 1),
+        )
         self._boxes.setdefault(number, []).append(box)
 
     def put_labels(self, index: int, top: int, left: int, labels: NDArray[Any]) -> bool:

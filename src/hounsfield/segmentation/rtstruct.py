@@ -6,6 +6,7 @@ contour within another is a hole, of a keyhole the channel has no width. Points 
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -18,7 +19,7 @@ from hounsfield.ct.instance import Instance
 from hounsfield.ct.instance.items import Level, items, raw_value, value
 from hounsfield.ct.instance.raw_items import RawItem, raw_dataset
 from hounsfield.ct.instance.reading import pydicom_tolerated, read_dataset
-from hounsfield.ct.roi.filling import windings
+from hounsfield.ct.roi.filling import filled_stack
 from hounsfield.ct.volume import Volume
 from hounsfield.dicom.fast_walk import Unrecognised
 from hounsfield.errors import GeometryError, MalformedError
@@ -84,43 +85,70 @@ class _Filling:
     ) -> None:
         self._structure, self._target, self._layers = structure, target, layers
         self._name, self._warnings, self._reach = name, warnings, reach
-        self._crossing: list[int] = []
-        self._empty: list[int] = []
 
     def fill(self) -> None:
         kinds = Counter(
             each.kind for each in self._structure.contours if each.kind not in (*_CLOSED, "POINT")
         )
         for kind, count in kinds.items():
-            self._warn(f"{count} contours of type {kind or 'nothing'} enclose nothing: left out")
+            self._warn(
+                say(
+                    "{count} contours of type {kind} enclose nothing: left out",
+                    count=count,
+                    kind=kind or say("nothing"),
+                )
+            )
         by_slice: dict[int, list[Points]] = defaultdict(list)
         for slices, places, contour in self._placed():
-            self._check(places, contour)
+            self._check(places, contour, slices)
             for slice_ in slices:
                 if contour.kind == "POINT":
                     self._point(slice_, places)
                 elif any(np.array_equal(places, other) for other in by_slice[slice_]):
-                    self._warn(f"contour {contour.number} on slice {slice_} is there twice: taken once")
+                    self._warn(
+                        say(
+                            "contour {number} on slice {slice_} is there twice: taken once",
+                            number=contour.number,
+                            slice_=slice_,
+                        )
+                    )
                 else:
                     by_slice[slice_].append(places)
-        for slice_, outlines in by_slice.items():
-            self._fill(slice_, outlines)
-        for numbers, what in ((self._crossing, "cross themselves"), (self._empty, "hold no voxel's centre")):
-            if numbers:
-                self._warn(f"{len(numbers)} contours {what}, the first on slice {numbers[0]}")
+        self._fill(by_slice)
+
+    def _fill(self, by_slice: dict[int, list[Points]]) -> None:
+        slices = [slice_ for slice_, outlines in by_slice.items() for _ in outlines]
+        if not slices:
+            return
+        outlines = [points for each in by_slice.values() for points in each]
+        found = filled_stack(
+            np.concatenate(outlines), [len(points) for points in outlines], slices, *self._target.shape[1:]
+        )
+        self._layers.put_voxels(self._structure.segment.number, found.voxels)
+        for wrong, text in (
+            (found.crossing, "{count} contours cross themselves, the first on slice {slice_}"),
+            (found.counts == 0, "{count} contours hold no voxel's centre, the first on slice {slice_}"),
+        ):
+            if wrong.any():
+                first = slices[int(np.flatnonzero(wrong)[0])]
+                self._warn(say(text, count=int(wrong.sum()), slice_=first))
 
     def _placed(self) -> Iterator[tuple[tuple[int, ...], Points, Contour]]:
         """Each contour with its slices and its points, (points, 2) as (row, column)."""
         used = [
             each for each in self._structure.contours if each.kind in (*_CLOSED, "POINT") and len(each.points)
         ]
-        placed = [(self._target.index(each.points), each) for each in used]
+        if not used:
+            return
+        ends = np.cumsum([len(each.points) for each in used])
+        index = np.split(self._target.index(np.concatenate([each.points for each in used])), ends[:-1])
+        placed: list[tuple[Points, Contour]] = list(zip(index, used, strict=True))
         if self._target.is_resampled:
             yield from self._placed_by_centres(placed)
             return
-        for index, contour in placed:
-            beside = self._target.is_cropped and not -0.5 < index[:, 0].mean() < self._target.shape[0] - 0.5
-            yield () if beside else (self._slice(index[:, 0], contour),), index[:, 1:], contour
+        for at, contour in placed:
+            beside = self._target.is_cropped and not -0.5 < at[:, 0].mean() < self._target.shape[0] - 0.5
+            yield () if beside else (self._slice(at[:, 0], contour),), at[:, 1:], contour
 
     def _placed_by_centres(
         self, placed: list[tuple[Points, Contour]]
@@ -128,13 +156,14 @@ class _Filling:
         target = self._target
         at = [round(float(index[:, 0].mean()) * target.step, 3) for index, _ in placed]
         distances = np.array(sorted(set(at)))
-        if not len(distances):
-            return
         taking = dict(zip(distances.tolist(), slices_of_planes(target, distances, self._reach), strict=True))
         for mm, (index, contour) in zip(at, placed, strict=True):
             self._refuse_slanted(index[:, 0], contour)
             if not -self._reach <= mm <= (target.shape[0] - 1) * target.step + self._reach:
-                raise self._error(f"lies beyond the volume's slices, {mm:.3g} mm from the first", contour)
+                raise self._error(
+                    say("lies beyond the volume's slices, {mm} mm from the first", mm=format(mm, ".3g")),
+                    contour,
+                )
             yield taking[mm], index[:, 1:], contour
 
     def _slice(self, at: NDArray[np.float64], contour: Contour) -> int:
@@ -147,8 +176,14 @@ class _Filling:
         self._refuse_slanted(at, contour)
         off = float(np.abs(at - nearest).max())
         if off > (ON_OWN_SLICE if is_named else ON_SLICE):
-            named_too = ", which it names as its source" if is_named else ", the nearest"
-            raise self._error(f"lies {off * target.step:.3g} mm from slice {nearest}{named_too}", contour)
+            mm = format(off * target.step, ".3g")
+            if is_named:
+                text = say(
+                    "lies {mm} mm from slice {slice_}, which it names as its source", mm=mm, slice_=nearest
+                )
+            else:
+                text = say("lies {mm} mm from slice {slice_}, the nearest", mm=mm, slice_=nearest)
+            raise self._error(text, contour)
         return nearest
 
     def _refuse_slanted(self, at: NDArray[np.float64], contour: Contour) -> None:
@@ -156,7 +191,8 @@ class _Filling:
         if span > 2 * ON_SLICE:
             mm = span * self._target.step
             raise self._error(
-                f"lies in no slice: its points are {mm:.3g} mm apart across the slices", contour
+                say("lies in no slice: its points are {mm} mm apart across the slices", mm=format(mm, ".3g")),
+                contour,
             )
 
     def _error(self, found: str, contour: Contour) -> GeometryError:
@@ -177,40 +213,30 @@ class _Filling:
             remedy="is it of this series?",
         )
 
-    def _check(self, places: Points, contour: Contour) -> None:
+    def _check(self, places: Points, contour: Contour, slices: tuple[int, ...]) -> None:
         last = np.array(self._target.shape[1:]) - 0.5
-        is_outside = (places.max(axis=0) < -0.5).any() or (places.min(axis=0) > last).any()
-        if is_outside and not self._target.is_cropped:
-            raise self._error("lies outside the CT's rows and columns", contour)
-        if (places < -0.5).any() or (places > last).any():
-            self._warn(f"contour {contour.number} reaches beyond the CT's rows and columns: cut there")
+        least, most = places.min(axis=0), places.max(axis=0)
+        if ((most < -0.5) | (least > last)).any() and not self._target.is_cropped:
+            raise self._error(say("lies outside the CT's rows and columns"), contour)
+        if ((least < -0.5) | (most > last)).any():
+            self._warn(
+                say(
+                    "contour {number} on slice {slice_} reaches beyond the CT's rows and columns: cut there",
+                    number=contour.number,
+                    slice_=", ".join(map(str, slices)) or "–",
+                )
+            )
 
     def _point(self, slice_: int, places: Points) -> None:
         for row, column in np.floor(places + 0.5).astype(int).tolist():
             if 0 <= row < self._target.shape[1] and 0 <= column < self._target.shape[2]:
                 self._layers.put(self._structure.segment.number, slice_, row, column, np.ones((1, 1), bool))
 
-    def _fill(self, slice_: int, outlines: list[Points]) -> None:
-        found = [windings(points, *self._target.shape[1:]) for points in outlines]
-        self._crossing += [slice_ for each in found if each.crosses_itself]
-        self._empty += [slice_ for each in found if not each.inside.any()]
-        found = [each for each in found if each.numbers.size]
-        if not found:
-            return
-        top, left = min(each.top for each in found), min(each.left for each in found)
-        bottom = max(each.top + each.numbers.shape[0] for each in found)
-        right = max(each.left + each.numbers.shape[1] for each in found)
-        inside = np.zeros((bottom - top, right - left), bool)
-        for each in found:
-            height, width = each.numbers.shape
-            inside[each.top - top : each.top - top + height, each.left - left : each.left - left + width] ^= (
-                each.inside
-            )
-        self._layers.put(self._structure.segment.number, slice_, top, left, inside)
-
     def _warn(self, text: str) -> None:
         segment = self._structure.segment
-        self._warnings.append(f"structure {segment.number} ({segment.name}): {text}")
+        self._warnings.append(
+            say("structure {number} ({name}): {text}", number=segment.number, name=segment.name, text=text)
+        )
 
 
 def _reach(structures: Iterable[Structure], target: Target) -> float:
@@ -257,7 +283,7 @@ def _structures(instance: Instance) -> list[Structure]:
     with pydicom_tolerated(instance.name):
         if not hasattr(instance.source, "metadata"):
             with suppress(Unrecognised):
-                raw = raw_dataset(instance.source)
+                raw = raw_dataset(instance.source, has_pixels=False)
                 if raw is not None:
                     return _read(raw, instance.name)
         return _read(read_dataset(instance.source), instance.name)
@@ -302,8 +328,7 @@ def _points(item: Level, where: str) -> Points:
     given = value(item, "ContourData") if raw is None else None
     try:
         if raw is not None:
-            text = raw.rstrip(b"\0 ")
-            numbers = np.array(text.split(b"\\") if text else [], np.float64)
+            numbers = _numbers(raw.strip(b"\0 "))
         else:
             numbers = np.array(
                 str(given).split("\\") if isinstance(given, str) and given else given or [], np.float64
@@ -317,6 +342,21 @@ def _points(item: Level, where: str) -> Points:
             where=where,
         )
     return numbers.reshape(-1, 3)
+
+
+def _numbers(text: bytes) -> NDArray[np.float64]:
+    """Decimal Strings between backslashes. Raises `ValueError`."""
+    if not text:
+        return np.zeros(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # what cannot be read to its end is a warning of numpy's
+        try:
+            found: NDArray[np.float64] = np.fromstring(text, np.float64, sep="\\")
+        except DeprecationWarning as error:
+            raise ValueError(str(error)) from error
+    if len(found) != text.count(b"\\") + 1:
+        raise ValueError("a part is no number")
+    return found
 
 
 def _colour(drawn: Level | None) -> tuple[int, int, int] | None:

@@ -11,14 +11,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from struct import Struct, unpack_from
-from typing import Any
+from typing import Any, BinaryIO
 
 from hounsfield.ct.instance.source import Source
-from hounsfield.dicom.fast_walk import Span, Trace, Unrecognised, item_spans, scan_elements
+from hounsfield.dicom.fast_walk import (
+    Span,
+    Trace,
+    Unrecognised,
+    item_spans,
+    scan_elements,
+    trace_without_pixels,
+)
 from hounsfield.dicom.vr import BYTES, NUMBERS, dictionary_vr
 
 _BYTES = frozenset(name.encode() for name in BYTES)
 _NUMBERS = {name.encode(): code for name, code in NUMBERS.items()}
+
+_CHARACTER_SET = 0x00080005  # (0008,0005)
 
 Elements = Mapping[int, tuple[bytes, bytes]]
 """Tag → (VR, value)."""
@@ -29,6 +38,7 @@ class _Context:
     """The context that all items of one file share, and those that were taken apart, by their bytes."""
 
     implicit: bool
+    encoding: str = "ascii"
     known: dict[bytes, tuple[RawItem, ...]] = field(default_factory=dict)
 
 
@@ -52,7 +62,7 @@ class RawItem:
     def value(self, keyword: str) -> Any:
         """Text, numbers or bytes; None where there is nothing. A sequence has `items` instead."""
         found = self._elements.get(_tag_of(keyword))
-        return None if found is None else _decoded(*found)
+        return None if found is None else _decoded(*found, self._context.encoding)
 
     def raw(self, keyword: str) -> bytes | None:
         """The bytes of an element as they are; None where there is none."""
@@ -70,15 +80,23 @@ class RawItem:
         return known
 
 
-def raw_dataset(source: Source) -> RawItem | None:
-    """The header of `source`; None where pydicom must read it."""
-    trace = Trace()
+def raw_dataset(source: Source, *, has_pixels: bool = True) -> RawItem | None:
+    """The header of `source`, or all of one that has no pixels; None where pydicom must read it."""
     with source.open() as stream:
-        if scan_elements(stream, {}, trace=trace) is None:
-            return None
+        trace = _trace(stream) if has_pixels else trace_without_pixels(stream.read())
+    if trace is None:
+        return None
     buffer = trace.buffer
     spans = [span for span in trace.spans if span[2] >= trace.data_set]
-    return RawItem(_elements(buffer, spans, trace.implicit), _Context(trace.implicit))
+    elements = _elements(buffer, spans, trace.implicit)
+    character_set = elements.get(_CHARACTER_SET, (b"", b""))[1].strip(b" \0")
+    encoding = "utf-8" if character_set == b"ISO_IR 192" else "ascii"
+    return RawItem(elements, _Context(trace.implicit, encoding))
+
+
+def _trace(stream: BinaryIO) -> Trace | None:
+    trace = Trace()
+    return None if scan_elements(stream, {}, trace=trace) is None else trace
 
 
 def _items(raw: bytes, context: _Context) -> tuple[RawItem, ...]:
@@ -98,15 +116,17 @@ def _elements(buffer: bytes, spans: list[Span], implicit: bool) -> Elements:
 
 
 @lru_cache(maxsize=4096)
-def _decoded(vr: bytes, raw: bytes) -> Any:
+def _decoded(vr: bytes, raw: bytes, encoding: str) -> Any:
     """One value: text with its backslashes, a number or a tuple of them, or bytes."""
     if vr in _BYTES or vr == b"SQ":
         return raw
     kind = _NUMBERS.get(vr)
     if kind is None:
-        if not raw.isascii():
-            raise Unrecognised  # a character set decides
-        return "\\".join(part.strip() for part in raw.decode("ascii").rstrip("\0 ").split("\\"))
+        try:
+            text = raw.decode(encoding)
+        except UnicodeDecodeError:
+            raise Unrecognised from None  # a character set decides
+        return "\\".join(part.strip() for part in text.rstrip("\0 ").split("\\"))
     count = len(raw) // Struct(kind).size
     numbers = unpack_from(f"<{count}{kind}", raw)
     return None if not numbers else numbers[0] if count == 1 else numbers
