@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -196,6 +197,16 @@ def test_pictures_of_the_others_come_and_one_stands_for_all(planted: tuple[Runni
     assert answer.status_code == (200 if PLANTS[plant][2] else 206)
     assert server.get(f"{path}/thumbnail", "image/png").status_code == 200
     assert server.get(f"{path}/rendered", "image/png").status_code == 200
+
+
+def test_a_zip_holds_what_can_be_converted(planted: tuple[Running, str]) -> None:
+    server, plant = planted
+    answer = server.get(PATH, "application/zip; transfer-syntax=1.2.840.10008.1.2.1")
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert archive.testzip() is None
+        found = {name.rpartition("/")[2].removesuffix(".dcm") for name in archive.namelist()}
+    assert found == {*_good(), *([BAD] if PLANTS[plant][1] else [])}
+    assert answer.status_code == (200 if BAD in found else 206)
 
 
 def test_control_characters_are_replaced_in_xml_and_kept_in_json(planted: tuple[Running, str]) -> None:

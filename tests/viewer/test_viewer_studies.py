@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,21 @@ def test_studies_are_listed_searched_and_sorted(person: Person, studies_archive:
         person.page.get_by_role("searchbox").fill(text)
         person.page.wait_for_function(f"() => document.querySelectorAll('.study-open').length === {found}")
     assert "q=nobody" in person.address()
+
+
+def test_a_study_and_a_series_are_saved_as_zip(person: Person, studies_archive: str, thin_url: str) -> None:
+    person.open(f"{studies_archive}/#/?lang=en")
+    with person.page.expect_download() as saved:
+        person.page.get_by_role("button", name="Download the study (ZIP)").first.click()
+    with zipfile.ZipFile(saved.value.path()) as archive:
+        assert archive.testzip() is None
+        assert all(name.endswith(".dcm") for name in archive.namelist()) and archive.namelist()
+    person.open(f"{thin_url}&lang=en")
+    person.see_image()
+    with person.page.expect_download() as saved:
+        person.page.get_by_role("button", name="Download the series (ZIP)").click()
+    with zipfile.ZipFile(saved.value.path()) as archive:
+        assert len({name.partition("/")[0] for name in archive.namelist()}) == 1
 
 
 def test_series_have_thumbnails(person: Person, studies_archive: str) -> None:

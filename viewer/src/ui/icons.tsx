@@ -21,6 +21,7 @@ const PATHS = {
   back: "M12.500 4l-6 6 6 6",
   help: "M7 7.500A3 3 0 1 1 10 10.500V12M10 15.500h.01",
   theme: "M10 3a7 7 0 1 0 7 7 5 5 0 0 1-7-7z",
+  download: "M10 3v11M6 10l4 4 4-4M3 13v4h14v-4",
   upload: "M10 14V3M6 7l4-4 4 4M3 13v4h14v-4",
   remove: "M4 6h12M8 6V4h4v2M6 6l1 11h6l1-11",
   close: "M5 5l10 10M15 5 5 15",

@@ -4,6 +4,7 @@ import { signal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { remove, seriesOf, type Series } from "../wire/lists";
 import { StudySearch, type Study, type StudyKey, type StudyOrder } from "../wire/studies";
+import { Download } from "./download";
 import { Icon, IconButton } from "./icons";
 import { askCapabilities, canDelete, canStore } from "./permissions";
 import { SeriesCard } from "./series_rail";
@@ -194,6 +195,7 @@ function Row({ study, reload, alone }: { study: Study; reload: () => void; alone
         <td class="column-instances">{study.instances}</td>
         <td class="column-remove" onClick={(event) => event.stopPropagation()}>
           {canDelete.value && <Remove study={study} reload={reload} />}
+          <Download study={study.uid} />
         </td>
       </tr>
       {open && (

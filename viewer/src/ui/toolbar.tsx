@@ -6,6 +6,7 @@ import { KEYS, type Command } from "../tools/bindings";
 import { isKind, TOOLS } from "../tools/registry";
 import { personName, dateText } from "../wire/dicom_json";
 import { presetsOf, run } from "./commands";
+import { Download } from "./download";
 import { Icon, IconButton, type IconName } from "./icons";
 import type { PaneState } from "./pane_state";
 import { active, closeAll, helpOpen, linked, panel, panes, railOpen, tool, type Panel } from "./session";
@@ -109,6 +110,7 @@ function ViewTools({ pane }: { pane: PaneState }) {
         <Command command="cine" icon={pane.playing.value ? "pause" : "play"} name={pane.playing.value ? w.pause : w.cine} pressed={pane.playing.value} disabled={pane.model.count < 2} />
         <Command command="reset" icon="reset" name={w.reset} />
         <Command command="png" icon="png" name={w.png} />
+        <Download study={pane.model.study} series={pane.model.series} />
       </div>
     </>
   );

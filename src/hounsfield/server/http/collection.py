@@ -86,14 +86,14 @@ def collection(
         return Response(
             blocks([]), str(media_type(lengths.boundary)), length=lengths.length, headers={"ETag": tag}
         )
-    made, failed = _made(members)
-    if failed and not made:
+    parts, failed = made(members)
+    if failed and not parts:
         raise failed[0][1]
-    body = Multipart(made)
+    body = Multipart(parts)
     response = Response(blocks(body.pieces()), str(media_type(body.boundary)), length=body.length)
     if failed:
         response.status = 206
-        response.warnings = (_warning(failed, len(members)),)
+        response.warnings = (warning(failed, len(members)),)
     else:
         response.headers["ETag"] = tag
     return response
@@ -102,7 +102,7 @@ def collection(
 _Part = tuple[Sequence[tuple[str, str]], int | None, Callable[[], Piece]]
 
 
-def _made(members: Sequence[Member]) -> tuple[list[_Part], list[tuple[str, HounsfieldError]]]:
+def made(members: Sequence[Member]) -> tuple[list[_Part], list[tuple[str, HounsfieldError]]]:
     """The parts that can be sent, and the names and errors of those that cannot."""
     spool = _Spool()
     parts: list[_Part] = []
@@ -129,7 +129,7 @@ def _itself(piece: Piece) -> Piece:
     return piece
 
 
-def _warning(failed: Sequence[tuple[str, HounsfieldError]], total: int) -> str:
+def warning(failed: Sequence[tuple[str, HounsfieldError]], total: int) -> str:
     """Text of a Warning: which members are missing, and why."""
     named = "; ".join(f"{name}: {error.found}" for name, error in failed[:_NAMED])
     more = f"; and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
+from typing import Literal
 
 from hounsfield.attributes.header_text import INSTANCE_URL
 from hounsfield.ct.instance import read_instance
@@ -36,7 +37,9 @@ from hounsfield.server.http.collection import Member, collection
 from hounsfield.server.http.request import Request
 from hounsfield.server.http.response import JSON, NOT_ACCEPTABLE, Response, etag, not_modified, repr_digest
 from hounsfield.server.http.streams import Piece, blocks, whole_or_blocks
+from hounsfield.server.http.zipping import ZIP
 from hounsfield.server.rendering.frames import convert, decoded_size
+from hounsfield.server.routes.zip_files import zip_file
 from hounsfield.server.state import AppState
 
 _XML_PART = (("Content-Type", DICOM_XML),)
@@ -44,23 +47,25 @@ _XML_PART = (("Content-Type", DICOM_XML),)
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """The form that an Accept entry requests: in parts or alone, and in which syntax ("*": as stored)."""
+    """The form that an Accept entry requests, and in which syntax ("*": as stored)."""
 
-    in_parts: bool
+    form: Literal["parts", "alone", "zip"]
     syntax: str
 
 
 def retrieve(state: AppState, request: Request) -> Response:
     """Every instance at or below the resource."""
-    request.known()
     entries = found(state, request)
     wanted = _wanted(request.accept, alone=len(entries) == 1)
-    tag = etag(wanted, [(entry.path, entry.changed, entry.size) for entry in entries])
+    request.known(*(("dicomdir",) if wanted.form == "zip" else ()))
+    tag = etag(wanted, request.query_text, [(entry.path, entry.changed, entry.size) for entry in entries])
     if (same := not_modified(request, tag)) is not None:
         return same
-    if not wanted.in_parts:
+    if wanted.form == "alone":
         return _alone(state, entries[0], _target(entries[0], wanted.syntax), tag)
     members = [_member(state, request, entry, wanted.syntax) for entry in entries]
+    if wanted.form == "zip":
+        return zip_file(state, request, entries, members, tag)
     return collection(members, partial(parts_of, DICOM), tag=tag, head=request.method == "HEAD")
 
 
@@ -152,11 +157,14 @@ def _wanted(accept: tuple[Accepted, ...], *, alone: bool) -> _Wanted:
             default = "*" if kind.name != MULTIPART else EXPLICIT_LITTLE_ENDIAN
             syntax = kind.transfer_syntax or default
             if _possible(syntax):
-                return _Wanted(True, syntax)
+                return _Wanted("parts", syntax)
+        elif kind.name == ZIP:
+            if _possible(kind.transfer_syntax or "*"):
+                return _Wanted("zip", kind.transfer_syntax or "*")
         elif kind.name in {DICOM, "application/*"} and alone:
             syntax = kind.transfer_syntax or EXPLICIT_LITTLE_ENDIAN
             if _possible(syntax):
-                return _Wanted(False, syntax)
+                return _Wanted("alone", syntax)
     raise DicomwebError(
         NOT_ACCEPTABLE,
         expected=f'{MULTIPART}; type="{DICOM}"; transfer-syntax=*' + (f", or {DICOM}" if alone else ""),

@@ -38,9 +38,15 @@ _SEARCHES = tuple(
         (f"{SERIES}/instances", "the instances of a series"),
     )
 )
-_DICOM = ('multipart/related; type="application/dicom"', "application/dicom")
+_DICOM = ('multipart/related; type="application/dicom"', "application/dicom", "application/zip")
 _RETRIEVALS = tuple(
-    Endpoint(path, retrieve.retrieve, f"Retrieve the instances of one {what}", produces=_DICOM)
+    Endpoint(
+        path,
+        retrieve.retrieve,
+        f"Retrieve the instances of one {what}",
+        produces=_DICOM,
+        parameters=(("dicomdir", "true: a ZIP archive is a file-set with a DICOMDIR"),),
+    )
     for path, what in ((STUDY, "study"), (SERIES, "series"), (INSTANCE, "instance"))
 )
 _METADATA = tuple(
