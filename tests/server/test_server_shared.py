@@ -16,6 +16,7 @@ from typing import Any
 
 import boto3
 import pytest
+from foreign_texts import HOSPITAL, chinese, slice_of
 from httpx2._client import Client
 from httpx2._models import Response
 from moto.server import ThreadedMotoServer
@@ -428,3 +429,33 @@ def test_stores_and_removals_of_the_same_instances_at_once_leave_files_and_index
 def key(content: bytes) -> str:
     _, _, study, _, series, _, instance = path_of(content).split("/")
     return f"{study}/{series}/{instance}.dcm"
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_names_are_found_by_what_is_shown(tmp_path: Path, clean: Any, kind: str) -> None:
+    shared = {"database": clean.url, "store": str(tmp_path / "files")} if kind == "postgresql" else {}
+    written: dict[tuple[str, str | None, str], set[str]] = {
+        ("张^三丰", None, "gb18030"): {"hanzi"},
+        ("张　三丰", "ISO_IR 100", "gb18030"): {"hanzi"},
+        ("ZHANG^SAN FENG=张^三丰", "ISO_IR 192", "gb18030"): {"hanzi", "pinyin"},
+        ("ZHANG SANFENG=张三丰", "GB18030", "utf-8"): {"hanzi", "pinyin"},
+        ("李^四", "GB18030", "gb18030"): {"other"},
+    }
+    with server(tmp_path / "one", **shared) as (http, _):
+        for number, (name, charset, encoding) in enumerate(written):
+            content = slice_of(chinese(name, encoding), charset=charset, series=f"1.2.3.{number}")
+            assert store(http, [content]).status_code == 200
+        names = [name for name, _, _ in written]
+        for asked, kinds in (
+            ("张三丰", {"hanzi"}), ("张*", {"hanzi"}), ("张三*", {"hanzi"}), ("zhangsanfeng", {"pinyin"}),
+            ("ZHANG SANFENG", {"pinyin"}), ("zhang*", {"pinyin"}), ("李四", {"other"}), ("三丰", set()),
+        ):  # fmt: skip
+            wanted = [name for (name, _, _), found in written.items() if found & kinds]
+            for fuzzy in ("false", "true") if "*" not in asked else ("false",):
+                if asked == "三丰" and fuzzy == "true":
+                    continue  # the beginning of a word of two of them
+                query = {"PatientName": asked, "fuzzymatching": fuzzy}
+                found = http.get("/studies", params=query).json()
+                shown = ["=".join(each["00100010"]["Value"][0].values()) for each in found]
+                assert sorted(shown) == sorted(wanted), (asked, fuzzy)
+        assert len(http.get("/studies", params={"InstitutionName": HOSPITAL}).json()) == len(names)

@@ -21,7 +21,7 @@ from typing import Any
 
 import click
 
-from hounsfield.cli.options import examples, language, verbose, wants_verbose
+from hounsfield.cli.options import charset, examples, language, verbose, wants_verbose
 from hounsfield.cli.wording import Context, usage_error
 from hounsfield.errors import HounsfieldError, without_decoders
 from hounsfield.formats.table import FORMATS
@@ -49,6 +49,8 @@ VERBS = {
 }
 """Every verb, in the order of the help, with its line there; one whose module is missing is not offered."""
 
+_READ_NO_TEXTS = frozenset({"servers", "tokens", "demo"})
+
 FAILED, WRONG_USAGE, INTERRUPTED, READER_GONE = 1, 2, 130, 141
 
 
@@ -65,6 +67,8 @@ class Verbs(click.Group):
         if not isinstance(command, click.Command):
             raise TypeError(f"hounsfield.cli.{cmd_name}.{cmd_name} is not a click command")
         _accept_everywhere(command)
+        if cmd_name not in _READ_NO_TEXTS:
+            _accept_charset(command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -133,6 +137,15 @@ def _accept_everywhere(command: click.Command) -> None:
     if isinstance(command, click.Group):
         for part in command.commands.values():
             _accept_everywhere(part)
+
+
+def _accept_charset(command: click.Command) -> None:
+    """Give a verb that reads, and whatever it groups, the option `--charset`."""
+    if isinstance(command, click.Group):
+        for part in command.commands.values():
+            _accept_charset(part)
+    elif all("--charset" not in option.opts for option in command.params):
+        charset(command)
 
 
 def _explain(error: BaseException, *, verbose: bool) -> int:

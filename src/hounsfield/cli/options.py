@@ -147,15 +147,40 @@ def _set_isolation(ctx: click.Context, _: click.Parameter, value: str | None) ->
         return
     from hounsfield.codecs.isolation import VARIABLE
 
-    before = os.environ.get(VARIABLE)
-    os.environ[VARIABLE] = value
+    _set_variable(ctx, VARIABLE, value)
+
+
+def _set_variable(ctx: click.Context, name: str, value: str) -> None:
+    """Set a variable of the environment until the command is over, for the processes that it starts as well."""
+    before = os.environ.get(name)
+    os.environ[name] = value
 
     @ctx.call_on_close
     def _restore() -> None:
         if before is None:
-            os.environ.pop(VARIABLE, None)
+            os.environ.pop(name, None)
         else:
-            os.environ[VARIABLE] = before
+            os.environ[name] = before
+
+
+def charset(command: Command) -> Command:
+    """`--charset`, for verbs that read; no parameter: it holds for the process and those that it starts."""
+    return click.option(
+        "--charset",
+        metavar="NAME",
+        expose_value=False,
+        callback=_set_charset,
+        help="Characters of texts that are not in the set they declare: GB18030, Big5, EUC-KR …",
+    )(command)
+
+
+def _set_charset(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value is None:
+        return
+    from hounsfield.dicom.charsets import known_set
+    from hounsfield.dicom.decided_texts import VARIABLE
+
+    _set_variable(ctx, VARIABLE, known_set(value))
 
 
 def verbose(command: Command) -> Command:

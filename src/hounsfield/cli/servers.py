@@ -75,7 +75,7 @@ def list_(as_json: bool) -> None:
     "--receive-port", type=click.IntRange(1, 65535), help="DIMSE: where a C-MOVE sends to; else 11112."
 )
 @click.option(
-    "--charset", metavar="NAME", help="DIMSE: characters of texts that do not say theirs: GB18030 …"
+    "--charset", metavar="NAME", help="Characters of texts that are not in the set they declare: GB18030 …"
 )
 @click.option("--tls", is_flag=True, help="DIMSE over TLS; with --ca, --certificate and --key.")
 @click.option("--timeout", type=options.FiniteRange(min=0.1), help="Seconds of silence before giving up.")
@@ -164,9 +164,11 @@ def _settings(url: str, given: dict[str, Any]) -> dict[str, Any]:
             settings[key] = given[f"{key}_prefix"]
     if given["insecure"]:
         settings["verify"] = False
-    dimse = {key: given[key] for key in ("ae_title", "receive_port", "charset", "tls") if given[key]}
+    dimse = {key: given[key] for key in ("ae_title", "receive_port", "tls") if given[key]}
     if dimse and not url.lower().startswith("dicom://"):
-        raise click.UsageError("--ae-title, --receive-port, --charset and --tls are for dicom:// addresses")
+        raise click.UsageError("--ae-title, --receive-port and --tls are for dicom:// addresses")
+    if given["charset"]:
+        settings["charset"] = given["charset"]
     settings |= dimse
     if given["timeout"]:
         settings["timeouts"] = {"read": given["timeout"]}

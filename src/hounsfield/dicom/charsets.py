@@ -273,10 +273,5 @@ def _of_g1(piece: bytes, high: str, errors: str) -> str:
 
 
 def _refused(piece: bytes, errors: str) -> str:
-    return piece.decode("ascii", errors) if not piece.isascii() else _no_escape(piece, errors)
-
-
-def _no_escape(piece: bytes, errors: str) -> str:
-    if errors == "strict":
-        raise UnicodeDecodeError("iso2022", piece, 0, len(piece), "an escape sequence that is not registered")
-    return "\ufffd"
+    """Bytes that no set gives a character: U+FFFD for each, or a `UnicodeDecodeError`; an escape counts as one."""
+    return (b"\xff" if piece.isascii() else piece).decode("ascii", errors)

@@ -162,20 +162,44 @@ def folded(text: str) -> str:
     return "".join(each for each in plain if not unicodedata.combining(each)).casefold()
 
 
+NAME_MARKS = "^ ,"
+"""Marks between the parts of a name, which people leave out or write otherwise."""
+
+_UNMARKED = str.maketrans("", "", NAME_MARKS)
+
+
+def unmarked(asked: str) -> str:
+    """A name as it is typed by what is shown, folded and without marks between its parts; "" where the marks count.
+
+    So 张三丰 is 张^三丰 and 张　三丰, and zhangsanfeng is ZHANG^SAN FENG. Whoever writes `^` means the components.
+    """
+    return "" if set(asked) & set("^=") else folded(asked).translate(_UNMARKED)
+
+
 def _name(asked: str) -> Matcher:
-    pattern = folded(asked).rstrip("^= ")
+    pattern, loose = folded(asked).rstrip("^= "), unmarked(asked)
 
     def fits(value: str) -> bool:
         whole = folded(value).rstrip("^= ")
-        return any(glob(pattern, group.rstrip("^ ")) for group in (whole, *whole.split("=")))
+        groups = whole.split("=")
+        if any(glob(pattern, group.rstrip("^ ")) for group in (whole, *groups)):
+            return True
+        return bool(loose.strip("*")) and any(glob(loose, group.translate(_UNMARKED)) for group in groups)
 
     return fits
 
 
 def _fuzzy_name(asked: str) -> Matcher:
-    """Every word asked begins a word of the name, in any order."""
-    wanted = words(asked)
-    return lambda value: all(any(word.startswith(each) for word in words(value)) for each in wanted)
+    """Every word asked begins a word of the name, in any order; or all of it a representation of the name."""
+    wanted, loose = words(asked), unmarked(asked).rstrip("*")
+
+    def fits(value: str) -> bool:
+        if all(any(word.startswith(each) for word in words(value)) for each in wanted):
+            return True
+        groups = folded(value).split("=")
+        return bool(loose) and any(glob(f"{loose}*", group.translate(_UNMARKED)) for group in groups)
+
+    return fits
 
 
 def words(name: str) -> list[str]:

@@ -36,6 +36,7 @@ from hounsfield.client import (
     Timeouts,
     Transport,
 )
+from hounsfield.dicom.charsets import known_set
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.errors import HounsfieldError, LocationError
 from hounsfield.language import say
@@ -77,6 +78,11 @@ class Server:
             return "none"
         secret = next((auth[key] for key in ("password", "token", "client_secret") if key in auth), None)
         return f"{auth['kind']}, {_kept(secret)}"
+
+    @property
+    def charset(self) -> str:
+        """The character set of texts that are not in the one they declare; "" where nothing is said."""
+        return str(self.settings.get("charset", ""))
 
     def client(self, **options: Any) -> Client:
         """A client for it; `LocationError` names the entry where a setting makes no sense, or that speaks DIMSE."""
@@ -147,13 +153,19 @@ def find_server(name: str) -> Server:
     return servers[name]
 
 
-def client_of(address: str) -> Client:
-    """A client for a web address: with the settings of the named server that it is below, or with none."""
+def server_of(address: str) -> Server | None:
+    """The named server that a web address is below, if there is one."""
     for server in read_servers().values():
         base = server.url.rstrip("/")
         if address == base or address.startswith(base + "/"):
-            return server.client()
-    return Client(address)
+            return server
+    return None
+
+
+def client_of(address: str) -> Client:
+    """A client for a web address: with the settings of the named server that it is below, or with none."""
+    server = server_of(address)
+    return Client(address) if server is None else server.client()
 
 
 def add_server(name: str, settings: Mapping[str, Any], *, force: bool = False) -> Server:
@@ -236,6 +248,11 @@ def _checked(name: str, settings: Any, path: Path) -> Mapping[str, Any]:
             where=where,
             expected=", ".join(sorted(_KEYS)),
         )
+    if settings.get("charset"):
+        try:
+            known_set(str(settings["charset"]))
+        except HounsfieldError as error:
+            raise LocationError(error.found, where=where, expected=error.expected) from None
     auth = settings.get("auth")
     if auth is not None and (not isinstance(auth, Mapping) or auth.get("kind") not in _AUTHS):
         raise LocationError(

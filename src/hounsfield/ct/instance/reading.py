@@ -16,6 +16,7 @@ from hounsfield.ct.instance.header import WANTED, Header
 from hounsfield.ct.instance.source import MetadataSource, Source, has_metadata
 from hounsfield.ct.instance.texts import settled
 from hounsfield.dicom import datasets
+from hounsfield.dicom.decided_texts import AS_DECLARED
 from hounsfield.dicom.fast_walk import Elements, PixelElement, scan_elements
 from hounsfield.dicom.full_walk import FullWalk
 from hounsfield.dicom.layout import ElementLayout
@@ -120,7 +121,8 @@ def _header_of_metadata(source: MetadataSource, wanted: Mapping[int, bytes]) -> 
     dataset = source.metadata((*wanted, _AVAILABLE_SYNTAX))
     # Most servers do not tell; the bytes will.
     syntax = str(dataset.get("AvailableTransferSyntaxUID", ""))
-    return Header.from_dataset(dataset, syntax, wanted=wanted)
+    decided = getattr(source, "decided", AS_DECLARED)
+    return Header.from_dataset(dataset, syntax, wanted=wanted, decided=decided)
 
 
 def _read_in_full(stream: BinaryIO, name: str) -> tuple[Dataset, str, PixelElement | None]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
 
 from hounsfield.client import Client
+from hounsfield.dicom.decided_texts import AS_DECLARED, Decision
 from hounsfield.dicomweb.dicom_json import Model, to_dataset
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.errors import DicomwebError, HounsfieldError
@@ -47,9 +48,14 @@ class StoredSource:
 
 @dataclass(frozen=True, slots=True)
 class DicomwebSource(StoredSource):
-    """One instance on a server with its header; `metadata()` costs nothing more."""
+    """One instance on a server with its header; `metadata()` costs nothing more.
+
+    `charset`: the set that the user named for this server; `decided`: the one that the texts of `model` were in.
+    """
 
     model: Model = field(repr=False)
+    charset: str = ""
+    decided: Decision = AS_DECLARED
 
     def metadata(self, tags: Collection[int] | None = None) -> Dataset:
         """The header, or `tags` of it, without the elements that the server holds back as bulk data."""

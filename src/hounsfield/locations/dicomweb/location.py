@@ -15,16 +15,17 @@ from hounsfield.client import Client
 from hounsfield.ct.instance.source import Skipped, Source
 from hounsfield.dicomweb.attributes import first
 from hounsfield.dicomweb.dicom_json import Model
+from hounsfield.dicomweb.misread import reread
 from hounsfield.dicomweb.queries import Query
 from hounsfield.dicomweb.resources import Resource
 from hounsfield.errors import DicomwebError
 from hounsfield.language import say
 from hounsfield.locations.archives.names import natural
 from hounsfield.locations.dicomweb.fetching import DicomwebSource, SeriesFetch, StoredSource
-from hounsfield.locations.dicomweb.searching import search_server
+from hounsfield.locations.dicomweb.searching import Place, search_server
 from hounsfield.locations.dicomweb.transfers import retrieved, store
 from hounsfield.locations.location import Delivered, Found, Level, ListedSeries, Outcome
-from hounsfield.locations.servers import client_of, find_server
+from hounsfield.locations.servers import find_server, server_of
 
 FEW = 4
 """A series of which at most one in this many instances is wanted gives them one by one, otherwise whole."""
@@ -40,26 +41,35 @@ def open_dicomweb(text: str) -> DicomwebLocation:
     asked = Query.parse(query)
     if not address.lower().startswith(("http://", "https://")):
         name, _, path = address.partition(":")
-        client = find_server(name).client()
+        server = find_server(name)
+        client = server.client()
         resource = Resource.parse(f"{client.url}/{path.strip('/')}")
-        return _location(client, resource, asked, text)
-    client = client_of(address)
-    return _location(client, client.resource_of(address), asked)
+        return _location(client, resource, asked, text, server.charset)
+    known = server_of(address)
+    client = Client(address) if known is None else known.client()
+    charset = "" if known is None else known.charset
+    return _location(client, client.resource_of(address), asked, charset=charset)
 
 
-def _location(client: Client, resource: Resource, query: Query, spelling: str = "") -> DicomwebLocation:
+def _location(
+    client: Client, resource: Resource, query: Query, spelling: str = "", charset: str = ""
+) -> DicomwebLocation:
     takes = resource.level in {"service", "study"} and not query.matches
-    return (DicomwebArchive if takes else DicomwebLocation)(client, resource, query, spelling)
+    return (DicomwebArchive if takes else DicomwebLocation)(client, resource, query, spelling, charset)
 
 
 @dataclass(frozen=True, slots=True)
 class DicomwebLocation:
-    """Whatever `resource` names, narrowed by `query` where it is a server or a study; `spelling` is the user's."""
+    """Whatever `resource` names, narrowed by `query` where it is a server or a study; `spelling` is the user's.
+
+    `charset`: the set that the user named for texts that this server gives in another than they declare.
+    """
 
     client: Client = field(repr=False)
     resource: Resource
     query: Query = field(default_factory=Query)
     spelling: str = ""
+    charset: str = ""
 
     def __reduce__(self) -> tuple[object, ...]:
         # A worker elsewhere opens it by that machine's settings: credentials do not travel.
@@ -79,7 +89,8 @@ class DicomwebLocation:
                 yield Skipped(series.address, error.found)
 
     def search(self, level: Level, query: Query, *, warn: Callable[[str], None]) -> Iterator[Found]:
-        return search_server(self.client, self.resource, self.query, self.spelling, level, query, warn)
+        place = Place(self.client, self.resource, self.spelling, self.charset)
+        return search_server(place, self.query, level, query, warn)
 
     def series(self) -> Iterator[ListedSeries]:
         """Every series, each with what the server's search says of it; an address of one is not searched for."""
@@ -129,8 +140,9 @@ class DicomwebLocation:
     def _studies(self) -> list[str]:
         if self.resource.study is not None:
             return [self.resource.study]
-        pages = self.client.pages(self.client.service.all("studies"), self.query)
-        uids = {first(model, "StudyInstanceUID") for page in pages for model in page.models}
+        # What a query in the address narrows, the server may not have.
+        found = self.search("study", Query(), warn=lambda _: None)
+        uids = {first(each.model, "StudyInstanceUID") for each in found}
         return sorted(uids - {""}, key=natural)
 
     def _of_series(self, series: Resource) -> Iterator[Source | Skipped]:
@@ -142,7 +154,8 @@ class DicomwebLocation:
             known.setdefault(first(model, "SOPInstanceUID"), model)
         for uid in sorted(known, key=natural):
             try:
-                yield DicomwebSource(series.at(instance=uid), fetch, known[uid])
+                reread_model, decided = reread(known[uid], self.charset or None)
+                yield DicomwebSource(series.at(instance=uid), fetch, reread_model, self.charset, decided)
             except DicomwebError as error:
                 yield Skipped(say("{url}/instances/{uid}", url=series.url, uid=uid[:64]), error.found)
 
@@ -177,7 +190,7 @@ def _opened_elsewhere(
     kind: type[DicomwebLocation], text: str, resource: Resource, query: Query
 ) -> DicomwebLocation:
     opened = open_dicomweb(text)
-    return replace(kind(opened.client, resource, query), spelling=opened.spelling)
+    return replace(kind(opened.client, resource, query), spelling=opened.spelling, charset=opened.charset)
 
 
 def _count(model: Model) -> int:

@@ -54,11 +54,12 @@ class SeriesFiles:
 
 @dataclass(frozen=True, slots=True)
 class DimseSource:
-    """One instance on a peer; `open()` brings its series, once."""
+    """One instance on a peer; `open()` brings its series, once. `charset`: the set that the user named for the peer."""
 
     name: str
     instance: str
     files: SeriesFiles = field(repr=False)
+    charset: str = ""
 
     def open(self) -> BinaryIO:
         return FileSource(self.files.path(self.instance)).open()

@@ -74,7 +74,7 @@ class DimseLocation:
             wanted = uids if self.called.address.instance is not None else None
             files = SeriesFiles(partial(_fetch, self, series, wanted))
             for uid in uids:
-                yield DimseSource(f"{series.address}/instances/{uid}", uid, files)
+                yield DimseSource(f"{series.address}/instances/{uid}", uid, files, self.called.charset)
 
     def search(self, level: Level, query: Query, *, warn: Callable[[str], None]) -> Iterator[Found]:
         depth = DEPTHS[level]
@@ -170,7 +170,10 @@ class DimseArchive(DimseLocation):
                 return {}  # it stores and does not search: what it has is not known
             raise
         files = SeriesFiles(partial(_fetch, self, listed, None))
-        return {uid: DimseSource(f"{listed.address}/instances/{uid}", uid, files) for uid in uids}
+        return {
+            uid: DimseSource(f"{listed.address}/instances/{uid}", uid, files, self.called.charset)
+            for uid in uids
+        }
 
 
 def _whole_series(peer: Called) -> Called:

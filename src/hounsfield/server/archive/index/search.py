@@ -30,11 +30,13 @@ from hounsfield.attributes.header_text import INSTANCE_URL
 from hounsfield.dicomweb.attributes import tag_path
 from hounsfield.dicomweb.matching import (
     EMPTY,
+    NAME_MARKS,
     bounds,
     folded,
     is_universal,
     matches_all,
     several_asked,
+    unmarked,
     values_asked,
     words,
 )
@@ -218,14 +220,25 @@ class _Plan:
         return or_(*(fits(self.dialect, column, each) for each in values_asked(name, value)))
 
     def _name(self, table: Table, name: str, value: str) -> ColumnElement[bool]:
+        groups = [table.c[f"{name}_{part}"] for part in NAME_GROUPS]
+        loose = unmarked(value)
         if self.query.fuzzy:
             column = table.c[f"{name}_words"]
-            return and_(
+            by_words = and_(
                 column.is_not(None), *(fits(self.dialect, column, f"* {word}*") for word in words(value))
             )
+            return or_(by_words, *self._loosely(groups, loose and loose.rstrip("*") + "*"))
         pattern = folded(value).rstrip("^= ")
-        columns = [table.c[name], *(table.c[f"{name}_{part}"] for part in NAME_GROUPS)]
-        return or_(*(fits(self.dialect, column, pattern) for column in columns))
+        strictly = (fits(self.dialect, column, pattern) for column in (table.c[name], *groups))
+        return or_(*strictly, *self._loosely(groups, loose))
+
+    def _loosely(self, groups: Sequence[Column[Any]], pattern: str) -> Iterator[ColumnElement[bool]]:
+        """Conditions on a name without the marks between its parts; none where they count."""
+        for column in groups if pattern.strip("*") else ():
+            bare: ColumnElement[Any] = column
+            for mark in NAME_MARKS:
+                bare = func.replace(bare, mark, "")
+            yield fits(self.dialect, bare, pattern)
 
     def _where(self, statement: Select[Any]) -> Select[Any]:
         for level in self.above:
