@@ -52,7 +52,7 @@ export function Readout() {
   if (!found || found.value === null) {
     return (
       <footer class="readout quiet">
-        {pane?.model.pictures.value ? w.pictureOnly : w.pointAt}
+        {pane?.model.documents.value ? w.noPixels : pane?.model.pictures.value ? w.pictureOnly : w.pointAt}
       </footer>
     );
   }

@@ -8,6 +8,7 @@ import type { Raster } from "../volume/raster";
 import { CACHE_BYTES, Slices } from "../volume/slices";
 import { scale, type Vec3 } from "../volume/vector";
 import { ANY, isHounsfield, seriesInfo, type Choice, type SeriesInfo } from "../wire/info";
+import { instancesOf, type Instance } from "../wire/lists";
 import { pictureFrames, type PictureFrame } from "../wire/pictures";
 import { physicsOf, type Physics } from "../wire/plausibility";
 import { sliceSource, type SliceCounts } from "../wire/slice_source";
@@ -24,6 +25,8 @@ export class SeriesModel {
   readonly version = signal(0);
   /** Rendered pictures, for a series whose values the server does not send. */
   readonly pictures = signal<readonly PictureFrame[] | null>(null);
+  /** Objects without pixels: reports, structures, files within files. */
+  readonly documents = signal<readonly Instance[] | null>(null);
   /** Frames a second that the file asks for. */
   readonly ownRate = computed(() => this.pictures.value?.[0]?.rate ?? null);
   readonly counts = new ValueCounts();
@@ -63,10 +66,13 @@ export class SeriesModel {
     this.physics.value = await physicsOf(this.study, this.series, this.choice).catch(() => null);
   }
 
-  /** The pictures of a series without values; the first of them. */
-  private async findPictures(): Promise<PictureFrame | undefined> {
-    this.pictures.value = await pictureFrames(this.study, this.series);
-    return this.pictures.value[0];
+  /** The pictures of a series without values, else what it has in their place; the first of either. */
+  private async findPictures(): Promise<{ readonly header: Readonly<Record<string, string>> } | undefined> {
+    const instances = await instancesOf(this.study, this.series);
+    const pictures = pictureFrames(this.study, this.series, instances);
+    if (pictures.length || !instances.length) this.pictures.value = pictures;
+    else this.documents.value = instances;
+    return pictures[0] ?? instances[0];
   }
 
   private begin(info: SeriesInfo, shape: Vec3): void {
@@ -103,7 +109,7 @@ export class SeriesModel {
   }
 
   get count(): number {
-    return this.info.value?.shape?.[0] ?? this.pictures.value?.length ?? 0;
+    return this.info.value?.shape?.[0] ?? this.pictures.value?.length ?? this.documents.value?.length ?? 0;
   }
 
   get grid(): Grid | null {

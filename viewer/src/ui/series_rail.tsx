@@ -44,6 +44,9 @@ function layerOf(series: Series): CardProps["layer"] {
   return { on, toggle };
 }
 
+/** Modalities whose instances are no images (PS3.3 C.7.3.1.1.1). */
+const WITHOUT_IMAGES: readonly string[] = ["SR", "DOC", "PR", "KO", "RTSTRUCT", "RTPLAN", "RTRECORD", "REG", "SEG", "M3D", "PLAN"];
+
 interface CardProps {
   readonly layer?: { readonly on: boolean; readonly toggle: () => void } | null | undefined;
   readonly series: Series;
@@ -61,7 +64,7 @@ export function SeriesCard({ series, current, layer, open, beside }: CardProps) 
         <Thumbnail study={series.study} series={series.uid} />
         <span class="card-title">{title}</span>
         <span class="card-facts">
-          {[series.modality, fill(series.instances === 1 ? w.oneImage : w.manyImages, { n: series.instances ?? "?" })].filter(Boolean).join(" · ")}
+          {[series.modality, WITHOUT_IMAGES.includes(series.modality) ? "" : fill(series.instances === 1 ? w.oneImage : w.manyImages, { n: series.instances ?? "?" })].filter(Boolean).join(" · ")}
         </span>
       </button>
       {layer && (

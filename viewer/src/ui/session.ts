@@ -126,7 +126,7 @@ export function stepSeries(by: number): void {
 /** The study of the first pane, once there is something to see of it: the first image waits for nothing else. */
 const studyShown = computed(() => {
   const model = panes.value[0]?.model;
-  return model && (model.version.value > 0 || model.pictures.value || model.error.value) ? model.study : "";
+  return model && (model.version.value > 0 || model.pictures.value || model.documents.value || model.error.value) ? model.study : "";
 });
 effect(() => {
   const study = studyShown.value;

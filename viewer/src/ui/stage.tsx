@@ -6,6 +6,7 @@ import { wheelNotches } from "../tools/wheel";
 import { PLANES, type PlaneName } from "../volume/planes";
 import { minus } from "./chain";
 import { Icon } from "./icons";
+import { Documents } from "./document_view";
 import { Legends } from "./legend";
 import { isKind } from "../tools/registry";
 import { goTogether } from "./linking";
@@ -64,6 +65,7 @@ function PaneButtons({ pane }: { pane: PaneState }) {
 }
 
 function Views({ pane }: { pane: PaneState }) {
+  if (pane.model.documents.value) return <Documents pane={pane} />;
   const layout = pane.model.hasPlanes ? pane.layout.value : "stack";
   if (layout === "stack") return <Stack pane={pane} />;
   if (layout === "planes") return <Planes pane={pane} />;

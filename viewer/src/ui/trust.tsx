@@ -15,7 +15,7 @@ export function judgementOf(pane: PaneState): Judgement | null {
 
 export function TrustBadge({ pane }: { pane: PaneState }) {
   const found = judgementOf(pane);
-  if (!found) return null;
+  if (!found || pane.model.documents.value) return null;
   const name = words.value[TRUST_WORDS[found.trust]];
   return (
     <button class={`badge ${found.trust}`} title={[name, ...found.reasons].join("\n")} aria-label={`${words.value.trust} ${name}`} onClick={() => (panel.value = panel.value === "numbers" ? "" : "numbers")}>

@@ -15,6 +15,7 @@ export interface Series {
 
 export interface Instance {
   readonly uid: string;
+  readonly sopClass: string;
   readonly frames: number;
   readonly rows: number | undefined;
   readonly columns: number | undefined;
@@ -67,8 +68,7 @@ export async function instancesOf(study: string, series: string): Promise<Instan
   const place = (item: DicomJson): number => number(item, "00200013") ?? 1e9;
   return items
     .sort((a, b) => place(a) - place(b))
-    .map((item) => ({ uid: text(item, "00080018"), frames: number(item, "00280008") ?? 1, rows: number(item, "00280010"), columns: number(item, "00280011"), rate: frameRateOf(item), header: factsOf(item) }))
-    .filter((item) => item.rows !== undefined || item.columns !== undefined || items.length === 1);
+    .map((item) => ({ uid: text(item, "00080018"), sopClass: text(item, "00080016"), frames: number(item, "00280008") ?? 1, rows: number(item, "00280010"), columns: number(item, "00280011"), rate: frameRateOf(item), header: factsOf(item) }));
 }
 
 export async function remove(study: string): Promise<void> {

@@ -1,7 +1,7 @@
 // Rendered pictures (PS3.18 8.3.5, 10.4.1.1.5), for what has no values to send: colour, cine, secondary captures.
 
 import { ask } from "./errors";
-import { instancesOf, renderedAddress, thumbnailAddress } from "./lists";
+import { renderedAddress, thumbnailAddress, type Instance } from "./lists";
 import { hasToken } from "./session";
 
 export interface PictureFrame {
@@ -15,10 +15,15 @@ export interface PictureFrame {
   readonly header: Readonly<Record<string, string>>;
 }
 
+/** Segmentations have frames, but are no pictures: their frames are masks (PS3.4 B.5). */
+const MASKS: readonly string[] = ["1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"];
+
+/** Whether an instance is one to be looked at: it has rows, and they are no masks. */
+export const isPicture = (item: Instance): boolean => (item.rows !== undefined || item.columns !== undefined) && !MASKS.includes(item.sopClass);
+
 /** Every frame of every instance of a series, in the order of Instance Number. */
-export async function pictureFrames(study: string, series: string): Promise<PictureFrame[]> {
-  const instances = await instancesOf(study, series);
-  return instances.flatMap((item) =>
+export function pictureFrames(study: string, series: string, instances: readonly Instance[]): PictureFrame[] {
+  return instances.filter(isPicture).flatMap((item) =>
     Array.from({ length: item.frames }, (_, k) => ({
       address: renderedAddress(study, series, item.uid, k + 1),
       instance: item.uid,

@@ -8,6 +8,7 @@ from hounsfield.server.routes import (
     bulk_data,
     capabilities,
     delete,
+    documents,
     frames,
     layers,
     metrics,
@@ -245,6 +246,20 @@ _PAGE = (
         produces=("application/json",),
     ),
 )
+_DOCUMENTS = (
+    Endpoint(
+        f"{INSTANCE}/document",
+        documents.document,
+        "An object without pixels as a person reads it: a report as a tree, structures and segments as lists",
+        produces=("application/json",),
+    ),
+    Endpoint(
+        f"{INSTANCE}/encapsulated",
+        documents.encapsulated_file,
+        "The file within an object",
+        produces=("application/pdf", "application/octet-stream"),
+    ),
+)
 _SELF = (
     Endpoint("/openapi.json", _open_api, "This document", scope="none", produces=("application/json",)),
     Endpoint(
@@ -262,5 +277,5 @@ _SELF = (
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *(*_SEARCHES, *_RETRIEVALS, *_METADATA, *_PIXELS, *_VOLUMES, *_LAYERS, *_RENDERED, _WADO_URI),
-    *(*_STORES, *_REMOVALS, *_PAGE, *_SELF),
+    *(*_STORES, *_REMOVALS, *_PAGE, *_DOCUMENTS, *_SELF),
 )
