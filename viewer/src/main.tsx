@@ -4,6 +4,8 @@ import { render } from "preact";
 import "./style/page.css";
 import "./style/panels.css";
 import "./style/stage.css";
+import "./style/layers.css";
+import "./style/documents.css";
 import "./style/viewer.css";
 import "./style/list.css";
 import { App } from "./ui/app";
