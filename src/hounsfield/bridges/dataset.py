@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from hounsfield.errors import LocationError, UnsupportedError
+from hounsfield.formats.zarr_package import zarr_package
 from hounsfield.language import say
 from hounsfield.runs import LEDGER_NAME, Record, Status, read_ledger
 
@@ -106,9 +107,7 @@ def read_output(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
             description["affine"], dtype=np.float64
         )
     if name.endswith(".zarr"):
-        import zarr
-
-        group = zarr.open_group(str(path), mode="r")
+        group = zarr_package().open_group(str(path), mode="r")
         values: Any = group["0"]
         described: Any = group.attrs["hounsfield"]
         return values[...], np.array(described["affine"], dtype=np.float64)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hounsfield.errors import LocationError, OutputExistsError, UnsupportedError
+from hounsfield.formats.zarr_package import zarr_package
 from hounsfield.language import say
 from hounsfield.outputs.scratch import ScratchFolder
 
@@ -46,12 +47,11 @@ def upload(address: str, write: Callable[[Path], object], *, force: bool) -> Non
 @contextmanager
 def zarr_store(address: str, *, force: bool) -> Iterator[Any]:
     """A Zarr store at the address. Errors as of `upload`; what is there already goes with `force`."""
-    from zarr.storage import ObjectStore
-
+    store_of = zarr_package("zarr.storage").ObjectStore
     opened(address)
     _refuse_existing(address, force)
     with telling(address):
-        yield ObjectStore(open_store(address))
+        yield store_of(open_store(address))
 
 
 def _refuse_existing(address: str, force: bool) -> None:

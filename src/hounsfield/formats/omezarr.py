@@ -12,17 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
-from zarr.codecs import BloscCodec
 
 from hounsfield.ct.volume import Volume
 from hounsfield.formats.buckets import is_address, zarr_store
 from hounsfield.formats.description import Compression, described
+from hounsfield.formats.zarr_package import zarr_package
 from hounsfield.outputs import whole_folder
 
 if TYPE_CHECKING:
     from hounsfield.ct.series.streaming import Stream
+
+zarr = zarr_package()
+BloscCodec = zarr_package("zarr.codecs").BloscCodec
 
 NGFF_VERSION = "0.5"
 AXES = ("z", "y", "x")

@@ -14,3 +14,17 @@ From top to bottom, each importing only what is below it:
 """
 
 from __future__ import annotations
+
+from importlib.util import find_spec
+
+from hounsfield.errors import UnsupportedError
+
+NEEDED = ("starlette", "uvicorn", "prometheus_client", "sqlalchemy")
+"""Packages of the extra `serve`."""
+
+if missing := [package for package in NEEDED if find_spec(package) is None]:
+    raise UnsupportedError(
+        "the viewer and the archive are served by packages that are not installed",
+        expected=", ".join(missing),
+        remedy='pip install "hounsfield[serve]"',
+    )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hounsfield.errors import HounsfieldError, MalformedError, UnsupportedError
 from hounsfield.formats.reading.layout import VolumeLayout, affine_of_axes, grid, usable
+from hounsfield.formats.zarr_package import zarr_package
 from hounsfield.language import say
 
 MARKS = ("zarr.json", ".zgroup", ".zarray")
@@ -51,9 +52,7 @@ def zarr_layout(path: Path) -> tuple[VolumeLayout, Iterator[NDArray[Any]]]:
 
 
 def _finest(path: Path) -> tuple[Any, dict[str, Any]]:
-    import zarr
-
-    opened: Any = zarr.open(str(path), mode="r")
+    opened: Any = zarr_package().open(str(path), mode="r")
     attributes = dict(opened.attrs)
     if not hasattr(opened, "group_keys"):
         return opened, attributes
