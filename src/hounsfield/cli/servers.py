@@ -70,6 +70,7 @@ def list_(as_json: bool) -> None:
 @click.option("--search-prefix", metavar="PATH", help="Between URL and searches.")
 @click.option("--retrieve-prefix", metavar="PATH", help="Between URL and retrieval.")
 @click.option("--store-prefix", metavar="PATH", help="Between URL and stores.")
+@click.option("--wado-uri", metavar="URL", help="WADO-URI of a server that retrieves nothing by WADO-RS.")
 @click.option("--ae-title", metavar="TITLE", help="DIMSE: what we call ourselves there; else HOUNSFIELD.")
 @click.option(
     "--receive-port", type=click.IntRange(1, 65535), help="DIMSE: where a C-MOVE sends to; else 11112."
@@ -156,7 +157,7 @@ def _settings(url: str, given: dict[str, Any]) -> dict[str, Any]:
         headers[key] = value
     if headers:
         settings["headers"] = headers
-    for key in ("ca", "certificate", "key", "proxy"):
+    for key in ("ca", "certificate", "key", "proxy", "wado_uri"):
         if given[key] is not None:
             settings[key] = given[key]
     for key in ("search", "retrieve", "store"):

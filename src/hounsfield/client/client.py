@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hounsfield.client.retrieving import Retrieving
-from hounsfield.client.searching import Searching
 from hounsfield.client.storing import Storing
 from hounsfield.client.wire import Request
 from hounsfield.errors import DicomwebError
@@ -24,12 +23,13 @@ class Capabilities:
     description: bytes
 
 
-class Client(Searching, Retrieving, Storing):
+class Client(Retrieving, Storing):
     """A DICOMweb server at `url`; safe to use from many threads at once.
 
     - `auth`: `("user", "password")`, or `Basic`, `Bearer`, `ClientCredentials` of `hounsfield.client`
     - `headers`: sent with every request, to this server only, like the credentials
     - `timeouts`, `retries`, `limits`, `transport`, `prefixes`: see `hounsfield.client.options`
+    - `wado_uri`: where WADO-URI lies, for a server that retrieves nothing by WADO-RS; looked for where it is not said
     - `connections`: how many are kept open
 
     Every failure is a `DicomwebError`: `data["status"]` is the HTTP status, `data["reason"]` the server's words.

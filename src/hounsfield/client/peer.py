@@ -37,6 +37,7 @@ class Peer:
         limits: Limits | None = None,
         transport: Transport | None = None,
         prefixes: Prefixes | None = None,
+        wado_uri: str = "",
         connections: int = 8,
     ) -> None:
         plain, inline = _split_credentials(url)
@@ -44,6 +45,7 @@ class Peer:
         self.limits = limits or Limits()
         self.retries = retries or Retries()
         self._prefixes = prefixes or Prefixes()
+        self.wado_uri = wado_uri
         self._wire = Wire(
             self.service.base,
             auth=Basic(auth[0], Secret.of(auth[1])) if isinstance(auth, tuple) else auth or inline,

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 from urllib.parse import urlencode, urljoin, urlsplit
 
+from hounsfield.client.by_uri import NOT_RETRIEVED, ByUri
 from hounsfield.client.parts import Part, Retrieved, parts_of
-from hounsfield.client.peer import Peer
 from hounsfield.client.wire import Request, origin
 from hounsfield.dicomweb.dicom_json import Model
 from hounsfield.dicomweb.media_types import DICOM, OCTETS, accept_ladder
@@ -26,8 +26,10 @@ _SYNTAX_FREE = (1, 3, 5)
 Value = TypeVar("Value")
 
 
-class Retrieving(Peer):
+class Retrieving(ByUri):
     """The retrieval methods of a client. `transfer_syntax` is a UID, a keyword such as "jpeg-ls", or "*": as stored."""
+
+    _retrieves = False  # it gave an instance by WADO-RS once
 
     def iter_study(self, study_instance_uid: str, *, transfer_syntax: str = "*") -> Iterator[Part]:
         return self.iter_parts(self.resource(study_instance_uid), transfer_syntax=transfer_syntax)
@@ -61,9 +63,27 @@ class Retrieving(Peer):
     def iter_parts(
         self, resource: Resource, *, transfer_syntax: str = "*", inner: str = DICOM
     ) -> Iterator[Part]:
-        """The parts of any resource as they arrive; the request is sent when the first is asked for."""
+        """The parts of any resource as they arrive; the request is sent when the first is asked for.
+
+        Instances of a server that retrieves nothing this way are asked for by WADO-URI.
+        """
         ladder = _ladder(inner, transfer_syntax)
-        yield from parts_of(self._climb(self._retrieve_url(resource), ladder))
+        try:
+            answer = self._climb(self._retrieve_url(resource), ladder)
+        except DicomwebError as error:
+            is_other = inner != DICOM or resource.frames or self._retrieves
+            if is_other or error.data.get("status") not in NOT_RETRIEVED:
+                raise
+            found = self.instances_by_uri(resource, transfer_syntax)
+            try:
+                part = next(found)
+            except (DicomwebError, StopIteration):
+                raise error from None
+            yield part
+            yield from found
+            return
+        self._retrieves = self._retrieves or inner == DICOM
+        yield from parts_of(answer)
 
     def retrieve_study_metadata(self, study_instance_uid: str) -> list[Model]:
         """DICOM JSON of every instance, without bulk data."""

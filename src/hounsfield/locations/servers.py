@@ -49,7 +49,7 @@ FILE_VARIABLE = "HOUNSFIELD_SERVERS"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]+", re.ASCII)
 _KEYS = {
     "url", "auth", "headers", "search", "retrieve", "store", "ca", "certificate", "key", "key_password",
-    "verify", "proxy", "timeouts", "ae_title", "charset", "receive_port", "tls",
+    "verify", "proxy", "timeouts", "ae_title", "charset", "receive_port", "tls", "wado_uri",
 }  # fmt: skip
 _SECRET_KINDS = ("environment", "command", "keyring")
 
@@ -96,6 +96,7 @@ class Server:
                 self.url,
                 auth=_auth(settings.get("auth")),
                 headers={key: _revealed(value) for key, value in dict(settings.get("headers", {})).items()},
+                wado_uri=str(settings.get("wado_uri", "")),
                 prefixes=Prefixes(*(str(settings.get(each, "")) for each in ("search", "retrieve", "store"))),
                 transport=_transport(settings),
                 timeouts=_timeouts(settings.get("timeouts", {})),

@@ -186,3 +186,131 @@ def test_a_setting_for_each_server(tmp_path: Path) -> None:
             assert series.facts["SeriesDescription"] == "ГОЛОВА"
         refused = run(main, ["servers", "add", "other", archive.url, "--charset", "klingon"])
         assert refused.exit_code == 1 and "no character set 'klingon'" in refused.output
+
+
+def changed(archive: StubArchive, **stated: object) -> None:
+    """Give the metadata of an archive other values than its instances have; None takes an attribute out."""
+    from pydicom.datadict import dictionary_VR, tag_for_keyword
+
+    for model in archive.models.values():
+        for keyword, given in stated.items():
+            tag = tag_for_keyword(keyword)
+            assert tag is not None
+            if given is None:
+                model.pop(f"{tag:08X}", None)
+            else:
+                model[f"{tag:08X}"] = {
+                    "vr": dictionary_VR(tag),
+                    "Value": given if isinstance(given, list) else [given],
+                }
+
+
+def unsigned_series(slices: int = 4) -> list[bytes]:
+    """CT slices of unsigned cells with an intercept of −1024."""
+    contents = []
+    for number in range(1, slices + 1):
+        dataset = dcmread(io.BytesIO(slice_of({}, charset=None, number=number)))
+        dataset.PixelRepresentation, dataset.RescaleIntercept = 0, "-1024"
+        dataset.PixelData = bytes(range(256)) * 2
+        out = io.BytesIO()
+        dataset.save_as(out)
+        contents.append(out.getvalue())
+    return contents
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        {"ImagePositionPatient": None},
+        {"ImageOrientationPatient": None, "PixelSpacing": None},
+        {"RescaleIntercept": 0},
+        {"RescaleIntercept": None, "RescaleSlope": None},
+    ],
+)
+def test_geometry_and_rescale_are_not_taken_from_metadata_that_lack_or_invent_them(
+    stated: dict[str, object],
+) -> None:
+    contents = unsigned_series()
+    with stub_archive(contents) as archive:
+        wanted = scan(archive.url).series[0].load()
+    with stub_archive(contents) as archive:
+        changed(archive, **stated)
+        [series] = scan(archive.url).series
+        assert series.verdict.is_loadable and series.unit.hounsfield
+        volume = series.load()
+        assert (volume.array == wanted.array).all() and (volume.affine == wanted.affine).all()
+        assert volume.array.min() < -700
+
+
+def test_metadata_that_are_no_match_for_the_pixels_give_no_values() -> None:
+    from hounsfield.errors import HounsfieldError
+
+    with stub_archive(unsigned_series()) as archive:
+        changed(archive, RescaleIntercept=-1000)  # nothing odd about it
+        [series] = scan(archive.url).series
+        with pytest.raises(HounsfieldError, match="RescaleIntercept"):
+            series.load()
+
+
+@contextmanager
+def without_wado_rs(contents: list[bytes], place: str, *, metadata: bool) -> Iterator[StubArchive]:
+    """An archive that searches and gives instances by WADO-URI at `place` alone."""
+    archives: list[StubArchive] = []
+
+    def fault(exchange: Exchange) -> bool:
+        asked = {key: values[0] for key, values in parse_qs(exchange.query).items()}
+        if asked.get("requestType") == "WADO":
+            key = (asked["studyUID"], asked["seriesUID"], asked["objectUID"])
+            content = archives[0].contents.get(key)
+            if exchange.path != place or content is None or asked["contentType"] != "application/dicom":
+                exchange.answer(404, b"not here")
+            else:
+                exchange.answer(200, content, Content_Type="application/dicom")
+            return True
+        is_search = exchange.path.endswith(("/studies", "/series", "/instances"))
+        if is_search or (metadata and exchange.path.endswith("/metadata")):
+            return False
+        exchange.answer(501 if "studies" in exchange.path else 404, b"not implemented")
+        return True
+
+    with stub_archive(contents, fault) as archive:
+        archives.append(archive)
+        yield archive
+
+
+@pytest.mark.parametrize("metadata", [True, False])
+@pytest.mark.parametrize("place", ["/wado", "/dicom-web/wado", "/dicom-web"])
+def test_servers_without_wado_rs_are_read_by_wado_uri(place: str, metadata: bool, tmp_path: Path) -> None:
+    contents = unsigned_series()
+    with without_wado_rs(contents, place, metadata=metadata) as archive:
+        [series] = scan(archive.url).series
+        assert series.verdict.is_loadable
+        assert series.load().array.shape == (4, 16, 16)
+        done = CliRunner().invoke(main, ["copy", archive.url, str(tmp_path / "out")])
+        assert done.exit_code == 0, done.output
+        copied = sorted(path.read_bytes() for path in (tmp_path / "out").rglob("*.dcm"))
+        assert copied == sorted(contents)
+        # It is looked for once.
+        elsewhere = [each for each in archive.stub.requests if "WADO" in each.query and each.path != place]
+        assert len(elsewhere) <= 3 * 3
+
+
+def test_wado_uri_where_a_setting_says(tmp_path: Path) -> None:
+    with without_wado_rs(unsigned_series(), "/far/away", metadata=True) as archive:
+        where = archive.url.replace("/dicom-web", "/far/away")
+        done = CliRunner().invoke(main, ["servers", "add", "pacs", archive.url, "--wado-uri", where])
+        assert done.exit_code == 0, done.output
+        assert scan("pacs:").series[0].load().array.shape == (4, 16, 16)
+
+
+def test_an_instance_that_is_not_there_is_asked_for_once() -> None:
+    from hounsfield.client import Client
+    from hounsfield.errors import DicomwebError
+
+    contents = unsigned_series()
+    with stub_archive(contents) as archive, Client(archive.url) as client:
+        study, series, instance = next(iter(archive.contents))
+        client.retrieve_instance(study, series, instance)
+        with pytest.raises(DicomwebError):
+            client.retrieve_instance(study, series, "1.9.9")
+        assert not any("WADO" in each.query for each in archive.stub.requests)

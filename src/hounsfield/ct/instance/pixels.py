@@ -36,6 +36,7 @@ from hounsfield.ct.instance.reading import (
 from hounsfield.ct.instance.scales import has_scale_in_sequences, scale_of_header
 from hounsfield.ct.instance.signs import STATING_A_SIGN, Sign, sign_of
 from hounsfield.ct.instance.source import BytesSource, Source, has_metadata
+from hounsfield.ct.instance.stated import disagreement
 from hounsfield.dicom.fast_walk import PixelElement
 from hounsfield.errors import HounsfieldError, MalformedError, TruncatedError, UnsupportedError
 from hounsfield.language import say
@@ -61,6 +62,18 @@ def read_instance(source: Source, *, reader: HeaderReader | None = None) -> Inst
     the memory. Raises `NotDicomError`, `MalformedError`, `LocationError`.
     """
     return Instance(source, read_header(source) if reader is None else reader.read(source))
+
+
+def _refuse_disagreement(stated: Header, found: Header, name: str) -> None:
+    """Refuse pixels whose header came before them, and is not theirs: values and places would be made up."""
+    keyword = disagreement(stated, found)
+    if keyword is not None:
+        raise MalformedError(
+            say("the server's metadata have another {keyword} than the instance", keyword=keyword),
+            expected=found.text(keyword) or None,
+            where=name,
+            remedy="copy the series into a folder (hounsfield copy), and read it there",
+        )
 
 
 @dataclass(slots=True)
@@ -326,6 +339,7 @@ class Instance:
         if known is None:
             with self.source.open() as stream:
                 known = read_instance(BytesSource(self.name, stream.read()))
+            _refuse_disagreement(self.header, known.header, self.name)
             if self.header.number_of_frames > 1:
                 self._found.whole = known
         return known

@@ -42,6 +42,11 @@ class StoredSource:
     def name(self) -> str:
         return self.resource.url
 
+    @property
+    def charset(self) -> str:
+        """The set that the user named for texts that this server gives in another than they declare."""
+        return self.fetch.charset
+
     def open(self) -> BinaryIO:
         return io.BytesIO(self.fetch.content(self.resource.instance or ""))
 
@@ -50,11 +55,10 @@ class StoredSource:
 class DicomwebSource(StoredSource):
     """One instance on a server with its header; `metadata()` costs nothing more.
 
-    `charset`: the set that the user named for this server; `decided`: the one that the texts of `model` were in.
+    `decided`: the set that the texts of `model` were in.
     """
 
     model: Model = field(repr=False)
-    charset: str = ""
     decided: Decision = AS_DECLARED
 
     def metadata(self, tags: Collection[int] | None = None) -> Dataset:
@@ -72,7 +76,8 @@ class SeriesFetch:
     openers of other instances fetch theirs singly, so that no order of opening can stop it for good.
     """
 
-    def __init__(self, client: Client, series: Resource, count: int) -> None:
+    def __init__(self, client: Client, series: Resource, count: int, charset: str = "") -> None:
+        self.charset = charset
         self._client = client
         self._series = series
         self._count = count
@@ -86,7 +91,7 @@ class SeriesFetch:
 
     def __reduce__(self) -> tuple[object, ...]:
         # A worker elsewhere asks the server itself, by that machine's settings: credentials do not travel.
-        return _fetch_elsewhere, (self._series, self._count)
+        return _fetch_elsewhere, (self._series, self._count, self.charset)
 
     def content(self, uid: str) -> bytes:
         """The bytes of one instance; `DicomwebError` if it cannot be had or is another one."""
@@ -149,5 +154,5 @@ class SeriesFetch:
             return True
 
 
-def _fetch_elsewhere(series: Resource, count: int) -> SeriesFetch:
-    return SeriesFetch(client_of(series.url), series, count)
+def _fetch_elsewhere(series: Resource, count: int, charset: str = "") -> SeriesFetch:
+    return SeriesFetch(client_of(series.url), series, count, charset)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from hounsfield.client import Client
+from hounsfield.client.by_uri import NOT_RETRIEVED
 from hounsfield.ct.instance.source import Skipped, Source
 from hounsfield.dicomweb.attributes import first
 from hounsfield.dicomweb.dicom_json import Model
@@ -21,6 +22,7 @@ from hounsfield.dicomweb.resources import Resource
 from hounsfield.errors import DicomwebError
 from hounsfield.language import say
 from hounsfield.locations.archives.names import natural
+from hounsfield.locations.dicomweb.descriptions import describes_pixels
 from hounsfield.locations.dicomweb.fetching import DicomwebSource, SeriesFetch, StoredSource
 from hounsfield.locations.dicomweb.searching import Place, search_server
 from hounsfield.locations.dicomweb.transfers import retrieved, store
@@ -147,17 +149,42 @@ class DicomwebLocation:
 
     def _of_series(self, series: Resource) -> Iterator[Source | Skipped]:
         asked = self.resource.plain if self.resource.instance is not None else series
-        models = self.client.retrieve_metadata(asked)
-        fetch = SeriesFetch(self.client, series, len(models))
+        try:
+            models = self.client.retrieve_metadata(asked)
+        except DicomwebError as error:
+            uids = self._listed(asked) if error.data.get("status") in NOT_RETRIEVED else []
+            if not uids:
+                raise
+            yield from self._stored(series, uids)
+            return
+        fetch = SeriesFetch(self.client, series, len(models), self.charset)
         known: dict[str, Model] = {}
         for model in models:
             known.setdefault(first(model, "SOPInstanceUID"), model)
+        if not describes_pixels(known, lambda uid: StoredSource(series.at(instance=uid), fetch)):
+            yield from self._stored(series, known)
+            return
         for uid in sorted(known, key=natural):
             try:
-                reread_model, decided = reread(known[uid], self.charset or None)
-                yield DicomwebSource(series.at(instance=uid), fetch, reread_model, self.charset, decided)
+                model, decided = reread(known[uid], self.charset or None)
+                yield DicomwebSource(series.at(instance=uid), fetch, model, decided)
             except DicomwebError as error:
                 yield Skipped(say("{url}/instances/{uid}", url=series.url, uid=uid[:64]), error.found)
+
+    def _listed(self, asked: Resource) -> list[str]:
+        """The instances of a series by a search, where the server gives no metadata."""
+        if asked.instance is not None:
+            return [asked.instance]
+        try:
+            found = self.client.search_for_instances(asked.study, asked.series)
+        except DicomwebError:
+            return []
+        return [uid for model in found if (uid := first(model, "SOPInstanceUID"))]
+
+    def _stored(self, series: Resource, uids: Collection[str]) -> Iterator[Source]:
+        """Instances whose headers are read from their bytes."""
+        fetch = SeriesFetch(self.client, series, len(uids), self.charset)
+        yield from (StoredSource(series.at(instance=uid), fetch) for uid in sorted(uids, key=natural))
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +209,7 @@ class DicomwebArchive(DicomwebLocation):
             raise
         resource = self.client.resource(study, series)
         uids = {uid for model in found if (uid := first(model, "SOPInstanceUID"))}
-        fetch = SeriesFetch(self.client, resource, len(uids))
+        fetch = SeriesFetch(self.client, resource, len(uids), self.charset)
         return {uid: StoredSource(resource.at(instance=uid), fetch) for uid in uids}
 
 
