@@ -11,6 +11,7 @@ from hounsfield.cli import options
 from hounsfield.cli.batches import absolute, at_once, chosen, engine_for, recorded, rows_of, show
 from hounsfield.cli.loading import loading as load_options
 from hounsfield.cli.terminal import Column, echo, print_json, progress, table
+from hounsfield.language import say
 
 if TYPE_CHECKING:
     from hounsfield.ct.series import LoadOptions
@@ -29,6 +30,7 @@ _COLUMNS = (
         "hounsfield measure scan/ --mask liver.dcm",
         "hounsfield measure scan/ --mask rtstruct.dcm --mask organs.nii.gz --csv",
         "hounsfield measure scan/ --mask lungs.nii.gz --recipe laa --recipe perc15 --json",
+        "hounsfield measure scan/ --mask liver.dcm --sr report.dcm",
         "hounsfield measure study/ --mask study/ --report measured/ --workers 8",
     )
 )
@@ -54,6 +56,12 @@ _COLUMNS = (
 )
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, a line for each segment.")
 @click.option(
+    "--sr",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="OUT",
+    help="Also as a DICOM Structured Report (TID 1500), OUT; masks that are no SEG become one beside it.",
+)
+@click.option(
     "--report",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="FOLDER",
@@ -74,6 +82,7 @@ def measure(
     recipes: tuple[str, ...],
     nearest: bool,
     as_csv: bool,
+    sr: Path | None,
     report: Path | None,
     workers: int | None,
     cluster: str | None,
@@ -103,10 +112,14 @@ def measure(
             made = verb.measure(
                 found, places, recipes=recipes, options=loading, phase=phase, nearest=by_centres
             )
+        paths = () if sr is None else verb.write_report(made, sr, force=force)
         _print(made, as_csv=as_csv, as_json=as_json)
+        if not as_json and not as_csv:
+            for path in paths:
+                echo(say("written: {path}", path=path))
         return
-    if phase is not None or as_csv:
-        raise click.UsageError("--phase and --csv are for one series, without --report")
+    if phase is not None or as_csv or sr is not None:
+        raise click.UsageError("--phase, --csv and --sr are for one series, without --report")
     from hounsfield.runs.report import open_place
 
     scan = chosen(scanned(absolute(location), unit=loading.unit, split_by=split_by), series)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from hounsfield.segmentation.labelmaps import read_drawn, read_labels
 from hounsfield.segmentation.layers import joined
-from hounsfield.segmentation.masks import Code, Masks, Segment
+from hounsfield.segmentation.masks import Code, Masks, Reference, Segment
 from hounsfield.segmentation.measuring import Measured, measure
 from hounsfield.segmentation.recipes import RECIPES, Recipe, recipe
+from hounsfield.segmentation.report import to_sr
 from hounsfield.segmentation.rtstruct import read_rtstruct
 from hounsfield.segmentation.seg import read_seg
 from hounsfield.segmentation.tissues import tissues
@@ -22,6 +23,7 @@ __all__ = [
     "Masks",
     "Measured",
     "Recipe",
+    "Reference",
     "Segment",
     "joined",
     "measure",
@@ -33,4 +35,5 @@ __all__ = [
     "tissues",
     "to_rtstruct",
     "to_seg",
+    "to_sr",
 ]

@@ -21,6 +21,16 @@ HIGHEST_LABEL = 65535
 
 
 @dataclass(frozen=True, slots=True)
+class Reference:
+    """The UIDs by which reports refer to an instance: its SOP class, its own, its series', its study's."""
+
+    sop_class: str
+    instance: str
+    series: str
+    study: str
+
+
+@dataclass(frozen=True, slots=True)
 class Code:
     """A coded concept (PS3.3 8.8)."""
 
@@ -68,6 +78,7 @@ class Masks:
     - `segments`: in the order of their numbers; a number is that of one segment in all layers
     - `affine`: the volume's, 4×4, (slice, row, column, 1) → LPS mm
     - `source`: what it was read from; `warnings`: what should be known of it, one line each
+    - `segmentation`: the DICOM Segmentation that they were read from, None of all else
     """
 
     layers: tuple[Labels, ...]
@@ -75,6 +86,7 @@ class Masks:
     affine: NDArray[np.float64]
     source: str = ""
     warnings: tuple[str, ...] = field(default=())
+    segmentation: Reference | None = None
 
     def __repr__(self) -> str:
         shape = "×".join(str(length) for length in self.shape)

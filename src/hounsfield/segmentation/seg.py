@@ -20,7 +20,7 @@ from hounsfield.errors import GeometryError
 from hounsfield.language import say
 from hounsfield.segmentation.grids import ON_OWN_SLICE, ON_SLICE, Fit, Target, fit_plane, slices_of_planes
 from hounsfield.segmentation.layers import Layers
-from hounsfield.segmentation.masks import Masks, Segment
+from hounsfield.segmentation.masks import Masks, Reference, Segment
 from hounsfield.segmentation.seg_header import SegFrame, SegHeader, read_seg_header
 from hounsfield.segmentation.seg_pixels import frame_reader
 
@@ -51,7 +51,9 @@ def read_seg(instance: Instance, volume: Volume, *, nearest: bool | None = None)
     made.check_frame_of_reference(str(volume.header.get("FrameOfReferenceUID", "")))
     made.fill()
     segments = made.segments()
-    return Masks(made.layers.arrays, segments, volume.affine, instance.name, tuple(made.warnings))
+    uids = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
+    reference = Reference(*(instance.header.text(keyword) for keyword in uids))
+    return Masks(made.layers.arrays, segments, volume.affine, instance.name, tuple(made.warnings), reference)
 
 
 class _Making:

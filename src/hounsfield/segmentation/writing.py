@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from copy import deepcopy
 from datetime import datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 SegKind = Literal["BINARY", "LABELMAP"]
 
 _TISSUE = Code("85756007", "SCT", "Tissue")
-_MAKER, _MODEL = "hounsfield", "hounsfield"
+MAKER = "hounsfield"
 _OF_PATIENT_AND_STUDY = (
     *(
         "SpecificCharacterSet",
@@ -57,12 +58,7 @@ def to_seg(
     of the same series (made upright, resampled) are taken back onto its slices. Raises `GeometryError` for voxels on a
     slice that no file holds, `UnsupportedError` without highdicom, or for a label map of segments that overlap.
     """
-    try:
-        import highdicom as hd
-    except ImportError as error:
-        raise UnsupportedError(
-            "highdicom is not there, which writes segmentations", remedy="pip install 'hounsfield[masks]'"
-        ) from error
+    hd = load_highdicom()
     masks = carried(masks, volume)
     datasets, places = _sources_of(volume, sources)
     _refuse_elsewhere(masks, volume, places)
@@ -75,16 +71,16 @@ def to_seg(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         made = hd.seg.Segmentation(
-            source_images=datasets,
+            source_images=[in_unicode(datasets[0]), *datasets[1:]],
             pixel_array=_pixels(masks, segments, places),
             segmentation_type=hd.seg.SegmentationTypeValues(kind),
             segment_descriptions=[_description(hd, place, each) for place, each in enumerate(segments, 1)],
             series_instance_uid=hd.UID(),
-            series_number=_number_of(datasets[0]),
+            series_number=number_of(datasets[0]),
             sop_instance_uid=hd.UID(),
             instance_number=1,
-            manufacturer=_MAKER,
-            manufacturer_model_name=_MODEL,
+            manufacturer=MAKER,
+            manufacturer_model_name=MAKER,
             software_versions=version("hounsfield"),
             device_serial_number="0",
             series_description=(description or "Segmentation")[:64],
@@ -94,6 +90,28 @@ def to_seg(
     made.SpecificCharacterSet = "ISO_IR 192"
     dataset: Dataset = made
     return dataset
+
+
+def load_highdicom() -> Any:
+    """The module. Raises `UnsupportedError` where it is not installed."""
+    try:
+        import highdicom
+    except ImportError as error:
+        raise UnsupportedError(
+            "highdicom is not there, which writes segmentations and reports",
+            remedy="pip install 'hounsfield[masks]'",
+        ) from error
+    return highdicom
+
+
+def in_unicode(source: Dataset) -> Dataset:
+    """A copy of a header, its texts decoded, whose character set is UTF-8: highdicom takes over the first one's, and
+    not every set that series are written in.
+    """
+    made = deepcopy(source)
+    made.decode()
+    made.SpecificCharacterSet = "ISO_IR 192"
+    return made
 
 
 def _sources_of(volume: Volume, sources: Sequence[Dataset]) -> tuple[list[Dataset], list[int]]:
@@ -172,7 +190,7 @@ def _concept(hd: Any, code: Code) -> Any:
     return hd.sr.CodedConcept(code.value, code.scheme, code.meaning)
 
 
-def _number_of(source: Dataset) -> int:
+def number_of(source: Dataset) -> int:
     return min(int(source.get("SeriesNumber") or 0) * 100 + 1, 9999) or 1
 
 
@@ -189,7 +207,7 @@ def to_rtstruct(
 
     masks = carried(masks, volume)
     known = {str(each.SOPInstanceUID): each for each in sources}
-    first = next(iter(known.values()))
+    first = in_unicode(next(iter(known.values())))
     made = _new(first, description or "Structures")
     frame = str(volume.header.get("FrameOfReferenceUID", "")) or generate_uid()
     made.FrameOfReferenceUID, made.PositionReferenceIndicator = frame, ""
@@ -227,9 +245,9 @@ def _new(source: Dataset, description: str) -> Dataset:
             setattr(made, keyword, "")
     made.SpecificCharacterSet = "ISO_IR 192"
     made.SOPClassUID, made.SOPInstanceUID = STRUCTURE_SET, generate_uid()
-    made.SeriesInstanceUID, made.SeriesNumber = generate_uid(), _number_of(source)
+    made.SeriesInstanceUID, made.SeriesNumber = generate_uid(), number_of(source)
     made.SeriesDescription, made.Modality = description[:64], "RTSTRUCT"
-    made.Manufacturer, made.ManufacturerModelName = _MAKER, _MODEL
+    made.Manufacturer, made.ManufacturerModelName = MAKER, MAKER
     made.SoftwareVersions, made.OperatorsName = version("hounsfield"), ""
     made.InstanceNumber, made.StructureSetLabel = 1, description[:16]
     made.StructureSetDate, made.StructureSetTime = now.strftime("%Y%m%d"), now.strftime("%H%M%S")

@@ -6,17 +6,20 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hounsfield.ct.series import LoadOptions, Series
 from hounsfield.ct.volume import Volume
-from hounsfield.outputs import whole_file
+from hounsfield.outputs import refuse_existing, whole_file
 from hounsfield.runs import Engine, Job, Place, Result, Status, Task, run_series
-from hounsfield.segmentation import Masks, Measured, recipe, tissues
+from hounsfield.segmentation import Masks, Measured, Reference, recipe, tissues, to_seg, to_sr
 from hounsfield.segmentation import measure as measure_masks
 from hounsfield.verbs.masks import masks_of_series
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 SUFFIX = ".measure.json"
 """Of the result of each series in a recorded run."""
@@ -37,6 +40,11 @@ class Measurement:
         return tuple(f"{each.source}: {text}" for each in self.masks for text in each.warnings) + tuple(
             self.volume.report.warnings
         )
+
+    def of_masks(self) -> Iterator[tuple[int, Measured]]:
+        """Yield each segment with the place of its masks among `masks`; segments are in their order."""
+        places = [place for place, each in enumerate(self.masks) for _ in each.segments]
+        yield from zip(places, (found for _, found in self.segments), strict=True)
 
     def rows(self, *, histogram: bool = True) -> list[dict[str, Any]]:
         """A row for each segment, as JSON has it."""
@@ -80,6 +88,47 @@ def measure(
         (each.source, measured) for each in found for measured in measure_masks(volume, each, recipes=rules)
     )
     return Measurement(series, volume, tuple(found), segments)
+
+
+def write_report(found: Measurement, out: Path, *, force: bool = False) -> tuple[Path, ...]:
+    """Write a measurement as a Structured Report (TID 1500) to `out`; the paths that were written.
+
+    The report refers to segments of DICOM Segmentations: those that were measured, and for masks of other kinds one
+    that is written beside it, `NAME.seg.dcm`, `NAME.seg2.dcm` … Raises what writing raises, `UnsupportedError` without
+    highdicom, `OutputExistsError` without `force`.
+    """
+    headers = [item.instance.dataset() for item in found.series.slices]
+    written: dict[Path, Dataset] = {}
+    references: dict[int, Reference] = {}
+    numbers: dict[tuple[int, int], int] = {}
+    for place, masks in enumerate(found.masks):
+        numbers |= {(place, each.number): each.number for each in masks.segments}
+        if masks.segmentation is not None:
+            references[place] = masks.segmentation
+            continue
+        volume = found.series.load(LoadOptions(gaps="fill"))
+        made = to_seg(masks, volume, headers, description=Path(masks.source).name)
+        numbers |= {(place, each.number): at for at, each in enumerate(masks.segments, 1)}
+        count = len(written) + 1
+        written[out.with_name(f"{out.stem}.seg{count if count > 1 else ''}.dcm")] = made
+        references[place] = Reference(
+            made.SOPClassUID, made.SOPInstanceUID, made.SeriesInstanceUID, made.StudyInstanceUID
+        )
+    measured = [
+        (_numbered(each, numbers[place, each.segment.number]), references[place])
+        for place, each in found.of_masks()
+    ]
+    written[out] = to_sr(measured, headers)
+    for path in written:
+        refuse_existing(path, force=force)
+    for path, dataset in written.items():
+        with whole_file(path, force=force) as temporary:
+            dataset.save_as(temporary, enforce_file_format=True)
+    return tuple(written)
+
+
+def _numbered(found: Measured, number: int) -> Measured:
+    return replace(found, segment=replace(found.segment, number=number))
 
 
 def measure_recorded(
