@@ -1,4 +1,4 @@
-"""What was measured → a Structured Report of TID 1500, by highdicom (the extra `[masks]`).
+"""A Structured Report of TID 1500 from what was measured, by highdicom (the extra `[masks]`).
 
 Each segment is a group of volumetric measurements (TID 1411) that refers to its segment of a DICOM Segmentation.
 """
