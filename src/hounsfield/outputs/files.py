@@ -54,8 +54,9 @@ def place_for(path: Path, *, force: bool) -> tuple[Path, Path]:
         raise LocationError(
             "is a folder", expected="a file to write", where=str(path), remedy="give a file's name"
         )
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.parent.is_dir():
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
     return path, temporary_beside(path)
 
 

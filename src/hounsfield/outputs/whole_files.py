@@ -47,6 +47,7 @@ def _place_all(lot: list[_Written]) -> None:
     lot = on_disk(lot, writing)
     lot = passed(lot, lambda item: put_in_place(item.temporary, item.path, force=item.force), writing)
     for item in synced(lot, lambda item: item.path.parent, writing):
-        with contextlib.suppress(OSError):  # a link leaves the temporary name
-            item.temporary.unlink(missing_ok=True)
+        if not item.force:  # a link leaves the temporary name
+            with contextlib.suppress(OSError):
+                item.temporary.unlink(missing_ok=True)
         item.done.set_result(None)

@@ -246,6 +246,21 @@ def test_rle_of_noise_is_literal_runs_that_cross_no_row(columns: int, dtype: str
     assert 0 <= len(data) - 64 - planes * 7 * row <= planes  # and a byte for what is odd
 
 
+def test_rle_segments_that_only_look_like_literal_runs_are_unpacked_as_any() -> None:
+    """A row in two runs of 64 and a replicate run takes as many bytes as one of 128 and one of two."""
+    array = np.arange(2 * 130, dtype=np.uint8).reshape(2, 130)
+    rows = [bytes([127, *row[:128], 1, *row[128:]]) for row in array]
+    odd = bytes([63, *array[1, :64], 63, *array[1, 64:128], 255, array[1, 128]])  # 128 bytes and a run of two
+    header = (1).to_bytes(4, "little") + (64).to_bytes(4, "little") + bytes(56)
+    data = header + rows[0] + odd
+    assert len(data) == len(header + b"".join(rows))
+    expected = array.copy()
+    expected[1, 129] = array[1, 128]
+    decoded = decode_frame(data, transfer_syntax("rle"), form(array))
+    assert np.array_equal(decoded, expected)
+    assert np.array_equal(decode_frame(header + b"".join(rows), transfer_syntax("rle"), form(array)), array)
+
+
 @pytest.mark.parametrize(("share", "has_runs"), [(LEAST_RUNS * 0.9, False), (LEAST_RUNS * 1.1, True)])
 def test_rle_looks_for_runs_where_there_are_enough(share: float, has_runs: bool) -> None:
     array = (np.arange(64 * 1000) % 251).astype(np.uint8).reshape(64, 1000)

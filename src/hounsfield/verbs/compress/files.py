@@ -108,7 +108,7 @@ class _Here:
         self._mine = threading.local()
 
     def __call__(self, job: Job) -> Unconfirmed:
-        self._pace.wait(_size(job))
+        self._pace.wait(_size(job) if self._pace.bytes_per_second is not None else 0)
         placed: list[Future[None]] = []
 
         def write(content: bytes) -> None:
@@ -164,7 +164,7 @@ def _result(
     force: bool,
 ) -> Result:
     try:
-        if job.out.exists() and not (force or job.replace) and is_done(job, target):
+        if not (force or job.replace) and job.out.exists() and is_done(job, target):
             return _of(job, Status.UNCHANGED)
         _spare_source(job)
         made = _transcoded_or_why_not(job, transcoded)
@@ -223,9 +223,12 @@ def _reason(error: HounsfieldError, job: Job) -> str:
 
 def why_spared(job: Job) -> str:
     """Why the output of a job must not be written, ever: originals are never touched, not even with `force`."""
-    is_original = (
-        isinstance(job.source, FileSource) and job.out.exists() and job.out.samefile(job.source.path)
-    )
+    if not isinstance(job.source, FileSource):
+        return ""
+    try:
+        is_original = job.out.samefile(job.source.path)
+    except OSError:  # one of them is not there
+        return ""
     return "is the original" if is_original else ""
 
 
