@@ -63,7 +63,7 @@ class Target:
     exceeded. `quality` is the coder's (`hounsfield.codecs.Rate`). `effort` is JPEG XL's. `extended_offsets` forces
     an Extended Offset Table. `auto` is the table a syntax was, or is to be, chosen by; of its lossy entries those
     that are not in `AUTO` need the same one goal. `policy` chooses by its rules instead. `each`: a ratio is that of
-    each image; otherwise `compress_all` meets it over each series in total.
+    each image; otherwise it is met over each series in total, by whoever has the series.
     """
 
     syntax: TransferSyntax | None
@@ -136,6 +136,15 @@ class Target:
                 "auto chooses how much is lost by itself",
                 remedy="name a lossy syntax, by --to or in the table",
             )
+
+    @property
+    def is_over_series(self) -> bool:
+        """Return whether a ratio is asked of any image, and of its series in total."""
+        if self.each:
+            return False
+        if self.policy is None:
+            return self.ratio is not None
+        return any(rule.target is not None and rule.target.ratio is not None for rule in self.policy.rules)
 
     def to_json(self) -> dict[str, Any]:
         """All that decides what becomes of an image, as plain JSON values."""

@@ -305,7 +305,6 @@ def test_a_ratio_that_a_series_cannot_have_is_told_of_each_file(tmp_path: Path) 
     [
         (("s3://bucket/scan", "--to", "jpeg-ls"), "copy"),
         (("OUT", "--to", "jpeg-ls", "--each"), "--ratio"),
-        (("--in-place", "--backup", "B", "--to", "htj2k-lossy", "--ratio", "5"), "--each"),
         (("OUT", "--to", "auto", "--auto", "CT=htj2k-lossy"), "htj2k-lossy loses something"),
     ],
 )

@@ -127,7 +127,9 @@ def compress(location: str, out: str | None, as_json: bool, force: bool, **asked
         raise click.UsageError("Missing option '--to' or '--policy'.")
     _refuse_odd_place(location, out, asked)
     if out is None:
-        rewrite_in_place(place, target_of(asked), asked)
+        goal, overall = target_of(asked), replace(target_of(asked), each=asked["each"])
+        # `each` means nothing without a ratio, and the ledgers of earlier backups do not have it.
+        rewrite_in_place(place, overall if overall.is_over_series else goal, asked)
         return
     output = _output(place, out)
     if asked["cluster"]:  # its workers are in other folders
@@ -153,8 +155,6 @@ def _refuse_odd_place(location: str, out: str | None, asked: dict[str, Any]) -> 
     """Refuse what needs a folder without one, and `--each` where there is no ratio."""
     if asked["each"] and asked["ratio"] is None and asked["policy"] is None:
         raise click.UsageError("--each says of what a ratio is; it goes with --ratio")
-    if out is None and asked["ratio"] is not None and not asked["each"]:
-        raise click.UsageError("--in-place meets a ratio file by file: say --each, or compress to OUT")
     if out is not None and "://" in out:
         raise click.UsageError(
             say(

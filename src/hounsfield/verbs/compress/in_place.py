@@ -2,7 +2,8 @@
 
 The backup is a folder of the shape of the tree and a ledger of it, a line for each file (`file_ledger`): what was
 swapped, with the SHA-256 of each frame's values, and what stays as it is and why. The walk goes folder by folder, so
-that memory does not grow with the tree; a run that was stopped, however, is taken up by running again. One file is
+that memory does not grow with the tree (but for a ratio, which is that of each series: then all headers are read first,
+and less than 1 kB is kept of each file); a run that was stopped, however, is taken up by running again. One file is
 `swapping`'s and `hounsfield.transcode`'s business.
 """
 
@@ -14,21 +15,23 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hounsfield.ct.instance import FileSource
+from hounsfield.ct.instance import FileSource, Source
 from hounsfield.ct.instance.reading import read_header
 from hounsfield.errors import HounsfieldError, LocationError, NotDicomError
 from hounsfield.locations.archives.names import is_partial
 from hounsfield.locations.dicomdir_writing import rebuilt
 from hounsfield.locations.tree import is_directory_file, tree_entries
 from hounsfield.outputs import remove_partials
-from hounsfield.runs import Engine, Pace, Result, Status, available_cores, run_each, threads
-from hounsfield.transcode import Target, Transcoded, Transcoder
+from hounsfield.runs import Engine, Pace, Result, Status, available_cores, gather, run_each, threads
+from hounsfield.transcode import CommonRate, Target, Transcoded, Transcoder
 from hounsfield.transcode.proving import compare, frame_hashes
 from hounsfield.verbs.compress.confirming import Unconfirmed, confirmed
 from hounsfield.verbs.compress.file_ledger import FileLedger
+from hounsfield.verbs.compress.series_rates import SeriesRates
 from hounsfield.verbs.compress.swapping import State, Swaps, is_same_file, sha256_of, state_of
 
 
@@ -55,17 +58,46 @@ def compress_in_place(
         work = _InPlace(ledger, swaps, target, pace)
         unlisted: list[Result] = []
         files = _files(root, lambda folder, error: unlisted.append(_unlisted(folder, error)))
-        running = run_each(
-            work, files, engine, fail_fast=fail_fast, fails=lambda made: made.result.has_failed
-        )
+        jobs = _by_series(files, work, swaps) if target.is_over_series else map(_Job, files)
+        running = run_each(work, jobs, engine, fail_fast=fail_fast, fails=lambda made: made.result.has_failed)
         with closing(running):
-            made = (each.value or Unconfirmed(_failed(each.item, each.error)) for each in running)
+            made = (each.value or Unconfirmed(_failed(each.item.path, each.error)) for each in running)
             yield from confirmed(made, swaps.confirm)
         yield from unlisted
         if root.is_dir():
             for directory in map(work.directory, _directories(root)):
                 swaps.confirm()
                 yield directory.confirmed()
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A file, and the rate of its series, or why there is none."""
+
+    path: Path
+    common: CommonRate | HounsfieldError | None = None
+
+
+def _by_series(files: Iterable[Path], work: _InPlace, swaps: Swaps) -> Iterator[_Job]:
+    """The files series by series, for all headers are read first; then those of no series.
+
+    The rate of a series is that of its originals, so that it is found again by a run that takes one up half-way.
+    """
+    found, others = gather(FileSource(path) for path in files)
+
+    def original_of(source: Source) -> Source:
+        assert isinstance(source, FileSource)
+        kept = swaps.original_of(source.path)
+        return FileSource(kept) if kept.is_file() else source
+
+    members = [[(each.source.name, each.source) for each in series.members] for series in found]
+    rates = SeriesRates(work.target, members, original_of)
+    for name, source in (each for series in members for each in series):
+        assert isinstance(source, FileSource)
+        yield _Job(source.path, None if work.is_settled(source.path) else rates.of(name))
+    for _, source in others:
+        assert isinstance(source, FileSource)
+        yield _Job(source.path)
 
 
 def _files(root: Path, unlisted: Callable[[Path, OSError], None]) -> Iterator[Path]:
@@ -101,7 +133,15 @@ class _InPlace:
         self.ledger, self.swaps, self.target, self.pace = ledger, swaps, target, pace
         self._mine = threading.local()
 
-    def __call__(self, path: Path) -> Unconfirmed:
+    def is_settled(self, path: Path) -> bool:
+        """An earlier run settled this file, and it is as that run left it."""
+        try:
+            return self.ledger.is_settled(path.relative_to(self.swaps.root).as_posix(), state_of(path))
+        except HounsfieldError:
+            return False
+
+    def __call__(self, job: _Job) -> Unconfirmed:
+        path = job.path
         try:
             state = state_of(path)
             name = path.relative_to(self.swaps.root).as_posix()
@@ -111,17 +151,19 @@ class _InPlace:
             kept = self.swaps.original_of(path)
             if kept.exists() and not is_same_file(path, kept):
                 return self._taken_up(path, name, state, kept)
-            return self._replaced(path, name, state)
+            if isinstance(job.common, HounsfieldError):
+                return Unconfirmed(_failed(path, job.common))
+            return self._replaced(path, name, state, job.common)
         except HounsfieldError as error:
             return Unconfirmed(_failed(path, error))
         except OSError as error:
             return _of(path, Status.FAILED, error.strerror or str(error))
 
-    def _replaced(self, path: Path, name: str, state: State) -> Unconfirmed:
+    def _replaced(self, path: Path, name: str, state: State, common: CommonRate | None) -> Unconfirmed:
         source = FileSource(path)
         try:
             read_header(source)  # what is no image may be of any size, and need not be read whole to know it
-            result = self._transcoder().transcode(source, self.target)
+            result = self._transcoder().transcode(source, self.target, common=common)
         except NotDicomError:
             return _of(path, Status.UNCHANGED, "no DICOM file", {"how": "kept"})
         if not result.changed:

@@ -10,7 +10,6 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
@@ -33,17 +32,17 @@ from hounsfield.runs import (
     Result,
     Status,
     Step,
-    available_cores,
     gather,
     run,
 )
 from hounsfield.runs.digest import STATE_BYTES, content_digest, folder_of, identity, size_of_source
 from hounsfield.runs.ledger import FILE_LEDGER_NAME, append_lines, appending
 from hounsfield.runs.report import SUMMARY_NAMES, preview_of_file
-from hounsfield.transcode import CommonRate, Target, common_rate
+from hounsfield.transcode import Target
 from hounsfield.verbs.compress.files import Job, transcode_files
 from hounsfield.verbs.compress.foretelling import foretold_file
 from hounsfield.verbs.compress.mirror import finish_mirror
+from hounsfield.verbs.compress.series_rates import SeriesRates
 
 
 @dataclass(frozen=True)
@@ -157,10 +156,15 @@ def compress_all(
     """
     out = Path(place.folder)
     plan = FilePlan(files.series, files.others, _Compress(out, target), place, on_series)
-    rates = _CommonRates(files, target)
+    rates = SeriesRates(
+        target, ([(piece.output, piece.source) for piece in each.pieces] for each in files.series)
+    )
 
     def transcoded(steps: Iterator[Step]) -> Iterator[tuple[str, Result]]:
-        jobs = (replace(_job(step, out, files), common=rates.of(step.piece), hashes=hashes) for step in steps)
+        jobs = (
+            replace(_job(step, out, files), common=rates.of(step.piece.output), hashes=hashes)
+            for step in steps
+        )
         options = {"force": place.force, "fail_fast": fail_fast}
         for result in transcode_files(jobs, target, engine=engine, pace=pace, **options):
             yield Path(result.output).relative_to(out).as_posix(), result
@@ -195,33 +199,6 @@ def _hash_line(out: Path, result: Result) -> Mapping[str, Any]:
         "frames": facts["frame_sha256"],
         "sha256": facts["sha256"],
     }
-
-
-class _CommonRates:
-    """The rate of each series of which a ratio is asked in total, found when its first file is about to be done."""
-
-    def __init__(self, files: Files, target: Target) -> None:
-        self._target = target
-        self._series = (
-            {} if target.each else {piece.output: each for each in files.series for piece in each.pieces}
-        )
-        self._latest: tuple[str, CommonRate | HounsfieldError | None] = "", None
-
-    def of(self, piece: Piece) -> CommonRate | HounsfieldError | None:
-        """That of the series of `piece`, or why there is none; None where each image is for itself."""
-        series = self._series.get(piece.output)
-        if series is None:
-            return None
-        if self._latest[0] != series.key:
-            self._latest = series.key, self._found([each.source for each in series.pieces])
-        return self._latest[1]
-
-    def _found(self, sources: Sequence[Source]) -> CommonRate | HounsfieldError | None:
-        with ThreadPoolExecutor(available_cores()) as pool:
-            try:
-                return common_rate(sources, self._target, mapper=pool.map)
-            except HounsfieldError as error:
-                return error
 
 
 def foretell_all(files: Files, place: Place, target: Target) -> Iterator[Result]:

@@ -44,7 +44,7 @@ class Recoder:
 
         Where a ratio is asked of it in total all of them are delivered first, and one rate is found for them.
         """
-        if self.target.each or not _asks_a_ratio(self.target):
+        if not self.target.is_over_series:
             for one in delivered:
                 yield one if isinstance(one, Result) else self.recoded(one, spool)
             return
@@ -85,13 +85,6 @@ class Recoder:
             delivered.path.unlink(missing_ok=True)
         reason = str(error).removeprefix(f"{delivered.source.name}: ")
         return Result(delivered.instance, Status.FAILED, f"not recoded: {reason}")
-
-
-def _asks_a_ratio(target: Target) -> bool:
-    """Return whether any image may be coded to a ratio by this target."""
-    if target.policy is None:
-        return target.ratio is not None
-    return any(rule.target is not None and rule.target.ratio is not None for rule in target.policy.rules)
 
 
 def uids_after(uid: str, target: Target) -> Iterator[str]:
