@@ -34,10 +34,11 @@ $(PAGE): $(PAGE_SOURCES)
 demo: setup      ## a CT phantom: written, loaded, measured, pictured, on a desktop shown
 	@$(BIN)/hounsfield demo --out demo-output --force
 
-lint: setup      ## ruff, mypy --strict, the direction of imports, one codec of elements, plain words
+lint: setup      ## ruff, mypy --strict (src and tests), the direction of imports, one codec of elements, plain words
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }
 	@$(BIN)/mypy
+	@$(BIN)/mypy --config-file tests/mypy.ini
 	@$(BIN)/lint-imports --no-cache | tail -n 3
 	@$(BIN)/python tests/support/one_codec.py
 	@$(BIN)/python tests/support/import_cycles.py

@@ -29,13 +29,13 @@ def one_input(data: bytes) -> None:
     for trust_lengths in (False, True):
         whole = _multipart(data, [len(data)], trust_lengths)
         assert whole == _multipart(data, [1 + byte % 7 for byte in data[:64]], trust_lengths)
-    for reader in (_resource, _query, _media_type, parse_warnings):
-        _tolerate(reader, text)
-    for reader in (_json, parse_xml, _store_result):
-        _tolerate(reader, data)
+    for of_text in (_resource, _query, _media_type, parse_warnings):
+        _tolerate(of_text, text)
+    for of_bytes in (_json, parse_xml, _store_result):
+        _tolerate(of_bytes, data)
 
 
-def _tolerate(reader: Callable[[object], object], given: object) -> None:
+def _tolerate(reader: Callable[..., object], given: str | bytes) -> None:
     try:
         reader(given)
     except HounsfieldError as error:

@@ -21,7 +21,7 @@ def test_every_pinned_dependency_runs_on_the_oldest_python() -> None:
     refused = {
         distribution.name: wanted
         for distribution in importlib.metadata.distributions()
-        if (wanted := distribution.metadata.get("Requires-Python"))
+        if (wanted := distribution.metadata.get("Requires-Python"))  # type: ignore[attr-defined]
         and oldest not in SpecifierSet(wanted, prereleases=True)
     }
     assert refused == {}

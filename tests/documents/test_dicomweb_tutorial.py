@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ def test_the_tutorial_does_what_it_says(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOUNSFIELD_SERVERS", str(tmp_path / "servers.toml"))
     with running_orthanc(tmp_path / "orthanc") as url:
-        printed = {}
+        printed: dict[Any, Any] = {}
         for line in "\n".join(blocks("console")).splitlines():
             arguments = shlex.split(line.removeprefix("$ hounsfield ").replace(ADDRESS, url))
             done = CliRunner().invoke(main, arguments)

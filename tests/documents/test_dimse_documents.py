@@ -31,7 +31,7 @@ def test_every_line_of_the_statement_names_a_test_that_there_is() -> None:
 
 def test_the_options_and_limits_are_those_of_the_code() -> None:
     options = {name for each in serve.params for name in each.opts}
-    add = main.get_command(None, "servers").get_command(None, "add")
+    add = main.get_command(None, "servers").get_command(None, "add")  # type: ignore[arg-type]
     options |= {name for each in add.params for name in each.opts}
     told = set(re.findall(r"(--[a-z][a-z-]+[a-z])", TEXT)) - {"--patient-id", "--verify", "--password"}
     assert told - options == set()

@@ -61,7 +61,7 @@ def test_where_converters_put_a_head(
 def test_an_affine_that_was_lost(real_data: Path, tmp_path: Path) -> None:
     data = real_data / "philips_phantom"
     image = nibabel.load(dcm2niix(data / UPRIGHT, tmp_path))
-    zooms = image.header.get_zooms()  # type: ignore[no-untyped-call]
+    zooms = image.header.get_zooms()
     spaced = nibabel.Nifti1Image(np.asarray(image.dataobj), np.diag([*zooms, 1.0]))
     spaced.to_filename(tmp_path / "lost.nii.gz")
     found = checked(tmp_path / "lost.nii.gz", data, UPRIGHT)

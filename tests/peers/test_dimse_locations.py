@@ -323,7 +323,7 @@ def test_a_server_by_name_and_its_settings_make_sense(tmp_path: Path) -> None:
     add_server("odd", {"url": "dicom://A@h:1", "receive_port": "x"})
     with pytest.raises(LocationError, match="makes no sense"):
         open_location("odd:")
-    assert FileSource  # the other kind of source
+    assert FileSource  # type: ignore[truthy-function]  # the other kind of source
 
 
 def run(*arguments: object) -> tuple[int, str]:

@@ -50,12 +50,12 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return write(PhantomSpec(slices=9, rows=64, columns=64), tmp_path_factory.mktemp("phantom"))
 
 
-def asked(level: str, **keys: str | list[str]) -> Any:
+def asked(level: str, **keys: Any | list[str]) -> Any:
     return lambda syntax: encode_identifier(identifier(level, keys), syntax)
 
 
 def found(
-    server: Dimse, level: str, model: InformationModel = STUDY_ROOT, **keys: str
+    server: Dimse, level: str, model: InformationModel = STUDY_ROOT, **keys: Any
 ) -> list[pydicom.Dataset]:
     return [
         decode_identifier(each.identifier, each.transfer_syntax)
@@ -294,7 +294,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dimse]:
 
 
 def test_studies_are_found_by_every_kind_of_matching(searched: Dimse) -> None:
-    def names(**keys: str) -> list[str]:
+    def names(**keys: Any) -> list[str]:
         return sorted(
             str(each.PatientName) for each in found(searched, "STUDY", **{"PatientName": "", **keys})
         )
@@ -372,7 +372,7 @@ def test_findscu_and_pynetdicom_read_the_answers(searched: Dimse) -> None:
                 "-k", "StudyInstanceUID", "127.0.0.1", searched.port)  # fmt: skip
     assert "BETA^BERT" in out
     from pynetdicom import AE
-    from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind as Find
+    from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind as Find  # type: ignore[attr-defined]
 
     ae = AE("ME")
     ae.add_requested_context(Find)
@@ -444,7 +444,7 @@ def test_an_instance_is_converted_only_where_the_peer_does_not_take_it(server: D
             server.peer(),
             STUDY_ROOT.get,
             asked("STUDY", StudyInstanceUID=study),
-            lambda folder=folder, numbers=numbers: folder / str(next(numbers)),
+            lambda folder=folder, numbers=numbers: folder / str(next(numbers)),  # type: ignore[misc]
             sop_classes=[CT],
             syntaxes=syntaxes,
         )
@@ -478,8 +478,8 @@ def test_what_fails_is_counted_and_listed(filled: Dimse, files: list[Path], tmp_
 
 def test_pynetdicom_retrieves_one_instance_by_its_uid(filled: Dimse, files: list[Path]) -> None:
     from pynetdicom import AE, build_role, evt
-    from pynetdicom.sop_class import CTImageStorage
-    from pynetdicom.sop_class import PatientRootQueryRetrieveInformationModelGet as Get
+    from pynetdicom.sop_class import CTImageStorage  # type: ignore[attr-defined]
+    from pynetdicom.sop_class import PatientRootQueryRetrieveInformationModelGet as Get  # type: ignore[attr-defined]
 
     received: list[str] = []
 
@@ -492,7 +492,11 @@ def test_pynetdicom_retrieves_one_instance_by_its_uid(filled: Dimse, files: list
     ae.add_requested_context(CTImageStorage)
     roles = [build_role(CTImageStorage, scp_role=True)]
     association = ae.associate(
-        "127.0.0.1", filled.port, ae_title="HOUNSFIELD", ext_neg=roles, evt_handlers=[(evt.EVT_C_STORE, keep)]
+        "127.0.0.1",
+        filled.port,
+        ae_title="HOUNSFIELD",
+        ext_neg=roles,  # type: ignore[arg-type]
+        evt_handlers=[(evt.EVT_C_STORE, keep)],
     )
     query = pydicom.Dataset()
     query.QueryRetrieveLevel, query.SOPInstanceUID = "IMAGE", of(files[3])
@@ -518,7 +522,7 @@ def commitment(references: list[tuple[str, str]]) -> pydicom.Dataset:
 
 def committed(server: Dimse, request: pydicom.Dataset, title: str, reports: list[pydicom.Dataset]) -> None:
     from pynetdicom import AE, evt
-    from pynetdicom.sop_class import StorageCommitmentPushModel as Push
+    from pynetdicom.sop_class import StorageCommitmentPushModel as Push  # type: ignore[attr-defined]
     from pynetdicom.sop_class import StorageCommitmentPushModelInstance as Well
 
     def reported(event: Any) -> tuple[int, None]:
@@ -555,7 +559,7 @@ def test_a_named_peer_gets_its_commitment_over_an_association_of_its_own(
     tmp_path: Path, files: list[Path]
 ) -> None:
     from pynetdicom import AE, evt
-    from pynetdicom.sop_class import StorageCommitmentPushModel as Push
+    from pynetdicom.sop_class import StorageCommitmentPushModel as Push  # type: ignore[attr-defined]
 
     reports: list[pydicom.Dataset] = []
     types: list[int] = []

@@ -72,7 +72,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Read]:
     segments = (Segment(1, "liver", algorithm="MANUAL"), Segment(2, "spleen", algorithm="MANUAL"))
     truth = Masks((labels.astype(np.uint8),), segments, volume.affine, "test")
     for to in ("seg", "labelmap", "rtstruct"):
-        rewrite_masks(truth, folder / f"{to}.dcm", series, to)  # type: ignore[arg-type]
+        rewrite_masks(truth, folder / f"{to}.dcm", series, to)
     return folder, (series, volume, truth)
 
 

@@ -102,7 +102,7 @@ def readings(path: Path, instance: Instance, folder: Path) -> dict[str, Frames]:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                found[name] = reader(path, instance)
+                found[name] = reader(path, instance)  # type: ignore[operator]
         except Exception:  # noqa: BLE001 (whatever ails them: then they have no say)
             continue
     return found

@@ -67,7 +67,7 @@ def on_our_grid(image: Any, volume: Volume) -> Any:
     array = np.asarray(image.dataobj)
     axes = np.abs(turns).argmax(axis=1)
     array = array.transpose(axes)
-    return np.flip(array, [axis for axis in range(3) if turns[axis, axes[axis]] < 0])
+    return np.flip(array, [axis for axis in range(3) if turns[axis, axes[axis]] < 0])  # type: ignore[call-overload]
 
 
 @pytest.mark.parametrize("name", [*UPRIGHT, TILTED])

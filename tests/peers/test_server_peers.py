@@ -11,6 +11,7 @@ import ssl
 import subprocess
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ def test_this_projects_client_stores_searches_retrieves_and_loads(tmp_path: Path
         assert np.array_equal(volume.array, hounsfield.load(tmp_path / "phantom").array)
 
 
-def _orthanc(url: str, path: str, told: dict) -> dict:
+def _orthanc(url: str, path: str, told: dict[str, Any]) -> dict[str, Any]:
     request = urllib.request.Request(
         f"{url}/{path}", json.dumps(told).encode(), {"Content-Type": "application/json"}
     )

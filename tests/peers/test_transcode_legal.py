@@ -198,7 +198,7 @@ def test_other_decoders_agree(kind: PixelKind, tmp_path: Path) -> None:
         commands = [(gdcm, "--raw")] if syntax.keyword in IN_GDCM and not is_beyond_gdcm(kind, syntax) else []
         if syntax.keyword in IN_DCMTK:
             name, *options = IN_DCMTK[syntax.keyword]
-            commands.append((tool(name, "dcmtk"), *options))
+            commands.append((tool(name, "dcmtk"), *options))  # type: ignore[arg-type]
         for command in commands:
             native.unlink(missing_ok=True)
             subprocess.run([*command, str(packed), str(native)], check=False, capture_output=True, timeout=60)

@@ -6,6 +6,7 @@ import io
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -108,7 +109,9 @@ def test_dcmtk_reads_twelve_bit_extended_jpeg(real_data: Path, tmp_path: Path) -
 @pytest.mark.parametrize("keyword", ["jpeg-ls", "jpeg-lossless", "htj2k-lossy", "jpeg-ls-near"])
 def test_dcmtk_finds_nothing_wrong_with_the_file(keyword: str, real_data: Path, tmp_path: Path) -> None:
     program = shutil.which("dcmdump") or pytest.skip("dcmdump is not here; install dcmtk")
-    options = {"htj2k-lossy": {"ratio": 10}, "jpeg-ls-near": {"max_error": 2}}.get(keyword, {})
+    options: dict[str, Any] = {"htj2k-lossy": {"ratio": 10}, "jpeg-ls-near": {"max_error": 2}}.get(
+        keyword, {}
+    )
     packed = tmp_path / "packed.dcm"
     packed.write_bytes(transcode(FileSource(originals(real_data)[1]), target(keyword, **options)).content)
     done = subprocess.run([program, "-q", str(packed)], check=False, capture_output=True, timeout=60)

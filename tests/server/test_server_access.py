@@ -50,7 +50,7 @@ def test_tokens_have_scopes_and_are_kept_hashed(tmp_path: Path) -> None:
         assert "Bearer" in http.get("/studies").headers["www-authenticate"]
         assert http.get("/studies", headers=bearer("hu_wrong")).status_code == 401
         assert http.get("/studies", headers=bearer(reader)).status_code == 200
-        store = {"content": body(contents), "headers": {"Content-Type": STOW}}
+        store: dict[str, Any] = {"content": body(contents), "headers": {"Content-Type": STOW}}
         assert http.post("/studies", **store).status_code == 401
         store["headers"] |= bearer(reader)
         assert http.post("/studies", **store).status_code == 403
@@ -83,7 +83,7 @@ def test_passwords_by_basic_authentication(tmp_path: Path) -> None:
         assert http.get("/studies", headers=basic("anna:correct horse")).status_code == 200
         for wrong in ("anna:wrong", "otto:correct horse", "anna", ":"):
             assert http.get("/studies", headers=basic(wrong)).status_code == 401
-        assert http.get("/studies", headers={"Authorization": "Basic §".encode("latin-1")}).status_code == 401
+        assert http.get("/studies", headers={"Authorization": "Basic §".encode("latin-1")}).status_code == 401  # type: ignore[arg-type]
 
 
 def test_the_command_makes_lists_and_revokes_tokens(tmp_path: Path) -> None:
@@ -144,13 +144,15 @@ def test_openid_tokens_are_held_against_the_providers_keys(tmp_path: Path) -> No
                 "expired": provider.token(exp=time.time() - 3600),
                 "for another": provider.token(aud="else"),
                 "by another": provider.token(iss="https://else"),
-                "forged": provider.token(key=stranger),
+                "forged": provider.token(key=stranger),  # type: ignore[arg-type]
                 "no scope": provider.token(scope="openid"),
                 "unsigned": jwt.encode(
-                    {"iss": url, "aud": "hounsfield", "sub": "x", "exp": time.time() + 60}, None, "none"
+                    {"iss": url, "aud": "hounsfield", "sub": "x", "exp": time.time() + 60},
+                    None,  # type: ignore[arg-type]
+                    "none",
                 ),
-                "shared secret": provider.token(key="x" * 32, algorithm="HS256"),
-                "other curve": provider.token(key=ec.generate_private_key(ec.SECP256R1()), algorithm="ES256"),
+                "shared secret": provider.token(key="x" * 32, algorithm="HS256"),  # type: ignore[arg-type]
+                "other curve": provider.token(key=ec.generate_private_key(ec.SECP256R1()), algorithm="ES256"),  # type: ignore[arg-type]
                 "nonsense": "a.b.c",
             }
             for what, token in bad.items():

@@ -40,7 +40,7 @@ XML = 'multipart/related; type="application/dicom+xml"'
 def _member(name: str, uid: str) -> Dataset:
     dataset = pydicom.dcmread(str(get_testdata_file(name)))
     dataset.StudyInstanceUID, dataset.SeriesInstanceUID, dataset.SOPInstanceUID = STUDY, SERIES, uid
-    dataset.file_meta.MediaStorageSOPInstanceUID = uid
+    dataset.file_meta.MediaStorageSOPInstanceUID = uid  # type: ignore[assignment]
     dataset.PatientID = "1"
     return dataset
 
@@ -67,7 +67,7 @@ def _torn_codestream() -> bytes:
 
 def _video() -> bytes:
     dataset = _member("MR_small_RLE.dcm", BAD)
-    dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.102"
+    dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.102"  # type: ignore[assignment]
     return _saved(dataset)
 
 

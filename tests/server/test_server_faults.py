@@ -67,7 +67,7 @@ def test_a_lost_index_is_made_anew_while_the_server_runs(tmp_path: Path, fault: 
             _damage(file)
         else:
             server.archive.index._engine.dispose()
-            os.truncate(file, 0)
+            os.truncate(file, 0)  # type: ignore[arg-type]
         answer = get_when_ready(server, path_of(contents[0], "series"))
         assert answer.status_code == 200
         assert sorted(content for _, content in parts_of(answer)) == sorted(contents)
@@ -226,7 +226,7 @@ def test_what_was_published_but_not_indexed_is_indexed_at_the_next_start(tmp_pat
         arrival.publish(record.key)
     unfinished = archive.store.arrival()
     unfinished.write([contents[2][:100]])
-    unfinished._close()
+    unfinished._close()  # type: ignore[attr-defined]
     deployment.close(archive)
     with running(tmp_path) as server:
         assert server.archive.index.totals() == (1, 1, 2)

@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 from hounsfield.dicomweb.media_types import MediaType
 from hounsfield.dicomweb.resources import Resource
 
-SETTINGS = {"suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]}
+SETTINGS: dict[str, Any] = {
+    "suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+}
 
 
 BODIES = fuzz_store.seeds()

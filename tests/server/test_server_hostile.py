@@ -28,7 +28,9 @@ from hounsfield.server.http.limits import Limits
 
 CONTENTS = instances(rows=16, columns=16)
 WHOLE = body(CONTENTS)
-SETTINGS = {"suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]}
+SETTINGS: dict[str, Any] = {
+    "suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+}
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +69,8 @@ def post_head(url: str, length: int) -> bytes:
     return "\r\n".join((*lines, "", "")).encode()
 
 
-def incoming(server: Running) -> list:
-    return list((server.archive.store.root / ".hounsfield" / "incoming").iterdir())
+def incoming(server: Running) -> list[Any]:
+    return list((server.archive.store.root / ".hounsfield" / "incoming").iterdir())  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("cut", [10, 200, len(WHOLE) // 2, len(WHOLE) - 3])

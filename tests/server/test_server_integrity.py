@@ -109,7 +109,7 @@ def test_a_checked_stream_reads_like_any_other(size: int) -> None:
         assert stream.seek(0, 2) == size == stream.tell()
         buffer = bytearray(size + 10)
         stream.seek(0)
-        assert stream.readinto(buffer) == size and buffer[:size] == content
+        assert stream.readinto(buffer) == size and buffer[:size] == content  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("at", (0, BLOCK - 1, BLOCK, 2 * BLOCK + 16))
@@ -226,7 +226,7 @@ def test_a_body_that_is_found_damaged_on_its_way_is_torn_off(
         server.store(contents)
         flip(file_of(tmp_path, contents[-1]), len(contents[-1]) - 1)
         parts = urlsplit(server.url)
-        connection = http.client.HTTPConnection(parts.hostname, parts.port)
+        connection = http.client.HTTPConnection(parts.hostname, parts.port)  # type: ignore[arg-type]
         connection.request("GET", parts.path + path_of(contents[0], "series"), headers={"Accept": AS_STORED})
         answer = connection.getresponse()
         expected = int(answer.headers["Content-Length"])
@@ -422,11 +422,11 @@ def test_a_version_that_a_crash_left_behind_has_its_own_digest(tmp_path: Path) -
     (content,) = instances(slices=1)
     other = read(content)
     other.PatientID = "ANOTHER"
-    other = written(other)
+    other = written(other)  # type: ignore[assignment]
     with running(tmp_path, replace=True) as server:
         server.store([content])
         arrival = server.archive.store.arrival()
-        arrival.write([other])
+        arrival.write([other])  # type: ignore[list-item]
         arrival.sync()
         arrival.publish(key_of(*uids(content), 2))
         del arrival
@@ -658,7 +658,7 @@ def test_a_check_that_was_stopped_goes_on_where_it_was(
 
     with pytest.raises(Stop):
         verification.verify(archive, deployment.verified, progress=stop)
-    seen = []
+    seen: list[Any] = []
     result = verification.verify(archive, deployment.verified, progress=seen.append)
     assert [state.instances for state in seen] == [6] and result.instances == 6
     assert [each.instance for each in result.damaged] == [uids(contents[0])[2]]

@@ -98,7 +98,7 @@ def _check(url: str, folder: Path, known: dict[str, bytes], acknowledged: list[b
     assert not list((folder / ".hounsfield" / "incoming").iterdir())
 
 
-def _kill_again_and_again(zygote: Zygote, folder: Path, rounds: int, seed: int, **options: str) -> int:
+def _kill_again_and_again(zygote: Zygote, folder: Path, rounds: int, seed: int, **options: Any) -> int:
     dice = random.Random(seed)
     known: dict[str, bytes] = {}
     acknowledged: list[bytes] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from httpx2._models import Response
@@ -48,8 +49,8 @@ def records() -> list[Record]:
             "series": {**model.values["series"], "SeriesNumber": (5 * part + study) % 7, "Modality": "CT"},
             "instance": {**model.values["instance"], "InstanceNumber": 10 - number},
         }  # fmt: skip
-        uids = {"study": f"1.2.{study}", "series": f"1.2.{study}.{part}", "instance": uid}
-        found.append(replace(model, **uids, key=uid, values=values))
+        uids: dict[str, Any] = {"study": f"1.2.{study}", "series": f"1.2.{study}.{part}", "instance": uid}
+        found.append(replace(model, **uids, key=uid, values=values))  # type: ignore[arg-type]
     return found
 
 

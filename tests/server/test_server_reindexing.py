@@ -87,7 +87,7 @@ def test_what_others_store_replace_and_remove_during_a_reindex_counts(
         one = stack.enter_context(opened(tmp_path / "one", **shared))
         other = stack.enter_context(opened(tmp_path / "two", **shared)) if shared else one
         store(one, *CONTENTS)
-        changes = []
+        changes: list[Any] = []
 
         def change(_: int) -> None:
             if not changes:
@@ -120,7 +120,7 @@ def test_a_change_between_the_last_look_and_the_swap_counts(
         store(one, *CONTENTS)
         catch_up, threads, looks = reindexing._Differences.catch_up, [], []
 
-        def late(self) -> int:
+        def late(self: Any) -> int:
             found = catch_up(self)
             looks.append(found)
             if len(looks) == 1:
@@ -160,7 +160,7 @@ def test_readers_are_not_disturbed_by_a_reindex(tmp_path: Path, shared: dict[Any
                     continue
                 reads[0] += 1
                 if there != set(wanted) or not set(told) <= mine:
-                    wrong.append((there, told))
+                    wrong.append((there, told))  # type: ignore[arg-type]
 
         threads = [threading.Thread(target=read) for _ in range(3)]
         for thread in threads:
@@ -244,9 +244,9 @@ def test_a_damaged_index_that_is_made_anew_is_not_ready(tmp_path: Path) -> None:
     with running(tmp_path) as server:
         server.store(CONTENTS[:2])
         assert server.get("/ready").status_code == 200
-        with one_at_a_time(server.archive.index.file):
+        with one_at_a_time(server.archive.index.file):  # type: ignore[arg-type]
             assert server.get("/ready").status_code == 200  # beside a sound one
-        with one_at_a_time(server.archive.index.file, damaged=True):
+        with one_at_a_time(server.archive.index.file, damaged=True):  # type: ignore[arg-type]
             answer = server.get("/ready")
             assert answer.status_code == 503 and "rebuilt" in answer.json()["index"]
         assert server.get("/ready").status_code == 200

@@ -109,8 +109,8 @@ def test_a_series_comes_in_parts_or_as_a_film_in_the_order_of_the_volume(
     for (_, content), plane in zip(parts, volume.array, strict=True):
         assert np.array_equal(np.asarray(Image.open(io.BytesIO(content))), apply_window(plane, shown))
     with av.open(io.BytesIO(server.get(path, "video/mp4").content)) as film:
-        assert sum(1 for _ in film.decode(video=0)) == len(contents)
-    assert Image.open(io.BytesIO(server.get(path, "image/gif").content)).n_frames == len(contents)
+        assert sum(1 for _ in film.decode(video=0)) == len(contents)  # type: ignore[misc]
+    assert Image.open(io.BytesIO(server.get(path, "image/gif").content)).n_frames == len(contents)  # type: ignore[attr-defined]
     middle = image(server.get(path, "image/png"))
     assert np.array_equal(middle, apply_window(volume.array[2], shown))
 
@@ -149,7 +149,7 @@ def test_frames_are_rendered_by_number(tmp_path: Path) -> None:
 def test_colour_and_other_images_are_rendered_too(tmp_path: Path, name: str) -> None:
     import pathlib
 
-    content = pathlib.Path(get_testdata_file(name)).read_bytes()
+    content = pathlib.Path(get_testdata_file(name)).read_bytes()  # type: ignore[arg-type]
     with running(tmp_path) as server:
         assert server.store([content]).status_code == 200
         got = image(server.get(path_of(content) + "/rendered", "image/png"))
@@ -159,7 +159,7 @@ def test_colour_and_other_images_are_rendered_too(tmp_path: Path, name: str) -> 
 def test_what_has_no_picture_is_406(tmp_path: Path) -> None:
     import pathlib
 
-    content = pathlib.Path(get_testdata_file("rtplan.dcm")).read_bytes()
+    content = pathlib.Path(get_testdata_file("rtplan.dcm")).read_bytes()  # type: ignore[arg-type]
     with running(tmp_path) as server:
         server.store([content])
         assert server.get(path_of(content) + "/rendered").status_code == 406
@@ -185,7 +185,7 @@ def test_wado_uri_gives_dicom_and_pictures(scene: tuple[Running, list[bytes], Vo
         assert server.get(bad).status_code == 400
 
 
-def test_wado_uri_gives_a_region(scene):
+def test_wado_uri_gives_a_region(scene: tuple[Running, list[bytes], Volume]) -> None:
     server, contents, _ = scene
     study, series, instance = uids(contents[0])
     query = f"/wado?requestType=WADO&studyUID={study}&seriesUID={series}&objectUID={instance}&contentType=image/png"

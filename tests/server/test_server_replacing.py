@@ -182,7 +182,7 @@ def test_what_is_stored_goes_before_a_file_that_is_only_indexed(tmp_path: Path, 
     (owner / "a.dcm").write_bytes(CONTENT)
     with running(tmp_path / "archive", replace=replaces) as server:
         archive = server.archive
-        archive.adopt([*_files(owner)])
+        archive.adopt([*_files(owner)])  # type: ignore[list-item]
         answer = server.store([version(CONTENT, 1)])
         assert answer.status_code == (200 if replaces else 409)
         assert current(archive) == [version(CONTENT, 1) if replaces else CONTENT]

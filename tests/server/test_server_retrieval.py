@@ -345,7 +345,7 @@ def test_dicomweb_client_stores_and_gets_back_the_same(tmp_path: Path) -> None:
     from dicomweb_client import DICOMwebClient
 
     names = ["CT_small.dcm", "MR_small.dcm", "JPEG2000.dcm", "rtplan.dcm", "SC_rgb_rle.dcm", "reportsi.dcm"]
-    files = [pydicom.dcmread(get_testdata_file(name)) for name in names]
+    files = [pydicom.dcmread(get_testdata_file(name)) for name in names]  # type: ignore[arg-type]
     with running(tmp_path) as server:
         web = DICOMwebClient(server.url)
         web.store_instances(files)
@@ -365,7 +365,9 @@ _EVERY_RESOURCE = ("", "/metadata", "/rendered", "/thumbnail", "/bulkdata", "/pi
 
 @pytest.mark.parametrize("accept", ["application/x-unknown", "text/html", "no media type", "image/tiff"])
 @pytest.mark.parametrize("level", ["study", "series", "instance"])
-def test_an_unknown_accept_is_406_on_every_resource(server: Running, series, level, accept):
+def test_an_unknown_accept_is_406_on_every_resource(
+    server: Running, series: list[bytes], level: str, accept: str
+) -> None:
     for resource in _EVERY_RESOURCE:
         answer = server.get(path_of(series[0], level) + resource, accept)
         assert answer.status_code == 406, resource
@@ -380,14 +382,16 @@ def test_an_unknown_accept_is_406_on_every_resource(server: Running, series, lev
 
 
 @pytest.mark.parametrize("accept", ["", "*/*"])
-def test_without_an_accept_instances_come_in_parts_as_they_are_stored(server: Running, compressed, accept):
+def test_without_an_accept_instances_come_in_parts_as_they_are_stored(
+    server: Running, compressed: list[bytes], accept: str
+) -> None:
     answer = server.http.get(path_of(compressed[0], "series"), headers={"Accept": accept})
     assert sorted(content for _, content in parts_of(answer)) == sorted(compressed)
     frame = server.http.get(f"{path_of(compressed[0])}/frames/1", headers={"Accept": accept})
     assert "image/jls" in frame.headers["content-type"]
 
 
-def test_image_jpg_is_image_jpeg(server: Running, series):
+def test_image_jpg_is_image_jpeg(server: Running, series: list[bytes]) -> None:
     answer = server.get(path_of(series[0]) + "/rendered", "image/jpg")
     assert answer.status_code == 200 and answer.headers["content-type"] == "image/jpeg"
     parts = parts_of(
@@ -398,7 +402,9 @@ def test_image_jpg_is_image_jpeg(server: Running, series):
 
 @pytest.mark.parametrize("level", ["study", "series", "instance"])
 @pytest.mark.parametrize("kind", ["pixeldata", "bulkdata"])
-def test_pixels_of_all_instances_come_in_one_answer(server: Running, series, compressed, level, kind):
+def test_pixels_of_all_instances_come_in_one_answer(
+    server: Running, series: list[bytes], compressed: list[bytes], level: str, kind: str
+) -> None:
     octets = 'multipart/related; type="application/octet-stream"'
     for contents in (series, compressed):
         wanted = contents if level != "instance" else contents[:1]
@@ -420,7 +426,7 @@ def test_pixels_of_all_instances_come_in_one_answer(server: Running, series, com
     assert {headers["content-type"] for headers, _ in stored} == {f"image/jls; transfer-syntax={JPEG_LS}"}
 
 
-def test_bulk_data_are_all_long_values_and_pixel_data_the_pixels_alone(tmp_path):
+def test_bulk_data_are_all_long_values_and_pixel_data_the_pixels_alone(tmp_path: Path) -> None:
     dataset = read(instances(slices=1)[0])
     dataset.add_new(0x00091010, "OB", bytes(range(256)) * 40)
     item = pydicom.Dataset()
@@ -439,7 +445,7 @@ def test_bulk_data_are_all_long_values_and_pixel_data_the_pixels_alone(tmp_path)
         }
         assert len(parts_of(server.get(f"{path_of(content)}/pixeldata", OCTETS))) == 1
         del dataset.PixelData
-        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = "1.2.3"  # type: ignore[assignment]
         dataset.SeriesInstanceUID = "1.2.4"
         stream = io.BytesIO()
         dataset.save_as(stream)

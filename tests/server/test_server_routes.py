@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from server_support import STOW, body, client, instances, served
@@ -50,7 +51,7 @@ def http(tmp_path: Path) -> Iterator[object]:
         lock.release(deployment.lock)
 
 
-def test_a_route_that_is_posted_to_is_no_store(http: object) -> None:
+def test_a_route_that_is_posted_to_is_no_store(http: Any) -> None:
     answer = http.post("/studies/1.2.3/echo", content=b"so it is", headers={"Content-Type": "text/plain"})
 
     assert answer.status_code == 200
@@ -58,16 +59,16 @@ def test_a_route_that_is_posted_to_is_no_store(http: object) -> None:
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-def test_a_body_that_is_no_upload_is_short(http: object) -> None:
+def test_a_body_that_is_no_upload_is_short(http: Any) -> None:
     assert http.post("/studies/1.2/echo", content=b"x" * 100).status_code == 200
     assert http.post("/studies/1.2/echo", content=b"x" * 101).status_code == 413
 
 
-def test_an_upload_has_its_body_as_it_arrives(http: object) -> None:
+def test_an_upload_has_its_body_as_it_arrives(http: Any) -> None:
     assert http.post("/measured", content=b"x" * 5_000_000).json() == {"size": 5_000_000}
 
 
-def test_stores_and_metrics_are_rows_like_others(http: object) -> None:
+def test_stores_and_metrics_are_rows_like_others(http: Any) -> None:
     contents = instances()
     assert http.post("/studies", content=body(contents), headers={"Content-Type": STOW}).status_code == 200
     assert "hounsfield_instances 3.0" in http.get("/metrics").text

@@ -322,14 +322,14 @@ def test_searches_are_answered_by_an_index(
     server: Running, level: str, filters: dict[str, str], flags: Any
 ) -> None:
     query = replace(Query.build(filters), **flags)
-    statement = _Plan("sqlite", level, _everything(), query).rows().limit(101)
+    statement = _Plan("sqlite", level, _everything(), query).rows().limit(101)  # type: ignore[arg-type]
     text = str(statement.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}))
     with server.archive.index._reading() as connection:
         steps = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}")]
     assert not any(step.startswith("SCAN") for step in steps), steps
 
 
-_MODELS: list[dict] = []
+_MODELS: list[dict[str, Any]] = []
 _PATTERNS = st.one_of(
     st.sampled_from(["*", "", '""', ' ""', "CT\\SR", "CT,SR", ",", "\\", "SECOND\\FIRST", "P00?", "*0*", "P003", "p*",
                      "*^*", "*=*", "?*", "mul*", "MÜLLER^HANS", "山田*", "[x]", "*[x]*", "a_b*", "*%*", "o'neil*",
@@ -366,7 +366,7 @@ def test_sql_matches_as_the_plain_matcher_does(
     assert len(found.models) == len(wanted)
 
 
-def _all_models(server: Running) -> list[dict]:
+def _all_models(server: Running) -> list[dict[str, Any]]:
     if not _MODELS:
         _MODELS.extend(server.get("/studies?includefield=all").json())
     return _MODELS
@@ -396,7 +396,7 @@ def _everything() -> Resource:
         ("/instances", "ScheduledProcedureStepSequence.ScheduledProcedureStepStartDate=x"),
     ],
 )
-def test_a_date_time_or_number_that_is_none_is_400(server, path, query):
+def test_a_date_time_or_number_that_is_none_is_400(server: Running, path: str, query: str) -> None:
     """It would match nothing, and a typing error would look like an archive without the study."""
     answer = server.get(f"{path}?{query}")
     assert answer.status_code == 400
@@ -409,5 +409,5 @@ def test_a_date_time_or_number_that_is_none_is_400(server, path, query):
     ["StudyDate=2024", "StudyDate=202402-", "StudyDate=-20240229", "StudyDate=2024-02-29", "StudyDate=", "StudyDate=*",
      "StudyTime=09:30", "StudyTime=093000.5-235960", 'StudyDate=""&emptyvaluematching=true'],
 )  # fmt: skip
-def test_dates_and_times_in_part_and_ranges_of_them_are_searched(server, query):
+def test_dates_and_times_in_part_and_ranges_of_them_are_searched(server: Running, query: str) -> None:
     assert server.get(f"/studies?{query}").status_code == 200

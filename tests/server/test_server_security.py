@@ -324,7 +324,7 @@ def test_two_hosts_are_400_everywhere(tmp_path: Path, path: str) -> None:
     with running(tmp_path) as server:
         parts = urllib.parse.urlsplit(server.url)
         for more, status in ((), {200, 404}), (("127.0.0.1",), {400}), (("other.example",), {400}):
-            connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
+            connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)  # type: ignore[arg-type]
             connection.putrequest("GET", path, skip_host=True)
             for host in ("127.0.0.1", *more):
                 connection.putheader("Host", host)
@@ -555,7 +555,7 @@ def test_encapsulated_documents_and_markup_never_come_as_a_page(server: Running)
     dataset = pydicom.dcmread(io.BytesIO(content))
     del dataset.PixelData
     script = b"<html><script>alert(1)</script>" * 100
-    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.104.2"
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.104.2"  # type: ignore[assignment]
     dataset.MIMETypeOfEncapsulatedDocument = "text/html"
     dataset.EncapsulatedDocument = script
     dataset.PatientName = "<img onerror>^<script>alert(1)</script>"

@@ -58,7 +58,7 @@ def part(content: bytes, kind: str = OCTETS, where: str | None = PIXELS) -> Part
 
 
 def send(
-    server: Running, models: list[Any], *parts: Part, path: str = "/studies", **headers: str
+    server: Running, models: list[Any], *parts: Part, path: str = "/studies", **headers: Any
 ) -> Response:
     body = b"".join(encode([({"Content-Type": JSON}, json.dumps(models).encode()), *parts], "b"))
     told = {"Content-Type": f'multipart/related; type="{JSON}"; boundary=b'} | headers
@@ -316,7 +316,7 @@ def test_a_bad_instance_is_refused_in_words_and_its_neighbour_is_stored(
     reasons = [each.reason for each in told.having("refused")] + list(told.other_failures)
     assert any(words in reason for reason in reasons), reasons
     assert [each.sop_instance for each in told.having("stored")] == [uids(contents[1])[2]]
-    assert not list((server.archive.store.root / ".hounsfield" / "incoming").iterdir())
+    assert not list((server.archive.store.root / ".hounsfield" / "incoming").iterdir())  # type: ignore[attr-defined]
 
 
 def test_bulk_data_that_nothing_refers_to_are_told(server: Running) -> None:
@@ -369,7 +369,7 @@ def test_metadata_that_are_none_are_refused_whole(
 ) -> None:
     answer = server.http.post("/studies", content=content, headers={"Content-Type": kind})
     assert answer.status_code == status, answer.text
-    assert not list((server.archive.store.root / ".hounsfield" / "incoming").iterdir())
+    assert not list((server.archive.store.root / ".hounsfield" / "incoming").iterdir())  # type: ignore[attr-defined]
 
 
 def test_limits_hold_for_metadata_and_bulk_data(tmp_path: Path) -> None:
@@ -425,7 +425,7 @@ def test_no_metadata_make_a_5xx(
                 assert server.http.get(each.url + rest).status_code < 500
 
 
-_KEPT: list = []
+_KEPT: list[Any] = []
 
 
 def _shared(factory: TempPathFactory) -> Running:

@@ -300,7 +300,7 @@ def _half_stored(folder: Path, content: bytes, **shared: Any) -> None:
     """What a server leaves that dies between the put of an instance and its index."""
     deployment = Deployment(str(folder), **shared)
     archive = deployment.open(first=True)
-    archive.index.add = _dies
+    archive.index.add = _dies  # type: ignore[assignment, method-assign]
     arrival = archive.store.arrival()
     arrival.write([content])
     arrival.sync()

@@ -32,7 +32,7 @@ def result(answer: Response, *asked: Any) -> StoreResult:
 
 
 def files(server: Running) -> list[Any]:
-    return sorted(path for path in server.archive.store.root.rglob("*.dcm"))
+    return sorted(path for path in server.archive.store.root.rglob("*.dcm"))  # type: ignore[attr-defined]
 
 
 def test_stored_files_are_plain_dicom_at_study_series_instance(server: Running) -> None:
@@ -42,9 +42,9 @@ def test_stored_files_are_plain_dicom_at_study_series_instance(server: Running) 
     told = result(answer, *(uids(each)[2] for each in contents))
     assert told.complete and len(told.instances) == len(contents)
     study, series, instance = uids(contents[0])
-    assert (server.archive.store.root / study / series / f"{instance}.dcm").read_bytes() == contents[0]
+    assert (server.archive.store.root / study / series / f"{instance}.dcm").read_bytes() == contents[0]  # type: ignore[attr-defined]
     assert len(files(server)) == len(contents)
-    assert not list((server.archive.store.root / ".hounsfield" / "incoming").iterdir())
+    assert not list((server.archive.store.root / ".hounsfield" / "incoming").iterdir())  # type: ignore[attr-defined]
     assert told.instances[0].url == f"{server.url}{path_of(contents[0])}"
 
 
@@ -114,7 +114,7 @@ def test_a_bad_instance_is_refused_and_its_neighbours_are_stored(
     reasons = [each.reason for each in told.having("refused")] + list(told.other_failures)
     assert len(reasons) == 1 and words in reasons[0]
     assert len(files(server)) == 2
-    assert not list((server.archive.store.root / ".hounsfield" / "incoming").iterdir())
+    assert not list((server.archive.store.root / ".hounsfield" / "incoming").iterdir())  # type: ignore[attr-defined]
 
 
 def test_nothing_but_bad_instances_is_409(server: Running) -> None:
@@ -160,7 +160,7 @@ def test_bodies_that_are_none_are_refused_whole(
 ) -> None:
     assert server.http.post("/studies", content=content, headers=headers).status_code == status
     assert files(server) == []
-    assert not list((server.archive.store.root / ".hounsfield" / "incoming").iterdir())
+    assert not list((server.archive.store.root / ".hounsfield" / "incoming").iterdir())  # type: ignore[attr-defined]
 
 
 def test_the_answer_is_xml_for_who_asks(server: Running) -> None:
@@ -264,13 +264,13 @@ def test_what_cannot_be_indexed_in_place_is_told_once_and_a_link_above_a_folder_
         assert parts_of(server.get(path_of(contents[0]), AS_STORED))[0][1] == contents[0]
 
 
-def _with(content: bytes, **elements: object) -> bytes:
+def _with(content: bytes, **elements: Any) -> bytes:
     dataset = pydicom.dcmread(io.BytesIO(content))
     with pytest.warns() if "../" in str(elements) else __import__("contextlib").nullcontext():
         for keyword, value in elements.items():
             setattr(dataset, keyword, value)
     if "SOPInstanceUID" in elements:
-        dataset.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
+        dataset.file_meta.MediaStorageSOPInstanceUID = "1.2.3"  # type: ignore[assignment]
     out = io.BytesIO()
     dataset.save_as(out, enforce_file_format=False)
     return out.getvalue()
@@ -289,7 +289,7 @@ def test_the_body_is_written_in_pieces_of_any_size(server: Running) -> None:
     assert [path.read_bytes() for path in files(server)] == sorted(contents, key=path_of)
 
 
-def test_explicit_data_under_an_implicit_syntax_are_refused_with_the_true_reason(server):
+def test_explicit_data_under_an_implicit_syntax_are_refused_with_the_true_reason(server: Running) -> None:
     content = instances(slices=1)[0]
     assert content.count(b"1.2.840.10008.1.2.1\0") == 1
     # The same length, so that the file meta group stays whole.

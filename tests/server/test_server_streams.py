@@ -7,6 +7,7 @@ import random
 import socket
 import time
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -43,7 +44,9 @@ def test_blocks_that_are_held_stay_as_they_were() -> None:
 @pytest.mark.parametrize("held", [1, 2, 3, 5])
 def test_blocks_are_used_again_once_nobody_holds_them(held: int) -> None:
     given, whole = pieces()
-    buffers, views, got = {}, [], b""
+    buffers: dict[Any, Any] = {}
+    views: list[Any] = []
+    got = b""
     for view in streams.blocks(given):
         buffers[id(view.obj)] = view.obj
         views = [*views, view][-held:]

@@ -185,7 +185,7 @@ def test_what_holds_no_hounsfield_units_says_why(tmp_path: Path) -> None:
     import pydicom
     from pydicom.data import get_testdata_file
 
-    found = pydicom.dcmread(get_testdata_file("SC_rgb_rle.dcm"))
+    found = pydicom.dcmread(get_testdata_file("SC_rgb_rle.dcm"))  # type: ignore[arg-type]
     stream = io.BytesIO()
     found.save_as(stream)
     with running(tmp_path) as server:
@@ -233,7 +233,7 @@ def test_slices_left_out_are_a_warning_beyond_a_small_share(
 
 def test_maps_of_another_unit_say_that_they_are_shown_as_whole_numbers(tmp_path: Path) -> None:
     told = "values are shown here as whole numbers; the volume as a file keeps their fractions"
-    spec = {"slices": 2, "rows": 8, "columns": 8, "rescale_type": "Z_EFF", "padding": None}
+    spec: dict[str, Any] = {"slices": 2, "rows": 8, "columns": 8, "rescale_type": "Z_EFF", "padding": None}
     for number, (slope, is_told) in enumerate(((0.01, True), (2.0, False))):
         paths = write(PhantomSpec(slope=slope, seed=number, **spec), tmp_path / str(number))
         contents = [path.read_bytes() for path in paths]
@@ -254,7 +254,7 @@ def test_describing_a_series_decodes_nothing(tmp_path: Path, monkeypatch: pytest
     with running(tmp_path / "archive") as server:
         assert server.store(contents).status_code == 200
         read = []
-        monkeypatch.setattr(Instance, "_encoded", lambda self, *given, **named: read.append(self) or b"")
+        monkeypatch.setattr(Instance, "_encoded", lambda self, *given, **named: read.append(self) or b"")  # type: ignore[func-returns-value]
         info = server.get(f"{path_of(contents[0], 'series')}/info").json()
         assert info["slices"][0]["stored"]["signed"] is True
         assert info["slices"][0]["padding"] == [-2000, -2000]

@@ -37,7 +37,7 @@ class Steps:
         self.last, self.count = last, 0
         for name in STEPS:
             setattr(os, name, self._counted(getattr(os, name)))
-        Path.write_bytes = self._written()  # type: ignore[method-assign]
+        Path.write_bytes = self._written()  # type: ignore[assignment]
 
     def _counted(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def counted(*arguments: Any, **options: Any) -> Any:
@@ -142,7 +142,7 @@ def in_child(work: Callable[[], object]) -> int:
 
 def main(base: Path, action: str, copies: bool) -> None:
     if copies:
-        os.link = _no_links  # type: ignore[assignment]
+        os.link = _no_links
     work = {"compress": compress, "discard": discard}[action]
     folder, step, status = base / action, 0, CRASHED
     while status == CRASHED:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from orthanc import running_orthanc
 
@@ -113,10 +114,10 @@ def running_dcmqrscp(folder: Path, *options: object, our_title: str = "ME") -> I
 
 
 @contextmanager
-def running_orthanc_dimse(folder: Path, **options: object) -> Iterator[Archive]:
+def running_orthanc_dimse(folder: Path, **options: Any) -> Iterator[Archive]:
     """Orthanc, called ORTHANC, that knows ME."""
     port, our_port = free_port(), free_port()
-    settings: dict[str, object] = {
+    settings: dict[str, Any] = {
         "DicomServerEnabled": True,
         "DicomPort": port,
         "DicomAet": "ORTHANC",

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def turned(*, x: float = 0.0, y: int = 0.0, z: int = 0.0) -> NDArray[Any]:
+def turned(*, x: float = 0.0, y: int = 0.0, z: int = 0.0) -> NDArray[Any]:  # type: ignore[assignment]
     """Rotation by degrees about the patient's axes."""
     about = np.eye(3)
     for axis, degrees in enumerate((x, y, z)):

@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 PACKAGES = "orthanc orthanc-dicomweb"
 PLUGINS = (Path("/usr/share/orthanc/plugins"), Path("/usr/lib/orthanc"))
@@ -46,7 +47,7 @@ def skip_without_orthanc() -> None:
 
 
 @contextmanager
-def running_orthanc(folder: Path, *, user: str = "", password: str = "", **options: object) -> Iterator[str]:
+def running_orthanc(folder: Path, *, user: str = "", password: str = "", **options: Any) -> Iterator[str]:
     """Start one in `folder` and yield the URL of its DICOMweb service."""
     binary, plugin = find_orthanc()
     folder.mkdir(parents=True, exist_ok=True)

@@ -268,7 +268,7 @@ def _objects(folder: Path) -> Iterator[None]:
     """A folder in the place of a bucket: the same library, without a network."""
     folder.mkdir(parents=True, exist_ok=True)
     real = obstore.store.from_url
-    obstore.store.from_url = lambda url: obstore.store.LocalStore(folder)
+    obstore.store.from_url = lambda url: obstore.store.LocalStore(folder)  # type: ignore[assignment]
     try:
         yield
     finally:

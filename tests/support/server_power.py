@@ -144,7 +144,7 @@ class Recorder:
         number = Path(target).stat().st_ino
         names = (self._named(target, ("file", number)),)
         if source is not None:
-            names = (self._named(source, None), *names)
+            names = (self._named(source, None), *names)  # type: ignore[assignment]
         self._note(Event("names", names, number, _content(Path(target))))
 
     def _rename(self, real: Callable[..., None], source: Any, target: Any) -> None:

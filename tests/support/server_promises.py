@@ -76,7 +76,7 @@ def deleting(content: bytes, level: str = "instance", *, of: Sequence[bytes] = (
     parts = path_of(content, level).split("/")[2::2]
 
     def run(_: Deployment, archive: Archive) -> None:
-        archive.remove(Resource("", *parts))
+        archive.remove(Resource("", *parts))  # type: ignore[arg-type]
 
     return Operation("delete", run, {uids(each)[2]: None for each in (content, *of)})
 
@@ -319,7 +319,7 @@ def problems(archive: Archive, *runs: Run, running: bool = False, powerless: boo
     if running:
         return found
     for uid, contents in allowed.items():
-        content = there.get(uid)
+        content = there.get(uid)  # type: ignore[assignment]
         # A file whose owner changed it is in the index, and not served before it is read again.
         if content not in contents and not (uid in there and content is None):
             what = "gone" if content is None else "of a version that nobody may see any more"

@@ -121,7 +121,7 @@ def serve(folder: str, options: dict[str, Any]) -> None:
         run(
             Deployment(folder, **options),
             Address(port=0),
-            on_ready=lambda url: url.startswith("http") and print(os.getpid(), url, flush=True),
+            on_ready=lambda url: url.startswith("http") and print(os.getpid(), url, flush=True),  # type: ignore[arg-type]
             dimse=endpoint("HOUNSFIELD", "127.0.0.1", dicom_port) if dicom_port else None,
         )
     except HounsfieldError as error:

@@ -129,7 +129,7 @@ class Person:
         self.asked: list[str] = []
         self.page.on("pageerror", lambda error: self.troubles.append(str(error)))
         self.page.on("console", self._heard)
-        self.page.on("dialog", lambda dialog: (self.troubles.append(dialog.message), dialog.dismiss()))
+        self.page.on("dialog", lambda dialog: (self.troubles.append(dialog.message), dialog.dismiss()))  # type: ignore[func-returns-value]
         self.page.on("request", lambda request: self.asked.append(request.url))
 
     def _heard(self, message: Any) -> None:

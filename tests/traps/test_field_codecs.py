@@ -8,6 +8,7 @@ import io
 import warnings
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import imagecodecs
@@ -142,7 +143,7 @@ def test_lossy_values_past_bits_stored_stay_at_the_highest() -> None:
 # What is above Bits Stored.
 
 
-def overlaid(frames: int = 1, **attributes: object) -> tuple[bytes, np.ndarray, np.ndarray]:
+def overlaid(frames: int = 1, **attributes: Any) -> tuple[bytes, np.ndarray, np.ndarray]:
     """12-bit frames with an overlay in bit 13: the file, its values, its overlay."""
     values = NOISE.integers(0, 4096, (frames, 24, 17)).astype("u2")
     overlay = NOISE.integers(0, 2, values.shape).astype("u2")
@@ -334,11 +335,11 @@ def labelled(stream: bytes, keyword: str, photometric: str) -> bytes:
 
 
 def jfif() -> bytes:
-    return imagecodecs.jpeg8_encode(RGB, level=95, subsampling="444")
+    return imagecodecs.jpeg8_encode(RGB, level=95, subsampling="444")  # type: ignore[return-value]
 
 
 def adobe_rgb() -> bytes:
-    return imagecodecs.jpeg8_encode(RGB, level=95, colorspace="RGB", outcolorspace="RGB")
+    return imagecodecs.jpeg8_encode(RGB, level=95, colorspace="RGB", outcolorspace="RGB")  # type: ignore[return-value]
 
 
 def shown(content: bytes) -> np.ndarray:
@@ -397,12 +398,12 @@ def test_a_label_of_the_field_is_mended(field: Path) -> None:
 
 def test_jpeg2000_with_a_component_transform_is_rgb_whatever_its_label() -> None:
     stream = imagecodecs.jpeg2k_encode(RGB, level=0, codecformat="j2k", reversible=True, mct=True)
-    assert traits_of(stream, transfer_syntax("jpeg2000")).colour == "RGB"
-    result = made(labelled(stream, "jpeg2000", "YBR_FULL"), "explicit")
+    assert traits_of(stream, transfer_syntax("jpeg2000")).colour == "RGB"  # type: ignore[arg-type]
+    result = made(labelled(stream, "jpeg2000", "YBR_FULL"), "explicit")  # type: ignore[arg-type]
     assert pydicom.dcmread(io.BytesIO(result.content)).PhotometricInterpretation == "RGB"
     assert np.array_equal(shown(result.content), RGB)
     plain = imagecodecs.jpeg2k_encode(RGB, level=0, codecformat="j2k", reversible=True, mct=False)
-    kept = made(labelled(plain, "jpeg2000", "YBR_FULL"), "explicit")
+    kept = made(labelled(plain, "jpeg2000", "YBR_FULL"), "explicit")  # type: ignore[arg-type]
     assert pydicom.dcmread(io.BytesIO(kept.content)).PhotometricInterpretation == "YBR_FULL" and not kept.why
 
 
@@ -416,7 +417,7 @@ def test_frames_of_different_colour_spaces_are_refused() -> None:
 
 
 def test_lossless_jpeg_of_ybr_does_not_call_its_components_red_green_and_blue() -> None:
-    form = FrameFormat(*RGB.shape, 8, 8, 7, photometric_interpretation="YBR_FULL")
+    form = FrameFormat(*RGB.shape, 8, 8, 7, photometric_interpretation="YBR_FULL")  # type: ignore[call-arg, misc]
     for keyword in ("jpeg-lossless", "jpeg-lossless-14"):
         stream = encode_frame(RGB, transfer_syntax(keyword), form)
         assert traits_of(stream, transfer_syntax(keyword)).colour == ""
@@ -444,7 +445,7 @@ def in_big_endian_words(dataset: pydicom.Dataset) -> bytes:
     dataset.PixelData = np.frombuffer(content, "<u2").astype(">u2").tobytes()
     dataset["PixelData"].VR = "OW"
     dataset.ensure_file_meta()
-    dataset.file_meta.TransferSyntaxUID = transfer_syntax("explicit-big-endian").uid
+    dataset.file_meta.TransferSyntaxUID = transfer_syntax("explicit-big-endian").uid  # type: ignore[assignment]
     buffer = io.BytesIO()
     dataset.save_as(buffer, enforce_file_format=True)
     return buffer.getvalue()
@@ -660,7 +661,7 @@ def test_components_subsampled_in_an_unusual_way_are_refused() -> None:
     stream = bytearray(imagecodecs.jpeg2k_encode(RGB, level=0, codecformat="j2k", reversible=True, mct=False))
     stream[43:45] = b"\2\2"  # the first of three
     with pytest.raises(UnsupportedError, match="subsampled in an unusual way"):
-        decode_frame(bytes(stream), transfer_syntax("jpeg2000"), FrameFormat(*RGB.shape, 8, 8, 7))
+        decode_frame(bytes(stream), transfer_syntax("jpeg2000"), FrameFormat(*RGB.shape, 8, 8, 7))  # type: ignore[call-arg]
 
 
 def subsampled(pixel_format: str) -> tuple[bytes, np.ndarray]:

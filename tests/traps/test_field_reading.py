@@ -49,7 +49,7 @@ def test_frames_shuffled_without_position(reading: Path) -> None:
 def test_multiframe_orientation_dropped(reading: Path) -> None:
     volume = hounsfield.load(reading / "multiframe_orientation_dropped")
     expected = [[0, 0, 0.3, -4.8], [0.3, 0, 0, -4.8], [0, -0.3, 0, 5], [0, 0, 0, 1]]
-    np.testing.assert_allclose(volume.affine, expected, atol=1e-9)
+    np.testing.assert_allclose(volume.affine, expected, atol=1e-9)  # type: ignore[arg-type]
     (warning,) = volume.report.warnings
     assert "Slice Location Vector (0018,2005)" in warning
 

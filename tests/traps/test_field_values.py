@@ -308,7 +308,7 @@ def as_ge_private(folder: Path) -> None:
     for path in folder.iterdir():
         dataset = pydicom.dcmread(path)
         dataset.PixelData = np.frombuffer(dataset.PixelData, "<u2").astype(">u2").tobytes()
-        dataset.file_meta.TransferSyntaxUID = "1.2.840.113619.5.2"
+        dataset.file_meta.TransferSyntaxUID = "1.2.840.113619.5.2"  # type: ignore[assignment]
         pydicom.dcmwrite(path, dataset, implicit_vr=True, little_endian=True)
 
 
@@ -356,7 +356,7 @@ def test_signed_pixels_without_pixel_representation_are_hu(real_data: Path) -> N
     )
 
 
-SIGNED = {
+SIGNED: dict[str, Any] = {
     "GE": {},
     "already HU": {"intercept": 0.0, "padding": -2000},
     "already HU, 12 bits": {"intercept": 0.0, "bits_stored": 12, "padding": None},
@@ -368,7 +368,7 @@ SIGNED = {
     },
     "13 bits": {"bits_stored": 13, "intercept": 0.0},
 }
-UNSIGNED_ONES = {
+UNSIGNED_ONES: dict[str, Any] = {
     "12 bits": {"signed": False, "bits_stored": 12, "padding": 0},
     "16 bits": {"signed": False, "bits_stored": 16, "padding": 0},
     "12 bits with metal": {"signed": False, "bits_stored": 12, "padding": 0, "metal": 3000.0},
@@ -470,7 +470,7 @@ def test_decimal_commas_in_rescale_and_geometry(multiframe: Any, syntax: str, tm
         SMALL, slope_tag="1,0", intercept_tag="-1024,00", transfer_syntax=syntax, multiframe=multiframe
     )
     folder = written(spec, tmp_path)
-    options = {"spacing": (2.5, 1.0, 1.0)} if multiframe == "no geometry" else {}
+    options: dict[str, Any] = {"spacing": (2.5, 1.0, 1.0)} if multiframe == "no geometry" else {}
     volume = hounsfield.load(folder, **options)
     np.testing.assert_array_equal(volume.array, phantom.truth(replace(SMALL, multiframe=None)))
     assert sum("with a decimal comma" in warning for warning in volume.report.warnings) == 2

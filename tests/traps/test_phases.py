@@ -154,7 +154,7 @@ def test_attributes_part_slices_together_where_none_does_alone(
         "AcquisitionNumber": (1, 2),
         "ImageComments": "xy",
     }
-    kinds = [{}]
+    kinds: list[Any] = [{}]
     for keyword in keywords:
         kinds = [{**kind, keyword: value} for kind in kinds for value in values.get(keyword, ("p", "q"))]
     stacks = [(stack(seed), setting(**kind)) for seed, kind in enumerate(kinds)]

@@ -135,7 +135,7 @@ def as_un(dataset: Dataset, keyword: str) -> None:
     """The sequence as an Implicit VR value of VR UN (PS3.5 6.2.2), as a node that did not know it passes it on."""
     stream = pydicom.filebase.DicomBytesIO()
     stream.is_little_endian, stream.is_implicit_VR = True, True
-    pydicom.filewriter.write_sequence(stream, dataset[keyword], "utf-8")
+    pydicom.filewriter.write_sequence(stream, dataset[keyword], "utf-8")  # type: ignore[arg-type]
     tag, value = pydicom.tag.Tag(keyword), stream.getvalue()
     dataset._dict[tag] = RawDataElement(tag, "UN", len(value), value, 0, False, True)
 

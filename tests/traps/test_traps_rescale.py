@@ -58,7 +58,7 @@ def test_trap_17_what_is_written_and_no_number_is_refused(
     multiframe: Any, half: str, text: str, tmp_path: Path
 ) -> None:
     with pytest.raises(HounsfieldError, match=f"is '{text}'"):
-        loaded(replace(SMALL, multiframe=multiframe, **{half: text}), tmp_path)
+        loaded(replace(SMALL, multiframe=multiframe, **{half: text}), tmp_path)  # type: ignore[arg-type]
 
 
 def test_trap_17_of_several_values_the_first_is_taken_and_told(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_trap_17_an_intercept_of_zero_is_a_value(tmp_path: Path) -> None:
 @pytest.mark.parametrize("place", ["shared", "per-frame", "root"])
 @pytest.mark.parametrize("half", ["slope_tag", "intercept_tag"])
 def test_trap_17_half_a_pair_in_functional_groups(place: Any, half: str, tmp_path: Path) -> None:
-    spec = replace(SMALL, multiframe="enhanced", rescale_place=place, slope=2.0, **{half: None})
+    spec = replace(SMALL, multiframe="enhanced", rescale_place=place, slope=2.0, **{half: None})  # type: ignore[arg-type]
     volume = loaded(spec, tmp_path)
     np.testing.assert_array_equal(volume.array, phantom.truth(spec))
     assert "is missing: taken as" in volume.report.warnings[0]

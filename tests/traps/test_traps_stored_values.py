@@ -102,9 +102,9 @@ def test_trap_04_jpeg_2000_unsigned_in_the_codestream_signed_in_the_header(tmp_p
         stream = imagecodecs.jpeg2k_encode(
             unsigned, level=0, codecformat="j2k", bitspersample=13, reversible=True
         )
-        dataset.PixelData = encapsulate([stream])
+        dataset.PixelData = encapsulate([stream])  # type: ignore[list-item]
         dataset["PixelData"].is_undefined_length = True
-        dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.90"
+        dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.90"  # type: ignore[assignment]
 
     volume = hounsfield.load(rewritten(spec, tmp_path / "ct", as_unsigned_codestream))
     assert_is_truth(volume, spec)
@@ -338,7 +338,7 @@ def test_trap_12_native_pixels_in_a_fragment(tmp_path: Path) -> None:
         dataset.PixelData = encapsulate([dataset.PixelData])
         dataset["PixelData"].VR = "OB"
         dataset["PixelData"].is_undefined_length = True
-        dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.80"
+        dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.80"  # type: ignore[assignment]
 
     assert_is_truth(hounsfield.load(rewritten(TWELVE, tmp_path / "ct", encapsulated)), TWELVE)
 
@@ -385,9 +385,9 @@ def test_trap_14_jp2_container(tmp_path: Path) -> None:
             dataset.pixel_array, level=0, codecformat="jp2", bitspersample=12, reversible=True
         )
         assert stream[4:8] == b"jP  "
-        dataset.PixelData = encapsulate([stream])
+        dataset.PixelData = encapsulate([stream])  # type: ignore[list-item]
         dataset["PixelData"].is_undefined_length = True
-        dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.90"
+        dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.90"  # type: ignore[assignment]
 
     assert_is_truth(hounsfield.load(rewritten(TWELVE, tmp_path / "ct", in_a_container)), TWELVE)
 

@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from viewer_browser import need_page
 
@@ -26,13 +27,13 @@ sys.exit(main(["demo", *sys.argv[1:]]))
 """
 
 
-def _environment(**more: str) -> dict[str, str]:
+def _environment(**more: Any) -> dict[str, str]:
     desktop = {"DISPLAY", "WAYLAND_DISPLAY", "BROWSER"}
     return {name: value for name, value in os.environ.items() if name not in desktop} | more
 
 
 @contextmanager
-def _demo(*arguments: str, **more: str) -> Iterator[subprocess.Popen[str]]:
+def _demo(*arguments: str, **more: Any) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
         [sys.executable, "-c", _SMALL, *arguments],
         stdout=subprocess.PIPE,
@@ -73,7 +74,7 @@ def test_demo_in_a_pipe_ends_by_itself_even_on_a_desktop(tmp_path: Path) -> None
     assert not (tmp_path / "opened").exists()
 
 
-def _on_a_terminal(folder: Path, **more: str) -> tuple[subprocess.Popen[bytes], int]:
+def _on_a_terminal(folder: Path, **more: Any) -> tuple[subprocess.Popen[bytes], int]:
     """The demonstration, and the other end of its terminal."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-c", _SMALL, "--out", str(folder)]
@@ -85,7 +86,7 @@ def _on_a_terminal(folder: Path, **more: str) -> tuple[subprocess.Popen[bytes], 
 
 def _said(terminal: int) -> str:
     """All that was printed, once the other end is closed."""
-    pieces = []
+    pieces: list[Any] = []
     while True:
         try:
             piece = os.read(terminal, 65536)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs
 
 import numpy as np
@@ -167,7 +168,7 @@ def test_check_view_prints_what_it_finds_and_opens_both(folder: Path) -> None:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
-        lines = []
+        lines: list[Any] = []
         while not (lines and lines[-1].startswith("http")):
             lines.append(process.stdout.readline())
             assert lines[-1], process.stderr

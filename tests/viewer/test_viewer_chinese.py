@@ -17,7 +17,7 @@ from hounsfield.phantom import PhantomSpec, write
 
 pytestmark = pytest.mark.xdist_group("viewer")
 
-NAMES = {
+NAMES: dict[str, Any] = {
     "patient_name": "体模^亨氏",
     "patient_id": "7",
     "character_set": "ISO_IR 192",

@@ -338,8 +338,10 @@ def test_a_localizer_has_directions_and_a_scale(person: Person, real_data: Path)
         _open(person, url)
         read = person.point(500, 300)
         row, column = read["index"][1:]
-        along, down = np.reshape(plane.orientation, (2, 3))
-        place = np.array(plane.position) + along * column * plane.spacing[1] + down * row * plane.spacing[0]
+        along: Any
+        down: Any
+        along, down = np.reshape(plane.orientation, (2, 3))  # type: ignore[arg-type]
+        place = np.array(plane.position) + along * column * plane.spacing[1] + down * row * plane.spacing[0]  # type: ignore[index]
         np.testing.assert_allclose(read["lps"], place, atol=0.01)
         person.page.keyboard.press("k")
         person.page.keyboard.press("d")
@@ -378,7 +380,7 @@ def test_presets_in_hounsfield_units_are_for_ct(person: Person, tmp_path: Path) 
         if path.is_file():
             data = pydicom.dcmread(path)
             data.Modality = "MR"
-            data.SOPClassUID = data.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.4"
+            data.SOPClassUID = data.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.4"  # type: ignore[assignment]
             data.save_as(path)
     with looking_at(tmp_path) as url:
         _open(person, url)

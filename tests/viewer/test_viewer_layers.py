@@ -79,7 +79,7 @@ def _rows(person: Person, name: str) -> dict[int, tuple[str, str]]:
     """Segment number → (ml, mean) as the list has them."""
     rows = person.page.locator(".layer", has_text=name).locator("tr[data-segment]")
     return {
-        int(str(row.get_attribute("data-segment"))): tuple(row.locator(".figure").all_inner_texts())  # type: ignore[misc]
+        int(str(row.get_attribute("data-segment"))): tuple(row.locator(".figure").all_inner_texts())
         for row in rows.all()
     }
 
@@ -138,12 +138,12 @@ def test_ml_and_mean_are_those_of_measure(person: Person, scene: Scene, address:
     for name in ("Segmentation", "Structures", "map.nii.gz"):
         _show(person, name)
     shown = {**_rows(person, "Segmentation")}
-    shown = {("organs.dcm", number): row for number, row in shown.items()}
-    shown |= {("structures.dcm", number): row for number, row in _rows(person, "Structures").items()}
-    shown |= {("map.nii.gz", number): row for number, row in _rows(person, "map.nii.gz").items()}
+    shown = {("organs.dcm", number): row for number, row in shown.items()}  # type: ignore[misc]
+    shown |= {("structures.dcm", number): row for number, row in _rows(person, "Structures").items()}  # type: ignore[misc]
+    shown |= {("map.nii.gz", number): row for number, row in _rows(person, "map.nii.gz").items()}  # type: ignore[misc]
     assert len(shown) == len(segments) == 5
     for each in segments:
-        ml, mean = shown[Path(each["mask"]).name, each["number"]]
+        ml, mean = shown[Path(each["mask"]).name, each["number"]]  # type: ignore[index]
         assert float(ml) == pytest.approx(each["ml"], abs=0.051)
         assert float(mean.replace("−", "-")) == pytest.approx(each["mean"], abs=0.051)
 

@@ -26,8 +26,8 @@ STUDIES = 2300
 def _study(number: int, folder: Path) -> FileSource:
     """One header: numbers, dates and names run in three different orders."""
     image, meta = Dataset(), FileMetaDataset()
-    image.SOPClassUID = meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.2"
-    image.SOPInstanceUID = meta.MediaStorageSOPInstanceUID = f"1.2.3.{number}.1.1"
+    image.SOPClassUID = meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.2"  # type: ignore[assignment]
+    image.SOPInstanceUID = meta.MediaStorageSOPInstanceUID = f"1.2.3.{number}.1.1"  # type: ignore[assignment]
     image.StudyInstanceUID, image.SeriesInstanceUID = f"1.2.3.{number}", f"1.2.3.{number}.1"
     image.PatientName, image.PatientID = f"Person^{(number * 7) % STUDIES:05d}", f"P{number:05d}"
     image.StudyDate, image.Modality = f"20{number * 11 % 24:02d}0101", "CT"

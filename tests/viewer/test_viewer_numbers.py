@@ -21,7 +21,7 @@ def test_the_chain_voxel_and_place_stand_under_the_pointer(
 ) -> None:
     person.open(f"{thin_url}&lang=en")
     person.see_image()
-    found = person.point(*(side / 2 + 30 for side in person.size()))
+    found = person.point(*(side / 2 + 30 for side in person.size()))  # type: ignore[arg-type]
     value = int(load(studies_folder / "thin").array[tuple(found["voxel"])])
     assert found["value"] == value
     said = str(value).replace("-", "−")
@@ -50,7 +50,7 @@ def test_the_badge_is_green_amber_or_red_with_reasons(
         person.open(f"{address}&lang=en")
         person.see_image()
         assert "bad" in str(person.page.locator(".badge").get_attribute("class")).split()
-        found = person.point(*(side / 2 for side in person.size()))
+        found = person.point(*(side / 2 for side in person.size()))  # type: ignore[arg-type]
         assert "HU" not in found["text"]
 
 

@@ -45,7 +45,7 @@ def test_a_series_on_another_server_is_looked_at_from_there(
         person.open(f"{address}&lang=en")
         person.see_image()
         assert "Thick" in person.page.locator(".caption").inner_text()
-        found = person.point(*(side / 2 for side in person.size()))
+        found = person.point(*(side / 2 for side in person.size()))  # type: ignore[arg-type]
         assert found["value"] == load(studies_folder / "thick").array[tuple(found["voxel"])]
 
 
@@ -320,11 +320,11 @@ def test_phases_of_one_series_are_chosen(person: Person, tmp_path: Path) -> None
         person.open(f"{address}&panel=numbers&lang=en")
         person.see_image()
         place = tuple(side / 2 for side in person.size())
-        first = person.point(*place)
+        first = person.point(*place)  # type: ignore[arg-type]
         assert first["value"] == load(folder, phase=0).array[tuple(first["voxel"])]
         person.page.locator(".panel section", has_text="Phase").get_by_role("combobox").select_option("0/1")
         person.see_image()
-        second = person.point(*place)
+        second = person.point(*place)  # type: ignore[arg-type]
         assert second["value"] == load(folder, phase=1).array[tuple(second["voxel"])]
         assert "phase=1" in person.address()
 

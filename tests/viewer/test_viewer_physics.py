@@ -52,5 +52,5 @@ def test_a_nifti_opens_like_a_folder_with_its_verdict(person: Person, tmp_path: 
         section.wait_for()
         assert "air reads" in section.inner_text() and "water 0" in section.inner_text()
         assert person.page.locator(".physics-plot .bars").count() == 1
-        found = person.point(*(side / 2 for side in person.size()))
+        found = person.point(*(side / 2 for side in person.size()))  # type: ignore[arg-type]
         assert found["value"] == int(volume.array[tuple(found["voxel"])])

@@ -94,7 +94,7 @@ def test_a_magnetic_resonance_image_has_its_own_unit(person: Person, tmp_path: P
     with looking_at(tmp_path) as address:
         person.open(f"{address}&lang=en")
         person.see_image()
-        found = person.point(*(side / 2 for side in person.size()))
+        found = person.point(*(side / 2 for side in person.size()))  # type: ignore[arg-type]
         assert "HU" not in found["text"]
 
 

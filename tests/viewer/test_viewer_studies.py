@@ -171,5 +171,5 @@ def test_a_server_that_asks_for_a_token_is_given_one_that_no_address_shows(
         person.page.wait_for_function("() => document.querySelector('.thumbnail img')?.naturalWidth > 0")
         person.page.locator(".card-open").click()
         person.see_image()
-        assert person.point(*(side / 2 for side in person.size()))["value"] is not None
+        assert person.point(*(side / 2 for side in person.size()))["value"] is not None  # type: ignore[arg-type]
         assert token not in person.page.url and not any(token in address for address in person.asked)

@@ -55,10 +55,10 @@ def test_a_replaced_value_changes_its_element_only() -> None:
     after = edited(before, "PatientName=Doe^Jane")
     dataset = read(before)
     tag = dataset.get_item("PatientName")
-    start = tag.value_tell - 8
+    start = tag.value_tell - 8  # type: ignore[attr-defined]
     assert after[:start] == before[:start]
     assert after[start:].startswith(b"\x10\x00\x10\x00PN\x08\x00Doe^Jane")
-    assert after[start + 16 :] == before[start + 8 + tag.length :]
+    assert after[start + 16 :] == before[start + 8 + tag.length :]  # type: ignore[attr-defined]
 
 
 def test_an_added_element_stands_in_tag_order_and_a_removed_one_is_gone() -> None:

@@ -9,6 +9,7 @@ import random
 import struct
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pydicom
 import pydicom.data
@@ -71,7 +72,7 @@ def test_quick_rows_are_those_of_pydicom_on_phantoms(tmp_path: Path) -> None:
             {"preamble": False},
         )
     ):
-        write_phantom(PhantomSpec(rows=8, columns=8, slices=3, **change), tmp_path / str(number))
+        write_phantom(PhantomSpec(rows=8, columns=8, slices=3, **change), tmp_path / str(number))  # type: ignore[arg-type]
     assert_rows_agree(instances_of(tmp_path))
 
 
@@ -335,7 +336,7 @@ def test_a_search_keeps_the_sequences_around_what_it_finds(real_data: Path) -> N
     assert {row.group for row in select_rows(rows, groups=[Group.STUDY])} == {Group.STUDY}
 
 
-def listing(**elements: str) -> Listing:
+def listing(**elements: Any) -> Listing:
     dataset = Dataset()
     for keyword, value in elements.items():
         setattr(dataset, keyword, value)

@@ -17,7 +17,7 @@ from hounsfield.errors import DicomwebError
 MULTIPART = 'multipart/related; type="application/dicom"; boundary=b'
 
 
-def studies(count: int, start: int = 0) -> list[dict]:
+def studies(count: int, start: int = 0) -> list[dict[str, Any]]:
     return [{"0020000D": {"vr": "UI", "Value": [f"1.{number}"]}} for number in range(start, start + count)]
 
 

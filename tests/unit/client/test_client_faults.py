@@ -22,14 +22,14 @@ from hounsfield.dicomweb.multipart import encode
 from hounsfield.dicomweb.store_results import StoredInstance, StoreResult, store_result_model
 from hounsfield.errors import DicomwebError
 
-CT = Path(get_testdata_file("CT_small.dcm")).read_bytes()
+CT = Path(get_testdata_file("CT_small.dcm")).read_bytes()  # type: ignore[arg-type]
 CT_UID = read_header(BytesSource("ct", CT)).text("SOPInstanceUID")
 PARTS = [((("Content-Type", "application/dicom"),), bytes([number]) * 50_000) for number in range(3)]
 BODY = b"".join(encode(PARTS, "b"))
 MULTIPART = 'multipart/related; type="application/dicom"; boundary=b'
 
 
-class Waits(list):
+class Waits(list[Any]):
     """Takes the place of sleeping, and remembers."""
 
     def __call__(self, seconds: float) -> None:
@@ -131,7 +131,7 @@ def test_a_body_too_large_for_the_server_is_sent_in_halves(tmp_path: Path) -> No
     copies = []
     for number in range(5):
         dataset = dcmread(io.BytesIO(CT))
-        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"9.8.7.{number}"
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"9.8.7.{number}"  # type: ignore[assignment]
         copies.append(dataset)
 
     def respond(exchange: Any) -> None:
@@ -531,7 +531,7 @@ def test_secrets_show_nowhere(caplog: pytest.LogCaptureFixture) -> None:
         Bearer(Secret.of("s3cret")),
         ClientCredentials("http://h/token", "id", Secret.of("s3cret")),
     ]
-    assert "s3cret" not in "".join(map(repr, auths)) + str(auths[0].password)
+    assert "s3cret" not in "".join(map(repr, auths)) + str(auths[0].password)  # type: ignore[attr-defined]
     with stub_server(lambda exchange: exchange.answer(403)) as stub:
         url = stub.url.replace("http://", "http://user:s3cret@")
         with Client(url, headers={"X-Key": "s3cret"}) as client:

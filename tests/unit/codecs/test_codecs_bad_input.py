@@ -128,7 +128,7 @@ def test_jpeg2000_of_a_million_tiles_is_refused() -> None:
 def test_jpeg_without_its_end_is_truncated_not_grey() -> None:
     stream = imagecodecs.jpeg8_encode(IMAGE, 95, bitspersample=12)
     with pytest.raises(TruncatedError, match="end-of-image"):
-        decode_frame(stream[:-2], transfer_syntax("jpeg-extended"), FORM)
+        decode_frame(stream[:-2], transfer_syntax("jpeg-extended"), FORM)  # type: ignore[arg-type]
 
 
 def jpeg_in_pieces(keyword: str) -> tuple[bytes, bytes]:
@@ -200,7 +200,7 @@ def test_a_jpeg_of_very_many_scans_is_decoded_in_a_child(
     stream = plain[:-2] + plain[last : last + 12] * more + b"\xff\xd9"
     asked: list[object] = []
     there = decoding.decode_in_child
-    monkeypatch.setattr(decoding, "decode_in_child", lambda *given: (asked.append(1), there(*given))[1])
+    monkeypatch.setattr(decoding, "decode_in_child", lambda *given: (asked.append(1), there(*given))[1])  # type: ignore[func-returns-value]
     syntax, frame_format = transfer_syntax("jpeg-progressive"), form(grey, bits_stored=8, high_bit=7)
     assert decode_frame(stream, syntax, frame_format).shape == grey.shape
     assert bool(asked) == in_child

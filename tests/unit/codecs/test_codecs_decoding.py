@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -22,7 +23,7 @@ LOSSY_HU = {"50": 65.0, "51": 36.0, "53": 36.0, "55": 36.0}
 SMALL = np.arange(12, dtype=np.uint16).reshape(3, 4)
 
 
-def form(array: np.ndarray, **changes: int | str) -> FrameFormat:
+def form(array: np.ndarray, **changes: Any | str) -> FrameFormat:
     bits = array.dtype.itemsize * 8
     given = {
         "rows": array.shape[0],
@@ -137,30 +138,30 @@ def test_big_endian_bytes_in_words_are_swapped_back() -> None:
 def test_trap_5_jpeg_ls_without_sign_is_extended_at_its_precision() -> None:
     values = np.array([[-2000, -1], [0, 1500]], np.int16).repeat(8, 0).repeat(8, 1)
     data = imagecodecs.jpegls_encode(values.view(np.uint16))
-    assert np.array_equal(decode_frame(data, transfer_syntax("jpeg-ls"), form(values)), values)
+    assert np.array_equal(decode_frame(data, transfer_syntax("jpeg-ls"), form(values)), values)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("bits", [12, 16])
 def test_trap_4_codestream_sign_that_differs_from_the_header_is_reinterpreted(bits: int) -> None:
     signed = np.array([[-5, 7], [-300, 2000]], np.int16).repeat(8, 0).repeat(8, 1)
     masked = (signed.view(np.uint16) & ((1 << bits) - 1)).astype(np.uint16)
-    options = {"level": 0, "codecformat": "j2k", "reversible": True, "bitspersample": bits}
+    options: dict[str, Any] = {"level": 0, "codecformat": "j2k", "reversible": True, "bitspersample": bits}
     of_unsigned = imagecodecs.jpeg2k_encode(masked, **options)
     of_signed = imagecodecs.jpeg2k_encode(signed, **options)
     syntax = transfer_syntax("jpeg2000")
-    assert np.array_equal(decode_frame(of_unsigned, syntax, form(signed)), signed)
-    assert np.array_equal(decode_frame(of_signed, syntax, form(masked)), masked)
+    assert np.array_equal(decode_frame(of_unsigned, syntax, form(signed)), signed)  # type: ignore[arg-type]
+    assert np.array_equal(decode_frame(of_signed, syntax, form(masked)), masked)  # type: ignore[arg-type]
 
 
 def test_trap_14_a_jp2_container_is_opened() -> None:
     data = imagecodecs.jpeg2k_encode(SMALL, level=0, codecformat="jp2", reversible=True)
     assert data[4:8] == b"jP  "
-    assert np.array_equal(decode_frame(data, transfer_syntax("jpeg2000"), form(SMALL)), SMALL)
+    assert np.array_equal(decode_frame(data, transfer_syntax("jpeg2000"), form(SMALL)), SMALL)  # type: ignore[arg-type]
 
 
 def test_high_throughput_under_the_plain_jpeg2000_syntax_decodes() -> None:
     data = imagecodecs.htj2k_encode(SMALL, reversible=True)
-    assert np.array_equal(decode_frame(data, transfer_syntax("jpeg2000"), form(SMALL)), SMALL)
+    assert np.array_equal(decode_frame(data, transfer_syntax("jpeg2000"), form(SMALL)), SMALL)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("keyword", ["jpeg-ls", "jpeg-lossless", "jpeg2000", "htj2k", "jpeg-xl", "rle"])
@@ -174,8 +175,8 @@ def test_a_codestream_of_native_length_is_not_taken_for_native() -> None:
     flat = np.zeros((16, 16), np.uint16)
     data = imagecodecs.jpegls_encode(flat)
     data += b"\0" * (flat.nbytes - len(data))
-    assert not is_native_disguised(data, transfer_syntax("jpeg-ls"), form(flat))
-    assert np.array_equal(decode_frame(data, transfer_syntax("jpeg-ls"), form(flat)), flat)
+    assert not is_native_disguised(data, transfer_syntax("jpeg-ls"), form(flat))  # type: ignore[arg-type]
+    assert np.array_equal(decode_frame(data, transfer_syntax("jpeg-ls"), form(flat)), flat)  # type: ignore[arg-type]
 
 
 def test_single_bit_frames_need_not_start_at_a_byte() -> None:
@@ -236,7 +237,7 @@ def test_lossy_htj2k_that_overshoots_stays_at_the_highest_value(dtype: str) -> N
     array = np.random.default_rng(1).choice(levels, (128, 128)).astype(dtype)
     for quantiser in (1 / 20, 1 / 64):
         stream = imagecodecs.htj2k_encode(array, reversible=False, level=quantiser)
-        got = decode_frame(stream, transfer_syntax("htj2k-lossy"), form(array)).astype(int)
+        got = decode_frame(stream, transfer_syntax("htj2k-lossy"), form(array)).astype(int)  # type: ignore[arg-type]
         assert np.abs(got - imagecodecs.jpeg2k_decode(stream).astype(int)).max() <= 4
 
 

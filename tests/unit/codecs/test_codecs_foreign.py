@@ -21,7 +21,7 @@ from hounsfield.errors import MalformedError
 from hounsfield.phantom import PhantomSpec, write
 
 IMAGE = ((np.arange(64 * 64) * 37) % 4096).astype(np.uint16).reshape(64, 64)
-SOUND: bytes = imagecodecs.htj2k_encode(IMAGE, reversible=True)
+SOUND: bytes = imagecodecs.htj2k_encode(IMAGE, reversible=True)  # type: ignore[assignment]
 
 
 class Hooks:
@@ -101,11 +101,11 @@ def test_the_command_says_it_in_one_line(tmp_path: Path) -> None:
     dataset.Rows, dataset.Columns = IMAGE.shape
     dataset.BitsAllocated = dataset.BitsStored = 16
     dataset.HighBit, dataset.PixelRepresentation = 15, 0
-    dataset.file_meta.TransferSyntaxUID = transfer_syntax("htj2k").uid
+    dataset.file_meta.TransferSyntaxUID = transfer_syntax("htj2k").uid  # type: ignore[assignment]
     dataset.save_as(tmp_path / "damaged.dcm", enforce_file_format=True)
     out = tmp_path / "slice.png"
     command = [sys.executable, "-m", "hounsfield", "image", tmp_path / "damaged.dcm", out]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # type: ignore[arg-type]
     assert done.returncode and not out.exists()
     assert "HTJ2K codestream does not decode" in done.stderr
     assert "Exception ignored" not in done.stderr and "Traceback" not in done.stderr

@@ -9,6 +9,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import isolation_faults as faults
 import numpy as np
@@ -32,8 +33,8 @@ def pool(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> Pool:
     return pool
 
 
-def decode(data: bytes, keyword: str = "rle", **options: object) -> np.ndarray:
-    return decode_frame(data, transfer_syntax(keyword), FORM, **options)  # type: ignore[arg-type]
+def decode(data: bytes, keyword: str = "rle", **options: Any) -> np.ndarray:
+    return decode_frame(data, transfer_syntax(keyword), FORM, **options)
 
 
 def pids(pool: Pool) -> bytes | None:

@@ -81,7 +81,7 @@ def test_the_option_has_the_modes_of_the_library() -> None:
         command = main.get_command(click.Context(main), verb)
         assert command is not None
         (option,) = (each for each in command.params if each.name == "isolate")
-        assert tuple(option.type.choices) == get_args(isolation.IsolationMode)
+        assert tuple(option.type.choices) == get_args(isolation.IsolationMode)  # type: ignore[attr-defined]
 
 
 def test_a_frame_is_named(tmp_path: Path, pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,7 +115,7 @@ def test_hostile_files_in_worker_processes(real_data: Path, tmp_path: Path) -> N
     for name in HOSTILE:
         shutil.copy(real_data / "field" / "hostile" / name, tmp_path)
     phantom.write(SPEC, tmp_path / "sound")
-    result = run("volume", tmp_path, tmp_path / "out", "--workers", 2, "--isolate", "always")
+    result = run("volume", tmp_path, tmp_path / "out", "--workers", 2, "--isolate", "always")  # type: ignore[arg-type]
     assert all(name in result.output for name in HOSTILE) and result.exit_code == 1
     assert len(list((tmp_path / "out").glob("*.nii.gz"))) == 1
 

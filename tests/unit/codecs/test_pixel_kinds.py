@@ -51,7 +51,7 @@ def profiles(keyword: str) -> list[tuple[str, int, tuple[int, ...], tuple[int, .
     plain = {"htj2k": "jpeg2000", "htj2k-rpcl": "jpeg2000", "htj2k-lossy": "jpeg2000-lossy"}.get(
         keyword, keyword
     )
-    return list(ENCODING_PROFILES[transfer_syntax(plain).uid])
+    return list(ENCODING_PROFILES[transfer_syntax(plain).uid])  # type: ignore[arg-type, index]
 
 
 @pytest.mark.parametrize("keyword", [keyword for keyword in HELD if not keyword.startswith("jpeg-xl")])
@@ -64,7 +64,7 @@ def test_nothing_is_held_that_the_standard_forbids_but_rle_of_32_bits(keyword: s
             and kind.samples_per_pixel == samples
             and int(kind.signed) in signs
             and kind.bits_allocated in allocated
-            and bits_after(syntax, kind) in stored
+            and bits_after(syntax, kind) in stored  # type: ignore[operator]
             for photometric, samples, signs, allocated, stored in allowed
         )
         assert is_legal or (keyword == "rle" and kind.bits_allocated == 32), kind

@@ -102,7 +102,7 @@ def slices(draw: st.DrawFn, conversion: Conversion) -> list[int]:
     near_water = st.integers(-3000, 5000).map(lambda value: value % (1 << bits) << shift)
     cells = [tidy, anything, near_water]
     if conversion.padding is not None:
-        cells.append(st.just(conversion.padding.low % (1 << bits) << shift))
+        cells.append(st.just(conversion.padding.low % (1 << bits) << shift))  # type: ignore[operator]
     some = draw(st.sampled_from([tidy, anything, st.one_of(*cells)]))
     return draw(st.lists(some, min_size=10, max_size=10))
 
@@ -273,10 +273,10 @@ def test_only_what_is_said_to_be_hu_without_a_negative_intercept_can_look_stored
 
 def test_padding_is_no_air_but_what_was_clamped_is() -> None:
     padded = Conversion(FULL_SIGNED, Rescale(1, 0), Padding(-2000, -2000))
-    cells = sampled([-2000] * 50 + [24] * 50)
+    cells = sampled([-2000] * 50 + [24] * 50)  # type: ignore[arg-type]
     assert airless(cells, padded) == 1
     assert airless(cells) == 0
-    assert airless(sampled([-2000] * 50 + [-1023] + [24] * 49), padded) == 0
+    assert airless(sampled([-2000] * 50 + [-1023] + [24] * 49), padded) == 0  # type: ignore[arg-type]
     assert airless(sampled([-2000] * 100), padded) == 0
     assert airless(np.zeros((0, 7), np.int16)) == 0
 

@@ -118,7 +118,7 @@ def test_a_uid_for_every_slice_or_none() -> None:
 
 
 def test_json_has_everything_but_the_numbers() -> None:
-    report = Report(warnings=("odd",), padded=np.int64(3), slope=1.0, intercept=-1024.0, filled=(2,))
+    report = Report(warnings=("odd",), padded=np.int64(3), slope=1.0, intercept=-1024.0, filled=(2,))  # type: ignore[arg-type]
     volume = upright(head(), report=report, header={"Modality": "CT"})
     told = json.loads(json.dumps(volume.to_json()))
     assert told["shape"] == [8, 20, 16]

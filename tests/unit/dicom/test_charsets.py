@@ -240,7 +240,7 @@ def test_items_are_decided_with_the_whole() -> None:
     )
     sequence = b"\xfe\xff\x00\xe0" + len(item).to_bytes(4, "little") + item
     texts = {0x00081115: (b"SQ", sequence), 0x00100010: (b"PN", b"ZHANG")}
-    source = BytesSource("a", slice_of(texts, charset=None))
+    source = BytesSource("a", slice_of(texts, charset=None))  # type: ignore[arg-type]
     assert DESCRIPTION in read_header_text(source).elements[0x00081115]
     inner = read_instance(source).dataset()[0x00081115].value[0]
     assert (inner.StudyDescription, str(inner.PhysiciansOfRecord)) == (DESCRIPTION, "女")

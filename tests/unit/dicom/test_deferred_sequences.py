@@ -7,7 +7,6 @@ import io
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pydicom import Dataset
@@ -15,7 +14,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from hounsfield.dicom.datasets import dataset_of, read_dataset, read_file
 from hounsfield.dicom.encoding import Encoding
-from hounsfield.dicom.full_walk import FullWalk
+from hounsfield.dicom.full_walk import Element, FullWalk
 from hounsfield.dicom.part10 import file_parts, open_data_set
 
 
@@ -31,7 +30,7 @@ def nested() -> bytes:
     top.PatientID = "behind"
     out = io.BytesIO()
     top.SOPClassUID, top.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.2", "1.2.3"
-    top.file_meta = Dataset()
+    top.file_meta = Dataset()  # type: ignore[assignment]
     top.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     top.save_as(out, enforce_file_format=True)
     return out.getvalue()
@@ -44,8 +43,8 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     items = FullWalk.items
 
     def noted(
-        self, sequence: Any, encoding: Any, *, depth: int = 0
-    ) -> Iterator[tuple[tuple[int, bytes, int, int, int, int, bool, bool], Encoding]]:  # type: ignore[no-untyped-def]
+        self: FullWalk, sequence: Element, encoding: Encoding, *, depth: int = 0
+    ) -> Iterator[tuple[Element, Encoding]]:
         tags.append(sequence.tag)
         return items(self, sequence, encoding, depth=depth)
 

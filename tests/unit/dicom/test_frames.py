@@ -7,6 +7,7 @@ import struct
 from contextlib import suppress
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import pydicom
 import pytest
@@ -39,7 +40,7 @@ def encapsulated(fragments: list[bytes], table: list[int] | None = None, *, clos
 
 def frames_of(value: bytes, count: int, *, before: bytes = b"", **tables: list[int]) -> list[bytes]:
     stream = io.BytesIO(before + value)
-    found = locate_frames(stream, offset=len(before), number_of_frames=count, **tables)
+    found = locate_frames(stream, offset=len(before), number_of_frames=count, **tables)  # type: ignore[arg-type]
     return [read_frame(stream, frame) for frame in found]
 
 
@@ -177,7 +178,7 @@ def test_mutated_pixel_data_gives_frames_or_one_of_our_errors(position: int, val
 def test_what_is_encapsulated_is_located_again(frames: list[bytes], extended: bool) -> None:
     written = encapsulate(frames, extended=extended)
     assert len(written.value) % 2 == 0
-    tables = {
+    tables: dict[str, Any] = {
         "extended_offsets": list(written.extended_offsets),
         "extended_lengths": list(written.extended_lengths),
     }
@@ -194,7 +195,7 @@ def test_pydicom_reads_the_offset_tables_written_here() -> None:
     assert list(generate_frames(written.value, number_of_frames=3)) == [b"abc\0", b"de", b"f\0"]
     tables = encapsulate([b"abc", b"de"], extended=True)
     packed = tuple(struct.pack("<2Q", *t) for t in (tables.extended_offsets, tables.extended_lengths))
-    got = list(generate_frames(tables.value, number_of_frames=2, extended_offsets=packed))
+    got = list(generate_frames(tables.value, number_of_frames=2, extended_offsets=packed))  # type: ignore[arg-type]
     assert got == [b"abc", b"de"]
 
 
@@ -205,7 +206,7 @@ def test_a_number_of_frames_is_held_against_those_that_are_there(
 ) -> None:
     """Half of them may lack; a claim beyond that is refused before anything is made for each frame."""
     there = 40
-    spec = PhantomSpec(rows=8, columns=8, slices=there, multiframe=multiframe, transfer_syntax=keyword)
+    spec = PhantomSpec(rows=8, columns=8, slices=there, multiframe=multiframe, transfer_syntax=keyword)  # type: ignore[arg-type]
     (path,) = phantom.write(spec, tmp_path)
     dataset = pydicom.dcmread(path)
     dataset.pop("PerFrameFunctionalGroupsSequence", None)

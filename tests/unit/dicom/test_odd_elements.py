@@ -304,7 +304,7 @@ def test_files_without_preamble_or_meta_group_are_read_but_not_stored(
         assert (
             "no DICM after a preamble"
             in validate(BytesSource("odd", odd), size=len(odd), header=1 << 20).reason
-        )  # type: ignore[union-attr]
+        )
         made = transcode(BytesSource("odd.dcm", odd), target("htj2k")).content
         assert made[128:132] == b"DICM"
         assert set(verdicts(made).values()) == {"read"}

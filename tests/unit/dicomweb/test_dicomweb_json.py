@@ -113,7 +113,7 @@ def as_xml_keeps_it(model: Any) -> dict[Any, dict[Any, Any]]:
     "name", ["CT_small.dcm", "MR_small.dcm", "rtplan.dcm", "reportsi.dcm", "examples_palette.dcm"]
 )
 def test_bundled_files_come_back_from_json(name: str) -> None:
-    dataset = dcmread(get_testdata_file(name))
+    dataset = dcmread(get_testdata_file(name))  # type: ignore[arg-type]
     [model] = parse_models(encode_models([from_dataset(dataset)]))
     again = to_dataset(model)
     stream = io.BytesIO()
@@ -184,7 +184,7 @@ def test_bulk_data_is_fetched_where_asked_and_told_where_not() -> None:
 
 
 def test_json_declares_utf_8_and_leaves_out_group_lengths_and_file_meta() -> None:
-    dataset = dcmread(get_testdata_file("CT_small.dcm"))
+    dataset = dcmread(get_testdata_file("CT_small.dcm"))  # type: ignore[arg-type]
     dataset.SpecificCharacterSet = "ISO_IR 100"
     dataset.add_new(0x00090000, "UL", 4)
     model = from_dataset(dataset)
@@ -237,7 +237,7 @@ def test_any_json_gives_a_data_set(model: dict[str, Any]) -> None:
 
 
 def test_sequences_nested_without_end_are_our_error() -> None:
-    model: dict = {}
+    model: dict[str, Any] = {}
     for _ in range(200):
         model = {"00101002": {"vr": "SQ", "Value": [model]}}
     with pytest.raises(DicomwebError):

@@ -22,8 +22,8 @@ def resources(draw: Any) -> Resource:
     depth = draw(st.integers(0, 4))
     chain = [draw(uids) for _ in range(min(depth, 3))]
     frames = tuple(draw(st.lists(st.integers(1, 9999), min_size=1, max_size=5))) if depth == 4 else ()
-    resource = Resource(BASE, *chain, *([None] * (3 - len(chain))), frames)
-    forms = [{}]
+    resource = Resource(BASE, *chain, *([None] * (3 - len(chain))), frames)  # type: ignore[call-arg]
+    forms: list[Any] = [{}]
     forms += [{"collection": name} for name in COLLECTIONS if depth < 3 and COLLECTIONS.index(name) >= depth]
     forms += [
         {"rendition": name}

@@ -117,7 +117,7 @@ def test_an_association_lost_while_storing_fails_one_and_the_rest_goes_on() -> N
         accepted.connection.write(received.context, received.command.response(0))
 
     with serving(serve) as (_, peer):
-        stored = list(store(peer, [instance(uid=f"1.2.{n}") for n in range(1, 6)], never))
+        stored = list(store(peer, [instance(uid=f"1.2.{n}") for n in range(1, 6)], never))  # type: ignore[arg-type]
     assert [each.kind for each in stored] == ["success", None, "success", "success", "success"]
     assert "closed the connection" in stored[1].reason or "connection lost" in stored[1].reason
 
@@ -136,7 +136,7 @@ def test_a_source_that_ends_early_is_never_stored_in_part(tmp_path: Path) -> Non
 
     with serving(serve) as (_, peer):
         cut = Sendable("torn", CT, "1.2.4", EXPLICIT, torn)
-        stored = list(store(peer, [instance(uid="1.2.1"), cut, instance(uid="1.2.3")], never))
+        stored = list(store(peer, [instance(uid="1.2.1"), cut, instance(uid="1.2.3")], never))  # type: ignore[arg-type]
     assert [each.kind for each in stored] == ["success", None, "success"]
     assert "gone" in stored[1].reason
     assert [each.sop_instance for each in received] == ["1.2.1", "1.2.3"]
@@ -165,11 +165,11 @@ def test_a_full_disk_is_a700_and_the_association_goes_on(tmp_path: Path) -> None
     received: list[ReceivedFile] = []
     paths = iter([tmp_path / "no" / "folder", tmp_path / "fine"])
     sink = FileSink(lambda: next(paths), received.append)
-    with serving(lambda accepted, event: take_store(accepted.connection, event, sink, 5) and None) as (
+    with serving(lambda accepted, event: take_store(accepted.connection, event, sink, 5) and None) as (  # type: ignore[arg-type]
         _,
         peer,
     ):
-        stored = list(store(peer, [instance(uid="1.2.1"), instance(uid="1.2.2")], never))
+        stored = list(store(peer, [instance(uid="1.2.1"), instance(uid="1.2.2")], never))  # type: ignore[arg-type]
     assert [each.status for each in stored] == [0xA700, 0]
     assert [each.sop_instance for each in received] == ["1.2.2"]
 
@@ -336,11 +336,11 @@ def test_a_connection_reads_what_came_before_it_broke() -> None:
 def test_paths_of_received_files_are_the_callers(tmp_path: Path) -> None:
     received: list[ReceivedFile] = []
     sink = FileSink(lambda: tmp_path / "here", received.append)
-    with serving(lambda accepted, event: take_store(accepted.connection, event, sink, 5) and None) as (
+    with serving(lambda accepted, event: take_store(accepted.connection, event, sink, 5) and None) as (  # type: ignore[arg-type]
         _,
         peer,
     ):
-        list(store(peer, [instance(ELEMENT_EXPLICIT)], never))
+        list(store(peer, [instance(ELEMENT_EXPLICIT)], never))  # type: ignore[arg-type]
     [found] = received
     content = found.path.read_bytes()
     assert content == file_start(CT, "1.2.3", EXPLICIT) + ELEMENT_EXPLICIT

@@ -61,7 +61,7 @@ PDUS = [REQUEST, ACCEPT, AssociateReject(1, 1, 7), ReleaseRequest(), ReleaseRepl
 def everything(
     syntaxes: tuple[str, ...] = (EXPLICIT, IMPLICIT),
     titles: set[Any] | tuple[()] = (),
-    callers: set[Any] = (),
+    callers: set[Any] = (),  # type: ignore[assignment]
 ) -> Acceptance:
     return Acceptance(frozenset(titles), frozenset(callers), lambda _: syntaxes, is_storage)
 

@@ -62,7 +62,7 @@ def test_what_is_loaded_is_what_was_written(scans: Path, tmp_path: Path, suffix:
     for name, volume in volumes_of(scans).items():
         out = tmp_path / f"{name}{suffix}"
         assert volume.save(out, like=scans / "upright") == (out,)
-        found = hounsfield.load(out, dtype=volume.array.dtype.name, clamp=name != "below −1024")
+        found = hounsfield.load(out, dtype=volume.array.dtype.name, clamp=name != "below −1024")  # type: ignore[arg-type]
         if name == "coronal":  # turned against row × column direction, which no DICOM can say
             assert np.cross(volume.affine[:3, 2], volume.affine[:3, 1]) @ volume.affine[:3, 0] < 0
             assert np.array_equal(found.array, volume.array[::-1]), name
@@ -304,7 +304,7 @@ def test_real_scans_survive(real_data: Path, tmp_path: Path) -> None:
         volume = hounsfield.load(real_data / name)
         out = tmp_path / Path(name).name
         volume.save(out, format="dicom", like=real_data / name)
-        found = hounsfield.load(out, dtype=volume.array.dtype.name)
+        found = hounsfield.load(out, dtype=volume.array.dtype.name)  # type: ignore[arg-type]
         assert np.array_equal(found.array, volume.array), name
         assert found.unit == volume.unit
         assert np.abs(found.affine - volume.affine).max() < 1e-9

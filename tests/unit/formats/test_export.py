@@ -52,7 +52,7 @@ def made(
     normal = np.cross(affine[:3, 1], affine[:3, 2])
     spacing = (abs(affine[:3, 0] @ normal) / np.linalg.norm(normal), *SPACING[1:])
     uids = tuple(f"1.2.3.{index}" for index in range(shape[0]))
-    return Volume(array, affine, spacing, unit, uids, **fields)
+    return Volume(array, affine, spacing, unit, uids, **fields)  # type: ignore[arg-type]
 
 
 def voxels(volume: Volume) -> NDArray[Any]:
@@ -318,7 +318,7 @@ def test_trap_34_a_tilted_phantom_measures_right_after_export(tmp_path: Path) ->
     write_volume(volume, tmp_path / "v.nii.gz")
     image = SimpleITK.ReadImage(str(tmp_path / "v.mha"))
     axes = np.array(image.GetDirection()).reshape(3, 3) * image.GetSpacing()
-    metaimage = geometry(axes[:, ::-1], 1.0, image.GetOrigin())
+    metaimage = geometry(axes[:, ::-1], 1.0, image.GetOrigin())  # type: ignore[arg-type]
     nifti = nibabel.load(tmp_path / "v.nii.gz")
     ras = nifti.affine[:, [2, 1, 0, 3]]
     for array, affine in (

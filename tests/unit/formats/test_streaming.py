@@ -112,7 +112,7 @@ def test_a_stream_takes_a_slab_of_memory_and_not_the_volume(tmp_path: Path) -> N
     folder.mkdir()
     dataset = pydicom.dcmread(paths[0])
     for index in range(400):
-        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.{index + 1}"
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.{index + 1}"  # type: ignore[assignment]
         dataset.ImagePositionPatient[2] = float(index)
         dataset.save_as(folder / f"{index}.dcm")
     done = subprocess.run(

@@ -510,7 +510,7 @@ def test_a_stored_member_cut_short_is_truncated(tmp_path: Path) -> None:
 def test_an_archive_that_went_away_is_a_location_error(archive: Path) -> None:
     sources = members(archive)
     if "tar." in archive.name:
-        archive = sources["I1"].path  # type: ignore[union-attr]
+        archive = sources["I1"].path
     archive.unlink()
     with pytest.raises(LocationError, match="is the archive still there"):
         read(sources["I1"])

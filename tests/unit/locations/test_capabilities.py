@@ -163,7 +163,7 @@ def test_what_is_found_in_a_location_object_has_an_address_that_opens_or_none(
     monkeypatch.chdir(tmp_path)
     for place in (FolderLocation(Path("in")), open_location("in"), open_location(folder)):
         for level in ("study", "series", "instance"):
-            addresses = [found.address for found in hounsfield.find(place, level=level)]  # type: ignore[arg-type]
+            addresses = [found.address for found in hounsfield.find(place, level=level)]
             assert len(addresses) == (5 if level == "instance" else 1)
             for address in addresses:
                 held = [each for each in open_location(address).sources() if not isinstance(each, Skipped)]
@@ -206,7 +206,7 @@ def test_a_series_that_comes_in_one_piece_is_asked_for_once(folder: Path) -> Non
 
         def retrieve(
             self, series: Any, instances: None = None, *, folder: None = None, transfer_syntax: str = "*"
-        ) -> Iterator[Delivered]:  # type: ignore[no-untyped-def]
+        ) -> Iterator[Delivered]:
             self.asked += 1
             for uid, source in self.present(series.study, series.series).items():
                 yield Delivered(series.study, series.series, uid, source)

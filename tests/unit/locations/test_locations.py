@@ -372,7 +372,7 @@ def test_each_kind_of_place_declares_what_it_can_do(tmp_path: Path) -> None:
         f"{server}/studies/1.2/series/1.3": {Searchable, SeriesSource},
     }
     for text, expected in declared.items():
-        place = open_location(text)
+        place = open_location(text)  # type: ignore[arg-type]
         assert {protocol for protocol in protocols if isinstance(place, protocol)} == expected, text
 
 

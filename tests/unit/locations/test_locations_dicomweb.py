@@ -222,7 +222,7 @@ def test_a_location_travels_to_a_worker_as_its_address_and_without_credentials(a
     text = pickle.dumps(place)
     assert b"word" not in text
     there = pickle.loads(text)
-    assert (type(there), there.name, there.resource) == (type(place), place.name, place.resource)
+    assert (type(there), there.name, there.resource) == (type(place), place.name, place.resource)  # type: ignore[attr-defined]
     assert [source.name for source in there.sources()] == [source.name for source in place.sources()]
 
 

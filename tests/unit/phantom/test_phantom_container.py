@@ -148,7 +148,7 @@ def test_trap_51_a_file_without_its_preamble_or_without_any_meta(tmp_path: Path)
     (naked, *_) = phantom.write(replace(SMALL, file_meta=False), tmp_path / "naked")
     assert naked.read_bytes()[:6] == b"\x08\x00\x05\x00CS"
     read = pydicom.dcmread(naked, force=True)
-    read.file_meta.TransferSyntaxUID = EXPLICIT
+    read.file_meta.TransferSyntaxUID = EXPLICIT  # type: ignore[assignment]
     np.testing.assert_array_equal(by_hand(read), phantom.truth(SMALL, masked=False, clamp=False)[0])
 
 

@@ -164,7 +164,7 @@ def test_three_planes_stand_side_by_side_at_one_scale(grid: Any) -> None:
     affine = AFFINES[grid]
     normal = np.cross(affine[:3, 1], affine[:3, 2])
     spacing = (abs(affine[:3, 0] @ normal) / np.linalg.norm(normal), 0.48828125, 0.48828125)
-    volume = Volume(np.full((20, 50, 40), 40, np.int16), affine, spacing)
+    volume = Volume(np.full((20, 50, 40), 40, np.int16), affine, spacing)  # type: ignore[arg-type]
     picture = planes_picture(volume, look=Look(window("brain"), plain=True))
     assert picture.image.width > 2 * 40
     assert picture.facts["Plane"] == "axial, coronal, sagittal"
@@ -191,11 +191,11 @@ def test_png_tells_window_place_and_instance(tmp_path: Path) -> None:
     path = write_picture(slice_picture(volume, look=PLAIN), tmp_path / "a.png")
     with Image.open(path) as image:
         assert image.mode == "L"
-        assert image.text["Window"] == "center 40, width 80, LINEAR"
-        assert image.text["Unit"] == "HU"
-        assert image.text["SOPInstanceUID"] == "1.2.6"
-        assert image.text["SeriesInstanceUID"] == "1.2.3"
-        assert image.text["Position"] == "H 15.0 mm"
+        assert image.text["Window"] == "center 40, width 80, LINEAR"  # type: ignore[attr-defined]
+        assert image.text["Unit"] == "HU"  # type: ignore[attr-defined]
+        assert image.text["SOPInstanceUID"] == "1.2.6"  # type: ignore[attr-defined]
+        assert image.text["SeriesInstanceUID"] == "1.2.3"  # type: ignore[attr-defined]
+        assert image.text["Position"] == "H 15.0 mm"  # type: ignore[attr-defined]
         assert image.info["dpi"] == pytest.approx((25.4 / 0.5,) * 2, rel=1e-3)
         assert np.array_equal(np.asarray(image), apply_window(volume.array[6], window("brain")))
     assert b"Roentgen" not in path.read_bytes()

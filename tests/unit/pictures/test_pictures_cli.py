@@ -63,7 +63,7 @@ def test_every_kind_of_picture(one: Path, tmp_path: Path, options: tuple[str, ..
     assert str(tmp_path / "a.png") in result.output
     with Image.open(tmp_path / "a.png") as image:
         assert np.asarray(image).std() > 5
-        assert image.text["Unit"] == "HU"
+        assert image.text["Unit"] == "HU"  # type: ignore[attr-defined]
 
 
 def test_a_tilted_or_truncated_series_is_drawn_with_the_options_of_volume(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_pictures_are_drawn_once(two: Path, tmp_path: Path) -> None:
 def test_the_slice_asked_for_is_the_slice_shown(one: Path, tmp_path: Path) -> None:
     for name, text in (("number", "5"), ("place", "3.75mm"), ("middle", "middle")):
         assert run(one, tmp_path / f"{name}.png", "--slice", text).exit_code == 0
-    shown = {path.stem: Image.open(path).text["Position"] for path in tmp_path.iterdir()}
+    shown = {path.stem: Image.open(path).text["Position"] for path in tmp_path.iterdir()}  # type: ignore[attr-defined]
     assert shown == {"number": "H 3.8 mm", "place": "H 3.8 mm", "middle": "H 1.2 mm"}
 
 
@@ -222,4 +222,4 @@ def test_real_series_become_pictures_and_localizers_do_not(real_data: Path, tmp_
     assert any("localizer" in row["reason"] for row in rows if row["status"] == "left out")
     for row in made:
         with Image.open(row["output"]) as image:
-            assert image.text["Window"] == "center 40, width 80, LINEAR"
+            assert image.text["Window"] == "center 40, width 80, LINEAR"  # type: ignore[attr-defined]

@@ -54,8 +54,8 @@ def places_of(cut: Cut) -> Any:
     rows, columns = np.indices(cut.values.shape)
     return (
         cut.corner[:, None, None]
-        + cut.steps[:, 0, None, None] * rows[None]
-        + cut.steps[:, 1, None, None] * columns[None]
+        + cut.steps[:, 0, None, None] * rows[None]  # type: ignore[index]
+        + cut.steps[:, 1, None, None] * columns[None]  # type: ignore[index]
     )
 
 

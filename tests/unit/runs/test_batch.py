@@ -100,7 +100,7 @@ def test_items_whose_worker_died_once_are_done_after_all(tmp_path: Path) -> None
     work = [(number, str(tmp_path)) for number in range(12)]
     finished = list(batch.run_each(die_once, work, batch.processes(2)))
     assert [str(each.error) for each in finished if each.error is not None] == []
-    assert values(iter(finished)) == list(range(0, 24, 2))
+    assert values(iter(finished)) == list(range(0, 24, 2))  # type: ignore[arg-type]
     assert len(list(tmp_path.glob("died-*"))) == 2
 
 
@@ -130,7 +130,7 @@ def test_a_run_that_is_left_early_lets_its_workers_go() -> None:
     before = set(multiprocessing.active_children())
     run = batch.run_each(slow_double, range(1000), batch.processes(2))
     assert next(run).value is not None
-    run.close()  # type: ignore[attr-defined]
+    run.close()
     assert set(multiprocessing.active_children()) <= before
 
 

@@ -29,7 +29,7 @@ def many_series(folder: Path, count: int, *, slices: int = SLICES) -> None:
         dataset.SeriesInstanceUID, dataset.SeriesNumber = f"1.2.3.{series + 1}", series + 1
         for index in range(slices):
             uid = f"1.2.3.{series + 1}.{index + 1}"
-            dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = uid
+            dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = uid  # type: ignore[assignment]
             dataset.ImagePositionPatient[2] = float(index)
             dataset.save_as(folder / "in" / str(series) / f"{index}.dcm")
 

@@ -61,7 +61,7 @@ def test_nibabel_finds_every_voxel_where_it_is(volume: Volume) -> None:
     image = volume.to_nibabel()
     data = np.asarray(image.dataobj)
     for slice_, row, column in indexes(volume):
-        ras = nibabel.affines.apply_affine(image.affine, (column, row, slice_))
+        ras = nibabel.affines.apply_affine(image.affine, (column, row, slice_))  # type: ignore[attr-defined]
         np.testing.assert_allclose(ras * (-1, -1, 1), volume.lps(slice_, row, column), atol=1e-6)
         assert data[column, row, slice_] == volume.array[slice_, row, column]
     assert np.shares_memory(data, volume.array)

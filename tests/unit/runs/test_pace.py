@@ -53,7 +53,7 @@ def test_outside_its_hours_a_run_waits_and_says_so_once() -> None:
     told: list[Window] = []
     pace = Pace(hours=window("20:00-06:00"), on_wait=told.append, now=lambda: next(times))
     slept: list[float] = []
-    pace._sleep = slept.append  # type: ignore[method-assign]
+    pace._sleep = slept.append  # type: ignore[assignment, method-assign]
     pace.wait(1)
     pace.wait(1)
     assert slept == [1, 1] and [str(each) for each in told] == ["20:00-06:00"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,11 +50,11 @@ IBSI_VALUES = {
 
 
 def _volume(
-    array: NDArray[np.int16], mm: tuple[float, float, float] = (3.0, 0.5, 0.5), **report: int
+    array: NDArray[np.int16], mm: tuple[float, float, float] = (3.0, 0.5, 0.5), **report: Any
 ) -> Volume:
     affine = np.zeros((4, 4))
     affine[2, 0], affine[1, 1], affine[0, 2], affine[3, 3] = (*mm, 1.0)
-    return Volume(array, affine, mm, report=Report(**report))  # type: ignore[arg-type]
+    return Volume(array, affine, mm, report=Report(**report))
 
 
 def _masks(volume: Volume, labels: NDArray[np.uint8]) -> Masks:

@@ -53,7 +53,7 @@ def test_the_rule_is_that_of_regions_drawn_in_the_viewer(volume: hounsfield.Volu
     points = np.stack([15 + 9 * np.sin(angles), 20 + 11 * np.cos(3 * angles) * np.cos(angles)], axis=1)
     path = np.column_stack([np.full(60, 3.0), points])
     write_rtstruct(tmp_path / "rt.dcm", volume, {"leaf": [("CLOSED_PLANAR", path)]})
-    drawn = Roi("freehand", 3, tuple(map(tuple, points))).mask(*volume.shape[1:])  # type: ignore[arg-type]
+    drawn = Roi("freehand", 3, tuple(map(tuple, points))).mask(*volume.shape[1:])
     found = hounsfield.masks(tmp_path / "rt.dcm", volume).mask("leaf")[3]
     assert np.array_equal(found, drawn)
     assert np.array_equal(filled([points], *volume.shape[1:]), drawn)

@@ -70,7 +70,7 @@ def test_segments_that_overlap_are_written_where_they_can_be(tmp_path: Path) -> 
     volume = series.load()
     masks, truth = _masks(volume, overlapping=True)
     for to in ("seg", "rtstruct"):
-        rewrite_masks(masks, tmp_path / f"{to}.dcm", series, to)  # type: ignore[arg-type]
+        rewrite_masks(masks, tmp_path / f"{to}.dcm", series, to)
         found = hounsfield.masks(tmp_path / f"{to}.dcm", volume)
         assert all(
             np.array_equal(found.mask(segment.number), mask)
@@ -190,7 +190,7 @@ def test_a_dose_lies_on_the_grid_in_gray(tmp_path: Path) -> None:
     volume = hounsfield.load(tmp_path / "ct")
     dose = pydicom.Dataset()
     dose.file_meta = pydicom.dataset.FileMetaDataset()
-    dose.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
+    dose.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"  # type: ignore[assignment]
     dose.SOPClassUID, dose.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.481.2", pydicom.uid.generate_uid()
     dose.StudyInstanceUID, dose.SeriesInstanceUID = source[0].StudyInstanceUID, pydicom.uid.generate_uid()
     dose.Modality, dose.Rows, dose.Columns, dose.NumberOfFrames = "RTDOSE", 60, 60, 70
@@ -222,7 +222,7 @@ def test_many_series_are_a_run_with_a_ledger(tmp_path: Path) -> None:
             "--on",
             tmp_path / "study",
             "--series",
-            number,
+            number,  # type: ignore[arg-type]
         )
     arguments = (
         "measure",

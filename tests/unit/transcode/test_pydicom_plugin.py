@@ -21,7 +21,7 @@ register_pydicom()
 ENCODERS = [s for s in SYNTAXES.values() if s.encapsulated and s.writable and s.keyword != "jpeg-xl-jpeg"]
 
 
-def dataset_of(array: np.ndarray, **attributes: object) -> pydicom.Dataset:
+def dataset_of(array: np.ndarray, **attributes: Any) -> pydicom.Dataset:
     return pydicom.dcmread(io.BytesIO(saved(image(array, **attributes))))
 
 

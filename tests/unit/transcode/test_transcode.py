@@ -9,6 +9,7 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -48,13 +49,13 @@ TAGS_OF_PIXELS = {0x00280004, 0x00280006, *PIXEL_ELEMENTS}
 
 def saved(dataset: Dataset, syntax: str = "1.2.840.10008.1.2.1") -> bytes:
     dataset.ensure_file_meta()
-    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.file_meta.TransferSyntaxUID = syntax  # type: ignore[assignment]
     buffer = io.BytesIO()
     dataset.save_as(buffer, enforce_file_format=True)
     return buffer.getvalue()
 
 
-def image(array: np.ndarray, **attributes: object) -> Dataset:
+def image(array: np.ndarray, **attributes: Any) -> Dataset:
     """A plain CT image of `array`, (rows, columns) or (frames, rows, columns)."""
     dataset = Dataset()
     dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.2"
@@ -88,7 +89,7 @@ def phantom(peak: int = 2000, dtype: str = "u2") -> np.ndarray:
     return (values + np.random.default_rng(3).normal(0, 4, values.shape).clip(-20, 20) + 30).astype(dtype)
 
 
-def made(content: bytes, keyword: str, **options: float) -> Transcoded:
+def made(content: bytes, keyword: str, **options: Any) -> Transcoded:
     return transcode(BytesSource("image", content), target(keyword, **options))
 
 
@@ -386,7 +387,7 @@ def test_baseline_jpeg_goes_through_jpeg_xl_and_back_byte_for_byte(real_data: Pa
     assert packed.max_error == 0 and len(packed.content) < path.stat().st_size
     back = transcode(BytesSource("", packed.content), target("jpeg", quality=90))
     frames = [read_instance(source).cells() for source in (FileSource(path), BytesSource("", back.content))]
-    assert np.array_equal(*frames)
+    assert np.array_equal(*frames)  # type: ignore[arg-type]
     assert pydicom.dcmread(io.BytesIO(back.content)).SOPInstanceUID == pydicom.dcmread(path).SOPInstanceUID
 
 
@@ -439,7 +440,7 @@ def test_what_is_there_already_and_what_has_no_pixels_is_copied() -> None:
         ("htj2k-lossy", {"max_error": -1}),
     ],
 )
-def test_goals_that_make_no_sense_are_refused(keyword: str, options: dict[str, float]) -> None:
+def test_goals_that_make_no_sense_are_refused(keyword: str, options: dict[str, Any]) -> None:
     with pytest.raises(SelectionError):
         target(keyword, **options)
 
@@ -680,7 +681,7 @@ def test_a_lossy_syntax_in_the_table_of_auto_needs_a_goal_and_keeps_it() -> None
     table = {"CT": "jpeg-ls-near", "US": "jpeg", "": "jpeg-ls"}
     for goals in ({}, {"ratio": 5.0, "max_error": 1.0}):
         with pytest.raises(SelectionError, match="jpeg-ls-near loses something"):
-            target("auto", auto=table, **goals)
+            target("auto", auto=table, **goals)  # type: ignore[arg-type]
     goal = target("auto", auto=table, max_error=2)
     result = transcode(BytesSource("", saved(image(phantom()))), goal)
     assert (result.after, result.max_error) == ("jpeg-ls-near", 2)

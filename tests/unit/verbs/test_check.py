@@ -39,7 +39,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "slices": 6,
             "series_number": number,
             "seed": number,
-            **changes,
+            **changes,  # type: ignore[dict-item]
         }
         phantom.write(PhantomSpec(**spec), folder / str(number))
     return folder

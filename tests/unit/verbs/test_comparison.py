@@ -11,6 +11,7 @@ import sys
 import zipfile
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -38,7 +39,7 @@ def held(old: bytes, new: bytes) -> Proof:
     return compare(BytesSource("old", old), BytesSource("new", new))
 
 
-def small(content: bytes, keyword: str, **goals: float) -> bytes:
+def small(content: bytes, keyword: str, **goals: Any) -> bytes:
     return transcode(BytesSource("old", content), target(keyword, **goals)).content
 
 
@@ -208,7 +209,7 @@ def result(old: Path, new: Path) -> dict[str, str]:
     return {each.unit: word_of("verify", each.status, each.facts) for each in found}
 
 
-def copied(scan: Path, out: Path, **goals: float) -> Path:
+def copied(scan: Path, out: Path, **goals: Any) -> Path:
     keyword = "jpeg-ls-near" if goals else "jpeg-ls"
     for path in scan.rglob("*.dcm"):
         there = out / path.relative_to(scan)
@@ -226,7 +227,7 @@ def test_files_are_paired_by_name(scan: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("goals", [{}, {"max_error": 2}], ids=["lossless", "lossy"])
 def test_files_are_paired_by_uid_where_their_names_differ(
-    goals: dict[str, float], scan: Path, tmp_path: Path
+    goals: dict[str, Any], scan: Path, tmp_path: Path
 ) -> None:
     new = copied(scan, tmp_path / "new", **goals)
     for number, path in enumerate(sorted(new.rglob("*.dcm"))):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from test_transcode import image, phantom, saved
@@ -27,8 +28,8 @@ def folder_of(path: Path, count: int = 6) -> list[Job]:
     return jobs
 
 
-def run(jobs: list[Job], goal: Target, **options: object) -> list[Result]:
-    return sorted(transcode_files(jobs, goal, **options), key=lambda result: result.unit)  # type: ignore[arg-type]
+def run(jobs: list[Job], goal: Target, **options: Any) -> list[Result]:
+    return sorted(transcode_files(jobs, goal, **options), key=lambda result: result.unit)
 
 
 def statuses(outcomes: list[Result]) -> list[str]:
@@ -71,9 +72,9 @@ def test_another_goal_does_not_pass_for_done(tmp_path: Path) -> None:
 
 def test_one_broken_file_does_not_stop_the_rest(tmp_path: Path) -> None:
     jobs = folder_of(tmp_path, 4)
-    broken = jobs[1].source.path
+    broken = jobs[1].source.path  # type: ignore[attr-defined]
     broken.write_bytes(broken.read_bytes()[:-500])
-    jobs[2].source.path.write_bytes(b"holiday photographs " * 20)
+    jobs[2].source.path.write_bytes(b"holiday photographs " * 20)  # type: ignore[attr-defined]
     outcomes = run(jobs, target("rle"))
     assert statuses(outcomes) == ["written", "failed", "skipped", "written"]
     assert "frame 1" in outcomes[1].reason
@@ -83,10 +84,10 @@ def test_one_broken_file_does_not_stop_the_rest(tmp_path: Path) -> None:
 
 def test_originals_are_never_replaced_not_even_by_force(tmp_path: Path) -> None:
     (job,) = folder_of(tmp_path, 1)
-    before = job.source.path.read_bytes()
-    (outcome,) = run([Job(job.source, job.source.path)], target("jpeg-ls"), force=True)
+    before = job.source.path.read_bytes()  # type: ignore[attr-defined]
+    (outcome,) = run([Job(job.source, job.source.path)], target("jpeg-ls"), force=True)  # type: ignore[attr-defined]
     assert outcome.status == "failed" and "original" in outcome.reason
-    assert job.source.path.read_bytes() == before
+    assert job.source.path.read_bytes() == before  # type: ignore[attr-defined]
 
 
 def test_an_executor_of_processes_does_the_same(tmp_path: Path) -> None:
@@ -108,7 +109,7 @@ def test_jobs_are_taken_only_as_they_are_worked_on(tmp_path: Path) -> None:
     outcomes = transcode_files(endless(), target("rle"), engine=threads(2))
     for _ in range(5):
         next(outcomes)
-    outcomes.close()
+    outcomes.close()  # type: ignore[attr-defined]
     assert taken <= 5 + 128 + 4  # what waits for the disk, and what two threads have
 
 

@@ -137,7 +137,8 @@ def test_what_is_damaged_stays_as_it_is_and_is_named(tree: Path) -> None:
 def test_a_file_that_changes_meanwhile_is_left_alone(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from hounsfield.verbs.compress import swapping
 
-    change, steps = tree / "a/1.dcm", []
+    change = tree / "a/1.dcm"
+    steps: list[Any] = []
     keep = swapping.Swaps._keep
 
     def changing(self: swapping.Swaps, item: swapping.Swap) -> None:

@@ -115,7 +115,7 @@ def cutting(times: int, length: int) -> Any:
         cut[0] += 1
         if cut[0] > times:
             return False
-        parts = [((("Content-Type", "application/dicom"),), content) for content in fault.contents]
+        parts = [((("Content-Type", "application/dicom"),), content) for content in fault.contents]  # type: ignore[attr-defined]
         body = b"".join(encode(parts, "b"))
         exchange.raw(head(200, {"Content-Type": MULTIPART, "Connection": "close"}) + body[:length])
         exchange.end()
@@ -126,7 +126,7 @@ def cutting(times: int, length: int) -> Any:
 
 def test_a_cut_transfer_goes_on_where_it_was_cut(archive: StubArchive, folder: Path, tmp_path: Path) -> None:
     archive.fault = cutting(2, 20_000)
-    archive.fault.contents = list(archive.contents.values())
+    archive.fault.contents = list(archive.contents.values())  # type: ignore[attr-defined]
     assert counts(quick(archive.url, tmp_path)) == (COUNT, 0, 0, 0)
     assert bytes_below(tmp_path) == bytes_below(folder)
 
@@ -135,7 +135,7 @@ def test_a_transfer_that_is_always_cut_keeps_what_came_and_says_what_did_not(
     archive: StubArchive, folder: Path, tmp_path: Path
 ) -> None:
     archive.fault = cutting(10_000, 20_000)
-    archive.fault.contents = list(archive.contents.values())
+    archive.fault.contents = list(archive.contents.values())  # type: ignore[attr-defined]
     summary = quick(archive.url, tmp_path)
     moved = summary.counts["moved"]
     assert 0 < moved < COUNT
@@ -265,7 +265,8 @@ def test_places_that_make_no_sense_are_errors_at_once(
 
 
 def test_progress_is_told_for_every_instance(archive: StubArchive, tmp_path: Path) -> None:
-    settled, expected = [], []
+    settled: list[Any] = []
+    expected: list[Any] = []
     copy(archive.url, tmp_path, progress=settled.append, expect=expected.append)
     assert [each.status for each in settled] == ["done"] * COUNT
 
@@ -470,7 +471,7 @@ def test_verify_finds_other_bytes_under_the_same_uid_on_a_server(
 def test_verify_finds_what_a_server_did_to_what_it_was_sent(folder: Path) -> None:
     with stub_archive() as target:
         add = target.add
-        target.add = lambda content: add(altered(content))
+        target.add = lambda content: add(altered(content))  # type: ignore[method-assign]
         summary = copy(folder, target.url, verify=True)
     assert counts(summary) == (0, 0, 0, COUNT)
     assert "not what was sent" in summary.told[0].reason

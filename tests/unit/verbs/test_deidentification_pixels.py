@@ -8,6 +8,7 @@ import warnings
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -46,8 +47,8 @@ def written(dataset: Dataset) -> bytes:
         return write_object(dataset)
 
 
-def of_syntax(keyword: str, **changes: object) -> Dataset:
-    spec = replace(PLAIN, transfer_syntax=keyword, **changes)  # type: ignore[arg-type]
+def of_syntax(keyword: str, **changes: Any) -> Dataset:
+    spec = replace(PLAIN, transfer_syntax=keyword, **changes)
     return next(iter(phantom.datasets(spec)))
 
 
@@ -188,7 +189,7 @@ JPEG_NOISE = [segment(0xFE, SECRET), *(segment(marker, SECRET) for marker in ran
 @pytest.mark.parametrize("restarts", [False, True])
 def test_comments_and_application_segments_of_jpeg_go(colour: bool, lossless: bool, restarts: bool) -> None:
     data = imagecodecs.jpeg8_encode(grey(colour), lossless=lossless)
-    noisy = insert(data, 2, *JPEG_NOISE)
+    noisy = insert(data, 2, *JPEG_NOISE)  # type: ignore[arg-type]
     scan = noisy.index(b"\xff\xda")
     noisy = insert(noisy, scan, segment(0xFE, SECRET * 4)) + SECRET
     made = bare_jpeg(noisy)
@@ -201,7 +202,7 @@ def test_colour_transforms_of_jpeg_stay_without_what_rides_on_them() -> None:
     thumbnail = b"JFIF\0\x01\x02\0\0\x01\0\x01\x05\x01" + SECRET
     adobe = b"Adobe\0\x64\0\0\0\0\x00" + SECRET
     data = imagecodecs.jpeg8_encode(grey(True), colorspace="RGB", outcolorspace="RGB")
-    body = bare_jpeg(data)
+    body = bare_jpeg(data)  # type: ignore[arg-type]
     noisy = body[:2] + segment(0xE0, thumbnail) + segment(0xEE, adobe) + body[2:]
     made = bare_jpeg(noisy)
     assert SECRET not in made
@@ -214,7 +215,7 @@ def test_colour_transforms_of_jpeg_stay_without_what_rides_on_them() -> None:
 def test_comments_of_jpeg_ls_go(near: int, deep: bool) -> None:
     cells = grey().astype(np.uint16) * 257 if deep else grey()
     data = imagecodecs.jpegls_encode(cells, level=near)
-    noisy = insert(data, 2, *JPEG_NOISE) + b"\0" + SECRET
+    noisy = insert(data, 2, *JPEG_NOISE) + b"\0" + SECRET  # type: ignore[arg-type]
     made = bare_jpeg(noisy)
     assert SECRET not in made
     assert np.array_equal(imagecodecs.jpegls_decode(made), imagecodecs.jpegls_decode(data))
@@ -230,13 +231,13 @@ def test_comments_of_jpeg_2000_go_from_every_header(coder: str) -> None:
         data, decode = imagecodecs.htj2k_encode(cells, reversible=True), imagecodecs.htj2k_decode
     comment = segment(0x64, b"\0\x01" + SECRET)
     tile = data.index(b"\xff\x90")
-    noisy = bytearray(insert(data, tile, comment))
+    noisy = bytearray(insert(data, tile, comment))  # type: ignore[arg-type]
     tile += len(comment)
     length = int.from_bytes(noisy[tile + 6 : tile + 10], "big")
     noisy[tile + 6 : tile + 10] = (length + len(comment) if length else 0).to_bytes(4, "big")
     made = bare_jpeg2000(insert(bytes(noisy), tile + 12, comment) + SECRET)
     assert SECRET not in made and made.endswith(b"\xff\xd9")
-    assert np.array_equal(decode(made), decode(data))
+    assert np.array_equal(decode(made), decode(data))  # type: ignore[arg-type]
     assert bare_jpeg2000(made) == made
 
 
@@ -245,7 +246,7 @@ def test_boxes_of_a_jp2_file_go() -> None:
     data = imagecodecs.jpeg2k_encode(cells, level=0, codecformat="JP2")
     xml = struct.pack(">I4s", 8 + len(SECRET), b"xml ") + SECRET
     at = data.index(b"jp2c") - 4
-    made = bare_jpeg2000(insert(data, at, xml))
+    made = bare_jpeg2000(insert(data, at, xml))  # type: ignore[arg-type]
     assert SECRET not in made and made.startswith(b"\xff\x4f")
     assert np.array_equal(imagecodecs.jpeg2k_decode(made), cells)
 
@@ -258,25 +259,25 @@ def test_boxes_of_metadata_in_jpeg_xl_go() -> None:
         data = start + struct.pack(">I4s", 8 + len(data), b"jxlc") + data
     kinds = (b"Exif", b"xml ", b"jumb", b"brob")
     boxes = b"".join(struct.pack(">I4s", 8 + len(SECRET), kind) + SECRET for kind in kinds)
-    noisy = insert(data, 32, boxes) + boxes
+    noisy = insert(data, 32, boxes) + boxes  # type: ignore[arg-type]
     made = bare_jpeg_xl(noisy)
     assert SECRET not in made and np.array_equal(imagecodecs.jpegxl_decode(made), cells)
 
 
 def test_a_jpeg_within_jpeg_xl_loses_its_comments_and_keeps_its_samples() -> None:
-    jpeg = bare_jpeg(imagecodecs.jpeg8_encode(grey(True)))
+    jpeg = bare_jpeg(imagecodecs.jpeg8_encode(grey(True)))  # type: ignore[arg-type]
     noisy = imagecodecs.jpegxl_encode_jpeg(insert(jpeg, 2, segment(0xFE, SECRET)), numthreads=1)
-    assert SECRET in imagecodecs.jpegxl_decode_jpeg(noisy)
-    made = bare_jpeg_xl(noisy)
-    assert imagecodecs.jpegxl_decode_jpeg(made) == jpeg
+    assert SECRET in imagecodecs.jpegxl_decode_jpeg(noisy)  # type: ignore[call-arg]
+    made = bare_jpeg_xl(noisy)  # type: ignore[arg-type]
+    assert imagecodecs.jpegxl_decode_jpeg(made) == jpeg  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize("family", ["jpeg", "jpeg-ls", "jpeg2000", "rle", "deflated-frame"])
 def test_what_cannot_be_taken_apart_is_refused(family: str) -> None:
     encoders: dict[str, Callable[[], bytes]] = {
-        "jpeg": lambda: imagecodecs.jpeg8_encode(grey()),
-        "jpeg-ls": lambda: imagecodecs.jpegls_encode(grey()),
-        "jpeg2000": lambda: imagecodecs.jpeg2k_encode(grey(), level=0, codecformat="J2K"),
+        "jpeg": lambda: imagecodecs.jpeg8_encode(grey()),  # type: ignore[dict-item, return-value]
+        "jpeg-ls": lambda: imagecodecs.jpegls_encode(grey()),  # type: ignore[dict-item, return-value]
+        "jpeg2000": lambda: imagecodecs.jpeg2k_encode(grey(), level=0, codecformat="J2K"),  # type: ignore[dict-item, return-value]
         "rle": lambda: struct.pack("<16I", 1, 64, *[0] * 14) + imagecodecs.packbits_encode(grey().tobytes()),
         "deflated-frame": lambda: zlib.compress(grey().tobytes(), wbits=-15),
     }

@@ -55,7 +55,7 @@ def changed(change: dict[str, Any]) -> Any:
     return dataset
 
 
-@pytest.mark.parametrize(("change", "names"), LEFT_OUT, ids=[str(list(row[0].values())) for row in LEFT_OUT])
+@pytest.mark.parametrize(("change", "names"), LEFT_OUT, ids=[str(list(row[0].values())) for row in LEFT_OUT])  # type: ignore[attr-defined]
 def test_what_is_on_no_list_is_left_out_unless_it_is_named(change: dict[str, Any], names: list[str]) -> None:
     made = treated(changed(change))
     assert made.reason and made.content == b""
@@ -165,7 +165,7 @@ def test_include_lets_in_on_the_command_line_and_in_the_next_run(tmp_path: Path)
     assert second["objects"] == {"made": 3} and second["included"] == ["us"]
 
 
-def _set(path: Path, **values: object) -> None:
+def _set(path: Path, **values: Any) -> None:
     import pydicom
 
     dataset = pydicom.dcmread(path)
@@ -176,7 +176,7 @@ def _set(path: Path, **values: object) -> None:
 
 def test_every_reason_has_its_chinese() -> None:
     """Reasons as they are said, of all objects that these tests leave out."""
-    reasons = {treated(changed(change)).reason for change, _ in LEFT_OUT}
+    reasons = {treated(changed(change)).reason for change, _ in LEFT_OUT}  # type: ignore[arg-type]
     reasons |= {treated(changed({"BurnedInAnnotation": value})).reason for value in ("YES", "PERHAPS")}
     reasons |= {treated(changed({"SOPClassUID": STORAGE + uid})).reason for uid in ("104.1", "77.1.1", "1.1")}
     for reason in reasons:

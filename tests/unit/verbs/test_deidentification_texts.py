@@ -172,7 +172,7 @@ def test_a_name_is_found_in_any_order_case_and_spelling(family: str, given: str)
     found = Matcher([Identity("name", f"{family}^{given}")])
     spellings = (str, _without_diacritics, _with_two_letters, lambda text: unicodedata.normalize("NFD", text))
     for spell, case, order in product(spellings, (str, str.upper, str.lower), (1, -1)):
-        parts = [case(spell(part)) for part in (family, given)][::order]
+        parts = [case(spell(part)) for part in (family, given)][::order]  # type: ignore[operator]
         for sign, around in product(
             ("_", " ", "-", ",", "^", "", " - "), ("{}", "CT_{}", "{}_HEAD", "2{}7", "x {} y")
         ):

@@ -56,10 +56,10 @@ def test_a_folder_and_a_server_hold_the_same(archive: StubArchive, folder: Path,
     keyword = {"study": "StudyInstanceUID", "series": "SeriesInstanceUID", "instance": "SOPInstanceUID"}[
         level
     ]
-    ours, theirs = list(find(archive.url, level=level)), list(find(folder, level=level))
-    assert names(ours, keyword) == names(theirs, keyword)
+    ours, theirs = list(find(archive.url, level=level)), list(find(folder, level=level))  # type: ignore[arg-type]
+    assert names(ours, keyword) == names(theirs, keyword)  # type: ignore[arg-type]
     for each in (*ours, *theirs):
-        inside = list(find(each.address, level=level))
+        inside = list(find(each.address, level=level))  # type: ignore[arg-type]
         assert [one.value(keyword) for one in inside] == [each.value(keyword)]
         assert not [item for item in open_location(each.address).sources() if isinstance(item, Skipped)] or (
             "two" in each.address

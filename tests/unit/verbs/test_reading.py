@@ -96,7 +96,7 @@ def test_a_location_is_a_path_in_any_form(exam: Path, kind: str) -> None:
         "Location": hounsfield.open_location(exam / "a"),
     }[kind]
     truth = phantom.truth(FIRST)
-    np.testing.assert_array_equal(hounsfield.load(place).array, truth[1:2] if kind == "file" else truth)
+    np.testing.assert_array_equal(hounsfield.load(place).array, truth[1:2] if kind == "file" else truth)  # type: ignore[arg-type]
 
 
 def test_what_is_not_there_is_a_location_error(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def test_the_report_has_the_verdict_and_load_pays_nothing_for_it(
 ) -> None:
     asked: list[int] = []
     judge = judging.judge
-    monkeypatch.setattr(judging, "judge", lambda *args, **named: asked.append(1) or judge(*args, **named))
+    monkeypatch.setattr(judging, "judge", lambda *args, **named: asked.append(1) or judge(*args, **named))  # type: ignore[func-returns-value]
     one, other = hounsfield.load(right), hounsfield.load(wrong)
     assert "plausibility" not in one.report.to_json() and not asked
     assert one.report.plausibility is not None and other.report.plausibility is not None
