@@ -63,10 +63,9 @@ fuzz: setup      ## mutated bytes for SECONDS=60 a target
 soak: setup      ## the long tests
 	@$(BIN)/python -m pytest -m soak -o addopts="-ra --strict-markers"
 
-mutate: setup    ## mutants of the modules in [tool.mutmut]: how many the tests notice; an hour
+mutate: setup    ## mutants of the modules that numbers and files depend on: how many the tests notice; half an hour
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group mutate
-	@$(BIN)/mutmut run
-	@$(BIN)/mutmut results
+	@$(BIN)/python tests/support/mutants.py --survivors $(MUTANTS)
 
 wheel: setup     ## a wheel, into dist/
 	@$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .

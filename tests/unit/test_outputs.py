@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -27,7 +27,7 @@ from hounsfield.outputs.files import (
     storing_below,
     temporary_beside,
 )
-from hounsfield.outputs.lots import Lots, Waiting, passed, sync, synced
+from hounsfield.outputs.lots import Lots, Waiting, on_disk, passed, sync, synced
 
 Whole = Callable[..., AbstractContextManager[Path]]
 KINDS = pytest.mark.parametrize("whole", [whole_file, whole_folder])
@@ -606,6 +606,39 @@ def test_of_a_lot_those_that_fail_a_step_leave_nothing_and_the_others_go_on(tmp_
     assert not lot[0].done.done()
     assert all(isinstance(item.done.exception(), OSError) for item in lot[1:])
     assert list(tmp_path.iterdir()) == [lot[0].temporary]
+
+
+def test_of_a_lot_those_whose_file_is_gone_are_not_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lot = [waiting(tmp_path, str(number)) for number in range(20)]
+    for item in lot:
+        item.temporary.write_bytes(b"x")
+    lot[7].temporary.unlink()
+    flushed: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: flushed.append(os.fstat(descriptor).st_ino))
+    there = lot[:7] + lot[8:]
+    assert on_disk(lot, lambda _: nullcontext()) == there
+    assert sorted(flushed) == sorted(item.temporary.stat().st_ino for item in there)
+    assert isinstance(lot[7].done.exception(), FileNotFoundError)
+    assert not any(item.done.done() for item in there)
+
+
+def test_a_file_that_came_to_nothing_fails_with_its_own_error_alone(tmp_path: Path) -> None:
+    item = waiting(tmp_path, "a")
+
+    def fill_nothing() -> None:
+        raise ValueError("nothing")
+
+    with Lots[Waiting](Settled()) as lots, pytest.raises(ValueError, match="nothing"):
+        lots.put(item, fill_nothing)
+    item.fail(ValueError("nothing"))
+    assert isinstance(item.done.exception(), ValueError)
+
+
+def test_who_forgets_a_thread_of_lots_is_not_kept_from_ending() -> None:
+    lots = Lots[Waiting](Settled())
+    assert lots._thread.daemon
 
 
 def test_a_folder_that_cannot_be_synced_fails_its_files_alone(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ class Waiting:
     def fail(self, error: BaseException) -> None:
         """Leave nothing behind, and let whoever waits know."""
         with contextlib.suppress(OSError):
-            self.temporary.unlink(missing_ok=True)
+            self.temporary.unlink()
         self.done.set_exception(error)
 
 
@@ -72,7 +72,7 @@ class Lots(Generic[Item]):
             fill()
         except BaseException:
             with contextlib.suppress(OSError):
-                item.temporary.unlink(missing_ok=True)
+                item.temporary.unlink()
             raise
         self._waiting.put(item)
         return item.done

@@ -198,6 +198,7 @@ def test_senseless_slopes_saturate_and_are_counted(slope: float, dtype: str) -> 
         assert (counts.saturated, counts.clamped) == (1, 1)
     else:
         assert sorted(values) == [-1024, 0, np.inf]
+    assert np.isnan(Rescale(np.inf, 0).apply(np.array([0])))  # without a word of numpy's
 
 
 def test_an_empty_slice_is_no_error() -> None:
@@ -427,6 +428,10 @@ def test_32768_hu_saturate_and_never_wrap(slope: float) -> None:
             values, counts = converted(np.array(cells, np.int32), conversion)
             assert values[cells.index(cell)] == expected
             assert counts.saturated == saturated
+    values, counts = converted(
+        np.array([31743, 31744, 32767], np.int16), Conversion(FULL_SIGNED, Rescale(1, 1024))
+    )
+    assert (values, counts.saturated) == ([32767, 32767, 32767], 2)
     # As a CT may have it: 16 unsigned bits.
     values, counts = converted(
         np.array([33791, 33792, 65535], np.uint16), Conversion(FULL_UNSIGNED, Rescale(1, -1024))

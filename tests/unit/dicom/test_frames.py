@@ -396,10 +396,12 @@ def test_a_header_of_a_fragment_that_is_cut_off_is_of_its_frame_but_zeros_are_an
     with pytest.raises(TruncatedError) as caught:
         frames_of(value[:-3], 3)
     assert caught.value.data["frame"] == 2
+    assert "found_fragments" not in caught.value.data
     assert frames_of(encapsulated([b"aa", b"bb"], closed=False) + b"\0" * 7, 2) == [b"aa", b"bb"]
     with pytest.raises(MalformedError) as malformed:
         frames_of(encapsulated([b"aa", b"bb"], closed=False) + b"\0" * 8, 3)
     assert malformed.value.data["frame"] == 2
+    assert not isinstance(malformed.value, TruncatedError)
 
 
 def test_fragments_that_are_too_few_are_counted() -> None:
