@@ -34,10 +34,12 @@ def nifti_cautions(volume: Volume) -> tuple[str, ...]:
     """Return what programs that read a NIfTI of this volume may not take."""
     if not volume.is_sheared:
         return ()
-    return (
-        f"tilted by {volume.tilt_degrees:.1f}°: SimpleITK, and what is built on ITK, refuses such a NIfTI; "
-        "rectify it (--rectify), or write .nrrd or .mha",
+    tilt = say(
+        "tilted by {degrees}°: SimpleITK, and what is built on ITK, refuses such a NIfTI; rectify it (--rectify), or "
+        "write .nrrd or .mha",
+        degrees=f"{volume.tilt_degrees:.1f}",
     )
+    return (tilt,)
 
 
 def write_nifti(volume: Volume, path: Path, force: bool, compression: Compression) -> tuple[Path, ...]:
