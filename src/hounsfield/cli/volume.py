@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from hounsfield.ct.sampling import Interpolation
     from hounsfield.ct.series import LoadOptions, Series
+    from hounsfield.verbs.convert import Sidecar
     from hounsfield.verbs.load import Scan
 
 _SUFFIXES = volume_suffixes()
@@ -69,6 +70,7 @@ class Format(click.ParamType[str]):
         "hounsfield volume study/ s3://bucket/volumes --format .zarr --ledger run/hounsfield.jsonl",
         "hounsfield volume scan/ head.nrrd --rectify --dtype float32",
         "hounsfield volume cardiac/ heart.nii.gz --4d",
+        "hounsfield volume study/ out/ --name '{PatientID}/{SeriesNumber}_{SeriesDescription}' --sidecar",
         "hounsfield volume scan/ out/ --format dicom --voxel 1",
         "hounsfield volume denoised.nii.gz back.dicom --like scan/",
         "hounsfield volume study/ volumes/ --format .npy --mask study/",
@@ -100,6 +102,13 @@ class Format(click.ParamType[str]):
 @click.option(
     "--nearest", is_flag=True, help="Masks of another grid: take what they have at each voxel's centre."
 )
+@click.option(
+    "--name",
+    metavar="TEMPLATE",
+    help="Names in the folder, such as '{PatientID}/{StudyDate}_{SeriesNumber}_{SeriesDescription}'.",
+)
+@click.option("--sidecar", is_flag=True, help="A JSON beside each volume, as BIDS has it; it names nobody.")
+@click.option("--identity", is_flag=True, help="With --sidecar: who, when and where, too.")
 @options.isolate
 @at_once
 @recorded
@@ -118,6 +127,9 @@ def volume(
     masks: tuple[str, ...],
     nearest: bool,
     format: str | None,
+    name: str | None,
+    sidecar: bool,
+    identity: bool,
     workers: int | None,
     cluster: str | None,
     fail_fast: bool,
@@ -141,7 +153,9 @@ def volume(
     how: dict[str, Any] = {
         "masks": [absolute(place) for place in masks],
         "nearest": True if nearest else None,
+        "sidecar": _sidecar(sidecar, identity, suffix),
     }
+    _check_name(name, is_one=is_one)
     if is_one:
         found = scanned(location, unit=loading.unit, split_by=split_by)
         loading, headers = _like(found.choose(series), like, interpolation, suffix, loading)
@@ -164,6 +178,7 @@ def volume(
             join_phases=join_phases,
             like=headers,
             **how,
+            name=name or "",
         )
         rows = rows_of(results, found, "Converting", out)
     show(rows, found, name="volumes", as_json=as_json, pages=place.pages)
@@ -196,6 +211,26 @@ def _suffix_of(out: Path | str, asked: str | None, *, is_one: bool) -> str:
             )
         )
     return asked or max((suffix for suffix in _SUFFIXES if name.endswith(suffix)), key=len)
+
+
+def _sidecar(asked: bool, identity: bool, suffix: str) -> Sidecar:
+    from hounsfield.verbs.convert import refuse_sidecar
+
+    if identity and not asked:
+        raise click.UsageError("--identity goes with --sidecar")
+    if asked:
+        refuse_sidecar(suffix)
+    return ("identity" if identity else "plain") if asked else ""
+
+
+def _check_name(name: str | None, *, is_one: bool) -> None:
+    """An error for a --name that is none, before anything is read."""
+    from hounsfield.runs.names import Template
+
+    if name is not None and is_one:
+        raise click.UsageError("--name is for a folder of volumes; OUT is the name of one")
+    if name is not None:
+        Template(name)
 
 
 def _like(
@@ -252,7 +287,7 @@ def _write_one(
     picked = found.choose(series)
     with progress("Converting", total=1) as done:
         if join_phases and len(picked.phases) > 1:
-            made = convert_joined(picked, out, loading, force=force)
+            made = convert_joined(picked, out, loading, force=force, sidecar=how["sidecar"])
         else:
             made = convert(picked, out, loading, phase=phase, force=force, like=like, **how)
         done()

@@ -6,6 +6,7 @@ NIfTI's first axis is its fastest.
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -84,11 +85,29 @@ def nifti_header(volume: Volume) -> Any:
             header["qform_code"] = 0
     header.set_sform(affine, code=SCANNER_ANATOMICAL)
     header.set_xyzt_units("mm")
-    header["descrip"] = f"hounsfield; unit {volume.unit}".encode()[:79]
+    header["descrip"] = _description(volume).encode("ascii", "replace")[:79]
+    _set_intent(header, volume)
     header["vox_offset"] = header.sizeof_hdr + 4
     # Explicit, so that no reader is left to guess what an empty slope means.
     header.set_slope_inter(1, 0)
     return header
+
+
+def _description(volume: Volume) -> str:
+    """The writer, the unit, and what was done."""
+    report = volume.report
+    done = [word for word in ("resampled", "cropped") if getattr(report, word)]
+    done += ["slices filled"] if report.filled else []
+    return "; ".join([f"hounsfield {version('hounsfield')}", f"unit {volume.unit}", *done])
+
+
+def _set_intent(header: Any, volume: Volume) -> None:
+    """Set the meaning of a voxel as NIfTI codes it: a label, dimensionless for HU, or only the name of its unit."""
+    if "Segment0_Name" in volume.header:
+        header.set_intent("label", name="labels")
+        return
+    name = volume.unit[:15].encode("ascii", "replace").decode()
+    header.set_intent("dimensionless" if volume.is_hounsfield else "none", name=name)
 
 
 def _same_corners(one: NDArray[Any], other: NDArray[Any], shape: tuple[int, ...]) -> bool:

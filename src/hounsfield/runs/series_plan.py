@@ -7,7 +7,6 @@ stops the run, the next one knows an output of its own from a file of somebody e
 from __future__ import annotations
 
 import dataclasses
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,11 +19,9 @@ from hounsfield.outputs.results import Result, Status
 from hounsfield.runs.digest import digest, folder_of
 from hounsfield.runs.engines import Engine
 from hounsfield.runs.ledger import STARTED, Record, fields_of
+from hounsfield.runs.names import PatientFolders, Template, file_name, refuse_collisions
 from hounsfield.runs.place import Place, plain, size_of, versions, what_is_there
 from hounsfield.runs.runner import on_engine, run
-
-LONGEST_NAME = 80
-"""Characters of a file name's description: file systems stop at 255 bytes, and people earlier."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,9 @@ class Work(Protocol):
 class Task:
     """A verb over series: its work, the suffix of its outputs, and the options that decide what they hold.
 
-    `leave_out` says why a series is not for this verb, "" where it is. `by_phase`: an output for each phase.
+    `leave_out` says why a series is not for this verb, "" where it is. `by_phase`: an output for each phase. `name`: a
+    template of their names (`runs.names.Template`); by default number and description, in a folder a patient where
+    there are several. `beside`: the suffix of a file that belongs to each output and lies beside it.
     """
 
     verb: str
@@ -64,6 +63,8 @@ class Task:
     options: Mapping[str, Any]
     leave_out: Callable[[Series], str] = lambda series: ""
     by_phase: bool = True
+    name: str = ""
+    beside: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,9 @@ class SeriesPlan:
         self.taken = {name.casefold() for name in self.names.values()}
         self.seen: dict[str, int] = {}
         self.options = plain(task.options)
+        self.folders = PatientFolders(self.series)
+        self.template = Template(task.name) if task.name else None
+        self.asked = self._asked_names() if self.template is not None else {}
         self._under_way: dict[str, Job] = {}
         self._standing: list[Result] = []
 
@@ -136,11 +140,27 @@ class SeriesPlan:
     def close(self) -> None:
         """Leave what is under way as begun: the next run does it again."""
 
+    def _asked_names(self) -> dict[str, str]:
+        """The name of every output by the template; what is there already is looked at when its turn comes."""
+        assert self.template is not None
+        names: dict[str, tuple[str, Series]] = {}
+        for series in self.series:
+            phases = self._phases(series)
+            for number, part in () if self.task.leave_out(series) else phases:
+                name = self.template.fill(part, number if len(phases) > 1 else None)
+                names[self._key(part, number)] = (name + self.task.suffix, part)
+        refuse_collisions(names, self.template.text)
+        self.seen.clear()
+        return {key: name for key, (name, _) in names.items()}
+
+    def _phases(self, series: Series) -> list[tuple[int, Series]]:
+        if self.task.by_phase and len(series.phases) > 1:
+            return [(number, one_phase(series, number)) for number in range(len(series.phases))]
+        return [(0, series)]
+
     def _plans(self, series: Series) -> Iterator[Job | Result]:
         """Yield what is to be done, or the result of what is not."""
-        phases: list[tuple[int, Series]] = [(0, series)]
-        if self.task.by_phase and len(series.phases) > 1:
-            phases = [(number, one_phase(series, number)) for number in range(len(series.phases))]
+        phases = self._phases(series)
         reason = self.task.leave_out(series)
         for number, part in phases[:1] if reason else phases:
             yield self._plan(part, number, len(phases), reason)
@@ -160,12 +180,12 @@ class SeriesPlan:
             return self._recorded(key, series, phase, Status.FAILED, reason=str(error))
         if before is not None and not self.place.force and self._stands(before, digested):
             return before.result(kept=True)
-        ours = key in self.names
         output = self._name(key, series, phase if phases > 1 else None)
+        ours = before is not None and before.output == output
         target = f"{self.place.folder}/{output}"
-        if not (self.place.force or ours) and (stranger := what_is_there(target)):
+        if not (self.place.force or ours) and (stranger := self._stranger(target)):
             # Not begun, and its name not claimed: the next run must not take it for ours.
-            del self.names[key]
+            self.names.pop(key, None)
             refusal = OutputExistsError(
                 "exists already", where=stranger, remedy="move it away, or --force to replace it"
             )
@@ -173,6 +193,11 @@ class SeriesPlan:
                 key, series, phase, Status.FAILED, reason=str(refusal), verdict=str(series.verdict)
             )
         return Job(key, series, phase, digested, output, target)
+
+    def _stranger(self, target: str) -> str:
+        """The path of a file in the way of an output, "" for none."""
+        beside = target.removesuffix(self.task.suffix) + self.task.beside
+        return what_is_there(target) or (what_is_there(beside) if self.task.beside else "")
 
     def _stands(self, before: Record, digested: str) -> bool:
         return (
@@ -190,9 +215,11 @@ class SeriesPlan:
         return key if count == 1 else f"{key}~{count}"
 
     def _name(self, key: str, series: Series, phase: int | None) -> str:
+        if self.template is not None:
+            return self.asked[key]
         if key in self.names and self.names[key].endswith(self.task.suffix):
             return self.names[key]
-        plain = file_name(series, phase)
+        plain = self.folders(series) + file_name(series, phase)
         name, number = plain, 1
         while (name + self.task.suffix).casefold() in self.taken:
             number += 1
@@ -225,15 +252,6 @@ def one_phase(series: Series, number: int) -> Series:
     """The series with this phase alone: the others need not travel to a worker."""
     phase = series.phases[number]
     return dataclasses.replace(series, phases=(phase,), slices=tuple(phase.slices))
-
-
-def file_name(series: Series, phase: int | None) -> str:
-    """Series number, description and, where they say nothing, the end of the UID: safe on every file system."""
-    words = [series.name if series.name != series.uid else f"series-{series.uid[-12:]}"]
-    if phase is not None:
-        words.append(f"phase{phase}")
-    text = re.sub(r"[^\w.+-]+", "-", "-".join(words), flags=re.UNICODE).strip("-.")
-    return text[:LONGEST_NAME] or f"series-{series.uid[-12:]}"
 
 
 def source_of(series: Series) -> str:

@@ -139,5 +139,8 @@ def _clean(place: Place) -> None:
     begun = {
         record.output for record in place.ledger.latest.values() if record.status in (STARTED, Status.FAILED)
     }
-    beside = {each.name for name in begun for each in sidecars_of(name)}
-    remove_partials(Path(place.folder), begun | beside | {TABLE_NAME, PAGE_NAME})
+    outputs = [Path(place.folder, name) for name in begun if name]
+    outputs += [each for path in outputs for each in sidecars_of(path)]
+    outputs += [Path(place.folder, name) for name in (TABLE_NAME, PAGE_NAME)]
+    for folder in {path.parent for path in outputs}:
+        remove_partials(folder, {path.name for path in outputs if path.parent == folder})
