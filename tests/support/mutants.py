@@ -20,10 +20,12 @@ import signal
 import subprocess
 import sys
 import time
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.machinery import ModuleSpec, SourceFileLoader
+from itertools import accumulate
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
@@ -33,7 +35,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 CHILDREN = 2
 EXAMPLES = 25  # of each property: more find little more, and a mutant that survives takes all of them
-SLOWEST = 5.0  # seconds: tests that take longer are left out
+TESTS_SECONDS = 10.0  # of tests, the quickest, that each mutant is put to
 PATIENCE = 4  # times what the tests of a mutant took without it, and
 PATIENCE_SECONDS = 5  # that much more, until it is taken for an endless loop
 MEMORY = 3 << 30  # bytes that a mutant may have
@@ -58,7 +60,7 @@ GROUPS: dict[str, tuple[list[str], list[str]]] = {
             "server/test_server_integrity.py::test_a_checked_stream_reads_like_any_other",
             "server/test_server_integrity.py::test_every_read_that_touches_a_damaged_block_fails_and_no_other",
             "server/test_server_integrity.py::test_more_or_fewer_bytes_are_damage_before_any_is_read",
-            "unit/server/test_archive_store.py",
+            "server/test_server_archive_store.py",
         ],
     ),
 }
@@ -258,9 +260,8 @@ class Loop:
             following = items[number + 1] if number + 1 < len(items) else None
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             self.seconds[item.nodeid] = time.monotonic() - began
-            if self.seconds[item.nodeid] <= SLOWEST:
-                for name in self._hits:
-                    self.reached[name].append(item)
+            for name in self._hits:
+                self.reached[name].append(item)
         select("")
 
     def _run(self, work: list[tuple[str, Mutated, list[pytest.Item], Callable[[], None], str]]) -> None:
@@ -293,7 +294,9 @@ class Loop:
 
     def _fork(self, items: list[pytest.Item], change: Callable[[], None]) -> int:
         quickest = sorted(items, key=lambda item: self.seconds[item.nodeid])
-        seconds = PATIENCE * sum(self.seconds[item.nodeid] for item in items) + PATIENCE_SECONDS
+        ends = list(accumulate(self.seconds[item.nodeid] for item in quickest))
+        quickest = quickest[: 1 + bisect_left(ends, TESTS_SECONDS)]
+        seconds = PATIENCE * min(ends[-1], 2 * TESTS_SECONDS) + PATIENCE_SECONDS
         child = os.fork()
         if child:
             return child
