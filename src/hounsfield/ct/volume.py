@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from math import degrees
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,6 +87,20 @@ class Report:
         return {} if found is None else {"plausibility": found.to_json()}
 
 
+class FrameUid(str):
+    """The SOP Instance UID of an instance of several frames, with the number of one, `frame`, from 1."""
+
+    frame: int
+
+    def __new__(cls, uid: str, frame: int) -> Self:
+        made = super().__new__(cls, uid)
+        made.frame = frame
+        return made
+
+    def __getnewargs__(self) -> tuple[str, int]:  # type: ignore[override]
+        return str(self), self.frame
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Volume:
     """Values on a grid in the patient.
@@ -96,7 +110,7 @@ class Volume:
       exact under gantry tilt (PS3.3 C.7.6.2.1.1)
     - `spacing`: (slice, row, column) in mm; the first along the slices' normal
     - `unit`: "HU", "HU_MOD", "unspecified", or a map's own unit (PS3.3 C.11.1.1.2)
-    - `uids`: SOP Instance UID of each slice, "" for one that no file held
+    - `uids`: SOP Instance UID of each slice, "" for one that no file held; of a frame among several a `FrameUid`
     - `report`: warnings and counts
     - `header`: a few plain facts of the series, by DICOM keyword
 

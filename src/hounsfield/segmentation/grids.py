@@ -32,27 +32,50 @@ ON_OWN_SLICE = 0.35
 (`geometry.ROUNDING_AT_MOST`)."""
 
 
+def name_of_frame(uid: str, frame: int) -> str:
+    """The text by which a frame of an instance, from 1, is known here."""
+    return f"{uid}#{frame}"
+
+
+def referenced(uid: str, frames: str) -> tuple[str, ...]:
+    """The names that a reference to an instance has: of the frames that it lists between backslashes, else its UID."""
+    numbers = [part.strip() for part in frames.split("\\") if part.strip().isdigit()]
+    return tuple(name_of_frame(uid, int(number)) for number in numbers) or (uid,)
+
+
 @dataclass(frozen=True)
 class Target:
     """The grid of a volume, as masks are placed on it.
 
+    `slice_of_uid`: by UID where an instance is one slice, and by `name_of_frame`; `instances`: UIDs of all.
     `is_resampled`: by centres where nothing else fits. `is_cropped`: what lies beside it may be left out.
     """
 
     affine: Vector
     shape: tuple[int, int, int]
     slice_of_uid: dict[str, int]
+    instances: frozenset[str]
     is_resampled: bool
     is_cropped: bool = False
 
     @classmethod
     def of(cls, volume: Volume, *, nearest: bool | None = None) -> Target:
         """The grid of `volume`; `nearest` None: by centres only where the volume was resampled."""
-        # All slices of an Enhanced CT have one UID, which then names none.
         counts = Counter(volume.uids)
         known = {uid: index for index, uid in enumerate(volume.uids) if uid and counts[uid] == 1}
+        # All slices of an Enhanced CT have one UID, and each a frame of its own.
+        known |= {
+            name_of_frame(uid, getattr(uid, "frame", 1)): index
+            for index, uid in enumerate(volume.uids)
+            if uid
+        }
         resampled = volume.report.resampled if nearest is None else nearest
-        return cls(volume.affine, volume.shape, known, resampled, volume.report.cropped)
+        instances = frozenset(str(uid) for uid in counts if uid)
+        return cls(volume.affine, volume.shape, known, instances, resampled, volume.report.cropped)
+
+    def holds(self, name: str) -> bool:
+        """Return whether a reference, an instance's UID or `name_of_frame`, is to a slice of this volume."""
+        return name in self.slice_of_uid or name in self.instances
 
     @property
     def inverse(self) -> Vector:

@@ -24,7 +24,7 @@ from hounsfield.ct.volume import Volume
 from hounsfield.dicom.fast_walk import Unrecognised
 from hounsfield.errors import GeometryError, MalformedError
 from hounsfield.language import say
-from hounsfield.segmentation.grids import ON_OWN_SLICE, ON_SLICE, Target, slices_of_planes
+from hounsfield.segmentation.grids import ON_OWN_SLICE, ON_SLICE, Target, referenced, slices_of_planes
 from hounsfield.segmentation.layers import Layers
 from hounsfield.segmentation.masks import HIGHEST_LABEL, Masks, Segment
 
@@ -253,11 +253,11 @@ def _reach(structures: Iterable[Structure], target: Target) -> float:
 
 def _check_frame_of_reference(structures: Iterable[Structure], volume: Volume, name: str) -> None:
     own = str(volume.header.get("FrameOfReferenceUID", ""))
-    known = set(volume.uids) - {""}
+    target = Target.of(volume)
     for structure in structures:
         other = structure.frame_of_reference
         named = {uid for contour in structure.contours for uid in contour.uids}
-        if own and other and own != other and not named & known:
+        if own and other and own != other and not any(target.holds(name) for name in named):
             raise GeometryError(
                 say("is in the frame of reference {other}", other=other),
                 expected=say("the volume's, {own}", own=own),
@@ -316,7 +316,12 @@ def _contours(drawn: Level, where: str) -> Iterator[Contour]:
     for number, item in enumerate(items(drawn, "ContourSequence"), 1):
         points = _points(item, f"{where}, contour {number}")
         uids = tuple(
-            _text(image, "ReferencedSOPInstanceUID") for image in items(item, "ContourImageSequence")
+            name
+            for image in items(item, "ContourImageSequence")
+            for name in referenced(
+                _text(image, "ReferencedSOPInstanceUID"),
+                _text(image, "ReferencedFrameNumber").strip("[]").replace(", ", "\\"),
+            )
         )
         yield Contour(_text(item, "ContourGeometricType").upper(), points, uids, number)
 

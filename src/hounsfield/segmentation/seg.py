@@ -71,7 +71,7 @@ class _Making:
         if not own or not volumes or own == volumes:
             return
         sources = {uid for frame in self.header.frames for uid in frame.uids}
-        if not sources & set(self.target.slice_of_uid):
+        if not any(self.target.holds(name) for name in sources):
             raise GeometryError(
                 say("a segmentation in the frame of reference {own}", own=own),
                 expected=say("the volume's, {volumes}", volumes=volumes),
@@ -152,13 +152,13 @@ class _Making:
             )
 
     def _say_references(self) -> None:
-        known = self.target.slice_of_uid
+        target = self.target
         absent = {
             index
             for index, frame in enumerate(self.header.frames)
-            if frame.uids and not set(frame.uids) & set(known)
+            if frame.uids and not any(target.holds(name) for name in frame.uids)
         }
-        if absent and known and not self.target.is_resampled:
+        if absent and target.instances and not target.is_resampled:
             first = min(absent)
             self.warnings.append(
                 f"{len(absent)} frames refer to slices that are not in this volume, first {self._where(first)}: "

@@ -20,6 +20,7 @@ from hounsfield.errors import MalformedError, UnsupportedError
 from hounsfield.language import say
 from hounsfield.segmentation.colours import rgb_of_cielab
 from hounsfield.segmentation.found import LABEL_MAP_SEGMENTATION
+from hounsfield.segmentation.grids import referenced
 from hounsfield.segmentation.masks import Code, Segment
 
 Numbers = tuple[float, ...]
@@ -125,7 +126,11 @@ class _Frames:
         if derivation is None:
             return ()
         return tuple(
-            _text(item, "ReferencedSOPInstanceUID") for item in items(derivation, "SourceImageSequence")
+            name
+            for item in items(derivation, "SourceImageSequence")
+            for name in referenced(
+                _text(item, "ReferencedSOPInstanceUID"), _listed(item, "ReferencedFrameNumber")
+            )
         )
 
 
@@ -154,6 +159,12 @@ def _code(item: Level, keyword: str) -> Code | None:
 def _text(level: Level | None, keyword: str) -> str:
     found = None if level is None else value(level, keyword)
     return "" if found is None else str(found).strip(" \0")
+
+
+def _listed(level: Level, keyword: str) -> str:
+    """Numbers as text between backslashes, whatever gives them."""
+    text = _text(level, keyword)
+    return text.strip("[]").replace(", ", "\\")
 
 
 def _number(level: Level | None, keyword: str) -> float | None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hounsfield.ct.volume import Volume
+from hounsfield.ct.volume import FrameUid, Volume
 from hounsfield.errors import GeometryError, UnsupportedError
 from hounsfield.language import say
 from hounsfield.segmentation.colours import cielab_of_rgb, colour_at
@@ -115,20 +115,29 @@ def in_unicode(source: Dataset) -> Dataset:
 
 
 def _sources_of(volume: Volume, sources: Sequence[Dataset]) -> tuple[list[Dataset], list[int]]:
-    """The headers in the order of the slices, and the slice of each frame of theirs."""
+    """The headers that highdicom takes, and the slice of each frame of theirs, −1 for one that is none of the volume's.
+
+    Headers in the order of the slices, or the one of a multi-frame instance.
+    """
     by_uid = {str(each.SOPInstanceUID): each for each in sources}
     held = [index for index, uid in enumerate(volume.uids) if uid in by_uid]
     if not held:
         raise GeometryError(
             "a volume of which no slice is one of a file", remedy="give the series as it was read"
         )
-    if len({volume.uids[index] for index in held}) < len(held):
+    uids = list(dict.fromkeys(str(volume.uids[index]) for index in held))
+    if not any(isinstance(volume.uids[index], FrameUid) for index in held):
+        return [by_uid[uid] for uid in uids], held
+    if len(uids) > 1:
         raise UnsupportedError(
-            "a segmentation on a multi-frame CT",
-            expected="a file for each slice",
+            say("a segmentation on {count} multi-frame instances", count=len(uids)),
+            expected="one, or a file for each slice",
             remedy="write --to nifti or rtstruct",
         )
-    return [by_uid[volume.uids[index]] for index in held], held
+    source = by_uid[uids[0]]
+    slice_of = {getattr(volume.uids[index], "frame", 1): index for index in held}
+    count = int(source.get("NumberOfFrames") or 1)
+    return [source], [slice_of.get(frame, -1) for frame in range(1, count + 1)]
 
 
 def _refuse_elsewhere(masks: Masks, volume: Volume, places: Sequence[int]) -> None:
@@ -152,15 +161,20 @@ def _refuse_elsewhere(masks: Masks, volume: Volume, places: Sequence[int]) -> No
 
 def _pixels(masks: Masks, segments: Sequence[Segment], places: Sequence[int]) -> NDArray[Any]:
     """(frames, rows, columns) of numbers from 1 in their order, or with an axis of segments where they overlap."""
+    absent = [frame for frame, place in enumerate(places) if place < 0]
     if len(masks.layers) > 1:
         parts = [(masks.layers[each.layer][list(places)] == each.number) for each in segments]
+        for part in parts:
+            part[absent] = False
         return np.stack(parts, axis=-1).astype(np.uint8)
     table = np.zeros(
         max((each.number for each in segments), default=0) + 1, np.uint8 if len(segments) < 256 else np.uint16
     )
     for place, each in enumerate(segments, 1):
         table[each.number] = place
-    return table[masks.layers[0][list(places)]]
+    found = table[masks.layers[0][list(places)]]
+    found[absent] = 0
+    return found
 
 
 def _description(hd: Any, number: int, segment: Segment) -> Any:
@@ -280,7 +294,8 @@ def _contours(mask: NDArray[np.bool_], volume: Volume, known: dict[str, Dataset]
             places = np.column_stack([np.full(len(points), float(index)), points])
             item = Dataset()
             if volume.uids[index] in known:
-                item.ContourImageSequence = [_image(known[volume.uids[index]])]
+                frame = getattr(volume.uids[index], "frame", None)
+                item.ContourImageSequence = [_image(known[volume.uids[index]], frame)]
             item.ContourGeometricType, item.NumberOfContourPoints = "CLOSED_PLANAR", len(points)
             lps = places @ volume.affine[:3, :3].T + volume.affine[:3, 3]
             item.ContourData = [f"{mm:.9g}" for mm in lps.ravel().tolist()]
@@ -288,9 +303,11 @@ def _contours(mask: NDArray[np.bool_], volume: Volume, known: dict[str, Dataset]
     return made
 
 
-def _image(source: Dataset) -> Dataset:
+def _image(source: Dataset, frame: int | None = None) -> Dataset:
     from pydicom import Dataset
 
     item = Dataset()
+    if frame is not None:
+        item.ReferencedFrameNumber = frame
     item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = source.SOPClassUID, source.SOPInstanceUID
     return item

@@ -21,6 +21,8 @@ from hounsfield.segmentation.found import FoundMasks, found_masks
 from hounsfield.verbs.load import instances
 
 if TYPE_CHECKING:
+    from pydicom import Dataset
+
     from hounsfield.pictures import Overlay
 
 _LONGEST_DRAWING = 64 << 20
@@ -87,6 +89,12 @@ def _read(found: FoundMasks, volume: Volume, nearest: bool | None) -> Masks:
     if found.kind == "RTSTRUCT":
         return read_rtstruct(instance, volume)
     return read_seg(instance, volume, nearest=nearest)
+
+
+def all_headers(series: Series) -> list[Dataset]:
+    """The header of each instance of a series, once, as objects that refer to its slices need them."""
+    instances = {id(each.instance): each.instance for each in series.slices}
+    return [instance.dataset() for instance in instances.values()]
 
 
 def write_labels(found: Masks, volume: Volume, out: str | Path, *, force: bool = False) -> tuple[str, ...]:

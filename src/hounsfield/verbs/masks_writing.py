@@ -13,7 +13,7 @@ from hounsfield.errors import GeometryError, SelectionError, UnsupportedError
 from hounsfield.language import say
 from hounsfield.outputs import refuse_existing, whole_file
 from hounsfield.segmentation import Masks, Segment, to_rtstruct, to_seg
-from hounsfield.verbs.masks import masks, write_labels
+from hounsfield.verbs.masks import all_headers, masks, write_labels
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -62,7 +62,7 @@ def rewrite_masks(
     if kind in _SUFFIXES:
         _write_labels(found, volume, out, force)
         return found
-    headers = [item.instance.dataset() for item in series.slices]
+    headers = all_headers(series)
     made = _object(found, volume, headers, kind)
     with whole_file(out, force=force) as temporary:
         made.save_as(temporary, enforce_file_format=True)

@@ -16,7 +16,7 @@ from hounsfield.outputs import refuse_existing, whole_file
 from hounsfield.runs import Engine, Job, Place, Result, Status, Task, run_series
 from hounsfield.segmentation import Masks, Measured, Reference, recipe, tissues, to_seg, to_sr
 from hounsfield.segmentation import measure as measure_masks
-from hounsfield.verbs.masks import masks_of_series
+from hounsfield.verbs.masks import all_headers, masks_of_series
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -97,7 +97,7 @@ def write_report(found: Measurement, out: Path, *, force: bool = False) -> tuple
     that is written beside it, `NAME.seg.dcm`, `NAME.seg2.dcm` … Raises what writing raises, `UnsupportedError` without
     highdicom, `OutputExistsError` without `force`.
     """
-    headers = [item.instance.dataset() for item in found.series.slices]
+    headers = all_headers(found.series)
     written: dict[Path, Dataset] = {}
     references: dict[int, Reference] = {}
     numbers: dict[tuple[int, int], int] = {}

@@ -22,7 +22,7 @@ from hounsfield.ct.series.remedies import remedy_for
 from hounsfield.ct.series.slices import Slice, printable
 from hounsfield.ct.series.warnings import warnings_of, with_made_up
 from hounsfield.ct.units import HOUNSFIELD_UNITS, Unit, hounsfield_on_request
-from hounsfield.ct.volume import Report, Volume
+from hounsfield.ct.volume import FrameUid, Report, Volume
 from hounsfield.errors import (
     GeometryError,
     HounsfieldError,
@@ -304,7 +304,8 @@ class Series:
             affine = self._approximate_affine(chosen)
         uids = [""] * len(made.array)
         for item, place in zip(chosen.slices, places, strict=True):
-            uids[place] = item.uid
+            frames = item.instance.header.number_of_frames
+            uids[place] = FrameUid(item.uid, item.plane.frame + 1) if frames > 1 and item.uid else item.uid
         along = affine[:3, 0] @ np.cross(affine[:3, 2], affine[:3, 1])
         step = abs(float(along)) / float(np.linalg.norm(np.cross(affine[:3, 2], affine[:3, 1])))
         row, column = (float(np.linalg.norm(affine[:3, axis])) for axis in (1, 2))
