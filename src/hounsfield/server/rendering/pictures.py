@@ -23,8 +23,9 @@ from hounsfield.ct.hu import Conversion, convert
 from hounsfield.ct.instance import Instance
 from hounsfield.ct.series import Slice
 from hounsfield.ct.series.assembly import conversion_of
-from hounsfield.ct.windowing import Window, apply_window, window
-from hounsfield.errors import DicomwebError, HounsfieldError, UnsupportedError
+from hounsfield.ct.voi import VoiTable, apply_voi, vois_of
+from hounsfield.ct.windowing import Window, window
+from hounsfield.errors import DicomwebError, UnsupportedError
 from hounsfield.language import say
 from hounsfield.outputs.scratch import ScratchFolder
 from hounsfield.server.http.deadline import check
@@ -165,17 +166,14 @@ def _grey(
     values = np.empty(stored.shape, np.float32)
     conversion: Conversion = conversion_of(item, item.unit, clamp=False)
     convert(stored, conversion, values)
-    shown = look.shown or _own_window(instance) or _range_of(values)
-    return apply_window(values, shown, invert=photometric == "MONOCHROME1")
+    shown = look.shown or _own(instance, frame) or _range_of(values)
+    return apply_voi(values, shown, invert=photometric == "MONOCHROME1")
 
 
-def _own_window(instance: Instance) -> Window | None:
-    header = instance.header
-    center, width = (header.number(keyword, strict=False) for keyword in ("WindowCenter", "WindowWidth"))
-    try:
-        return None if center is None or width is None else Window(center, width)
-    except HounsfieldError:
-        return None
+def _own(instance: Instance, frame: int) -> Window | VoiTable | None:
+    """The way in which the file asks for this frame to be shown."""
+    found = vois_of(instance.dataset(), frame)
+    return found[0].shown if found else None
 
 
 def _range_of(values: np.ndarray[Any, np.dtype[np.float32]]) -> Window:
