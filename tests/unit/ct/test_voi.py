@@ -104,7 +104,7 @@ def test_windows_of_every_function_are_within_a_grey_level_of_pydicom(
     [
         (False, table(-1024, 12, 4096, vr="SS")),
         (False, table(64512, 12, 2048)),  # −1024, its VR taken for unsigned
-        (True, table(-128, 8, 256, vr="SS")),
+        (True, table(-900, 10, 900, vr="SS")),
         (False, table(0, 16, 512)),
     ],
 )
