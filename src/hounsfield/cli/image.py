@@ -57,9 +57,12 @@ class Request:
     mask_as: str
     opacity: float | None
     nearest: bool
+    slices: bool | None = None
+    bits: str | None = None
 
     def __post_init__(self) -> None:
         kinds = {"--montage": self.montage, "--planes": self.planes, "--mip": self.mip, "--minip": self.minip}
+        kinds |= {"--slices": self.slices, "--slice": self.slices and self.slice_ != (None, None)}
         asked = [name for name, value in (*kinds.items(), ("--mp4", self.is_film)) if value]
         if len(asked) > 1:
             raise click.UsageError(
@@ -77,8 +80,25 @@ class Request:
             raise click.UsageError("--slab is the thickness of a --mip or --minip")
         if self.masks and (self.mip or self.minip):
             raise click.UsageError("--mask is drawn on slices and planes, not on a --mip or --minip")
+        self._check_slices()
         if self.mask_as == "outlines" and self.opacity is not None:
             raise click.UsageError("--opacity is that of fills, and --mask-as outlines has none")
+
+    def _check_slices(self) -> None:
+        """Refuse options that pictures for networks have no use for, and theirs for any other."""
+        if not self.slices:
+            if self.bits is not None or self.format_ == "tif":
+                raise click.UsageError("--bits and --format tif are for --slices")
+            return
+        if self.format_ not in (None, "png", "tif"):
+            raise click.UsageError(say("--slices are png or tif, not {format}", format=self.format_))
+        if self.bits == "16" and (self.window is not None or self.invert):
+            raise click.UsageError("--bits 16 keeps every HU; --window and --invert are for 8 bits")
+        drawn = {"--plane": self.plane, "--size": self.size, "--opacity": self.opacity}
+        if useless := [name for name, value in drawn.items() if value is not None]:
+            raise click.UsageError(
+                say("{option} is for pictures, --slices are as they are", option=useless[0])
+            )
 
     @property
     def is_film(self) -> bool:
@@ -87,7 +107,9 @@ class Request:
 
     @property
     def suffix(self) -> str:
-        """Of pictures in a folder."""
+        """Of pictures in a folder; "" where each series is a folder of its own."""
+        if self.slices:
+            return ""
         return f".{self.format_ or ('mp4' if self.is_film else 'png')}"
 
 
@@ -121,6 +143,7 @@ def _montage(_: click.Context, __: click.Parameter, text: str | None) -> tuple[i
         "hounsfield image scan/ liver.png --planes --mask liver.dcm --mask-as outlines",
         "hounsfield image head/ scroll.mp4",
         "hounsfield image study/ pictures/",
+        "hounsfield image study/ slices/ --slices --bits 16 --mask organs.dcm",
     )
 )
 @location
@@ -150,7 +173,16 @@ def _montage(_: click.Context, __: click.Parameter, text: str | None) -> tuple[i
 @click.option("--plain", is_flag=True, help="No letters, words or scale bar.")
 @click.option("--quality", type=click.IntRange(1, 100), default=92, show_default=True, help="Of a JPEG.")
 @click.option(
-    "--format", "format_", type=click.Choice(["png", "jpg", "mp4"]), help="Of pictures in a folder."
+    "--format", "format_", type=click.Choice(["png", "jpg", "tif", "mp4"]), help="Of pictures in a folder."
+)
+@click.option(
+    "--slices", is_flag=True, help="Every slice, as it is, for networks: a folder of PNG for each series."
+)
+@click.option(
+    "--bits",
+    type=click.Choice(["8", "16"]),
+    show_default="8",
+    help="Of --slices: 8 windowed, or 16 with every HU + 1024.",
 )
 @click.option(
     "--mask",
@@ -203,11 +235,12 @@ def image(
     from hounsfield.pictures.files import FILM_SUFFIXES, require_film
     from hounsfield.verbs.load import is_remote
 
-    request = Request(**{**asked, "masks": tuple(absolute(place) for place in asked["masks"])})
+    masks = tuple(absolute(place) for place in asked["masks"])
+    request = Request(**{**asked, "masks": masks, "slices": asked["slices"] or None})
     suffix = out.suffix.lower()
     if request.is_film or suffix in FILM_SUFFIXES or request.format_ == "mp4":
         require_film()
-    if not out.is_dir() and suffix:
+    if not out.is_dir() and suffix and not request.slices:
         _refuse_unknown(out, request)
         from hounsfield.outputs import refuse_existing
 
@@ -267,6 +300,31 @@ def _write(volume: Volume, path: Path, request: Request, found: list[Masks], for
     pictures.write_picture(picture, path, quality=request.quality, force=force)
 
 
+def _write_slices(
+    volume: Volume, folder: Path, request: Request, found: list[Masks], workers: int | None
+) -> None:
+    """A folder of every slice, with the labels of the masks, which may not overlap."""
+    from hounsfield.ct.windowing import window
+    from hounsfield.pictures import default_window
+    from hounsfield.pictures.slices import write_slices
+    from hounsfield.segmentation import joined
+
+    shown = default_window(volume) if request.window is None else window(request.window)
+    labels = joined(found) if found else None
+    write_slices(
+        volume,
+        folder,
+        shown=shown,
+        bits=int(request.bits or 8),
+        invert=request.invert,
+        suffix=f".{request.format_ or 'png'}",
+        labels=None if labels is None else labels.labels,
+        segments=() if labels is None else [each.to_json() for each in labels.segments],
+        workers=workers,
+        force=True,
+    )
+
+
 def _look(volume: Volume, request: Request, found: list[Masks]) -> Look:
     from hounsfield.ct.windowing import window
     from hounsfield.pictures import Look, default_window
@@ -308,7 +366,10 @@ class _Draw:
             for place in request.masks
             for masks in masks_of_series(place, series, volume, nearest=True if request.nearest else None)
         ]
-        _write(volume, path, request, found, force)
+        if request.slices:
+            _write_slices(volume, path, request, found, options.workers)
+        else:
+            _write(volume, path, request, found, force)
         of_masks = [f"{masks.source}: {text}" for masks in found for text in masks.warnings]
         return replace(volume, report=replace(volume.report, warnings=(*volume.report.warnings, *of_masks)))
 
