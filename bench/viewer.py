@@ -155,7 +155,13 @@ def ours(browser: Any, url: str, layout: str) -> dict[str, float]:
 def rates(browser: Any, url: str) -> dict[str, float]:
     """Frames per second of what a hand does, in stack and planes."""
     found: dict[str, float] = {}
-    for layout, kinds in (("stack", ("scroll", "window")), ("planes", ("scroll", "window", "crosshair"))):
+    slab, oblique = "planes&slab=mip,30", "planes&slab=mip,30&turn=10,-15,5"
+    for layout, kinds in (
+        ("stack", ("scroll", "window")),
+        ("planes", ("scroll", "window", "crosshair")),
+        (slab, ("crosshair",)),
+        (oblique, ("crosshair",)),
+    ):
         for kind in kinds:
             with page_of(browser, _WATCH) as (page, _):
                 page.goto(f"{url}&layout={layout}&tool={'window' if kind == 'scroll' else kind}")
@@ -302,7 +308,7 @@ def run(folder: Path, work: Path, rounds: int, peers: bool) -> None:
     with chromium() as browser, served(folder, work) as root:
         study, series = largest_series(root)
         url = f"{root}/#/?study={study}&series={series}"
-        for layout in ("stack", "planes"):
+        for layout in ("stack", "planes", "planes&slab=mip,30"):
             ours(browser, url, layout)
             found = medians([ours(browser, url, layout) for _ in range(rounds)])
             show(f"hounsfield, {layout} (median of {rounds}; the volume is {volume:.0f} MB)", found)

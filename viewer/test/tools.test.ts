@@ -7,7 +7,7 @@ import { planeStatistics, statistics } from "../src/tools/statistics";
 import { wheelNotches } from "../src/tools/wheel";
 import { affineFromRows, invert, toLps } from "../src/volume/affine";
 import { latticeValues, measuredPlane, sampleArea } from "../src/volume/lattice";
-import { planeRaster } from "../src/volume/planes";
+import { axes, planeRaster } from "../src/volume/planes";
 import { chain } from "../src/ui/chain";
 import { judge, someSlices } from "../src/ui/judgement";
 import { CHINESE, say } from "../src/ui/reasons";
@@ -45,12 +45,12 @@ test("regions on planes measure what hounsfield.ct.roi measures", () => {
 test("a plane along the voxels is measured on them, any other on its own samples", () => {
   const inverse = invert(grid.affine)!;
   const through = toLps(grid.affine, [2.3, 8.2, 11.4]);
-  const axial = measuredPlane(grid, inverse, planeRaster(grid, "axial", "slices", through));
+  const axial = measuredPlane(grid, inverse, planeRaster(grid, "axial", axes(grid.affine, "slices"), through));
   expect([axial.slice, axial.voxels]).toEqual([2, true]);
   // The stack leans: across it nothing runs along the voxels but sagittal planes, which the lean lies in.
-  expect(measuredPlane(grid, inverse, planeRaster(grid, "coronal", "slices", through)).voxels).toBe(false);
+  expect(measuredPlane(grid, inverse, planeRaster(grid, "coronal", axes(grid.affine, "slices"), through)).voxels).toBe(false);
   const upright = { affine: affineFromRows([[0, 0, 1.5, -10], [0, 2, 0, 5], [4, 0, 0, 0], [0, 0, 0, 1]]), shape: [6, 16, 24] as const };
-  const coronal = measuredPlane(upright, invert(upright.affine)!, planeRaster(upright, "coronal", "slices", toLps(upright.affine, [2, 7.4, 3])));
+  const coronal = measuredPlane(upright, invert(upright.affine)!, planeRaster(upright, "coronal", axes(upright.affine, "slices"), toLps(upright.affine, [2, 7.4, 3])));
   expect([coronal.slice, coronal.voxels]).toEqual([null, true]);
   expect(coronal.lattice).toEqual({ origin: [-10, 19, 20], across: [1.5, 0, 0], down: [-0, -0, -4] });
 });

@@ -2,11 +2,13 @@ import { describe, expect, test, vi } from "vitest";
 import { invert, toIndex, toLps } from "../src/volume/affine";
 import { ValueCounts } from "../src/volume/histogram";
 import { outwards } from "../src/volume/order";
-import { axes, centreOf, isUpright, planeRaster, PLANES, sliceRaster, stepThrough } from "../src/volume/planes";
+import { axes, centreOf, isUpright, planeNormal, planeRaster, PLANES, sliceRaster, stepThrough, turnedAxes, type Grid, type PlaneName } from "../src/volume/planes";
 import { directionLetters, distanceToRaster, rasterLps, rasterPoint } from "../src/volume/raster";
-import { OUTSIDE, samplePlane } from "../src/volume/sample";
+import { OUTSIDE } from "../src/volume/sample";
+import { quickSlab, samplePlane } from "../src/volume/slab";
+import type { SlabMode } from "../src/volume/sample";
 import { Slices, type Stream } from "../src/volume/slices";
-import { distance, dot, length } from "../src/volume/vector";
+import { angle, compose, distance, dot, length, rotated, scale, type Vec3 } from "../src/volume/vector";
 import { expected, grid, info, slices } from "./fixtures";
 
 const THIN = { linear: true, slab: { mode: "mip", thickness: 0 } } as const;
@@ -48,7 +50,7 @@ test("the slices' directions are at right angles even where the gantry was tilte
 test.each(PLANES)("the %s plane goes through the place asked for and covers the volume", (name) => {
   for (const frame of ["slices", "patient"] as const) {
     const through = centreOf(grid);
-    const raster = planeRaster(grid, name, frame, through);
+    const raster = planeRaster(grid, name, axes(grid.affine, frame), through);
     expect(distanceToRaster(raster, through)).toBeLessThan(1e-9);
     const at = rasterPoint(raster, through);
     expect(at.x).toBeGreaterThan(0);
@@ -59,7 +61,7 @@ test.each(PLANES)("the %s plane goes through the place asked for and covers the 
 
 test("scrolling a plane stays in the volume", () => {
   let place = centreOf(grid);
-  for (let k = 0; k < 100; k++) place = stepThrough(grid, "axial", "slices", place, 1);
+  for (let k = 0; k < 100; k++) place = stepThrough(grid, "axial", axes(grid.affine, "slices"), place, 1);
   const index = toIndex(invert(grid.affine)!, place);
   expect(index[0]).toBeGreaterThan(-1);
   expect(index[0]).toBeLessThan(6);
@@ -77,6 +79,65 @@ test("a slab's maximum, minimum and mean go through the voxels' centres", () => 
   expect(Math.max(...found)).toBe(mip);
   expect(Math.min(...found)).toBe(at("minip")[pixel]!);
   expect(Math.abs(found.reduce((a, b) => a + b) / 3 - at("mean")[pixel]!)).toBeLessThanOrEqual(0.5);
+});
+
+describe("slabs", () => {
+  const block: Grid = { affine: { slice: [0, 0, 2], row: [0, 1, 0], column: [1, 0, 0], origin: [0, 0, 0] }, shape: [7, 9, 11] };
+  const value = (k: number, r: number, c: number): number => ((k * 37 + r * 91 + c * 53) % 211) - 90;
+  const held = Array.from({ length: 7 }, (_, k) => Int16Array.from({ length: 99 }, (__, at) => value(k, Math.floor(at / 11), at % 11)));
+  const thickness = 4.2;
+  const cut = (name: PlaneName, mode: SlabMode) => {
+    const raster = planeRaster(block, name, axes(block.affine, "patient"), [5, 4, 6]);
+    const values = samplePlane(block, (k) => held[k], raster, { linear: false, slab: { mode, thickness } });
+    return (x: number, y: number): number => values[y * raster.width + x]!;
+  };
+  const together = (mode: SlabMode, all: readonly number[]): number => (mode === "mip" ? Math.max(...all) : mode === "minip" ? Math.min(...all) : Math.round(all.reduce((a, b) => a + b) / all.length));
+
+  test.each(["mip", "minip", "mean"] as const)("straight through the voxels are those of the voxels: %s", (mode) => {
+    // 4.2 mm hold the slices 2 … 4, the rows 2 … 6, the columns 3 … 7.
+    expect(cut("axial", mode)(3, 8)).toBe(together(mode, [2, 3, 4].map((k) => value(k, 8, 3))));
+    expect(cut("coronal", mode)(3, 12 - 2 * 5)).toBe(together(mode, [2, 3, 4, 5, 6].map((r) => value(5, r, 3))));
+    expect(cut("sagittal", mode)(8, 12 - 2 * 1)).toBe(together(mode, [3, 4, 5, 6, 7].map((c) => value(1, 8, c))));
+  });
+
+  test("that are slanted come quickly first, within the same voxels", () => {
+    const turned = turnedAxes(axes(block.affine, "patient"), [0, 0, 30]);
+    const raster = planeRaster(block, "coronal", turned, [5, 4, 6]);
+    const sampling = { linear: false, slab: { mode: "mip", thickness } } as const;
+    const quick = new Int16Array(raster.width * raster.height);
+    expect(quickSlab(block, held, raster, invert(block.affine)!, sampling, quick, 1e9)).toBe(false);
+    expect(quick).toEqual(samplePlane(block, (k) => held[k], raster, sampling));
+  });
+});
+
+describe("turned planes", () => {
+  const straight = axes(grid.affine, "patient");
+
+  test("one rotation after another is both", () => {
+    const [a, b]: [Vec3, Vec3] = [[20, -35, 10], [5, 50, -70]];
+    const place: Vec3 = [3, 7, -2];
+    const both = rotated(rotated(place, a), b);
+    rotated(place, compose(a, b)).forEach((mm, axis) => expect(mm).toBeCloseTo(both[axis]!, 9));
+    expect(compose(a, [-20, 35, -10]).every((part) => Math.abs(part) < 1e-9)).toBe(true);
+  });
+
+  test("about the axial normal leave the axial picture as it is and turn the others", () => {
+    const turned = turnedAxes(straight, scale(planeNormal("axial", straight), 25));
+    const [before, after] = [straight, turned].map((each) => planeRaster(grid, "axial", each, [0, 0, 0]));
+    expect(after!.across).toEqual(before!.across.map((part) => expect.closeTo(part, 9)));
+    expect(angle(planeNormal("coronal", turned), planeNormal("coronal", straight))).toBeCloseTo(25, 6);
+    expect(angle(planeNormal("sagittal", turned), planeNormal("coronal", turned))).toBeCloseTo(90, 6);
+  });
+
+  test("go through the place they are turned about, at right angles in themselves", () => {
+    const turned = turnedAxes(straight, [20, -35, 10]);
+    const place = centreOf(grid);
+    for (const name of PLANES) {
+      const raster = planeRaster(grid, name, turned, place);
+      expect(distanceToRaster(raster, place)).toBeLessThan(1e-9);
+      expect(angle(raster.across, raster.down)).toBeCloseTo(90, 6);
+    }
+  });
 });
 
 test("letters of direction", () => {

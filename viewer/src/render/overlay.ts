@@ -64,14 +64,54 @@ export function drawScaleBar(context: CanvasRenderingContext2D, raster: Raster, 
   label(context, bar.text, x + bar.pixels, y - 5);
 }
 
+/** A line of the crosshair: its direction (mm), and its colour. */
+export interface CrossLine {
+  readonly along: Vec3;
+  readonly colour: string;
+}
+
+/** From the middle of the crosshair to what turns it, as a share of the shorter side. */
+const HANDLE = 0.36;
+
+/** Where a crosshair can be taken to be turned, on the pane; none where its middle is not on it. */
+export function crossHandles(raster: Raster, matrix: Matrix, place: Vec3, lines: readonly CrossLine[], pane: Pane): Point[] {
+  const middle = toPane(matrix, rasterPoint(raster, place));
+  const away = Math.min(pane.width, pane.height) * HANDLE;
+  return lines.flatMap(({ along }) => {
+    const { x, y } = onPane(raster, matrix, along);
+    return [away, -away].map((far) => ({ x: middle.x + x * far, y: middle.y + y * far }));
+  });
+}
+
+/** A direction in mm as one of length 1 on the pane. */
+function onPane(raster: Raster, matrix: Matrix, along: Vec3): Point {
+  const from = rasterPoint(raster, raster.origin);
+  const to = rasterPoint(raster, [raster.origin[0] + along[0], raster.origin[1] + along[1], raster.origin[2] + along[2]]);
+  const [dx, dy] = [to.x - from.x, to.y - from.y];
+  const [x, y] = [matrix.a * dx + matrix.c * dy, matrix.b * dx + matrix.d * dy];
+  const size = Math.hypot(x, y) || 1;
+  return { x: x / size, y: y / size };
+}
+
+export function drawHandles(context: CanvasRenderingContext2D, handles: readonly Point[]): void {
+  context.lineWidth = 1.5;
+  context.strokeStyle = "#f2f5f7";
+  context.fillStyle = "rgba(0, 0, 0, 0.6)";
+  for (const { x, y } of handles) {
+    context.beginPath();
+    context.arc(x, y, 5, 0, 2 * Math.PI);
+    context.fill();
+    context.stroke();
+  }
+}
+
 /** Where the other planes cut this one; open in the middle so that the place itself stays visible. */
-export function drawCrosshair(context: CanvasRenderingContext2D, raster: Raster, matrix: Matrix, place: Vec3, colours: readonly [string, string]): void {
+export function drawCrosshair(context: CanvasRenderingContext2D, raster: Raster, matrix: Matrix, place: Vec3, lines: readonly CrossLine[]): void {
   const { x, y } = toPane(matrix, rasterPoint(raster, place));
   const far = 4000;
   const gap = 14;
-  const along = (dx: number, dy: number, colour: string): void => {
-    const size = Math.hypot(dx, dy) || 1;
-    const [ux, uy] = [dx / size, dy / size];
+  for (const { along, colour } of lines) {
+    const { x: ux, y: uy } = onPane(raster, matrix, along);
     context.beginPath();
     for (const side of [-1, 1]) {
       context.moveTo(x + side * ux * gap, y + side * uy * gap);
@@ -80,9 +120,7 @@ export function drawCrosshair(context: CanvasRenderingContext2D, raster: Raster,
     context.strokeStyle = colour;
     context.lineWidth = 1;
     context.stroke();
-  };
-  along(matrix.a, matrix.b, colours[0]);
-  along(matrix.c, matrix.d, colours[1]);
+  }
 }
 
 export interface Drawing {

@@ -17,7 +17,7 @@ export type Command =
   | "next" | "previous" | "first" | "last" | "pageNext" | "pagePrevious" | "nextSeries" | "previousSeries"
   | "zoomIn" | "zoomOut" | "fit" | "actual" | "left" | "right" | "turnRight" | "turnLeft" | "flipHorizontal" | "flipVertical"
   | "invert" | "cine" | "reset" | "undo" | "redo" | "remove" | "help" | "escape" | "stack" | "planes" | "alone" | "interpolate"
-  | "panelNumbers" | "panelTags" | "panelMeasure" | "panelLayers" | "layersOff" | "png" | "goTo" | `tool:${Tool}` | `preset${number}`;
+  | "panelNumbers" | "panelTags" | "panelMeasure" | "panelLayers" | "layersOff" | "turnPlanesLeft" | "turnPlanesRight" | "straighten" | "png" | "goTo" | `tool:${Tool}` | `preset${number}`;
 
 /** In the order of the help. */
 export const KEYS: readonly (readonly [string, Command])[] = [
@@ -44,6 +44,9 @@ export const KEYS: readonly (readonly [string, Command])[] = [
   [" ", "reset"],
   ["s", "stack"],
   ["m", "planes"],
+  ["[", "turnPlanesLeft"],
+  ["]", "turnPlanesRight"],
+  ["\\", "straighten"],
   ["o", "alone"],
   ...TOOLS.flatMap(({ key, name }): [string, Command][] => (key ? [[key, `tool:${name}`]] : [])),
   ["Delete", "remove"],

@@ -3,7 +3,7 @@
 
 import { effect } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
-import { dot, cross, unit } from "../volume/vector";
+import { dot, cross, length, unit } from "../volume/vector";
 import { lines, unitLabel } from "./measuring";
 import type { PaneState } from "./pane_state";
 import { active, chosen, grasped, measurements } from "./session";
@@ -24,6 +24,8 @@ function sentences(pane: PaneState): Map<string, string> {
   }
   const place = pane.cross.value;
   if (place && pane.layout.value !== "stack") found.set("cross", fill(w.sayCross, { place: place.map((mm, axis) => `${"LPS"[axis]} ${mm.toFixed(1)}`).join(", ") }));
+  const turned = length(pane.turn.value);
+  if (pane.layout.value !== "stack" && turned) found.set("turn", fill(w.sayTurned, { degrees: turned.toFixed(0) }));
   const { center, width } = pane.window.value;
   if (pane.model.info.value?.shape) found.set("window", fill(w.sayWindow, { center: Math.round(center), width: Math.round(width), unit: unitLabel(pane.model.info.value.unit) }).trim());
   const item = measurements.value.find((each) => each.id === chosen.value);

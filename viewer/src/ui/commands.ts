@@ -4,6 +4,7 @@ import { actualSize, flipped, turned, UPRIGHT, zoomed } from "../render/pose";
 import { PRESETS, type Preset } from "../render/window";
 import { commandOf, type Command } from "../tools/bindings";
 import { TOOLS } from "../tools/registry";
+import type { PlaneName } from "../volume/planes";
 import { isHounsfield } from "../wire/info";
 import { graspByKey } from "./grasping";
 import { visible } from "./measuring";
@@ -54,6 +55,15 @@ export function focusedView(pane: PaneState): ViewName {
   return focused ?? (pane.views.length === 1 ? pane.views[0]! : "stack");
 }
 
+/** How far a key turns the planes. */
+const TURN_DEGREES = 2;
+
+/** The plane about whose normal the others are turned: the one that has the focus, else the axial one. */
+function focusedPlane(pane: PaneState): PlaneName {
+  const view = focusedView(pane);
+  return view === "stack" ? "axial" : view;
+}
+
 const onPane: Partial<Record<Command, (pane: PaneState) => void>> = {
   next: (pane) => pane.scrollView(focusedView(pane), 1),
   previous: (pane) => pane.scrollView(focusedView(pane), -1),
@@ -73,6 +83,9 @@ const onPane: Partial<Record<Command, (pane: PaneState) => void>> = {
   interpolate: (pane) => (pane.smooth.value = !pane.smooth.value),
   cine: play,
   reset: (pane) => pane.reset(),
+  turnPlanesLeft: (pane) => pane.turnPlanes(focusedPlane(pane), -TURN_DEGREES),
+  turnPlanesRight: (pane) => pane.turnPlanes(focusedPlane(pane), TURN_DEGREES),
+  straighten: (pane) => (pane.turn.value = [0, 0, 0]),
   layersOff: (pane) => pane.layers.toggleAll(),
   stack: (pane) => (pane.layout.value = "stack"),
   planes: (pane) => void (pane.model.hasPlanes && (pane.layout.value = "planes")),

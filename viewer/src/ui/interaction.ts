@@ -9,6 +9,7 @@ import type { Drag, GestureHandlers } from "./gestures";
 import { commit, draft, pointsOn, visible, withPoint, withPoints } from "./measuring";
 import { activeId, chosen, tool } from "./session";
 import { buttons } from "./settings";
+import { turningFrom } from "./turning";
 import type { ViewValues } from "./view_values";
 
 /** What a view tells its interaction, and what it takes back. */
@@ -43,6 +44,7 @@ export function interaction(port: ViewPort): GestureHandlers & { readonly abando
   let trail: Point[] = [];
   let edit: Edit | null = null;
   let begun: Begun | null = null;
+  let turning: ((to: Point) => void) | null = null;
 
   const raster = (at: Point): Point | null => {
     const matrix = port.matrix();
@@ -177,8 +179,11 @@ export function interaction(port: ViewPort): GestureHandlers & { readonly abando
     if (isKind(action)) {
       if (starting) startMeasuring(action, drag.from);
       else moveMeasuring(action, drag.at);
-    } else if (action === "crosshair") moveCross(drag.at);
-    else if (starting) return;
+    } else if (action === "crosshair") {
+      if (starting) turning = turningFrom(drag.from, port);
+      if (turning) turning(drag.at);
+      else moveCross(drag.at);
+    } else if (starting) return;
     else if (action === "window") dragWindow(drag);
     else if (action === "scroll") dragScroll(drag);
     else if (action === "pan") pane.setPose(view, { ...pose(), x: pose().x + drag.dx, y: pose().y + drag.dy });

@@ -4,7 +4,7 @@ import { labelOutlines, strokeLines, type Outlines } from "../render/label_outli
 import { Picture } from "../render/picture";
 import type { Matrix } from "../render/pose";
 import type { Raster } from "../volume/raster";
-import { samplePlane } from "../volume/sample";
+import { samplePlane } from "../volume/slab";
 import type { PaneLayer } from "./layers";
 import type { ViewValues } from "./view_values";
 

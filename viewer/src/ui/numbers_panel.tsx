@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { ValueCounts } from "../volume/histogram";
-import { cross, dot } from "../volume/vector";
+import { cross, dot, length } from "../volume/vector";
 import type { Threshold } from "../render/window";
 import { isHounsfield, type Part } from "../wire/info";
 import { HistogramPlot } from "./histogram";
@@ -185,6 +185,11 @@ export function PlaneControls({ pane }: { pane: PaneState }) {
             <option value="patient">{w.framePatient}</option>
           </select>
         </label>
+        {pane.turn.value.some((part) => part !== 0) && (
+          <button title={`${w.straighten} (\\)`} onClick={() => (pane.turn.value = [0, 0, 0])}>
+            {`${fill(w.sayTurned, { degrees: length(pane.turn.value).toFixed(1) })} · ${w.reset}`}
+          </button>
+        )}
       </div>
     </section>
   );

@@ -5,9 +5,9 @@ import type { ColourMapName } from "../render/colour_maps";
 import { UPRIGHT, type Pose } from "../render/pose";
 import { automaticWindow, palette, type Threshold, type Window } from "../render/window";
 import { toIndex } from "../volume/affine";
-import { planeSteps, PLANES, stepThrough, type Frame, type Grid, type PlaneName } from "../volume/planes";
+import { axes, planeNormal, planeSteps, PLANES, stepThrough, turnedAxes, type Axes, type Frame, type Grid, type PlaneName } from "../volume/planes";
 import type { Slab } from "../volume/sample";
-import type { Vec3 } from "../volume/vector";
+import { compose, scale, type Vec3 } from "../volume/vector";
 import { ANY, isHounsfield, type Choice } from "../wire/info";
 import { PaneLayers } from "./layers";
 import { acquire, release, type SeriesModel } from "./series_model";
@@ -37,6 +37,12 @@ export class PaneState {
   readonly threshold = signal<Threshold | null>(null);
   readonly cross = signal<Vec3 | null>(null);
   readonly frame = signal<Frame>("slices");
+  /** How the planes are turned, as a rotation vector: LPS axis, length in degrees. */
+  readonly turn = signal<Vec3>([0, 0, 0]);
+  readonly axes = computed<Axes | null>(() => {
+    void this.model.info.value;
+    return this.model.affine && turnedAxes(axes(this.model.affine, this.frame.value), this.turn.value);
+  });
   readonly slab = signal<Slab>({ mode: "mip", thickness: 0 });
   readonly playing = signal(false);
   /** Frames a second, where one was chosen here; else the file's own, else the one chosen last. */
@@ -124,8 +130,8 @@ export class PaneState {
   }
 
   scrollPlane(view: PlaneName, steps: number): void {
-    const [grid, cross] = [this.model.grid, this.cross.value];
-    if (grid && cross) this.lookAt(stepThrough(grid, view, this.frame.value, cross, steps));
+    const [grid, cross, axes] = [this.model.grid, this.cross.value, this.axes.value];
+    if (grid && cross && axes) this.lookAt(stepThrough(grid, view, axes, cross, steps));
   }
 
   /** Steps through a view: slices of the stack, or along a plane's normal. */
@@ -134,11 +140,17 @@ export class PaneState {
     else this.scrollPlane(view, steps);
   }
 
+  /** Turns the other two planes about the normal of one, by degrees, clockwise as it is seen. */
+  turnPlanes(view: PlaneName, degrees: number): void {
+    const axes = this.axes.value;
+    if (axes) this.turn.value = compose(this.turn.value, scale(planeNormal(view, axes), degrees));
+  }
+
   /** How far one is in a view. */
   steps(view: ViewName): { count: number; at: number } {
-    const [grid, cross] = [this.model.grid, this.cross.value];
-    if (view === "stack" || !grid || !cross) return { count: this.model.count, at: this.slice.value };
-    return planeSteps(grid, view, this.frame.value, cross);
+    const [grid, cross, axes] = [this.model.grid, this.cross.value, this.axes.value];
+    if (view === "stack" || !grid || !cross || !axes) return { count: this.model.count, at: this.slice.value };
+    return planeSteps(grid, view, axes, cross);
   }
 
   goView(view: ViewName, to: number): void {
@@ -169,6 +181,7 @@ export class PaneState {
       this.smooth.value = true;
       this.threshold.value = null;
       this.slab.value = { mode: "mip", thickness: 0 };
+      this.turn.value = [0, 0, 0];
       const grid = this.model.grid;
       if (grid) this.cross.value = this.middleOf(grid);
     });

@@ -201,7 +201,12 @@ function Loaded({ pane }: { pane: PaneState }) {
   void pane.model.version.value;
   const progress = pane.model.slices?.progress;
   if (!progress || progress.held + progress.failed.size >= Math.min(progress.count, pane.model.slices!.capacity)) return null;
-  return <progress class="loaded" max={progress.count} value={progress.held} aria-label={words.value.loading} />;
+  return (
+    <>
+      <progress class="loaded" max={progress.count} value={progress.held} aria-label={words.value.loading} />
+      <span class="loaded-count late">{fill(words.value.slicesHeld, { held: progress.held, count: progress.count })}</span>
+    </>
+  );
 }
 
 function Planes({ pane }: { pane: PaneState }) {

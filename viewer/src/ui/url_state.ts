@@ -47,6 +47,7 @@ function writePane(pane: PaneState, query: URLSearchParams, prefix: string): voi
   put("layout", pane.layout.value);
   put("cross", pane.cross.value && pane.cross.value.map(short).join(","));
   put("frame", pane.frame.value === "slices" ? null : pane.frame.value);
+  put("turn", pane.turn.value.some((part) => part !== 0) ? pane.turn.value.map(short).join(",") : null);
   put("slab", pane.slab.value.thickness ? `${pane.slab.value.mode},${pane.slab.value.thickness}` : null);
 }
 
@@ -69,6 +70,8 @@ function readPane(pane: PaneState, query: URLSearchParams, prefix: string): void
   const cross = numbers(get("cross"), 3);
   if (cross) pane.cross.value = cross as unknown as Vec3;
   if (get("frame") === "patient") pane.frame.value = "patient";
+  const turn = numbers(get("turn"), 3);
+  if (turn) pane.turn.value = turn as unknown as Vec3;
   const [mode, thickness] = (get("slab") ?? "").split(",");
   if ((mode === "mip" || mode === "minip" || mode === "mean") && Number(thickness) > 0) pane.slab.value = { mode, thickness: Number(thickness) };
 }

@@ -2,11 +2,12 @@
 
 import { effect } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { begin, drawCrosshair, drawLetters, drawMeasurement, drawScaleBar } from "../render/overlay";
+import { begin, crossHandles, drawCrosshair, drawHandles, drawLetters, drawMeasurement, drawScaleBar } from "../render/overlay";
 import { fitCanvas, Picture } from "../render/picture";
 import { poseMatrix, toRaster, type Matrix, type Pane } from "../render/pose";
 import type { Measurement } from "../tools/measurements";
 import { isKind, toolOf } from "../tools/registry";
+import { crossLines } from "./turning";
 import { isVisible, lines, pointsOn, visible } from "./measuring";
 import { attachGestures } from "./gestures";
 import { LayerDrawing } from "./layer_drawing";
@@ -18,13 +19,6 @@ import { chosen, measurements, tool } from "./session";
 import { words } from "./settings";
 import { ViewValues } from "./view_values";
 import type { Point, Raster } from "../volume/raster";
-
-const CROSS: Record<ViewName, readonly [string, string]> = {
-  stack: ["#5ad1ff", "#ffb35a"],
-  axial: ["#6ee7a0", "#ffb35a"],
-  coronal: ["#5ad1ff", "#ffb35a"],
-  sagittal: ["#5ad1ff", "#6ee7a0"],
-};
 
 /** Everything a view draws and answers, without the framework's help between frames. */
 export class ViewDrawing implements ViewPort {
@@ -47,7 +41,7 @@ export class ViewDrawing implements ViewPort {
     private readonly below: HTMLCanvasElement,
     private readonly above: HTMLCanvasElement,
   ) {
-    this.values = new ViewValues(pane, view);
+    this.values = new ViewValues(pane, view, () => this.schedule());
   }
 
   matrix = (): Matrix | null => this.latest;
@@ -80,7 +74,7 @@ export class ViewDrawing implements ViewPort {
     void [pane.model.info.value, pane.slice.value, pane.poses.value[view], pane.smooth.value];
     // A slice that is there does not change when others come.
     if (view !== "stack" || !pane.model.slices?.get(pane.slice.value)) void pane.model.version.value;
-    void [pane.palette.value, pane.cross.value, pane.frame.value, pane.slab.value, pane.layout.value];
+    void [pane.palette.value, pane.cross.value, pane.axes.value, pane.slab.value, pane.layout.value];
     pane.layers.watch();
     void [measurements.value, chosen.value, words.value, tool.value];
     this.schedule();
@@ -97,6 +91,7 @@ export class ViewDrawing implements ViewPort {
     cancelAnimationFrame(this.frame);
     if (readout.peek()?.view === this.values) readout.value = null;
     this.loader.close();
+    this.values.close();
   }
 
   private draw(): void {
@@ -119,7 +114,7 @@ export class ViewDrawing implements ViewPort {
     }
     if (shown) this.below.dataset["drawn"] = String(++this.drawn);
     // For those who do not see it: the picture is not yet the one that was asked for.
-    this.below.parentElement!.ariaBusy = shown ? null : "true";
+    this.below.parentElement!.ariaBusy = shown && !this.values.coarse ? null : "true";
   }
 
   /** Whether it is what the pane asks for: until that came, nothing or the picture before it is drawn. */
@@ -144,7 +139,11 @@ export class ViewDrawing implements ViewPort {
     if (!raster) return;
     drawScaleBar(over, raster, matrix, this.size);
     const cross = pane.cross.peek();
-    if (cross && raster.placed && (view !== "stack" || tool.peek() === "crosshair")) drawCrosshair(over, raster, matrix, cross, CROSS[view]);
+    if (cross && raster.placed && (view !== "stack" || tool.peek() === "crosshair")) {
+      const lines = crossLines(this.values);
+      drawCrosshair(over, raster, matrix, cross, lines);
+      if (view !== "stack" && tool.peek() === "crosshair") drawHandles(over, crossHandles(raster, matrix, cross, lines, this.size));
+    }
     drawLetters(over, raster, matrix, this.size);
     const items = visible(this.values).filter((item) => item.id !== this.draft?.id);
     const draft = this.draft && isKind(tool.peek()) && isVisible(this.draft, this.values) ? [this.draft] : [];

@@ -1,11 +1,21 @@
 // What one view shows: a raster and its values, read from the pane's state.
 
 import { rasterLps, type Point, type Raster } from "../volume/raster";
-import { planeRaster, type PlaneName } from "../volume/planes";
-import { OUTSIDE, samplePlane } from "../volume/sample";
+import { planeRaster, type Grid, type PlaneName } from "../volume/planes";
+import { OUTSIDE, type Sampling } from "../volume/sample";
+import { quickSlab, samplePlane, sampleSlab } from "../volume/slab";
 import { toIndex } from "../volume/affine";
 import type { Vec3 } from "../volume/vector";
 import type { PaneState, ViewName } from "./pane_state";
+
+/** Samples of a slab that are taken while one moves: some 10 ms a view. */
+const AT_A_GLANCE = 1_000_000;
+const REST_MS = 120;
+const LOADING_MS = 1500;
+/** How long one step of making a slab may take. */
+const STEP_MS = 8;
+/** While slices come, drawing takes no more of the time than one in so many. */
+const PAUSES = 8;
 
 export interface VoxelAt {
   readonly index: Vec3;
@@ -20,12 +30,22 @@ export class ViewValues {
   raster: Raster | null = null;
   values: Int16Array | null = null;
   stamp = 0;
+  /** Whether a slab is shown as it could be had quickly; the slab itself comes once things rest. */
+  coarse = false;
   private key = "";
+  private version = -1;
   private buffer: Int16Array | undefined;
+  private spare: Int16Array | undefined;
+  private timer = 0;
+  private later = 0;
+  private cost = 0;
+  private sampledAt = 0;
 
   constructor(
     readonly pane: PaneState,
     readonly view: ViewName,
+    /** Called when it is to be drawn again, though nothing of the pane changed. */
+    private readonly changed: () => void,
   ) {}
 
   /** Reads the signals it depends on, so that an effect that calls it runs again when they change. */
@@ -44,20 +64,81 @@ export class ViewValues {
   private refreshPlane(name: PlaneName): void {
     const { pane } = this;
     const version = pane.model.version.value;
-    const [grid, cross] = [pane.model.grid, pane.cross.value];
-    const [frame, slab, linear] = [pane.frame.value, pane.slab.value, pane.smooth.value];
-    if (!grid || !cross || !pane.model.slices) {
+    const [grid, cross, slices] = [pane.model.grid, pane.cross.value, pane.model.slices];
+    const sampling: Sampling = { linear: pane.smooth.value, slab: pane.slab.value };
+    const axes = pane.axes.value;
+    if (!grid || !cross || !slices || !axes) {
       this.raster = this.values = null;
       return;
     }
-    const raster = planeRaster(grid, name, frame, cross);
-    const key = [...raster.origin, frame, slab.mode, slab.thickness, linear, version].join();
-    if (key === this.key) return;
-    this.key = key;
-    this.raster = raster;
-    const slices = pane.model.slices;
-    this.buffer = this.values = samplePlane(grid, (index) => slices.get(index), raster, { linear, slab }, this.buffer);
+    const raster = planeRaster(grid, name, axes, cross);
+    const { slab } = sampling;
+    const key = [...raster.origin, ...raster.across, ...raster.down, slab.mode, slab.thickness, sampling.linear].join();
+    if (key === this.key && (version === this.version || this.waitsForMore())) return;
+    [this.key, this.version, this.raster] = [key, version, raster];
+    const begun = performance.now();
+    this.sample(grid, raster, sampling);
     this.stamp += 1;
+    this.sampledAt = performance.now();
+    this.cost = this.sampledAt - begun;
+  }
+
+  private sample(grid: Grid, raster: Raster, sampling: Sampling): void {
+    const slices = this.pane.model.slices!;
+    this.stopRefining();
+    this.coarse = false;
+    if (!sampling.slab.thickness || !this.pane.model.inverse) {
+      this.buffer = this.values = samplePlane(grid, (index) => slices.get(index), raster, sampling, this.buffer);
+      return;
+    }
+    const held = Array.from({ length: grid.shape[0] }, (_, index) => slices.get(index));
+    const size = raster.width * raster.height;
+    if (this.buffer?.length !== size) this.buffer = new Int16Array(size);
+    this.values = this.buffer;
+    this.coarse = !quickSlab(grid, held, raster, this.pane.model.inverse, sampling, this.buffer, AT_A_GLANCE);
+    // While slices come it would be made anew again and again.
+    if (this.coarse) this.timer = window.setTimeout(() => this.refine(sampleSlab(grid, held, raster, this.pane.model.inverse!, sampling, this.second(size))), slices.complete ? REST_MS : LOADING_MS);
+  }
+
+  /** The buffer that is not shown. */
+  private second(size: number): Int16Array {
+    if (this.spare?.length !== size) this.spare = new Int16Array(size);
+    return this.spare;
+  }
+
+  /** Makes the slab itself in short steps, and shows it when it is whole. */
+  private refine(steps: Generator<void>): void {
+    const until = performance.now() + STEP_MS;
+    while (performance.now() < until) {
+      if (!steps.next().done) continue;
+      [this.buffer, this.spare] = [this.spare, this.buffer];
+      this.values = this.buffer!;
+      this.coarse = false;
+      this.stamp += 1;
+      this.changed();
+      return;
+    }
+    this.timer = window.setTimeout(() => this.refine(steps));
+  }
+
+  private stopRefining(): void {
+    clearTimeout(this.timer);
+  }
+
+  /** Whether only more slices came, while others are on their way, too soon after the last that were drawn. */
+  private waitsForMore(): boolean {
+    const { slices } = this.pane.model;
+    if (!slices || slices.complete || performance.now() - this.sampledAt > PAUSES * this.cost) return false;
+    this.later ||= window.setTimeout(() => {
+      this.later = 0;
+      this.changed();
+    }, PAUSES * this.cost);
+    return true;
+  }
+
+  close(): void {
+    this.stopRefining();
+    clearTimeout(this.later);
   }
 
   /** The voxel under a point of the raster and its own value, never interpolated. */

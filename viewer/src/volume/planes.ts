@@ -6,7 +6,7 @@
 
 import { toLps, type Affine } from "./affine";
 import type { Raster } from "./raster";
-import { add, cross, dot, length, scale, subtract, unit, type Vec3 } from "./vector";
+import { add, cross, dot, length, rotated, scale, subtract, unit, type Vec3 } from "./vector";
 
 export type PlaneName = "axial" | "coronal" | "sagittal";
 export type Frame = "slices" | "patient";
@@ -18,10 +18,12 @@ export interface Grid {
   readonly shape: Vec3;
 }
 
-interface Axes {
+/** Directions of the planes: `left`, `back` and `head` are at right angles; `base` is what they were turned from. */
+export interface Axes {
   readonly left: Vec3;
   readonly back: Vec3;
   readonly head: Vec3;
+  readonly base?: Axes;
 }
 
 /** Orthonormal axes that point nearest to the patient's left, back and head. */
@@ -46,10 +48,30 @@ export function axes(affine: Affine, frame: Frame): Axes {
 }
 
 /** As radiologists look: axial from below, coronal from the front, sagittal from the patient's left. */
-function directions(name: PlaneName, { left, back, head }: Axes): { across: Vec3; down: Vec3 } {
-  if (name === "axial") return { across: left, down: back };
-  if (name === "coronal") return { across: left, down: scale(head, -1) };
-  return { across: back, down: scale(head, -1) };
+function directions(name: PlaneName, axes: Axes): { across: Vec3; down: Vec3 } {
+  const { left, back, head } = axes;
+  const turned = name === "axial" ? { across: left, down: back } : name === "coronal" ? { across: left, down: scale(head, -1) } : { across: back, down: scale(head, -1) };
+  if (!axes.base) return turned;
+  // A turned plane keeps its picture upright: across as it was, as far as that lies in the plane.
+  const normal = cross(turned.across, turned.down);
+  const before = directions(name, axes.base).across;
+  const within = subtract(before, scale(normal, dot(before, normal)));
+  if (length(within) < 0.2) return turned;
+  const across = unit(within);
+  return { across, down: cross(normal, across) };
+}
+
+/** The normal of a plane. */
+export function planeNormal(name: PlaneName, axes: Axes): Vec3 {
+  const { across, down } = directions(name, axes);
+  return cross(across, down);
+}
+
+/** Axes turned by a rotation vector: its direction the axis (LPS), its length the angle in degrees. */
+export function turnedAxes(base: Axes, turn: Vec3): Axes {
+  if (length(turn) < 1e-9) return base;
+  const by = (axis: Vec3): Vec3 => rotated(axis, turn);
+  return { left: by(base.left), back: by(base.back), head: by(base.head), base };
 }
 
 function corners({ affine, shape }: Grid): Vec3[] {
@@ -61,8 +83,8 @@ function corners({ affine, shape }: Grid): Vec3[] {
 const LARGEST_SIDE = 640;
 
 /** The raster of a plane through `through` (LPS mm): square pixels of the finest spacing, at most 640 a side. */
-export function planeRaster(grid: Grid, name: PlaneName, frame: Frame, through: Vec3): Raster {
-  const { across, down } = directions(name, axes(grid.affine, frame));
+export function planeRaster(grid: Grid, name: PlaneName, axes: Axes, through: Vec3): Raster {
+  const { across, down } = directions(name, axes);
   const normal = cross(across, down);
   const ends = corners(grid);
   const extent = (along: Vec3): [number, number] => {
@@ -97,9 +119,8 @@ export function sliceRaster(affine: Affine, shape: Vec3, index: number, position
 }
 
 /** Moves `through` along a plane's normal by `steps` slices or, across the slices, pixels. */
-export function stepThrough(grid: Grid, name: PlaneName, frame: Frame, through: Vec3, steps: number): Vec3 {
-  const { across, down } = directions(name, axes(grid.affine, frame));
-  const normal = cross(across, down);
+export function stepThrough(grid: Grid, name: PlaneName, axes: Axes, through: Vec3, steps: number): Vec3 {
+  const normal = planeNormal(name, axes);
   const away = name === "sagittal" ? 1 : -1;
   const sizes = [grid.affine.slice, grid.affine.row, grid.affine.column];
   const aligned = sizes.reduce((best, step) => (Math.abs(dot(unit(step), normal)) > Math.abs(dot(unit(best), normal)) ? step : best));
@@ -109,12 +130,11 @@ export function stepThrough(grid: Grid, name: PlaneName, frame: Frame, through: 
 }
 
 /** How many steps of `stepThrough` cross the volume, and at which of them, from 0, `through` lies. */
-export function planeSteps(grid: Grid, name: PlaneName, frame: Frame, through: Vec3): { count: number; at: number } {
-  const { across, down } = directions(name, axes(grid.affine, frame));
-  const along = scale(cross(across, down), name === "sagittal" ? 1 : -1);
+export function planeSteps(grid: Grid, name: PlaneName, axes: Axes, through: Vec3): { count: number; at: number } {
+  const along = scale(planeNormal(name, axes), name === "sagittal" ? 1 : -1);
   const places = corners(grid).map((corner) => dot(corner, along));
   const [low, high] = [Math.min(...places), Math.max(...places)];
-  const size = Math.abs(dot(subtract(stepThrough(grid, name, frame, centreOf(grid), 1), centreOf(grid)), along)) || 1;
+  const size = Math.abs(dot(subtract(stepThrough(grid, name, axes, centreOf(grid), 1), centreOf(grid)), along)) || 1;
   const count = Math.floor((high - low) / size + 1e-6) + 1;
   return { count, at: Math.max(0, Math.min(count - 1, Math.round((dot(through, along) - low) / size))) };
 }

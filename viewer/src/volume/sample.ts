@@ -1,12 +1,11 @@
-// Values on a plane through the volume: nearest or trilinear, thin or a slab (maximum, minimum, mean).
+// Values on a thin plane through the volume: nearest or trilinear. Slabs are made of it in slab.ts.
 //
 // The raster's steps become steps in (slice, row, column) by the inverse affine, so that tilt costs nothing and is
 // exact. Where no voxel lies, or its slice has not come yet, the raster holds `OUTSIDE`.
 
-import { invert, stepToIndex, toIndex, type Inverse } from "./affine";
-import type { Grid } from "./planes";
-import { rasterNormal, type Raster } from "./raster";
-import { add, scale, type Vec3 } from "./vector";
+import { stepToIndex, type Inverse } from "./affine";
+import type { Raster } from "./raster";
+import type { Vec3 } from "./vector";
 
 export const OUTSIDE = -32768;
 
@@ -23,95 +22,25 @@ export interface Sampling {
   readonly slab: Slab;
 }
 
+/** The slices of a volume; those that have not come are undefined. */
+export type Held = readonly (Int16Array | undefined)[];
 export type SliceAt = (index: number) => Int16Array | undefined;
 
 /** Half a voxel beyond the outermost centres still belongs to the volume. */
 const EDGE = 0.5;
 
-export function samplePlane(grid: Grid, slices: SliceAt, raster: Raster, sampling: Sampling, out?: Int16Array): Int16Array {
-  const values = out?.length === raster.width * raster.height ? out : new Int16Array(raster.width * raster.height);
-  const inverse = invert(grid.affine);
-  if (!inverse) return values.fill(OUTSIDE);
-  const held = Array.from({ length: grid.shape[0] }, (_, index) => slices(index));
-  const offsets = slabOffsets(sampling.slab, inverse, raster);
-  if (offsets.length === 1 && offsets[0] === 0) {
-    fill(grid, held, raster, inverse, raster.origin, sampling.linear, values);
-    return values;
-  }
-  return slab(grid, held, raster, inverse, offsets, sampling, values);
-}
-
-/**
- * Places along the normal, mm; one for a thin plane. Where the raster lies along the voxels, through their centres,
- * so that no voxel of the slab is missed and none is seen smeared; else two for each voxel.
- */
-function slabOffsets(slab: Slab, inverse: Inverse, raster: Raster): number[] {
-  if (!(slab.thickness > 0)) return [0];
-  const perMm = stepToIndex(inverse, rasterNormal(raster));
-  const axis = [0, 1, 2].reduce((best, each) => (Math.abs(perMm[each]!) > Math.abs(perMm[best]!) ? each : best), 0);
-  const rate = perMm[axis]!;
-  const half = slab.thickness / 2;
-  const slant = Math.max(Math.abs(stepToIndex(inverse, raster.across)[axis]!) * raster.width, Math.abs(stepToIndex(inverse, raster.down)[axis]!) * raster.height);
-  if (slant < 1e-3) {
-    const here = toIndex(inverse, raster.origin)[axis]!;
-    const reach = half * Math.abs(rate);
-    const [first, last] = [Math.ceil(here - reach - 1e-6), Math.floor(here + reach + 1e-6)];
-    if (last >= first) return Array.from({ length: Math.min(last - first + 1, MOST_LAYERS) }, (_, k) => (first + k - here) / rate);
-  }
-  const count = Math.min(Math.ceil(slab.thickness * Math.abs(rate) * 2) + 1, MOST_LAYERS);
-  return Array.from({ length: count }, (_, k) => (k / Math.max(1, count - 1) - 0.5) * slab.thickness);
-}
-
-const MOST_LAYERS = 1024;
-
-function slab(grid: Grid, held: (Int16Array | undefined)[], raster: Raster, inverse: Inverse, offsets: number[], sampling: Sampling, values: Int16Array): Int16Array {
-  const size = values.length;
-  const layer = new Int16Array(size);
-  const sums = sampling.slab.mode === "mean" ? new Float32Array(size) : null;
-  const counts = sums ? new Uint16Array(size) : null;
-  const normal = rasterNormal(raster);
-  values.fill(OUTSIDE);
-  for (const offset of offsets) {
-    fill(grid, held, raster, inverse, add(raster.origin, scale(normal, offset)), sampling.linear, layer);
-    if (sums && counts) addTo(sums, counts, layer);
-    else if (sampling.slab.mode === "mip") keepLargest(values, layer);
-    else keepSmallest(values, layer);
-  }
-  if (sums && counts) for (let i = 0; i < size; i++) values[i] = counts[i] ? Math.round(sums[i]! / counts[i]!) : OUTSIDE;
-  return values;
-}
-
-function addTo(sums: Float32Array, counts: Uint16Array, layer: Int16Array): void {
-  for (let i = 0; i < layer.length; i++) {
-    if (layer[i] === OUTSIDE) continue;
-    sums[i]! += layer[i]!;
-    counts[i]! += 1;
-  }
-}
-
-function keepLargest(values: Int16Array, layer: Int16Array): void {
-  for (let i = 0; i < layer.length; i++) if (layer[i]! > values[i]!) values[i] = layer[i]!;
-}
-
-function keepSmallest(values: Int16Array, layer: Int16Array): void {
-  for (let i = 0; i < layer.length; i++) {
-    const value = layer[i]!;
-    if (value !== OUTSIDE && (values[i] === OUTSIDE || value < values[i]!)) values[i] = value;
-  }
-}
-
-function fill(grid: Grid, held: (Int16Array | undefined)[], raster: Raster, inverse: Inverse, origin: Vec3, linear: boolean, values: Int16Array): void {
-  const start = toIndex(inverse, origin);
+/** The values of one plane; `start`: (slice, row, column) of its first pixel. */
+export function fill(shape: Vec3, held: Held, raster: Raster, inverse: Inverse, start: Vec3, linear: boolean, values: Int16Array): void {
   const across = stepToIndex(inverse, raster.across);
   const down = stepToIndex(inverse, raster.down);
   for (let y = 0; y < raster.height; y++) {
     const from: Vec3 = [start[0] + y * down[0], start[1] + y * down[1], start[2] + y * down[2]];
     const line = values.subarray(y * raster.width, (y + 1) * raster.width);
     line.fill(OUTSIDE);
-    const [first, last] = inside(grid.shape, from, across, raster.width);
-    if (linear && Math.abs(across[0]) < 1e-9) lineWithinSlices(grid.shape, held, from, across, first, last, line);
-    else if (linear) lineLinear(grid.shape, held, from, across, first, last, line);
-    else lineNearest(grid.shape, held, from, across, first, last, line);
+    const [first, last] = inside(shape, from, across, raster.width);
+    if (linear && Math.abs(across[0]) < 1e-9) lineWithinSlices(shape, held, from, across, first, last, line);
+    else if (linear) lineLinear(shape, held, from, across, first, last, line);
+    else lineNearest(shape, held, from, across, first, last, line);
   }
 }
 
@@ -135,7 +64,7 @@ function inside(shape: Vec3, from: Vec3, across: Vec3, width: number): [number, 
   return [first, Math.max(first, last)];
 }
 
-function lineNearest(shape: Vec3, held: (Int16Array | undefined)[], from: Vec3, across: Vec3, first: number, last: number, line: Int16Array): void {
+function lineNearest(shape: Vec3, held: Held, from: Vec3, across: Vec3, first: number, last: number, line: Int16Array): void {
   const [, rows, columns] = shape;
   for (let x = first; x < last; x++) {
     const slice = held[Math.min(Math.max(Math.floor(from[0] + x * across[0] + 0.5), 0), shape[0] - 1)];
@@ -147,7 +76,7 @@ function lineNearest(shape: Vec3, held: (Int16Array | undefined)[], from: Vec3, 
 }
 
 /** A line that stays between the same two slices, as most do: which two, and their shares, are found once. */
-function lineWithinSlices(shape: Vec3, held: (Int16Array | undefined)[], from: Vec3, across: Vec3, first: number, last: number, line: Int16Array): void {
+function lineWithinSlices(shape: Vec3, held: Held, from: Vec3, across: Vec3, first: number, last: number, line: Int16Array): void {
   const [count, rows, columns] = shape;
   const s = Math.min(Math.max(from[0], 0), count - 1);
   const below = held[s | 0];
@@ -177,7 +106,7 @@ function lineWithinSlices(shape: Vec3, held: (Int16Array | undefined)[], from: V
   }
 }
 
-function lineLinear(shape: Vec3, held: (Int16Array | undefined)[], from: Vec3, across: Vec3, first: number, last: number, line: Int16Array): void {
+function lineLinear(shape: Vec3, held: Held, from: Vec3, across: Vec3, first: number, last: number, line: Int16Array): void {
   const [count, rows, columns] = shape;
   for (let x = first; x < last; x++) {
     const s = Math.min(Math.max(from[0] + x * across[0], 0), count - 1);
