@@ -1,15 +1,21 @@
 // Turning the planes: the crosshair's lines in a view, and the drag that turns them about the view's normal.
 
 import { crossHandles, type CrossLine } from "../render/overlay";
-import { toPane } from "../render/pose";
+import { toPane, type Matrix, type Pane } from "../render/pose";
 import { PLANES, planeNormal, type PlaneName } from "../volume/planes";
 import { rasterPoint, type Point } from "../volume/raster";
 import { cross } from "../volume/vector";
-import type { ViewPort } from "./interaction";
 import type { ViewValues } from "./view_values";
 
 const COLOURS: Readonly<Record<PlaneName, string>> = { axial: "#5ad1ff", coronal: "#6ee7a0", sagittal: "#ffb35a" };
 const NEAR = 12;
+
+/** A view as it lies on the screen. */
+interface Port {
+  readonly values: ViewValues;
+  matrix(): Matrix | null;
+  pane(): Pane;
+}
 
 /** Where the other planes cut a view; on the stack, along its rows and columns. */
 export function crossLines({ pane, view, raster }: ViewValues): CrossLine[] {
@@ -21,7 +27,7 @@ export function crossLines({ pane, view, raster }: ViewValues): CrossLine[] {
 }
 
 /** A drag that turns the planes, from where it was begun; null where it was begun elsewhere than at a handle. */
-export function turningFrom(at: Point, port: ViewPort): ((to: Point) => void) | null {
+export function turningFrom(at: Point, port: Port): ((to: Point) => void) | null {
   const { pane, view, raster } = port.values;
   const [matrix, place] = [port.matrix(), pane.cross.peek()];
   if (view === "stack" || !raster || !matrix || !place) return null;
