@@ -370,7 +370,11 @@ class _Draw:
             _write_slices(volume, path, request, found, options.workers)
         else:
             _write(volume, path, request, found, force)
-        of_masks = [f"{masks.source}: {text}" for masks in found for text in masks.warnings]
+        of_masks = [
+            say("{source}: {text}", source=masks.source, text=text)
+            for masks in found
+            for text in masks.warnings
+        ]
         return replace(volume, report=replace(volume.report, warnings=(*volume.report.warnings, *of_masks)))
 
 

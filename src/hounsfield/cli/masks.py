@@ -9,7 +9,7 @@ import click
 from hounsfield.cli import options
 from hounsfield.cli.loading import one_of
 from hounsfield.cli.terminal import Column, echo, print_json, progress, table
-from hounsfield.language import say
+from hounsfield.language import say, translated
 
 _COLUMNS = (
     Column("number", "label", "right"),
@@ -63,7 +63,7 @@ def masks(
         return
     table(rows, _COLUMNS)
     for text in written.warnings:
-        echo(f"  {text}", err=True)
+        echo(f"  {translated(text)}", err=True)
 
 
 def _limits(source: str) -> tuple[float, ...] | None:

@@ -11,7 +11,7 @@ from hounsfield.cli import options
 from hounsfield.cli.batches import absolute, at_once, chosen, engine_for, recorded, rows_of, show
 from hounsfield.cli.loading import loading as load_options
 from hounsfield.cli.terminal import Column, echo, print_json, progress, table
-from hounsfield.language import say
+from hounsfield.language import say, translated
 
 if TYPE_CHECKING:
     from hounsfield.ct.series import LoadOptions
@@ -151,7 +151,7 @@ def _print(made: Any, *, as_csv: bool, as_json: bool) -> None:
     echo(f"{made.series.name} · {'×'.join(map(str, made.volume.shape))} · {made.volume.unit}")
     table([_row(row) for row in made.rows(histogram=False)], _COLUMNS)
     for text in made.warnings:
-        echo(f"  {text}", err=True)
+        echo(f"  {translated(text)}", err=True)
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:

@@ -120,7 +120,8 @@ def _onto(labels: Labels, affine: Affine, target: Target, name: str, warnings: l
 def _misfit(first: NDArray[Any], off: NDArray[Any], target: Target, shape: tuple[int, ...]) -> str:
     mm = np.minimum(off, np.array(shape)) * np.linalg.norm(target.affine[:3, :3], axis=0)
     worst = int(np.argmax(mm))
-    return f"up to {mm[worst]:.3g} mm off the CT's {('slices', 'rows', 'columns')[worst]}"
+    axis = ("slices", "rows", "columns")[worst]
+    return say("up to {mm} mm off the CT's {axis}", mm=format(mm[worst], ".3g"), axis=say(axis))
 
 
 def _pasted(labels: Labels, corner: NDArray[Any], target: Target, name: str, warnings: list[str]) -> Labels:
@@ -146,7 +147,11 @@ def _pasted(labels: Labels, corner: NDArray[Any], target: Target, name: str, war
         )
     if labels.shape != target.shape:
         warnings.append(
-            f"its grid is {' × '.join(map(str, labels.shape))}, the CT's {target.describe()}: none is lost"
+            say(
+                "its grid is {shape}, the CT's {grid}: none is lost",
+                shape=" × ".join(map(str, labels.shape)),
+                grid=target.describe(),
+            )
         )
     return out
 
@@ -177,8 +182,15 @@ def read_drawn(rois: Sequence[Roi | PlaneRoi], volume: Volume, *, name: str = ""
     used = []
     for place, roi in enumerate(rois, 1):
         if isinstance(roi, PlaneRoi) or roi.kind in LINES:
-            what = "a line" if roi.kind in LINES else "drawn across slices"
-            warnings.append(f"region {place} ({roi.label or roi.kind}) is {what}: it holds no voxels")
+            what = say("a line") if roi.kind in LINES else say("drawn across slices")
+            warnings.append(
+                say(
+                    "region {place} ({label}) is {what}: it holds no voxels",
+                    place=place,
+                    label=roi.label or roi.kind,
+                    what=what,
+                )
+            )
             continue
         if not 0 <= roi.slice < slices:
             raise GeometryError(

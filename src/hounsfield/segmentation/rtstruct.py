@@ -272,7 +272,10 @@ def _numbered(structures: list[Structure], warnings: list[str]) -> list[Structur
     if all(1 <= number <= HIGHEST_LABEL for number in numbers) and len(set(numbers)) == len(numbers):
         return structures
     warnings.append(
-        f"its ROI Numbers are no labels of 1 … {HIGHEST_LABEL}, each once: numbered in their order"
+        say(
+            "its ROI Numbers are no labels of 1 … {highest}, each once: numbered in their order",
+            highest=HIGHEST_LABEL,
+        )
     )
     return [
         replace(each, segment=replace(each.segment, number=place)) for place, each in enumerate(structures, 1)
@@ -301,7 +304,15 @@ def _read(dataset: Level, name: str) -> list[Structure]:
             algorithm=_ALGORITHMS.get(_text(item, "ROIGenerationAlgorithm"), ""),
             colour=_colour(drawn),
         )
-        outlines = () if drawn is None else tuple(_contours(drawn, f"{name}, structure {segment.name!r}"))
+        outlines = (
+            ()
+            if drawn is None
+            else tuple(
+                _contours(
+                    drawn, say("{name}, structure {structure}", name=name, structure=repr(segment.name))
+                )
+            )
+        )
         found.append(Structure(segment, _text(item, "ReferencedFrameOfReferenceUID"), outlines))
     if contours:
         raise MalformedError(
@@ -314,7 +325,7 @@ def _read(dataset: Level, name: str) -> list[Structure]:
 
 def _contours(drawn: Level, where: str) -> Iterator[Contour]:
     for number, item in enumerate(items(drawn, "ContourSequence"), 1):
-        points = _points(item, f"{where}, contour {number}")
+        points = _points(item, say("{where}, contour {number}", where=where, number=number))
         uids = tuple(
             name
             for image in items(item, "ContourImageSequence")

@@ -79,7 +79,11 @@ class _Making:
                 remedy="is it of this series?",
             )
         self.warnings.append(
-            f"its frame of reference is {own}, the CT's {volumes}: placed by the slices it names"
+            say(
+                "its frame of reference is {own}, the CT's {volumes}: placed by the slices it names",
+                own=own,
+                volumes=volumes,
+            )
         )
 
     def fill(self) -> None:
@@ -93,7 +97,11 @@ class _Making:
             for slice_ in place.slices:
                 if (frame.segment, slice_) in once:
                     self.warnings.append(
-                        f"two frames of {self._named(frame.segment)} on slice {slice_}: united"
+                        say(
+                            "two frames of {segment} on slice {slice_}: united",
+                            segment=self._named(frame.segment),
+                            slice_=slice_,
+                        )
                     )
                 once.add((frame.segment, slice_))
                 self._put(place.fit, frame.segment, slice_, plane, by_labels=by_labels)
@@ -138,7 +146,7 @@ class _Making:
         used = self._seen | {frame.segment for frame in self.header.frames}
         extra = sorted(used - known - {0})
         for number in extra:
-            self.warnings.append(f"label {number} is described nowhere in it")
+            self.warnings.append(say("label {number} is described nowhere in it", number=number))
         named = [*self.header.segments, *(Segment(number, f"label {number}") for number in extra)]
         return self.layers.placed(sorted(named, key=lambda segment: segment.number))
 
@@ -161,22 +169,37 @@ class _Making:
         if absent and target.instances and not target.is_resampled:
             first = min(absent)
             self.warnings.append(
-                f"{len(absent)} frames refer to slices that are not in this volume, first {self._where(first)}: "
-                "placed by position"
+                say(
+                    "{count} frames refer to slices that are not in this volume, first {where}: placed by position",
+                    count=len(absent),
+                    where=self._where(first),
+                )
             )
 
     def _say_cut(self) -> None:
         for number, count in self._cut.items():
             if count:
                 self.warnings.append(
-                    f"{count} voxels of {self._named(number)} lie outside the volume's rows and columns"
+                    say(
+                        "{count} voxels of {segment} lie outside the volume's rows and columns",
+                        count=count,
+                        segment=self._named(number),
+                    )
                 )
 
     def _named(self, number: int) -> str:
-        return f"segment {number} ({self._names.get(number, 'not described')})" if number else "the label map"
+        if not number:
+            return say("the label map")
+        name = self._names.get(number) or say("not described")
+        return say("segment {number} ({name})", number=number, name=name)
 
     def _where(self, index: int) -> str:
-        return f"{self.instance.name}, frame {index + 1}, {self._named(self.header.frames[index].segment)}"
+        return say(
+            "{name}, frame {number}, {segment}",
+            name=self.instance.name,
+            number=index + 1,
+            segment=self._named(self.header.frames[index].segment),
+        )
 
 
 def _is_plain(fit: Fit, shape: tuple[int, int]) -> bool:

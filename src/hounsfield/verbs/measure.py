@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hounsfield.ct.series import LoadOptions, Series
 from hounsfield.ct.volume import Volume
+from hounsfield.language import say
 from hounsfield.outputs import refuse_existing, whole_file
 from hounsfield.runs import Engine, Job, Place, Result, Status, Task, run_series
 from hounsfield.segmentation import Masks, Measured, Reference, recipe, tissues, to_seg, to_sr
@@ -37,9 +38,11 @@ class Measurement:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Of the masks first, then of the volume."""
-        return tuple(f"{each.source}: {text}" for each in self.masks for text in each.warnings) + tuple(
-            self.volume.report.warnings
-        )
+        return tuple(
+            say("{source}: {text}", source=each.source, text=text)
+            for each in self.masks
+            for text in each.warnings
+        ) + tuple(self.volume.report.warnings)
 
     def of_masks(self) -> Iterator[tuple[int, Measured]]:
         """Yield each segment with the place of its masks among `masks`; segments are in their order."""
