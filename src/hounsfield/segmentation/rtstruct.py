@@ -125,13 +125,23 @@ class _Filling:
             np.concatenate(outlines), [len(points) for points in outlines], slices, *self._target.shape[1:]
         )
         self._layers.put_voxels(self._structure.segment.number, found.voxels)
-        for wrong, text in (
-            (found.crossing, "{count} contours cross themselves, the first on slice {slice_}"),
-            (found.counts == 0, "{count} contours hold no voxel's centre, the first on slice {slice_}"),
-        ):
-            if wrong.any():
-                first = slices[int(np.flatnonzero(wrong)[0])]
-                self._warn(say(text, count=int(wrong.sum()), slice_=first))
+        crossing, empty = (np.flatnonzero(wrong) for wrong in (found.crossing, found.counts == 0))
+        if len(crossing):
+            self._warn(
+                say(
+                    "{count} contours cross themselves, the first on slice {slice_}",
+                    count=len(crossing),
+                    slice_=slices[crossing[0]],
+                )
+            )
+        if len(empty):
+            self._warn(
+                say(
+                    "{count} contours hold no voxel's centre, the first on slice {slice_}",
+                    count=len(empty),
+                    slice_=slices[empty[0]],
+                )
+            )
 
     def _placed(self) -> Iterator[tuple[tuple[int, ...], Points, Contour]]:
         """Each contour with its slices and its points, (points, 2) as (row, column)."""

@@ -62,7 +62,6 @@ class _Making:
     def __init__(self, instance: Instance, header: SegHeader, target: Target, layers: Layers) -> None:
         self.instance, self.header, self.target, self.layers = instance, header, target, layers
         self.warnings: list[str] = []
-        self._names = {segment.number: segment.name for segment in header.segments}
         self._seen: set[int] = set()
         self._cut: dict[int, int] = defaultdict(int)
 
@@ -99,7 +98,7 @@ class _Making:
                     self.warnings.append(
                         say(
                             "two frames of {segment} on slice {slice_}: united",
-                            segment=self._named(frame.segment),
+                            segment=self.header.named(frame.segment),
                             slice_=slice_,
                         )
                     )
@@ -183,23 +182,12 @@ class _Making:
                     say(
                         "{count} voxels of {segment} lie outside the volume's rows and columns",
                         count=count,
-                        segment=self._named(number),
+                        segment=self.header.named(number),
                     )
                 )
 
-    def _named(self, number: int) -> str:
-        if not number:
-            return say("the label map")
-        name = self._names.get(number) or say("not described")
-        return say("segment {number} ({name})", number=number, name=name)
-
     def _where(self, index: int) -> str:
-        return say(
-            "{name}, frame {number}, {segment}",
-            name=self.instance.name,
-            number=index + 1,
-            segment=self._named(self.header.frames[index].segment),
-        )
+        return self.header.where(self.instance.name, index)
 
 
 def _is_plain(fit: Fit, shape: tuple[int, int]) -> bool:

@@ -52,6 +52,22 @@ class SegHeader:
     segments: tuple[Segment, ...]
     frames: tuple[SegFrame, ...]
 
+    def named(self, number: int) -> str:
+        """A segment as messages name it; the label map for 0."""
+        if not number:
+            return say("the label map")
+        name = next((each.name for each in self.segments if each.number == number), say("not described"))
+        return say("segment {number} ({name})", number=number, name=name)
+
+    def where(self, name: str, index: int) -> str:
+        """A frame as messages name it, counted from 0 here and from 1 there."""
+        return say(
+            "{name}, frame {number}, {segment}",
+            name=name,
+            number=index + 1,
+            segment=self.named(self.frames[index].segment),
+        )
+
 
 def read_seg_header(instance: Instance) -> SegHeader:
     """The header of a segmentation. Raises `MalformedError`, `UnsupportedError`."""

@@ -24,7 +24,7 @@ def frame_reader(instance: Instance, header: SegHeader) -> Iterator[tuple[int, P
     Raises `TruncatedError` where there are fewer frames than the header says, and what decoding raises.
     """
     if header.kind == "BINARY" and instance.header.integer("BitsAllocated") == 1:
-        yield from _bits(instance)
+        yield from _bits(instance, header)
         return
     least = (header.full + 1) // 2 if header.kind == "FRACTIONAL" else 1
     for index in range(len(header.frames)):
@@ -34,7 +34,7 @@ def frame_reader(instance: Instance, header: SegHeader) -> Iterator[tuple[int, P
             yield index, (0, 0, content.view(f"u{content.dtype.itemsize}"))
 
 
-def _bits(instance: Instance) -> Iterator[tuple[int, Plane]]:
+def _bits(instance: Instance, header: SegHeader) -> Iterator[tuple[int, Plane]]:
     """Bits lie one after another, the first in the lowest; a frame may begin within a byte (PS3.5 8.1.1, D.2)."""
     pixels, (rows, columns) = instance.header.pixels, instance.shape
     count, size = instance.header.number_of_frames, rows * columns
@@ -56,7 +56,7 @@ def _bits(instance: Instance) -> Iterator[tuple[int, Plane]]:
                 rows=rows,
                 columns=columns,
             ),
-            where=instance.name,
+            where=header.where(instance.name, pixels.length * 8 // size),
             remedy="was it copied whole?",
         )
     with open_pixels(instance.source, instance.header) as stream:
