@@ -20,6 +20,7 @@ from hounsfield.cli.batches import (
     rows_of,
     show,
 )
+from hounsfield.cli.layouts import write_data_set
 from hounsfield.cli.loading import loading as load_options
 from hounsfield.cli.terminal import progress
 from hounsfield.errors import UnsupportedError
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from hounsfield.ct.sampling import Interpolation
     from hounsfield.ct.series import LoadOptions, Series
     from hounsfield.verbs.convert import Sidecar
+    from hounsfield.verbs.layouts.writing import Layout
     from hounsfield.verbs.load import Scan
 
 _SUFFIXES = volume_suffixes()
@@ -71,6 +73,7 @@ class Format(click.ParamType[str]):
         "hounsfield volume scan/ head.nrrd --rectify --dtype float32",
         "hounsfield volume cardiac/ heart.nii.gz --4d",
         "hounsfield volume study/ out/ --name '{PatientID}/{SeriesNumber}_{SeriesDescription}' --sidecar",
+        "hounsfield volume export/ Dataset007_Liver --layout nnunet --rectify",
         "hounsfield volume scan/ out/ --format dicom --voxel 1",
         "hounsfield volume denoised.nii.gz back.dicom --like scan/",
         "hounsfield volume study/ volumes/ --format .npy --mask study/",
@@ -109,6 +112,11 @@ class Format(click.ParamType[str]):
 )
 @click.option("--sidecar", is_flag=True, help="A JSON beside each volume, as BIDS has it; it names nobody.")
 @click.option("--identity", is_flag=True, help="With --sidecar: who, when and where, too.")
+@click.option(
+    "--layout",
+    type=click.Choice(["nnunet", "monai", "bids"]),
+    help="OUT is a data set for these: labels of the --mask, or of what lies beside the CT, splits, a data card.",
+)
 @options.isolate
 @at_once
 @recorded
@@ -130,6 +138,7 @@ def volume(
     name: str | None,
     sidecar: bool,
     identity: bool,
+    layout: Layout | None,
     workers: int | None,
     cluster: str | None,
     fail_fast: bool,
@@ -144,6 +153,13 @@ def volume(
     from hounsfield.verbs.convert import convert_all
     from hounsfield.verbs.load import is_remote
 
+    if layout is not None:
+        found = chosen(scanned(absolute(location), unit=loading.unit, split_by=split_by), series)
+        loading, _ = _like(next(iter(found.series), None), like, interpolation, _SUFFIXES[0], loading)
+        write_data_set(
+            found, out, layout, masks, True if nearest else None, loading, force=force, as_json=as_json
+        )
+        return
     is_one = _is_one(out)
     suffix = _suffix_of(out, format, is_one=is_one)
     if join_phases:

@@ -58,7 +58,7 @@ def masks(
     if path is not None and path.exists() and is_volume(path, _head(path)):
         return _labels(path, volume, nearest)
     found = _chosen(find_masks(instances(location)), which, location)
-    return _read(found, volume, nearest)
+    return read_found(found, volume, nearest)
 
 
 def masks_of_series(
@@ -77,10 +77,10 @@ def masks_of_series(
     own = [each for each in found if each.referenced_series() == series.uid]
     if not own:
         own = [_chosen(found, None, location)]
-    return [_read(each, volume, nearest) for each in own]
+    return [read_found(each, volume, nearest) for each in own]
 
 
-def _read(found: FoundMasks, volume: Volume, nearest: bool | None) -> Masks:
+def read_found(found: FoundMasks, volume: Volume, nearest: bool | None) -> Masks:
     """The masks of one object; of one that a server holds all bytes are fetched first, once."""
     instance = found.instance
     if has_metadata(instance.source):
