@@ -225,7 +225,15 @@ def convert_joined(
     written = named(found.joiner)(series, target, options, force=force, compression=compression)
     _beside(series, written.volume, target, sidecar, force, lambda: None)
     result = result_of(series, written.volume, target=target)
-    return dataclasses.replace(result, facts={**result.facts, "shape": written.shape})
+    facts = {**result.facts, "shape": written.shape}
+    if len(written.shape) > 3:
+        several = say(
+            "{count} volumes in one file, 4-D: nnU-Net, MONAI's loaders and many viewers take one a file; without --4d "
+            "each has its own",
+            count=written.shape[0],
+        )
+        facts["warnings"] = (*facts["warnings"], several)
+    return dataclasses.replace(result, facts=facts)
 
 
 def refuse_sidecar(suffix: str) -> None:
@@ -273,6 +281,13 @@ def result_of(
     the file or folder of a volume, of whose format something may have to be said.
     """
     cautions = () if target is None else volume_format(target).cautions_of(volume)
+    if target is not None and volume.array.dtype == "int16" and not volume.is_hounsfield:
+        cautions += (
+            say(
+                "whole numbers of another unit, {unit}: nothing in most files says they are no HU",
+                unit=volume.unit,
+            ),
+        )
     report = volume.report.to_json()
     judged = volume.report.plausibility
     cannot_be = (

@@ -168,3 +168,15 @@ def test_a_nifti_says_what_it_holds(patients: Path, tmp_path: Path) -> None:
     assert header.get_intent() == ("dimensionless", (), "HU")
     said = header["descrip"].item().decode()
     assert said.startswith("hounsfield ") and "unit HU" in said and "resampled" in said
+
+
+def test_what_others_cannot_take_is_said_when_it_is_written(tmp_path: Path) -> None:
+    write(PhantomSpec(**TINY, phases=2), tmp_path / "phases")
+    code, output = run(tmp_path / "phases", tmp_path / "a.nii", "--4d", "--json")
+    [row] = json.loads(output)["volumes"]
+    assert code == 0 and any("2 volumes in one file, 4-D" in text for text in row["warnings"])
+    write(PhantomSpec(**TINY, rescale_type="Z_EFF"), tmp_path / "map")
+    for kind, is_said in (("int16", True), ("float32", False)):
+        code, output = run(tmp_path / "map", tmp_path / f"{kind}.nii", "--dtype", kind, "--json")
+        [row] = json.loads(output)["volumes"]
+        assert code == 0 and is_said == any("of another unit, Z_EFF" in text for text in row["warnings"])
