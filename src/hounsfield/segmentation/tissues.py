@@ -23,7 +23,7 @@ THIN_MM = 6.0
 """Parts thinner than this, and not the body, fall away: the shells of tables, blankets, tubes."""
 SMALLEST_LUNG_ML = 100.0
 LUNG_HU = (-940.0, -500.0)
-"""Means of a lung; gas in bowels and airways alone is below, whatever else holds air above."""
+"""Medians of a lung; those of gas alone, in bowels, airways and hollow things, are below, whatever their walls."""
 SMALLEST_BONE_ML = 0.1
 
 NAMES = (
@@ -81,8 +81,11 @@ def _mark_air(volume: Volume, body: Mask, voxel_ml: float, inner: NDArray[np.uin
     parts = connected(air)
     if not len(parts.sizes):
         return
-    means = parts.sums(np.where(air, volume.array, 0)) / parts.sizes
-    lungs = (parts.sizes * voxel_ml >= SMALLEST_LUNG_ML) & (means >= LUNG_HU[0]) & (means <= LUNG_HU[1])
+    lungs = parts.sizes * voxel_ml >= SMALLEST_LUNG_ML
+    for part in np.flatnonzero(lungs):
+        # Not the mean, to which the wall of a hollow head adds what it takes to be a lung's.
+        median = float(np.median(volume.array[parts.mask(np.arange(len(lungs)) == part)]))
+        lungs[part] = LUNG_HU[0] <= median <= LUNG_HU[1]
     inner[air] = 3
     inner[parts.mask(lungs)] = 2
 

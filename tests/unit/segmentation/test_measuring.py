@@ -185,6 +185,22 @@ def test_tissues_leave_the_table_out() -> None:
     assert not found.mask(1)[:, 79, :30].any()
 
 
+@pytest.mark.parametrize("wall", [1, 3])
+def test_a_hollow_head_has_no_lungs(wall: int) -> None:
+    row, column = np.mgrid[:80, :80]
+    away = np.hypot(row - 40, column - 40)
+    plane = np.full((80, 80), -1000, np.int16)
+    plane[away < 30] = 100
+    plane[away < 25] = -1000
+    # Walls that partial volume blurs inwards: the mean is a lung's, the median that of air.
+    for step in range(8):
+        plane[(away < 25 - step * wall / 2) & (away >= 24.5 - step * wall / 2)] = -450 - 50 * step
+    volume = _volume(np.repeat(plane[None], 12, axis=0), (5.0, 3.0, 3.0))
+    found = tissues(volume)
+    assert found.counts()[2] == 0
+    assert found.counts()[3] > 12 * 1000
+
+
 def test_masks_of_the_phantom_measure_its_rods(tmp_path: Path) -> None:
     write_ct(tmp_path / "ct", rows=64, columns=64)
     volume = hounsfield.load(tmp_path / "ct")

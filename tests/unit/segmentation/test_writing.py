@@ -242,3 +242,41 @@ def test_many_series_are_a_run_with_a_ledger(tmp_path: Path) -> None:
         assert result["segments"][0]["minimum"] >= 200
     again = json.loads(_run(*arguments, "--workers", "1"))["series"]
     assert all(row["kept"] for row in again)
+
+
+def test_regions_of_the_viewer_become_a_seg_and_hold_what_the_viewer_says(tmp_path: Path) -> None:
+    from hounsfield.ct.roi import Roi, write_json
+    from hounsfield.ct.roi import measure as measure_roi
+
+    write_ct(tmp_path / "ct", tilt=-18.5)
+    volume = hounsfield.load(tmp_path / "ct")
+    rois = [
+        Roi("ellipse", 1, ((6.2, 8.1), (20.4, 25.3)), "lesion"),
+        Roi("rectangle", 2, ((5.6, 7.7), (14.4, 22.2)), "lesion"),
+        Roi("freehand", 2, ((20.0, 5.0), (28.0, 9.0), (24.0, 30.0)), "vessel"),
+        Roi("length", 3, ((5.0, 5.0), (9.0, 9.0)), "ruler"),
+    ]
+    measured = [measure_roi(volume, roi) for roi in rois]
+    (tmp_path / "drawn.json").write_text(write_json(measured), "utf-8")
+    told = json.loads(
+        _run(
+            "masks",
+            tmp_path / "drawn.json",
+            tmp_path / "seg.dcm",
+            "--on",
+            tmp_path / "ct",
+            "--to",
+            "seg",
+            "--json",
+        )
+    )
+    assert [each["label"] for each in told["segments"]] == ["lesion", "vessel"]
+    assert "region 4 (ruler) is a line" in told["warnings"][0]
+    found = hounsfield.masks(tmp_path / "seg.dcm", volume)
+    for name, parts in (("lesion", rois[:2]), ("vessel", rois[2:3])):
+        expected = np.zeros(volume.shape, bool)
+        for roi in parts:
+            expected[roi.slice] |= roi.mask(*volume.shape[1:])
+        assert np.array_equal(found.mask(name), expected)
+    counts = [each.to_json()["statistics"]["count"] for each in measured[:3]]
+    assert [each["voxels"] for each in told["segments"]] == [counts[0] + counts[1], counts[2]]

@@ -22,7 +22,14 @@ from hounsfield.ct.instance.numbers import read_decimals, unreadable
 from hounsfield.ct.instance.placement import RootGeometry, frame_positions
 from hounsfield.ct.instance.raw_items import raw_dataset
 from hounsfield.ct.instance.reading import pydicom_tolerated, read_dataset
-from hounsfield.ct.instance.scales import Scale, modality_lut, scale_of_texts, several
+from hounsfield.ct.instance.scales import (
+    PARAMETRIC_MAP,
+    Scale,
+    modality_lut,
+    real_world_scale,
+    scale_of_texts,
+    several,
+)
 from hounsfield.ct.instance.source import has_metadata
 from hounsfield.dicom.fast_walk import Unrecognised
 from hounsfield.errors import MalformedError
@@ -232,7 +239,7 @@ class _Groups:
 def _plane_of_groups(
     index: int, groups: _Groups, header: Header, lut: ModalityLut | None, phase: dict[str, str]
 ) -> Plane:
-    scale = Scale(Rescale(lut=lut), lut.kind) if lut is not None else _scale_of_groups(groups)
+    scale = Scale(Rescale(lut=lut), lut.kind) if lut is not None else _scale_of_groups(groups, header)
     frame_type = groups.value("CTImageFrameTypeSequence", "FrameType")
     return Plane(
         frame=index,
@@ -282,13 +289,17 @@ def joined(value: Any) -> str:
     return "\\".join(map(str, value)) if several else str(value)
 
 
-def _scale_of_groups(groups: _Groups) -> Scale:
+def _scale_of_groups(groups: _Groups, header: Header) -> Scale:
+    mappings = groups.items("RealWorldValueMappingSequence")
+    if header.text("SOPClassUID") == PARAMETRIC_MAP and (real := real_world_scale(mappings)) is not None:
+        # Its rescale is none: slope 1 to no unit (PS3.3 A.75.3.3, Identity Pixel Value Transformation).
+        return real
     transformation = "PixelValueTransformationSequence"
     slope, intercept = (
         _written(groups.value(transformation, keyword)) for keyword in ("RescaleSlope", "RescaleIntercept")
     )
     kind = str(groups.value(transformation, "RescaleType") or "")
-    return scale_of_texts(slope, intercept, kind, groups.items("RealWorldValueMappingSequence"))
+    return scale_of_texts(slope, intercept, kind, mappings)
 
 
 def _written(value: Any) -> str | None:

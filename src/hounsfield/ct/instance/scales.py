@@ -26,6 +26,7 @@ from hounsfield.language.reasons import reason
 Numbers = tuple[float, ...]
 
 RT_DOSE = "1.2.840.10008.5.1.4.1.1.481.2"
+PARAMETRIC_MAP = "1.2.840.10008.5.1.4.1.1.30"
 _DECIDING = tuple(
     ATTRIBUTES[keyword][0]
     for keyword in (
@@ -107,7 +108,7 @@ def scale_of_texts(slope: str | None, intercept: str | None, kind: str, mappings
     `MalformedError` for one that is no number.
     """
     if not (slope or "").strip() and not (intercept or "").strip():
-        mapped = _mapped(mappings)
+        mapped = real_world_scale(mappings)
         if mapped is not None:
             return mapped
     return _scale_of_halves(slope, intercept, kind)
@@ -120,7 +121,7 @@ def _scale_of_halves(slope: str | None, intercept: str | None, kind: str) -> Sca
     return Scale(rescale, kind, tuple(notes))
 
 
-def _mapped(mappings: Iterable[Level]) -> Scale | None:
+def real_world_scale(mappings: Iterable[Level]) -> Scale | None:
     """The first mapping in Hounsfield units, or the first of all; None where none is one of numbers."""
     found = [scale for scale in map(_mapping, mappings) if scale is not None]
     return next((scale for scale in found if scale.kind == UCUM_HOUNSFIELD), found[0] if found else None)
