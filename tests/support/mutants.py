@@ -35,11 +35,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 CHILDREN = 2
 EXAMPLES = 25  # of each property: more find little more, and a mutant that survives takes all of them
-TESTS_SECONDS = 10.0  # of tests, the quickest, that each mutant is put to
+TESTS_SECONDS = 5.0  # of the processor, of tests, the quickest, that each mutant is put to
 PATIENCE = 4  # times what the tests of a mutant took without it, and
 PATIENCE_SECONDS = 5  # that much more, until it is taken for an endless loop
 MEMORY = 3 << 30  # bytes that a mutant may have
-FACTORS = (2, 0.5)  # that constants are multiplied with
+FACTORS = (5, 2, 0.5)  # that constants are multiplied with
 
 GROUPS: dict[str, tuple[list[str], list[str]]] = {
     "hu": (["ct/hu.py"], ["unit/ct/test_hu.py"]),
@@ -206,6 +206,7 @@ class Loop:
 
     modules: list[Mutated]
     sample: int
+    constants: bool
     reached: dict[str, list[pytest.Item]] = field(default_factory=lambda: defaultdict(list))
     seconds: dict[str, float] = field(default_factory=dict)
     outcomes: list[Outcome] = field(default_factory=list)
@@ -244,6 +245,8 @@ class Loop:
             }
             for constant in constants_of(module):
                 work.append((str(constant), module, list(any_of_it.values()), constant.set, str(constant)))
+        if self.constants:
+            work = [each for each in work if " = " in each[0]]
         if self.sample and len(work) > self.sample:
             work = random.Random(16).sample(work, self.sample)
         self._run(work)
@@ -256,10 +259,10 @@ class Loop:
         select("stats")
         for number, item in enumerate(items):
             self._hits.clear()
-            began = time.monotonic()
+            began = time.process_time()
             following = items[number + 1] if number + 1 < len(items) else None
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-            self.seconds[item.nodeid] = time.monotonic() - began
+            self.seconds[item.nodeid] = time.process_time() - began
             for name in self._hits:
                 self.reached[name].append(item)
         select("")
@@ -328,7 +331,7 @@ def select(mutant: str) -> None:
     set_mutant_under_test(mutant)
 
 
-def run_group(name: str, *, only: str, sample: int, survivors: bool) -> None:
+def run_group(name: str, *, only: str, sample: int, constants: bool, survivors: bool) -> None:
     """Run the mutants of one group in this process, and print how many of each module are noticed."""
     leave_sentences_alone()
     sources, tests = GROUPS[name]
@@ -336,7 +339,7 @@ def run_group(name: str, *, only: str, sample: int, survivors: bool) -> None:
     tests = [test for test in tests if (ROOT / "tests" / test.partition("::")[0]).is_file()]
     modules = [mutated(path) for path in paths if only in str(path)]
     sys.meta_path.insert(0, Finder(modules))  # type: ignore[arg-type]
-    loop = Loop(modules, sample)
+    loop = Loop(modules, sample, constants)
     options = ["-q", "--no-header", "-p", "no:cacheprovider", "-p", "no:terminalreporter", "-s"]
     pytest.main([*options, *(str(ROOT / "tests" / test) for test in tests)], plugins=[loop])
     for module in modules:
@@ -355,12 +358,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("groups", nargs="*", help=f"{', '.join(GROUPS)}, or GROUP:part of a path")
     parser.add_argument("--sample", type=int, default=0, help="at most so many mutants of each group")
+    parser.add_argument("--constants", action="store_true", help="constants alone")
     parser.add_argument("--survivors", action="store_true", help="print what is not noticed")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.here:
         name, _, only = asked.groups[0].partition(":")
-        run_group(name, only=only, sample=asked.sample, survivors=asked.survivors)
+        run_group(name, only=only, sample=asked.sample, constants=asked.constants, survivors=asked.survivors)
         return
     for group in asked.groups or GROUPS:
         began = time.monotonic()
@@ -369,7 +373,7 @@ def main() -> None:
             "--here",
             "--sample",
             str(asked.sample),
-            *(["--survivors"] if asked.survivors else []),
+            *(f"--{flag}" for flag in ("constants", "survivors") if getattr(asked, flag)),
         ]
         subprocess.run([sys.executable, __file__, *options], check=True, cwd=ROOT)
         print(f"== {group}: {time.monotonic() - began:.0f} s", flush=True)

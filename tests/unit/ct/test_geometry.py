@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hounsfield.ct.geometry import Stack, Verdict, affine_of, assess, is_orthonormal, normal_of
+from hounsfield.ct.geometry import (
+    Stack,
+    Verdict,
+    affine_of,
+    assess,
+    is_orthonormal,
+    normal_of,
+    slab_numbers,
+)
 
 AXIAL = (1.0, 0, 0, 0, 1, 0)
 SPACING = (0.7, 0.5)
@@ -360,3 +368,123 @@ def test_a_slice_one_decimal_aside_of_an_upright_stack_is_no_rounding(aside: flo
 def test_lengths_are_told_with_the_digits_that_they_need() -> None:
     assert "0.012 to 0.016 mm" in scaled([0, 12, 24, 40, 52, 64, 80, 92], 0.001, pixel=12).reasons[0]
     assert "at 0.0150 mm" in scaled([0, 5, 10, 20, 25], 0.001, pixel=5).reasons[0]
+
+
+def keys(stack: Stack) -> list[str]:
+    return [getattr(reason, "key", "") for reason in stack.reasons]
+
+
+def test_a_normal_is_of_unit_length_or_none_at_all() -> None:
+    assert normal_of((2, 0, 0, 0, 3, 0)).tolist() == [0, 0, 1]
+    assert normal_of((0.5, 0, 0, 0, 0, 0.5)).tolist() == [0, -1, 0]
+    for sine, length in ((1.01e-4, 1), (0.99e-4, 0)):
+        assert np.linalg.norm(normal_of((1, 0, 0, 1, sine, 0))) == pytest.approx(length)
+
+
+@pytest.mark.parametrize(
+    ("steps", "slabs"),
+    [
+        ([1, 1, 1], [0, 0, 0, 0]),
+        ([1, 1.5, 1], [0, 0, 0, 0]),
+        ([1, 1.51, 1], [0, 0, 1, 1]),
+        ([1, 1, 1.51], [0, 0, 0, 1]),
+        ([1.51, 1, 1], [0, 1, 1, 1]),
+        ([2, 1.51, 1], [0, 0, 1, 1]),
+        ([1, 100, 1, 3, 1], [0, 0, 1, 1, 2, 2]),
+        ([10, 10, 1], [0, 0, 1, 1]),
+        ([5], [0, 0]),
+        ([], [0]),
+    ],
+)
+def test_slabs_are_cut_where_a_step_is_wider_than_half_again_one_beside_it(
+    steps: list[float], slabs: list[int]
+) -> None:
+    distances = 100 + np.cumsum([0.0, *steps])
+    assert slab_numbers(distances).tolist() == slabs
+    assert slab_numbers(list(distances)).dtype == np.intp
+
+
+def test_missing_slices_are_named_wherever_the_stack_begins() -> None:
+    stack = found([100, 102.5, 105, 110, 112.5, 120])
+    assert "107.50, 115.00, 117.50 mm" in stack.reasons[0]
+    assert keys(stack) == ["missing"]
+    one = found([100, 102.5, 107.5])
+    assert keys(one) == ["missing-one"]
+    assert "105.00" in one.reasons[0]
+
+
+@pytest.mark.parametrize(("missing", "key"), [(8, "missing"), (9, "missing-more"), (11, "missing-more")])
+def test_eight_missing_slices_are_named_and_more_are_counted(missing: int, key: str) -> None:
+    stack = found([*range(20), *range(20 + missing, 40)])
+    assert keys(stack) == [key]
+    assert "20.00, 21.00, 22.00, 23.00, 24.00, 25.00, 26.00, 27.00" in stack.reasons[0]
+    assert "28.00" not in stack.reasons[0]
+    assert str(missing) in stack.reasons[0]
+    if missing > 8:
+        assert f"{missing - 8} more" in stack.reasons[0]
+
+
+def test_fewer_than_twice_as_many_places_as_slices_are_a_grid_with_gaps() -> None:
+    assert found([0, 1, 2, 7]).verdict is Verdict.GAPS
+    assert found([0, 1, 2, 8]).verdict is Verdict.IRREGULAR
+
+
+def test_repeats_are_counted() -> None:
+    for distances, key, counts in (
+        ([0, 5, 5, 10], "repeats-one", ["4"]),
+        ([0, 5, 5, 10, 10, 15, 15], "repeats", ["3", "7"]),
+        ([7, 7, 7], "one-position", ["3"]),
+    ):
+        stack = found(distances)
+        assert keys(stack) == [key]
+        assert all(count in stack.reasons[0] for count in counts)
+        assert (stack.positions[:, 2].tolist(), stack.distances.tolist()) == (distances, distances)
+        assert (stack.step, stack.affine, stack.grid) == (0, None, None)
+
+
+def test_every_stack_says_where_its_slices_are_whatever_its_verdict() -> None:
+    for distances in ([3.0], [0, 1, 2], [0, 1, 3, 4], [0, 1, 2.3, 3]):
+        stack = found(distances)
+        assert stack.positions[:, 2].tolist() == stack.distances.tolist() == distances
+        assert "" not in stack.reasons
+    tilted = found(np.arange(4) * 2.0, aside=(np.tan(np.radians(30)), 0))
+    assert keys(tilted) == ["tilted"]
+    assert "30.00" in tilted.reasons[0]
+    assert "0.000, 1.155, 2.000" in tilted.reasons[0]
+
+
+def test_slices_off_the_line_on_an_even_grid_have_that_one_reason() -> None:
+    points = stacked(np.arange(5) * 2.0)
+    points[2, 0] += 0.2
+    stack = assess(points, AXIAL, SPACING)
+    assert keys(stack) == ["sideways"]
+    points[2, 2] += 0.4
+    assert keys(assess(points, AXIAL, SPACING)) == ["sideways", "uneven"]
+
+
+def test_orientations_and_spacings_may_be_of_whole_numbers() -> None:
+    stack = assess([[0, 0, 0], [0, 0, 2]], [1, 0, 0, 0, 1, 0], [1, 2])
+    assert stack.affine is not None
+    assert stack.affine.tolist() == [[0, 0, 2, 0], [0, 1, 0, 0], [2, 0, 0, 0], [0, 0, 0, 1]]
+
+
+def test_vectors_are_of_unit_length_and_perpendicular_but_for_a_hundredth() -> None:
+    for cosines, good in (
+        ((np.sqrt(1.0099), 0, 0, 0, 1, 0), True),
+        ((np.sqrt(1.0101), 0, 0, 0, 1, 0), False),
+        ((1, 0, 0, 0, np.sqrt(0.9901), 0), True),
+        ((1, 0, 0, 0, np.sqrt(0.9899), 0), False),
+        ((1, 0, 0, 0.0099, 1, 0), True),
+        ((1, 0, 0, 0.0101, 1, 0), False),
+    ):
+        assert is_orthonormal(cosines) is good
+
+
+@pytest.mark.parametrize(("pixel", "verdict"), [(0.31, Verdict.SHEARED), (0.29, Verdict.IRREGULAR)])
+def test_decimals_of_at_most_a_third_of_a_pixel_explain_what_is_sideways(
+    pixel: float, verdict: Verdict
+) -> None:
+    # Written with one decimal, a tilt of a thousandth is a step of 0.1 mm aside in the middle of the stack.
+    points = stacked(np.arange(60) * 0.9, aside=(0.0013, 0.0))
+    stack = assess(np.round(points, 1), AXIAL, (pixel, pixel))
+    assert stack.verdict is verdict

@@ -393,3 +393,67 @@ def test_slices_without_a_place_are_no_volume_and_in_the_order_of_their_numbers(
     assert series.phases == ()
     assert [reason.key for reason in series.reasons] == [key]  # type: ignore[attr-defined]
     assert [item.name for item in series.slices] == ["2", "1", "3", "5", "0", "4"]
+
+
+def phases_of(change: Change, *, spec: PhantomSpec = SMALL, **options: Any) -> Series:
+    (series,), _ = find_series(changed(change, spec), **options)
+    return series
+
+
+def test_volumes_are_parted_by_the_attribute_that_is_asked_for() -> None:
+    kernels = setting("ConvolutionKernel", dict(enumerate("ABABAB")))
+    assert [phase.label for phase in phases_of(kernels).phases] == ["kernel A", "kernel B"]
+    currents = setting("XRayTubeCurrent", dict(enumerate([100, 200] * 3)))
+    assert len(phases_of(currents).phases) == 1
+    parted = phases_of(currents, split_by="XRayTubeCurrent")
+    assert [[item.name for item in phase.slices] for phase in parted.phases] == [
+        ["0", "2", "4"],
+        ["1", "3", "5"],
+    ]
+    same = phases_of(lambda _, __: None, split_by="KVP")
+    assert (len(same.phases), [getattr(note, "key", "") for note in same.notes]) == (1, ["by-hand"])
+    each = phases_of(setting("XRayTubeCurrent", dict(enumerate(range(6)))), split_by="XRayTubeCurrent")
+    assert len(each.phases) == 1  # one slice each is no volume
+
+
+def test_slabs_are_parted_where_they_are_asked_for() -> None:
+    spec = replace(SMALL, slices=10, missing=(4, 5))
+    assert phases_of(lambda _, __: None, spec=spec).verdict is Verdict.GAPS
+    parted = phases_of(lambda _, __: None, spec=spec, split_by="gaps")
+    assert [len(phase.slices) for phase in parted.phases] == [4, 4]
+    assert parted.verdict is Verdict.REGULAR
+
+
+@pytest.mark.parametrize(("count", "key"), [(1, "dropped-one"), (2, "dropped")])
+def test_duplicates_that_are_dropped_are_counted(count: int, key: str) -> None:
+    instances = changed(lambda _, __: None, replace(SMALL, noise=20.0))
+    again = changed(lambda _, __: None, replace(SMALL, noise=20.0))[2 : 2 + count]
+    (series,), _ = find_series([*instances, *again])
+    (note,) = series.notes
+    assert getattr(note, "key", "") == key
+    assert len(series.left_out) == count
+    assert len(series.slices) == 6
+
+
+def test_parts_of_one_uid_have_names_of_their_own() -> None:
+    units = setting("RescaleType", dict.fromkeys((3, 4, 5), "Z_EFF"))
+    series, _ = find_series(changed(units))
+    assert [one.part for one in series] == ["HU", "Z_EFF"]
+    one, _ = find_series(changed(lambda _, __: None))
+    assert one[0].part == ""
+    numbers, _ = find_series(changed(setting("SeriesNumber", dict.fromkeys((3, 4, 5), 77))))
+    assert len({each.part for each in numbers}) == 2
+    assert all(any(getattr(note, "key", "") == "shared-uid" for note in each.notes) for each in numbers)
+
+
+def test_captures_are_given_to_who_asks_for_them_with_a_note() -> None:
+    def change(_: int, dataset: pydicom.Dataset) -> None:
+        dataset.SOPClassUID, dataset.RescaleType = CAPTURE, "HU"
+
+    captures: list[Series] = []
+    series, skipped = find_series(changed(change), captures=captures)
+    assert series == ()
+    assert len(skipped) == 6
+    (capture,) = captures
+    assert getattr(capture.notes[0], "key", "") == "capture-taken"
+    assert (len(capture.slices), capture.verdict) == (6, Verdict.REGULAR)
