@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,38 @@ _KEEP = ("descriptions", "device", "institution", "patient", "uids", "safe-priva
 _NEW_KEY_BYTES = 32
 
 
+_PROFILE_OPTIONS = (
+    click.option(
+        "--dates",
+        type=click.Choice(["remove", "shift", "keep"]),
+        default="remove",
+        show_default=True,
+        help="shift: by a number of days, one for each patient.",
+    ),
+    click.option(
+        "--keep",
+        type=click.Choice(_KEEP),
+        multiple=True,
+        help="What else may stay, any number of times: descriptions (may name what no attribute tells), device (leads "
+        "to the place), institution (tells it), patient (what is rare identifies), uids (join with the originals), "
+        "safe-private (safe by the standard's list).",
+    ),
+    click.option(
+        "--include",
+        metavar="NAME",
+        multiple=True,
+        help="Let in what is left out: a SOP class, modality, Image Type or Conversion Type; any number of times.",
+    ),
+)
+
+
+def profile_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that choose a profile."""
+    for option in reversed(_PROFILE_OPTIONS):
+        command = option(command)
+    return command
+
+
 @click.command(
     epilog=options.examples(
         "hounsfield deidentify scan/ deidentified/ --key project.key",
@@ -40,27 +72,7 @@ _NEW_KEY_BYTES = 32
     type=click.Path(path_type=Path, dir_okay=False),
     help="File of the secret that new UIDs come from; made if it is not there. Without it, another each time.",
 )
-@click.option(
-    "--dates",
-    type=click.Choice(["remove", "shift", "keep"]),
-    default="remove",
-    show_default=True,
-    help="shift: by a number of days, one for each patient.",
-)
-@click.option(
-    "--keep",
-    type=click.Choice(_KEEP),
-    multiple=True,
-    help="What else may stay, any number of times: descriptions (may name what no attribute tells), device (leads "
-    "to the place), institution (tells it), patient (what is rare identifies), uids (join with the originals), "
-    "safe-private (safe by the standard's list).",
-)
-@click.option(
-    "--include",
-    metavar="NAME",
-    multiple=True,
-    help="Let in what is left out: a SOP class, modality, Image Type or Conversion Type; any number of times.",
-)
+@profile_options
 @click.option(
     "--workers", type=click.IntRange(min=1), metavar="N", show_default="one a core", help="Processes."
 )
@@ -95,9 +107,9 @@ def deidentify(
 
     place = open_location(absolute(location))
     refuse_inside(place.name, out, what="what is de-identified")
-    profile = _profile(dates, keep, include)
+    profile = profile_of(dates, keep, include)
     engine = _engine(asked["workers"], asked["cluster"], waits=is_remote(location))
-    secret = os.urandom(_NEW_KEY_BYTES) if key is None else _secret(key)
+    secret = os.urandom(_NEW_KEY_BYTES) if key is None else secret_of(key)
     if key is None:
         _warn_of_earlier_run(out, asked["ledger"])
     skipped: list[Skipped] = []
@@ -123,7 +135,7 @@ def deidentify(
         raise click.exceptions.Exit(1)
 
 
-def _profile(dates: Any, keep: tuple[str, ...], include: tuple[str, ...]) -> Profile:
+def profile_of(dates: Any, keep: tuple[str, ...], include: tuple[str, ...]) -> Profile:
     from hounsfield.verbs.deidentify import Profile
 
     kept: dict[str, Any] = {name.replace("-", "_"): True for name in keep}
@@ -167,7 +179,7 @@ def _is_nothing(outcome: Summary) -> bool:
     )
 
 
-def _secret(path: Path) -> bytes:
+def secret_of(path: Path) -> bytes:
     """The key in the file; a new one, readable by its owner alone, where there is no file."""
     from hounsfield.verbs.deidentify.running import SHORTEST_KEY
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
+from hounsfield.cli.deidentify import profile_of, profile_options, secret_of
 from hounsfield.cli.options import OutPlace, examples
 from hounsfield.cli.terminal import echo
 from hounsfield.language import say
@@ -69,6 +71,13 @@ DEFAULT_FOLDER = Path("hounsfield-archive")
 )
 @click.option("--dicom-tls", is_flag=True, help="DIMSE over TLS, with --tls-cert and --tls-key.")
 @click.option("--dicom-ca", metavar="FILE", help="DIMSE peers must show a certificate of this authority.")
+@click.option(
+    "--deidentified",
+    is_flag=True,
+    help="Show the archive through `hounsfield deidentify` alone, read-only; beside a server of it, too.",
+)
+@click.option("--key", metavar="FILE", help="Key of the pseudonyms; by default one that is kept in FOLDER.")
+@profile_options
 @click.option("--audit", metavar="FILE", help="Audit log; by default in FOLDER.")
 @click.option(
     "--log", type=click.Choice(["text", "json"]), default="text", show_default=True, help="On stderr."
@@ -85,17 +94,55 @@ def serve(folder: Path, **options: Any) -> None:
         raise click.UsageError("--tls-cert and --tls-key belong together")
     log_requests(as_json=options["log"] == "json")
     deployment = _deployment(folder, options)
+    if options["deidentified"]:
+        deployment = _deidentified(deployment, options)
+    elif options["key"] or options["keep"] or options["include"] or options["dates"] != "remove":
+        raise click.UsageError("--key, --dates, --keep and --include need --deidentified")
     _prepare(deployment, options)
     address = Address(options["host"], options["port"], options["tls_cert"], options["tls_key"])
     run(
         deployment,
         address,
-        workers=options["workers"] or default_workers(),
+        # What is made anonymous is indexed by one process.
+        workers=1 if options["deidentified"] else options["workers"] or default_workers(),
         watching=bool(options["watches"]),
         on_ready=lambda url: echo(
             say("{which} at {url}", which="DIMSE" if url.startswith("dicom:") else "DICOMweb", url=url)
         ),
         dimse=_dimse_endpoint(options),
+    )
+
+
+_NOT_DEIDENTIFIED = ("dicom_port", "deletes", "replace", "reindex", "imports", "watches")
+"""Options of an archive that takes in, or of DIMSE, which gives what is stored."""
+
+
+def _deidentified(deployment: Any, options: dict[str, Any]) -> Any:
+    from hounsfield.server.private_folder import make_private
+
+    for name in _NOT_DEIDENTIFIED:
+        # Port 0 is given, too.
+        if options[name] is not None and options[name] is not False and options[name] != ():
+            shown = {"deletes": "allow-delete", "imports": "import", "watches": "watch"}.get(
+                name, name.replace("_", "-")
+            )
+            raise click.UsageError(
+                say(
+                    "--{option} does not go with --deidentified, which only shows the archive",
+                    option=shown,
+                )
+            )
+    make_private(deployment.private)
+    key = Path(options["key"]) if options["key"] else deployment.private / "deidentified.key"
+    secret_of(key)
+    profile_of(options["dates"], options["keep"], options["include"])
+    keep = tuple(each.replace("-", "_") for each in options["keep"])
+    return replace(
+        deployment,
+        deidentified=str(key.absolute()),
+        dates=options["dates"],
+        keep=keep,
+        include=options["include"],
     )
 
 

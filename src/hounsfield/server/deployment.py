@@ -9,7 +9,7 @@ import json
 import os
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from starlette.applications import Starlette
 
@@ -18,6 +18,7 @@ from hounsfield.language import say
 from hounsfield.server.app import make_app
 from hounsfield.server.archive import lock
 from hounsfield.server.archive.archive import STALE_SECONDS, Archive
+from hounsfield.server.archive.deidentified_library import DeidentifiedLibrary
 from hounsfield.server.archive.index import Index
 from hounsfield.server.archive.index.database import IndexUnavailable
 from hounsfield.server.archive.index.rebuilding import is_sound
@@ -33,6 +34,8 @@ from hounsfield.server.ingest.watched_folders import WatchedFolders
 from hounsfield.server.ops.access_log import AccessLog
 from hounsfield.server.private_folder import make_private
 from hounsfield.server.state import AppState
+from hounsfield.verbs.deidentify import Profile, Pseudonyms
+from hounsfield.verbs.deidentify.profile import Dates
 from hounsfield.viewer import page
 
 VARIABLE = "HOUNSFIELD_SERVE"
@@ -48,7 +51,8 @@ class Deployment:
     `host`: the address that is listened at. `insecure`: anybody who reaches it may do everything.
     `credentials`: the file of tokens and passwords; `openid_…`: an OpenID provider. `origins`: pages of other
     origins that may use it. `proxies`: addresses and networks whose Forwarded headers
-    are believed. `audit`: the audit log.
+    are believed. `audit`: the audit log. `deidentified`: the file of a key; the archive is then shown through
+    `deidentify` alone, read-only, with its options `dates`, `keep` and `include`.
     """
 
     folder: str
@@ -67,6 +71,10 @@ class Deployment:
     origins: tuple[str, ...] = ()
     proxies: tuple[str, ...] = ("127.0.0.1", "::1")
     audit: str | None = None
+    deidentified: str | None = None
+    dates: str = "remove"
+    keep: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
 
     @property
@@ -156,7 +164,7 @@ class Deployment:
         """Return the state of the application over an open archive. Raises `LocationError` as `access` does."""
         audit = Path(self.audit) if self.audit else self.private / "audit.log"
         return AppState(
-            archive,
+            archive if self.deidentified is None else self._deidentified(archive),
             self.limits,
             self.deletes,
             self.prefix,
@@ -164,6 +172,12 @@ class Deployment:
             access=self.access(),
             access_log=AccessLog(audit),
         )
+
+    def _deidentified(self, archive: Archive) -> DeidentifiedLibrary:
+        kept: dict[str, Any] = dict.fromkeys(self.keep, True)
+        profile = Profile(dates=cast(Dates, self.dates), include=self.include, **kept)
+        key = Path(self.deidentified or "").read_bytes().strip()
+        return DeidentifiedLibrary(archive, profile, Pseudonyms(key))
 
     def app(self, archive: Archive) -> Starlette:
         """The application over an open archive."""

@@ -106,9 +106,11 @@ def serve(
     """
     keep_memory()
     deployment.access()
-    archive = deployment.open(first=True)
+    shown = deployment.deidentified is not None
+    archive = deployment.open_beside() if shown else deployment.open(first=True)
     watched, repair_loop = deployment.watched(archive), RepairLoop(archive)
-    repair_loop.start()
+    if not shown:  # a server of the archive itself may run beside it, and mends it
+        repair_loop.start()
     try:
         with contextlib.ExitStack() as held:
             listening = held.enter_context(contextlib.closing(address.listen()))

@@ -25,6 +25,7 @@ _PATH_PARAMETERS: dict[str, dict[str, Any]] = {
     "instance": _UID,
     "frames": {"type": "string", "pattern": r"^[1-9][0-9]{0,8}(,[1-9][0-9]{0,8})*$"},
     "number": {"type": "string", "pattern": "^[0-9]{1,9}$"},
+    "layer": {"type": "string", "pattern": "^[0-9A-Za-z_.-]{1,64}$"},
     "reference": {"type": "string", "pattern": r"^[0-9A-F]{8}(\.[0-9]+\.[0-9A-F]{8})*$"},
 }
 
