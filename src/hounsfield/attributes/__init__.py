@@ -6,7 +6,7 @@ Not a data model (pydicom's data sets go in) and not a list of names (`tags` is)
 from __future__ import annotations
 
 from hounsfield.attributes.editing import write_edited
-from hounsfield.attributes.edits import Edit, parse_edits
+from hounsfield.attributes.edits import Edit, parse_edits, relabelling
 from hounsfield.attributes.header_rows import header_rows
 from hounsfield.attributes.html import write_html
 from hounsfield.attributes.listing import Listing, write_csv
@@ -21,6 +21,7 @@ __all__ = [
     "header_rows",
     "parse_edits",
     "print_table",
+    "relabelling",
     "select_rows",
     "write_csv",
     "write_edited",

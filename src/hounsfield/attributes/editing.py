@@ -16,6 +16,7 @@ from typing import BinaryIO, NamedTuple, cast
 from hounsfield.attributes.edits import Edit
 from hounsfield.attributes.encoding import encode_value
 from hounsfield.ct.instance.source import Source
+from hounsfield.dicom.charsets import decode_strictly, is_foreign
 from hounsfield.dicom.dictionary import attribute, written
 from hounsfield.dicom.encoding import PIXEL_TAGS, UNDEFINED, Encoding
 from hounsfield.dicom.full_walk import Element, FullWalk
@@ -129,7 +130,9 @@ def _plan_data(walk: FullWalk, begin: int, encoding: Encoding, edits: Sequence[E
     if charset is not None or any(edit.path == ((_CHARACTER_SET, None),) for edit in edits):
         charsets = tuple((charset or "").split("\\"))
         changed = {edit.path[0].tag for edit in edits if len(edit.path) == 1}
-        if charsets != place.charsets:
+        if any(edit.relabels for edit in edits):
+            _require_decodable(walk, elements, place, chr(92).join(charsets), changed)
+        elif charsets != place.charsets:
             _refuse_reinterpretation(walk, elements, place, changed)
         place = replace(place, charsets=charsets)
     return _plan(walk, elements, elements[-1].stop if elements else begin, edits, place)
@@ -336,6 +339,31 @@ def _refuse_reinterpretation(
                     ),
                     expected="text in ASCII only where the character set changes",
                     remedy=say("set {name} too", name=name),
+                )
+
+
+def _require_decodable(
+    walk: FullWalk, elements: Iterable[Element], place: _Place, charset: str, changed: set[int]
+) -> None:
+    """Texts must be in the set that they get the label of; items with a label of their own keep it."""
+    for element in elements:
+        if element.tag in changed or element.tag in PIXEL_TAGS:
+            continue
+        vr = element.vr.decode("ascii", "replace") or attribute(element.tag).vr
+        if vr == "SQ":
+            for item, encoding in walk.items(element, place.encoding, depth=place.depth):
+                inner = replace(place, encoding=encoding, depth=place.depth + 1)
+                nested = list(walk.elements(item.value, item.end, encoding, depth=inner.depth))
+                if all(each.tag != _CHARACTER_SET for each in nested):
+                    _require_decodable(walk, nested, inner, charset, set())
+        elif vr in LOCALIZED:
+            content = walk.read(element.value, element.end - element.value).rstrip(b"\0 ")
+            if is_foreign(content) and decode_strictly(content, charset, person=vr == "PN") is None:
+                name = attribute(element.tag).keyword or written(element.tag)
+                raise UnsupportedError(
+                    say("{name} is not in {charset}", name=name, charset=charset),
+                    expected="texts that are in the set whose label they get",
+                    remedy=say("name the set that they are in, or set {name} too", name=name),
                 )
 
 

@@ -7,12 +7,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from hounsfield.dicom.charsets import LATIN1, UTF8, is_defined, known_set, terms
 from hounsfield.dicom.dictionary import attribute, find_tag, written
 from hounsfield.dicom.encoding import PIXEL_TAGS
 from hounsfield.errors import SelectionError, UnsupportedError
 from hounsfield.language import say
 
 _STEP = re.compile(r"(?P<tag>[^\[\]]+?)(?:\[(?P<item>\d{1,6})\])?")
+_CHARACTER_SET = 0x00080005
+_TERMS = {"utf-8": UTF8, "utf8": UTF8, "latin-1": LATIN1, "latin1": LATIN1, "iso-8859-1": LATIN1}
 _TRANSFER_SYNTAX = 0x00020010
 _TWINS = {0x00080016: 0x00020002, 0x00080018: 0x00020003}
 """SOP Class and Instance UID, and where the file meta group repeats them (PS3.10 7.1)."""
@@ -27,10 +30,14 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Set the attribute at `path` to `value`, or with None remove it."""
+    """Set the attribute at `path` to `value`, or with None remove it.
+
+    `relabels`: the value is the character set that the texts are in already; their bytes stay.
+    """
 
     path: tuple[Step, ...]
     value: str | None
+    relabels: bool = False
 
     @property
     def name(self) -> str:
@@ -62,6 +69,19 @@ def parse_edits(settings: Iterable[str] = (), removals: Iterable[str] = ()) -> t
             if edit.path == (Step(one),) and (Step(other),) not in paths:
                 edits.append(Edit((Step(other),), edit.value))
     return tuple(edits)
+
+
+def relabelling(charset: str) -> Edit:
+    """The change of (0008,0005) to the set that texts are in already. Raises `SelectionError` for none of DICOM's."""
+    known = known_set(charset)
+    term = "\\".join(_TERMS.get(each.lower().replace("_", "-"), each) for each in terms(known))
+    if not is_defined(term):
+        raise SelectionError(
+            say("{charset} is no character set of DICOM", charset=repr(charset[:40])),
+            expected="ISO_IR 192 (UTF-8), GB18030, GBK, ISO_IR 100 …",
+            remedy="write the texts anew in UTF-8: --set SpecificCharacterSet='ISO_IR 192', and each text with --set",
+        )
+    return Edit((Step(_CHARACTER_SET),), term, relabels=True)
 
 
 def _setting(text: str) -> Edit:

@@ -34,6 +34,7 @@ _CODECS = {
     "ISO 2022 GBK": "gb18030",  # a private term, without escapes
     "ISO 2022 58": "gb18030",  # the same, for GB 2312
 }
+_PRIVATE = frozenset({"GB2312", "ISO 2022 GBK", "ISO 2022 58"})
 _MULTI_BYTE = {
     58: b"\x1b$)A",  # GB 2312
     87: b"\x1b$B",  # JIS X 0208
@@ -105,6 +106,17 @@ def known_set(name: str) -> str:
     raise SelectionError(
         say("no character set {name}", name=repr(name[:40])),
         expected="ISO_IR 192, GB18030, ISO_IR 100 …, or a name such as Big5, EUC-KR, Shift-JIS, windows-1251",
+    )
+
+
+def is_defined(charset: str) -> bool:
+    """Return whether the terms are those of PS3.3 C.12.1.1.2, and not names of other sets or private ones."""
+    every = terms(charset)
+    if len(every) == 1:
+        return every[0] in _CODECS and every[0] not in _PRIVATE
+    registered = {0, 6, 13, *_PARTS_OF_8859, *_MULTI_BYTE}
+    return all(
+        not each or (each.startswith("ISO 2022 IR ") and _number(each) in registered) for each in every
     )
 
 

@@ -61,12 +61,14 @@ class Text(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Decision:
     """The set in which texts are read. `used`: "" where each is read as it is declared, which `declared` tells of the
-    root; `is_certain`: nothing was replaced, and nothing contradicts the declaration.
+    root; `is_certain`: nothing was replaced, and nothing contradicts the declaration. `miscounted`: tags of texts whose
+    length counts characters.
     """
 
     declared: str = ""
     used: str = ""
     is_certain: bool = True
+    miscounted: tuple[int, ...] = ()
 
     def of(self, declared: str) -> str:
         """The set of texts for which `declared` is said."""

@@ -22,8 +22,9 @@ from hounsfield.dicom.encoding import (
     UNDEFINED,
     Encoding,
 )
-from hounsfield.dicom.nesting import LEAST_DEEP, MAX_DEPTH, is_deep, too_deep
-from hounsfield.dicom.vr import KNOWN, LONG, SHORT
+from hounsfield.dicom.miscounted import true_length
+from hounsfield.dicom.nesting import LEAST_DEEP, MAX_DEPTH, is_deep, no_element, too_deep
+from hounsfield.dicom.vr import KNOWN, LOCALIZED_BYTES, LONG, SHORT
 from hounsfield.errors import MalformedError, TruncatedError
 from hounsfield.language import say
 
@@ -58,7 +59,12 @@ class Element(NamedTuple):
 
 
 class FullWalk(ContentReader):
-    """Walks over the elements of one content; every position is absolute in it."""
+    """Walks over the elements of one content; every position is absolute in it.
+
+    `miscounted`: tags of texts whose length was written in characters, and that were read to their end all the same.
+    """
+
+    miscounted: tuple[int, ...] = ()
 
     def value(self, element: Element) -> bytes:
         return self.read(element.value, element.end - element.value)
@@ -144,7 +150,27 @@ class FullWalk(ContentReader):
         tag = group << 16 | number
         if stop > end or group == DELIMITERS or tag in PIXEL_TAGS or not tag:
             return None
+        if vr in LOCALIZED_BYTES and not self.read(value, length).isascii():
+            stop = self._end_of_text(tag, value, stop, end, encoding)
         return Element(tag, vr, position, value, stop, stop)
+
+    def _end_of_text(self, tag: int, value: int, stop: int, end: int, encoding: Encoding) -> int:
+        """`stop`, or where a text really ends whose length counts characters and not bytes."""
+        if self._may_follow(tag, stop, end, encoding):
+            return stop
+
+        def may_end(count: int) -> bool:
+            head = self.read(value + count, min(12, end - value - count))
+            if len(head) < 12 or head[4:6] not in KNOWN or _tag(head, encoding) <= tag:
+                return False
+            _, following, length = self._head(head, value + count, end, encoding)
+            return length == UNDEFINED or following + length <= end
+
+        content = self.read(value, min(5 * (stop - value) + 12, end - value))
+        length = true_length(content, stop - value, may_end)
+        if length is not None:
+            self.miscounted += (tag,)
+        return stop if length is None else value + length
 
     def whole_elements(
         self, start: int, end: int, encoding: Encoding, *, depth: int = 0
@@ -250,7 +276,7 @@ class FullWalk(ContentReader):
             if self._may_follow(tag, reading[1] + reading[2], stop, encoding):
                 return reading
         if not fitting:
-            raise _no_element(tag, position)
+            raise no_element(tag, position)
         return fitting[0]
 
     def _may_follow(self, tag: int, position: int, stop: int, encoding: Encoding) -> bool:
@@ -318,7 +344,7 @@ class FullWalk(ContentReader):
         self, position: int, head: bytes, stop: int, encoding: Encoding, depth: int, *, is_last: bool = False
     ) -> Element:
         if _tag(head, encoding) != ITEM:
-            raise _no_element(_tag(head, encoding), position)
+            raise no_element(_tag(head, encoding), position)
         value = position + 8
         (length,) = _LONG_LENGTH[encoding.little](head, 4)
         if length != UNDEFINED:
@@ -374,15 +400,3 @@ def _is_printable(vr: bytes) -> bool:
 
 def _written(tag: int) -> str:
     return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
-
-
-def _no_element(tag: int, position: int) -> MalformedError:
-    return MalformedError(
-        say(
-            "what stands at byte {position}, {written}, is no element",
-            position=position,
-            written=_written(tag),
-        ),
-        expected="a tag, a VR and a length",
-        remedy="the file is damaged; get it again from where it came",
-    )

@@ -50,3 +50,16 @@ def too_deep(where: str) -> MalformedError:
         where=where,
         remedy="refused as damage or an attack",
     )
+
+
+def no_element(tag: int, position: int) -> MalformedError:
+    """The error of bytes that begin no element or item."""
+    return MalformedError(
+        say(
+            "what stands at byte {position}, {written}, is no element",
+            position=position,
+            written=f"({tag >> 16:04X},{tag & 0xFFFF:04X})",
+        ),
+        expected="a tag, a VR and a length",
+        remedy="the file is damaged; get it again from where it came",
+    )

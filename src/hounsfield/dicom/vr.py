@@ -25,6 +25,8 @@ TEMPORAL = frozenset({"DA", "DT", "TM"})
 LOCALIZED = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 """Text in the Specific Character Set (PS3.5 6.1.2.2)."""
 
+LOCALIZED_BYTES = frozenset(name.encode() for name in LOCALIZED)
+
 TEXT = LOCALIZED | NUMERIC_TEXT | TEMPORAL | {"AE", "CS", "UI", "UR"}
 SINGLE_VALUE = frozenset({"LT", "ST", "UR", "UT"})
 """Text in which a backslash separates nothing (PS3.5 6.4)."""

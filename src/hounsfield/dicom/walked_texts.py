@@ -7,10 +7,9 @@ from collections.abc import Iterable, Iterator
 from hounsfield.dicom.charsets import is_foreign
 from hounsfield.dicom.decided_texts import AS_DECLARED, LONGEST_SEQUENCE, Decision, Text, decide
 from hounsfield.dicom.fast_walk import Span, Trace, Unrecognised, item_spans
-from hounsfield.dicom.vr import LOCALIZED, dictionary_vr
+from hounsfield.dicom.vr import LOCALIZED, LOCALIZED_BYTES, dictionary_vr
 
 _CHARACTER_SET = 0x00080005
-_LOCALIZED = frozenset(vr.encode() for vr in LOCALIZED)
 _DEEPEST = 32  # sequences within sequences; the walk itself refuses deeper ones
 
 
@@ -37,7 +36,7 @@ def declared_in_spans(buffer: bytes, spans: Iterable[Span], inherited: str = "")
 
 def _texts(buffer: bytes, spans: Iterable[Span], implicit: bool, declared: str, depth: int) -> Iterator[Text]:
     for tag, written, _, start, end in spans:
-        if written in _LOCALIZED:
+        if written in LOCALIZED_BYTES:
             raw = buffer[start:end]
             if is_foreign(raw):
                 yield Text(raw.rstrip(b"\0 "), declared, written == b"PN")

@@ -79,6 +79,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "bits-unsigned": "Bits Stored (0028,0101) is {stored}, the codestream of {precision} bits: taken as unsigned",
         # characters, which no number depends on
         "character-set": "texts are read as {used}: they are not in the character set they declare, {declared}",
+        "text-length": "the length of {name} counts characters, not bytes: read on at the next element that can be one",
         "character-set-missing": "texts are read as {used}: no character set is declared (0008,0005)",
         "character-set-unknown": "texts are not in the character set they declare, {declared}, nor in one that "
         "can be told: say which with --charset",

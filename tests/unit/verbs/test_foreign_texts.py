@@ -107,3 +107,75 @@ def test_the_variable_does_what_the_option_does(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "a.dcm").write_bytes(content)
     monkeypatch.setenv("HOUNSFIELD_CHARSET", "windows-1251")
     assert "ИВАНОВ" in run("tags", str(tmp_path), "--search", "0010,0010")[0]
+
+
+@pytest.mark.parametrize("encoding", ["gb18030", "utf-8"])
+def test_a_length_that_counts_characters(encoding: str, tmp_path: Path) -> None:
+    texts = chinese("张^三丰", encoding)
+    lengths = {0x00080080: len(HOSPITAL), 0x00100010: 4}
+    charset = "GB18030" if encoding == "gb18030" else "ISO_IR 192"
+    (tmp_path / "scan").mkdir()
+    for number in (1, 2, 3):
+        content = slice_of(texts, charset=charset, number=number, lying=lengths)
+        (tmp_path / f"scan/{number}.dcm").write_bytes(content)
+    [series] = scan(str(tmp_path / "scan")).series
+    assert series.facts["PatientName"] == "张^三丰"
+    assert series.load().array.shape == (3, 16, 16)
+    looked = inspect(series, pixels=False)
+    assert looked.trust is Trust.AMBER
+    assert [each for each in looked.cautions if "InstitutionName (0008,0080) counts characters" in each]
+    out, err = run("tags", str(tmp_path / "scan"), "--search", "0008,0080")
+    assert HOSPITAL in out and "counts characters, not bytes" in err
+    # A copy with an edit is written with the true length.
+    run("tags", str(tmp_path / "scan"), "--set", "InstitutionName=X", "--out", str(tmp_path / "out"))
+    out, err = run("tags", str(tmp_path / "out"), "--search", "0010,0010")
+    assert "张^三丰" in out and "InstitutionName" not in err
+
+
+def test_relabelling_leaves_the_bytes(tmp_path: Path) -> None:
+    content = slice_of(chinese(), charset="ISO_IR 192")
+    (tmp_path / "a.dcm").write_bytes(content)
+    run("tags", str(tmp_path / "a.dcm"), "--recode", "GB18030", "--out", str(tmp_path / "b.dcm"))
+    assert (tmp_path / "b.dcm").read_bytes() == slice_of(chinese(), charset="GB18030")
+    out, err = run("tags", str(tmp_path / "b.dcm"), "--search", "0010,0010")
+    assert NAME in out and not err
+    # One that declared nothing gets a label as well, with other edits written in that set.
+    (tmp_path / "c.dcm").write_bytes(slice_of(chinese(), charset=None))
+    run(
+        "tags",
+        str(tmp_path / "c.dcm"),
+        "--recode",
+        "gb18030",
+        "--set",
+        "StationName=三室",
+        "--out",
+        str(tmp_path / "d.dcm"),
+    )
+    assert "三室" in run("tags", str(tmp_path / "d.dcm"), "--search", "0008,1010")[0]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "asked", "why"),
+    [
+        ("gb18030", "ISO_IR 192", "InstitutionName is not in ISO_IR 192"),
+        ("gb18030", "utf-8", "InstitutionName is not in ISO_IR 192"),
+        ("big5", "Big5", "'Big5' is no character set of DICOM"),
+        ("gb18030", "klingon", "no character set 'klingon'"),
+    ],
+)
+def test_relabelling_is_refused_where_texts_are_not_of_it(
+    encoding: str, asked: str, why: str, tmp_path: Path
+) -> None:
+    texts = chinese("AB^C") if encoding == "gb18030" else {0x00100010: (b"PN", "張三豐".encode(encoding))}
+    (tmp_path / "a.dcm").write_bytes(slice_of(texts, charset=None))  # type: ignore[arg-type]
+    done = CliRunner().invoke(
+        main, ["tags", str(tmp_path / "a.dcm"), "--recode", asked, "--out", str(tmp_path / "b.dcm")]
+    )
+    assert done.exit_code == 1 and why in done.output
+    assert not (tmp_path / "b.dcm").exists()
+
+
+def test_relabelling_of_utf8_names_the_term_of_dicom(tmp_path: Path) -> None:
+    (tmp_path / "a.dcm").write_bytes(slice_of(chinese(encoding="utf-8"), charset="GB18030"))
+    run("tags", str(tmp_path / "a.dcm"), "--recode", "utf-8", "--out", str(tmp_path / "b.dcm"))
+    assert (tmp_path / "b.dcm").read_bytes() == slice_of(chinese(encoding="utf-8"), charset="ISO_IR 192")

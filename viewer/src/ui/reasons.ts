@@ -44,6 +44,7 @@ export const CHINESE: Readonly<Record<string, string>> = {
   "frame-order": "没有位置的各帧按文件中的顺序排列",
   "instance-order": "没有位置的各层按图像号 (0020,0013) 排列",
   "character-set": "字符集声明为 {declared}，文字实际按 {used} 解码",
+  "text-length": "{name} 的长度按字符数而非字节数填写：已从其后第一个可信的元素继续读取",
   "character-set-missing": "未声明字符集 (0008,0005)，文字按 {used} 解码",
   "character-set-unknown": "文字不符合所声明的字符集 {declared}，也无法判断实际字符集：请指定字符集",
   "character-set-unnamed": "含有非英文文字，未声明字符集 (0008,0005)，也无法判断实际字符集：请指定字符集",

@@ -28,6 +28,7 @@ GROUPS = ("patient", "study", "series", "image", "file", "other", "private")
         "hounsfield tags scan/ --lang zh --group image --search 窗",
         "hounsfield tags scan.zip --format html --out tags.html",
         "hounsfield tags scan/ --set PatientName=Doe^Jane --remove PatientBirthDate --out copy/",
+        "hounsfield tags scan/ --recode GB18030 --out copy/",
     ),
 )
 @options.location
@@ -52,6 +53,11 @@ GROUPS = ("patient", "study", "series", "image", "file", "other", "private")
 @click.option("--all-instances", is_flag=True, help="Every instance, not the first of each series.")
 @click.option("--full", is_flag=True, help="On a terminal, cut no value and show every item.")
 @click.option("--set", "settings", metavar="KEYWORD=VALUE", multiple=True, help="Change or add an attribute.")
+@click.option(
+    "--recode",
+    metavar="NAME",
+    help="Change the label of the character set to the one that texts are in; their bytes stay.",
+)
 @click.option("--remove", "removals", metavar="KEYWORD", multiple=True, help="Remove an attribute.")
 @click.option(
     "--out",
@@ -70,6 +76,7 @@ def tags(
     all_instances: bool,
     full: bool,
     settings: tuple[str, ...],
+    recode: str | None,
     removals: tuple[str, ...],
     out: Path | None,
     force: bool,
@@ -84,8 +91,8 @@ def tags(
     """
     if as_json and form in ("csv", "html"):
         raise click.UsageError(say("--json and --format {form} are different forms; choose one", form=form))
-    if settings or removals:
-        _change(location, settings, removals, out, force=force)
+    if settings or removals or recode is not None:
+        _change(location, settings, removals, recode, out, force=force)
         return
     from hounsfield.attributes import print_table
     from hounsfield.cli.tags.listings import instances_by_series, listings, models, write_models
@@ -153,15 +160,27 @@ def _deliver(write: Callable[[TextIO], None], out: Path | None, *, force: bool) 
 
 
 def _change(
-    location: str, settings: tuple[str, ...], removals: tuple[str, ...], out: Path | None, *, force: bool
+    location: str,
+    settings: tuple[str, ...],
+    removals: tuple[str, ...],
+    recode: str | None,
+    out: Path | None,
+    *,
+    force: bool,
 ) -> None:
-    from hounsfield.attributes import parse_edits
+    from hounsfield.attributes import parse_edits, relabelling
     from hounsfield.cli.batches import show_skipped
     from hounsfield.cli.tags.copies import write_copies
 
     if out is None:
-        raise click.UsageError("--set and --remove write changed copies; say where with --out OUT")
-    count, skipped = write_copies(location, parse_edits(settings, removals), out, force=force)
+        raise click.UsageError("--set, --remove and --recode write changed copies; say where with --out OUT")
+    edits = parse_edits(settings, removals)
+    if recode is not None:
+        label = relabelling(recode)
+        if any(edit.path == label.path for edit in edits):
+            raise click.UsageError("--recode sets SpecificCharacterSet; do not set or remove it too")
+        edits = (*edits, label)
+    count, skipped = write_copies(location, edits, out, force=force)
     terminal.echo(
         say("{count} {which} in {out}", count=count, which="copy" if count == 1 else "copies", out=out)
     )

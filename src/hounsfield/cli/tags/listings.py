@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 from hounsfield.attributes import Listing, Row, attribute_rows, header_rows, select_rows
 from hounsfield.attributes.header_text import element_of, header_members
 from hounsfield.ct.instance import Instance, Skipped
-from hounsfield.ct.instance.texts import character_set_reason
+from hounsfield.ct.instance.texts import character_set_reason, miscounted_reasons
 from hounsfield.dicom.dictionary import Group, Language, group_of
 from hounsfield.errors import HounsfieldError
 from hounsfield.verbs.load import instances
@@ -75,7 +75,8 @@ def listings(
 
 
 def _tell_of_characters(instance: Instance, tell: Tell) -> None:
-    if (note := character_set_reason(instance.header.character_set)) is not None:
+    decided = instance.header.character_set
+    for note in filter(None, (character_set_reason(decided), *miscounted_reasons(decided))):
         tell(f"{instance.name}: {note}")
 
 

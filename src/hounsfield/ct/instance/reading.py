@@ -10,6 +10,7 @@ import io
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
 
 from hounsfield.ct.instance.header import WANTED, Header
@@ -71,9 +72,9 @@ def _read_header(
         if elements is not None:
             return Header(elements.values, elements.transfer_syntax, elements.pixels, source), is_shared
         stream.seek(0)
-        dataset, syntax, pixels = _read_in_full(stream, source.name)
+        dataset, syntax, pixels, miscounted = _walked_in_full(stream, source.name)
         with pydicom_tolerated(source.name):
-            decided = settled(dataset, source)
+            decided = replace(settled(dataset, source), miscounted=miscounted)
         return Header.from_dataset(dataset, syntax, pixels, wanted=wanted, decided=decided), False
 
 
@@ -127,6 +128,11 @@ def _header_of_metadata(source: MetadataSource, wanted: Mapping[int, bytes]) -> 
 
 def _read_in_full(stream: BinaryIO, name: str) -> tuple[Dataset, str, PixelElement | None]:
     """Header, transfer syntax and pixel element, by the full walk; the stream is left anywhere."""
+    return _walked_in_full(stream, name)[:3]
+
+
+def _walked_in_full(stream: BinaryIO, name: str) -> tuple[Dataset, str, PixelElement | None, tuple[int, ...]]:
+    """The same, and the tags of texts whose length counted characters."""
     try:
         walk = FullWalk(stream)
         parts = file_parts(walk)
@@ -137,7 +143,7 @@ def _read_in_full(stream: BinaryIO, name: str) -> tuple[Dataset, str, PixelEleme
     except HounsfieldError as error:
         error.at(name)
         raise
-    return dataset, data.syntax, pixels
+    return dataset, data.syntax, pixels, data.walk.miscounted
 
 
 @contextmanager

@@ -64,6 +64,18 @@ def _of_all(source: Source, configured: str) -> Decision | None:
     return None
 
 
+def miscounted_reasons(decision: Decision) -> list[Reason]:
+    """Return what to say of texts whose length counts characters: what follows was found by what it looks like."""
+    if not decision.miscounted:
+        return []
+    from hounsfield.dicom.dictionary import attribute, written  # brings pydicom, a fifth of a second
+
+    return [
+        reason("text-length", name=f"{attribute(tag).keyword} {written(tag)}".strip())
+        for tag in decision.miscounted
+    ]
+
+
 def character_set_reason(decision: Decision) -> Reason | None:
     """Return what a reader of the texts must know of the set that they are read in; None where it is the declared."""
     if decision.is_as_declared:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from hounsfield.ct.geometry import Verdict, is_orthonormal
 from hounsfield.ct.instance import Instance, Skipped
-from hounsfield.ct.instance.texts import character_set_reason
+from hounsfield.ct.instance.texts import character_set_reason, miscounted_reasons
 from hounsfield.ct.series.grouping import Part, group
 from hounsfield.ct.series.identity import labels, notes
 from hounsfield.ct.series.phases import Phase, separate
@@ -117,8 +117,10 @@ def _notes(part: Part) -> tuple[str, ...]:
         notes.append(reason("frames-of-reference", count=len(frames)))
     if part.unit.warning:
         notes.append(part.unit.warning)
-    if (note := character_set_reason(part.slices[0].instance.header.character_set)) is not None:
+    decided = part.slices[0].instance.header.character_set
+    if (note := character_set_reason(decided)) is not None:
         notes.append(note)
+    notes += miscounted_reasons(decided)
     return tuple(notes)
 
 
