@@ -29,10 +29,14 @@ def settle_texts(dataset: Dataset, configured: str | None = None) -> Decision:
 
     What is written again afterwards is still declared as before. `configured`: None for that of the process.
     """
-    found = list(_foreign(dataset, ""))
-    decision = decide([text for _, _, text in found], declared_in(dataset), configured)
+    decision = decide_texts(dataset, configured)
     apply_decision(dataset, decision)
     return decision
+
+
+def decide_texts(dataset: Dataset, configured: str | None = None) -> Decision:
+    """The set that the texts of `dataset` are in, as far as they were not looked at yet; nothing is changed."""
+    return decide([text for _, _, text in _foreign(dataset, "")], declared_in(dataset), configured)
 
 
 def apply_decision(dataset: Dataset, decision: Decision) -> None:

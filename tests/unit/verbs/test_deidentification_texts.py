@@ -326,7 +326,7 @@ LABELLED = [
     ("ISO_IR 100", "Müller^Jörg".encode(), "MÜLLER Übersicht".encode("latin-1"), "Übersicht"),
     ("ISO_IR 192", "Müller^Jörg".encode("latin-1"), "Muller Übersicht".encode(), "Übersicht"),
     ("GBK", "王^小东".encode("gbk"), "王小東 胸部".encode("gbk"), "胸部"),
-    ("", "王^曉東".encode("big5"), "王曉東 胸部".encode("big5"), ""),
+    ("", "王^曉東".encode("big5"), "王曉東 胸部".encode("big5"), "胸部"),  # both can be nothing but Big5
     ("ISO_IR 100", "王^曉東".encode("big5"), "王晓东 胸部".encode("gb18030"), ""),
 ]  # fmt: skip
 

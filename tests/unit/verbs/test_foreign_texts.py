@@ -179,3 +179,52 @@ def test_relabelling_of_utf8_names_the_term_of_dicom(tmp_path: Path) -> None:
     (tmp_path / "a.dcm").write_bytes(slice_of(chinese(encoding="utf-8"), charset="GB18030"))
     run("tags", str(tmp_path / "a.dcm"), "--recode", "utf-8", "--out", str(tmp_path / "b.dcm"))
     assert (tmp_path / "b.dcm").read_bytes() == slice_of(chinese(encoding="utf-8"), charset="ISO_IR 192")
+
+
+ESCAPED = b"\x1b$)A"
+
+
+def _gb(text: str) -> bytes:
+    return text.encode("gb18030")
+
+
+@pytest.mark.parametrize(
+    ("charset", "name", "description", "left"),
+    [
+        ("GB18030", "张^三丰".encode(), _gb("张三丰 胸部平扫"), "胸部平扫"),  # two sets in one file
+        (None, _gb("张^三丰"), "张三丰 胸部平扫".encode(), "胸部平扫"),
+        ("GB18030", _gb("ZHANG SANFENG=张三丰"), _gb("zhangsanfeng 胸部平扫"), "胸部平扫"),
+        ("GB18030", _gb("ZHANG^SAN FENG=张三丰"), _gb("胸部平扫 SanFengZhang"), "胸部平扫"),
+        ("GB18030", _gb("张^三丰"), _gb("zhang sanfeng 胸部平扫"), "胸部平扫"),
+        (None, _gb("张^三丰"), _gb("张　三丰 胸部平扫"), "胸部平扫"),
+        ("ISO_IR 192", _gb("张^三丰"), _gb("张三丰 胸部平扫"), "胸部平扫"),
+        ("ISO_IR 100", _gb("张^三丰"), _gb("张三丰 胸部平扫"), "胸部平扫"),
+        (
+            "\\ISO 2022 IR 58",
+            b"Zhang^San=" + ESCAPED + _gb("张") + b"^" + ESCAPED + _gb("三"),
+            ESCAPED + _gb("张三 胸部"),
+            "胸部",
+        ),
+        (None, "張^三豐".encode("big5"), "張三豐 胸部".encode("big5"), "胸部"),
+    ],
+)
+def test_names_are_taken_out_of_texts_in_every_set(
+    charset: str | None, name: bytes, description: bytes, left: str, tmp_path: Path
+) -> None:
+    texts: dict[int, tuple[bytes, bytes | str]] = {
+        0x0008103E: (b"LO", description),
+        0x00100010: (b"PN", name),
+    }
+    folder = write_series(tmp_path / "scan", texts, charset)
+    run("deidentify", str(folder), str(tmp_path / "out"), "--keep", "descriptions")
+    [path, *_] = sorted((tmp_path / "out").rglob("*.dcm"))
+    content = path.read_bytes()
+    for encoding in ("gb18030", "utf-8", "big5"):
+        for part in ("张", "三丰", "張", "三豐"):
+            try:
+                assert part.encode(encoding) not in content.split(b"\xe0\x7f\x10\x00")[0], (encoding, part)
+            except UnicodeEncodeError:
+                continue
+    out, _ = run("tags", str(path), "--search", "0008,103E")
+    assert out.splitlines()[-1].endswith(f"  {left}")
+    assert b"sanfeng" not in content.lower() and b"zhang" not in content.lower()

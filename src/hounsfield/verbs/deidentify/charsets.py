@@ -10,8 +10,10 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from hounsfield.dicom.charsets import decode_text, python_codec
+
 _GB = b"\x1b$)A"
-"""ISO 2022 IR 58 (PS3.5 Annex K.2): what follows is GB 2312 in bytes above 127, which no codec of Python undoes."""
+"""ISO 2022 IR 58 (PS3.5 Annex K.2): what follows is GB 2312 in bytes above 127; GB18030 has all of it, and more."""
 
 _ESCAPES = re.compile(rb"\x1b\$\)A|\x1b\(B")
 
@@ -27,17 +29,19 @@ class Reading(NamedTuple):
     encoding: str
 
 
-def readings(raw: bytes, label: Sequence[str]) -> tuple[Reading, ...]:
+def readings(raw: bytes, label: Sequence[str], decided: str = "") -> tuple[Reading, ...]:
     """`raw` as text in all ways that are possible, the most likely first; at least one. `label`: Python's codecs.
 
+    `decided`: the set that all texts of the data set are in together, where that is not the label's.
     What is valid UTF-8 with characters of three bytes is nothing else, unless the label says so. Of two bytes it may be
     by chance: a fifth of the commonest characters of GB 2312 are.
     """
     if b"\x1b" in raw:
         return tuple(_by_escapes(raw, label))
+    likely = list(_decoded(raw, (python_codec(decided),) if decided else ()))
     own = [name for name in label if name not in _LATIN]
     unicode = list(_decoded(raw, ("utf-8",)))
-    found = [*_decoded(raw, own), *unicode]
+    found = [*_decoded(raw, own), *unicode, *likely]
     if not any(char >= _THREE_BYTES for text, _ in unicode for char in text):
         order = ("gb18030", *label) if own or "latin_1" not in label else ("latin_1", "gb18030")
         found += _decoded(raw, (*order, *_OTHERS))
@@ -54,12 +58,11 @@ def is_as_labelled(reading: Reading, label: Sequence[str]) -> bool:
 
 
 def _by_escapes(raw: bytes, label: Sequence[str]) -> Iterator[Reading]:
-    from pydicom.charset import decode_bytes
-
     if _GB in raw:
         yield from _decoded(_ESCAPES.sub(b"", raw), ("gb18030",))
     else:
-        yield Reading(decode_bytes(raw, list(label), set()), label[-1])
+        first = {"shift_jis": "ISO 2022 IR 13", "latin_1": "ISO 2022 IR 100"}.get(label[0], "")
+        yield Reading(decode_text(raw, first, person=True), label[-1])
 
 
 def _decoded(raw: bytes, encodings: Sequence[str]) -> Iterator[Reading]:

@@ -21,6 +21,7 @@ from pydicom import Dataset
 from pydicom.charset import convert_encodings
 from pydicom.dataelem import DataElement, RawDataElement
 
+from hounsfield.dicom.dataset_texts import decide_texts
 from hounsfield.dicom.vr import LOCALIZED, TEXT
 from hounsfield.verbs.deidentify.charsets import Reading, is_as_labelled, readings
 from hounsfield.verbs.deidentify.dates import written_on
@@ -95,7 +96,8 @@ class Identities:
 
 def collect(dataset: Dataset, profile: Profile) -> Identities:
     """Read all of `dataset`, whose text is given its likeliest reading, before anything in it is changed."""
-    found = _Collector(profile)
+    decision = decide_texts(dataset)
+    found = _Collector(profile, decision.used if decision.is_certain else "")
     found.data_set(dataset, ())
     uids = () if profile.uids else tuple(str(dataset.get(name) or "").strip() for name in _OWN_UIDS)
     uids = tuple(uid for uid in uids if len(uid) >= _SHORTEST_UID)
@@ -105,8 +107,8 @@ def collect(dataset: Dataset, profile: Profile) -> Identities:
 class _Collector:
     """Goes through a data set with its sequences once."""
 
-    def __init__(self, profile: Profile) -> None:
-        self.profile = profile
+    def __init__(self, profile: Profile, decided: str = "") -> None:
+        self.profile, self.decided = profile, decided
         self.sought: set[Identity] = set()
         self.readings: dict[tuple[int, int], tuple[Reading, ...]] = {}
         self.is_mislabelled = False
@@ -132,7 +134,9 @@ class _Collector:
                 self._take(kind, dataset, element)
 
     def _reread(self, dataset: Dataset, element: DataElement, content: bytes, label: Sequence[str]) -> None:
-        found = tuple(Reading(text.rstrip("\0 "), encoding) for text, encoding in readings(content, label))
+        found = tuple(
+            Reading(text.rstrip("\0 "), encoding) for text, encoding in readings(content, label, self.decided)
+        )
         self.readings[id(dataset), int(element.tag)] = found
         if element.VR in LOCALIZED and not is_as_labelled(found[0], label):
             self.is_mislabelled = True
