@@ -116,6 +116,18 @@ def chromium() -> Iterator[Any]:
             browser.close()
 
 
+AXE = Path(__file__).resolve().parents[2] / "viewer" / "node_modules" / "axe-core" / "axe.min.js"
+
+
+def axe_violations(person: Person) -> list[str]:
+    """What axe-core finds, every rule it has, one line each."""
+    if not AXE.is_file():
+        pytest.skip("axe-core is not installed (npm; then: make viewer)")
+    person.page.evaluate(AXE.read_text())
+    found = person.page.evaluate("async () => (await axe.run(document)).violations")
+    return [f"{each['id']}: {node['html'][:160]}" for each in found for node in each["nodes"]]
+
+
 class Person:
     """Somebody at the page: opens it, waits for the image, points, reads. Keeps what went wrong in `troubles`."""
 

@@ -7,15 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from viewer_browser import Person, archive_of
+from viewer_browser import Person, archive_of, axe_violations
 
 from hounsfield import load
 from hounsfield.ct.roi import measure, read_rois
 from hounsfield.phantom import PhantomSpec, write
 
 pytestmark = pytest.mark.xdist_group("viewer")
-
-AXE = Path(__file__).resolve().parents[2] / "viewer" / "node_modules" / "axe-core" / "axe.min.js"
 
 
 @pytest.fixture(scope="module")
@@ -48,22 +46,13 @@ def _open(person: Person, root: str, more: str = "", lang: str = "en") -> None:
 # --- axe-core ------------------------------------------------------------------------------------------------
 
 
-def _violations(person: Person) -> list[str]:
-    """What axe-core finds, every rule it has, one line each."""
-    if not AXE.is_file():
-        pytest.skip("axe-core is not installed (npm; then: make viewer)")
-    person.page.evaluate(AXE.read_text())
-    found = person.page.evaluate("async () => (await axe.run(document)).violations")
-    return [f"{each['id']}: {node['html'][:160]}" for each in found for node in each["nodes"]]
-
-
 @pytest.mark.parametrize(("lang", "theme"), [("en", "dark"), ("zh", "light")])
 def test_axe_finds_nothing_on_any_page(person: Person, archive: str, lang: str, theme: str) -> None:
     found: dict[str, list[str]] = {}
 
     def look(what: str) -> None:
         person.rest()
-        if violations := _violations(person):
+        if violations := axe_violations(person):
             found[what] = violations
 
     person.open(f"{archive}/#/?lang={lang}&theme={theme}")

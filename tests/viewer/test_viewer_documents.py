@@ -12,7 +12,7 @@ import pytest
 from mask_objects import blobs, write_ct, write_rtstruct, write_seg
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
-from viewer_browser import Person, looking_at
+from viewer_browser import Person, axe_violations, looking_at
 
 import hounsfield
 
@@ -192,3 +192,9 @@ def test_a_server_that_does_not_answer_is_called_so(person: Person, address: str
     trouble = person.page.locator(".trouble")
     trouble.wait_for()
     assert "The server does not answer." in trouble.inner_text() and "fetch" not in trouble.inner_text()
+
+
+@pytest.mark.parametrize("title", ["SR 21", "Organs", "DOC 22"])
+def test_axe_finds_nothing_on_documents(person: Person, address: str, title: str) -> None:
+    _open(person, address, title, "zh")
+    assert axe_violations(person) == []

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from mask_objects import blobs, write_ct, write_dose, write_rtstruct, write_seg
-from viewer_browser import Person, looking_at
+from viewer_browser import Person, axe_violations, looking_at
 
 import hounsfield
 from hounsfield.ct.volume import Volume
@@ -269,3 +269,17 @@ def test_layers_are_reached_by_keyboard_and_named(person: Person, scene: Scene, 
     person.page.keyboard.press("Enter")
     person.page.locator(".segments").wait_for()
     assert switch.get_attribute("aria-checked") == "true"
+
+
+@pytest.mark.parametrize(("language", "theme"), [("en", "dark"), ("zh", "light")])
+def test_axe_finds_nothing_on_layers(
+    person: Person, scene: Scene, address: str, language: str, theme: str
+) -> None:
+    person.open(f"{address}&lang={language}&theme={theme}&panel=layers")
+    person.see_image()
+    person.page.locator(".layer").first.wait_for()
+    for name in ("map.nii.gz", "Plan dose"):
+        _show(person, name)
+    person.page.locator(".segments").wait_for()
+    person.page.locator(".legend").wait_for()
+    assert axe_violations(person) == []

@@ -120,7 +120,7 @@ function Items({ items }: { items: readonly DocumentItem[] }) {
       <thead>
         <tr>
           <th>#</th>
-          <th />
+          <td />
           <th>{w.label}</th>
           <th>{w.docType}</th>
           <th>{counted ? w.docContours : w.docAlgorithm}</th>

@@ -146,7 +146,7 @@ function Segments({ layer, info, pane }: { layer: PaneLayer; info: LayerInfo; pa
           <th>
             <input type="checkbox" checked={all} aria-label={w.allSegments} onChange={setAll} />
           </th>
-          <th />
+          <td />
           <th>{w.segment}</th>
           <th class="figure">ml</th>
           <th class="figure">{`${w.mean} ${unit}`.trim()}</th>

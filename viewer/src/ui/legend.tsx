@@ -29,8 +29,8 @@ function Legend({ layer }: { layer: PaneLayer }) {
   const colour = (share: number): string => `rgb(${(layer.kind === "difference" ? differenceColour(2 * share - 1) : washColour(share)).join()})`;
   const said = (value: number): string => `${layer.kind === "difference" && value > 0 ? "+" : ""}${String(+value.toPrecision(3)).replace("-", "−")}`;
   return (
-    <figure class="legend" aria-label={`${name}: ${said(low)} … ${said(high)} ${unit}`} role="img">
-      <figcaption>{unit || name}</figcaption>
+    <div class="legend" aria-label={`${name}: ${said(low)} … ${said(high)} ${unit}`} role="img">
+      <span class="legend-unit">{unit || name}</span>
       <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} width={WIDTH} preserveAspectRatio="none" aria-hidden="true">
         {Array.from({ length: STEPS }, (_, k) => (
           <rect key={k} x={0} width={WIDTH} y={((STEPS - 1 - k) * HEIGHT) / STEPS} height={HEIGHT / STEPS + 0.5} fill={colour(k / (STEPS - 1))} />
@@ -41,6 +41,6 @@ function Legend({ layer }: { layer: PaneLayer }) {
           <li key={value}>{said(value)}</li>
         ))}
       </ol>
-    </figure>
+    </div>
   );
 }

@@ -9,7 +9,7 @@ import type { Vec3 } from "../volume/vector";
 import type { PaneState, ViewName } from "./pane_state";
 
 /** Samples of a slab that are taken while one moves: some 10 ms a view. */
-const AT_A_GLANCE = 1_000_000;
+const AT_A_GLANCE = 300_000;
 const REST_MS = 120;
 const LOADING_MS = 1500;
 /** How long one step of making a slab may take. */

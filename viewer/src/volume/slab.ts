@@ -90,10 +90,10 @@ export function quickSlab(grid: Grid, held: Held, raster: Raster, inverse: Inver
     for (const _ of sampleSlab(grid, held, raster, inverse, sampling, values));
     return true;
   }
-  const step = Math.min(8, Math.max(1, Math.ceil(Math.sqrt((values.length * course.offsets.length) / samples))));
+  const step = Math.min(8, Math.max(1, Math.ceil(Math.sqrt((values.length * course.offsets.length) / samples / 2))));
   const small: Raster = { ...raster, width: Math.ceil(raster.width / step), height: Math.ceil(raster.height / step), across: scale(raster.across, step), down: scale(raster.down, step) };
   const found = new Int16Array(small.width * small.height);
-  for (const _ of byLayers(grid, held, small, inverse, { ...sampling, linear: false }, course.offsets, found));
+  for (const _ of byLayers(grid, held, small, inverse, { ...sampling, linear: false }, step === 1 ? course.offsets : course.offsets.filter((__, k) => k % 2 === 0), found));
   for (let y = 0; y < raster.height; y++) {
     const from = Math.floor(y / step) * small.width;
     for (let x = 0; x < raster.width; x++) values[y * raster.width + x] = found[from + Math.floor(x / step)]!;
@@ -115,16 +115,18 @@ class Gathered {
     values.fill(OUTSIDE);
   }
 
-  add(layer: Int16Array): void {
+  /** The layer is as long as the values, and begins at `begin` of `from`. */
+  add(from: Int16Array, begin = 0): void {
     const { values, sums, counts } = this;
     if (sums && counts) {
-      for (let i = 0; i < layer.length; i++) {
-        if (layer[i] === OUTSIDE) continue;
-        sums[i]! += layer[i]!;
+      for (let i = 0; i < values.length; i++) {
+        const value = from[begin + i]!;
+        if (value === OUTSIDE) continue;
+        sums[i]! += value;
         counts[i]! += 1;
       }
-    } else if (this.mode === "mip") largest(values, 0, layer, 0, layer.length);
-    else smallest(values, 0, layer, 0, layer.length);
+    } else if (this.mode === "mip") largest(values, from, begin);
+    else smallest(values, from, begin);
   }
 
   end(): void {
@@ -133,55 +135,66 @@ class Gathered {
   }
 }
 
-function largest(into: Int16Array, at: number, from: Int16Array, begin: number, count: number): void {
-  for (let k = 0; k < count; k++) if (from[begin + k]! > into[at + k]!) into[at + k] = from[begin + k]!;
+// Without branches: which of two voxels is the larger nobody can foretell.
+function largest(into: Int16Array, from: Int16Array, begin: number): void {
+  for (let k = 0; k < into.length; k++) into[k] = Math.max(into[k]!, from[begin + k]!);
 }
 
-function smallest(into: Int16Array, at: number, from: Int16Array, begin: number, count: number): void {
-  for (let k = 0; k < count; k++) {
-    const value = from[begin + k]!;
-    if (value !== OUTSIDE && (into[at + k] === OUTSIDE || value < into[at + k]!)) into[at + k] = value;
-  }
+/** Compares values less one, as if unsigned: so `OUTSIDE` is the largest of all, and gives way to any. */
+function smallest(into: Int16Array, from: Int16Array, begin: number): void {
+  for (let k = 0; k < into.length; k++) into[k] = Math.min((into[k]! + 32767) & 0xffff, (from[begin + k]! + 32767) & 0xffff) - 32767;
 }
 
 /** The voxels of a straight slab projected along its axis: a volume of one layer. */
 function project(shape: Vec3, held: Held, { axis, first, last }: Course, mode: SlabMode): { shape: Vec3; held: Held } {
   const [slices, rows, columns] = shape;
   if (axis === 0) {
-    const gathered = new Int16Array(rows * columns);
-    const together = new Gathered(mode, gathered);
-    for (const slice of held.slice(first, last + 1)) if (slice) together.add(slice);
-    together.end();
-    return { shape: [1, rows, columns], held: [gathered] };
+    const layers = held.slice(first, last + 1).flatMap((slice) => (slice ? [slice] : []));
+    const begins = layers.map(() => 0);
+    return { shape: [1, rows, columns], held: [together(layers, begins, mode, new Int16Array(rows * columns))] };
   }
-  const width = axis === 1 ? columns : rows;
-  const line = axis === 1 ? alongRows : alongColumns;
-  const found = held.map((slice) => (slice ? line(slice, rows, columns, first, last, mode, new Int16Array(width)) : undefined));
-  return { shape: axis === 1 ? [slices, 1, columns] : [slices, rows, 1], held: found };
+  if (axis === 2) return { shape: [slices, rows, 1], held: held.map((slice) => slice && alongColumns(slice, rows, columns, first, last, mode, new Int16Array(rows))) };
+  const begins = Array.from({ length: Math.max(0, last - first + 1) }, (_, k) => (first + k) * columns);
+  return { shape: [slices, 1, columns], held: held.map((slice) => slice && together(begins.map(() => slice), begins, mode, new Int16Array(columns))) };
 }
 
-/** Rows `first` … `last` of a slice in one. */
-function alongRows(slice: Int16Array, _rows: number, columns: number, first: number, last: number, mode: SlabMode, out: Int16Array): Int16Array {
-  const together = new Gathered(mode, out);
-  for (let row = first; row <= last; row++) together.add(slice.subarray(row * columns, (row + 1) * columns));
-  together.end();
+/** Stretches of voxels as long as `out`, each from its begin on, in one. */
+function together(stretches: readonly Int16Array[], begins: readonly number[], mode: SlabMode, out: Int16Array): Int16Array {
+  if (mode !== "mean" || !stretches.length) {
+    const add = mode === "mip" ? largest : smallest;
+    out.fill(OUTSIDE);
+    stretches.forEach((stretch, k) => add(out, stretch, begins[k]!));
+    return out;
+  }
+  const sums = new Int32Array(out.length);
+  stretches.forEach((stretch, k) => addTo(sums, stretch, begins[k]!));
+  for (let k = 0; k < out.length; k++) out[k] = Math.round(sums[k]! / stretches.length);
   return out;
+}
+
+function addTo(sums: Int32Array, from: Int16Array, begin: number): void {
+  for (let k = 0; k < sums.length; k++) sums[k]! += from[begin + k]!;
 }
 
 /** Columns `first` … `last` of a slice in one. */
 function alongColumns(slice: Int16Array, rows: number, columns: number, first: number, last: number, mode: SlabMode, out: Int16Array): Int16Array {
   for (let row = 0; row < rows; row++) {
     const [begin, end] = [row * columns + first, row * columns + last];
-    let [most, least, sum, count] = [OUTSIDE, 32767, 0, 0];
-    for (let at = begin; at <= end; at++) {
-      const value = slice[at]!;
-      if (value === OUTSIDE) continue;
-      if (value > most) most = value;
-      if (value < least) least = value;
-      sum += value;
-      count += 1;
-    }
-    out[row] = !count ? OUTSIDE : mode === "mip" ? most : mode === "minip" ? least : Math.round(sum / count);
+    if (mode === "mip") {
+      let most = OUTSIDE;
+      for (let at = begin; at <= end; at++) most = Math.max(most, slice[at]!);
+      out[row] = most;
+    } else if (mode === "minip") {
+      let least = 0xffff;
+      for (let at = begin; at <= end; at++) least = Math.min(least, (slice[at]! + 32767) & 0xffff);
+      out[row] = least - 32767;
+    } else out[row] = meanOf(slice, begin, end);
   }
   return out;
+}
+
+function meanOf(slice: Int16Array, begin: number, end: number): number {
+  let sum = 0;
+  for (let at = begin; at <= end; at++) sum += slice[at]!;
+  return end < begin ? OUTSIDE : Math.round(sum / (end - begin + 1));
 }
