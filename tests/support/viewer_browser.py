@@ -6,6 +6,7 @@ Skipped, loudly, where the page is not built or Chromium or Playwright is not in
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import socket
 import threading
@@ -27,6 +28,9 @@ FLAGS = (
 
 PATIENCE_MS = 60_000
 """How long a person waits for what must come; only a test that fails takes so long."""
+
+STREAM = re.compile(r"/slices\?")
+"""The address of the response that has many slices."""
 
 EVIL = "<script>alert(1)</script>^<b>Evil</b>"
 
@@ -175,6 +179,10 @@ class Person:
         except Waited as error:
             text = self.page.locator("body").inner_text()
             raise AssertionError(f"{error}\n{self.troubles}\n{self.asked[-10:]}\n{text}") from error
+
+    def without_streams(self) -> None:
+        """Slices come one by one: the response of many is torn off."""
+        self.page.route(STREAM, lambda route: route.abort())
 
     def address(self) -> str:
         """The page's address once it says what the page shows."""

@@ -64,6 +64,8 @@ TERMS = {
         "JSON",
         "CSV",
         "PNG",
+        "PDF",
+        "ZIP",
         "US",
         "HU_MOD",
         "Z_EFF",

@@ -251,6 +251,7 @@ def test_cine_has_a_rate_while_it_plays(person: Person, thin_url: str) -> None:
 
 
 def test_a_slice_that_cannot_be_read_is_named_and_not_trusted(person: Person, thin_url: str) -> None:
+    person.without_streams()
     person.page.route(
         "**/slices/6*", lambda route: route.fulfill(status=500, body='{"error": "it ends early"}')
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from viewer_browser import Person, archive_of, looking_at, serving, write_phantom
+from viewer_browser import STREAM, Person, archive_of, looking_at, serving, write_phantom
 
 pytestmark = pytest.mark.xdist_group("viewer")
 
@@ -123,6 +123,7 @@ def test_a_lost_server_is_told_and_tried_again(person: Person, studies_folder: P
 
 
 def test_slices_that_cannot_be_had_are_told_and_tried_again(person: Person, thin_url: str) -> None:
+    person.without_streams()
     person.page.route("**/slices/3", lambda route: route.fulfill(status=500, body='{"error": "a torn file"}'))
     person.open(f"{thin_url}&lang=en")
     person.page.get_by_text("a torn file").wait_for()
@@ -138,9 +139,29 @@ def test_a_slice_damaged_on_its_way_is_not_shown(person: Person, thin_url: str) 
         body[100] ^= 1
         route.fulfill(response=answer, body=bytes(body))
 
+    person.without_streams()
     person.page.route("**/slices/6", damaged)
     person.open(f"{thin_url}&lang=en")
     person.page.get_by_text("CRC-32 is not").wait_for()
+
+
+def test_a_slice_damaged_among_many_is_fetched_by_itself(
+    person: Person, thin_url: str, studies_folder: Path
+) -> None:
+    def damaged(route: Any) -> None:
+        answer = route.fetch()
+        body = bytearray(answer.body())
+        body[32 + 100] ^= 1  # of the first slice that it has, behind its head
+        first.append(int.from_bytes(body[:4], "little"))
+        route.fulfill(response=answer, body=bytes(body))
+
+    first: list[int] = []
+    person.page.route(STREAM, damaged)
+    person.open(f"{thin_url}&lang=en")
+    person.see_image()
+    alone = [url for url in person.asked if url.partition("?")[0].endswith(f"/slices/{first[0]}")]
+    assert len(alone) == 1
+    assert person.page.locator(".notice").count() == 0
 
 
 def test_an_unknown_series_is_told(person: Person, studies_archive: str) -> None:
