@@ -410,6 +410,7 @@ def test_getscu_and_movescu_retrieve(tmp_path: Path, files: list[Path]) -> None:
             received = {of(path): data_set(path.read_bytes()) for path in (tmp_path / folder).iterdir()}
             assert received == {of(path): data_set(path.read_bytes()) for path in files}
         unknown = dcmtk("movescu", "-S", "-aec", "HOUNSFIELD", "-aem", "NOBODY", "-v", *keys, check=False)
+        # DCMTK names the status or gives its number, by its version.
         assert "MoveDestinationUnknown" in unknown or "0xa801" in unknown.lower()
         did = [(line["did"], line["status"], line["to"]) for line in server.audited()]
         assert ("C-GET /dimse", 0, [study]) in did
@@ -427,6 +428,7 @@ def test_a_move_to_a_peer_that_is_down_fails_every_instance_and_says_so(
                 f"StudyInstanceUID={pydicom.dcmread(files[0]).StudyInstanceUID}")  # fmt: skip
         told = dcmtk("movescu", "-S", "-v", "-aec", "HOUNSFIELD", "-aem", "WS", *keys, "127.0.0.1", server.port,
                      check=False)  # fmt: skip
+        # As above.
         assert "a702" in told.lower() or "OutOfResources" in told, told
         echo(server.peer())
 

@@ -293,9 +293,7 @@ def test_every_real_file_survives_a_change_and_its_undoing(real_data: Path, real
     for path in [*paths, *sorted((real_data / "transfer_syntaxes").glob("*"))]:
         before = path.read_bytes()
         after = edited(before, "InstitutionAddress=Somewhere", remove=("PatientBirthTime",))
-        assert (
-            after.count(b"Somewhere ") == 1 or "deflate" in path.name.lower() or b"1.2.1.99" in before[:400]
-        )
+        assert read(after).InstitutionAddress == "Somewhere", path
         assert read(after).InstitutionAddress == "Somewhere"
 
 

@@ -119,6 +119,7 @@ def test_an_association_lost_while_storing_fails_one_and_the_rest_goes_on() -> N
     with serving(serve) as (_, peer):
         stored = list(store(peer, [instance(uid=f"1.2.{n}") for n in range(1, 6)], never))  # type: ignore[arg-type]
     assert [each.kind for each in stored] == ["success", None, "success", "success", "success"]
+    # Which of the two depends on how much of what we sent had arrived when it closed.
     assert "closed the connection" in stored[1].reason or "connection lost" in stored[1].reason
 
 
