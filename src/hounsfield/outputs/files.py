@@ -17,6 +17,7 @@ from pathlib import Path
 
 from hounsfield.errors import LocationError, OutputExistsError
 from hounsfield.language import say
+from hounsfield.outputs.locking import HAS_LOCKS, lock
 from hounsfield.outputs.lots import sync
 
 _KEPT_OF_NAME = 40
@@ -204,19 +205,17 @@ def _shared(folder: Path, alone: Callable[[], None]) -> Iterator[None]:
 
     Where nothing tells who else is there (Windows, a file system without locks), `alone` is left out.
     """
-    try:
-        import fcntl
-    except ImportError:
+    if not HAS_LOCKS:
         yield
         return
     with writing(folder):
         descriptor = os.open(folder, os.O_RDONLY)
     try:
         with contextlib.suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(descriptor)
             alone()
         with contextlib.suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            lock(descriptor, shared=True, waits=True)
         yield
     finally:
         os.close(descriptor)

@@ -12,6 +12,8 @@ import tempfile
 import weakref
 from pathlib import Path
 
+from hounsfield.outputs.locking import HAS_LOCKS, lock
+
 PREFIX = "hounsfield-scratch-"
 """Of every such folder."""
 
@@ -63,14 +65,14 @@ def _remove_scratch(temporary: Path) -> None:
 
 def _locked(folder: Path, *, waiting: bool = True) -> int:
     """A descriptor that holds a lock on `folder`; -1 where somebody else holds it, or nothing can be locked."""
-    try:
-        import fcntl
-
-        descriptor = os.open(folder, os.O_RDONLY)
-    except (ImportError, OSError):
+    if not HAS_LOCKS:
         return -1
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX if waiting else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return -1
+    try:
+        lock(descriptor, waits=waiting)
     except OSError:
         os.close(descriptor)
         return -1

@@ -18,6 +18,7 @@ from typing import Any
 
 from hounsfield.errors import LocationError
 from hounsfield.language import say
+from hounsfield.outputs.locking import lock
 from hounsfield.outputs.results import WORDS, Result, Status
 
 LEDGER_NAME = "hounsfield.jsonl"
@@ -196,13 +197,12 @@ def read_lines(path: Path) -> Iterator[Mapping[str, Any]]:
 
 
 def hold(descriptor: int, path: Path, remedy: str) -> None:
-    """Lock an open file or folder against other runs; `LocationError` where one holds it."""
+    """Lock an open file or folder against other runs; `LocationError` where one holds it.
+
+    On Windows two runs into one folder are the user's to avoid.
+    """
     try:
-        import fcntl
-    except ImportError:  # Windows: two runs into one folder are the user's to avoid there
-        return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock(descriptor)
     except BlockingIOError as error:
         raise LocationError("another run is writing it", where=str(path), remedy=remedy) from error
     except OSError:

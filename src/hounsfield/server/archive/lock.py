@@ -6,13 +6,13 @@ server's writes.
 
 from __future__ import annotations
 
-import fcntl
 import os
 from pathlib import Path
 from typing import IO
 
 from hounsfield.errors import LocationError
 from hounsfield.language import say
+from hounsfield.outputs.locking import lock
 
 _held: dict[Path, IO[str]] = {}
 
@@ -31,12 +31,12 @@ def hold(path: Path, *, first: bool) -> None:
         raise _unusable(path, error) from error
     try:
         if first:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(stream)
             stream.seek(0)
             stream.truncate()
             stream.write(f"{os.getpid()}\n")
             stream.flush()
-        fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        lock(stream, shared=True)
     except BlockingIOError as error:
         stream.seek(0)
         owner = stream.read(32).strip()

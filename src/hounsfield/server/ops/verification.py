@@ -6,7 +6,6 @@ one, and a digest of the index that the file's own contradicts is put right.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from typing import Any, Literal
 
 from hounsfield.errors import DamagedError, HounsfieldError, LocationError
 from hounsfield.outputs import whole_file
+from hounsfield.outputs.locking import lock
 from hounsfield.runs import Pace
 from hounsfield.server.archive.archive import Archive
 from hounsfield.server.archive.index import Entry
@@ -127,7 +127,7 @@ def _alone(record: Path) -> Iterator[None]:
     """Be the one check of an archive. Raises `LocationError` where another one is at work."""
     with record.with_suffix(".lock").open("a") as stream:
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(stream)
         except BlockingIOError as error:
             raise LocationError(
                 "another check of this archive is running",

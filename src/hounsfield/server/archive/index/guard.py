@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from hounsfield.outputs.locking import lock
 
 _DAMAGED = "damaged"
 
@@ -19,7 +20,7 @@ def _guard(file: Path) -> Path:
 def one_at_a_time(file: Path, *, damaged: bool = False) -> Iterator[None]:
     """Be the one process that replaces `file`; wait for another one. `damaged`: it cannot be used until then."""
     with _guard(file).open("a") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+        lock(stream, waits=True)
         stream.truncate(0)
         if damaged:
             stream.write(_DAMAGED)
@@ -34,7 +35,7 @@ def is_being_replaced(file: Path) -> bool:
     """Whether some process makes a damaged index anew now."""
     with contextlib.suppress(FileNotFoundError), _guard(file).open() as stream:
         try:
-            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            lock(stream, shared=True)
         except BlockingIOError:
             return stream.read() == _DAMAGED
     return False

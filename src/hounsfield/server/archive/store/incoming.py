@@ -7,7 +7,6 @@ for hours differs from one whose process died. Where locks do not work (an old N
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import itertools
 import os
 import secrets
@@ -19,6 +18,7 @@ from pathlib import Path
 
 from hounsfield.errors import LocationError
 from hounsfield.language import say
+from hounsfield.outputs.locking import HAS_LOCKS, lock
 
 LEAST_FREE_BYTES = 64 * 1024 * 1024
 """Free space below which nothing is taken in: the index must still be able to write."""
@@ -84,7 +84,7 @@ def _hold(path: Path) -> int:
     while True:
         descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            lock(descriptor, waits=True)
             # Somebody who tidies up may have taken the name away before it was locked.
             if os.fstat(descriptor).st_ino == path.stat().st_ino:
                 return descriptor
@@ -98,12 +98,14 @@ def _hold(path: Path) -> int:
 
 def _is_held(path: Path) -> bool:
     """Whether the process that made a lock lives; the lock of one that does not is removed."""
+    if not HAS_LOCKS:  # nobody can tell; what a dead one left is not worth what a living one writes
+        return path.exists()
     try:
         descriptor = os.open(path, os.O_RDWR)
     except OSError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock(descriptor)
         path.unlink(missing_ok=True)
     except BlockingIOError:
         return True
