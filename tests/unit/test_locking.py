@@ -44,7 +44,8 @@ from hounsfield.outputs.locking import HAS_LOCKS
 assert not HAS_LOCKS
 from pathlib import Path
 from hounsfield.outputs.scratch import ScratchFolder
-assert ScratchFolder().path.is_dir()
+scratch = ScratchFolder()
+assert scratch.path.is_dir()
 from hounsfield.runs.ledger import open_ledger
 with open_ledger(Path(sys.argv[1], "ledger.jsonl")), open_ledger(Path(sys.argv[1], "ledger.jsonl")):
     pass
