@@ -32,7 +32,15 @@ from hounsfield.transcode.edits import (
     sign_edits,
 )
 from hounsfield.transcode.jpegs import photometric_of_jpeg, whole_jpegs
-from hounsfield.transcode.loss import NOTHING_LOST, FrameScale, comparable, error_unit, frame_scales, measure
+from hounsfield.transcode.loss import (
+    NOTHING_LOST,
+    FrameScale,
+    comparable,
+    decoder_slack,
+    error_unit,
+    frame_scales,
+    measure,
+)
 from hounsfield.transcode.nested import with_native_icons
 from hounsfield.transcode.part10 import (
     Edit,
@@ -270,7 +278,7 @@ class _Work:
         for index in range(len(frames)):
             values = stored_values(pixels.cells(index), again.stored_format)
             decoded.append(comparable(values, self.syntax, form))
-        found = measure(frames, decoded, scales)
+        found = measure(frames, decoded, scales, decoder_slack(self.syntax, form))
         if not found.keeps(self.target.max_error) or found.padding not in (None, again.padding):
             raise HounsfieldError(
                 say(

@@ -27,6 +27,8 @@ AIR = -1024.0
 
 GREY_LEVELS = "grey levels"
 
+_COLOUR_SLACK = 3  # 1 of Y and 1.77 of a chrominance
+
 Mask = NDArray[np.bool_]
 
 
@@ -78,7 +80,8 @@ class Loss:
     out.
 
     `worst` is the largest error of all cells. `padding`: the stored values that are padding afterwards, where those
-    declared are no longer enough. `strays`: padding that became something that cannot be separated from the image.
+    declared are no longer enough. `strays`: padding that became something that cannot be separated from the image, or
+    values of the image that became padding. `slack`: what another reader's decoder may add to the largest error.
     """
 
     max_error: float
@@ -86,10 +89,11 @@ class Loss:
     worst: float = 0.0
     padding: Padding | None = None
     strays: int = 0
+    slack: float = 0.0
 
     def keeps(self, max_error: float | None) -> bool:
         """Return whether no cell is further off than `max_error`, and padding is still that."""
-        return not self.strays and (max_error is None or self.worst <= max_error)
+        return not self.strays and (max_error is None or self.worst + self.slack <= max_error)
 
 
 NOTHING_LOST = Loss(0.0, math.inf)
@@ -125,13 +129,27 @@ def error_unit(instance: Instance) -> str:
     return HOUNSFIELD if unit.hounsfield else GREY_LEVELS if unit.name == UNSPECIFIED else unit.name
 
 
-def measure(originals: Sequence[Pixels], decoded: Sequence[Pixels], scales: Sequence[FrameScale]) -> Loss:
-    """Errors over all frames of stored values."""
+def decoder_slack(syntax: TransferSyntax, form: FrameFormat) -> int:
+    """Stored values by which decoders of a lossy codestream may differ, each of them right.
+
+    Only JPEG-LS says what comes out, bit for bit. Inverse transforms are of real numbers, and a decoder may round them
+    its way (OpenJPH and OpenJPEG, libjpeg-turbo and others differ by 1); from YCbCr to RGB JPEG multiplies that.
+    """
+    if syntax.family == "jpeg-ls":
+        return 0
+    return _COLOUR_SLACK if syntax.family == "jpeg" and form.samples_per_pixel > 1 else 1
+
+
+def measure(
+    originals: Sequence[Pixels], decoded: Sequence[Pixels], scales: Sequence[FrameScale], slack: int = 0
+) -> Loss:
+    """Errors over all frames of stored values; `slack` is that of the decoder, in stored values."""
     sums = _Sums()
     for before, after, scale in zip(originals, decoded, scales, strict=True):
         sums.add(before, after, scale)
-    padding, strays = _padding_afterwards(originals, decoded, scales, sums.worst_of_image)
-    return Loss(sums.worst_of_image, sums.psnr, sums.worst, padding, strays)
+    padding, strays = _padding_afterwards(originals, decoded, scales, sums.worst_of_image, slack)
+    steepest = max((abs(scale.slope) for scale in scales), default=1.0)
+    return Loss(sums.worst_of_image, sums.psnr, sums.worst, padding, strays, slack * steepest)
 
 
 @dataclass(slots=True)
@@ -171,7 +189,11 @@ class _Sums:
 
 
 def _padding_afterwards(
-    originals: Sequence[Pixels], decoded: Sequence[Pixels], scales: Sequence[FrameScale], error: float
+    originals: Sequence[Pixels],
+    decoded: Sequence[Pixels],
+    scales: Sequence[FrameScale],
+    error: float,
+    slack: int,
 ) -> tuple[Padding | None, int]:
     """The range that declared padding has become, where no value of the image is in it; and how much went astray.
 
@@ -183,15 +205,18 @@ def _padding_afterwards(
         strays += scale.count_risen(before, after, error)
         declared = scale.declared(before)
         if declared is not None and declared.any():
-            ends += [int(after[declared].min()), int(after[declared].max())]
+            limits = np.iinfo(before.dtype)
+            ends.append(max(int(limits.min), int(after[declared].min()) - slack))
+            ends.append(min(int(limits.max), int(after[declared].max()) + slack))
     padding = scales[0].padding if scales else None
-    if padding is None or not ends or (min(ends) >= padding.low and max(ends) <= padding.high):
+    if padding is None or not ends:
         return None, strays
     wider = Padding(min(*ends, padding.low), max(*ends, padding.high))
     found = _count_of_image(originals, decoded, scales, wider)
     if found and not all(scale.padding_is_air for scale in scales):
         strays += found
-    return None if found else wider, strays
+    is_enough = (wider.low, wider.high) == (padding.low, padding.high)
+    return None if found or is_enough else wider, strays
 
 
 def _count_of_image(

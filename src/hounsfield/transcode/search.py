@@ -13,7 +13,7 @@ from hounsfield.codecs.jpeg import largest_near
 from hounsfield.dicom.syntaxes import TransferSyntax, transfer_syntax
 from hounsfield.errors import HounsfieldError, UnsupportedError
 from hounsfield.language import say
-from hounsfield.transcode.loss import NOTHING_LOST, FrameScale, Loss, comparable, measure
+from hounsfield.transcode.loss import NOTHING_LOST, FrameScale, Loss, comparable, decoder_slack, measure
 from hounsfield.transcode.target import Target
 
 RATIO_TOLERANCE = 0.10
@@ -112,7 +112,8 @@ class LossySearch:
         streams = self._encode(rate) if streams is None else streams
         decoded = [decode_frame(stream, self.syntax, self.written) for stream in streams]
         like = [comparable(frame, self.syntax, self.form) for frame in decoded]
-        return Coded(streams, rate, measure(self.cells, like, self.scales))
+        slack = decoder_slack(self.syntax, self.form)
+        return Coded(streams, rate, measure(self.cells, like, self.scales, slack))
 
     def _at_quality(self, quality: float) -> Coded:
         """The quality asked for; finer where padding would become something else.
