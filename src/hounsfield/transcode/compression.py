@@ -299,7 +299,9 @@ class _Work:
         self, coded: Coded, photometric: str, changed: Mapping[int, Edit], *, note: str = ""
     ) -> Transcoded:
         """The finished file, read back; as a lossy derivation of the original where something was lost."""
-        part = with_native_icons(recoded(self.part, self.syntax), self.pixels.syntax)
+        part = recoded(with_native_icons(self.part, self.pixels.syntax), self.syntax)
+        # And those of a file that was not Explicit VR Little Endian before.
+        part = with_native_icons(part, self.pixels.syntax)
         past = self._past_loss()
         edits = {**changed, **colour_edits(self.pixels.frame_format, photometric, self.syntax)}
         if self._is_sign_mended:

@@ -133,11 +133,14 @@ def decoder_slack(syntax: TransferSyntax, form: FrameFormat) -> int:
     """Stored values by which decoders of a lossy codestream may differ, each of them right.
 
     Only JPEG-LS says what comes out, bit for bit. Inverse transforms are of real numbers, and a decoder may round them
-    its way (OpenJPH and OpenJPEG, libjpeg-turbo and others differ by 1); from YCbCr to RGB JPEG multiplies that.
+    its way: OpenJPH and OpenJPEG differ by 1, libjpeg-turbo and libjpeg too, with 12 bits by 2; from YCbCr to RGB JPEG
+    multiplies that.
     """
     if syntax.family == "jpeg-ls":
         return 0
-    return _COLOUR_SLACK if syntax.family == "jpeg" and form.samples_per_pixel > 1 else 1
+    if syntax.family != "jpeg":
+        return 1
+    return _COLOUR_SLACK if form.samples_per_pixel > 1 else 1 if form.bits_stored <= 8 else 2
 
 
 def measure(
