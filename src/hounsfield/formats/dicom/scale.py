@@ -90,9 +90,12 @@ def dicom_cautions(volume: Volume) -> tuple[str, ...]:
     error = scale_of(volume).error
     if not error:
         return ()
-    return (
-        f"real numbers in 16 bits: each is kept within {error:.2g} {volume.unit}; .nrrd keeps them exactly",
+    kept = say(
+        "real numbers in 16 bits: each is kept within {error} {unit}; .nrrd keeps them exactly",
+        error=f"{error:.2g}",
+        unit=volume.unit,
     )
+    return (kept,)
 
 
 def decimal(number: float) -> str:

@@ -12,13 +12,13 @@ from hounsfield.language import say, translated
 from hounsfield.verbs.layouts.cases import Case
 
 _COUNTED = {
-    "Manufacturer": "Makers",
-    "ManufacturerModelName": "Models",
-    "ConvolutionKernel": "Kernels",
-    "KVP": "Tube voltage (kV)",
-    "unit": "Unit",
-    "verdict": "Geometry",
-    "plausibility": "Plausibility of the numbers",
+    "Manufacturer": say("Makers"),
+    "ManufacturerModelName": say("Models"),
+    "ConvolutionKernel": say("Kernels"),
+    "KVP": say("Tube voltage (kV)"),
+    "unit": say("Unit"),
+    "verdict": say("Geometry"),
+    "plausibility": say("Plausibility of the numbers"),
 }
 
 
@@ -82,10 +82,10 @@ def card_text(made: Mapping[str, Any], name: str) -> str:
     labels = ", ".join(f"{number} {label}" for label, number in made["labels"].items())
     lines.append(f"- {translated('Labels')}: {labels or '–'}")
     for heading, rows in (
-        ("Same values under two names", [" = ".join(names) for names in made["duplicates"]]),
-        ("Numbers that cannot be HU", made["implausible"]),
-        ("Warnings", [f"{case}: {'; '.join(texts)}" for case, texts in made["warnings"].items()]),
-        ("Left out", [f"{each['name']}: {each['reason']}" for each in made["left_out"]]),
+        (say("Same values under two names"), [" = ".join(names) for names in made["duplicates"]]),
+        (say("Numbers that cannot be HU"), made["implausible"]),
+        (say("Warnings"), [f"{case}: {'; '.join(texts)}" for case, texts in made["warnings"].items()]),
+        (say("Left out"), [f"{each['name']}: {each['reason']}" for each in made["left_out"]]),
     ):
         lines += ["", f"## {translated(heading)}", "", *([f"- {row}" for row in rows] or ["–"])]
     return "\n".join(lines) + "\n"
