@@ -2,7 +2,8 @@
 
 140 real slices, and a 600-slice exam made from them with new positions. Every contender runs in a fresh process,
 warms up once, then is timed; its peak memory is the process's own. The floor reads the same pixel bytes into one
-array and does nothing else.
+array and does nothing else; a second one reads into an array whose pages are there, as `load(out=)` does. Cold reads
+drop the files from the page cache first.
 """
 
 from __future__ import annotations
@@ -43,6 +44,41 @@ def ours(folder: Path) -> Any:
     import hounsfield
 
     return hounsfield.load(folder).array
+
+
+_WARM: dict[str, Any] = {}
+
+
+def warm_array(folder: Path) -> Any:
+    """One array for all reads of a folder, its pages there since the first."""
+    import numpy as np
+
+    if str(folder) not in _WARM:
+        _WARM[str(folder)] = np.zeros((len(list(folder.iterdir())), 512, 512), np.int16)
+    return _WARM[str(folder)]
+
+
+def floor_out(folder: Path) -> Any:
+    array = warm_array(folder)
+    for plane, path in zip(array, sorted(folder.iterdir()), strict=True):
+        with open(path, "rb", buffering=0) as stream:
+            stream.seek(-plane.nbytes, os.SEEK_END)
+            stream.readinto(plane.data)
+    return array
+
+
+def ours_out(folder: Path) -> Any:
+    import hounsfield
+
+    return hounsfield.load(folder, out=warm_array(folder)).array
+
+
+def drop_cache(folder: Path) -> None:
+    """Have the next read of these files come from the disk (Linux: clean pages go when they are not wanted)."""
+    for path in folder.iterdir():
+        with open(path, "rb") as stream:
+            os.fsync(stream.fileno())
+            os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def simpleitk(folder: Path) -> Any:
@@ -90,6 +126,8 @@ def dcm2niix(folder: Path) -> Any:
 CONTENDERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "floor": ("bare read of the pixel bytes", floor),
     "hounsfield": ("hounsfield.load", ours),
+    "floor_out": ("bare read into warm memory", floor_out),
+    "hounsfield_out": ("hounsfield.load(out=)", ours_out),
     "dcm2niix": ("dcm2niix (writes .nii)", dcm2niix),
     "dicomsdl": ("dicomsdl + numpy", dicomsdl_numpy),
     "simpleitk": ("SimpleITK series reader", simpleitk),
@@ -97,20 +135,32 @@ CONTENDERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
 }
 
 
-def measure(name: str, folder: Path) -> dict[str, float]:
-    """In this process: warm up, then time. Memory is what the process peaked at, and what the result takes."""
+COLD = ("floor", "hounsfield", "dcm2niix")
+"""Contenders that are timed with the files out of the cache as well."""
+
+
+def measure(name: str, folder: Path, *, cold: bool = False) -> dict[str, float]:
+    """In this process: warm up, then time. Memory is what the process peaked at, and what the result takes.
+
+    `cold`: the files are dropped from the page cache before each timing.
+    """
     function = CONTENDERS[name][1]
     result = function(folder)
     size = result.nbytes if hasattr(result, "nbytes") else 0
     del result  # or two arrays would count as the peak
     times = []
+    cpu = time.process_time()
     for _ in range(REPEATS):
+        if cold:
+            drop_cache(folder)
         start = time.perf_counter()
         function(folder)
         times.append(time.perf_counter() - start)
+    cpu = (time.process_time() - cpu) / REPEATS
     return {
         "median": statistics.median(times),
         "least": min(times),
+        "cpu": cpu,
         "peak_mb": peak_mb(),
         "array_mb": size / 2**20,
     }
@@ -123,42 +173,43 @@ def run_all(data: Path) -> list[dict[str, Any]]:
         copy_slices(data, real)
         write_big_exam(data, big, BIG)
         for folder in (real, big):
-            for name in CONTENDERS:
-                done = subprocess.run(
-                    [sys.executable, __file__, "--one", name, str(folder)],
-                    check=True,
-                    capture_output=True,
-                    text=True,
-                )
-                rows.append(
-                    {"slices": len(list(folder.iterdir())), "reader": name, **json.loads(done.stdout)}
-                )
+            for name, cold in [*((each, False) for each in CONTENDERS), *((each, True) for each in COLD)]:
+                command = [sys.executable, __file__, "--one", name, str(folder)]
+                command += ["--cold"] if cold else []
+                done = subprocess.run(command, check=True, capture_output=True, text=True)
+                found = json.loads(done.stdout)
+                rows.append({"slices": len(list(folder.iterdir())), "reader": name, "cold": cold, **found})
     return rows
 
 
 def show(rows: list[dict[str, Any]]) -> None:
     print(
-        f"\nload, warm, median of {REPEATS}; "
+        f"\nload, median of {REPEATS}, warm where not said; CPU of this process; "
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     )
-    print(f"{'slices':>6}  {'reader':30} {'seconds':>8} {'× floor':>8} {'peak MB over array':>19}")
-    floors = {row["slices"]: row["median"] for row in rows if row["reader"] == "floor"}
+    print(f"{'slices':>6}  {'reader':34} {'seconds':>8} {'CPU':>6} {'× floor':>8} {'peak MB over array':>19}")
+    floors = {(row["slices"], row["cold"], row["reader"]): row["median"] for row in rows}
     for row in rows:
         over = f"{row['peak_mb'] - row['array_mb']:.0f}" if row["array_mb"] else "-"
-        times = row["median"] / floors[row["slices"]]
+        base = "floor_out" if row["reader"].endswith("_out") else "floor"
+        times = row["median"] / floors[row["slices"], row["cold"], base]
+        name = CONTENDERS[row["reader"]][0] + (", cold" if row["cold"] else "")
         print(
-            f"{row['slices']:>6}  {CONTENDERS[row['reader']][0]:30} {row['median']:>8.3f} {times:>8.1f} {over:>19}"
+            f"{row['slices']:>6}  {name:34} {row['median']:>8.3f} {row['cpu']:>6.3f} {times:>8.1f} {over:>19}"
         )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--one", nargs=2, metavar=("READER", "FOLDER"))
+    parser.add_argument(
+        "--cold", action="store_true", help="With --one: drop the files from the cache first."
+    )
     parser.add_argument("--json", type=Path)
     add_data_option(parser)
     arguments = parser.parse_args()
     if arguments.one:
-        print(json.dumps(measure(arguments.one[0], Path(arguments.one[1]))))
+        print(json.dumps(measure(arguments.one[0], Path(arguments.one[1]), cold=arguments.cold)))
         return
     rows = run_all(arguments.data)
     show(rows)

@@ -218,8 +218,8 @@ def _print(text: str) -> None:
     help=f"""Hounsfield units that can be trusted, out of CT DICOM wherever it lies.
 
     A LOCATION is a DICOM file, a folder, a zip or tar, a DICOMDIR, a volume
-    ({", ".join(each.suffixes[0] for each in FORMATS if not each.sourced)}), a bucket (s3://…), a DICOMweb address, a PACS
-    (dicom://AET@host:port), or a server by its name.
+    ({", ".join(each.suffixes[0] for each in FORMATS if not each.sourced)}), a bucket (s3://…), a DICOMweb address,
+    a PACS (dicom://AET@host:port), or a server by its name.
     """,
     invoke_without_command=True,
     subcommand_metavar="VERB ...",
