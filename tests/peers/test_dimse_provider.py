@@ -22,6 +22,7 @@ from dimse_peers import (
 from dimse_server import Dimse, data_set, dimse_server, never, sendable
 from server_support import client, instances, read, uids, until, version
 
+from hounsfield.dimse.acceptor import Limits as AssociationLimits
 from hounsfield.dimse.client import Sendable, echo, find, store
 from hounsfield.dimse.connection import Tls
 from hounsfield.dimse.identifiers import decode_identifier, encode_identifier, identifier
@@ -619,3 +620,45 @@ def test_the_command_speaks_dimse_too(tmp_path: Path, files: list[Path]) -> None
 
 def test_a_peer_with_our_client_sees_an_archive(filled: Dimse) -> None:
     echo(Peer("127.0.0.1", filled.port, "HOUNSFIELD"))
+
+
+def test_limits_of_associations_are_options_of_serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from click.testing import CliRunner
+
+    from hounsfield.cli import main
+    from hounsfield.server import supervisor
+
+    given = []
+    monkeypatch.setattr(supervisor, "serve", lambda *_, dimse, **__: given.append(dimse))
+    options = ["--dicom-associations", "3", "--dicom-pdu", "16384", "--dicom-idle", "2.5"]
+    for more in (options, []):
+        done = CliRunner().invoke(main, ["serve", str(tmp_path / "a"), "--dicom-port", "0", *more])
+        assert done.exit_code == 0, done.output
+    assert given[0].limits == AssociationLimits(associations=3, max_pdu=16384, idle=2.5)
+    assert given[1].limits == AssociationLimits()
+    assert CliRunner().invoke(main, ["serve", str(tmp_path / "a"), "--dicom-pdu", "10"]).exit_code == 2
+
+
+def test_limits_of_associations_hold(tmp_path: Path) -> None:
+    from pynetdicom import AE
+
+    from hounsfield.server.deployment import Deployment
+    from hounsfield.server.supervisor import answering
+
+    deployment = Deployment(str(tmp_path / "archive"))
+    archive = deployment.open(first=True)
+    limits = AssociationLimits(associations=1, max_pdu=16384, idle=0.5)
+    try:
+        made = endpoint("HOUNSFIELD", "127.0.0.1", 0, limits=limits)
+        with answering(deployment.state(archive), made) as provider:
+            ae = AE("ME")
+            ae.add_requested_context("1.2.840.10008.1.1")
+            first = ae.associate("127.0.0.1", int(provider.address.rpartition(":")[2]), ae_title="HOUNSFIELD")
+            assert first.is_established and first.acceptor.maximum_length == 16384
+            second = ae.associate(
+                "127.0.0.1", int(provider.address.rpartition(":")[2]), ae_title="HOUNSFIELD"
+            )
+            assert second.is_rejected
+            assert until(lambda: first.is_aborted or first.is_released, 20)
+    finally:
+        deployment.close(archive)

@@ -69,6 +69,27 @@ DEFAULT_FOLDER = Path("hounsfield-archive")
     metavar="AE@HOST:PORT",
     help="A peer that may call, and that C-MOVE may send to.",
 )
+@click.option(
+    "--dicom-associations",
+    type=click.IntRange(1, 1000),
+    default=32,
+    show_default=True,
+    help="Associations at once; more are rejected for now.",
+)
+@click.option(
+    "--dicom-pdu",
+    type=click.IntRange(4096, 16 << 20),
+    default=1 << 20,
+    show_default=True,
+    help="Bytes of a PDU that peers may send.",
+)
+@click.option(
+    "--dicom-idle",
+    type=click.FloatRange(1, 86400),
+    default=300,
+    show_default=True,
+    help="Seconds of silence after which an association is aborted.",
+)
 @click.option("--dicom-tls", is_flag=True, help="DIMSE over TLS, with --tls-cert and --tls-key.")
 @click.option("--dicom-ca", metavar="FILE", help="DIMSE peers must show a certificate of this authority.")
 @click.option(
@@ -152,6 +173,7 @@ def _dimse_endpoint(options: dict[str, Any]) -> Any:
         if options["dicom_peers"] or options["dicom_tls"] or options["dicom_ca"]:
             raise click.UsageError("--dicom-peer, --dicom-tls and --dicom-ca need --dicom-port")
         return None
+    from hounsfield.dimse.acceptor import Limits
     from hounsfield.server.provider.endpoint import endpoint
 
     if options["dicom_tls"] and options["tls_cert"] is None:
@@ -167,6 +189,11 @@ def _dimse_endpoint(options: dict[str, Any]) -> Any:
         insecure=options["insecure"],
         certificate=certificate,
         ca=options["dicom_ca"],
+        limits=Limits(
+            associations=options["dicom_associations"],
+            idle=options["dicom_idle"],
+            max_pdu=options["dicom_pdu"],
+        ),
     )
 
 

@@ -50,10 +50,12 @@ def endpoint(
     insecure: bool = False,
     certificate: tuple[str, str] | None = None,
     ca: str | None = None,
+    limits: Limits | None = None,
 ) -> Endpoint:
     """Return the endpoint at an address: open to all on this machine alone, elsewhere to `peers` (`AE@host:port`).
 
-    `insecure` opens it to all at any address. `certificate` and key make it TLS; with `ca` peers must show one, too.
+    `insecure` opens it to all at any address; `limits` are those of its associations. `certificate` and key make it
+    TLS; with `ca` peers must show one, too.
     Raises `LocationError` for what makes no sense, or would be open to strangers.
     """
     try:
@@ -67,7 +69,8 @@ def endpoint(
             say("DIMSE at {host} would be open to nobody: no peer is named", host=host),
             remedy="name those that may call (--dicom-peer AE@HOST:PORT), or open it to all with --insecure",
         )
+    limits = limits or Limits()
     if certificate is None:
-        return Endpoint(title, host, port, named, everybody)
+        return Endpoint(title, host, port, named, everybody, limits=limits)
     tls = Tls(Path(ca) if ca else None, Path(certificate[0]), Path(certificate[1]), names=False)
-    return Endpoint(title, host, port, named, everybody, tls.server(), tls.client())
+    return Endpoint(title, host, port, named, everybody, tls.server(), tls.client(), limits)
