@@ -155,7 +155,11 @@ def _takes_octets(accept: tuple[Accepted, ...]) -> bool:
 
 
 def _not_acceptable() -> DicomwebError:
-    return DicomwebError(NOT_ACCEPTABLE, expected=f'{MULTIPART}; type="{OCTETS}"', status=406)
+    return DicomwebError(
+        NOT_ACCEPTABLE,
+        expected=say('{multipart}; type="{octets}"', multipart=MULTIPART, octets=OCTETS),
+        status=406,
+    )
 
 
 def _octets(request: Request, part: Callable[[int, int], Piece], length: int, tag: str) -> Response:
