@@ -54,6 +54,13 @@ def in_source(folder: Path = SOURCE) -> Iterator[tuple[str, str]]:
                     yield text, f"{path.relative_to(folder)}:{node.lineno}"
 
 
+def literals(folder: Path = SOURCE) -> set[str]:
+    """Every string that stands in the source: what tables and variables may hold."""
+    trees = (ast.parse(path.read_text("utf-8")) for path in folder.rglob("*.py"))
+    nodes = (node for tree in trees for node in ast.walk(tree))
+    return {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+
+
 def _of_call(call: ast.Call) -> Iterator[str]:
     name = getattr(call.func, "id", getattr(call.func, "attr", ""))
     if not (name in SAID or name.endswith("Error")) or name == "TypeError" or name == "ValueError":

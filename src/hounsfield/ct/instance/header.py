@@ -122,6 +122,11 @@ _LOCALIZED = tuple(tag for tag, vr in ATTRIBUTES.values() if vr in LOCALIZED)
 _CHARACTER_SET = ATTRIBUTES["SpecificCharacterSet"][0]
 
 
+def _vr_of(tag: int) -> str:
+    """The VR of a tag, by the table above first: the dictionary is pydicom's, whose import takes longer than a load."""
+    return WANTED[tag].decode("ascii") if tag in WANTED else dictionary_vr(tag)
+
+
 @dataclass(frozen=True, slots=True)
 class Header:
     """Typed, lenient access to the attributes of `ATTRIBUTES`.
@@ -174,9 +179,9 @@ class Header:
             return self.decided
         declared = self._declared
         texts = [
-            Text(value.rstrip(b"\0 "), declared, dictionary_vr(tag) == "PN")
+            Text(value.rstrip(b"\0 "), declared, _vr_of(tag) == "PN")
             for tag, value in self.values.items()
-            if is_foreign(value) and dictionary_vr(tag) in LOCALIZED
+            if is_foreign(value) and _vr_of(tag) in LOCALIZED
         ]
         return decide_texts(tuple(texts), declared, self.source) if texts else AS_DECLARED
 
