@@ -248,7 +248,7 @@ class Loop:
         if self.constants:
             work = [each for each in work if " = " in each[0]]
         if self.sample and len(work) > self.sample:
-            work = random.Random(16).sample(work, self.sample)
+            work = random.Random(17).sample(work, self.sample)
         self._run(work)
         return True
 
@@ -306,7 +306,7 @@ class Loop:
         try:
             os.setpgid(0, 0)
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            signal.alarm(int(seconds) * 3)
+            signal.alarm(int(seconds) * 20)  # of a loaded machine
             resource.setrlimit(resource.RLIMIT_CPU, (int(seconds), int(seconds) + 5))
             resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
             nothing = os.open(os.devnull, os.O_RDWR)
@@ -346,7 +346,10 @@ def run_group(name: str, *, only: str, sample: int, constants: bool, survivors: 
         found = [outcome for outcome in loop.outcomes if outcome.module == module.name]
         noticed = sum(outcome.status in {"killed", "timeout"} for outcome in found)
         share = 100 * noticed / len(found) if found else 100
-        print(f"{module.name}: {noticed} of {len(found)} ({share:.1f} %)", flush=True)
+        endless = sum(outcome.status == "timeout" for outcome in found)
+        print(
+            f"{module.name}: {noticed} of {len(found)} ({share:.1f} %), {endless} without an end", flush=True
+        )
     if survivors:
         for outcome in loop.outcomes:
             if outcome.status not in {"killed", "timeout"}:

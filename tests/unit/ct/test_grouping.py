@@ -457,3 +457,35 @@ def test_captures_are_given_to_who_asks_for_them_with_a_note() -> None:
     (capture,) = captures
     assert getattr(capture.notes[0], "key", "") == "capture-taken"
     assert (len(capture.slices), capture.verdict) == (6, Verdict.REGULAR)
+
+
+def test_frames_of_reference_and_image_types_are_counted() -> None:
+    for keyword, values in (
+        ("FrameOfReferenceUID", ["1.2.9", "1.2.10"]),
+        ("ImageType", [["DERIVED", "PRIMARY", "AXIAL", "X"], ["DERIVED", "PRIMARY", "AXIAL", "Y"]]),
+    ):
+        (note,) = found_of(setting(keyword, dict(enumerate(values)))).notes
+        assert note.startswith("3 ")
+
+
+def test_one_slice_without_a_place_needs_no_order_and_a_localizer_has_none() -> None:
+    def placeless(_: int, dataset: pydicom.Dataset) -> None:
+        del dataset.ImagePositionPatient
+
+    assert found_of(placeless, replace(SMALL, slices=1)).notes == ()
+    localizers = found_of(setting("ImageType", dict.fromkeys(range(6), LOCALIZER)))
+    assert "instance-order" not in [getattr(note, "key", "") for note in localizers.notes]
+
+
+def test_passes_at_the_same_positions_are_told_by_their_clock_before_their_numbers() -> None:
+    instances = []
+    for number, shared in enumerate([*phantom.datasets(SMALL), *phantom.datasets(replace(SMALL, seed=3))]):
+        dataset = copy.deepcopy(shared)
+        dataset.SeriesInstanceUID, dataset.StudyInstanceUID = "1.2.4", "1.2.3"
+        dataset.AcquisitionTime = f"1000{number:02d}"
+        dataset.InstanceNumber = 20 - number
+        instances.append(instance(dataset, str(number)))
+    (series,), _ = find_series(instances)
+    assert [phase.label for phase in series.phases] == ["at 10:00:00", "at 10:00:06"]
+    assert [item.name for item in series.phases[0].slices] == [str(number) for number in range(6)]
+    assert "by-order" not in [getattr(note, "key", "") for note in series.notes]
