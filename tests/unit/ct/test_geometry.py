@@ -133,6 +133,7 @@ def test_single_slice_is_a_volume_of_its_own_by_convention() -> None:
     assert stack.affine is not None
     assert stack.affine.tolist() == [[0, 0, 0.5, 0], [0, 0.7, 0, 0], [1, 0, 0, 3], [0, 0, 0, 1]]
     assert "convention" in stack.reasons[0]
+    assert (stack.grid, stack.step, stack.missing) == ((0,), 1, ())
 
 
 def test_missing_slices_are_named_by_position() -> None:
