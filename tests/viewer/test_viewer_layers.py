@@ -283,3 +283,10 @@ def test_axe_finds_nothing_on_layers(
     person.page.locator(".segments").wait_for()
     person.page.locator(".legend").wait_for()
     assert axe_violations(person) == []
+
+
+def test_view_opens_on_the_ct_whatever_study_its_masks_say(scene: Scene) -> None:
+    from hounsfield.server.local_viewer import local_viewer
+
+    with local_viewer(scene.folder) as shown:
+        assert shown.fragment.endswith(f"series={scene.volume.header['SeriesInstanceUID']}")

@@ -32,6 +32,9 @@ HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 MOST_SERIES = 10_000
 
+NO_IMAGES = frozenset({"SEG", "RTSTRUCT", "RTDOSE", "RTPLAN", "SR", "PR", "KO", "DOC", "REG"})
+"""Modalities of what is shown over, or beside, the images of a study (PS3.3 C.7.3.1.1.1)."""
+
 _QUERY = "includefield=SeriesDescription,SeriesNumber,NumberOfSeriesRelatedInstances"
 
 
@@ -111,6 +114,7 @@ class _Row:
     number: str
     description: str
     instances: int
+    modality: str = ""
 
     @classmethod
     def of(cls, model: dict[str, Any]) -> _Row:
@@ -125,6 +129,7 @@ class _Row:
             text("00200011"),
             text("0008103E"),
             int(count) if count.isdigit() else 0,
+            text("00080060"),
         )
 
     def matches(self, wanted: str) -> bool:
@@ -136,8 +141,10 @@ class _Row:
 def _chosen(rows: list[_Row], wanted: str | None, where: str) -> _Row | None:
     """The series asked for; else the largest, if all are of one study; None for the list of studies."""
     if wanted is None:
-        several = len({row.study for row in rows}) > 1
-        return None if several else max(rows, key=lambda row: row.instances)
+        # What lies over a series, or has no pixels, is no choice of its own, whatever study it says.
+        images = [row for row in rows if row.modality not in NO_IMAGES] or rows
+        several = len({row.study for row in images}) > 1
+        return None if several else max(images, key=lambda row: row.instances)
     matches = [row for row in rows if row.matches(wanted)]
     if len(matches) == 1:
         return matches[0]
