@@ -12,8 +12,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from hounsfield.dicom.charsets import decode_text, is_foreign, python_codec
-from hounsfield.dicom.decided_texts import LONGEST_SEQUENCE, Decision, Text, decide
+from hounsfield.dicom.charsets import decode_text, python_codec
+from hounsfield.dicom.decided_texts import AS_DECLARED, LONGEST_SEQUENCE, Decision, Text, decide
 from hounsfield.dicom.vr import LOCALIZED, SINGLE_VALUE, dictionary_vr
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _CHARACTER_SET = 0x00080005
 _DELIMITERS = 0xFFFE
+_MAYBE_TEXT = LOCALIZED | {"UN", None}
 
 
 def settle_texts(dataset: Dataset, configured: str | None = None) -> Decision:
@@ -29,6 +30,8 @@ def settle_texts(dataset: Dataset, configured: str | None = None) -> Decision:
 
     What is written again afterwards is still declared as before. `configured`: None for that of the process.
     """
+    if next(_elements(dataset), None) is None:
+        return AS_DECLARED
     decision = decide_texts(dataset, configured)
     apply_decision(dataset, decision)
     return decision
@@ -89,12 +92,8 @@ def _foreign(dataset: Dataset, inherited: str) -> Iterator[tuple[Dataset, RawDat
             if getattr(element, "length", 0) <= LONGEST_SEQUENCE or getattr(element, "is_built", True):
                 for item in _items(element):
                     yield from _foreign(item, declared)
-        elif (
-            isinstance(element.value, bytes)
-            and is_foreign(element.value)
-            and (vr := _vr(element)) in LOCALIZED
-        ):
-            yield dataset, element, Text(element.value.rstrip(b"\0 "), declared, vr == "PN")
+        elif (vr := _vr(element)) in LOCALIZED:
+            yield dataset, element, Text((element.value or b"").rstrip(b"\0 "), declared, vr == "PN")
 
 
 def _unbuilt(dataset: Dataset, inherited: str) -> Iterator[tuple[Any, str]]:
@@ -106,9 +105,23 @@ def _unbuilt(dataset: Dataset, inherited: str) -> Iterator[tuple[Any, str]]:
 
 
 def _elements(dataset: Dataset) -> Iterator[Any]:
-    for tag in dataset.keys():  # noqa: SIM118 (iterating converts every element)
-        if tag.group != _DELIMITERS and tag != _CHARACTER_SET:
-            yield dataset.get_item(tag)
+    """The elements that may hold texts beyond ASCII: raw ones, and sequences. Most data sets have none."""
+    from pydicom.dataelem import RawDataElement
+
+    for element in dataset.values():
+        if type(element) is RawDataElement:
+            value = element.value
+            if (
+                element.VR not in _MAYBE_TEXT
+                or not value
+                or type(value) is not bytes
+                or (value.isascii() and b"\x1b" not in value)
+            ):
+                continue
+        elif not getattr(element, "foreign", True):
+            continue
+        if element.tag.group != _DELIMITERS and element.tag != _CHARACTER_SET:
+            yield element
 
 
 def _items(element: Any) -> Iterable[Dataset]:

@@ -10,6 +10,7 @@ from hounsfield.dicom.fast_walk import Span, Trace, Unrecognised, item_spans
 from hounsfield.dicom.vr import LOCALIZED, LOCALIZED_BYTES, dictionary_vr
 
 _CHARACTER_SET = 0x00080005
+_MAYBE_TEXT = LOCALIZED_BYTES | {b"SQ", b"UN", b""}
 _DEEPEST = 32  # sequences within sequences; the walk itself refuses deeper ones
 
 
@@ -18,6 +19,11 @@ def decide_walked(trace: Trace, configured: str | None = None) -> Decision:
     content = trace.buffer[trace.data_set : trace.pixels or None]
     if not is_foreign(content):
         return AS_DECLARED
+    buffer, has_escapes = trace.buffer, b"\x1b" in content
+    if not has_escapes and all(
+        written not in _MAYBE_TEXT or buffer[start:end].isascii() for _, written, _, start, end in trace.spans
+    ):
+        return AS_DECLARED  # numbers alone
     spans = [span for span in trace.spans if span[2] >= trace.data_set]
     declared = declared_in_spans(trace.buffer, spans)
     texts = list(_texts(trace.buffer, spans, trace.implicit, declared, 0))
