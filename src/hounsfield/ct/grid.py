@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from hounsfield.ct.resample import LARGEST_GRID_BYTES
+from hounsfield.ct.resample import LARGEST_GRID_BYTES, refuse_too_large
 from hounsfield.ct.sampling import ON_GRID, Interpolation, sample
 from hounsfield.ct.volume import Volume
 from hounsfield.errors import GeometryError
@@ -71,7 +71,7 @@ def resampled(
             expected=" or ".join(map(repr, get_args(Interpolation))),
         )
     grid = _with_voxels(volume, voxel) if voxel is not None else _grid(like)
-    _refuse_too_large(grid.shape, volume)
+    refuse_too_large(grid.shape, volume.array.dtype, remedy="choose larger voxels")
     affine = np.array(grid.affine)
     to_source = np.linalg.inv(volume.affine) @ affine
     array, met = sample(volume.array, to_source, grid.shape, volume.padding_value, interpolation, workers)
@@ -172,19 +172,6 @@ def _with_voxels(volume: Volume, voxel: float | Sequence[float]) -> Grid:
 
 def _grid(like: Volume | Grid | None) -> Grid:
     return like if isinstance(like, Grid) else Grid.of(like)  # type: ignore[arg-type]
-
-
-def _refuse_too_large(shape: Shape, volume: Volume) -> None:
-    size = shape[0] * shape[1] * shape[2] * volume.array.dtype.itemsize
-    if size > LARGEST_GRID_BYTES:
-        raise GeometryError(
-            say(
-                "a grid of {listed} voxels ({number} GiB)",
-                listed="×".join(map(str, shape)),
-                number=size >> 30,
-            ),
-            remedy="choose larger voxels",
-        )
 
 
 def _spacing(affine: NDArray[np.float64]) -> tuple[float, float, float]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import ceil, floor
+from math import ceil, floor, prod
 from typing import Any
 
 import numpy as np
@@ -105,8 +105,9 @@ def _reach(drift: float, slices: int) -> tuple[int, int]:
     return floor(min(total, 0.0) + ON_GRID), ceil(max(total, 0.0) - ON_GRID)
 
 
-def _empty(shape: tuple[int, ...], volume: Volume) -> NDArray[Any]:
-    size = int(np.prod(shape, dtype=np.int64)) * volume.array.dtype.itemsize
+def refuse_too_large(shape: tuple[int, ...], dtype: np.dtype[Any], *, remedy: str) -> None:
+    """Raise `GeometryError` for a grid whose voxels would take more than `LARGEST_GRID_BYTES`."""
+    size = prod(shape) * dtype.itemsize
     if size > LARGEST_GRID_BYTES:
         raise GeometryError(
             say(
@@ -114,8 +115,12 @@ def _empty(shape: tuple[int, ...], volume: Volume) -> NDArray[Any]:
                 listed="×".join(map(str, shape)),
                 number=size >> 30,
             ),
-            remedy="choose a larger step",
+            remedy=remedy,
         )
+
+
+def _empty(shape: tuple[int, ...], volume: Volume) -> NDArray[Any]:
+    refuse_too_large(shape, volume.array.dtype, remedy="choose a larger step")
     return np.empty(shape, dtype=volume.array.dtype)
 
 

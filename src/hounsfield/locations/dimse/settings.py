@@ -56,7 +56,8 @@ def _of_server(server: Server, address: DimseAddress) -> Called:
             error.found, expected=error.expected, where=say("server {name}", name=repr(server.name))
         ) from error
     except HounsfieldError as error:
-        raise error.at(say("server {name}", name=repr(server.name))) from error
+        error.at(say("server {name}", name=repr(server.name)))
+        raise
     except (TypeError, ValueError, KeyError) as error:
         raise LocationError(
             say("a setting that makes no sense: {error}", error=error),
