@@ -17,7 +17,8 @@ from hounsfield.dicomweb.uids import is_uid
 from hounsfield.errors import HounsfieldError, LocationError
 from hounsfield.formats.buckets import obstore_of, open_store, size_of, telling
 from hounsfield.locations.archives.names import sounds_like_archive, why_not_an_image
-from hounsfield.locations.location import Delivered, Outcome
+from hounsfield.locations.location import Delivered
+from hounsfield.outputs.results import Result, Status
 
 _BUFFER = 64 * 1024
 """Bytes that one request brings at least: most headers."""
@@ -106,21 +107,21 @@ class BucketLocation:
         if is_empty and (one := _object_at(self.name)) is not None:
             yield one
 
-    def write(self, instances: Sequence[Delivered]) -> Iterator[Outcome]:
+    def write(self, instances: Sequence[Delivered]) -> Iterator[Result]:
         return (self._uploaded(each) for each in instances)
 
-    def _uploaded(self, each: Delivered) -> Outcome:
+    def _uploaded(self, each: Delivered) -> Result:
         key = f"{each.study}/{each.series}/{each.instance}.dcm"
         for uid in (each.study, each.series, each.instance):
             if not is_uid(uid):
-                return Outcome(each.name, "refused", reason=f"{uid[:64]!r} is no UID")
+                return Result(each.name, Status.REFUSED, f"{uid[:64]!r} is no UID")
         try:
             with each.source.open() as stream:
                 content = stream.read()
             put_object(self.name, key, content)
         except HounsfieldError as error:
-            return Outcome(each.name, "failed", reason=str(error))
-        return Outcome(each.name, "stored", f"{self.name}/{key}", size=len(content))
+            return Result(each.name, Status.FAILED, str(error))
+        return Result(each.name, Status.DONE, output=f"{self.name}/{key}", bytes=len(content))
 
     def address(self, study: str, series: str) -> str:
         return f"{self.name}/{study}/{series}"

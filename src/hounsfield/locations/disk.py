@@ -19,9 +19,10 @@ from hounsfield.locations.archives.names import (
     sounds_like_archive,
     why_not_an_image,
 )
-from hounsfield.locations.location import Delivered, Outcome
+from hounsfield.locations.location import Delivered
 from hounsfield.locations.stored_files import present_files, staging_folder, write_files
 from hounsfield.outputs import storing_below
+from hounsfield.outputs.results import Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ class FolderLocation:
             error.where = None  # the name says it
             yield Skipped(file.name, str(error))
 
-    def write(self, instances: Sequence[Delivered]) -> Iterator[Outcome]:
+    def write(self, instances: Sequence[Delivered]) -> Iterator[Result]:
         return write_files(self.path, instances)
 
     def address(self, study: str, series: str) -> str:

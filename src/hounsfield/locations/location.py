@@ -28,9 +28,9 @@ from hounsfield.ct.instance.source import Skipped, Source
 from hounsfield.dicomweb.attributes import first
 from hounsfield.dicomweb.dicom_json import Model
 from hounsfield.dicomweb.queries import Query
+from hounsfield.outputs.results import Result
 
 Level = Literal["study", "series", "instance"]
-Status = Literal["stored", "present", "refused", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +76,6 @@ class Delivered:
     @property
     def name(self) -> str:
         return self.instance if self.path is not None else self.source.name
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """The result of writing one instance: `name` as delivered, `where` it is now, `reason` if it was not stored.
-
-    `refused`: the location will not have it, and trying again will not help. `failed`: it might.
-    """
-
-    name: str
-    status: Status
-    where: str | None = None
-    reason: str | None = None
-    size: int = 0
 
 
 @runtime_checkable
@@ -149,8 +135,11 @@ class Writable(Location, Protocol):
     @property
     def compares(self) -> bool: ...
 
-    def write(self, instances: Sequence[Delivered]) -> Iterator[Outcome]:
-        """Store these; an `Outcome` for each, whatever happens to one: it raises for none."""
+    def write(self, instances: Sequence[Delivered]) -> Iterator[Result]:
+        """Store these; a `Result` for each, whatever happens to one: it raises for none.
+
+        `unit` is the name as delivered, `output` where it is now; `UNCHANGED`: the same bytes were there.
+        """
 
     def address(self, study: str, series: str) -> str:
         """Return where a series is once it is written."""

@@ -12,14 +12,15 @@ from hounsfield.ct.instance.source import FileSource, Source
 from hounsfield.dicomweb.uids import is_uid
 from hounsfield.errors import HounsfieldError, LocationError, OutputExistsError
 from hounsfield.language import say
-from hounsfield.locations.location import Delivered, Outcome
+from hounsfield.locations.location import Delivered
 from hounsfield.locations.uids import written_uids
 from hounsfield.outputs import whole_file
+from hounsfield.outputs.results import Result, Status
 
 _CHUNK = 1 << 20
 
 
-def write_files(root: Path, instances: Sequence[Delivered]) -> Iterator[Outcome]:
+def write_files(root: Path, instances: Sequence[Delivered]) -> Iterator[Result]:
     """Store each below `root`, which is made if need be. A file of the transfer's own is renamed, others are copied."""
     return (_written(root, each) for each in instances)
 
@@ -49,31 +50,31 @@ def staging_folder(root: Path, study: str, series: str) -> Path:
     return folder
 
 
-def _written(root: Path, each: Delivered) -> Outcome:
+def _written(root: Path, each: Delivered) -> Result:
     for keyword, uid in (("Study", each.study), ("Series", each.series), ("SOP", each.instance)):
         # A UID becomes a name on disk: nothing but digits and dots may.
         if not is_uid(uid):
-            return Outcome(each.name, "refused", reason=f"its {keyword} Instance UID is {uid[:64]!r}")
+            return Result(each.name, Status.REFUSED, f"its {keyword} Instance UID is {uid[:64]!r}")
     target = root / each.study / each.series / f"{each.instance}.dcm"
     if each.path is not None:
         return _renamed(each, each.path, target)
     try:
         return _copied(each, target)
     except HounsfieldError as error:
-        return Outcome(each.name, "failed", reason=str(error))
+        return Result(each.name, Status.FAILED, str(error))
     except OSError as error:
-        return Outcome(each.name, "failed", reason=error.strerror or str(error))
+        return Result(each.name, Status.FAILED, error.strerror or str(error))
 
 
-def _renamed(each: Delivered, path: Path, target: Path) -> Outcome:
+def _renamed(each: Delivered, path: Path, target: Path) -> Result:
     try:
         path.replace(target)
     except OSError as error:
-        return Outcome(each.name, "failed", reason=f"{target}: {error.strerror}")
-    return Outcome(each.name, "stored", str(target))
+        return Result(each.name, Status.FAILED, f"{target}: {error.strerror}")
+    return Result(each.name, Status.DONE, output=str(target))
 
 
-def _copied(each: Delivered, target: Path) -> Outcome:
+def _copied(each: Delivered, target: Path) -> Result:
     if os.path.lexists(target):
         return _compared(each, target)
     try:
@@ -83,16 +84,15 @@ def _copied(each: Delivered, target: Path) -> Outcome:
     except OutputExistsError:
         # Another writer was quicker.
         return _compared(each, target)
-    return Outcome(each.name, "stored", str(target))
+    return Result(each.name, Status.DONE, output=str(target))
 
 
-def _compared(each: Delivered, target: Path) -> Outcome:
+def _compared(each: Delivered, target: Path) -> Result:
     with each.source.open() as stream, target.open("rb") as present:
         if _same(stream, present):
-            return Outcome(each.name, "present", str(target))
-    return Outcome(
-        each.name, "refused", str(target), "other bytes are stored there under the same SOP Instance UID"
-    )
+            return Result(each.name, Status.UNCHANGED, output=str(target))
+    reason = "other bytes are stored there under the same SOP Instance UID"
+    return Result(each.name, Status.REFUSED, reason, str(target))
 
 
 def _same(one: BinaryIO, other: BinaryIO) -> bool:

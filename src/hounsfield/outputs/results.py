@@ -79,15 +79,13 @@ WORDS: Mapping[str, Mapping[str, Status]] = MappingProxyType(
             "left out": _SKIPPED,
             "extra": _SKIPPED,
         },
-        "sink": {"stored": _DONE, "present": _UNCHANGED, "refused": _REFUSED, "failed": _FAILED},
         "STOW": {"stored": _DONE, "warned": _DONE, "refused": _REFUSED, "unconfirmed": _FAILED},
     }
 )
 """Edge → its words → status; the first word of a status is the usual one, another is named by the fact `how`.
 
 `series`: JSON and tables of `volume` and `image`, and the ledgers up to 0.1. `compress`: also the lines of
-`hounsfield-files.jsonl`. `copy`, `deidentify`, `verify`: their JSON. `sink`: a place that instances are written to.
-`STOW`: PS3.18 10.5.3.
+`hounsfield-files.jsonl`. `copy`, `deidentify`, `verify`: their JSON. `STOW`: PS3.18 10.5.3.
 """
 
 

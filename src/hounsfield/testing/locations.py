@@ -25,6 +25,7 @@ from hounsfield.locations import (
     open_location,
 )
 from hounsfield.locations.uids import written_uids
+from hounsfield.outputs.results import Status
 from hounsfield.phantom import PhantomSpec, write
 from hounsfield.testing.sources import THREADS
 
@@ -139,8 +140,8 @@ class WritableContract:
         self, place: Writable, instances: list[Delivered]
     ) -> None:
         outcomes = list(place.write(instances))
-        assert sorted(each.name for each in outcomes) == sorted(each.name for each in instances)
-        assert [(each.status, each.reason) for each in outcomes] == [("stored", None)] * len(instances)
+        assert sorted(each.unit for each in outcomes) == sorted(each.name for each in instances)
+        assert [(each.status, each.reason) for each in outcomes] == [(Status.DONE, "")] * len(instances)
         for each in instances:
             assert self.stored(place, each) == _content(each.source)
 
@@ -150,7 +151,7 @@ class WritableContract:
     def test_the_same_bytes_again_change_nothing(self, place: Writable, instances: list[Delivered]) -> None:
         list(place.write(instances[:1]))
         (again,) = place.write(instances[:1])
-        assert again.status in (("present",) if place.compares else ("stored", "present"))
+        assert again.status in ((Status.UNCHANGED,) if place.compares else (Status.DONE, Status.UNCHANGED))
         assert self.stored(place, instances[0]) == _content(instances[0].source)
 
     def test_a_source_that_cannot_be_read_fails_and_leaves_nothing(
@@ -159,10 +160,10 @@ class WritableContract:
         (first, *_) = instances
         lost = Delivered(first.study, first.series, first.instance, FileSource(tmp_path / "nowhere"))
         (outcome,) = place.write([lost])
-        assert (outcome.name, outcome.status) == (lost.name, "failed")
+        assert (outcome.unit, outcome.status) == (lost.name, Status.FAILED)
         assert outcome.reason
         assert self.stored(place, first) is None
-        assert [each.status for each in place.write([first])] == ["stored"]
+        assert [each.status for each in place.write([first])] == [Status.DONE]
 
     def test_writers_of_one_instance_at_once_agree_on_what_was_stored(
         self, place: Writable, instances: list[Delivered]
@@ -180,8 +181,10 @@ class WritableContract:
         found = self.stored(place, first)
         assert found in [_content(each.source) for each in others]
         if place.compares:
-            assert sorted(each.status for each in outcomes) == ["refused"] * (THREADS - 1) + ["stored"]
-            assert found == _content(others[[each.status for each in outcomes].index("stored")].source)
+            assert sorted(each.status for each in outcomes) == [Status.DONE] + [Status.REFUSED] * (
+                THREADS - 1
+            )
+            assert found == _content(others[[each.status for each in outcomes].index(Status.DONE)].source)
 
 
 class ComparingContract:
@@ -200,7 +203,7 @@ class ComparingContract:
         list(place.write([first]))
         other = BytesSource("other", content[:-1] + end)
         (outcome,) = place.write([Delivered(first.study, first.series, first.instance, other)])
-        assert outcome.status == "refused"
+        assert outcome.status is Status.REFUSED
         assert outcome.reason
         assert _stored(place, first) == content
 
@@ -220,7 +223,7 @@ class NamedByUidContract:
         uids = {"study": "1.2.3", "series": "1.2.3.4", "instance": "1.2.3.4.5"} | {level: uid}
         each = Delivered(uids["study"], uids["series"], uids["instance"], BytesSource("it", b"bytes"))
         (outcome,) = place.write([each])
-        assert outcome.status == "refused"
+        assert outcome.status is Status.REFUSED
         assert outcome.reason
 
 

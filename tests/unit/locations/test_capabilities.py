@@ -14,7 +14,8 @@ import pytest
 import hounsfield
 from hounsfield.ct.instance import BytesSource, Skipped, Source
 from hounsfield.errors import LocationError
-from hounsfield.locations import Delivered, FolderLocation, Outcome, open_location
+from hounsfield.locations import Delivered, FolderLocation, open_location
+from hounsfield.outputs.results import Result, Status
 from hounsfield.phantom import PhantomSpec, write
 from hounsfield.runs import processes
 
@@ -85,11 +86,11 @@ class Memory:
         for uids, content in sorted(self.contents.items()):
             yield BytesSource("/".join(uids), content)
 
-    def write(self, instances: Sequence[Delivered]) -> Iterator[Outcome]:
+    def write(self, instances: Sequence[Delivered]) -> Iterator[Result]:
         for each in instances:
             with each.source.open() as stream:
                 self.contents[each.study, each.series, each.instance] = stream.read()
-            yield Outcome(each.name, "stored")
+            yield Result(each.name, Status.DONE)
 
     def address(self, study: str, series: str) -> str:
         return f"{study}/{series}"

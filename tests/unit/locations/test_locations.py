@@ -351,7 +351,7 @@ class TestFolderWritten(WritableContract, ComparingContract, NamedByUidContract,
     ) -> None:
         (first, *_) = instances
         (outcome,) = place.write([first])
-        path = Path(outcome.where or "")
+        path = Path(outcome.output)
         path.write_bytes(path.read_bytes()[:-1])
         assert list(place.present(first.study, first.series)) == []
         assert list(place.present(first.study, first.series, read=False)) == [first.instance]

@@ -26,8 +26,9 @@ from hounsfield.locations.dicomweb.descriptions import describes_pixels
 from hounsfield.locations.dicomweb.fetching import DicomwebSource, SeriesFetch, StoredSource
 from hounsfield.locations.dicomweb.searching import Place, search_server
 from hounsfield.locations.dicomweb.transfers import retrieved, store
-from hounsfield.locations.location import Delivered, Found, Level, ListedSeries, Outcome
+from hounsfield.locations.location import Delivered, Found, Level, ListedSeries
 from hounsfield.locations.servers import find_server, server_of
+from hounsfield.outputs.results import Result
 
 FEW = 4
 """A series of which at most one in this many instances is wanted gives them one by one, otherwise whole."""
@@ -194,7 +195,7 @@ class DicomwebArchive(DicomwebLocation):
     batch_bytes: ClassVar[int] = 32 * 1024**2
     compares: ClassVar[bool] = False
 
-    def write(self, instances: Sequence[Delivered]) -> Iterator[Outcome]:
+    def write(self, instances: Sequence[Delivered]) -> Iterator[Result]:
         return store(self.client, self.resource.study, instances)
 
     def address(self, study: str, series: str) -> str:

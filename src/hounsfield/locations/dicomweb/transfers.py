@@ -12,16 +12,10 @@ from hounsfield.dicomweb.resources import Resource
 from hounsfield.dicomweb.store_results import StoredInstance
 from hounsfield.errors import HounsfieldError
 from hounsfield.locations.arrivals import arrived
-from hounsfield.locations.location import Delivered, Outcome, Status
+from hounsfield.locations.location import Delivered
 from hounsfield.locations.uids import HEAD_BYTES, sop_instance_uid
 from hounsfield.outputs import partial_instance
-
-_STATUSES: dict[str, Status] = {
-    "stored": "stored",
-    "warned": "stored",
-    "refused": "refused",
-    "unconfirmed": "failed",
-}
+from hounsfield.outputs.results import Result, Status, status_of
 
 
 def retrieved(
@@ -64,7 +58,7 @@ def _saved(part: Part, resource: Resource, folder: Path) -> Delivered | Skipped:
     )
 
 
-def store(client: Client, study: str | None, instances: Sequence[Delivered]) -> Iterator[Outcome]:
+def store(client: Client, study: str | None, instances: Sequence[Delivered]) -> Iterator[Result]:
     """Store these in one request; what the server does not confirm has failed."""
     by_uid = {each.instance: each for each in instances}
     try:
@@ -76,12 +70,12 @@ def store(client: Client, study: str | None, instances: Sequence[Delivered]) -> 
         reason = "; ".join(result.other_failures) or "the server did not speak of it"
     except HounsfieldError as error:
         reason = str(error)
-    yield from (Outcome(each.name, "failed", reason=reason) for each in by_uid.values())
+    yield from (Result(each.name, Status.FAILED, reason) for each in by_uid.values())
 
 
-def _outcome(each: Delivered, stored: StoredInstance) -> Outcome:
+def _outcome(each: Delivered, stored: StoredInstance) -> Result:
     size = each.size
     if not size and stored.kept:
         with each.source.open() as stream:
             size = stream.seek(0, os.SEEK_END)
-    return Outcome(each.name, _STATUSES[stored.outcome], None, stored.reason or None, size)
+    return Result(each.name, status_of("STOW", stored.outcome), stored.reason, bytes=size)

@@ -23,7 +23,8 @@ from hounsfield.locations.dimse.searching import DEPTHS, found_models
 from hounsfield.locations.dimse.settings import Called, called
 from hounsfield.locations.dimse.transfers import Retriever, store
 from hounsfield.locations.dimse_address import DimseAddress
-from hounsfield.locations.location import Delivered, Found, Level, ListedSeries, Outcome
+from hounsfield.locations.location import Delivered, Found, Level, ListedSeries
+from hounsfield.outputs.results import Result
 from hounsfield.outputs.scratch import ScratchFolder
 
 _LISTED = (
@@ -155,7 +156,7 @@ class DimseArchive(DimseLocation):
     batch_bytes: ClassVar[int] = 32 * 1024**2
     compares: ClassVar[bool] = False
 
-    def write(self, instances: Sequence[Delivered]) -> Iterator[Outcome]:
+    def write(self, instances: Sequence[Delivered]) -> Iterator[Result]:
         return store(self.called.peer, instances)
 
     def address(self, study: str, series: str) -> str:

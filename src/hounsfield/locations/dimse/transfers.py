@@ -25,8 +25,9 @@ from hounsfield.dimse.services import CT_STORAGE, MODELS, InformationModel
 from hounsfield.dimse.statuses import SUCCESS
 from hounsfield.errors import DimseError, HounsfieldError
 from hounsfield.locations.arrivals import arrived
-from hounsfield.locations.location import Delivered, Outcome, Status
+from hounsfield.locations.location import Delivered
 from hounsfield.outputs import partial_instance
+from hounsfield.outputs.results import Result, Status
 
 ASKED_AGAIN = 2
 """Number of times that what did not come is asked for once more."""
@@ -189,7 +190,7 @@ def _requests(
         yield keys | {"SOPInstanceUID": list(part[start : start + UIDS_AT_ONCE])}
 
 
-def store(peer: Peer, instances: Sequence[Delivered]) -> Iterator[Outcome]:
+def store(peer: Peer, instances: Sequence[Delivered]) -> Iterator[Result]:
     """C-STORE these; what the peer does not confirm has failed."""
     by_name = {each.name: each for each in instances}
     sendables = []
@@ -198,7 +199,7 @@ def store(peer: Peer, instances: Sequence[Delivered]) -> Iterator[Outcome]:
             sendables.append(_sendable(each))
         except HounsfieldError as error:
             del by_name[each.name]
-            yield Outcome(each.name, "failed", reason=str(error))
+            yield Result(each.name, Status.FAILED, str(error))
     sources = {each.name: each.source for each in instances}
     try:
         for stored in store_instances(
@@ -207,7 +208,7 @@ def store(peer: Peer, instances: Sequence[Delivered]) -> Iterator[Outcome]:
             each = by_name.pop(stored.instance.name)
             yield _outcome(each, stored, peer)
     except HounsfieldError as error:
-        yield from (Outcome(each.name, "failed", reason=str(error)) for each in by_name.values())
+        yield from (Result(each.name, Status.FAILED, str(error)) for each in by_name.values())
 
 
 def _sendable(each: Delivered) -> Sendable:
@@ -235,13 +236,11 @@ def _recoded(given: Sendable, source: Source, syntaxes: Sequence[str]) -> Sendab
     )
 
 
-_STATUSES: dict[str | None, Status] = {"success": "stored", "warning": "stored", None: "failed"}
-
-
-def _outcome(each: Delivered, stored: Stored, peer: Peer) -> Outcome:
+def _outcome(each: Delivered, stored: Stored, peer: Peer) -> Result:
     # Out of resources (A7xx) is worth another try, every other failure is a refusal.
     again = stored.status is None or stored.status >> 8 == 0xA7
-    status = _STATUSES.get(stored.kind, "failed" if again else "refused")
-    return Outcome(
-        each.name, status, peer.address if status == "stored" else None, stored.reason or None, each.size
-    )
+    status = Status.FAILED if again else Status.REFUSED
+    if stored.kind in ("success", "warning"):
+        status = Status.DONE
+    where = peer.address if status is Status.DONE else ""
+    return Result(each.name, status, stored.reason, where, each.size)

@@ -8,13 +8,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 from hounsfield.ct.instance import Source
 from hounsfield.errors import LocationError
 from hounsfield.locations import Delivered, Knowing, Staging, Writable
-from hounsfield.outputs.results import status_of
 from hounsfield.outputs.scratch import ScratchFolder
 from hounsfield.runs import Result, Status
 from hounsfield.runs.digest import size_of_source
@@ -79,10 +79,8 @@ class Destination:
         """Store these; one item each, whatever happens to them. Their own files are gone in the end."""
         sizes = {each.name: each.size for each in delivered}
         try:
-            for outcome in self.place.write(delivered):
-                size = outcome.size or sizes.get(outcome.name, 0)
-                status = status_of("sink", outcome.status)
-                yield Result(outcome.name, status, outcome.reason or "", bytes=size)
+            for result in self.place.write(delivered):
+                yield replace(result, bytes=result.bytes or sizes.get(result.unit, 0))
         finally:
             for each in delivered:
                 if each.path is not None:

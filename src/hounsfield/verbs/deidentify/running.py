@@ -6,7 +6,7 @@ import dataclasses
 import functools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from hounsfield.errors import HounsfieldError, NotDicomError, UnsupportedError
 from hounsfield.language import say
 from hounsfield.locations import Delivered, open_destination
 from hounsfield.outputs import whole_file, writing_below
-from hounsfield.outputs.results import status_of, word_of
+from hounsfield.outputs.results import word_of
 from hounsfield.runs import Engine, FilePlan, Piece, Place, Result, Status, Step, run, run_each, threads
 from hounsfield.verbs.deidentify.identity import Pseudonyms
 from hounsfield.verbs.deidentify.objects import Deidentified, deidentify_object
@@ -73,10 +73,9 @@ class _Work:
         source = BytesSource(made.instance, made.content)
         instance = Delivered(made.study, made.series, made.instance, source, len(made.content))
         (stored,) = open_destination(self.out).write([instance])
-        status, reason, where = status_of("sink", stored.status), stored.reason or "", stored.where or ""
-        if status in (Status.REFUSED, Status.FAILED):
-            return Result(name, Status.FAILED, reason, where, facts={"kind": stored.status})
-        return Result(name, status, reason, where, facts=facts)
+        if stored.has_failed:
+            return replace(stored, unit=name, status=Status.FAILED, facts={"kind": str(stored.status)})
+        return replace(stored, unit=name, bytes=0, facts=facts)
 
 
 def deidentify(
