@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import pickle
 import re
+from pathlib import Path
 
 import pytest
 
@@ -43,3 +45,40 @@ def test_a_place_is_added_once_from_the_inside_out() -> None:
     assert str(error) == "a.dcm: frame 2: ends early"
     assert isinstance(error, MalformedError)
     assert str(LocationError("is gone", where="x").at("y")) == "y: x: is gone"
+
+
+def _sources() -> list[tuple[Path, ast.Module]]:
+    root = Path(errors.__file__).parent
+    return [(path, ast.parse(path.read_text("utf-8"))) for path in sorted(root.rglob("*.py"))]
+
+
+def test_no_error_is_its_own_cause() -> None:
+    """`raise error.at(…) from error` makes a chain that has no end."""
+    wrong = [
+        f"{path}:{node.lineno}"
+        for path, tree in _sources()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Raise)
+        and isinstance(node.cause, ast.Name)
+        and isinstance(node.exc, ast.Call)
+        and isinstance(node.exc.func, ast.Attribute)
+        and ast.unparse(node.exc.func.value) == node.cause.id
+    ]
+    assert wrong == []
+
+
+def test_nothing_is_written_through_the_dictionary_of_an_object() -> None:
+    """Frozen ones are frozen; `deferred` builds attributes of an element of pydicom, which is not."""
+    wrong = [
+        f"{path}:{node.lineno}"
+        for path, tree in _sources()
+        for node in ast.walk(tree)
+        if path.name != "deferred.py"
+        and (
+            (isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store | ast.Del))
+            or (isinstance(node, ast.Attribute) and node.attr in ("update", "setdefault", "pop"))
+        )
+        and isinstance(node.value, ast.Attribute)
+        and node.value.attr == "__dict__"
+    ]
+    assert wrong == []

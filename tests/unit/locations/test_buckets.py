@@ -38,7 +38,7 @@ def place(address: str) -> Writable:
 
 def filled(place: Writable) -> tuple[Delivered, ...]:
     instances = phantom_instances()
-    assert {each.status for each in place.write(instances)} == {"stored"}
+    assert {each.status for each in place.write(instances)} == {"done"}
     return instances
 
 

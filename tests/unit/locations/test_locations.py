@@ -321,7 +321,7 @@ class TestFolderWritten(WritableContract, ComparingContract, NamedByUidContract,
     ) -> None:
         (first, *_) = instances
         other = dataclasses.replace(first, source=BytesSource("other", b"other"))
-        assert [each.status for each in place.write([first, other])] == ["stored", "refused"]
+        assert [each.status for each in place.write([first, other])] == ["done", "refused"]
         assert names(place) == [f"{first.study}/{first.series}/{first.instance}.dcm"]
 
     def test_a_source_that_breaks_off_leaves_nothing(self, place: FolderLocation, tmp_path: Path) -> None:

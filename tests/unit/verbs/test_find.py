@@ -249,3 +249,12 @@ def test_a_match_in_a_sequence_is_found(tmp_path: Path) -> None:
     name = "RequestAttributesSequence.ScheduledProcedureStepID"
     assert len(list(find(tmp_path, level="instance", filters={name: "STEP 7"}))) == 2
     assert list(find(tmp_path, level="instance", filters={name: "STEP 8"})) == []
+
+
+@pytest.mark.parametrize("level", ["study", "series", "instance"])
+def test_addresses_out_of_a_location_object_open(folder: Path, level: Any) -> None:
+    found = list(find(open_location(folder), level=level))
+    assert found
+    for each in found:
+        (again,) = find(each.address, level=level)
+        assert again.address == each.address
