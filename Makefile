@@ -63,7 +63,7 @@ fuzz: setup      ## mutated bytes for SECONDS=60 a target
 soak: setup      ## the long tests
 	@$(BIN)/python -m pytest -m soak -o addopts="-ra --strict-markers"
 
-mutate: setup    ## mutants of the modules that numbers and files depend on: how many the tests notice; half an hour
+mutate: setup    ## mutants of the modules that numbers and files depend on: how many the tests notice; an hour
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group mutate
 	@$(BIN)/python tests/support/mutants.py --survivors $(MUTANTS)
 
