@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from hounsfield.segmentation import Masks, Segment
 from hounsfield.verbs.masks_writing import rewrite_masks
 
 DOCS = Path(__file__).parents[2] / "docs"
-TINY = {"rows": 16, "columns": 16, "slices": 4}
+TINY: dict[str, Any] = {"rows": 16, "columns": 16, "slices": 4}
 
 
 def blocks(page: str, language: str) -> list[str]:

@@ -96,7 +96,7 @@ def _write_dose(path: Path, source: pydicom.Dataset, values: NDArray[np.uint32],
     first = -20.0 if step > 0 else -20 - step * (len(values) - 1)
     dose = pydicom.Dataset()
     dose.file_meta = pydicom.dataset.FileMetaDataset()
-    dose.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
+    dose.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"  # type: ignore[assignment]
     dose.SOPClassUID, dose.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.481.2", generate_uid()
     dose.StudyInstanceUID, dose.SeriesInstanceUID = source.StudyInstanceUID, generate_uid()
     dose.FrameOfReferenceUID = source.FrameOfReferenceUID

@@ -61,7 +61,7 @@ def test_highdicom_reads_the_figures_of_each_segment(made: Made) -> None:
     beside = folder / "sr.seg.dcm"
     segmentation = pydicom.dcmread(beside if beside.exists() else folder / "masks.dcm")
     report = hd.sr.srread(folder / "sr.dcm")
-    groups = report.content.get_volumetric_roi_measurement_groups()
+    groups = report.content.get_volumetric_roi_measurement_groups()  # type: ignore[attr-defined]
     assert len(groups) == len(measured["segments"])
     for group, segment in zip(groups, measured["segments"], strict=True):
         assert group.tracking_identifier == segment["label"]

@@ -34,7 +34,7 @@ def noisy(kind: str, padding: int) -> np.ndarray:
 def image(cells: np.ndarray, stored: int, padding: int, modality: str = "CT") -> bytes:
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
+    dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"  # type: ignore[assignment]
     dataset.SOPClassUID, dataset.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.2", "1.2.3"
     dataset.Modality, dataset.ImageType = modality, ["ORIGINAL", "PRIMARY", "AXIAL"]
     dataset.Rows, dataset.Columns = cells.shape

@@ -255,7 +255,7 @@ class Loop:
     def _learn(self, items: Sequence[pytest.Item]) -> None:
         from mutmut.mutation import trampoline
 
-        trampoline.record_trampoline_hit = lambda name, caller=None: self._hits.add(name)  # type: ignore[assignment]
+        trampoline.record_trampoline_hit = lambda name, caller=None: self._hits.add(name)
         select("stats")
         for number, item in enumerate(items):
             self._hits.clear()
@@ -338,7 +338,7 @@ def run_group(name: str, *, only: str, sample: int, constants: bool, survivors: 
     paths = [path for source in sources for path in sorted((ROOT / "src" / "hounsfield").glob(source))]
     tests = [test for test in tests if (ROOT / "tests" / test.partition("::")[0]).is_file()]
     modules = [mutated(path) for path in paths if only in str(path)]
-    sys.meta_path.insert(0, Finder(modules))  # type: ignore[arg-type]
+    sys.meta_path.insert(0, Finder(modules))
     loop = Loop(modules, sample, constants)
     options = ["-q", "--no-header", "-p", "no:cacheprovider", "-p", "no:terminalreporter", "-s"]
     pytest.main([*options, *(str(ROOT / "tests" / test) for test in tests)], plugins=[loop])

@@ -173,7 +173,7 @@ def test_a_slab_straight_through_the_voxels_is_their_projection(
                 int(np.ceil(middle[axis] - reach - 1e-6)),
                 int(np.floor(middle[axis] + reach + 1e-6)),
             )
-            projected = together(volume.array.take(range(first, last + 1), axis), axis)
+            projected = together(volume.array.take(range(first, last + 1), axis), axis)  # type: ignore[operator]
             seen = 0
             for each in person.probe(_points(person, view, 40), view):
                 if each["value"] is None or not _is_clear(np.delete(each["index"], axis)):

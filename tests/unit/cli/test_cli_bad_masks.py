@@ -130,7 +130,7 @@ BAD: dict[str, tuple[Callable[[Made, Path], Path], int, str, str]] = {
     ),
     "labels": (_large_labels, 1, "labels from 0 to 70000, first on slice 3", "70000.*3"),
     "contour off every slice": (
-        _contours(GOOD, (CLOSED, [[2.4, *rest] for _, *rest in BOX])),
+        _contours(GOOD, (CLOSED, [[2.4, *rest] for _, *rest in BOX])),  # type: ignore[arg-type]
         1,
         r"structure 'Liver', contour 2: lies 1 mm from slice 2, the nearest",
         r"结构 'Liver'，轮廓 2：距最近的第 2 层 1 mm",
@@ -154,13 +154,13 @@ BAD: dict[str, tuple[Callable[[Made, Path], Path], int, str, str]] = {
         r"结构 1（Liver）：1 个轮廓自相交，第一个在第 1 层",
     ),
     "open": (
-        _contours(GOOD, ("OPEN_PLANAR", BOX)),
+        _contours(GOOD, ("OPEN_PLANAR", BOX)),  # type: ignore[arg-type]
         0,
         r"structure 1 \(Liver\): 1 contours of type OPEN_PLANAR enclose nothing: left out",
         r"结构 1（Liver）：1 个类型为 OPEN_PLANAR 的轮廓不围成区域：已略去",
     ),
     "zero area": (
-        _contours(GOOD, (CLOSED, [[4, 3, 3], [4, 9, 3], [4, 5, 3]])),
+        _contours(GOOD, (CLOSED, [[4, 3, 3], [4, 9, 3], [4, 5, 3]])),  # type: ignore[arg-type]
         0,
         r"structure 1 \(Liver\): 1 contours hold no voxel's centre, the first on slice 4",
         r"结构 1（Liver）：1 个轮廓不含任何体素中心，第一个在第 4 层",

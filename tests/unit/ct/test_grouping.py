@@ -144,7 +144,7 @@ def test_the_largest_group_is_the_volume_and_of_equal_ones_that_with_the_least_n
 
     def by_uid(number: int, dataset: pydicom.Dataset) -> None:
         dataset.InstanceNumber = 1
-        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"1.2.{9 - number}"
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"1.2.{9 - number}"  # type: ignore[assignment]
         if number > 2:
             dataset.PixelSpacing = [2, 2]
 

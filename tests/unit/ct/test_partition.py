@@ -195,7 +195,7 @@ def phase_of(verdict: Verdict) -> Phase:
     if verdict is Verdict.SHEARED:
         stack = assess([[0, 0.3 * z, z] for z in range(4)], AXIAL, (0.7, 0.7))
     else:
-        stack = assess([[0, 0, z] for z in VERDICTS[verdict]], AXIAL, (0.7, 0.7))
+        stack = assess([[0, 0, z] for z in VERDICTS[verdict]], AXIAL, (0.7, 0.7))  # type: ignore[attr-defined]
     assert stack.verdict is verdict
     return Phase((), (), stack)
 

@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
@@ -28,7 +29,7 @@ def no_servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOUNSFIELD_SERVERS", str(tmp_path / "servers.toml"))
 
 
-def patient(number: str, **tags: str) -> bytes:
+def patient(number: str, **tags: Any) -> bytes:
     dataset = dcmread(io.BytesIO(slice_of({}, charset=None, series=f"1.2.3.{number}")))
     dataset.PatientID = number
     dataset.PatientName = f"DOE^{number}"
@@ -175,7 +176,7 @@ def test_a_setting_for_each_server(tmp_path: Path) -> None:
         0x00100010: (b"PN", "ИВАНОВ^ИВАН".encode("cp1251")),
         0x0008103E: (b"LO", "ГОЛОВА".encode("cp1251")),
     }
-    with stub_archive([slice_of(texts, charset="ISO_IR 100")]) as archive:
+    with stub_archive([slice_of(texts, charset="ISO_IR 100")]) as archive:  # type: ignore[arg-type]
         run = CliRunner().invoke
         done = run(main, ["servers", "add", "pacs", archive.url, "--charset", "windows-1251"])
         assert done.exit_code == 0, done.output
@@ -188,7 +189,7 @@ def test_a_setting_for_each_server(tmp_path: Path) -> None:
         assert refused.exit_code == 1 and "no character set 'klingon'" in refused.output
 
 
-def changed(archive: StubArchive, **stated: object) -> None:
+def changed(archive: StubArchive, **stated: Any) -> None:
     """Give the metadata of an archive other values than its instances have; None takes an attribute out."""
     from pydicom.datadict import dictionary_VR, tag_for_keyword
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import pytest
@@ -15,7 +16,7 @@ from hounsfield.errors import SelectionError
 from hounsfield.phantom import PhantomSpec, write
 from hounsfield.runs.names import PatientFolders, Template
 
-TINY = {"rows": 8, "columns": 8, "slices": 2}
+TINY: dict[str, Any] = {"rows": 8, "columns": 8, "slices": 2}
 
 
 @pytest.fixture(scope="module")

@@ -87,7 +87,7 @@ def test_names_without_the_marks_between_their_parts(asked: str, name: str, fits
 
 def test_charset_for_every_verb_that_reads(tmp_path: Path) -> None:
     big5 = {0x00100010: (b"PN", "張三豐".encode("big5")), 0x0008103E: (b"LO", "胸".encode("big5"))}
-    folder = write_series(tmp_path / "big5", big5, "ISO_IR 100")
+    folder = write_series(tmp_path / "big5", big5, "ISO_IR 100")  # type: ignore[arg-type]
     out, err = run("tags", str(folder), "--search", "0010,0010", "--charset", "Big5")
     assert "張三豐" in out and "Big5" in err
     refused = CliRunner().invoke(main, ["tags", str(folder), "--charset", "klingon"])

@@ -18,7 +18,7 @@ import hounsfield
 from hounsfield.cli import main
 from hounsfield.phantom import PhantomSpec, write
 
-TINY = {"rows": 16, "columns": 16, "slices": 4}
+TINY: dict[str, Any] = {"rows": 16, "columns": 16, "slices": 4}
 NAMES = (("liver", "spleen"), ("spleen", "kidney"), ("liver",), ("kidney", "liver"))
 
 
