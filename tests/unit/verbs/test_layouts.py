@@ -87,6 +87,7 @@ def test_nnunet_has_what_its_verifier_asks(nnunet: Path) -> None:
     assert len(list((nnunet / "imagesTs").iterdir())) == 2
 
 
+@pytest.mark.soak  # nnunetv2 brings a gigabyte; the rules that it checks are tested here, too
 def test_nnunets_own_verifier_passes(nnunet: Path) -> None:
     if importlib.util.find_spec("nnunetv2") is None:
         pytest.skip("nnunetv2 is not here: pip install nnunetv2")
