@@ -221,5 +221,5 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
         "volume": Path(row["volume"]).name,
         "series": (row.get("series") or {}).get("name", ""),
         "right": bool(row["right"]),
-        "note": row.get("error") or "; ".join(said),
+        "note": row.get("error") or ("；" if chosen() == "zh" else "; ").join(said),
     }
