@@ -78,7 +78,9 @@ def connected(do: Callable[[GuardedProtocol, Transport, dict[str, Any]], None]) 
 
 def test_the_version_is_bounded_above() -> None:
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["project"]
-    (wanted,) = (each for each in map(Requirement, project["optional-dependencies"]["serve"]) if each.name == "uvicorn")
+    (wanted,) = (
+        each for each in map(Requirement, project["optional-dependencies"]["serve"]) if each.name == "uvicorn"
+    )
 
     assert "<" in {each.operator for each in wanted.specifier}
     assert importlib.metadata.version("uvicorn") in wanted.specifier

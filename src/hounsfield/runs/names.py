@@ -83,13 +83,19 @@ def file_name(series: Series, phase: int | None) -> str:
 
 
 class PatientFolders:
-    """A folder for each patient where there are several, so that nobody's series are numbered with another's."""
+    """A folder for each patient where series of several would have one name, and be numbered with another's.
+
+    Where no names meet none is made: a Patient ID is in a path only where it has to be.
+    """
 
     def __init__(self, series: Iterable[Series]) -> None:
-        patients = dict.fromkeys(_patient(each) for each in series)
+        patients: dict[str, set[str]] = {}
+        for each in series:
+            patients.setdefault(_patient(each), set()).add(file_name(each, None).casefold())
+        meet = len(set().union(*patients.values())) < sum(map(len, patients.values()))
         self._names: dict[str, str] = {}
         taken: set[str] = set()
-        for patient in patients if len(patients) > 1 else ():
+        for patient in patients if meet else ():
             name = _safe_part(safe(patient)) if safe(patient) else UNKNOWN
             if name.casefold() in taken:
                 name = f"{name[: LONGEST_NAME - 9]}-{sha256(patient.encode()).hexdigest()[:8]}"

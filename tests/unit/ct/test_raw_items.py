@@ -87,13 +87,17 @@ def test_planes_are_those_of_pydicom_on_real_files(real_data: Path) -> None:
     assert seen > 10
 
 
-def test_text_beyond_ascii_and_unknown_vrs_are_left_to_pydicom(tmp_path: Path) -> None:
-    (path,) = phantom.write(replace(SMALL, character_set="ISO_IR 192"), tmp_path)
+@pytest.mark.parametrize(("character_set", "is_read"), [("ISO_IR 192", True), ("GB18030", False)])
+def test_text_in_utf_8_is_read_and_that_in_other_sets_left_to_pydicom(
+    tmp_path: Path, character_set: str, is_read: bool
+) -> None:
+    (path,) = phantom.write(replace(SMALL, character_set=character_set), tmp_path)
     dataset = pydicom.dcmread(path)
     for number, frame in enumerate(dataset.PerFrameFunctionalGroupsSequence):
         frame.FrameContentSequence[0].FrameComments = f"期相 {number % 2}"
     dataset.save_as(path)
-    assert both(read_instance(FileSource(path))) is None
+    found = both(read_instance(FileSource(path)))
+    assert (found is not None and found[0] == found[1]) is is_read
     planes = read_instance(FileSource(path)).planes
     assert [plane.phase["FrameComments"] for plane in planes[:2]] == ["期相 0", "期相 1"]
 
