@@ -210,6 +210,7 @@ def test_slice_window_and_crosshair_are_announced_once_they_rest(person: Person,
     page = person.page
     line = page.locator(".announcer")
     assert (line.get_attribute("role"), line.get_attribute("aria-live")) == ("status", "polite")
+    page.wait_for_function("() => document.querySelector('.announcer').innerText")  # where it opened
     page.evaluate(
         """() => { window.heard = [];
           new MutationObserver(() => heard.push(document.querySelector(".announcer").innerText))

@@ -72,6 +72,7 @@ def _show(person: Person, name: str) -> None:
     section = person.page.locator(".layer", has_text=name)
     section.get_by_role("switch").click()
     section.locator(".opacity").wait_for()
+    person.page.wait_for_load_state("networkidle")  # its slices come one by one
     person.rest()
 
 

@@ -524,8 +524,11 @@ def test_a_token_server_that_refuses_is_told_without_the_secret() -> None:
         assert stub.requests == []
 
 
-def test_secrets_show_nowhere(caplog: pytest.LogCaptureFixture) -> None:
+def test_secrets_show_nowhere(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     caplog.set_level(logging.DEBUG)
+    # A server that ran in this process before may have taken our log for itself.
+    caplog.set_level(logging.DEBUG, logger="hounsfield")
+    monkeypatch.setattr(logging.getLogger("hounsfield"), "propagate", True)
     auths = [
         Basic("user", Secret.of("s3cret")),
         Bearer(Secret.of("s3cret")),
