@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 import tempfile
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO, NamedTuple, cast
 
@@ -314,38 +314,13 @@ def _group_lengths(
     return splices
 
 
-def _refuse_reinterpretation(
-    walk: FullWalk, elements: Iterable[Element], place: _Place, changed: set[int]
-) -> None:
-    """A new character set must not give other text another meaning: that text must be plain ASCII."""
-    for element in elements:
-        if element.tag in changed or element.tag in PIXEL_TAGS:
-            continue
-        vr = element.vr.decode("ascii", "replace") or attribute(element.tag).vr
-        if vr == "SQ":
-            for item, encoding in walk.items(element, place.encoding, depth=place.depth):
-                inner = replace(place, encoding=encoding, depth=place.depth + 1)
-                nested = walk.elements(item.value, item.end, encoding, depth=inner.depth)
-                _refuse_reinterpretation(walk, nested, inner, set())
-        elif vr in LOCALIZED:
-            content = walk.read(element.value, element.end - element.value)
-            if not content.isascii() or b"\x1b" in content:
-                name = attribute(element.tag).keyword or written(element.tag)
-                raise UnsupportedError(
-                    say(
-                        "{name} is written in the present character set, {listed}",
-                        name=name,
-                        listed=chr(92).join(place.charsets) or "none",
-                    ),
-                    expected="text in ASCII only where the character set changes",
-                    remedy=say("set {name} too", name=name),
-                )
+def _texts(
+    walk: FullWalk, elements: Iterable[Element], place: _Place, changed: set[int], *, labelled: bool
+) -> Iterator[tuple[Element, str, bytes]]:
+    """Texts whose meaning hangs on the character set, as (element, VR, value), but those that are `changed`.
 
-
-def _require_decodable(
-    walk: FullWalk, elements: Iterable[Element], place: _Place, charset: str, changed: set[int]
-) -> None:
-    """Texts must be in the set that they get the label of; items with a label of their own keep it."""
+    Those in items, too; of items that have a label of their own where `labelled`.
+    """
     for element in elements:
         if element.tag in changed or element.tag in PIXEL_TAGS:
             continue
@@ -354,17 +329,43 @@ def _require_decodable(
             for item, encoding in walk.items(element, place.encoding, depth=place.depth):
                 inner = replace(place, encoding=encoding, depth=place.depth + 1)
                 nested = list(walk.elements(item.value, item.end, encoding, depth=inner.depth))
-                if all(each.tag != _CHARACTER_SET for each in nested):
-                    _require_decodable(walk, nested, inner, charset, set())
+                if labelled or all(each.tag != _CHARACTER_SET for each in nested):
+                    yield from _texts(walk, nested, inner, set(), labelled=labelled)
         elif vr in LOCALIZED:
-            content = walk.read(element.value, element.end - element.value).rstrip(b"\0 ")
-            if is_foreign(content) and decode_strictly(content, charset, person=vr == "PN") is None:
-                name = attribute(element.tag).keyword or written(element.tag)
-                raise UnsupportedError(
-                    say("{name} is not in {charset}", name=name, charset=charset),
-                    expected="texts that are in the set whose label they get",
-                    remedy=say("name the set that they are in, or set {name} too", name=name),
-                )
+            yield element, vr, walk.read(element.value, element.end - element.value)
+
+
+def _refuse_reinterpretation(
+    walk: FullWalk, elements: Iterable[Element], place: _Place, changed: set[int]
+) -> None:
+    """A new character set must not give other text another meaning: that text must be plain ASCII."""
+    for element, _, content in _texts(walk, elements, place, changed, labelled=True):
+        if not content.isascii() or b"\x1b" in content:
+            name = attribute(element.tag).keyword or written(element.tag)
+            raise UnsupportedError(
+                say(
+                    "{name} is written in the present character set, {listed}",
+                    name=name,
+                    listed=chr(92).join(place.charsets) or "none",
+                ),
+                expected="text in ASCII only where the character set changes",
+                remedy=say("set {name} too", name=name),
+            )
+
+
+def _require_decodable(
+    walk: FullWalk, elements: Iterable[Element], place: _Place, charset: str, changed: set[int]
+) -> None:
+    """Texts must be in the set that they get the label of; items with a label of their own keep it."""
+    for element, vr, value in _texts(walk, elements, place, changed, labelled=False):
+        content = value.rstrip(b"\0 ")
+        if is_foreign(content) and decode_strictly(content, charset, person=vr == "PN") is None:
+            name = attribute(element.tag).keyword or written(element.tag)
+            raise UnsupportedError(
+                say("{name} is not in {charset}", name=name, charset=charset),
+                expected="texts that are in the set whose label they get",
+                remedy=say("name the set that they are in, or set {name} too", name=name),
+            )
 
 
 def _copy(walk: FullWalk, start: int, splices: Iterable[Splice], write: Callable[[bytes], object]) -> None:
